@@ -1,0 +1,178 @@
+//! New tensors.
+
+use smallvec::smallvec;
+
+use crate::dims::{Shape, checked_count};
+use crate::element::{Element, Float, Number};
+use crate::error::{OrPanic, TensorError};
+use crate::tensor::Tensor;
+
+impl<T: Element> Tensor<T> {
+    /// Data in row-major order under a shape: the way in for what comes from outside the program.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from_vec(vec![1, 2, 3, 4, 5, 6], [2, 3])?;
+    /// assert_eq!(x[[1, 0]], 4);
+    /// # Ok::<(), gradus_tensor::TensorError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TensorError::Length`] if the shape has another number of elements, [`TensorError::TooLarge`] if it
+    /// has more than a machine can hold.
+    pub fn from_vec(data: Vec<T>, shape: impl AsRef<[usize]>) -> Result<Self, TensorError> {
+        let shape = shape.as_ref();
+        if checked_count("from_vec", shape)? != data.len() {
+            return Err(TensorError::Length {
+                operation: "from_vec",
+                length: data.len(),
+                shape: shape.into(),
+            });
+        }
+        Ok(Self::from_parts(data, shape))
+    }
+
+    /// The same value everywhere.
+    ///
+    /// # Panics
+    /// If the shape has more elements than a machine can hold.
+    #[track_caller]
+    pub fn full(shape: impl AsRef<[usize]>, value: T) -> Self {
+        let shape = shape.as_ref();
+        Self::from_parts(vec![value; checked_count("full", shape).or_panic()], shape)
+    }
+
+    /// A 0-d tensor: one number without axes.
+    pub fn scalar(value: T) -> Self {
+        Self::from_parts(vec![value], &[])
+    }
+}
+
+impl<T: Number> Tensor<T> {
+    /// Zero everywhere.
+    ///
+    /// # Panics
+    /// If the shape has more elements than a machine can hold.
+    #[track_caller]
+    pub fn zeros(shape: impl AsRef<[usize]>) -> Self {
+        Self::full(shape, T::ZERO)
+    }
+
+    /// One everywhere.
+    ///
+    /// # Panics
+    /// If the shape has more elements than a machine can hold.
+    #[track_caller]
+    pub fn ones(shape: impl AsRef<[usize]>) -> Self {
+        Self::full(shape, T::ONE)
+    }
+
+    /// The numbers from `start` up to but not including `stop`, `step` apart.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::arange(0, 6, 2), Tensor::from([0, 2, 4]));
+    /// assert_eq!(Tensor::arange(1.0, 0.0, -0.5), Tensor::from([1.0, 0.5]));
+    /// ```
+    ///
+    /// # Panics
+    /// If `step` is 0, or the number of elements is not finite.
+    #[track_caller]
+    pub fn arange(start: T, stop: T, step: T) -> Self {
+        let count = ((stop.to_f64() - start.to_f64()) / step.to_f64()).ceil().max(0.0);
+        if !count.is_finite() || step == T::ZERO || count > isize::MAX as f64 / 8.0 {
+            TensorError::Argument {
+                operation: "arange",
+                argument: "the number of steps",
+                got: format!("({stop} - {start}) / {step}"),
+                shape: smallvec![],
+                expected: "the step must not be 0, and the bounds must be finite".into(),
+            }
+            .panic();
+        }
+        let data: Vec<T> = (0..count as usize).map(|i| start + T::from_f64(i as f64) * step).collect();
+        let shape = [data.len()];
+        Self::from_parts(data, &shape)
+    }
+
+    /// The identity matrix of `size` rows.
+    ///
+    /// # Panics
+    /// If the matrix has more elements than a machine can hold.
+    #[track_caller]
+    pub fn eye(size: usize) -> Self {
+        let mut matrix = Self::zeros([size, size]);
+        for diagonal in matrix.make_mut().iter_mut().step_by(size + 1) {
+            *diagonal = T::ONE;
+        }
+        matrix
+    }
+}
+
+impl<T: Float> Tensor<T> {
+    /// `count` numbers from `start` to `stop`, both included, evenly spaced.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::linspace(0.0, 1.0, 5), Tensor::from([0.0, 0.25, 0.5, 0.75, 1.0]));
+    /// ```
+    pub fn linspace(start: T, stop: T, count: usize) -> Self {
+        let last = T::from_f64(count.saturating_sub(1) as f64);
+        let at = |i: usize| match i {
+            0 => start,
+            _ if i + 1 == count => stop,
+            _ => start + (stop - start) * (T::from_f64(i as f64) / last),
+        };
+        Self::from_parts((0..count).map(at).collect(), &[count])
+    }
+}
+
+impl<T: Element> From<T> for Tensor<T> {
+    fn from(value: T) -> Self {
+        Self::scalar(value)
+    }
+}
+
+impl<T: Element> From<&Tensor<T>> for Tensor<T> {
+    /// Shares the buffer.
+    fn from(tensor: &Tensor<T>) -> Self {
+        tensor.clone()
+    }
+}
+
+impl<T: Element> From<Vec<T>> for Tensor<T> {
+    /// One axis.
+    fn from(data: Vec<T>) -> Self {
+        let shape = [data.len()];
+        Self::from_parts(data, &shape)
+    }
+}
+
+impl<T: Element> From<&[T]> for Tensor<T> {
+    /// One axis.
+    fn from(data: &[T]) -> Self {
+        data.to_vec().into()
+    }
+}
+
+/// Nested arrays, one impl per depth: the type, its sizes and how to flatten it.
+macro_rules! from_arrays {
+    ($([$($size:ident)+] $array:ty, |$source:ident| $flat:expr;)*) => {$(
+        impl<T: Element, $(const $size: usize),+> From<$array> for Tensor<T> {
+            fn from($source: $array) -> Self {
+                let data: Vec<T> = $flat;
+                let shape: Shape = smallvec![$($size),+];
+                Self::from_parts(data, &shape)
+            }
+        }
+    )*};
+}
+from_arrays! {
+    [A] [T; A], |x| x.to_vec();
+    [A B] [[T; B]; A], |x| x.as_flattened().to_vec();
+    [A B C] [[[T; C]; B]; A], |x| x.as_flattened().as_flattened().to_vec();
+    [A B C D] [[[[T; D]; C]; B]; A], |x| x.as_flattened().as_flattened().as_flattened().to_vec();
+}

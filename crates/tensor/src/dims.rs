@@ -1,0 +1,182 @@
+//! Shapes, lists of axes and sizes, broadcasting.
+
+use std::ops::RangeFull;
+
+use smallvec::SmallVec;
+
+use crate::error::{OrPanic, TensorError};
+
+/// The sizes of a tensor's axes, outermost first; up to four are kept in place, without an allocation.
+pub type Shape = SmallVec<[usize; 4]>;
+
+/// The number of elements of a shape, if it fits.
+pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
+    if shape.contains(&0) {
+        return Some(0);
+    }
+    // An offset is an isize, and so must be the size in bytes of the widest element.
+    let count = shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size))?;
+    (count <= isize::MAX as usize / 8).then_some(count)
+}
+
+/// Like [`element_count`], with an error that names the operation.
+pub(crate) fn checked_count(operation: &'static str, shape: &[usize]) -> Result<usize, TensorError> {
+    element_count(shape).ok_or_else(|| TensorError::TooLarge { operation, shape: shape.into() })
+}
+
+/// The shape that two shapes broadcast to: counted from the end, sizes are equal or one of them is 1.
+///
+/// `operation` is named in the error.
+///
+/// ```
+/// use gradus_tensor::broadcast_shapes;
+///
+/// assert_eq!(broadcast_shapes("add", &[2, 1, 4], &[3, 1]).unwrap().as_slice(), [2, 3, 4]);
+/// assert!(broadcast_shapes("add", &[2], &[3]).is_err());
+/// ```
+///
+/// # Errors
+/// [`TensorError::Broadcast`] if they do not.
+pub fn broadcast_shapes(
+    operation: &'static str,
+    left: &[usize],
+    right: &[usize],
+) -> Result<Shape, TensorError> {
+    let rank = left.len().max(right.len());
+    let size_at = |shape: &[usize], i: usize| (i + shape.len()).checked_sub(rank).map_or(1, |i| shape[i]);
+    (0..rank)
+        .map(|i| match (size_at(left, i), size_at(right, i)) {
+            (a, b) if a == b => Ok(a),
+            (1, size) | (size, 1) => Ok(size),
+            _ => Err(TensorError::Broadcast { operation, left: left.into(), right: right.into() }),
+        })
+        .collect()
+}
+
+/// The axis counted from the front; negative axes count from the end.
+pub(crate) fn resolve_axis(
+    operation: &'static str,
+    axis: isize,
+    shape: &[usize],
+) -> Result<usize, TensorError> {
+    let rank = shape.len() as isize;
+    let resolved = if axis < 0 { axis + rank } else { axis };
+    if (0..rank).contains(&resolved) {
+        Ok(resolved as usize)
+    } else {
+        Err(TensorError::Axis { operation, axis, shape: shape.into() })
+    }
+}
+
+/// A list of signed integers, axes or sizes: made from a number, an array, a slice or a `Vec` of
+/// `isize`, `usize`, `i32` or `i64`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dims(pub(crate) SmallVec<[isize; 4]>);
+
+impl Dims {
+    /// The axes counted from the front.
+    pub(crate) fn resolve(&self, operation: &'static str, shape: &[usize]) -> Result<Shape, TensorError> {
+        let axes =
+            self.0.iter().map(|&axis| resolve_axis(operation, axis, shape)).collect::<Result<Shape, _>>()?;
+        if (1..axes.len()).any(|i| axes[..i].contains(&axes[i])) {
+            return Err(TensorError::RepeatedAxis { operation, axes: self.0.to_vec(), shape: shape.into() });
+        }
+        Ok(axes)
+    }
+}
+
+/// The axes that a reduction runs over, and whether they stay with size 1.
+///
+/// Made from one axis, a list of axes, or `..` for all of them; negative axes count from the end.
+/// [`keepdim`] makes the reduced axes stay.
+///
+/// ```
+/// use gradus_tensor::{Tensor, keepdim};
+///
+/// let x = Tensor::<f32>::ones([2, 3, 4]);
+/// assert_eq!(x.sum(1).shape(), [2, 4]);
+/// assert_eq!(x.sum([0, -1]).shape(), [3]);
+/// assert_eq!(x.sum(keepdim(-1)).shape(), [2, 3, 1]);
+/// assert_eq!(x.sum(..).item(), 24.0);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Axes {
+    /// `None` for all.
+    pub(crate) list: Option<Dims>,
+    pub(crate) keepdim: bool,
+}
+
+/// These axes, which stay in the result with size 1.
+///
+/// ```
+/// use gradus_tensor::{Tensor, keepdim};
+///
+/// let x = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
+/// assert_eq!(&x / x.sum(keepdim(1)), Tensor::from([[1.0 / 3.0, 2.0 / 3.0], [3.0 / 7.0, 4.0 / 7.0]]));
+/// ```
+pub fn keepdim(axes: impl Into<Axes>) -> Axes {
+    Axes { keepdim: true, ..axes.into() }
+}
+
+impl Axes {
+    /// Whether the reduced axes stay with size 1.
+    pub fn keeps_dims(&self) -> bool {
+        self.keepdim
+    }
+
+    /// The axes counted from the front, in rising order, for a tensor of this shape.
+    ///
+    /// # Panics
+    /// With the name of the operation, if an axis is out of range or named twice.
+    #[track_caller]
+    pub fn resolve(&self, operation: &'static str, shape: &[usize]) -> Shape {
+        let mut axes = match &self.list {
+            None => (0..shape.len()).collect(),
+            Some(list) => list.resolve(operation, shape).or_panic(),
+        };
+        axes.sort_unstable();
+        axes
+    }
+}
+
+impl From<RangeFull> for Axes {
+    fn from(_: RangeFull) -> Self {
+        Self { list: None, keepdim: false }
+    }
+}
+
+macro_rules! from_integers {
+    ($($int:ty),*) => {$(
+        from_integers!(@ $int, [] $int, |source| std::slice::from_ref(&source));
+        from_integers!(@ $int, [const N: usize] [$int; N], |source| &source);
+        from_integers!(@ $int, [const N: usize] &[$int; N], |source| source);
+        from_integers!(@ $int, [] &[$int], |source| source);
+        from_integers!(@ $int, [] Vec<$int>, |source| &source);
+    )*};
+    (@ $int:ty, [$($generics:tt)*] $source:ty, |$name:ident| $slice:expr) => {
+        impl<$($generics)*> From<$source> for Dims {
+            fn from($name: $source) -> Self {
+                let integers: &[$int] = $slice;
+                Self(integers.iter().map(|&value| value as isize).collect())
+            }
+        }
+        impl<$($generics)*> From<$source> for Axes {
+            fn from(source: $source) -> Self {
+                Self { list: Some(source.into()), keepdim: false }
+            }
+        }
+    };
+}
+from_integers!(isize, usize, i32, i64);
+
+impl From<Shape> for Dims {
+    fn from(shape: Shape) -> Self {
+        shape.as_slice().into()
+    }
+}
+
+impl From<Shape> for Axes {
+    fn from(shape: Shape) -> Self {
+        shape.as_slice().into()
+    }
+}

@@ -1,0 +1,162 @@
+//! What can be wrong with a request, in words that name the operation, the argument and the remedy.
+
+use crate::dims::Shape;
+
+/// A request that no tensor can satisfy.
+///
+/// Functions that take data from outside return it; for a mistake in the program, methods panic with its
+/// message at the line of the caller.
+///
+/// ```
+/// use gradus_tensor::Tensor;
+///
+/// let error = Tensor::from_vec(vec![1.0, 2.0, 3.0], [2, 2]).unwrap_err();
+/// assert_eq!(error.to_string(), "from_vec: shape [2, 2] needs 4 elements, the data has 3");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TensorError {
+    /// Two shapes cannot be combined element by element.
+    #[error(
+        "{operation}: shapes {left:?} and {right:?} do not broadcast: counted from the end, \
+         sizes must be equal or one of them 1"
+    )]
+    Broadcast {
+        /// The name of the operation.
+        operation: &'static str,
+        /// The shape of the first operand.
+        left: Shape,
+        /// The shape of the second operand.
+        right: Shape,
+    },
+    /// Two shapes that must be the same, up to some axis, are not.
+    #[error("{operation}: shapes {left:?} and {right:?} differ: {expected}")]
+    Mismatch {
+        /// The name of the operation.
+        operation: &'static str,
+        /// The shape of the first operand.
+        left: Shape,
+        /// The shape of the second operand.
+        right: Shape,
+        /// What would have been right.
+        expected: &'static str,
+    },
+    /// An axis that the tensor does not have.
+    #[error("{operation}: axis {axis} is out of range for shape {shape:?}: {}", allowed_axes(shape.len()))]
+    Axis {
+        /// The name of the operation.
+        operation: &'static str,
+        /// The axis asked for.
+        axis: isize,
+        /// The shape it was asked of.
+        shape: Shape,
+    },
+    /// The same axis named twice.
+    #[error("{operation}: axes {axes:?} of shape {shape:?} name an axis twice")]
+    RepeatedAxis {
+        /// The name of the operation.
+        operation: &'static str,
+        /// The axes asked for.
+        axes: Vec<isize>,
+        /// The shape they were asked of.
+        shape: Shape,
+    },
+    /// A number of elements that does not fit a shape.
+    #[error("{operation}: shape {shape:?} needs {} elements, the data has {length}", product(shape))]
+    Length {
+        /// The name of the operation.
+        operation: &'static str,
+        /// The number of elements given.
+        length: usize,
+        /// The shape asked for.
+        shape: Shape,
+    },
+    /// A reshape to another number of elements.
+    #[error("reshape: shape {shape:?} has {} elements and does not fit {requested:?}", product(shape))]
+    Reshape {
+        /// The shape that was to be changed.
+        shape: Shape,
+        /// The sizes asked for, -1 for one to be inferred.
+        requested: Vec<isize>,
+    },
+    /// A shape whose number of elements does not fit a `usize`.
+    #[error("{operation}: the number of elements of shape {shape:?} is too large for this machine")]
+    TooLarge {
+        /// The name of the operation.
+        operation: &'static str,
+        /// The shape asked for.
+        shape: Shape,
+    },
+    /// An index outside an axis.
+    #[error("{operation}: index {index} is out of bounds for axis {axis} of shape {shape:?}: {}", allowed_indices(shape, *axis))]
+    Index {
+        /// The name of the operation.
+        operation: &'static str,
+        /// The index asked for.
+        index: i64,
+        /// The axis it was used on.
+        axis: usize,
+        /// The shape of the indexed tensor.
+        shape: Shape,
+    },
+    /// An argument that makes no sense for this tensor.
+    #[error("{operation}: {argument} is {got} for shape {shape:?}: {expected}")]
+    Argument {
+        /// The name of the operation.
+        operation: &'static str,
+        /// The name of the argument.
+        argument: &'static str,
+        /// What was given.
+        got: String,
+        /// The shape of the tensor.
+        shape: Shape,
+        /// What would have been right.
+        expected: String,
+    },
+}
+
+impl TensorError {
+    /// Stops the program with this message at the line of the caller.
+    #[track_caller]
+    pub(crate) fn panic(self) -> ! {
+        panic!("{self}")
+    }
+}
+
+fn product(shape: &[usize]) -> String {
+    crate::dims::element_count(shape).map_or_else(|| "too many".into(), |n| n.to_string())
+}
+
+fn allowed_axes(rank: usize) -> String {
+    match rank {
+        0 => "a 0-d tensor has no axes".into(),
+        _ => format!("allowed are -{rank} to {}", rank - 1),
+    }
+}
+
+fn allowed_indices(shape: &[usize], axis: usize) -> String {
+    match shape[axis] {
+        0 => "the axis is empty".into(),
+        size => format!("allowed are 0 to {}", size - 1),
+    }
+}
+
+/// Turns the mistake of a caller into a panic at the caller's line.
+pub trait OrPanic {
+    /// What is there when nothing is wrong.
+    type Output;
+    /// The value, or a panic with the message of the error.
+    fn or_panic(self) -> Self::Output;
+}
+
+impl<V, E: std::fmt::Display> OrPanic for Result<V, E> {
+    type Output = V;
+    #[inline]
+    #[track_caller]
+    fn or_panic(self) -> V {
+        match self {
+            Ok(value) => value,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Joining tensors along an axis, and taking them apart.
+
+use crate::dims::{Shape, checked_count, resolve_axis};
+use crate::element::Element;
+use crate::error::{OrPanic, TensorError};
+use crate::tensor::Tensor;
+
+impl<T: Element> Tensor<T> {
+    /// The tensors one after another along an axis; their other sizes must be equal.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[1, 2], [3, 4]]);
+    /// let y = Tensor::from([[5], [6]]);
+    /// assert_eq!(Tensor::cat(&[&x, &y], 1), Tensor::from([[1, 2, 5], [3, 4, 6]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If there are no tensors, the axis is out of range or another size differs.
+    #[track_caller]
+    pub fn cat(tensors: &[&Self], axis: isize) -> Self {
+        let first = first("cat", tensors);
+        let axis = resolve_axis("cat", axis, first.shape()).or_panic();
+        for tensor in tensors {
+            let differs = |i: usize| i != axis && tensor.shape()[i] != first.shape()[i];
+            if tensor.rank() != first.rank() || (0..first.rank()).any(differs) {
+                TensorError::Mismatch {
+                    operation: "cat",
+                    left: first.shape().into(),
+                    right: tensor.shape().into(),
+                    expected: "all sizes but that of the joined axis must be equal",
+                }
+                .panic();
+            }
+        }
+        let mut shape = Shape::from_slice(first.shape());
+        shape[axis] = tensors.iter().map(|tensor| tensor.shape()[axis]).sum();
+        let count = checked_count("cat", &shape).or_panic();
+
+        // For each index of the axes before the joined one, a stretch of every tensor in turn.
+        let tensors: Vec<Self> = tensors.iter().map(|tensor| tensor.contiguous()).collect();
+        let parts: Vec<&[T]> =
+            tensors.iter().map(|tensor| tensor.as_slice().expect("made contiguous")).collect();
+        let outer: usize = shape[..axis].iter().product();
+        let mut data = Vec::with_capacity(count);
+        for i in 0..outer {
+            for part in &parts {
+                let stretch = part.len() / outer;
+                data.extend_from_slice(&part[i * stretch..(i + 1) * stretch]);
+            }
+        }
+        Self::from_parts(data, &shape)
+    }
+
+    /// The tensors, all of one shape, along a new axis.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let (x, y) = (Tensor::from([1, 2]), Tensor::from([3, 4]));
+    /// assert_eq!(Tensor::stack(&[&x, &y], 0), Tensor::from([[1, 2], [3, 4]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If there are no tensors, the axis is out of range or the shapes differ.
+    #[track_caller]
+    pub fn stack(tensors: &[&Self], axis: isize) -> Self {
+        let first = first("stack", tensors);
+        if let Some(other) = tensors.iter().find(|tensor| tensor.shape() != first.shape()) {
+            TensorError::Mismatch {
+                operation: "stack",
+                left: first.shape().into(),
+                right: other.shape().into(),
+                expected: "all shapes must be equal",
+            }
+            .panic();
+        }
+        let raised: Vec<Self> = tensors.iter().map(|tensor| tensor.unsqueeze(axis)).collect();
+        Self::cat(&raised.iter().collect::<Vec<_>>(), axis)
+    }
+
+    /// Consecutive parts of an axis, of the listed sizes, without a copy.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let parts = Tensor::from([1, 2, 3]).split(&[1, 2], 0);
+    /// assert_eq!(parts, [Tensor::from([1]), Tensor::from([2, 3])]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis is out of range or the sizes do not add up to its size.
+    #[track_caller]
+    pub fn split(&self, sizes: &[usize], axis: isize) -> Vec<Self> {
+        let resolved = resolve_axis("split", axis, self.shape()).or_panic();
+        let total = sizes.iter().try_fold(0_usize, |sum, &size| sum.checked_add(size));
+        if total != Some(self.shape()[resolved]) {
+            TensorError::Argument {
+                operation: "split",
+                argument: "sizes",
+                got: format!("{sizes:?}"),
+                shape: self.shape().into(),
+                expected: format!("they must add up to {}", self.shape()[resolved]),
+            }
+            .panic();
+        }
+        let mut start = 0;
+        let part = |&size: &usize| {
+            start += size;
+            self.slice(axis, start - size..start)
+        };
+        sizes.iter().map(part).collect()
+    }
+}
+
+#[track_caller]
+fn first<'a, T: Element>(operation: &'static str, tensors: &[&'a Tensor<T>]) -> &'a Tensor<T> {
+    let Some(first) = tensors.first() else {
+        panic!("{operation}: the list of tensors is empty; it needs at least one")
+    };
+    first
+}

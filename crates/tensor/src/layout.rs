@@ -1,0 +1,157 @@
+//! Where the elements of a tensor lie in its buffer.
+
+use smallvec::SmallVec;
+
+use crate::dims::Shape;
+use crate::slice::Slice;
+
+/// Steps in the buffer from one element to the next, per axis; negative for reversed, 0 for repeated.
+pub(crate) type Strides = SmallVec<[isize; 4]>;
+
+/// The element at `[i0, i1, ...]` lies at `offset + i0 * strides[0] + i1 * strides[1] + ...`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Layout {
+    pub(crate) shape: Shape,
+    pub(crate) strides: Strides,
+    pub(crate) offset: usize,
+}
+
+impl Clone for Layout {
+    #[inline]
+    fn clone(&self) -> Self {
+        // `from_slice` copies memory, where the derived clone goes element by element.
+        Self {
+            shape: Shape::from_slice(&self.shape),
+            strides: Strides::from_slice(&self.strides),
+            offset: self.offset,
+        }
+    }
+}
+
+/// Strides of a row-major buffer.
+pub(crate) fn row_major(shape: &[usize]) -> Strides {
+    let mut strides = Strides::from_elem(0, shape.len());
+    let mut step = 1;
+    for (stride, &size) in strides.iter_mut().zip(shape).rev() {
+        *stride = step;
+        step *= size.max(1) as isize;
+    }
+    strides
+}
+
+impl Layout {
+    pub(crate) fn contiguous(shape: &[usize]) -> Self {
+        Self { strides: row_major(shape), shape: Shape::from_slice(shape), offset: 0 }
+    }
+
+    pub(crate) fn rank(&self) -> usize {
+        self.shape.len()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether the elements in logical order are neighbours in the buffer, first to last.
+    pub(crate) fn is_contiguous(&self) -> bool {
+        let mut step = 1;
+        for (&size, &stride) in self.shape.iter().zip(&self.strides).rev() {
+            if size == 0 {
+                return true;
+            }
+            if size != 1 && stride != step {
+                return false;
+            }
+            step *= size as isize;
+        }
+        true
+    }
+
+    /// The place in the buffer of the element at `index`, which must be within the shape.
+    pub(crate) fn position(&self, index: &[usize]) -> usize {
+        let steps: isize = index.iter().zip(&self.strides).map(|(&i, &stride)| i as isize * stride).sum();
+        self.offset.wrapping_add_signed(steps)
+    }
+
+    pub(crate) fn permute(&self, axes: &[usize]) -> Self {
+        Self {
+            shape: axes.iter().map(|&axis| self.shape[axis]).collect(),
+            strides: axes.iter().map(|&axis| self.strides[axis]).collect(),
+            offset: self.offset,
+        }
+    }
+
+    pub(crate) fn insert_axis(&self, axis: usize, size: usize, stride: isize) -> Self {
+        let mut layout = self.clone();
+        layout.shape.insert(axis, size);
+        layout.strides.insert(axis, stride);
+        layout
+    }
+
+    pub(crate) fn remove_axis(&self, axis: usize) -> Self {
+        let mut layout = self.clone();
+        layout.shape.remove(axis);
+        layout.strides.remove(axis);
+        layout
+    }
+
+    /// Repeats axes of size 1, and new axes in front, without a copy; `shape` must be broadcastable to.
+    pub(crate) fn expand(&self, shape: &[usize]) -> Self {
+        let added = shape.len() - self.rank();
+        let strides = (0..shape.len())
+            .map(|i| match i.checked_sub(added) {
+                Some(axis) if self.shape[axis] == shape[i] => self.strides[axis],
+                _ => 0,
+            })
+            .collect();
+        Self { shape: Shape::from_slice(shape), strides, offset: self.offset }
+    }
+
+    /// Every `step`-th index of one axis, within Python's clamped bounds.
+    pub(crate) fn slice(&self, axis: usize, slice: Slice) -> Self {
+        let (start, count) = slice.resolve(self.shape[axis]);
+        let mut layout = self.clone();
+        layout.shape[axis] = count;
+        layout.strides[axis] = self.strides[axis] * slice.step;
+        if count > 0 {
+            layout.offset = self.offset.wrapping_add_signed(start as isize * self.strides[axis]);
+        }
+        layout
+    }
+
+    /// The same elements in the same order under another shape, if strides can say so.
+    pub(crate) fn reshape(&self, shape: &[usize]) -> Option<Self> {
+        if self.is_contiguous() {
+            return Some(Self { offset: self.offset, ..Self::contiguous(shape) });
+        }
+        // Axes of size 1 have no say; the rest falls into blocks that must be merged or split as one.
+        let old: SmallVec<[(usize, isize); 4]> = self
+            .shape
+            .iter()
+            .zip(&self.strides)
+            .filter(|(size, _)| **size != 1)
+            .map(|(&size, &stride)| (size, stride))
+            .collect();
+        let mut strides = Strides::from_elem(0, shape.len());
+        let (mut from, mut to) = (old.len(), shape.len());
+        while from > 0 {
+            let (mut size, stride) = old[from - 1];
+            from -= 1;
+            let (mut new_size, mut step) = (1, stride);
+            while to > 0 && (new_size < size || shape[to - 1] == 1) {
+                to -= 1;
+                strides[to] = step;
+                step *= shape[to] as isize;
+                new_size *= shape[to];
+                while new_size > size && from > 0 && old[from - 1].1 == size as isize * stride {
+                    from -= 1;
+                    size *= old[from].0;
+                }
+            }
+            if new_size != size {
+                return None;
+            }
+        }
+        Some(Self { shape: Shape::from_slice(shape), strides, offset: self.offset })
+    }
+}

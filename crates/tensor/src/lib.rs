@@ -1,0 +1,43 @@
+//! Strided n-dimensional arrays on the CPU.
+//!
+//! A [`Tensor`] is a shared buffer seen through a layout: a shape, signed strides and an offset. Views
+//! ([`slice`](Tensor::slice), [`permute`](Tensor::permute), [`expand`](Tensor::expand), ...) share the
+//! buffer and never copy; writing copies first if anybody else looks at the same buffer.
+//!
+//! This crate knows nothing of gradients.
+//!
+//! ```
+//! use gradus_tensor::{Tensor, keepdim};
+//!
+//! let x = Tensor::from([[1.0_f32, 2.0, 3.0], [4.0, 5.0, 6.0]]);
+//! let centred = &x - x.mean(keepdim(0));
+//! assert_eq!(centred, Tensor::from([[-1.5, -1.5, -1.5], [1.5, 1.5, 1.5]]));
+//! ```
+
+mod compare;
+mod create;
+mod dims;
+mod element;
+mod error;
+mod index;
+mod iter;
+mod join;
+mod kernels;
+mod layout;
+mod math;
+mod matmul;
+mod operators;
+mod print;
+mod random;
+mod reduce;
+mod slice;
+mod tensor;
+mod view;
+
+pub use dims::{Axes, Dims, Shape, broadcast_shapes, keepdim};
+pub use element::{Element, Float, Number};
+pub use error::{OrPanic, TensorError};
+pub use iter::Iter;
+pub use random::{Xoshiro256PlusPlus, seeded};
+pub use slice::Slice;
+pub use tensor::Tensor;

@@ -1,0 +1,235 @@
+//! Views: other shapes and strides for the same buffer, without a copy.
+
+use crate::dims::{Dims, Shape, broadcast_shapes, element_count, resolve_axis};
+use crate::element::Element;
+use crate::error::{OrPanic, TensorError};
+use crate::slice::Slice;
+use crate::tensor::Tensor;
+
+impl<T: Element> Tensor<T> {
+    /// Part of one axis: a range, or every n-th index of it, also backwards; see [`Slice`].
+    ///
+    /// ```
+    /// use gradus_tensor::{Slice, Tensor};
+    ///
+    /// let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
+    /// assert_eq!(x.slice(1, 1..), Tensor::from([[2, 3], [5, 6]]));
+    /// assert_eq!(x.slice(1, Slice::from(..).step(-2)), Tensor::from([[3, 1], [6, 4]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis is out of range.
+    #[track_caller]
+    pub fn slice(&self, axis: isize, range: impl Into<Slice>) -> Self {
+        let axis = resolve_axis("slice", axis, self.shape()).or_panic();
+        self.with_layout(self.layout().slice(axis, range.into()))
+    }
+
+    /// The part at one index of an axis, which goes; a negative index counts from the end.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
+    /// assert_eq!(x.select(0, -1), Tensor::from([4, 5, 6]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis or the index is out of range.
+    #[track_caller]
+    pub fn select(&self, axis: isize, index: isize) -> Self {
+        let axis = resolve_axis("select", axis, self.shape()).or_panic();
+        let size = self.shape()[axis] as isize;
+        let resolved = if index < 0 { index + size } else { index };
+        if !(0..size).contains(&resolved) {
+            TensorError::Index { operation: "select", index: index as i64, axis, shape: self.shape().into() }
+                .panic();
+        }
+        let layout = self.layout().slice(axis, (resolved..resolved + 1).into());
+        self.with_layout(layout.remove_axis(axis))
+    }
+
+    /// The axes in another order: axis `i` of the result is axis `axes[i]` of this tensor.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::<f32>::zeros([2, 3, 4]).permute([2, 0, 1]).shape(), [4, 2, 3]);
+    /// ```
+    ///
+    /// # Panics
+    /// Unless every axis is named exactly once.
+    #[track_caller]
+    pub fn permute(&self, axes: impl Into<Dims>) -> Self {
+        let axes = axes.into();
+        let order = axes.resolve("permute", self.shape()).or_panic();
+        if order.len() != self.rank() {
+            TensorError::Argument {
+                operation: "permute",
+                argument: "axes",
+                got: format!("{:?}", axes.0),
+                shape: self.shape().into(),
+                expected: "it must name every axis once".into(),
+            }
+            .panic();
+        }
+        self.with_layout(self.layout().permute(&order))
+    }
+
+    /// Two axes swapped.
+    ///
+    /// # Panics
+    /// If an axis is out of range.
+    #[track_caller]
+    pub fn transpose(&self, axis0: isize, axis1: isize) -> Self {
+        let [a, b] = [axis0, axis1].map(|axis| resolve_axis("transpose", axis, self.shape()).or_panic());
+        let mut order: Shape = (0..self.rank()).collect();
+        order.swap(a, b);
+        self.with_layout(self.layout().permute(&order))
+    }
+
+    /// The transpose of a matrix, or of a stack of matrices: the last two axes swapped.
+    ///
+    /// # Panics
+    /// If there are fewer than two axes.
+    #[track_caller]
+    pub fn t(&self) -> Self {
+        self.transpose(-2, -1)
+    }
+
+    /// The same elements in the same order under another shape, in which one size may be -1: it is
+    /// inferred. Copies only where strides cannot express the result.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::arange(0, 6, 1).reshape([2, -1]);
+    /// assert_eq!(x, Tensor::from([[0, 1, 2], [3, 4, 5]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shape has another number of elements.
+    #[track_caller]
+    pub fn reshape(&self, shape: impl Into<Dims>) -> Self {
+        let shape = infer_shape(self.shape(), &shape.into()).or_panic();
+        match self.layout().reshape(&shape) {
+            Some(layout) => self.with_layout(layout),
+            None => Self::from_parts(self.to_vec(), &shape),
+        }
+    }
+
+    /// All elements along one axis.
+    pub fn flatten(&self) -> Self {
+        self.reshape([self.len()])
+    }
+
+    /// A new axis of size 1 at this place of the result.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::<f32>::zeros([2, 3]);
+    /// assert_eq!(x.unsqueeze(0).shape(), [1, 2, 3]);
+    /// assert_eq!(x.unsqueeze(-1).shape(), [2, 3, 1]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the place is beyond the axes of the result.
+    #[track_caller]
+    pub fn unsqueeze(&self, axis: isize) -> Self {
+        let rank = self.rank() as isize + 1;
+        let resolved = if axis < 0 { axis + rank } else { axis };
+        if !(0..rank).contains(&resolved) {
+            TensorError::Argument {
+                operation: "unsqueeze",
+                argument: "axis",
+                got: axis.to_string(),
+                shape: self.shape().into(),
+                expected: format!("allowed are {} to {}", -rank, rank - 1),
+            }
+            .panic();
+        }
+        self.with_layout(self.layout().insert_axis(resolved as usize, 1, 0))
+    }
+
+    /// The shape without those of the named axes that have size 1; `..` names all.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::<f32>::zeros([1, 3, 1]);
+    /// assert_eq!(x.squeeze(0).shape(), [3, 1]);
+    /// assert_eq!(x.squeeze(..).shape(), [3]);
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis is out of range.
+    #[track_caller]
+    pub fn squeeze(&self, axes: impl Into<crate::Axes>) -> Self {
+        let axes = axes.into().resolve("squeeze", self.shape());
+        let dropped = axes.iter().rev().filter(|&&axis| self.shape()[axis] == 1);
+        self.with_layout(dropped.fold(self.layout().clone(), |layout, &axis| layout.remove_axis(axis)))
+    }
+
+    /// Repeats axes of size 1, and adds axes in front, up to this shape, without a copy.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[1], [2]]).expand([2, 3]);
+    /// assert_eq!(x, Tensor::from([[1, 1, 1], [2, 2, 2]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If this shape does not broadcast to the other.
+    #[track_caller]
+    pub fn expand(&self, shape: impl AsRef<[usize]>) -> Self {
+        let shape = shape.as_ref();
+        if !broadcast_shapes("expand", self.shape(), shape).is_ok_and(|common| common[..] == *shape) {
+            TensorError::Mismatch {
+                operation: "expand",
+                left: self.shape().into(),
+                right: shape.into(),
+                expected: "counted from the end, sizes must be equal or the first one 1",
+            }
+            .panic();
+        }
+        crate::dims::checked_count("expand", shape).or_panic();
+        self.with_layout(self.layout().expand(shape))
+    }
+
+    /// The elements in reverse order along the named axes.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([1, 2, 3]).flip(0), Tensor::from([3, 2, 1]));
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice.
+    #[track_caller]
+    pub fn flip(&self, axes: impl Into<crate::Axes>) -> Self {
+        let axes = axes.into().resolve("flip", self.shape());
+        let reverse = Slice::new(None, None, -1);
+        self.with_layout(axes.iter().fold(self.layout().clone(), |layout, &axis| layout.slice(axis, reverse)))
+    }
+}
+
+/// The shape asked for, its one -1 replaced by what is left over.
+fn infer_shape(shape: &[usize], requested: &Dims) -> Result<Shape, TensorError> {
+    let error = || TensorError::Reshape { shape: shape.into(), requested: requested.0.to_vec() };
+    let count = element_count(shape).ok_or_else(error)?;
+    let known: Shape = requested.0.iter().filter(|&&size| size != -1).map(|&size| size as usize).collect();
+    let negatives = requested.0.iter().filter(|&&size| size < 0).count();
+    let product = element_count(&known).ok_or_else(error)?;
+    let fits = match requested.0.len() - known.len() {
+        0 => product == count && negatives == 0,
+        1 => negatives == 1 && product > 0 && count % product == 0,
+        _ => false,
+    };
+    if !fits {
+        return Err(error());
+    }
+    Ok(requested.0.iter().map(|&size| if size == -1 { count / product } else { size as usize }).collect())
+}
