@@ -38,6 +38,7 @@ pub use dims::{Axes, Dims, Shape, broadcast_shapes, keepdim};
 pub use element::{Element, Float, Number};
 pub use error::{OrPanic, TensorError};
 pub use iter::Iter;
+pub use matmul::matmul_shape;
 pub use random::{Xoshiro256PlusPlus, seeded};
 pub use slice::Slice;
 pub use tensor::Tensor;

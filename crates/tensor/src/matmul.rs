@@ -25,28 +25,14 @@ impl<T: Float> Tensor<T> {
     /// If an operand is 0-d, the inner sizes differ or the leading axes do not broadcast.
     #[track_caller]
     pub fn matmul(&self, other: &Self) -> Self {
-        let mismatch = |expected| TensorError::Mismatch {
-            operation: "matmul",
-            left: self.shape().into(),
-            right: other.shape().into(),
-            expected,
-        };
-        if self.rank() == 0 || other.rank() == 0 {
-            mismatch("both operands need at least one axis").panic();
-        }
+        let result = matmul_shape(self.shape(), other.shape()).or_panic();
         // A vector becomes a matrix of one row or one column.
         let left = if self.rank() == 1 { self.layout().insert_axis(0, 1, 0) } else { self.layout().clone() };
         let right =
             if other.rank() == 1 { other.layout().insert_axis(1, 1, 0) } else { other.layout().clone() };
-        let (left_batch, [m, k]) = split_matrix(&left);
-        let (right_batch, [inner, n]) = split_matrix(&right);
-        if k != inner {
-            mismatch("the last axis of the left must equal the last but one of the right (or its only one)")
-                .panic();
-        }
-        let batch = broadcast_shapes("matmul", left_batch, right_batch)
-            .map_err(|_| mismatch("the axes before the last two must broadcast"))
-            .or_panic();
+        let (left_batch, [m, k]) = split_matrix(&left.shape);
+        let (right_batch, [_, n]) = split_matrix(&right.shape);
+        let batch = broadcast_shapes("matmul", left_batch, right_batch).or_panic();
         let count = checked_count("matmul", &[&batch[..], &[m, n]].concat()).or_panic();
         let mut out = vec![T::ZERO; count];
 
@@ -71,16 +57,53 @@ impl<T: Float> Tensor<T> {
             }
         }
 
-        let mut result = batch;
-        result.extend((self.rank() > 1).then_some(m));
-        result.extend((other.rank() > 1).then_some(n));
         Self::from_parts(out, &result)
     }
 }
 
+/// The shape of the matrix product of operands of these shapes; see [`Tensor::matmul`].
+///
+/// ```
+/// use gradus_tensor::matmul_shape;
+///
+/// assert_eq!(matmul_shape(&[5, 2, 3], &[3, 4]).unwrap().as_slice(), [5, 2, 4]);
+/// assert!(matmul_shape(&[2, 3], &[2, 3]).is_err());
+/// ```
+///
+/// # Errors
+/// [`TensorError::Mismatch`] if there is no such product.
+pub fn matmul_shape(left: &[usize], right: &[usize]) -> Result<Shape, TensorError> {
+    let mismatch = |expected| TensorError::Mismatch {
+        operation: "matmul",
+        left: left.into(),
+        right: right.into(),
+        expected,
+    };
+    let (row, column) = match (left, right) {
+        ([], _) | (_, []) => return Err(mismatch("both operands need at least one axis")),
+        _ => (left.len() == 1, right.len() == 1),
+    };
+    let inner = right[right.len() - if column { 1 } else { 2 }];
+    if left[left.len() - 1] != inner {
+        return Err(mismatch(
+            "the last axis of the left must equal the last but one of the right (or its only one)",
+        ));
+    }
+    let leading = |shape: &[usize]| Shape::from_slice(&shape[..shape.len().saturating_sub(2)]);
+    let mut shape = broadcast_shapes("matmul", &leading(left), &leading(right))
+        .map_err(|_| mismatch("the axes before the last two must broadcast"))?;
+    if !row {
+        shape.push(left[left.len() - 2]);
+    }
+    if !column {
+        shape.push(right[right.len() - 1]);
+    }
+    Ok(shape)
+}
+
 /// The leading axes and the sizes of the last two.
-fn split_matrix(layout: &Layout) -> (&[usize], [usize; 2]) {
-    let (batch, matrix) = layout.shape.split_at(layout.rank() - 2);
+fn split_matrix(shape: &[usize]) -> (&[usize], [usize; 2]) {
+    let (batch, matrix) = shape.split_at(shape.len() - 2);
     (batch, [matrix[0], matrix[1]])
 }
 

@@ -226,6 +226,34 @@ impl<T: Element> Tensor<T> {
         Tensor::from_parts(data, &shape)
     }
 
+    /// A tensor of the results of `f` on the elements of several tensors, broadcast to one shape.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let (a, b, c) = (Tensor::from([1, 2]), Tensor::from(10), Tensor::from([[5], [6]]));
+    /// let sums = Tensor::zip_many("sum3", [&a, &b, &c], |[a, b, c]| a + b + c);
+    /// assert_eq!(sums, Tensor::from([[16, 17], [17, 18]]));
+    /// ```
+    ///
+    /// # Panics
+    /// With the name of the operation, if the shapes do not broadcast.
+    #[track_caller]
+    pub fn zip_many<U: Element, const N: usize>(
+        operation: &'static str,
+        tensors: [&Self; N],
+        f: impl Fn([T; N]) -> U,
+    ) -> Tensor<U> {
+        let mut shape = Shape::new();
+        for tensor in tensors {
+            shape = crate::dims::broadcast_shapes(operation, &shape, tensor.shape()).or_panic();
+        }
+        crate::dims::checked_count(operation, &shape).or_panic();
+        let layouts = tensors.map(|tensor| tensor.layout.expand(&shape));
+        let operands = std::array::from_fn(|k| (tensors[k].buffer(), &layouts[k]));
+        Tensor::from_parts(kernels::zip_many(&shape, operands, f), &shape)
+    }
+
     #[track_caller]
     fn checked_position(&self, index: &[usize]) -> usize {
         if index.len() != self.rank() {

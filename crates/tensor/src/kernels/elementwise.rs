@@ -1,5 +1,7 @@
 //! One function on every element of one or two operands.
 
+use std::array::from_fn;
+
 use super::for_each_run;
 use crate::element::Element;
 use crate::layout::Layout;
@@ -49,6 +51,24 @@ pub(crate) fn zip<T: Element, U: Element, V>(
             out.extend(y[y0..y0 + length].iter().map(|&y| f(x, y)));
         }
         [sx, sy] => out.extend((0..length).map(|i| f(x[at(x0, i, sx)], y[at(y0, i, sy)]))),
+    });
+    out
+}
+
+/// The results of `f` on the elements of `N` operands of one shape, in logical order.
+pub(crate) fn zip_many<T: Element, V, const N: usize>(
+    shape: &[usize],
+    operands: [(&[T], &Layout); N],
+    f: impl Fn([T; N]) -> V,
+) -> Vec<V> {
+    let mut out = Vec::with_capacity(shape.iter().product());
+    for_each_run(shape, operands.map(|(_, layout)| layout), |starts, length, strides| {
+        if strides == [1; N] {
+            let runs: [&[T]; N] = from_fn(|k| &operands[k].0[starts[k]..starts[k] + length]);
+            out.extend((0..length).map(|i| f(from_fn(|k| runs[k][i]))));
+        } else {
+            out.extend((0..length).map(|i| f(from_fn(|k| operands[k].0[at(starts[k], i, strides[k])]))));
+        }
     });
     out
 }

@@ -7,7 +7,7 @@ mod gemm;
 mod lanes;
 mod runs;
 
-pub(crate) use elementwise::{map, zip, zip_inplace};
+pub(crate) use elementwise::{map, zip, zip_inplace, zip_many};
 pub(crate) use gemm::{MatrixRef, gemm};
 pub(crate) use lanes::{pairwise_sum, reduce_lanes};
 pub(crate) use runs::for_each_run;
