@@ -1,1 +1,49 @@
+//! Reverse-mode automatic differentiation.
+//!
+//! A [`Tensor`](gradus_tensor::Tensor) is numbers. A [`Var`] is numbers that may remember where they came
+//! from. An [`Operation`] is one item: it computes, and it says how its gradient flows back.
+//!
+//! ```
+//! use gradus_autograd::{Tensor, Var};
+//!
+//! let x = Var::leaf(Tensor::from([1.0_f64, 2.0, 3.0]));
+//! let y = (&x * &x).sum(..);
+//! let gradients = y.backward();
+//! assert_eq!(gradients.get(&x), Some(&Tensor::from([2.0, 4.0, 6.0])));
+//! ```
+//!
+//! The modules, in the order to read them: `var` is what users hold, `entry` one line of the tape,
+//! `operation` the contract of an operation, `elementwise` how a scalar function becomes one, `ops` all that
+//! there are, `backward` the walk over the tape, `tape` the tape as a list to look at. With the feature
+//! `proptest`, `testing` checks gradients against differences.
+//!
+//! This crate knows nothing of layers.
 
+#![forbid(unsafe_code)]
+
+mod backward;
+mod elementwise;
+mod entry;
+mod mode;
+mod operation;
+mod operators;
+mod ops;
+mod real;
+mod tape;
+#[cfg(feature = "proptest")]
+pub mod testing;
+mod var;
+
+pub use backward::{Gradients, grad, grad_create_graph, hvp, vjp, vjp_create_graph};
+pub use elementwise::{Binary, BinaryFunction, Unary, UnaryFunction};
+pub use entry::live_entries;
+pub use gradus_tensor::{
+    Axes, Dims, Element, Float, Number, OrPanic, Shape, Slice, Tensor, TensorError, Xoshiro256PlusPlus,
+    broadcast_shapes, keepdim, seeded,
+};
+pub use mode::{is_recording, keep_values, no_grad};
+pub use operation::{Context, Operation, Saves, apply};
+pub use ops::{cat, stack};
+pub use real::{Literal, Real};
+pub use tape::{Tape, TapeEntry};
+pub use var::Var;

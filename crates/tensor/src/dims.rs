@@ -74,8 +74,11 @@ pub(crate) fn resolve_axis(
 pub struct Dims(pub(crate) SmallVec<[isize; 4]>);
 
 impl Dims {
-    /// The axes counted from the front.
-    pub(crate) fn resolve(&self, operation: &'static str, shape: &[usize]) -> Result<Shape, TensorError> {
+    /// The axes counted from the front, for a tensor of this shape.
+    ///
+    /// # Errors
+    /// With the name of the operation, if an axis is out of range or named twice.
+    pub fn resolve(&self, operation: &'static str, shape: &[usize]) -> Result<Shape, TensorError> {
         let axes =
             self.0.iter().map(|&axis| resolve_axis(operation, axis, shape)).collect::<Result<Shape, _>>()?;
         if (1..axes.len()).any(|i| axes[..i].contains(&axes[i])) {

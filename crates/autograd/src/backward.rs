@@ -1,0 +1,406 @@
+//! The walk over the tape: from the result back to its origins, deepest entry first.
+
+use std::cmp::Ordering;
+use std::collections::{BinaryHeap, HashMap};
+use std::sync::Arc;
+
+use gradus_tensor::{Float, Shape, Tensor};
+
+use crate::entry::Entry;
+use crate::mode::{self, Mode};
+use crate::operation::Context;
+use crate::tape::Tape;
+use crate::var::Var;
+
+/// The gradients that a backward pass found: one tensor for each leaf that was reached.
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var};
+///
+/// let (x, unused) = (Var::leaf(Tensor::from(3.0)), Var::leaf(Tensor::from(1.0)));
+/// let gradients = (&x * &x).backward();
+/// assert_eq!(gradients.get(&x), Some(&Tensor::from(6.0)));
+/// assert_eq!(gradients.get(&unused), None);
+/// ```
+#[derive(Debug)]
+#[must_use]
+pub struct Gradients<T: Float = f32> {
+    /// By address; holding the entry keeps the address taken.
+    by_entry: HashMap<usize, (Arc<Entry<T>>, Tensor<T>)>,
+}
+
+impl<T: Float> Gradients<T> {
+    /// The gradient with respect to a leaf, in its shape; `None` if the result does not depend on it.
+    pub fn get(&self, leaf: &Var<T>) -> Option<&Tensor<T>> {
+        self.by_entry.get(&address(leaf.entry()?)).map(|(_, gradient)| gradient)
+    }
+
+    /// The number of leaves that were reached.
+    pub fn len(&self) -> usize {
+        self.by_entry.len()
+    }
+
+    /// Whether no leaf was reached.
+    pub fn is_empty(&self) -> bool {
+        self.by_entry.is_empty()
+    }
+}
+
+impl<T: Float> Var<T> {
+    /// The gradients of this scalar with respect to all leaves that it depends on.
+    ///
+    /// Consumes the variable: entries of the tape that nothing else holds are freed as the walk goes.
+    ///
+    /// # Panics
+    /// If there is more than one element (use [`backward_with`](Self::backward_with)), if it is NaN, or if
+    /// no leaf was recorded behind it.
+    #[track_caller]
+    pub fn backward(self) -> Gradients<T> {
+        let seed = scalar_seed("backward", &self);
+        assert!(
+            !self.item().is_nan(),
+            "backward: the result is NaN, and so would be the gradients{}",
+            first_nan(&self)
+        );
+        self.backward_with(&seed)
+    }
+
+    /// The gradients of <`cotangent`, this variable> with respect to all leaves that it depends on.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, 2.0]));
+    /// let gradients = (&x * &x).backward_with(&Tensor::from([1.0, 10.0]));
+    /// assert_eq!(gradients.get(&x), Some(&Tensor::from([2.0, 40.0])));
+    /// ```
+    ///
+    /// # Panics
+    /// If the cotangent has another shape, or no leaf was recorded behind this variable.
+    #[track_caller]
+    pub fn backward_with(self, cotangent: &Tensor<T>) -> Gradients<T> {
+        check_cotangent("backward_with", &self, cotangent);
+        let Some(root) = self.into_parts().1 else { not_tracked("backward") };
+        let mut by_entry = HashMap::new();
+        let mut keep = |entry: Arc<Entry<T>>, gradient: Var<T>| {
+            by_entry.insert(address(&entry), (entry, gradient.into_value()));
+        };
+        let wanted = |entry: &Entry<T>| entry.is_leaf();
+        mode::with_mode(Mode::Off, || walk(root, cotangent.into(), 0, wanted, &mut keep))
+            .unwrap_or_else(|e| fail(&e));
+        Gradients { by_entry }
+    }
+}
+
+/// The gradients of a scalar with respect to some variables, leaves or intermediate results.
+///
+/// The tape stays, and the results are constants; [`grad_create_graph`] records them.
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var, grad};
+///
+/// let x = Var::leaf(Tensor::from(2.0));
+/// let square = &x * &x;
+/// let y = &square * 3.0;
+/// let gradients = grad(&y, &[&x, &square]);
+/// assert_eq!((gradients[0].item(), gradients[1].item()), (12.0, 3.0));
+/// ```
+///
+/// # Panics
+/// If `y` has more than one element (use [`vjp`]), if one of the variables is a constant, or if `y` does
+/// not depend on it.
+#[track_caller]
+pub fn grad<T: Float>(y: &Var<T>, inputs: &[&Var<T>]) -> Vec<Var<T>> {
+    let seed = scalar_seed("grad", y).into();
+    require("grad", gradients_of("grad", y, &seed, inputs, Mode::Off), inputs)
+}
+
+/// Like [`grad`], recorded: the results can be differentiated again.
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var, grad, grad_create_graph};
+///
+/// let x = Var::leaf(Tensor::from(2.0));
+/// let first = grad_create_graph(&(&x * &x * &x), &[&x]).remove(0); // 3 x^2
+/// let second = grad(&first, &[&x]).remove(0); // 6 x
+/// assert_eq!((first.item(), second.item()), (12.0, 12.0));
+/// ```
+///
+/// # Panics
+/// Like [`grad`].
+#[track_caller]
+pub fn grad_create_graph<T: Float>(y: &Var<T>, inputs: &[&Var<T>]) -> Vec<Var<T>> {
+    let seed = scalar_seed("grad_create_graph", y).into();
+    let gradients = gradients_of("grad_create_graph", y, &seed, inputs, Mode::Record);
+    require("grad_create_graph", gradients, inputs)
+}
+
+/// The vector-Jacobian product: the gradients of <`cotangent`, `y`> with respect to some variables, or
+/// `None` for one that `y` does not depend on.
+///
+/// # Panics
+/// If the cotangent has another shape than `y`, or one of the variables is a constant.
+#[track_caller]
+pub fn vjp<T: Float>(y: &Var<T>, cotangent: &Tensor<T>, inputs: &[&Var<T>]) -> Vec<Option<Var<T>>> {
+    gradients_of("vjp", y, &cotangent.into(), inputs, Mode::Off)
+}
+
+/// Like [`vjp`], recorded: the results can be differentiated with respect to the inputs and to the
+/// cotangent.
+///
+/// # Panics
+/// Like [`vjp`].
+#[track_caller]
+pub fn vjp_create_graph<T: Float>(y: &Var<T>, cotangent: &Var<T>, inputs: &[&Var<T>]) -> Vec<Option<Var<T>>> {
+    gradients_of("vjp_create_graph", y, cotangent, inputs, Mode::Record)
+}
+
+/// The Hessian-vector product: the derivative of the gradient of `f` at `inputs`, in the direction
+/// `vectors`, without the Hessian (Pearlmutter, "Fast exact multiplication by the Hessian", 1994).
+///
+/// ```
+/// use gradus_autograd::{Tensor, hvp};
+///
+/// // f = x0^2 x1 has the Hessian [[2 x1, 2 x0], [2 x0, 0]].
+/// let f = |x: &[gradus_autograd::Var<f64>]| x[0].select(0, 0).square() * x[0].select(0, 1);
+/// let product = hvp(f, &[Tensor::from([3.0, 5.0])], &[Tensor::from([1.0, 0.0])]);
+/// assert_eq!(product, [Tensor::from([10.0, 6.0])]);
+/// ```
+///
+/// # Panics
+/// If the result of `f` is not one element, or the vectors differ in number or shape from the inputs.
+#[track_caller]
+pub fn hvp<T: Float>(
+    f: impl FnOnce(&[Var<T>]) -> Var<T>,
+    inputs: &[Tensor<T>],
+    vectors: &[Tensor<T>],
+) -> Vec<Tensor<T>> {
+    assert!(
+        inputs.len() == vectors.len(),
+        "hvp: there are {} inputs and {} vectors: there must be one vector for each input",
+        inputs.len(),
+        vectors.len()
+    );
+    let leaves: Vec<Var<T>> = inputs.iter().map(Var::leaf).collect();
+    let leaves_ref: Vec<&Var<T>> = leaves.iter().collect();
+    let y = f(&leaves);
+    let seed = scalar_seed("hvp", &y).into();
+    let gradients =
+        if y.is_tracked() { gradients_of("hvp", &y, &seed, &leaves_ref, Mode::Record) } else { Vec::new() };
+    // <gradient, vector>, of which the gradient is wanted; a gradient that is constant adds nothing.
+    let mut slope: Option<Var<T>> = None;
+    for (gradient, vector) in gradients.into_iter().zip(vectors) {
+        let Some(gradient) = gradient.filter(Var::is_tracked) else { continue };
+        check_cotangent("hvp", &gradient, vector);
+        let term = (gradient * vector).sum(..);
+        slope = Some(slope.map_or(term.clone(), |slope| slope + term));
+    }
+    let seed = Tensor::scalar(T::ONE).into();
+    let products =
+        slope.map(|slope| gradients_of("hvp", &slope, &seed, &leaves_ref, Mode::Off)).unwrap_or_default();
+    let mut products = products.into_iter();
+    inputs
+        .iter()
+        .map(|input| products.next().flatten().map_or_else(|| Tensor::zeros(input.shape()), Var::into_value))
+        .collect()
+}
+
+#[track_caller]
+fn gradients_of<T: Float>(
+    function: &'static str,
+    y: &Var<T>,
+    cotangent: &Var<T>,
+    inputs: &[&Var<T>],
+    mode: Mode,
+) -> Vec<Option<Var<T>>> {
+    check_cotangent(function, y, cotangent.value());
+    let Some(root) = y.entry() else { not_tracked(function) };
+    let targets: Vec<&Arc<Entry<T>>> = inputs
+        .iter()
+        .enumerate()
+        .map(|(i, input)| match input.entry() {
+            Some(entry) => entry,
+            None => panic!(
+                "{function}: input {i} is a constant; make it with `Var::leaf` to ask for its gradient"
+            ),
+        })
+        .collect();
+    // Nothing behind the shallowest target can lead to a target.
+    let floor = targets.iter().map(|entry| entry.depth).min().unwrap_or(0);
+    let mut found: HashMap<usize, Var<T>> = HashMap::new();
+    let mut keep = |entry: Arc<Entry<T>>, gradient| {
+        found.insert(address(&entry), gradient);
+    };
+    let wanted = |entry: &Entry<T>| targets.iter().any(|target| std::ptr::eq(&raw const ***target, entry));
+    mode::with_mode(mode, || walk(Arc::clone(root), cotangent.clone(), floor, wanted, &mut keep))
+        .unwrap_or_else(|e| fail(&e));
+    targets.iter().map(|target| found.get(&address(target)).cloned()).collect()
+}
+
+/// What stops a backward pass.
+#[derive(Debug, thiserror::Error)]
+enum BackwardError {
+    #[error(
+        "backward: operation `{operation}` has no gradient rule for input {input};          implement `Operation::vjp` for it, or `detach` the input"
+    )]
+    NoRule { operation: &'static str, input: usize },
+    #[error(
+        "backward: the rule of operation `{operation}` for input {input} gave a gradient of shape {got:?},          which does not reduce to the input's {expected:?}"
+    )]
+    RuleShape { operation: &'static str, input: usize, got: Shape, expected: Shape },
+}
+
+#[track_caller]
+fn fail(error: &BackwardError) -> ! {
+    panic!("{error}")
+}
+
+/// An entry that waits for its turn; the deepest is the greatest.
+struct Pending<T: Float>(Arc<Entry<T>>);
+
+impl<T: Float> Ord for Pending<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.depth.cmp(&other.0.depth)
+    }
+}
+impl<T: Float> PartialOrd for Pending<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl<T: Float> PartialEq for Pending<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+impl<T: Float> Eq for Pending<T> {}
+
+/// Hands the finished gradient of every `wanted` entry to `keep`.
+///
+/// An entry's depth exceeds that of all its inputs, so once it is the deepest one waiting, everything made
+/// from it is done and its gradient is complete: the order is that of the tape read backwards, found
+/// without sorting it first. Entries are let go as soon as they are done.
+fn walk<T: Float>(
+    root: Arc<Entry<T>>,
+    cotangent: Var<T>,
+    floor: usize,
+    wanted: impl Fn(&Entry<T>) -> bool,
+    keep: &mut impl FnMut(Arc<Entry<T>>, Var<T>),
+) -> Result<(), BackwardError> {
+    let mut gradients = HashMap::from([(address(&root), cotangent)]);
+    let mut pending = BinaryHeap::from([Pending(root)]);
+    while let Some(Pending(entry)) = pending.pop() {
+        let gradient = gradients.remove(&address(&entry)).expect("whatever waits has a gradient");
+        if let Some(operation) = entry.operation.as_deref().filter(|_| entry.depth > floor) {
+            let context = Context::new(&entry, &gradient);
+            for (i, input) in entry.inputs.iter().enumerate() {
+                let Some(origin) = input.entry.as_ref().filter(|origin| origin.depth >= floor) else {
+                    continue;
+                };
+                let contribution = operation
+                    .vjp(&context, i)
+                    .ok_or_else(|| BackwardError::NoRule { operation: operation.name(), input: i })?;
+                let contribution = reduce_to(contribution, input.value.shape(), operation.name(), i)?;
+                match gradients.remove(&address(origin)) {
+                    // The first contribution is moved in, not added to zeros.
+                    None => pending.push(Pending(Arc::clone(origin))),
+                    Some(sum) => {
+                        gradients.insert(address(origin), add(sum, contribution));
+                        continue;
+                    }
+                }
+                gradients.insert(address(origin), contribution);
+            }
+        }
+        if wanted(&entry) {
+            keep(entry, gradient);
+        }
+    }
+    Ok(())
+}
+
+/// The sum of two contributions; in place where that is safe and nothing is recorded.
+fn add<T: Float>(sum: Var<T>, contribution: Var<T>) -> Var<T> {
+    if sum.is_tracked() || contribution.is_tracked() {
+        return sum + contribution;
+    }
+    let mut total = sum.into_value();
+    total += contribution.value();
+    total.into()
+}
+
+/// Undoes broadcasting: sums over the axes that were added or repeated.
+fn reduce_to<T: Float>(
+    gradient: Var<T>,
+    shape: &[usize],
+    operation: &'static str,
+    input: usize,
+) -> Result<Var<T>, BackwardError> {
+    if gradient.shape() == shape {
+        return Ok(gradient);
+    }
+    match gradus_tensor::broadcast_shapes(operation, shape, gradient.shape()) {
+        Ok(common) if common[..] == *gradient.shape() => Ok(gradient.sum_to_size(shape)),
+        _ => Err(BackwardError::RuleShape {
+            operation,
+            input,
+            got: gradient.shape().into(),
+            expected: shape.into(),
+        }),
+    }
+}
+
+fn address<T: Float>(entry: &Arc<Entry<T>>) -> usize {
+    Arc::as_ptr(entry) as usize
+}
+
+/// A one in the shape of a result of one element.
+#[track_caller]
+fn scalar_seed<T: Float>(function: &str, y: &Var<T>) -> Tensor<T> {
+    if y.len() != 1 {
+        let instead = if function.starts_with("backward") { "backward_with(&cotangent)" } else { "vjp" };
+        panic!(
+            "{function}: the result has shape {:?}, and only one element has a gradient;              reduce it, for example with `.sum(..)`, or give its cotangent with `{instead}`",
+            y.shape()
+        );
+    }
+    Tensor::ones(y.shape())
+}
+
+#[track_caller]
+fn check_cotangent<T: Float>(function: &str, y: &Var<T>, cotangent: &Tensor<T>) {
+    assert!(
+        y.shape() == cotangent.shape(),
+        "{function}: the cotangent has shape {:?}, the result {:?}: they must be equal",
+        cotangent.shape(),
+        y.shape()
+    );
+}
+
+#[track_caller]
+fn not_tracked(function: &str) -> ! {
+    panic!(
+        "{function}: the result is a constant: it was made from no `Var::leaf` and no parameter,          or inside `no_grad`"
+    )
+}
+
+#[track_caller]
+fn require<T: Float>(function: &str, gradients: Vec<Option<Var<T>>>, inputs: &[&Var<T>]) -> Vec<Var<T>> {
+    if let Some(i) = gradients.iter().position(Option::is_none) {
+        panic!(
+            "{function}: the result does not depend on input {i} (shape {:?}); `vjp` gives None for such an input",
+            inputs[i].shape()
+        );
+    }
+    gradients.into_iter().flatten().collect()
+}
+
+/// Names the first operation on the tape that is known to have made a NaN.
+fn first_nan<T: Float>(y: &Var<T>) -> String {
+    let tape = Tape::of(y);
+    let culprit = tape.iter().find(|entry| entry.output().is_some_and(|value| value.isnan().any(..).item()));
+    match culprit {
+        Some(entry) => format!("; the first NaN known to the tape is {entry}"),
+        None => "; run the forward pass inside `keep_values` to learn which operation made it".into(),
+    }
+}

@@ -1,0 +1,205 @@
+//! How a scalar function and its derivative become an operation.
+
+use std::fmt::{self, Debug, Formatter};
+
+use gradus_tensor::{Float, Tensor};
+
+use crate::operation::{Context, Operation, Saves};
+use crate::real::{Arena, Literal, Plain, Real, Traced};
+use crate::var::Var;
+
+/// A function of one number with its derivative; [`Unary`] makes it an operation on tensors.
+///
+/// Both are written once, for numbers or variables ([`Real`]): the first backward pass runs them in one
+/// fused loop, and a recorded one runs the same text on variables.
+///
+/// ```
+/// use gradus_autograd::{Literal, Real, Saves, Tensor, Unary, UnaryFunction, Var, apply};
+///
+/// /// The Gaussian bell, e^(-x^2).
+/// #[derive(Debug)]
+/// struct Bell;
+///
+/// impl UnaryFunction for Bell {
+///     const NAME: &'static str = "bell";
+///     const SAVES: Saves = Saves::INPUTS;
+///     fn function<R: Real>(&self, x: R) -> R where f64: Literal<R> {
+///         (-x.square()).exp()
+///     }
+///     fn derivative<R: Real>(&self, x: R) -> R where f64: Literal<R> {
+///         -2.0 * x * (-x.square()).exp()
+///     }
+/// }
+///
+/// let x = Var::leaf(Tensor::from([0.0_f64, 1.0]));
+/// let y = apply(Unary(Bell), &[&x]);
+/// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([-0.0, -2.0 * (-1.0_f64).exp()])));
+/// ```
+pub trait UnaryFunction: Debug + Send + Sync + 'static {
+    /// The name shown on the tape and in messages.
+    const NAME: &'static str;
+    /// What the derivative is a function of: [`Saves::INPUTS`], [`Saves::OUTPUT`], or, if it is constant,
+    /// [`Saves::NOTHING`].
+    const SAVES: Saves;
+    /// The value at `x`.
+    fn function<R: Real>(&self, x: R) -> R
+    where
+        f64: Literal<R>;
+    /// The derivative, as a function of the input or of the output, whichever is saved; if nothing is, of
+    /// a number that it must not look at.
+    fn derivative<R: Real>(&self, saved: R) -> R
+    where
+        f64: Literal<R>;
+}
+
+/// The elementwise operation of a [`UnaryFunction`].
+pub struct Unary<F>(pub F);
+
+impl<F: UnaryFunction, T: Float> Operation<T> for Unary<F> {
+    fn name(&self) -> &'static str {
+        F::NAME
+    }
+
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].map(|x| self.0.function(Plain(x)).0)
+    }
+
+    fn saves(&self) -> Saves {
+        F::SAVES
+    }
+
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let cotangent = context.cotangent();
+        let saved = match F::SAVES {
+            Saves::INPUTS => context.input(0),
+            Saves::OUTPUT => context.output(),
+            _ => cotangent.detach(),
+        };
+        Some(if context.is_recorded() {
+            let arena = Arena::default();
+            let derivative = self.0.derivative(Traced::new(&arena, saved)).var();
+            cotangent * derivative
+        } else {
+            let chain = |g, saved| g * self.0.derivative(Plain(saved)).0;
+            cotangent.value().zip(F::NAME, saved.value(), chain).into()
+        })
+    }
+}
+
+/// A function of two numbers with its two partial derivatives; [`Binary`] makes it an operation on tensors
+/// that broadcast.
+///
+/// See [`UnaryFunction`] for an example.
+pub trait BinaryFunction: Debug + Send + Sync + 'static {
+    /// The name shown on the tape and in messages.
+    const NAME: &'static str;
+    /// The value at (`x`, `y`).
+    fn function<R: Real>(&self, x: R, y: R) -> R
+    where
+        f64: Literal<R>;
+    /// The derivatives with respect to `x` and to `y`.
+    fn derivatives<R: Real>(&self, x: R, y: R) -> [R; 2]
+    where
+        f64: Literal<R>;
+}
+
+/// The elementwise operation of a [`BinaryFunction`].
+pub struct Binary<F>(pub F);
+
+impl<F: BinaryFunction, T: Float> Operation<T> for Binary<F> {
+    fn name(&self) -> &'static str {
+        F::NAME
+    }
+
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].zip(F::NAME, inputs[1], |x, y| self.0.function(Plain(x), Plain(y)).0)
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::INPUTS
+    }
+
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let (cotangent, x, y) = (context.cotangent(), context.input(0), context.input(1));
+        Some(if context.is_recorded() {
+            let arena = Arena::default();
+            let derivatives = self.0.derivatives(Traced::new(&arena, x), Traced::new(&arena, y));
+            cotangent * derivatives[input].var()
+        } else {
+            let chain = |[g, x, y]: [T; 3]| g * self.0.derivatives(Plain(x), Plain(y))[input].0;
+            Tensor::zip_many(F::NAME, [cotangent.value(), x.value(), y.value()], chain).into()
+        })
+    }
+}
+
+impl<F: Debug> Debug for Unary<F> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<F: Debug> Debug for Binary<F> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Declares scalar functions: for each a struct with its attributes, its function and derivative, a method
+/// on [`Var`], and a case for the tests, in which every input and attribute is drawn from the range given.
+///
+/// `from output |y| ...` says that the derivative is a function of the output, which is then all that is
+/// saved; `from input |x| ...` of the input; `from nothing |like| ...` of neither.
+macro_rules! elementwise {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident $({ $($attribute:ident: f64 in $range:expr),+ })?: $struct:ident
+            |$x:ident| $function:expr, $from:ident $source:tt |$saved:ident| $derivative:expr, on $domain:expr;
+    )*) => {
+        $(
+            #[derive(Debug, Clone, Copy)]
+            struct $struct { $($($attribute: f64),+)? }
+
+            impl crate::elementwise::UnaryFunction for $struct {
+                const NAME: &'static str = stringify!($name);
+                const SAVES: crate::operation::Saves = elementwise!(@saves $source);
+                #[inline]
+                fn function<R: crate::real::Real>(&self, $x: R) -> R where f64: crate::real::Literal<R> {
+                    let Self { $($($attribute),+)? } = *self;
+                    $function
+                }
+                #[inline]
+                #[allow(unused_variables, reason = "a derivative need not look at every attribute")]
+                fn derivative<R: crate::real::Real>(&self, $saved: R) -> R where f64: crate::real::Literal<R> {
+                    let Self { $($($attribute),+)? } = *self;
+                    $derivative
+                }
+            }
+        )*
+
+        impl<T: gradus_tensor::Float> crate::var::Var<T> {$(
+            $(#[$doc])*
+            ///
+            /// Elementwise; the result has this shape.
+            pub fn $name(&self $($(, $attribute: f64)+)?) -> Self {
+                crate::operation::apply(crate::elementwise::Unary($struct { $($($attribute),+)? }), &[self])
+            }
+        )*}
+
+        #[cfg(feature = "proptest")]
+        pub(crate) fn elementwise_cases() -> Vec<crate::testing::Case> {
+            use crate::testing::{case, shapes};
+            vec![$(
+                case!(
+                    stringify!($name),
+                    (shape, $($($attribute,)+)?) in (shapes(0..=3, 0..=5), $($($range,)+)?),
+                    [shape => $domain],
+                    |x| x.$name($($($attribute),+)?)
+                ),
+            )*]
+        }
+    };
+    (@saves input) => { crate::operation::Saves::INPUTS };
+    (@saves output) => { crate::operation::Saves::OUTPUT };
+    (@saves nothing) => { crate::operation::Saves::NOTHING };
+}
+pub(crate) use elementwise;

@@ -1,0 +1,128 @@
+//! One entry of the tape: an operation that happened. It never changes after it is made.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use gradus_tensor::{Float, Shape, Tensor};
+use smallvec::SmallVec;
+
+use crate::operation::Operation;
+
+/// An operation that happened, or a leaf.
+///
+/// Entries own their inputs' entries, so the graph points from results to origins, has no cycles, and a
+/// branch that nobody holds dies at once.
+pub(crate) struct Entry<T: Float> {
+    /// `None` for a leaf.
+    pub(crate) operation: Option<Box<dyn Operation<T>>>,
+    pub(crate) inputs: SmallVec<[Input<T>; 2]>,
+    /// Kept if the rule reads it.
+    pub(crate) output: Option<Tensor<T>>,
+    pub(crate) shape: Shape,
+    /// One more than that of the deepest input; 0 for a leaf.
+    pub(crate) depth: usize,
+}
+
+/// What an entry remembers of one input.
+pub(crate) struct Input<T: Float> {
+    /// `None` for a constant.
+    pub(crate) entry: Option<Arc<Entry<T>>>,
+    pub(crate) value: Saved<T>,
+}
+
+/// An input's value, if the rule reads it, or only its shape.
+pub(crate) enum Saved<T> {
+    Value(Tensor<T>),
+    Shape(Shape),
+}
+
+impl<T: Float> Saved<T> {
+    pub(crate) fn shape(&self) -> &[usize] {
+        match self {
+            Self::Value(value) => value.shape(),
+            Self::Shape(shape) => shape,
+        }
+    }
+
+    pub(crate) fn value(&self) -> Option<&Tensor<T>> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Shape(_) => None,
+        }
+    }
+}
+
+thread_local! {
+    /// Entries made minus entries dropped by this thread.
+    static LIVE: Cell<isize> = const { Cell::new(0) };
+}
+
+/// How many more tape entries this thread has made than dropped.
+///
+/// For a program that trains on one thread, this is the number of entries alive; a number that grows from
+/// step to step means that something holds on to old losses.
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var, live_entries};
+///
+/// let before = live_entries();
+/// let x = Var::leaf(Tensor::from(2.0));
+/// let loss = (&x * &x).exp();
+/// assert_eq!(live_entries() - before, 3);
+/// loss.backward();
+/// assert_eq!(live_entries() - before, 1);
+/// ```
+pub fn live_entries() -> isize {
+    LIVE.get()
+}
+
+impl<T: Float> Entry<T> {
+    pub(crate) fn new(
+        operation: Option<Box<dyn Operation<T>>>,
+        inputs: SmallVec<[Input<T>; 2]>,
+        output: Option<Tensor<T>>,
+        shape: &[usize],
+    ) -> Arc<Self> {
+        let deepest =
+            inputs.iter().filter_map(|input| input.entry.as_ref()).map(|entry| entry.depth + 1).max();
+        LIVE.set(LIVE.get() + 1);
+        Arc::new(Self {
+            operation,
+            inputs,
+            output,
+            shape: Shape::from_slice(shape),
+            depth: deepest.unwrap_or(0),
+        })
+    }
+
+    pub(crate) fn leaf(shape: &[usize]) -> Arc<Self> {
+        Self::new(None, SmallVec::new(), None, shape)
+    }
+
+    pub(crate) fn is_leaf(&self) -> bool {
+        self.operation.is_none()
+    }
+
+    /// The name of the operation, or `leaf`.
+    pub(crate) fn name(&self) -> &'static str {
+        self.operation.as_ref().map_or("leaf", |operation| operation.name())
+    }
+}
+
+impl<T: Float> Drop for Entry<T> {
+    /// Dropping a chain by recursion would overflow the stack, so entries that die with this one are
+    /// collected in a list.
+    fn drop(&mut self) {
+        LIVE.set(LIVE.get() - 1);
+        let mut dying: Vec<Arc<Self>> = take_entries(self);
+        while let Some(entry) = dying.pop() {
+            if let Some(mut entry) = Arc::into_inner(entry) {
+                dying.append(&mut take_entries(&mut entry));
+            }
+        }
+    }
+}
+
+fn take_entries<T: Float>(entry: &mut Entry<T>) -> Vec<Arc<Entry<T>>> {
+    entry.inputs.iter_mut().filter_map(|input| input.entry.take()).collect()
+}

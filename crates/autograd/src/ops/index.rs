@@ -1,0 +1,222 @@
+//! Reading and adding at places given by integers, and choosing by truth values.
+//!
+//! Indices and conditions are attributes of an operation, not inputs: they have no gradient.
+
+use gradus_tensor::{Axes, Float, Tensor};
+
+use crate::operation::{Context, Operation, Saves, apply};
+use crate::var::Var;
+
+#[derive(Debug)]
+struct Gather {
+    axis: usize,
+    index: Tensor<i64>,
+}
+
+impl<T: Float> Operation<T> for Gather {
+    fn name(&self) -> &'static str {
+        "gather"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].gather(self.axis as isize, &self.index)
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let zeros = zeros(context.shape(0));
+        Some(zeros.scatter_add(self.axis as isize, &self.index, context.cotangent()))
+    }
+}
+
+#[derive(Debug)]
+struct ScatterAdd {
+    axis: usize,
+    index: Tensor<i64>,
+}
+
+impl<T: Float> Operation<T> for ScatterAdd {
+    fn name(&self) -> &'static str {
+        "scatter_add"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].scatter_add(self.axis as isize, &self.index, inputs[1])
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let g = context.cotangent();
+        Some(if input == 0 { g.clone() } else { g.gather(self.axis as isize, &self.index) })
+    }
+}
+
+#[derive(Debug)]
+struct IndexSelect {
+    axis: usize,
+    index: Tensor<i64>,
+}
+
+impl<T: Float> Operation<T> for IndexSelect {
+    fn name(&self) -> &'static str {
+        "index_select"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].index_select(self.axis as isize, &self.index)
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        Some(zeros(context.shape(0)).index_add(self.axis as isize, &self.index, context.cotangent()))
+    }
+}
+
+#[derive(Debug)]
+struct IndexAdd {
+    axis: usize,
+    index: Tensor<i64>,
+}
+
+impl<T: Float> Operation<T> for IndexAdd {
+    fn name(&self) -> &'static str {
+        "index_add"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].index_add(self.axis as isize, &self.index, inputs[1])
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let g = context.cotangent();
+        Some(if input == 0 { g.clone() } else { g.index_select(self.axis as isize, &self.index) })
+    }
+}
+
+#[derive(Debug)]
+struct Where {
+    condition: Tensor<bool>,
+}
+
+impl<T: Float> Operation<T> for Where {
+    fn name(&self) -> &'static str {
+        "where"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        self.condition.where_(inputs[0], inputs[1])
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let (g, zero) = (context.cotangent(), Var::from(T::ZERO));
+        Some(if input == 0 {
+            Var::where_(&self.condition, g, zero)
+        } else {
+            Var::where_(&self.condition, zero, g)
+        })
+    }
+}
+
+/// Zeros that take no memory.
+fn zeros<T: Float>(shape: &[usize]) -> Var<T> {
+    Var::constant(Tensor::scalar(T::ZERO).expand(shape))
+}
+
+impl<T: Float> Var<T> {
+    /// The elements that `index` names along an axis; see [`Tensor::gather`].
+    ///
+    /// # Panics
+    /// If the axis or an index is out of range, or the shape of `index` does not fit.
+    #[track_caller]
+    pub fn gather(&self, axis: isize, index: &Tensor<i64>) -> Self {
+        let axis = Axes::from(axis).resolve("gather", self.shape())[0];
+        apply(Gather { axis, index: index.clone() }, &[self])
+    }
+
+    /// This variable with the elements of `source` added where `index` says; see [`Tensor::scatter_add`].
+    ///
+    /// # Panics
+    /// If the axis or an index is out of range, or the shapes do not fit.
+    #[track_caller]
+    pub fn scatter_add(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
+        let axis = Axes::from(axis).resolve("scatter_add", self.shape())[0];
+        apply(ScatterAdd { axis, index: index.clone() }, &[self, source])
+    }
+
+    /// The slices that `index`, one axis of integers, names along an axis.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// // An embedding: a row of the table for each token.
+    /// let table = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+    /// let rows = table.index_select(0, &Tensor::from([1, 0, 1]));
+    /// assert_eq!(rows.sum(..).backward().get(&table), Some(&Tensor::from([[1.0, 1.0], [2.0, 2.0]])));
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis or an index is out of range, or `index` has not just one axis.
+    #[track_caller]
+    pub fn index_select(&self, axis: isize, index: &Tensor<i64>) -> Self {
+        let axis = Axes::from(axis).resolve("index_select", self.shape())[0];
+        apply(IndexSelect { axis, index: index.clone() }, &[self])
+    }
+
+    /// This variable with the slices of `source` added to those that `index` names; see
+    /// [`Tensor::index_add`].
+    ///
+    /// # Panics
+    /// If the axis or an index is out of range, or the shapes do not fit.
+    #[track_caller]
+    pub fn index_add(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
+        let axis = Axes::from(axis).resolve("index_add", self.shape())[0];
+        apply(IndexAdd { axis, index: index.clone() }, &[self, source])
+    }
+
+    /// Elements of `if_true` where the condition is true and of `if_false` where it is not; all three
+    /// broadcast. No gradient flows to what was not chosen.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([-1.0, 2.0]));
+    /// let y = Var::where_(&x.value().gt(0.0), &x, 0.0);
+    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([0.0, 1.0])));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn where_(condition: &Tensor<bool>, if_true: impl Into<Self>, if_false: impl Into<Self>) -> Self {
+        apply(Where { condition: condition.clone() }, &[&if_true.into(), &if_false.into()])
+    }
+}
+
+#[cfg(feature = "proptest")]
+pub(crate) fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{broadcast_pair, case, gathers, index_selects};
+    vec![
+        case!("gather", (shape, axis, index) in gathers(), [shape => -2.0..2.0], |x| x.gather(axis, &index)),
+        case!(
+            "scatter_add", (shape, axis, index) in gathers(),
+            [shape => -2.0..2.0, index.shape().to_vec() => -2.0..2.0],
+            |x, source| x.scatter_add(axis, &index, source)
+        ),
+        case!(
+            "index_select", (shape, axis, index) in index_selects(),
+            [shape => -2.0..2.0], |x| x.index_select(axis, &index)
+        ),
+        case!(
+            "index_add", (shape, axis, index) in index_selects(),
+            [shape.clone() => -2.0..2.0, { let mut taken = shape; taken[axis as usize] = index.len(); taken } => -2.0..2.0],
+            |x, source| x.index_add(axis, &index, source)
+        ),
+        case!("where_", (a, b) in broadcast_pair(), [a => -2.0..2.0, b => -2.0..2.0], |x, y| {
+            // Any condition will do that does not change with the values.
+            let condition = Tensor::arange(0, y.len() as i64, 1).map(|i| i % 3 != 1).reshape(y.shape());
+            Var::where_(&condition, x, y)
+        }),
+    ]
+}

@@ -1,0 +1,31 @@
+//! All differentiable operations, one file per family, in the order of a textbook.
+//!
+//! Each file ends with the cases that the test suite draws from; a test fails if a method here has none.
+
+mod arithmetic;
+mod functions;
+mod index;
+mod linalg;
+mod reduce;
+mod shape;
+mod softmax;
+
+pub(crate) use arithmetic::{add, div, mul, neg, sub};
+pub use shape::{cat, stack};
+
+/// The test cases of every operation of this crate.
+#[cfg(feature = "proptest")]
+pub(crate) fn cases() -> Vec<crate::testing::Case> {
+    [
+        arithmetic::cases(),
+        functions::cases(),
+        reduce::cases(),
+        shape::cases(),
+        linalg::cases(),
+        index::cases(),
+        softmax::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}

@@ -1,0 +1,225 @@
+//! Sums, means and extremes over any set of axes.
+
+use gradus_tensor::{Axes, Float, Shape, Tensor};
+
+use crate::operation::{Context, Operation, Saves, apply};
+use crate::var::Var;
+
+/// The axes of a reduction, from the front.
+#[derive(Debug, Clone)]
+pub(crate) struct Reduced {
+    axes: Shape,
+    keepdim: bool,
+}
+
+impl Reduced {
+    #[track_caller]
+    pub(crate) fn new(operation: &'static str, axes: impl Into<Axes>, shape: &[usize]) -> Self {
+        let axes = axes.into();
+        Self { keepdim: axes.keeps_dims(), axes: axes.resolve(operation, shape) }
+    }
+
+    fn axes(&self) -> Axes {
+        let axes = Axes::from(self.axes.clone());
+        if self.keepdim { gradus_tensor::keepdim(axes) } else { axes }
+    }
+
+    /// A result, or its cotangent, with the reduced axes back at size 1, so that it broadcasts.
+    pub(crate) fn restore<T: Float>(&self, reduced: &Var<T>, shape: &[usize]) -> Var<T> {
+        let mut shape = Shape::from_slice(shape);
+        for &axis in &self.axes {
+            shape[axis] = 1;
+        }
+        if self.keepdim { reduced.clone() } else { reduced.reshape(shape) }
+    }
+}
+
+#[derive(Debug)]
+struct Sum(Reduced);
+
+impl<T: Float> Operation<T> for Sum {
+    fn name(&self) -> &'static str {
+        "sum"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].sum(self.0.axes())
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let shape = context.shape(0);
+        Some(self.0.restore(context.cotangent(), shape).expand(shape))
+    }
+}
+
+/// The largest or the smallest element.
+#[derive(Debug)]
+struct Extreme {
+    largest: bool,
+    over: Reduced,
+}
+
+impl<T: Float> Operation<T> for Extreme {
+    fn name(&self) -> &'static str {
+        if self.largest { "max" } else { "min" }
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let axes = self.over.axes();
+        if self.largest { inputs[0].max(axes) } else { inputs[0].min(axes) }
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let x = context.input(0);
+        let winner = self.over.restore(&context.output(), x.shape());
+        // Which elements won does not change with a small change of the input: a constant.
+        let won = x.value().eq(winner.value()).to_number::<T>();
+        let axes = gradus_tensor::keepdim(self.over.axes.clone());
+        let share = &won / won.sum(axes);
+        Some(self.over.restore(context.cotangent(), x.shape()) * share)
+    }
+}
+
+#[derive(Debug)]
+struct LogSumExp(Reduced);
+
+impl<T: Float> Operation<T> for LogSumExp {
+    fn name(&self) -> &'static str {
+        "logsumexp"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].logsumexp(self.0.axes())
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let x = context.input(0);
+        let y = self.0.restore(&context.output(), x.shape());
+        Some(self.0.restore(context.cotangent(), x.shape()) * (x - y).exp())
+    }
+}
+
+impl<T: Float> Var<T> {
+    /// The sum over the axes; 0 over nothing.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var, keepdim};
+    ///
+    /// let x = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+    /// assert_eq!(x.sum(..).item(), 10.0);
+    /// assert_eq!(x.sum(0).value(), &Tensor::from([4.0, 6.0]));
+    /// assert_eq!(x.sum(keepdim(1)).shape(), [2, 1]);
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice.
+    #[track_caller]
+    pub fn sum(&self, axes: impl Into<Axes>) -> Self {
+        apply(Sum(Reduced::new("sum", axes, self.shape())), &[self])
+    }
+
+    /// The mean over the axes; NaN over nothing.
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice.
+    #[track_caller]
+    pub fn mean(&self, axes: impl Into<Axes>) -> Self {
+        let over = Reduced::new("mean", axes, self.shape());
+        let count: usize = over.axes.iter().map(|&axis| self.shape()[axis]).product();
+        apply(Sum(over), &[self]) / T::from_f64(count as f64)
+    }
+
+    /// The variance over the axes: the sum of squared distances from the mean, divided by the number of
+    /// elements less `correction` (1 for the unbiased estimate, 0 for the mean of squares).
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0]));
+    /// assert_eq!(x.var(.., 1).item(), 1.0);
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice.
+    #[track_caller]
+    pub fn var(&self, axes: impl Into<Axes>, correction: usize) -> Self {
+        let over = Reduced::new("var", axes, self.shape());
+        let count: usize = over.axes.iter().map(|&axis| self.shape()[axis]).product();
+        let centred = self - self.mean(gradus_tensor::keepdim(over.axes.clone()));
+        apply(Sum(over), &[&centred.square()]) / T::from_f64(count as f64 - correction as f64)
+    }
+
+    /// The largest element over the axes; NaN if there is one. Several that are equally large share the
+    /// derivative evenly.
+    ///
+    /// # Panics
+    /// If an axis is out of range, named twice or of size 0.
+    #[track_caller]
+    pub fn max(&self, axes: impl Into<Axes>) -> Self {
+        apply(Extreme { largest: true, over: Reduced::new("max", axes, self.shape()) }, &[self])
+    }
+
+    /// The smallest element over the axes; NaN if there is one. Several that are equally small share the
+    /// derivative evenly.
+    ///
+    /// # Panics
+    /// If an axis is out of range, named twice or of size 0.
+    #[track_caller]
+    pub fn min(&self, axes: impl Into<Axes>) -> Self {
+        apply(Extreme { largest: false, over: Reduced::new("min", axes, self.shape()) }, &[self])
+    }
+
+    /// log(sum(e^x)) over the axes, without overflow.
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice.
+    #[track_caller]
+    pub fn logsumexp(&self, axes: impl Into<Axes>) -> Self {
+        apply(LogSumExp(Reduced::new("logsumexp", axes, self.shape())), &[self])
+    }
+
+    /// The index of the largest element along an axis, which goes; the first of several.
+    ///
+    /// Integers have no gradient, and their type keeps them off the tape.
+    ///
+    /// # Panics
+    /// If the axis is out of range or of size 0.
+    #[track_caller]
+    pub fn argmax(&self, axis: isize) -> Tensor<i64> {
+        self.value().argmax(axis)
+    }
+
+    /// The sum over those axes that a broadcast from `shape` to this shape adds or repeats.
+    ///
+    /// # Panics
+    /// If `shape` does not broadcast to this one.
+    #[track_caller]
+    pub fn sum_to_size(&self, shape: impl AsRef<[usize]>) -> Self {
+        let shape = shape.as_ref();
+        let fits = gradus_tensor::broadcast_shapes("sum_to_size", shape, self.shape());
+        assert!(
+            fits.is_ok_and(|common| common[..] == *self.shape()),
+            "sum_to_size: shape {shape:?} does not broadcast to {:?}: counted from the end, its sizes must be equal or 1",
+            self.shape()
+        );
+        let added = self.rank() - shape.len();
+        let repeated = |axis: &usize| *axis < added || shape[axis - added] == 1 && self.shape()[*axis] != 1;
+        let axes: Shape = (0..self.rank()).filter(repeated).collect();
+        self.sum(axes).reshape(shape)
+    }
+}
+
+#[cfg(feature = "proptest")]
+pub(crate) fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{broadcast_pair, case, reductions};
+    vec![
+        case!("sum", (shape, axes) in reductions(0), [shape => -2.0..2.0], |x| x.sum(axes)),
+        case!("mean", (shape, axes) in reductions(1), [shape => -2.0..2.0], |x| x.mean(axes)),
+        case!("var", (shape, axes) in reductions(1), [shape => -2.0..2.0], |x| x.var(axes, 0)),
+        case!("max", (shape, axes) in reductions(1), [shape => -2.0..2.0], |x| x.max(axes)),
+        case!("min", (shape, axes) in reductions(1), [shape => -2.0..2.0], |x| x.min(axes)),
+        case!("logsumexp", (shape, axes) in reductions(1), [shape => -2.0..2.0], |x| x.logsumexp(axes)),
+        case!("sum_to_size", (small, large) in broadcast_pair(), [large => -2.0..2.0], |x| {
+            let fits = gradus_tensor::broadcast_shapes("", &small, x.shape());
+            let fits = fits.is_ok_and(|common| common[..] == *x.shape());
+            x.sum_to_size(if fits { &small } else { x.shape() })
+        }),
+    ]
+}

@@ -1,0 +1,335 @@
+//! Operations that move elements and leave them as they are. Their rules move them back.
+
+use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, Tensor};
+
+use crate::operation::{Context, Operation, Saves, apply};
+use crate::var::Var;
+
+#[derive(Debug)]
+struct Reshape {
+    shape: Shape,
+}
+
+impl<T: Float> Operation<T> for Reshape {
+    fn name(&self) -> &'static str {
+        "reshape"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].reshape(self.shape.as_slice())
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        Some(context.cotangent().reshape(context.shape(0)))
+    }
+}
+
+#[derive(Debug)]
+struct Permute {
+    axes: Shape,
+}
+
+impl<T: Float> Operation<T> for Permute {
+    fn name(&self) -> &'static str {
+        "permute"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].permute(self.axes.as_slice())
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let mut inverse = self.axes.clone();
+        for (to, &from) in self.axes.iter().enumerate() {
+            inverse[from] = to;
+        }
+        Some(context.cotangent().permute(inverse))
+    }
+}
+
+#[derive(Debug)]
+struct Expand {
+    shape: Shape,
+}
+
+impl<T: Float> Operation<T> for Expand {
+    fn name(&self) -> &'static str {
+        "expand"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].expand(&self.shape)
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        // The engine sums over the repeated axes.
+        Some(context.cotangent().clone())
+    }
+}
+
+#[derive(Debug)]
+struct Flip {
+    axes: Shape,
+}
+
+impl<T: Float> Operation<T> for Flip {
+    fn name(&self) -> &'static str {
+        "flip"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].flip(self.axes.clone())
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        Some(context.cotangent().flip(self.axes.clone()))
+    }
+}
+
+#[derive(Debug)]
+struct SliceAxis {
+    axis: usize,
+    slice: Slice,
+}
+
+impl<T: Float> Operation<T> for SliceAxis {
+    fn name(&self) -> &'static str {
+        "slice"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].slice(self.axis as isize, self.slice)
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        // What was not taken has no influence: zeros, with the cotangent added where it was taken from.
+        let size = context.shape(0)[self.axis] as i64;
+        let taken = Tensor::arange(0, size, 1).slice(0, self.slice);
+        let zeros = Var::constant(Tensor::scalar(T::ZERO).expand(context.shape(0)));
+        Some(zeros.index_add(self.axis as isize, &taken, context.cotangent()))
+    }
+}
+
+#[derive(Debug)]
+struct Cat {
+    axis: usize,
+}
+
+impl<T: Float> Operation<T> for Cat {
+    fn name(&self) -> &'static str {
+        "cat"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        Tensor::cat(inputs, self.axis as isize)
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let start: usize = (0..input).map(|i| context.shape(i)[self.axis]).sum();
+        let end = start + context.shape(input)[self.axis];
+        Some(context.cotangent().slice(self.axis as isize, start..end))
+    }
+}
+
+/// The variables one after another along an axis; their other sizes must be equal.
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var, cat};
+///
+/// let (x, y) = (Var::leaf(Tensor::from([1.0, 2.0])), Var::leaf(Tensor::from([3.0])));
+/// assert_eq!(cat(&[&x, &y], 0).value(), &Tensor::from([1.0, 2.0, 3.0]));
+/// ```
+///
+/// # Panics
+/// If there are no variables, the axis is out of range or another size differs.
+#[track_caller]
+pub fn cat<T: Float>(vars: &[&Var<T>], axis: isize) -> Var<T> {
+    let rank = vars.first().map_or(0, |var| var.rank()) as isize;
+    // An axis out of range goes through as it is, for the tensor to refuse.
+    let from_front = if (-rank..0).contains(&axis) { axis + rank } else { axis };
+    apply(Cat { axis: from_front as usize }, vars)
+}
+
+/// The variables, all of one shape, along a new axis.
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var, stack};
+///
+/// let (x, y) = (Var::leaf(Tensor::from([1.0, 2.0])), Var::leaf(Tensor::from([3.0, 4.0])));
+/// assert_eq!(stack(&[&x, &y], 1).value(), &Tensor::from([[1.0, 3.0], [2.0, 4.0]]));
+/// ```
+///
+/// # Panics
+/// If there are no variables, the axis is out of range or the shapes differ.
+#[track_caller]
+pub fn stack<T: Float>(vars: &[&Var<T>], axis: isize) -> Var<T> {
+    if vars.iter().any(|var| var.shape() != vars[0].shape()) {
+        // For its message.
+        let _ = Tensor::stack(&vars.iter().map(|var| var.value()).collect::<Vec<_>>(), axis);
+    }
+    let raised: Vec<Var<T>> = vars.iter().map(|var| var.unsqueeze(axis)).collect();
+    cat(&raised.iter().collect::<Vec<_>>(), axis)
+}
+
+impl<T: Float> Var<T> {
+    /// The same elements in the same order under another shape, in which one size may be -1: it is inferred.
+    ///
+    /// # Panics
+    /// If the shape has another number of elements.
+    #[track_caller]
+    pub fn reshape(&self, shape: impl Into<Dims>) -> Self {
+        let shape = self.value().reshape(shape).shape().into();
+        apply(Reshape { shape }, &[self])
+    }
+
+    /// All elements along one axis.
+    pub fn flatten(&self) -> Self {
+        self.reshape([self.len()])
+    }
+
+    /// The axes in another order: axis `i` of the result is axis `axes[i]` of this variable.
+    ///
+    /// # Panics
+    /// Unless every axis is named exactly once.
+    #[track_caller]
+    pub fn permute(&self, axes: impl Into<Dims>) -> Self {
+        apply(Permute { axes: axes.into().resolve("permute", self.shape()).or_panic() }, &[self])
+    }
+
+    /// Two axes swapped.
+    ///
+    /// # Panics
+    /// If an axis is out of range.
+    #[track_caller]
+    pub fn transpose(&self, axis0: isize, axis1: isize) -> Self {
+        let [a, b] = [axis0, axis1].map(|axis| Axes::from(axis).resolve("transpose", self.shape())[0]);
+        let mut axes: Shape = (0..self.rank()).collect();
+        axes.swap(a, b);
+        apply(Permute { axes }, &[self])
+    }
+
+    /// The transpose of a matrix, or of a stack of matrices: the last two axes swapped.
+    ///
+    /// # Panics
+    /// If there are fewer than two axes.
+    #[track_caller]
+    pub fn t(&self) -> Self {
+        self.transpose(-2, -1)
+    }
+
+    /// A new axis of size 1 at this place of the result.
+    ///
+    /// # Panics
+    /// If the place is beyond the axes of the result.
+    #[track_caller]
+    pub fn unsqueeze(&self, axis: isize) -> Self {
+        let shape = self.value().unsqueeze(axis).shape().into();
+        apply(Reshape { shape }, &[self])
+    }
+
+    /// The shape without those of the named axes that have size 1; `..` names all.
+    ///
+    /// # Panics
+    /// If an axis is out of range.
+    #[track_caller]
+    pub fn squeeze(&self, axes: impl Into<Axes>) -> Self {
+        let shape = self.value().squeeze(axes).shape().into();
+        apply(Reshape { shape }, &[self])
+    }
+
+    /// Repeats axes of size 1, and adds axes in front, up to this shape.
+    ///
+    /// # Panics
+    /// If this shape does not broadcast to the other.
+    #[track_caller]
+    pub fn expand(&self, shape: impl AsRef<[usize]>) -> Self {
+        apply(Expand { shape: shape.as_ref().into() }, &[self])
+    }
+
+    /// The elements in reverse order along the named axes.
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice.
+    #[track_caller]
+    pub fn flip(&self, axes: impl Into<Axes>) -> Self {
+        apply(Flip { axes: axes.into().resolve("flip", self.shape()) }, &[self])
+    }
+
+    /// Part of one axis: a range, or every n-th index of it, also backwards; see [`Slice`].
+    ///
+    /// # Panics
+    /// If the axis is out of range.
+    #[track_caller]
+    pub fn slice(&self, axis: isize, range: impl Into<Slice>) -> Self {
+        let axis = Axes::from(axis).resolve("slice", self.shape())[0];
+        apply(SliceAxis { axis, slice: range.into() }, &[self])
+    }
+
+    /// The part at one index of an axis, which goes; a negative index counts from the end.
+    ///
+    /// # Panics
+    /// If the axis or the index is out of range.
+    #[track_caller]
+    pub fn select(&self, axis: isize, index: isize) -> Self {
+        let shape: Shape = self.value().select(axis, index).shape().into();
+        let next = (index != -1).then_some(index + 1);
+        self.slice(axis, Slice::new(Some(index), next, 1)).reshape(shape)
+    }
+
+    /// Consecutive parts of an axis, of the listed sizes.
+    ///
+    /// # Panics
+    /// If the axis is out of range or the sizes do not add up to its size.
+    #[track_caller]
+    pub fn split(&self, sizes: &[usize], axis: isize) -> Vec<Self> {
+        // For its checks; the parts are views.
+        let _ = self.value().split(sizes, axis);
+        let mut start = 0;
+        let part = |&size: &usize| {
+            start += size;
+            self.slice(axis, start - size..start)
+        };
+        sizes.iter().map(part).collect()
+    }
+}
+
+#[cfg(feature = "proptest")]
+pub(crate) fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{case, joinable, permutations, reductions, reshapes, shapes, slices};
+    let any = || shapes(0..=4, 0..=4);
+    let ranked = || shapes(1..=4, 1..=4);
+    vec![
+        case!("reshape", (from, to) in reshapes(), [from => -2.0..2.0], |x| x.reshape(to)),
+        case!("flatten", shape in any(), [shape => -2.0..2.0], |x| x.flatten()),
+        case!("permute", (shape, axes) in permutations(), [shape => -2.0..2.0], |x| x.permute(axes)),
+        case!("transpose", (shape, axes) in permutations(), [shape => -2.0..2.0], |x| {
+            if axes.len() < 2 { x.clone() } else { x.transpose(axes[0] as isize, axes[1] as isize) }
+        }),
+        case!("t", shape in shapes(2..=4, 0..=4), [shape => -2.0..2.0], |x| x.t()),
+        case!("unsqueeze", shape in any(), [shape => -2.0..2.0], |x| x.unsqueeze(-1).unsqueeze(0)),
+        case!("squeeze", shape in any(), [shape => -2.0..2.0], |x| x.squeeze(..)),
+        case!("expand", (shape, axes) in reductions(0), [shape => -2.0..2.0], |x| {
+            // Those of the axes that have size 1, and a new one, are repeated.
+            let repeated = axes.resolve("expand", x.shape());
+            let size = |(axis, &size)| if size == 1 && repeated.contains(&axis) { 3 } else { size };
+            let sizes: Vec<usize> = x.shape().iter().enumerate().map(size).collect();
+            x.expand([&[2], &sizes[..]].concat())
+        }),
+        case!("flip", (shape, axes) in reductions(0), [shape => -2.0..2.0], |x| x.flip(axes)),
+        case!("slice", (shape, axis, slice) in slices(), [shape => -2.0..2.0], |x| x.slice(axis, slice)),
+        case!("select", shape in ranked(), [shape => -2.0..2.0], |x| x.select(0, -1).sum(..) + x.select(-1, 0)),
+        case!("split", shape in ranked(), [shape => -2.0..2.0], |x| {
+            let (first, rest) = (x.shape()[0] / 2, x.shape()[0] - x.shape()[0] / 2);
+            let parts = x.split(&[first, rest], 0);
+            parts[0].sum(..) * parts[1].sin()
+        }),
+        case!("cat", (a, b, axis) in joinable(), [a => -2.0..2.0, b => -2.0..2.0], |x, y| cat(&[x, y, x], axis)),
+        case!("stack", shape in any(), [shape.clone() => -2.0..2.0, shape => -2.0..2.0], |x, y| stack(&[x, y, y], -1)),
+    ]
+}

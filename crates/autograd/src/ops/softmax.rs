@@ -1,0 +1,92 @@
+//! Softmax and its logarithm, without overflow.
+
+use gradus_tensor::{Axes, Float, Tensor, keepdim};
+
+use crate::operation::{Context, Operation, Saves, apply};
+use crate::var::Var;
+
+#[derive(Debug)]
+struct Softmax {
+    axis: usize,
+}
+
+impl<T: Float> Operation<T> for Softmax {
+    fn name(&self) -> &'static str {
+        "softmax"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let powers = shifted(inputs[0], self.axis).exp();
+        &powers / powers.sum(keepdim(self.axis))
+    }
+    fn saves(&self) -> Saves {
+        Saves::OUTPUT
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let (g, y) = (context.cotangent(), context.output());
+        let mean = (g * &y).sum(keepdim(self.axis));
+        Some((g - mean) * y)
+    }
+}
+
+#[derive(Debug)]
+struct LogSoftmax {
+    axis: usize,
+}
+
+impl<T: Float> Operation<T> for LogSoftmax {
+    fn name(&self) -> &'static str {
+        "log_softmax"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let shifted = shifted(inputs[0], self.axis);
+        &shifted - shifted.exp().sum(keepdim(self.axis)).log()
+    }
+    fn saves(&self) -> Saves {
+        Saves::OUTPUT
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let (g, y) = (context.cotangent(), context.output());
+        Some(g - y.exp() * g.sum(keepdim(self.axis)))
+    }
+}
+
+/// The elements less the largest of their lane, so that no power overflows.
+fn shifted<T: Float>(x: &Tensor<T>, axis: usize) -> Tensor<T> {
+    if x.is_empty() { x.clone() } else { x - x.max(keepdim(axis)) }
+}
+
+impl<T: Float> Var<T> {
+    /// e^x / sum(e^x) along an axis: positive numbers that add up to 1.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::constant(Tensor::from([1000.0_f64, 1000.0]));
+    /// assert_eq!(x.softmax(0).value(), &Tensor::from([0.5, 0.5]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis is out of range.
+    #[track_caller]
+    pub fn softmax(&self, axis: isize) -> Self {
+        apply(Softmax { axis: Axes::from(axis).resolve("softmax", self.shape())[0] }, &[self])
+    }
+
+    /// The logarithm of [`softmax`](Self::softmax), accurate where that is nearly 0 or 1.
+    ///
+    /// # Panics
+    /// If the axis is out of range.
+    #[track_caller]
+    pub fn log_softmax(&self, axis: isize) -> Self {
+        apply(LogSoftmax { axis: Axes::from(axis).resolve("log_softmax", self.shape())[0] }, &[self])
+    }
+}
+
+#[cfg(feature = "proptest")]
+pub(crate) fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{axes_of, case};
+    vec![
+        case!("softmax", (shape, axis) in axes_of(0), [shape => -2.0..2.0], |x| x.softmax(axis)),
+        case!("log_softmax", (shape, axis) in axes_of(0), [shape => -2.0..2.0], |x| x.log_softmax(axis)),
+    ]
+}

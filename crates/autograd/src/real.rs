@@ -1,0 +1,326 @@
+//! Numbers or variables: what the text of a scalar function and of its derivative is written in.
+//!
+//! One text runs twice: on plain numbers, inside one fused loop, where nothing is recorded; and on whole
+//! variables, where its operations go to the tape and can be differentiated again.
+
+use std::cell::RefCell;
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use gradus_tensor::{Float, Tensor};
+
+use crate::var::Var;
+
+macro_rules! real_functions {
+    (declare $($(#[$doc:meta])* $name:ident)*) => {$(
+        $(#[$doc])*
+        fn $name(self) -> Self;
+    )*};
+    (plain $($(#[$doc:meta])* $name:ident)*) => {$(
+        #[inline]
+        fn $name(self) -> Self {
+            Self(self.0.$name())
+        }
+    )*};
+    (traced $($(#[$doc:meta])* $name:ident)*) => {$(
+        fn $name(self) -> Self {
+            self.unary(Var::$name)
+        }
+    )*};
+    (each $callback:ident) => { real_functions! { $callback
+        /// e to the power of this number.
+        exp
+        /// 2 to the power of this number.
+        exp2
+        /// e^x - 1.
+        expm1
+        /// The natural logarithm.
+        log
+        /// The logarithm to base 2.
+        log2
+        /// The logarithm to base 10.
+        log10
+        /// log(1 + x).
+        log1p
+        /// The square root.
+        sqrt
+        /// One divided by the square root.
+        rsqrt
+        /// One divided by this number.
+        reciprocal
+        /// This number times itself.
+        square
+        /// The distance to zero.
+        abs
+        /// -1, 0 or 1.
+        sign
+        /// The sine.
+        sin
+        /// The cosine.
+        cos
+        /// The tangent.
+        tan
+        /// The inverse sine.
+        asin
+        /// The inverse cosine.
+        acos
+        /// The inverse tangent.
+        atan
+        /// The hyperbolic sine.
+        sinh
+        /// The hyperbolic cosine.
+        cosh
+        /// The hyperbolic tangent.
+        tanh
+        /// The inverse hyperbolic sine.
+        asinh
+        /// The inverse hyperbolic cosine.
+        acosh
+        /// The inverse hyperbolic tangent.
+        atanh
+        /// The error function.
+        erf
+        /// The largest integer that is not larger.
+        floor
+        /// The smallest integer that is not smaller.
+        ceil
+        /// The integer part, towards zero.
+        trunc
+        /// The nearest integer, halves to even.
+        round
+        /// max(x, 0).
+        relu
+        /// The logistic function.
+        sigmoid
+        /// log(1 + e^x).
+        softplus
+    } };
+}
+
+/// A number or a variable; see [`UnaryFunction`](crate::UnaryFunction) for how it is used.
+///
+/// Constants of type `f64` mix with it on either side of an operator.
+pub trait Real:
+    Copy
+    + Neg<Output = Self>
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Add<f64, Output = Self>
+    + Sub<f64, Output = Self>
+    + Mul<f64, Output = Self>
+    + Div<f64, Output = Self>
+{
+    real_functions! { each declare }
+
+    /// This number to the power `exponent`.
+    fn pow(self, exponent: impl Lift<Self>) -> Self;
+    /// The angle of the point (`x`, `self`), in radians.
+    fn atan2(self, x: Self) -> Self;
+    /// The square root of the sum of two squares.
+    fn hypot(self, other: Self) -> Self;
+    /// 1 where this is greater, else 0: a constant.
+    fn gt(self, other: impl Lift<Self>) -> Self;
+    /// 1 where this is less, else 0: a constant.
+    fn lt(self, other: impl Lift<Self>) -> Self;
+    /// 1 where they are equal, else 0: a constant.
+    fn eq(self, other: impl Lift<Self>) -> Self;
+    /// Where this is not 0, `if_true`, else `if_false`; what is not chosen has no influence, not even by
+    /// being NaN.
+    fn select(self, if_true: impl Lift<Self>, if_false: impl Lift<Self>) -> Self;
+    /// A constant of the kind of this number.
+    fn constant(self, value: f64) -> Self;
+}
+
+/// What can stand where a [`Real`] is expected: one itself, or an `f64`.
+pub trait Lift<R: Real> {
+    /// The same as a number of the kind of `like`.
+    fn lift(self, like: R) -> R;
+}
+
+impl<R: Real> Lift<R> for R {
+    #[inline]
+    fn lift(self, _: R) -> R {
+        self
+    }
+}
+
+impl<R: Real> Lift<R> for f64 {
+    #[inline]
+    fn lift(self, like: R) -> R {
+        like.constant(self)
+    }
+}
+
+/// Implemented by `f64`: constants on the left of an operator, as in `1.0 - y`.
+pub trait Literal<R>:
+    Add<R, Output = R> + Sub<R, Output = R> + Mul<R, Output = R> + Div<R, Output = R>
+{
+}
+impl<R, L> Literal<R> for L where
+    L: Add<R, Output = R> + Sub<R, Output = R> + Mul<R, Output = R> + Div<R, Output = R>
+{
+}
+
+/// One number of a tensor.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain<T>(pub(crate) T);
+
+impl<T: Float> Real for Plain<T> {
+    real_functions! { each plain }
+
+    #[inline]
+    fn pow(self, exponent: impl Lift<Self>) -> Self {
+        Self(self.0.pow(exponent.lift(self).0))
+    }
+    #[inline]
+    fn atan2(self, x: Self) -> Self {
+        Self(self.0.atan2(x.0))
+    }
+    #[inline]
+    fn hypot(self, other: Self) -> Self {
+        Self(self.0.hypot(other.0))
+    }
+    #[inline]
+    fn gt(self, other: impl Lift<Self>) -> Self {
+        indicator(self.0 > other.lift(self).0)
+    }
+    #[inline]
+    fn lt(self, other: impl Lift<Self>) -> Self {
+        indicator(self.0 < other.lift(self).0)
+    }
+    #[inline]
+    fn eq(self, other: impl Lift<Self>) -> Self {
+        indicator(self.0 == other.lift(self).0)
+    }
+    #[inline]
+    fn select(self, if_true: impl Lift<Self>, if_false: impl Lift<Self>) -> Self {
+        if self.0 == T::ZERO { if_false.lift(self) } else { if_true.lift(self) }
+    }
+    #[inline]
+    fn constant(self, value: f64) -> Self {
+        Self(T::from_f64(value))
+    }
+}
+
+#[inline]
+fn indicator<T: Float>(condition: bool) -> Plain<T> {
+    Plain(if condition { T::ONE } else { T::ZERO })
+}
+
+/// The variables that a text has made so far; handles to them are `Copy`, as the text expects.
+pub(crate) type Arena<T> = RefCell<Vec<Var<T>>>;
+
+/// A variable in an arena.
+#[derive(Clone, Copy)]
+pub(crate) struct Traced<'a, T: Float> {
+    arena: &'a Arena<T>,
+    index: usize,
+}
+
+impl<'a, T: Float> Traced<'a, T> {
+    pub(crate) fn new(arena: &'a Arena<T>, var: Var<T>) -> Self {
+        let mut vars = arena.borrow_mut();
+        vars.push(var);
+        Self { arena, index: vars.len() - 1 }
+    }
+
+    pub(crate) fn var(self) -> Var<T> {
+        self.arena.borrow()[self.index].clone()
+    }
+
+    fn unary(self, f: impl Fn(&Var<T>) -> Var<T>) -> Self {
+        Self::new(self.arena, f(&self.var()))
+    }
+
+    fn binary(self, other: Self, f: impl Fn(&Var<T>, &Var<T>) -> Var<T>) -> Self {
+        Self::new(self.arena, f(&self.var(), &other.var()))
+    }
+
+    fn compare(self, other: impl Lift<Self>, f: impl Fn(&Tensor<T>, Tensor<T>) -> Tensor<bool>) -> Self {
+        let (left, right) = (self.var(), other.lift(self).var());
+        Self::new(self.arena, f(left.value(), right.into_value()).to_number::<T>().into())
+    }
+}
+
+impl<T: Float> Real for Traced<'_, T> {
+    real_functions! { each traced }
+
+    fn pow(self, exponent: impl Lift<Self>) -> Self {
+        self.binary(exponent.lift(self), |x, y| x.pow(y))
+    }
+    fn atan2(self, x: Self) -> Self {
+        self.binary(x, |y, x| y.atan2(x))
+    }
+    fn hypot(self, other: Self) -> Self {
+        self.binary(other, |x, y| x.hypot(y))
+    }
+    fn gt(self, other: impl Lift<Self>) -> Self {
+        self.compare(other, |x, y| x.gt(y))
+    }
+    fn lt(self, other: impl Lift<Self>) -> Self {
+        self.compare(other, |x, y| x.lt(y))
+    }
+    fn eq(self, other: impl Lift<Self>) -> Self {
+        self.compare(other, |x, y| x.eq(y))
+    }
+    fn select(self, if_true: impl Lift<Self>, if_false: impl Lift<Self>) -> Self {
+        let condition = self.var().value().ne(T::ZERO);
+        if_true.lift(self).binary(if_false.lift(self), |x, y| Var::where_(&condition, x, y))
+    }
+    fn constant(self, value: f64) -> Self {
+        Self::new(self.arena, T::from_f64(value).into())
+    }
+}
+
+macro_rules! real_operators {
+    ($($trait:ident $method:ident $op:tt)*) => {$(
+        impl<T: Float> $trait for Plain<T> {
+            type Output = Self;
+            #[inline]
+            fn $method(self, other: Self) -> Self {
+                Self(self.0 $op other.0)
+            }
+        }
+        impl<T: Float> $trait for Traced<'_, T> {
+            type Output = Self;
+            fn $method(self, other: Self) -> Self {
+                self.binary(other, |x, y| x $op y)
+            }
+        }
+        real_operators!(@mixed $trait $method $op, [T: Float] Plain<T>);
+        real_operators!(@mixed $trait $method $op, ['a, T: Float] Traced<'a, T>);
+    )*};
+    (@mixed $trait:ident $method:ident $op:tt, [$($generics:tt)*] $real:ty) => {
+        impl<$($generics)*> $trait<f64> for $real {
+            type Output = Self;
+            #[inline]
+            fn $method(self, number: f64) -> Self {
+                self $op self.constant(number)
+            }
+        }
+        impl<$($generics)*> $trait<$real> for f64 {
+            type Output = $real;
+            #[inline]
+            fn $method(self, real: $real) -> $real {
+                real.constant(self) $op real
+            }
+        }
+    };
+}
+real_operators! { Add add + Sub sub - Mul mul * Div div / }
+
+impl<T: Float> Neg for Plain<T> {
+    type Output = Self;
+    #[inline]
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
+impl<T: Float> Neg for Traced<'_, T> {
+    type Output = Self;
+    fn neg(self) -> Self {
+        self.unary(|x| -x)
+    }
+}

@@ -1,0 +1,201 @@
+//! The tape as a list: every operation behind a result, in an order in which it could be run again.
+
+use std::collections::HashMap;
+use std::fmt::{self, Display, Formatter, Write};
+use std::sync::Arc;
+
+use gradus_tensor::{Float, Tensor};
+
+use crate::entry::Entry;
+use crate::var::Var;
+
+/// The entries behind a result, origins first (a Wengert list; Wengert, 1964).
+///
+/// ```
+/// use gradus_autograd::{Tape, Tensor, Var};
+///
+/// let w = Var::leaf(Tensor::from([1.0, 2.0]));
+/// let loss = (&w * 3.0).sum(0);
+/// let tape = Tape::of(&loss).label(&w, "weight");
+/// assert_eq!(tape.to_string(), "\
+/// %0 = weight : [2] f64
+/// %1 = mul %0 3 : [2] f64
+/// %2 = sum %1 { axes: [0], keepdim: false } : [] f64
+/// ");
+/// assert_eq!(tape.len(), 3);
+/// ```
+#[derive(Debug)]
+pub struct Tape<T: Float = f32> {
+    entries: Vec<Arc<Entry<T>>>,
+    positions: HashMap<usize, usize>,
+    labels: HashMap<usize, String>,
+}
+
+/// One line of a [`Tape`].
+#[derive(Debug)]
+pub struct TapeEntry<'a, T: Float> {
+    tape: &'a Tape<T>,
+    position: usize,
+}
+
+impl<T: Float> Tape<T> {
+    /// The tape behind a variable; empty for a constant.
+    pub fn of(var: &Var<T>) -> Self {
+        let mut entries: Vec<Arc<Entry<T>>> = Vec::new();
+        let mut positions = HashMap::new();
+        let mut found: Vec<Arc<Entry<T>>> = var.entry().into_iter().cloned().collect();
+        while let Some(entry) = found.pop() {
+            if positions.insert(address(&entry), 0).is_none() {
+                found.extend(entry.inputs.iter().rev().filter_map(|input| input.entry.clone()));
+                entries.push(entry);
+            }
+        }
+        // An entry is deeper than all its inputs; a stable sort keeps the order deterministic.
+        entries.sort_by_key(|entry| entry.depth);
+        positions.extend(entries.iter().enumerate().map(|(i, entry)| (address(entry), i)));
+        Self { entries, positions, labels: HashMap::new() }
+    }
+
+    /// Shows a variable under a name in place of its operation's; without effect if it is not on the tape.
+    #[must_use]
+    pub fn label(mut self, var: &Var<T>, name: impl Into<String>) -> Self {
+        if let Some(&position) = var.entry().and_then(|entry| self.positions.get(&address(entry))) {
+            self.labels.insert(position, name.into());
+        }
+        self
+    }
+
+    /// The number of entries, leaves included.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether there are no entries: the variable was a constant.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The number of bytes of the buffers that entries keep for their rules, each counted once.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::<f32>::ones([100]));
+    /// assert_eq!(Tape::of(&x.exp()).bytes(), 400); // exp keeps its output
+    /// assert_eq!(Tape::of(&(&x + &x)).bytes(), 0); // add keeps nothing
+    /// ```
+    pub fn bytes(&self) -> usize {
+        let outputs = self.entries.iter().filter_map(|entry| entry.output.as_ref());
+        let inputs =
+            self.entries.iter().flat_map(|entry| &entry.inputs).filter_map(|input| input.value.value());
+        let buffers: HashMap<usize, usize> = outputs.chain(inputs).map(Tensor::buffer_id_and_bytes).collect();
+        buffers.values().sum()
+    }
+
+    /// The entries, origins first.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = TapeEntry<'_, T>> + '_ {
+        (0..self.entries.len()).map(|position| TapeEntry { tape: self, position })
+    }
+
+    /// The tape as a graph in the language of Graphviz: `dot -Tsvg` draws it.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from(1.0));
+    /// let dot = Tape::of(&x.exp()).to_dot();
+    /// assert!(dot.starts_with("digraph tape {") && dot.contains("n0 -> n1"));
+    /// ```
+    pub fn to_dot(&self) -> String {
+        let mut out = String::from("digraph tape {\n  node [fontname=\"monospace\", shape=box];\n");
+        for (i, entry) in self.entries.iter().enumerate() {
+            let line = self.iter().nth(i).expect("in range");
+            let style = if entry.is_leaf() { ", style=filled, fillcolor=lightgrey" } else { "" };
+            let text =
+                format!("{}{}", line.label(), line.attributes().map_or(String::new(), |a| format!("\n{a}")));
+            let label = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let _ = writeln!(out, "  n{i} [label=\"{label}\\n{:?}\"{style}];", entry.shape);
+            for input in line.inputs().flatten() {
+                let _ = writeln!(out, "  n{input} -> n{i};");
+            }
+        }
+        out.push_str("}\n");
+        out
+    }
+
+    #[cfg(feature = "proptest")]
+    pub(crate) fn entries(&self) -> &[Arc<Entry<T>>] {
+        &self.entries
+    }
+}
+
+fn address<T: Float>(entry: &Arc<Entry<T>>) -> usize {
+    Arc::as_ptr(entry) as usize
+}
+
+impl<'a, T: Float> TapeEntry<'a, T> {
+    fn entry(&self) -> &'a Entry<T> {
+        &self.tape.entries[self.position]
+    }
+
+    /// The place on the tape.
+    pub fn position(&self) -> usize {
+        self.position
+    }
+
+    /// The name of the operation, or `leaf`.
+    pub fn operation(&self) -> &'static str {
+        self.entry().name()
+    }
+
+    /// The name given with [`Tape::label`], or else the operation's.
+    pub fn label(&self) -> &'a str {
+        self.tape.labels.get(&self.position).map_or(self.entry().name(), String::as_str)
+    }
+
+    /// The attributes of the operation, if it has any: `{ axes: [0], keepdim: false }`.
+    pub fn attributes(&self) -> Option<String> {
+        let text = format!("{:?}", self.entry().operation.as_ref()?);
+        text.find('{').zip(text.rfind('}')).map(|(start, end)| text[start..=end].to_string())
+    }
+
+    /// For each input its place on the tape, or `None` for a constant.
+    pub fn inputs(&self) -> impl Iterator<Item = Option<usize>> + 'a {
+        let (entry, tape) = (self.entry(), self.tape);
+        entry.inputs.iter().map(|input| input.entry.as_ref().map(|origin| tape.positions[&address(origin)]))
+    }
+
+    /// The shape of the result.
+    pub fn shape(&self) -> &'a [usize] {
+        &self.entry().shape
+    }
+
+    /// The result, if the tape keeps it.
+    pub fn output(&self) -> Option<&'a Tensor<T>> {
+        self.entry().output.as_ref()
+    }
+}
+
+/// `%4 = mul %1 %3 : [64, 128] f32`
+impl<T: Float> Display for TapeEntry<'_, T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "%{} = {}", self.position, self.label())?;
+        for (input, remembered) in self.inputs().zip(&self.entry().inputs) {
+            match (input, remembered.value.value()) {
+                (Some(position), _) => write!(f, " %{position}")?,
+                (None, Some(value)) if value.len() == 1 => write!(f, " {}", value.item())?,
+                (None, _) => write!(f, " constant{:?}", remembered.value.shape())?,
+            }
+        }
+        if let Some(attributes) = self.attributes() {
+            write!(f, " {attributes}")?;
+        }
+        write!(f, " : {:?} {}", self.shape(), T::NAME)
+    }
+}
+
+impl<T: Float> Display for Tape<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.iter().try_for_each(|entry| writeln!(f, "{entry}"))
+    }
+}

@@ -1,0 +1,91 @@
+//! What the checker reports.
+
+use std::fmt::{self, Display, Formatter};
+
+use gradus_tensor::Tensor;
+
+/// A law that gradients obey.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Law {
+    /// The same inputs give the same result.
+    Deterministic,
+    /// The gradient agrees with five-point differences of the values.
+    FirstOrder,
+    /// The gradient of the gradient agrees with five-point differences of the gradient.
+    SecondOrder,
+    /// The Hessian is symmetric: <Hv, w> = <v, Hw>.
+    SymmetricHessian,
+    /// A recorded backward pass gives the same gradient as one that is not recorded.
+    Recorded,
+    /// The gradient is linear in the cotangent.
+    Linear,
+    /// The gradient with respect to some inputs does not depend on whether others are tracked.
+    Subsets,
+    /// Values and gradients do not depend on how inputs and cotangents lie in memory.
+    Layout,
+    /// In `f32` values and gradients agree with those in `f64`.
+    Precision,
+}
+
+impl Display for Law {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Deterministic => "the same inputs do not give the same result",
+            Self::FirstOrder => "the gradient differs from differences of the values",
+            Self::SecondOrder => "the second derivative differs from differences of the gradient",
+            Self::SymmetricHessian => "the Hessian is not symmetric",
+            Self::Recorded => "a recorded backward pass differs from an unrecorded one",
+            Self::Linear => "the gradient is not linear in the cotangent",
+            Self::Subsets => "the gradient depends on whether other inputs are tracked",
+            Self::Layout => "values or gradients depend on how the inputs lie in memory",
+            Self::Precision => "f32 differs from f64",
+        })
+    }
+}
+
+/// A law that was broken: by which operation, and where.
+///
+/// Its message names the operation, the input, the element, both values and the inputs; under `proptest`
+/// those are the smallest that fail.
+#[derive(Debug, Clone)]
+pub struct GradientError {
+    /// The law that was broken.
+    pub law: Law,
+    /// The operation on the tape that breaks it by itself, if one does.
+    pub operation: Option<&'static str>,
+    /// The input, or for [`Law::Deterministic`] the output, that is wrong. For derivatives of second order
+    /// the inputs are followed by the cotangents.
+    pub input: usize,
+    /// The index of the element that is most wrong.
+    pub element: Vec<usize>,
+    /// What the gradient rules gave.
+    pub analytic: f64,
+    /// What it should have been: by differences, or by the other way to compute it.
+    pub numeric: f64,
+    /// The inputs: of the operation, if it is known, or of the whole function.
+    pub inputs: Vec<Tensor<f64>>,
+    /// The operations behind the result, in order.
+    pub tape: Vec<&'static str>,
+}
+
+impl std::error::Error for GradientError {}
+
+impl Display for GradientError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.law)?;
+        match self.operation {
+            Some(operation) => writeln!(f, "  operation: {operation}")?,
+            None => writeln!(f, "  operation: none by itself; the tape is {}", self.tape.join(", "))?,
+        }
+        writeln!(f, "  input {}, element {:?}", self.input, self.element)?;
+        writeln!(f, "  analytic: {:e}", self.analytic)?;
+        write!(f, "  numeric:  {:e}", self.numeric)?;
+        if self.numeric != 0.0 && self.analytic.is_finite() {
+            write!(f, " (ratio {:.6})", self.analytic / self.numeric)?;
+        }
+        for (i, input) in self.inputs.iter().enumerate() {
+            write!(f, "\n  input {i} = {input:?}")?;
+        }
+        Ok(())
+    }
+}

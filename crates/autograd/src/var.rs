@@ -1,0 +1,177 @@
+//! The variable: numbers that may remember where they came from.
+
+use std::fmt::{self, Debug, Display, Formatter};
+use std::sync::Arc;
+
+use gradus_tensor::{Float, Tensor};
+
+use crate::entry::Entry;
+
+/// A tensor that takes part in differentiation.
+///
+/// It is either a *constant*, or *tracked*: a leaf, or the result of an operation on something tracked.
+/// Cloning is cheap and gives the same variable, not a new one. A `Var` can be sent to other threads.
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var};
+///
+/// let x = Var::leaf(Tensor::from([0.0_f64, 1.0]));
+/// let y = x.sin() * 2.0;
+/// assert!(y.is_tracked());
+/// assert!(!y.detach().is_tracked());
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct Var<T: Float = f32> {
+    value: Tensor<T>,
+    entry: Option<Arc<Entry<T>>>,
+}
+
+impl<T: Float> Var<T> {
+    /// A new variable that gradients can be asked for.
+    pub fn leaf(value: impl Into<Tensor<T>>) -> Self {
+        let value = value.into();
+        Self { entry: Some(Entry::leaf(value.shape())), value }
+    }
+
+    /// Numbers that do not change: nothing is recorded for their sake.
+    pub fn constant(value: impl Into<Tensor<T>>) -> Self {
+        Self { value: value.into(), entry: None }
+    }
+
+    pub(crate) fn tracked(value: Tensor<T>, entry: Arc<Entry<T>>) -> Self {
+        Self { value, entry: Some(entry) }
+    }
+
+    pub(crate) fn from_parts(value: Tensor<T>, entry: Option<Arc<Entry<T>>>) -> Self {
+        Self { value, entry }
+    }
+
+    pub(crate) fn entry(&self) -> Option<&Arc<Entry<T>>> {
+        self.entry.as_ref()
+    }
+
+    pub(crate) fn into_parts(self) -> (Tensor<T>, Option<Arc<Entry<T>>>) {
+        (self.value, self.entry)
+    }
+
+    /// The numbers.
+    #[inline]
+    pub fn value(&self) -> &Tensor<T> {
+        &self.value
+    }
+
+    /// The numbers, without the rest.
+    pub fn into_value(self) -> Tensor<T> {
+        self.value
+    }
+
+    /// The numbers of a leaf or a constant, to be changed in place, as an optimizer does.
+    ///
+    /// The variable stays the same one. A tape that was recorded before keeps the old numbers (they are
+    /// copied first if it does), so its gradients stay right.
+    ///
+    /// # Panics
+    /// If the variable is the result of an operation, or if the new value has another shape.
+    #[track_caller]
+    pub fn update(&mut self, update: impl FnOnce(&mut Tensor<T>)) {
+        if let Some(entry) = self.entry.as_ref().filter(|entry| !entry.is_leaf()) {
+            panic!(
+                "update: the variable is the result of `{}`; only a leaf or a constant can be changed (detach it first)",
+                entry.name()
+            );
+        }
+        let shape = self.value.shape().to_vec();
+        update(&mut self.value);
+        assert!(
+            self.value.shape() == shape,
+            "update: the new value has shape {:?}, the variable {shape:?}: they must be equal",
+            self.value.shape()
+        );
+    }
+
+    /// The sizes of the axes.
+    #[inline]
+    pub fn shape(&self) -> &[usize] {
+        self.value.shape()
+    }
+
+    /// The number of axes.
+    pub fn rank(&self) -> usize {
+        self.value.rank()
+    }
+
+    /// The number of elements.
+    pub fn len(&self) -> usize {
+        self.value.len()
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.value.is_empty()
+    }
+
+    /// The one element of a variable that has just one.
+    ///
+    /// # Panics
+    /// If there are more or none.
+    #[track_caller]
+    pub fn item(&self) -> T {
+        self.value.item()
+    }
+
+    /// Whether gradients flow to it: it is a leaf, or made from one while recording.
+    #[inline]
+    pub fn is_tracked(&self) -> bool {
+        self.entry.is_some()
+    }
+
+    /// Whether this is a leaf, to which gradients can flow and behind which there is nothing.
+    pub fn is_leaf(&self) -> bool {
+        self.entry.as_ref().is_some_and(|entry| entry.is_leaf())
+    }
+
+    /// Whether both are one and the same tracked variable.
+    pub fn same(&self, other: &Self) -> bool {
+        matches!((&self.entry, &other.entry), (Some(a), Some(b)) if Arc::ptr_eq(a, b))
+    }
+
+    /// The same numbers as a constant: no gradient flows through.
+    pub fn detach(&self) -> Self {
+        Self::constant(self.value.clone())
+    }
+}
+
+impl<T: Float, V: Into<Tensor<T>>> From<V> for Var<T> {
+    /// A constant.
+    fn from(value: V) -> Self {
+        Self::constant(value)
+    }
+}
+
+impl<T: Float> From<&Var<T>> for Var<T> {
+    fn from(var: &Var<T>) -> Self {
+        var.clone()
+    }
+}
+
+/// The numbers, as a tensor prints them.
+impl<T: Float> Display for Var<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(&self.value, f)
+    }
+}
+
+/// The kind of variable, and the tensor.
+impl<T: Float> Debug for Var<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let kind = self.entry.as_ref().map_or("constant", |entry| entry.name());
+        write!(f, "Var({kind}) {:?}", self.value)
+    }
+}
+
+impl<T: Float> Debug for Entry<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} : {:?} {}", self.name(), self.shape, T::NAME)
+    }
+}
