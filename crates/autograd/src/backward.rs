@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
-use gradus_tensor::{Float, Shape, Tensor};
+use gradus_tensor::{Float, OrPanic, Shape, Tensor};
 
 use crate::entry::Entry;
 use crate::mode::{self, Mode};
@@ -86,8 +86,7 @@ impl<T: Float> Var<T> {
             by_entry.insert(address(&entry), (entry, gradient.into_value()));
         };
         let wanted = |entry: &Entry<T>| entry.is_leaf();
-        mode::with_mode(Mode::Off, || walk(root, cotangent.into(), 0, wanted, &mut keep))
-            .unwrap_or_else(|e| fail(&e));
+        mode::with_mode(Mode::Off, || walk(root, cotangent.into(), 0, wanted, &mut keep)).or_panic();
         Gradients { by_entry }
     }
 }
@@ -232,8 +231,7 @@ fn gradients_of<T: Float>(
         found.insert(address(&entry), gradient);
     };
     let wanted = |entry: &Entry<T>| targets.iter().any(|target| std::ptr::eq(&raw const ***target, entry));
-    mode::with_mode(mode, || walk(Arc::clone(root), cotangent.clone(), floor, wanted, &mut keep))
-        .unwrap_or_else(|e| fail(&e));
+    mode::with_mode(mode, || walk(Arc::clone(root), cotangent.clone(), floor, wanted, &mut keep)).or_panic();
     targets.iter().map(|target| found.get(&address(target)).cloned()).collect()
 }
 
@@ -241,18 +239,15 @@ fn gradients_of<T: Float>(
 #[derive(Debug, thiserror::Error)]
 enum BackwardError {
     #[error(
-        "backward: operation `{operation}` has no gradient rule for input {input};          implement `Operation::vjp` for it, or `detach` the input"
+        "backward: operation `{operation}` has no gradient rule for input {input}; \
+         implement `Operation::vjp` for it, or `detach` the input"
     )]
     NoRule { operation: &'static str, input: usize },
     #[error(
-        "backward: the rule of operation `{operation}` for input {input} gave a gradient of shape {got:?},          which does not reduce to the input's {expected:?}"
+        "backward: the rule of operation `{operation}` for input {input} gave a gradient of shape {got:?}, \
+         which does not reduce to the input's {expected:?}"
     )]
     RuleShape { operation: &'static str, input: usize, got: Shape, expected: Shape },
-}
-
-#[track_caller]
-fn fail(error: &BackwardError) -> ! {
-    panic!("{error}")
 }
 
 /// An entry that waits for its turn; the deepest is the greatest.
@@ -360,7 +355,8 @@ fn scalar_seed<T: Float>(function: &str, y: &Var<T>) -> Tensor<T> {
     if y.len() != 1 {
         let instead = if function.starts_with("backward") { "backward_with(&cotangent)" } else { "vjp" };
         panic!(
-            "{function}: the result has shape {:?}, and only one element has a gradient;              reduce it, for example with `.sum(..)`, or give its cotangent with `{instead}`",
+            "{function}: the result has shape {:?}, and only one element has a gradient; \
+         reduce it, for example with `.sum(..)`, or give its cotangent with `{instead}`",
             y.shape()
         );
     }
@@ -380,7 +376,8 @@ fn check_cotangent<T: Float>(function: &str, y: &Var<T>, cotangent: &Tensor<T>) 
 #[track_caller]
 fn not_tracked(function: &str) -> ! {
     panic!(
-        "{function}: the result is a constant: it was made from no `Var::leaf` and no parameter,          or inside `no_grad`"
+        "{function}: the result is a constant: it was made from no `Var::leaf` and no parameter, \
+         or inside `no_grad`"
     )
 }
 
