@@ -1,6 +1,6 @@
 //! Every differentiable operation, held against every law of gradients, at random shapes, layouts and values.
 
-use gradus_autograd::testing::{Case, Law, cases};
+use gradus::testing::{Case, Law, cases};
 use proptest::test_runner::{Config, TestError, TestRunner};
 
 /// Draws samples of every case and holds them against a law; reports all cases that fail, not only the first.

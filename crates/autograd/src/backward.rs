@@ -10,7 +10,7 @@ use crate::entry::Entry;
 use crate::mode::{self, Mode};
 use crate::operation::Context;
 use crate::tape::Tape;
-use crate::var::Var;
+use crate::var::{Identity, Var};
 
 /// The gradients that a backward pass found: one tensor for each leaf that was reached.
 ///
@@ -25,24 +25,23 @@ use crate::var::Var;
 #[derive(Debug)]
 #[must_use]
 pub struct Gradients<T: Float = f32> {
-    /// By address; holding the entry keeps the address taken.
-    by_entry: HashMap<usize, (Arc<Entry<T>>, Tensor<T>)>,
+    by_leaf: HashMap<Identity<T>, Tensor<T>>,
 }
 
 impl<T: Float> Gradients<T> {
     /// The gradient with respect to a leaf, in its shape; `None` if the result does not depend on it.
     pub fn get(&self, leaf: &Var<T>) -> Option<&Tensor<T>> {
-        self.by_entry.get(&address(leaf.entry()?)).map(|(_, gradient)| gradient)
+        self.by_leaf.get(&leaf.identity()?)
     }
 
     /// The number of leaves that were reached.
     pub fn len(&self) -> usize {
-        self.by_entry.len()
+        self.by_leaf.len()
     }
 
     /// Whether no leaf was reached.
     pub fn is_empty(&self) -> bool {
-        self.by_entry.is_empty()
+        self.by_leaf.is_empty()
     }
 }
 
@@ -81,13 +80,13 @@ impl<T: Float> Var<T> {
     pub fn backward_with(self, cotangent: &Tensor<T>) -> Gradients<T> {
         check_cotangent("backward_with", &self, cotangent);
         let Some(root) = self.into_parts().1 else { not_tracked("backward") };
-        let mut by_entry = HashMap::new();
-        let mut keep = |entry: Arc<Entry<T>>, gradient: Var<T>| {
-            by_entry.insert(address(&entry), (entry, gradient.into_value()));
+        let mut by_leaf = HashMap::new();
+        let mut keep = |leaf, gradient: Var<T>| {
+            by_leaf.insert(Identity(leaf), gradient.into_value());
         };
         let wanted = |entry: &Entry<T>| entry.is_leaf();
         mode::with_mode(Mode::Off, || walk(root, cotangent.into(), 0, wanted, &mut keep)).or_panic();
-        Gradients { by_entry }
+        Gradients { by_leaf }
     }
 }
 

@@ -46,4 +46,4 @@ pub use operation::{Context, Operation, Saves, apply};
 pub use ops::{cat, stack};
 pub use real::{Literal, Real};
 pub use tape::{Tape, TapeEntry};
-pub use var::Var;
+pub use var::{Identity, Var};

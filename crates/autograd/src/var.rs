@@ -1,6 +1,7 @@
 //! The variable: numbers that may remember where they came from.
 
 use std::fmt::{self, Debug, Display, Formatter};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use gradus_tensor::{Float, Tensor};
@@ -131,14 +132,35 @@ impl<T: Float> Var<T> {
         self.entry.as_ref().is_some_and(|entry| entry.is_leaf())
     }
 
-    /// Whether both are one and the same tracked variable.
-    pub fn same(&self, other: &Self) -> bool {
-        matches!((&self.entry, &other.entry), (Some(a), Some(b)) if Arc::ptr_eq(a, b))
+    /// What distinguishes this tracked variable from all others; `None` for a constant.
+    ///
+    /// It stays the same when the numbers are changed, and can be the key of a map: an optimizer keeps its
+    /// state by it.
+    pub fn identity(&self) -> Option<Identity<T>> {
+        self.entry.clone().map(Identity)
     }
 
     /// The same numbers as a constant: no gradient flows through.
     pub fn detach(&self) -> Self {
         Self::constant(self.value.clone())
+    }
+}
+
+/// The identity of a tracked variable; see [`Var::identity`].
+#[derive(Debug, Clone)]
+pub struct Identity<T: Float = f32>(pub(crate) Arc<Entry<T>>);
+
+impl<T: Float> PartialEq for Identity<T> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl<T: Float> Eq for Identity<T> {}
+
+impl<T: Float> Hash for Identity<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
     }
 }
 

@@ -1,1 +1,92 @@
+//! `#[derive(Module)]`: names and parameters of a struct of layers.
 
+use proc_macro::TokenStream;
+use proc_macro2::TokenStream as Tokens;
+use quote::{ToTokens, quote};
+use syn::{Data, DeriveInput, Field, Fields, Index, parse_macro_input};
+
+/// Implements `Module`: visits the fields in order, each under its name.
+///
+/// Every field must be a `Module` itself: a parameter, a layer, another struct that derives it, or a `Vec`,
+/// array, `Option` or `Box` of those. A field that is none is left out with `#[module(skip)]`.
+#[proc_macro_derive(Module, attributes(module))]
+pub fn derive_module(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
+    let Data::Struct(data) = &input.data else {
+        return Err(syn::Error::new_spanned(
+            &input.ident,
+            "Module can be derived for structs only; implement it by hand for an enum or a union",
+        ));
+    };
+    let mut visits = Vec::new();
+    let mut visits_mut = Vec::new();
+    let mut types = Vec::new();
+    for (i, field) in data.fields.iter().enumerate() {
+        if is_skipped(field)? {
+            continue;
+        }
+        let (access, segment) = match (&data.fields, &field.ident) {
+            (Fields::Named(_), Some(name)) => {
+                let text = name.to_string();
+                let text = text.trim_start_matches("r#");
+                (name.to_token_stream(), quote!(path.field(#text)))
+            }
+            _ => (Index::from(i).to_token_stream(), quote!(path.index(#i))),
+        };
+        visits.push(quote!(::gradus::Module::<__T>::visit(&self.#access, #segment, visitor);));
+        visits_mut.push(quote!(::gradus::Module::<__T>::visit_mut(&mut self.#access, #segment, visitor);));
+        types.push(&field.ty);
+    }
+
+    // The element type is a parameter of the trait: the struct has parameters of the type its fields have.
+    let name = &input.ident;
+    let mut generics = input.generics.clone();
+    generics.params.push(syn::parse_quote!(__T: ::gradus::Float));
+    let clause = generics.make_where_clause();
+    for ty in types {
+        clause.predicates.push(syn::parse_quote!(#ty: ::gradus::Module<__T>));
+    }
+    let (_, type_generics, _) = input.generics.split_for_impl();
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+    Ok(quote! {
+        #[automatically_derived]
+        impl #impl_generics ::gradus::Module<__T> for #name #type_generics #where_clause {
+            fn visit<'__a>(
+                &'__a self,
+                path: ::gradus::Path<'_>,
+                visitor: &mut dyn ::core::ops::FnMut(::gradus::Path<'_>, &'__a ::gradus::Parameter<__T>),
+            ) {
+                let _ = (&path, &visitor);
+                #(#visits)*
+            }
+
+            fn visit_mut(
+                &mut self,
+                path: ::gradus::Path<'_>,
+                visitor: &mut dyn ::core::ops::FnMut(::gradus::Path<'_>, &mut ::gradus::Parameter<__T>),
+            ) {
+                let _ = (&path, &visitor);
+                #(#visits_mut)*
+            }
+        }
+    })
+}
+
+/// Whether the field says `#[module(skip)]`.
+fn is_skipped(field: &Field) -> syn::Result<bool> {
+    let mut skipped = false;
+    for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("module")) {
+        attribute.parse_nested_meta(|meta| {
+            if !meta.path.is_ident("skip") {
+                return Err(meta.error("unknown attribute; allowed is #[module(skip)]"));
+            }
+            skipped = true;
+            Ok(())
+        })?;
+    }
+    Ok(skipped)
+}

@@ -1,1 +1,67 @@
+//! Tensors, reverse-mode automatic differentiation and neural networks for the CPU.
+//!
+//! This crate gathers what the others offer: tensors and their errors from `gradus-tensor`, variables, the
+//! tape and gradients from `gradus-autograd`, layers, losses and optimizers from `gradus-nn`. Most programs
+//! start with the [`prelude`].
+//!
+//! ```
+//! use gradus::prelude::*;
+//!
+//! #[derive(Module, Clone)]
+//! struct Mlp {
+//!     hidden: Linear,
+//!     out: Linear,
+//! }
+//!
+//! impl Mlp {
+//!     fn forward(&self, x: &Var) -> Var {
+//!         self.out.forward(&self.hidden.forward(x).tanh())
+//!     }
+//! }
+//!
+//! let mut rng = seeded(42);
+//! let mut mlp = Mlp { hidden: Linear::new(2, 8, &mut rng), out: Linear::new(8, 1, &mut rng) };
+//! let x = Var::constant([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
+//! let y = Tensor::from([[0.0], [1.0], [1.0], [0.0]]);
+//!
+//! let mut sgd = Sgd::new(0.1).momentum(0.9);
+//! for _ in 0..500 {
+//!     let loss = mlp.forward(&x).mse_loss(&y);
+//!     sgd.step(&mut mlp, &loss.backward());
+//! }
+//! assert!(mlp.forward(&x).mse_loss(&y).item() < 1e-3);
+//! ```
 
+#![forbid(unsafe_code)]
+
+pub use gradus_autograd::*;
+#[doc(hidden)]
+pub use gradus_nn::Float;
+pub use gradus_nn::*;
+
+#[cfg(feature = "proptest")]
+pub mod testing {
+    //! Checking gradients: of functions, of layers, with random tensors for `proptest`.
+
+    pub use gradus_autograd::testing::*;
+    pub use gradus_nn::testing::check_module;
+
+    /// The test cases of every differentiable operation and loss, by the name of its method.
+    pub fn cases() -> Vec<Case> {
+        gradus_autograd::testing::cases().into_iter().chain(gradus_nn::testing::cases()).collect()
+    }
+}
+
+pub mod prelude {
+    //! What most programs use.
+
+    pub use crate::{
+        Gradients, Linear, Losses, Module, Optimizer, Parameter, Sequential, Sgd, Tape, Tensor, Var,
+    };
+    pub use crate::{cat, grad, hvp, keepdim, no_grad, seeded, stack};
+}
+
+/// The examples of the README, run as tests.
+#[cfg(all(doctest, feature = "proptest"))]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

@@ -1,1 +1,47 @@
+//! Layers, losses, initialisation and optimizers.
+//!
+//! A layer is a struct with public fields; a model is a struct of layers that derives [`Module`], which
+//! gives its parameters names. `forward` is an ordinary method. Parameters are plain values that the model
+//! owns, and an [`Optimizer`] changes them through `&mut`.
+//!
+//! This crate knows nothing of kernels.
+//!
+//! ```
+//! use gradus_nn::{Linear, Losses, Module, Optimizer, Sgd};
+//! use gradus_autograd::{Tensor, Var, seeded};
+//!
+//! let mut layer = Linear::new(2, 1, &mut seeded(0));
+//! let (x, y) = (Var::constant([[0.0_f32, 1.0], [1.0, 1.0]]), Tensor::from([[1.0_f32], [2.0]]));
+//! let mut sgd = Sgd::new(0.1);
+//! for _ in 0..300 {
+//!     let loss = layer.forward(&x).mse_loss(&y);
+//!     sgd.step(&mut layer, &loss.backward());
+//! }
+//! assert!(layer.forward(&x).mse_loss(&y).item() < 1e-6);
+//! ```
 
+#![forbid(unsafe_code)]
+
+// The derive macro names the facade, under which this crate is known to its users.
+extern crate self as gradus;
+
+mod activation;
+pub mod init;
+mod linear;
+mod loss;
+mod module;
+mod optim;
+mod parameter;
+mod sequential;
+#[cfg(feature = "proptest")]
+pub mod testing;
+
+pub use activation::{Elu, Gelu, LeakyRelu, LogSoftmax, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh};
+pub use gradus_autograd::Float;
+pub use gradus_derive::Module;
+pub use linear::Linear;
+pub use loss::Losses;
+pub use module::{Module, Path};
+pub use optim::{Optimizer, Sgd};
+pub use parameter::Parameter;
+pub use sequential::{Layer, Sequential};

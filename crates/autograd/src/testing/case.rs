@@ -12,13 +12,16 @@ use super::error::{GradientError, Law};
 use super::layout::relayout;
 use crate::var::Var;
 
+/// A function of some variables.
+type SharedFunction<T> = Arc<dyn Fn(&[Var<T>]) -> Var<T> + Send + Sync>;
+
 /// A function of some variables, in both precisions.
 #[derive(Clone)]
 pub struct Functions {
     /// In `f64`.
-    pub double: Arc<dyn Fn(&[Var<f64>]) -> Var<f64> + Send + Sync>,
+    pub double: SharedFunction<f64>,
     /// The same in `f32`.
-    pub single: Arc<dyn Fn(&[Var<f32>]) -> Var<f32> + Send + Sync>,
+    pub single: SharedFunction<f32>,
 }
 
 /// A differentiable operation by the name of its method, and a strategy for inputs and attributes; made

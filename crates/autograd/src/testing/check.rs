@@ -35,7 +35,18 @@ pub fn check_gradients<const N: usize>(
     function: impl Fn([&Var<f64>; N]) -> Var<f64>,
     inputs: [Tensor<f64>; N],
 ) -> Result<(), GradientError> {
-    let function = |xs: &[Var<f64>]| vec![function(std::array::from_fn(|i| &xs[i]))];
+    check_function(&|xs| function(std::array::from_fn(|i| &xs[i])), &inputs)
+}
+
+/// Like [`check_gradients`], for any number of inputs.
+///
+/// # Errors
+/// Like [`check_gradients`].
+pub fn check_function(
+    function: &dyn Fn(&[Var<f64>]) -> Var<f64>,
+    inputs: &[Tensor<f64>],
+) -> Result<(), GradientError> {
+    let function = |xs: &[Var<f64>]| vec![function(xs)];
     [
         Law::Deterministic,
         Law::FirstOrder,
@@ -47,7 +58,7 @@ pub fn check_gradients<const N: usize>(
         Law::SymmetricHessian,
     ]
     .into_iter()
-    .try_for_each(|law| check_law(law, &function, &inputs, 0))
+    .try_for_each(|law| check_law(law, &function, inputs, 0))
 }
 
 /// Holds a function against one law; where it is broken, looks for the operation that breaks it by itself.
@@ -204,7 +215,7 @@ fn values(f: &Function, inputs: &[Tensor<f64>]) -> Vec<Tensor<f64>> {
     f(&constants).into_iter().map(Var::into_value).collect()
 }
 
-/// The gradients of sum_j <cotangent_j, output_j> at inputs of which some are tracked; zeros where there is
+/// The gradients of the sum of <cotangent, output> over all outputs, at inputs of which some are tracked; zeros where there is
 /// no path, and for the untracked.
 fn gradients(
     f: &Function,

@@ -31,7 +31,7 @@ mod replay;
 mod strategies;
 
 pub use case::{Case, Functions, Sample, case};
-pub use check::check_gradients;
+pub use check::{check_function, check_gradients};
 pub use error::{GradientError, Law};
 pub use layout::relayout;
 pub use strategies::*;

@@ -1,0 +1,120 @@
+//! Where parameters start.
+//!
+//! Each function draws from the generator given, in logical order, by [`Tensor::rand`] or
+//! [`Tensor::randn`], whose streams are the same on every platform and in every release.
+
+use gradus_autograd::{Float, Tensor};
+use rand::Rng;
+
+/// The number of inputs that feed one output of a weight of shape `[out, in, ...]`, and of outputs that one
+/// input feeds: axes after the second count for both.
+///
+/// # Panics
+/// If there are fewer than two axes.
+#[track_caller]
+pub fn fans(shape: &[usize]) -> (usize, usize) {
+    let [outputs, inputs, field @ ..] = shape else {
+        panic!("fans: the shape is {shape:?}; a weight has at least two axes, [out, in, ...]")
+    };
+    let field: usize = field.iter().product();
+    (inputs * field, outputs * field)
+}
+
+/// Uniform between `low` and `high`.
+#[track_caller]
+pub fn uniform<T: Float>(
+    shape: impl AsRef<[usize]>,
+    low: f64,
+    high: f64,
+    rng: &mut (impl Rng + ?Sized),
+) -> Tensor<T> {
+    Tensor::rand(shape, rng).map(|u: T| T::from_f64(low) + u * T::from_f64(high - low))
+}
+
+/// Normal with this mean and standard deviation.
+#[track_caller]
+pub fn normal<T: Float>(
+    shape: impl AsRef<[usize]>,
+    mean: f64,
+    std: f64,
+    rng: &mut (impl Rng + ?Sized),
+) -> Tensor<T> {
+    Tensor::randn(shape, rng).map(|z: T| T::from_f64(mean) + z * T::from_f64(std))
+}
+
+/// Uniform with variance `gain^2 * 2 / (fan_in + fan_out)`, for layers followed by `tanh` or `sigmoid`
+/// (Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010).
+///
+/// ```
+/// use gradus_autograd::{Tensor, seeded};
+/// use gradus_nn::init::xavier_uniform;
+///
+/// let weight: Tensor = xavier_uniform([3, 3], 1.0, &mut seeded(0));
+/// assert!(weight.abs().max(..).item() < 1.0);
+/// ```
+///
+/// # Panics
+/// If the shape has fewer than two axes.
+#[track_caller]
+pub fn xavier_uniform<T: Float>(
+    shape: impl AsRef<[usize]>,
+    gain: f64,
+    rng: &mut (impl Rng + ?Sized),
+) -> Tensor<T> {
+    let bound = xavier_std(shape.as_ref(), gain) * 3.0_f64.sqrt();
+    uniform(shape, -bound, bound, rng)
+}
+
+/// Normal with mean 0 and variance `gain^2 * 2 / (fan_in + fan_out)`; see [`xavier_uniform`].
+///
+/// # Panics
+/// If the shape has fewer than two axes.
+#[track_caller]
+pub fn xavier_normal<T: Float>(
+    shape: impl AsRef<[usize]>,
+    gain: f64,
+    rng: &mut (impl Rng + ?Sized),
+) -> Tensor<T> {
+    let std = xavier_std(shape.as_ref(), gain);
+    normal(shape, 0.0, std, rng)
+}
+
+/// Uniform with variance `gain^2 / fan_in`, for layers followed by `relu` with `gain` the square root of 2
+/// (He et al., "Delving deep into rectifiers", 2015, after Kaiming He).
+///
+/// # Panics
+/// If the shape has fewer than two axes.
+#[track_caller]
+pub fn kaiming_uniform<T: Float>(
+    shape: impl AsRef<[usize]>,
+    gain: f64,
+    rng: &mut (impl Rng + ?Sized),
+) -> Tensor<T> {
+    let bound = kaiming_std(shape.as_ref(), gain) * 3.0_f64.sqrt();
+    uniform(shape, -bound, bound, rng)
+}
+
+/// Normal with mean 0 and variance `gain^2 / fan_in`; see [`kaiming_uniform`].
+///
+/// # Panics
+/// If the shape has fewer than two axes.
+#[track_caller]
+pub fn kaiming_normal<T: Float>(
+    shape: impl AsRef<[usize]>,
+    gain: f64,
+    rng: &mut (impl Rng + ?Sized),
+) -> Tensor<T> {
+    let std = kaiming_std(shape.as_ref(), gain);
+    normal(shape, 0.0, std, rng)
+}
+
+#[track_caller]
+fn xavier_std(shape: &[usize], gain: f64) -> f64 {
+    let (fan_in, fan_out) = fans(shape);
+    gain * (2.0 / (fan_in + fan_out).max(1) as f64).sqrt()
+}
+
+#[track_caller]
+fn kaiming_std(shape: &[usize], gain: f64) -> f64 {
+    gain / (fans(shape).0.max(1) as f64).sqrt()
+}

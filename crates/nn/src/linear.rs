@@ -1,0 +1,75 @@
+//! The dense layer.
+
+use gradus_autograd::{Float, Var};
+use rand::Rng;
+
+use crate::init;
+use crate::parameter::Parameter;
+use crate::sequential::Layer;
+
+/// A dense layer: `x weight^T + bias`.
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var, seeded};
+/// use gradus_nn::Linear;
+///
+/// let layer = Linear::new(3, 2, &mut seeded(0));
+/// let y = layer.forward(&Var::constant(Tensor::<f32>::ones([5, 3])));
+/// assert_eq!(y.shape(), [5, 2]);
+/// ```
+#[derive(Debug, Clone, gradus_derive::Module)]
+pub struct Linear<T: Float = f32> {
+    /// `[out_features, in_features]`.
+    pub weight: Parameter<T>,
+    /// `[out_features]`.
+    pub bias: Option<Parameter<T>>,
+}
+
+impl<T: Float> Linear<T> {
+    /// A layer from `in_features` to `out_features` with a bias.
+    ///
+    /// The weight and then the bias are drawn uniformly between `-1 / sqrt(in_features)` and
+    /// `1 / sqrt(in_features)`, which keeps the variance of the outputs below that of the inputs (`LeCun` et
+    /// al., "Efficient `BackProp`", 1998). Assign [`weight`](Self::weight) to start elsewhere; see [`init`].
+    #[track_caller]
+    pub fn new(in_features: usize, out_features: usize, rng: &mut (impl Rng + ?Sized)) -> Self {
+        let bound = 1.0 / (in_features.max(1) as f64).sqrt();
+        Self {
+            weight: Parameter::new(init::uniform([out_features, in_features], -bound, bound, rng)),
+            bias: Some(Parameter::new(init::uniform([out_features], -bound, bound, rng))),
+        }
+    }
+
+    /// The layer without its bias.
+    #[must_use]
+    pub fn without_bias(self) -> Self {
+        Self { bias: None, ..self }
+    }
+
+    /// `[..., in_features]` to `[..., out_features]`.
+    ///
+    /// # Panics
+    /// If the last axis of `x` has another size than `in_features`.
+    #[track_caller]
+    pub fn forward(&self, x: &Var<T>) -> Var<T> {
+        let in_features = self.weight.shape()[1];
+        assert!(
+            x.shape().last() == Some(&in_features),
+            "linear: the input has shape {:?} and the weight {:?}: the last axis of the input must have size {in_features}",
+            x.shape(),
+            self.weight.shape()
+        );
+        let y = x.matmul(&self.weight.t());
+        match &self.bias {
+            Some(bias) => y + bias,
+            None => y,
+        }
+    }
+}
+
+impl<T: Float> Layer<T> for Linear<T> {
+    #[track_caller]
+    fn forward(&self, x: &Var<T>) -> Var<T> {
+        self.forward(x)
+    }
+}

@@ -1,0 +1,164 @@
+//! Names and parameters.
+
+use std::fmt::{self, Display, Formatter};
+
+use gradus_autograd::{Float, Gradients};
+
+use crate::parameter::Parameter;
+
+/// Something that owns parameters: a layer, or a model made of layers.
+///
+/// `#[derive(Module)]` implements it for a struct of modules, field by field:
+///
+/// ```
+/// use gradus_autograd::{Var, seeded};
+/// use gradus_nn::{Linear, Module};
+/// # extern crate gradus_nn as gradus;
+///
+/// #[derive(Module, Clone)]
+/// struct Mlp {
+///     hidden: Vec<Linear>,
+///     out: Linear,
+///     #[module(skip)]
+///     name: String,
+/// }
+///
+/// let rng = &mut seeded(0);
+/// let mlp = Mlp { hidden: vec![Linear::new(2, 3, rng)], out: Linear::new(3, 1, rng), name: "xor".into() };
+/// let names: Vec<String> = mlp.named_parameters().into_iter().map(|(name, _)| name).collect();
+/// assert_eq!(names, ["hidden.0.weight", "hidden.0.bias", "out.weight", "out.bias"]);
+/// assert_eq!(mlp.parameter_count(), 13);
+/// ```
+pub trait Module<T: Float = f32> {
+    /// Calls `visitor` with every parameter and its path below `path`, always in the same order.
+    fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &'a Parameter<T>));
+
+    /// Like [`visit`](Self::visit), to change the parameters.
+    fn visit_mut(&mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &mut Parameter<T>));
+
+    /// The parameters with their names, such as `hidden.0.weight`.
+    fn named_parameters(&self) -> Vec<(String, &Parameter<T>)> {
+        let mut named = Vec::new();
+        self.visit(Path::ROOT, &mut |path, parameter| named.push((path.to_string(), parameter)));
+        named
+    }
+
+    /// The parameters, in the order of their names.
+    fn parameters(&self) -> Vec<&Parameter<T>> {
+        let mut parameters = Vec::new();
+        self.visit(Path::ROOT, &mut |_, parameter| parameters.push(parameter));
+        parameters
+    }
+
+    /// The number of elements of all parameters.
+    fn parameter_count(&self) -> usize {
+        self.parameters().iter().map(|parameter| parameter.len()).sum()
+    }
+
+    /// The names of the parameters for which there is no gradient: the loss did not depend on them.
+    fn names_without_gradient(&self, gradients: &Gradients<T>) -> Vec<String> {
+        let missing =
+            |(name, parameter): (String, &Parameter<T>)| gradients.get(parameter).is_none().then_some(name);
+        self.named_parameters().into_iter().filter_map(missing).collect()
+    }
+}
+
+/// Where a parameter is in a model; shown with dots, `hidden.0.weight`.
+///
+/// A path borrows the one above it, so that a walk over a model allocates nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct Path<'a> {
+    parent: Option<&'a Path<'a>>,
+    segment: Segment<'a>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Segment<'a> {
+    Root,
+    Field(&'a str),
+    Index(usize),
+}
+
+impl Path<'_> {
+    /// The model itself, which has no name.
+    pub const ROOT: Path<'static> = Path { parent: None, segment: Segment::Root };
+
+    /// A field of what is here.
+    pub fn field<'b>(&'b self, name: &'b str) -> Path<'b> {
+        Path { parent: Some(self), segment: Segment::Field(name) }
+    }
+
+    /// An element of what is here.
+    pub fn index(&self, index: usize) -> Path<'_> {
+        Path { parent: Some(self), segment: Segment::Index(index) }
+    }
+}
+
+impl Display for Path<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if let Some(parent) = self.parent.filter(|parent| parent.parent.is_some()) {
+            write!(f, "{parent}.")?;
+        }
+        match self.segment {
+            Segment::Root => Ok(()),
+            Segment::Field(name) => f.write_str(name),
+            Segment::Index(index) => write!(f, "{index}"),
+        }
+    }
+}
+
+/// Containers: what is at an index has it as its name; an `Option` or `Box` adds none.
+macro_rules! impl_container {
+    ($([$($generics:tt)*] $container:ty, |$container_:ident, $path:ident| $elements:expr, $elements_mut:expr;)*) => {$(
+        impl<$($generics)*, T: Float> Module<T> for $container {
+            fn visit<'a>(&'a self, $path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &'a Parameter<T>)) {
+                let $container_ = self;
+                for (path, module) in $elements {
+                    module.visit(path, visitor);
+                }
+            }
+            fn visit_mut(&mut self, $path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &mut Parameter<T>)) {
+                let $container_ = self;
+                for (path, module) in $elements_mut {
+                    module.visit_mut(path, visitor);
+                }
+            }
+        }
+    )*};
+}
+
+impl_container! {
+    [M: Module<T>] Vec<M>,
+        |container, path| container.iter().enumerate().map(|(i, module)| (path.index(i), module)),
+        container.iter_mut().enumerate().map(|(i, module)| (path.index(i), module));
+    [M: Module<T>, const N: usize] [M; N],
+        |container, path| container.iter().enumerate().map(|(i, module)| (path.index(i), module)),
+        container.iter_mut().enumerate().map(|(i, module)| (path.index(i), module));
+    [M: Module<T>] Option<M>,
+        |container, path| container.iter().map(|module| (path, module)),
+        container.iter_mut().map(|module| (path, module));
+    [M: Module<T> + ?Sized] Box<M>,
+        |container, path| [(path, &**container)],
+        [(path, &mut **container)];
+}
+
+/// Layers without parameters.
+macro_rules! no_parameters {
+    ($($layer:ty),*) => {$(
+        impl<T: gradus_autograd::Float> crate::module::Module<T> for $layer {
+            fn visit<'a>(
+                &'a self,
+                _: crate::module::Path<'_>,
+                _: &mut dyn FnMut(crate::module::Path<'_>, &'a crate::parameter::Parameter<T>),
+            ) {
+            }
+            fn visit_mut(
+                &mut self,
+                _: crate::module::Path<'_>,
+                _: &mut dyn FnMut(crate::module::Path<'_>, &mut crate::parameter::Parameter<T>),
+            ) {
+            }
+        }
+    )*};
+}
+pub(crate) use no_parameters;

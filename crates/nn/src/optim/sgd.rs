@@ -1,0 +1,118 @@
+//! Stochastic gradient descent.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use gradus_autograd::{Float, Gradients, Identity, Tensor};
+
+use super::Optimizer;
+use crate::module::{Module, Path};
+use crate::parameter::Parameter;
+
+/// Stochastic gradient descent, with momentum (Polyak, 1964), Nesterov's variant of it (Nesterov, 1983, as in
+/// Sutskever et al., 2013) and weight decay.
+///
+/// With gradient g and parameter p: `g += weight_decay * p`; `v = momentum * v + (1 - dampening) * g`, which
+/// starts at g; `p -= learning_rate * v`, or with Nesterov `p -= learning_rate * (g + momentum * v)`.
+///
+/// ```
+/// use gradus_nn::{Module, Optimizer, Parameter, Sgd};
+///
+/// let mut p = Parameter::new([1.0_f64]);
+/// let mut sgd = Sgd::new(0.5).momentum(0.5);
+/// for _ in 0..2 {
+///     let loss = p.square().sum(..); // the gradient is 2 p
+///     sgd.step(&mut p, &loss.backward());
+/// }
+/// assert_eq!(p.value().item(), -0.5); // 1 - 0.5 * 2 = 0, then 0 - 0.5 * (0.5 * 2 + 0)
+/// ```
+#[derive(Debug, Clone)]
+pub struct Sgd<T: Float = f32> {
+    /// The size of a step, also called `lr`.
+    pub learning_rate: f64,
+    /// How much of the last step's velocity is kept: from 0, none, to below 1.
+    pub momentum: f64,
+    /// How much less of a gradient enters the velocity.
+    pub dampening: f64,
+    /// Whether the step looks ahead along the velocity.
+    pub nesterov: bool,
+    /// The strength of the pull towards zero.
+    pub weight_decay: f64,
+    /// By parameter.
+    velocity: HashMap<Identity<T>, Tensor<T>>,
+}
+
+impl<T: Float> Sgd<T> {
+    /// Plain gradient descent.
+    pub fn new(learning_rate: f64) -> Self {
+        Self {
+            learning_rate,
+            momentum: 0.0,
+            dampening: 0.0,
+            nesterov: false,
+            weight_decay: 0.0,
+            velocity: HashMap::new(),
+        }
+    }
+
+    /// The same with momentum.
+    #[must_use]
+    pub fn momentum(self, momentum: f64) -> Self {
+        Self { momentum, ..self }
+    }
+
+    /// The same with dampening of the momentum.
+    #[must_use]
+    pub fn dampening(self, dampening: f64) -> Self {
+        Self { dampening, ..self }
+    }
+
+    /// The same with Nesterov's momentum.
+    #[must_use]
+    pub fn nesterov(self) -> Self {
+        Self { nesterov: true, ..self }
+    }
+
+    /// The same with weight decay.
+    #[must_use]
+    pub fn weight_decay(self, weight_decay: f64) -> Self {
+        Self { weight_decay, ..self }
+    }
+
+    /// What is to be subtracted from the parameter, times the learning rate.
+    fn direction(&mut self, parameter: &Parameter<T>, gradient: &Tensor<T>) -> Tensor<T> {
+        let [momentum, fresh, decay] =
+            [self.momentum, 1.0 - self.dampening, self.weight_decay].map(T::from_f64);
+        let mut gradient = gradient.clone();
+        if self.weight_decay != 0.0 {
+            gradient.zip_inplace(parameter.value(), |g, p| g + decay * p);
+        }
+        let Some(identity) = parameter.identity().filter(|_| self.momentum != 0.0) else { return gradient };
+        let velocity = match self.velocity.entry(identity) {
+            Entry::Occupied(old) => {
+                let velocity = old.into_mut();
+                velocity.zip_inplace(&gradient, |v, g| momentum * v + fresh * g);
+                velocity
+            }
+            Entry::Vacant(vacant) => vacant.insert(gradient.clone()),
+        };
+        if self.nesterov {
+            gradient.zip_inplace(velocity, |g, v| g + momentum * v);
+            gradient
+        } else {
+            velocity.clone()
+        }
+    }
+}
+
+impl<T: Float> Optimizer<T> for Sgd<T> {
+    fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) {
+        let rate = T::from_f64(self.learning_rate);
+        model.visit_mut(Path::ROOT, &mut |_, parameter| {
+            if let Some(gradient) = gradients.get(parameter) {
+                let direction = self.direction(parameter, gradient);
+                parameter.update(|p| p.zip_inplace(&direction, |p, d| p - rate * d));
+            }
+        });
+    }
+}

@@ -1,0 +1,117 @@
+//! What training changes.
+
+use std::fmt::{self, Debug, Formatter};
+use std::ops::{Add, Deref, Div, Mul, Sub};
+
+use gradus_autograd::{Float, Tensor, Var};
+
+use crate::module::{Module, Path};
+
+/// A tensor that a model owns and training changes: a leaf variable, used as one.
+///
+/// Unlike a clone of a [`Var`], a clone of a parameter is a parameter of its own, with the same numbers:
+/// gradients for the one are none for the other, and an optimizer keeps separate state for it.
+///
+/// ```
+/// use gradus_autograd::Tensor;
+/// use gradus_nn::Parameter;
+///
+/// let mut scale = Parameter::new(Tensor::from([1.0, 2.0]));
+/// let gradients = (&scale * 3.0).sum(..).backward();
+/// let gradient = gradients.get(&scale).expect("the sum depends on it");
+/// scale.update(|scale| *scale -= gradient);
+/// assert_eq!(scale.value(), &Tensor::from([-2.0, -1.0]));
+/// ```
+pub struct Parameter<T: Float = f32>(Var<T>);
+
+impl<T: Float> Parameter<T> {
+    /// A parameter that starts at these numbers.
+    pub fn new(value: impl Into<Tensor<T>>) -> Self {
+        Self(Var::leaf(value))
+    }
+
+    /// Changes the numbers in place; a tape recorded before keeps the old ones.
+    ///
+    /// # Panics
+    /// If the new value has another shape.
+    #[track_caller]
+    pub fn update(&mut self, update: impl FnOnce(&mut Tensor<T>)) {
+        self.0.update(update);
+    }
+
+    /// Replaces the numbers.
+    ///
+    /// # Panics
+    /// If the new value has another shape.
+    #[track_caller]
+    pub fn set(&mut self, value: impl Into<Tensor<T>>) {
+        self.update(|old| *old = value.into());
+    }
+
+    /// Lets any variable, a constant or the result of operations, stand in for the parameter.
+    ///
+    /// For computing with a model's parameters as inputs, as checks of gradients and learned updates do; an
+    /// optimizer cannot change such a parameter.
+    pub fn bind(var: Var<T>) -> Self {
+        Self(var)
+    }
+}
+
+impl<T: Float> Clone for Parameter<T> {
+    /// A new parameter with the same numbers (shared until one of the two is changed).
+    fn clone(&self) -> Self {
+        Self::new(self.0.value())
+    }
+}
+
+impl<T: Float> Deref for Parameter<T> {
+    type Target = Var<T>;
+    fn deref(&self) -> &Var<T> {
+        &self.0
+    }
+}
+
+impl<T: Float> From<&Parameter<T>> for Var<T> {
+    /// The same variable.
+    fn from(parameter: &Parameter<T>) -> Self {
+        parameter.0.clone()
+    }
+}
+
+impl<T: Float> Debug for Parameter<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "Parameter {:?}", self.value())
+    }
+}
+
+impl<T: Float> Module<T> for Parameter<T> {
+    fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &'a Parameter<T>)) {
+        visitor(path, self);
+    }
+    fn visit_mut(&mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &mut Parameter<T>)) {
+        visitor(path, self);
+    }
+}
+
+/// Operators with a borrowed parameter on either side.
+macro_rules! operators {
+    ($($trait:ident $method:ident)*) => {$(
+        operators!(@ $trait $method, Var<T>, &Parameter<T>, |x, y| (&x, &y.0));
+        operators!(@ $trait $method, &Var<T>, &Parameter<T>, |x, y| (x, &y.0));
+        operators!(@ $trait $method, &Parameter<T>, Var<T>, |x, y| (&x.0, &y));
+        operators!(@ $trait $method, &Parameter<T>, &Var<T>, |x, y| (&x.0, y));
+        operators!(@ $trait $method, &Parameter<T>, &Parameter<T>, |x, y| (&x.0, &y.0));
+        operators!(@ $trait $method, &Parameter<T>, T, |x, y| (&x.0, y));
+    )*};
+    (@ $trait:ident $method:ident, $left:ty, $right:ty, |$x:ident, $y:ident| ($l:expr, $r:expr)) => {
+        impl<T: Float> $trait<$right> for $left {
+            type Output = Var<T>;
+            #[track_caller]
+            fn $method(self, $y: $right) -> Var<T> {
+                let $x = self;
+                $trait::$method($l, $r)
+            }
+        }
+    };
+}
+operators! { Add add Sub sub Mul mul Div div }

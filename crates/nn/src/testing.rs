@@ -1,0 +1,45 @@
+//! Checking the gradients of layers and models.
+
+use gradus_autograd::testing::{Case, GradientError, check_function};
+use gradus_autograd::{Tensor, Var};
+
+use crate::module::{Module, Path};
+use crate::parameter::Parameter;
+
+/// The test cases of the losses, by the name of their method.
+pub fn cases() -> Vec<Case> {
+    crate::loss::cases()
+}
+
+/// Checks the gradients of a model at one point, with respect to its inputs and to all its parameters; see
+/// [`check_gradients`](gradus_autograd::testing::check_gradients).
+///
+/// ```
+/// use gradus_autograd::{Tensor, seeded};
+/// use gradus_nn::{Linear, testing::check_module};
+///
+/// let layer = Linear::new(3, 2, &mut seeded(0));
+/// check_module(&layer, |layer, [x]| layer.forward(x).tanh(), [Tensor::from([[1.0, 2.0, 3.0]])])?;
+/// # Ok::<(), gradus_autograd::testing::GradientError>(())
+/// ```
+///
+/// # Errors
+/// The first law that is broken. In the report the inputs are followed by the parameters, in the order of
+/// [`Module::named_parameters`].
+pub fn check_module<M: Module<f64> + Clone, const N: usize>(
+    model: &M,
+    forward: impl Fn(&M, [&Var<f64>; N]) -> Var<f64>,
+    inputs: [Tensor<f64>; N],
+) -> Result<(), GradientError> {
+    let parameters = model.parameters().into_iter().map(|parameter| parameter.value().clone());
+    let all: Vec<Tensor<f64>> = inputs.into_iter().chain(parameters).collect();
+    let function = |vars: &[Var<f64>]| {
+        let mut model = model.clone();
+        let mut rest = vars[N..].iter();
+        model.visit_mut(Path::ROOT, &mut |_, parameter| {
+            *parameter = Parameter::bind(rest.next().expect("one for each parameter").clone());
+        });
+        forward(&model, std::array::from_fn(|i| &vars[i]))
+    };
+    check_function(&function, &all)
+}
