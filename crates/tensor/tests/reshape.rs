@@ -5,7 +5,7 @@ use common::*;
 use gradus_tensor::Tensor;
 use proptest::prelude::*;
 
-/// All shapes of up to four axes without sizes of 1, except a few with, that have this many elements.
+/// All shapes of this rank with `count` elements.
 fn factorisations(count: usize, rank: usize) -> Vec<Vec<usize>> {
     if rank == 0 {
         return if count == 1 { vec![vec![]] } else { vec![] };

@@ -271,10 +271,10 @@ pub(crate) fn laid_tame<T: Value>(rank: RangeInclusive<usize>) -> impl Strategy<
     shape(rank).prop_flat_map(|shape| laid_of(&shape, &T::tame()))
 }
 
-/// A shape, and two others that broadcast to it together.
-pub(crate) fn broadcasting_shapes() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> {
+/// Two shapes of at most this rank that broadcast to one.
+pub(crate) fn broadcasting_shapes(rank: usize) -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> {
     let role = || prop::collection::vec(0..4_u8, 4);
-    (shape(0..=4), role(), 0..=4_usize, any::<bool>()).prop_map(|(shape, roles, dropped, left_shorter)| {
+    (shape(0..=rank), role(), 0..=rank, any::<bool>()).prop_map(|(shape, roles, dropped, left_shorter)| {
         let side = |one: u8| -> Vec<usize> {
             shape.iter().zip(&roles).map(|(&size, &role)| if role == one { 1 } else { size }).collect()
         };
@@ -286,7 +286,7 @@ pub(crate) fn broadcasting_shapes() -> impl Strategy<Value = (Vec<usize>, Vec<us
 
 /// Two tensors whose shapes broadcast, in any layouts.
 pub(crate) fn laid_pair<T: Value>(element: BoxedStrategy<T>) -> impl Strategy<Value = (Laid<T>, Laid<T>)> {
-    broadcasting_shapes()
+    broadcasting_shapes(4)
         .prop_flat_map(move |(left, right)| (laid_of(&left, &element), laid_of(&right, &element)))
 }
 
