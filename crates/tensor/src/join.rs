@@ -42,7 +42,8 @@ impl<T: Element> Tensor<T> {
         let tensors: Vec<Self> = tensors.iter().map(|tensor| tensor.contiguous()).collect();
         let parts: Vec<&[T]> =
             tensors.iter().map(|tensor| tensor.as_slice().expect("made contiguous")).collect();
-        let outer: usize = shape[..axis].iter().product();
+        // Of nothing there is no stretch, however often.
+        let outer = if count == 0 { 0 } else { shape[..axis].iter().product() };
         let mut data = Vec::with_capacity(count);
         for i in 0..outer {
             for part in &parts {
