@@ -55,7 +55,7 @@ law! {
         check(&condition.tensor.where_(x.tensor, y.tensor), &expected);
         let number = T::default();
         let expected = condition.naive.zip(&y.naive, |condition, y| if condition { number } else { y });
-        check(&condition.tensor.where_(number, &y.naive.tensor()), &expected);
+        check(&condition.tensor.where_(number, y.naive.tensor()), &expected);
     }
 }
 

@@ -21,7 +21,9 @@ fn install_hook() {
                 return previous(info);
             }
             let location = info.location().expect("always known");
-            let message = info.payload_as_str().unwrap_or("not a text").to_string();
+            let text = info.payload().downcast_ref::<String>().cloned();
+            let message =
+                text.unwrap_or_else(|| (*info.payload().downcast_ref::<&str>().expect("a text")).into());
             CAUGHT.set(Some((message, location.file().to_string(), location.line())));
         }));
     });

@@ -76,7 +76,7 @@ proptest! {
         check(&x.tensor.sum(reduction.axes.clone()), &reduced(&x.naive, &reduction, |lane| lane.iter().sum::<i64>()));
         let product = |lane: &[i64]| lane.iter().product::<i64>();
         // 2^62 is the largest product that fits.
-        let twos = x.naive.map(|x| if x.abs() == 2 { 1 } else { 0 });
+        let twos = x.naive.map(|x| i64::from(x.abs() == 2));
         prop_assume!(twos.data.iter().sum::<i64>() <= 62);
         check(&x.tensor.prod(reduction.axes.clone()), &reduced(&x.naive, &reduction, product));
     }

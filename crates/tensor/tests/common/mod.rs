@@ -150,9 +150,8 @@ impl Value for bool {
 pub(crate) fn check<T: Value>(tensor: &Tensor<T>, expected: &Naive<T>) {
     assert_eq!(tensor.shape(), expected.shape, "shape");
     let bits = |data: Vec<T>| data.into_iter().map(Value::bits).collect::<Vec<_>>();
-    if bits(tensor.to_vec()) != bits(expected.data.clone()) {
-        panic!("elements: {:?} instead of {:?}", tensor.to_vec(), expected.data);
-    }
+    let same = bits(tensor.to_vec()) == bits(expected.data.clone());
+    assert!(same, "elements: {:?} instead of {:?}", tensor.to_vec(), expected.data);
 }
 
 /// A tensor in some layout, and its model.
@@ -295,7 +294,10 @@ macro_rules! law {
     ($(#[$doc:meta])* [$($type:ident)+] fn $name:ident $arguments:tt $body:tt) => {
         $(#[$doc])*
         mod $name {
-            $(mod $type {
+            // What is a conversion or a comparison for one type is none for another.
+            $(#[allow(clippy::useless_conversion, clippy::bool_comparison, clippy::eq_op)]
+            #[allow(clippy::unnecessary_cast, clippy::cast_lossless)]
+            mod $type {
                 use super::super::*;
                 type T = $type;
                 proptest! {
