@@ -77,8 +77,9 @@ proptest! {
         let product = |lane: &[i64]| lane.iter().product::<i64>();
         // 2^62 is the largest product that fits.
         let twos = x.naive.map(|x| i64::from(x.abs() == 2));
-        prop_assume!(twos.data.iter().sum::<i64>() <= 62);
-        check(&x.tensor.prod(reduction.axes.clone()), &reduced(&x.naive, &reduction, product));
+        if twos.data.iter().sum::<i64>() <= 62 {
+            check(&x.tensor.prod(reduction.axes.clone()), &reduced(&x.naive, &reduction, product));
+        }
     }
 
     /// Truth values.

@@ -73,14 +73,13 @@ law! {
     /// One size may be left out, and comes from the others.
     [f64]
     fn one_size_is_inferred(
-        (x, target) in shape(1..=4).prop_flat_map(|shape| (laid_of(&shape, &T::any()), same_count(&shape))),
+        (x, target) in full_shape(1..=4).prop_flat_map(|shape| (laid_of(&shape, &T::any()), same_count(&shape))),
         place in any::<prop::sample::Index>(),
     ) {
-        prop_assume!(!target.is_empty());
+        let target = if target.is_empty() { vec![1] } else { target };
         let place = place.index(target.len());
         let mut requested: Vec<isize> = target.iter().map(|&size| size as isize).collect();
         requested[place] = -1;
-        prop_assume!(!requested.contains(&0));
         check(&x.tensor.reshape(requested), &Naive { shape: target, data: x.naive.data.clone() });
     }
 }

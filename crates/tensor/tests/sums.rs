@@ -59,8 +59,11 @@ proptest! {
     #[test]
     fn sums_are_accurate((x, axes) in summable::<f32>()) {
         let lanes = lanes(&x.naive, &axes);
-        prop_assume!(!lanes.is_empty());
         let sums = x.tensor.sum(&axes[..]);
+        if lanes.is_empty() {
+            prop_assert!(sums.iter().all(|sum| sum == 0.0));
+            return Ok(());
+        }
         prop_assert_eq!(sums.len(), lanes.len());
         for ((sum, mean), lane) in sums.iter().zip(&x.tensor.mean(&axes[..])).zip(&lanes) {
             let magnitude: f64 = lane.iter().map(|x| f64::from(x.abs())).sum();
@@ -76,8 +79,11 @@ proptest! {
     #[test]
     fn logsumexp_is_its_definition((x, axes) in summable::<f64>(), shift in -1e6..1e6_f64) {
         let lanes = lanes(&x.naive, &axes);
-        prop_assume!(!lanes.is_empty());
         let got = x.tensor.logsumexp(&axes[..]);
+        if lanes.is_empty() {
+            prop_assert!(got.iter().all(|sum| sum == -f64::INFINITY));
+            return Ok(());
+        }
         let moved = (&x.tensor + shift).logsumexp(&axes[..]);
         prop_assert_eq!(got.len(), lanes.len());
         for ((got, moved), lane) in got.iter().zip(&moved).zip(&lanes) {

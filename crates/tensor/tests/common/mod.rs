@@ -197,6 +197,11 @@ pub(crate) fn shape(rank: RangeInclusive<usize>) -> impl Strategy<Value = Vec<us
     })
 }
 
+/// Shapes without a 0.
+pub(crate) fn full_shape(rank: RangeInclusive<usize>) -> impl Strategy<Value = Vec<usize>> {
+    shape(rank).prop_map(|shape| shape.into_iter().map(|size| size.max(1)).collect())
+}
+
 /// The smallest buffer that holds `data` (of `shape`, 1 where an axis is expanded) as the layouts say.
 fn realise<T: Value>(logical: &Naive<T>, axes: &[AxisLayout], order: &[usize]) -> Tensor<T> {
     let kept = |axis: usize| if axes[axis].expanded { 1 } else { logical.shape[axis] };
