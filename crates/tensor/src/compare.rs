@@ -1,6 +1,6 @@
 //! Comparisons, which give truth values, and what can be done with those.
 
-use crate::dims::broadcast_shapes;
+use crate::dims::{broadcast_shapes, checked_count};
 use crate::element::{Element, Float, Number};
 use crate::error::OrPanic;
 use crate::tensor::Tensor;
@@ -71,6 +71,7 @@ impl Tensor<bool> {
         let (if_true, if_false) = (if_true.into(), if_false.into());
         let shape = broadcast_shapes("where", if_true.shape(), if_false.shape()).or_panic();
         let shape = broadcast_shapes("where", self.shape(), &shape).or_panic();
+        checked_count("where", &shape).or_panic();
         let (condition, if_true, if_false) =
             (self.expand(&shape), if_true.expand(&shape), if_false.expand(&shape));
         let chosen = condition.iter().zip(if_true.iter().zip(if_false.iter()));

@@ -2,7 +2,7 @@
 
 use smallvec::smallvec;
 
-use crate::dims::{Shape, checked_count};
+use crate::dims::{MAX_COUNT, Shape, checked_count};
 use crate::element::{Element, Float, Number};
 use crate::error::{OrPanic, TensorError};
 use crate::tensor::Tensor;
@@ -39,8 +39,12 @@ impl<T: Element> Tensor<T> {
     /// If the shape has more elements than a machine can hold.
     #[track_caller]
     pub fn full(shape: impl AsRef<[usize]>, value: T) -> Self {
-        let shape = shape.as_ref();
-        Self::from_parts(vec![value; checked_count("full", shape).or_panic()], shape)
+        Self::filled("full", shape.as_ref(), value)
+    }
+
+    #[track_caller]
+    fn filled(operation: &'static str, shape: &[usize], value: T) -> Self {
+        Self::from_parts(vec![value; checked_count(operation, shape).or_panic()], shape)
     }
 
     /// A 0-d tensor: one number without axes.
@@ -56,7 +60,7 @@ impl<T: Number> Tensor<T> {
     /// If the shape has more elements than a machine can hold.
     #[track_caller]
     pub fn zeros(shape: impl AsRef<[usize]>) -> Self {
-        Self::full(shape, T::ZERO)
+        Self::filled("zeros", shape.as_ref(), T::ZERO)
     }
 
     /// One everywhere.
@@ -65,7 +69,7 @@ impl<T: Number> Tensor<T> {
     /// If the shape has more elements than a machine can hold.
     #[track_caller]
     pub fn ones(shape: impl AsRef<[usize]>) -> Self {
-        Self::full(shape, T::ONE)
+        Self::filled("ones", shape.as_ref(), T::ONE)
     }
 
     /// The numbers from `start` up to but not including `stop`, `step` apart.
@@ -81,18 +85,13 @@ impl<T: Number> Tensor<T> {
     /// If `step` is 0, or the number of elements is not finite.
     #[track_caller]
     pub fn arange(start: T, stop: T, step: T) -> Self {
-        let count = ((stop.to_f64() - start.to_f64()) / step.to_f64()).ceil().max(0.0);
-        if !count.is_finite() || step == T::ZERO || count > isize::MAX as f64 / 8.0 {
-            TensorError::Argument {
-                operation: "arange",
-                argument: "the number of steps",
-                got: format!("({stop} - {start}) / {step}"),
-                shape: smallvec![],
-                expected: "the step must not be 0, and the bounds must be finite".into(),
-            }
-            .panic();
-        }
-        let data: Vec<T> = (0..count as usize).map(|i| start + T::from_f64(i as f64) * step).collect();
+        let steps = ((stop.to_f64() - start.to_f64()) / step.to_f64()).ceil();
+        assert!(
+            steps.is_finite() && step != T::ZERO && steps <= MAX_COUNT as f64,
+            "arange: the number of steps is ({stop} - {start}) / {step}: it must be finite and at most {MAX_COUNT}"
+        );
+        let data: Vec<T> =
+            (0..steps.max(0.0) as usize).map(|i| start + T::from_f64(i as f64) * step).collect();
         let shape = [data.len()];
         Self::from_parts(data, &shape)
     }
@@ -103,7 +102,7 @@ impl<T: Number> Tensor<T> {
     /// If the matrix has more elements than a machine can hold.
     #[track_caller]
     pub fn eye(size: usize) -> Self {
-        let mut matrix = Self::zeros([size, size]);
+        let mut matrix = Self::filled("eye", &[size, size], T::ZERO);
         for diagonal in matrix.make_mut().iter_mut().step_by(size + 1) {
             *diagonal = T::ONE;
         }
@@ -119,7 +118,12 @@ impl<T: Float> Tensor<T> {
     ///
     /// assert_eq!(Tensor::linspace(0.0, 1.0, 5), Tensor::from([0.0, 0.25, 0.5, 0.75, 1.0]));
     /// ```
+    ///
+    /// # Panics
+    /// If `count` is more than a machine can hold.
+    #[track_caller]
     pub fn linspace(start: T, stop: T, count: usize) -> Self {
+        checked_count("linspace", &[count]).or_panic();
         let last = T::from_f64(count.saturating_sub(1) as f64);
         let at = |i: usize| match i {
             0 => start,

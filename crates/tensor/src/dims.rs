@@ -9,14 +9,14 @@ use crate::error::{OrPanic, TensorError};
 /// The sizes of a tensor's axes, outermost first; up to four are kept in place, without an allocation.
 pub type Shape = SmallVec<[usize; 4]>;
 
+/// The most elements of a tensor: an offset is an isize, and so must be the size in bytes of the widest element.
+pub(crate) const MAX_COUNT: usize = isize::MAX as usize / 8;
+
 /// The number of elements of a shape, if it fits.
 pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
-    if shape.contains(&0) {
-        return Some(0);
-    }
-    // An offset is an isize, and so must be the size in bytes of the widest element.
-    let count = shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size))?;
-    (count <= isize::MAX as usize / 8).then_some(count)
+    // A 0 counts as 1, as in NumPy: strides, lanes and the shapes of reductions leave it out.
+    let product = shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size.max(1)))?;
+    (product <= MAX_COUNT).then_some(if shape.contains(&0) { 0 } else { product })
 }
 
 /// Like [`element_count`], with an error that names the operation.
@@ -66,6 +66,26 @@ pub(crate) fn resolve_axis(
     } else {
         Err(TensorError::Axis { operation, axis, shape: shape.into() })
     }
+}
+
+/// The place of a new axis counted from the front; negative places count from the end of the result.
+pub(crate) fn resolve_new_axis(
+    operation: &'static str,
+    axis: isize,
+    shape: &[usize],
+) -> Result<usize, TensorError> {
+    let rank = shape.len() as isize + 1;
+    let resolved = if axis < 0 { axis + rank } else { axis };
+    if (0..rank).contains(&resolved) {
+        return Ok(resolved as usize);
+    }
+    Err(TensorError::Argument {
+        operation,
+        argument: "axis",
+        got: axis.to_string(),
+        shape: shape.into(),
+        expected: format!("allowed are -{rank} to {}", rank - 1),
+    })
 }
 
 /// A list of signed integers, axes or sizes: made from a number, an array, a slice or a `Vec` of
@@ -160,7 +180,7 @@ macro_rules! from_integers {
         impl<$($generics)*> From<$source> for Dims {
             fn from($name: $source) -> Self {
                 let integers: &[$int] = $slice;
-                Self(integers.iter().map(|&value| value as isize).collect())
+                Self(integers.iter().map(|&value| value.try_into().unwrap_or(isize::MAX)).collect())
             }
         }
         impl<$($generics)*> From<$source> for Axes {

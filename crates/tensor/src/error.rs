@@ -72,15 +72,23 @@ pub enum TensorError {
         shape: Shape,
     },
     /// A reshape to another number of elements.
-    #[error("reshape: shape {shape:?} has {} elements and does not fit {requested:?}", product(shape))]
+    #[error(
+        "reshape: shape {shape:?} has {0} elements and does not fit {requested:?}: the sizes must multiply \
+         to {0}; one may be -1, to be inferred, if no other is 0",
+        product(shape)
+    )]
     Reshape {
         /// The shape that was to be changed.
         shape: Shape,
         /// The sizes asked for, -1 for one to be inferred.
         requested: Vec<isize>,
     },
-    /// A shape whose number of elements does not fit a `usize`.
-    #[error("{operation}: the number of elements of shape {shape:?} is too large for this machine")]
+    /// A shape whose sizes, a 0 counted as 1, multiply to more than can be addressed.
+    #[error(
+        "{operation}: shape {shape:?} is too large for this machine: its sizes (a 0 counts as 1) \
+         must not multiply to more than {}",
+        crate::dims::MAX_COUNT
+    )]
     TooLarge {
         /// The name of the operation.
         operation: &'static str,

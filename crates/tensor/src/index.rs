@@ -1,6 +1,6 @@
 //! Reading and adding at places given by integer tensors.
 
-use crate::dims::{Shape, resolve_axis};
+use crate::dims::{Shape, checked_count, resolve_axis};
 use crate::element::{Element, Number};
 use crate::error::{OrPanic, TensorError};
 use crate::tensor::Tensor;
@@ -189,5 +189,6 @@ fn spread_index(
     column[axis] = index.len();
     let mut target = Shape::from_slice(shape);
     target[axis] = index.len();
+    checked_count(operation, &target)?;
     Ok(index.reshape(column).expand(&target))
 }

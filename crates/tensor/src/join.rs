@@ -1,6 +1,6 @@
 //! Joining tensors along an axis, and taking them apart.
 
-use crate::dims::{Shape, checked_count, resolve_axis};
+use crate::dims::{Shape, checked_count, resolve_axis, resolve_new_axis};
 use crate::element::Element;
 use crate::error::{OrPanic, TensorError};
 use crate::tensor::Tensor;
@@ -35,14 +35,15 @@ impl<T: Element> Tensor<T> {
             }
         }
         let mut shape = Shape::from_slice(first.shape());
-        shape[axis] = tensors.iter().map(|tensor| tensor.shape()[axis]).sum();
+        shape[axis] = tensors.iter().fold(0, |sum: usize, tensor| sum.saturating_add(tensor.shape()[axis]));
         let count = checked_count("cat", &shape).or_panic();
 
         // For each index of the axes before the joined one, a stretch of every tensor in turn.
         let tensors: Vec<Self> = tensors.iter().map(|tensor| tensor.contiguous()).collect();
         let parts: Vec<&[T]> =
             tensors.iter().map(|tensor| tensor.as_slice().expect("made contiguous")).collect();
-        let outer: usize = shape[..axis].iter().product();
+        // Of nothing there is no stretch, however often.
+        let outer = if count == 0 { 0 } else { shape[..axis].iter().product() };
         let mut data = Vec::with_capacity(count);
         for i in 0..outer {
             for part in &parts {
@@ -76,6 +77,10 @@ impl<T: Element> Tensor<T> {
             }
             .panic();
         }
+        let place = resolve_new_axis("stack", axis, first.shape()).or_panic();
+        let mut shape = Shape::from_slice(first.shape());
+        shape.insert(place, tensors.len());
+        checked_count("stack", &shape).or_panic();
         let raised: Vec<Self> = tensors.iter().map(|tensor| tensor.unsqueeze(axis)).collect();
         Self::cat(&raised.iter().collect::<Vec<_>>(), axis)
     }
@@ -101,7 +106,10 @@ impl<T: Element> Tensor<T> {
                 argument: "sizes",
                 got: format!("{sizes:?}"),
                 shape: self.shape().into(),
-                expected: format!("they must add up to {}", self.shape()[resolved]),
+                expected: format!(
+                    "they must add up to {}, the size of axis {resolved}",
+                    self.shape()[resolved]
+                ),
             }
             .panic();
         }

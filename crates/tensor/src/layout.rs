@@ -54,11 +54,11 @@ impl Layout {
 
     /// Whether the elements in logical order are neighbours in the buffer, first to last.
     pub(crate) fn is_contiguous(&self) -> bool {
+        if self.shape.contains(&0) {
+            return true;
+        }
         let mut step = 1;
         for (&size, &stride) in self.shape.iter().zip(&self.strides).rev() {
-            if size == 0 {
-                return true;
-            }
             if size != 1 && stride != step {
                 return false;
             }
@@ -112,7 +112,10 @@ impl Layout {
         let (start, count) = slice.resolve(self.shape[axis]);
         let mut layout = self.clone();
         layout.shape[axis] = count;
-        layout.strides[axis] = self.strides[axis] * slice.step;
+        if count > 1 {
+            // With fewer indices nobody walks, and a step beyond the axis might overflow.
+            layout.strides[axis] = self.strides[axis] * slice.step;
+        }
         if count > 0 {
             layout.offset = self.offset.wrapping_add_signed(start as isize * self.strides[axis]);
         }

@@ -6,7 +6,7 @@ use crate::element::Number;
 use crate::tensor::Tensor;
 
 macro_rules! binary_operator {
-    ($trait:ident, $method:ident, $assign_trait:ident, $assign:ident, $name:literal, $op:tt) => {
+    ($trait:ident, $method:ident, $assign_trait:ident, $assign:ident, $name:literal, $assign_name:literal, $op:tt) => {
         binary_operator!(@ $trait, $method, $name, $op, Tensor<T>, Tensor<T>);
         binary_operator!(@ $trait, $method, $name, $op, Tensor<T>, &Tensor<T>);
         binary_operator!(@ $trait, $method, $name, $op, &Tensor<T>, Tensor<T>);
@@ -18,13 +18,13 @@ macro_rules! binary_operator {
         impl<T: Number> $assign_trait<&Tensor<T>> for Tensor<T> {
             #[track_caller]
             fn $assign(&mut self, other: &Tensor<T>) {
-                self.zip_inplace(other, |x, y| x $op y);
+                self.zip_assign($assign_name, other, |x, y| x $op y);
             }
         }
         impl<T: Number> $assign_trait<Tensor<T>> for Tensor<T> {
             #[track_caller]
             fn $assign(&mut self, other: Tensor<T>) {
-                self.zip_inplace(&other, |x, y| x $op y);
+                self.zip_assign($assign_name, &other, |x, y| x $op y);
             }
         }
         impl<T: Number> $assign_trait<T> for Tensor<T> {
@@ -65,10 +65,10 @@ macro_rules! binary_operator {
         }
     )*};
 }
-binary_operator!(Add, add, AddAssign, add_assign, "add", +);
-binary_operator!(Sub, sub, SubAssign, sub_assign, "sub", -);
-binary_operator!(Mul, mul, MulAssign, mul_assign, "mul", *);
-binary_operator!(Div, div, DivAssign, div_assign, "div", /);
+binary_operator!(Add, add, AddAssign, add_assign, "add", "add_assign", +);
+binary_operator!(Sub, sub, SubAssign, sub_assign, "sub", "sub_assign", -);
+binary_operator!(Mul, mul, MulAssign, mul_assign, "mul", "mul_assign", *);
+binary_operator!(Div, div, DivAssign, div_assign, "div", "div_assign", /);
 
 impl<T: Number> Neg for Tensor<T> {
     type Output = Tensor<T>;

@@ -26,6 +26,9 @@ const LINE: usize = 100;
 /// ```
 impl<T: Element> Display for Tensor<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("[]");
+        }
         let shortened = self.len() > THRESHOLD;
         let shown = shown_elements(self, shortened);
         let cells = align(&shown, f.precision().unwrap_or(4));
@@ -39,10 +42,8 @@ impl<T: Element> Display for Tensor<T> {
 /// The type, the shape and the elements.
 impl<T: Element> Debug for Tensor<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "Tensor<{}> {:?} ", T::NAME, self.shape())?;
-        if self.rank() > 1 {
-            f.write_char('\n')?;
-        }
+        write!(f, "Tensor<{}> {:?}", T::NAME, self.shape())?;
+        f.write_char(if self.rank() > 1 && !self.is_empty() { '\n' } else { ' ' })?;
         Display::fmt(self, f)
     }
 }
@@ -88,7 +89,7 @@ fn format_floats<T: Element>(elements: &[T], precision: usize) -> Vec<String> {
     };
     let (largest, smallest) = (magnitudes().fold(0.0, f64::max), magnitudes().fold(f64::INFINITY, f64::min));
     if largest >= 1e8 || smallest < 1e-4 || largest / smallest > 1e6 {
-        return elements.iter().map(|x| scientific(x, precision)).collect();
+        return scientific(elements, precision);
     }
     let decimals =
         |text: &String| text.find('.').map_or(0, |point| text.trim_end_matches('0').len() - point - 1);
@@ -104,11 +105,29 @@ fn format_floats<T: Element>(elements: &[T], precision: usize) -> Vec<String> {
     fixed.into_iter().map(finish).collect()
 }
 
-fn scientific<T: Element>(x: &T, precision: usize) -> String {
-    match x.to_string().parse::<f64>() {
-        Ok(x) if x.is_finite() => format!("{x:.precision$e}"),
-        _ => x.to_string(),
-    }
+/// All with the same number of decimals, as many as the longest needs up to `precision`, and exponents of
+/// one width.
+fn scientific<T: Element>(elements: &[T], precision: usize) -> Vec<String> {
+    let texts: Vec<String> = elements
+        .iter()
+        .map(|x| match x.to_string().parse::<f64>() {
+            Ok(x) if x.is_finite() => format!("{x:.precision$e}"),
+            _ => x.to_string(),
+        })
+        .collect();
+    let parts = || texts.iter().filter_map(|text| text.split_once('e'));
+    let decimals =
+        |mantissa: &str| mantissa.split_once('.').map_or(0, |(_, d)| d.trim_end_matches('0').len());
+    let needed = parts().map(|(mantissa, _)| decimals(mantissa)).max().unwrap_or(0);
+    let digits = |exponent: &str| exponent.trim_start_matches('-').len();
+    let width = 1 + parts().map(|(_, exponent)| digits(exponent)).max().unwrap_or(0).max(2);
+    let finish = |text: &String| {
+        let Some((mantissa, exponent)) = text.split_once('e') else { return text.clone() };
+        let kept = mantissa.find('.').map_or(mantissa.len(), |point| point + 1 + needed);
+        let exponent: i32 = exponent.parse().expect("written as an integer");
+        format!("{}e{exponent:+0width$}", &mantissa[..kept])
+    };
+    texts.iter().map(finish).collect()
 }
 
 /// Writes one axis and those within it; `cells` yields the texts in order.
@@ -120,7 +139,10 @@ fn write_axis<'a>(
     cells: &mut impl Iterator<Item = &'a String>,
 ) {
     let Some((&size, inner)) = shape.split_first() else {
-        return out.push_str(cells.next().map_or("", |cell| cell.trim()));
+        // A lone number looks like one: 2.0 and 1e-10, where a column has 2. and 1.e-10.
+        let cell = cells.next().map_or("", |cell| cell.trim()).replace(".e", "e");
+        out.push_str(&cell);
+        return out.push_str(if cell.ends_with('.') { "0" } else { "" });
     };
     out.push('[');
     let cut = shortened && size > 2 * EDGE;
@@ -131,7 +153,8 @@ fn write_axis<'a>(
         if inner.is_empty() {
             let cell = cells.next().map_or("", String::as_str);
             let width = cell.chars().count() + 1 + if dots { 4 } else { 0 };
-            if n > 0 && column + width > LINE {
+            // As many brackets may close the line as have been opened.
+            if n > 0 && column + width + depth > LINE {
                 out.push('\n');
                 out.push_str(&" ".repeat(depth + 1));
                 column = depth + 1;

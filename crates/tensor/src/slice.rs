@@ -70,21 +70,26 @@ impl From<RangeFull> for Slice {
     }
 }
 
+/// A bound beyond every axis stays beyond every axis.
+fn saturate(bound: impl TryInto<isize>) -> isize {
+    bound.try_into().unwrap_or(isize::MAX)
+}
+
 macro_rules! from_ranges {
     ($($int:ty),*) => {$(
         impl From<Range<$int>> for Slice {
             fn from(range: Range<$int>) -> Self {
-                Self { start: Some(range.start as isize), stop: Some(range.end as isize), step: 1 }
+                Self { start: Some(saturate(range.start)), stop: Some(saturate(range.end)), step: 1 }
             }
         }
         impl From<RangeFrom<$int>> for Slice {
             fn from(range: RangeFrom<$int>) -> Self {
-                Self { start: Some(range.start as isize), stop: None, step: 1 }
+                Self { start: Some(saturate(range.start)), stop: None, step: 1 }
             }
         }
         impl From<RangeTo<$int>> for Slice {
             fn from(range: RangeTo<$int>) -> Self {
-                Self { start: None, stop: Some(range.end as isize), step: 1 }
+                Self { start: None, stop: Some(saturate(range.end)), step: 1 }
             }
         }
     )*};

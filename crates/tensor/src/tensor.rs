@@ -1,9 +1,10 @@
 //! The tensor itself: a shared buffer and a layout.
 
+use std::any::Any;
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
-use crate::dims::Shape;
+use crate::dims::{Shape, broadcast_shapes};
 use crate::element::{Element, Float, Number};
 use crate::error::{OrPanic, TensorError};
 use crate::kernels;
@@ -59,7 +60,9 @@ impl<T: Element> Tensor<T> {
         } else if Arc::get_mut(&mut self.buffer).is_none() {
             *self = Self::from_parts(self.as_slice().expect("contiguous").to_vec(), self.shape());
         }
-        let range = self.layout.offset..self.layout.offset + self.len();
+        // The offset of an empty tensor may lie beyond its buffer.
+        let start = if self.is_empty() { 0 } else { self.layout.offset };
+        let range = start..start + self.len();
         &mut Arc::get_mut(&mut self.buffer).expect("not shared: just made so")[range]
     }
 
@@ -195,8 +198,31 @@ impl<T: Element> Tensor<T> {
     /// If `other` cannot be expanded to this shape.
     #[track_caller]
     pub fn zip_inplace<U: Element>(&mut self, other: &Tensor<U>, f: impl Fn(T, U) -> T) {
+        self.zip_assign("zip_inplace", other, f);
+    }
+
+    /// [`zip_inplace`](Self::zip_inplace) under another name.
+    #[track_caller]
+    pub(crate) fn zip_assign<U: Element>(
+        &mut self,
+        operation: &'static str,
+        other: &Tensor<U>,
+        f: impl Fn(T, U) -> T,
+    ) {
         let shape = Shape::from_slice(self.shape());
-        let other = if other.shape() == &shape[..] { other.clone() } else { other.expand(&shape) };
+        let other = if other.shape() == &shape[..] {
+            other.clone()
+        } else if broadcast_shapes(operation, &shape, other.shape()).is_ok_and(|common| common == shape) {
+            other.expand(&shape)
+        } else {
+            TensorError::Mismatch {
+                operation,
+                left: shape,
+                right: other.shape().into(),
+                expected: "counted from the end, sizes must be equal or the second one 1",
+            }
+            .panic()
+        };
         kernels::zip_inplace(self.make_mut(), &other, f);
     }
 
@@ -213,7 +239,7 @@ impl<T: Element> Tensor<T> {
         other: &Tensor<U>,
         f: impl Fn(T, U) -> V,
     ) -> Tensor<V> {
-        let shape = crate::dims::broadcast_shapes(operation, self.shape(), other.shape()).or_panic();
+        let shape = broadcast_shapes(operation, self.shape(), other.shape()).or_panic();
         crate::dims::checked_count(operation, &shape).or_panic();
         let data = kernels::zip(
             &shape,
@@ -282,7 +308,11 @@ impl<T: Element> Tensor<T> {
 impl<T: Number> Tensor<T> {
     /// The elements converted to another number type; to an integer, the fraction is dropped.
     pub fn cast<U: Number>(&self) -> Tensor<U> {
-        self.map(|x| U::from_f64(x.to_f64()))
+        // Through f64, large integers would not even keep their own type's value.
+        match (self as &dyn Any).downcast_ref::<Tensor<U>>() {
+            Some(same) => same.clone(),
+            None => self.map(|x| U::from_f64(x.to_f64())),
+        }
     }
 }
 
@@ -302,7 +332,9 @@ impl<T: Float> Tensor<T> {
     pub fn allclose(&self, other: &Self, relative: f64, absolute: f64) -> bool {
         let close = |x: T, y: T| {
             let (x, y) = (x.to_f64(), y.to_f64());
-            x == y || (x - y).abs() <= absolute + relative * y.abs() || x.is_nan() && y.is_nan()
+            // Relative to infinity, everything would be close.
+            let within = y.is_finite() && (x - y).abs() <= absolute + relative * y.abs();
+            x == y || within || x.is_nan() && y.is_nan()
         };
         self.zip("allclose", other, close).iter().all(|close| close)
     }

@@ -1,6 +1,6 @@
 //! Views: other shapes and strides for the same buffer, without a copy.
 
-use crate::dims::{Dims, Shape, broadcast_shapes, element_count, resolve_axis};
+use crate::dims::{Dims, Shape, broadcast_shapes, element_count, resolve_axis, resolve_new_axis};
 use crate::element::Element;
 use crate::error::{OrPanic, TensorError};
 use crate::slice::Slice;
@@ -42,8 +42,17 @@ impl<T: Element> Tensor<T> {
         let size = self.shape()[axis] as isize;
         let resolved = if index < 0 { index + size } else { index };
         if !(0..size).contains(&resolved) {
-            TensorError::Index { operation: "select", index: index as i64, axis, shape: self.shape().into() }
-                .panic();
+            TensorError::Argument {
+                operation: "select",
+                argument: "index",
+                got: index.to_string(),
+                shape: self.shape().into(),
+                expected: match size {
+                    0 => format!("axis {axis} is empty"),
+                    _ => format!("along axis {axis}, allowed are -{size} to {}", size - 1),
+                },
+            }
+            .panic();
         }
         let layout = self.layout().slice(axis, (resolved..resolved + 1).into());
         self.with_layout(layout.remove_axis(axis))
@@ -82,9 +91,10 @@ impl<T: Element> Tensor<T> {
     /// If an axis is out of range.
     #[track_caller]
     pub fn transpose(&self, axis0: isize, axis1: isize) -> Self {
-        let [a, b] = [axis0, axis1].map(|axis| resolve_axis("transpose", axis, self.shape()).or_panic());
+        let first = resolve_axis("transpose", axis0, self.shape()).or_panic();
+        let second = resolve_axis("transpose", axis1, self.shape()).or_panic();
         let mut order: Shape = (0..self.rank()).collect();
-        order.swap(a, b);
+        order.swap(first, second);
         self.with_layout(self.layout().permute(&order))
     }
 
@@ -94,6 +104,16 @@ impl<T: Element> Tensor<T> {
     /// If there are fewer than two axes.
     #[track_caller]
     pub fn t(&self) -> Self {
+        if self.rank() < 2 {
+            TensorError::Argument {
+                operation: "t",
+                argument: "the number of axes",
+                got: self.rank().to_string(),
+                shape: self.shape().into(),
+                expected: "it must be at least 2".into(),
+            }
+            .panic();
+        }
         self.transpose(-2, -1)
     }
 
@@ -137,19 +157,8 @@ impl<T: Element> Tensor<T> {
     /// If the place is beyond the axes of the result.
     #[track_caller]
     pub fn unsqueeze(&self, axis: isize) -> Self {
-        let rank = self.rank() as isize + 1;
-        let resolved = if axis < 0 { axis + rank } else { axis };
-        if !(0..rank).contains(&resolved) {
-            TensorError::Argument {
-                operation: "unsqueeze",
-                argument: "axis",
-                got: axis.to_string(),
-                shape: self.shape().into(),
-                expected: format!("allowed are {} to {}", -rank, rank - 1),
-            }
-            .panic();
-        }
-        self.with_layout(self.layout().insert_axis(resolved as usize, 1, 0))
+        let axis = resolve_new_axis("unsqueeze", axis, self.shape()).or_panic();
+        self.with_layout(self.layout().insert_axis(axis, 1, 0))
     }
 
     /// The shape without those of the named axes that have size 1; `..` names all.

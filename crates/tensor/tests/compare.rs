@@ -1,0 +1,111 @@
+//! Comparisons, choices by truth values, and closeness.
+
+mod common;
+use common::*;
+use gradus_tensor::Tensor;
+use proptest::prelude::*;
+
+law! {
+    /// Comparisons are those of the elements; with NaN all are false except `ne`.
+    [f32 f64 i64 bool]
+    fn comparisons_compare_elements((x, y) in laid_pair(T::any()), n in T::any()) {
+        check(&x.tensor.eq(&y.tensor), &x.naive.zip(&y.naive, |x, y| x == y));
+        check(&x.tensor.ne(&y.tensor), &x.naive.zip(&y.naive, |x, y| x != y));
+        check(&x.tensor.lt(&y.tensor), &x.naive.zip(&y.naive, |x, y| x < y));
+        check(&x.tensor.le(&y.tensor), &x.naive.zip(&y.naive, |x, y| x <= y));
+        check(&x.tensor.gt(&y.tensor), &x.naive.zip(&y.naive, |x, y| x > y));
+        check(&x.tensor.ge(y.tensor.clone()), &x.naive.zip(&y.naive, |x, y| x >= y));
+        check(&x.tensor.eq(n), &x.naive.map(|x| x == n));
+        check(&x.tensor.lt(n), &x.naive.map(|x| x < n));
+    }
+}
+
+law! {
+    /// NaN and infinities are found.
+    [f32 f64]
+    fn special_values_are_found(x in laid::<T>(0..=4)) {
+        check(&x.tensor.isnan(), &x.naive.map(|x| x != x));
+        check(&x.tensor.isfinite(), &x.naive.map(|x| x - x == 0.0));
+    }
+}
+
+/// Three shapes that broadcast together.
+fn three_shapes() -> impl Strategy<Value = [Vec<usize>; 3]> {
+    (shape(0..=4), prop::collection::vec(0..4_usize, 4), any::<[prop::sample::Index; 3]>()).prop_map(
+        |(shape, roles, dropped)| {
+            std::array::from_fn(|operand| {
+                let one = |(&size, &role): (&usize, &usize)| if role == operand { 1 } else { size };
+                let mut own: Vec<usize> = shape.iter().zip(&roles).map(one).collect();
+                own.drain(..dropped[operand].index(shape.len() + 1));
+                own
+            })
+        },
+    )
+}
+
+law! {
+    /// `where_` chooses element by element, all three operands broadcast.
+    [f32 i64 bool]
+    fn where_chooses((condition, x, y) in three_shapes().prop_flat_map(|[condition, x, y]| {
+        (laid_of(&condition, &bool::any()), laid_of(&x, &T::any()), laid_of(&y, &T::any()))
+    })) {
+        let pairs = x.naive.zip(&y.naive, |x, y| (x, y));
+        let expected = condition.naive.zip(&pairs, |condition, (x, y)| if condition { x } else { y });
+        check(&condition.tensor.where_(&x.tensor, &y.tensor), &expected);
+        check(&condition.tensor.where_(x.tensor, y.tensor), &expected);
+        let number = T::default();
+        let expected = condition.naive.zip(&y.naive, |condition, y| if condition { number } else { y });
+        check(&condition.tensor.where_(number, y.naive.tensor()), &expected);
+    }
+}
+
+proptest! {
+    /// Logic on truth values.
+    #[test]
+    fn logic_follows_its_tables((x, y) in laid_pair(bool::any())) {
+        check(&x.tensor.logical_and(&y.tensor), &x.naive.zip(&y.naive, |x, y| x & y));
+        check(&x.tensor.logical_or(&y.tensor), &x.naive.zip(&y.naive, |x, y| x | y));
+        check(&x.tensor.logical_not(), &x.naive.map(|x| !x));
+        check(&x.tensor.logical_and(true), &x.naive);
+        check(&x.tensor.logical_or(false), &x.naive);
+    }
+}
+
+law! {
+    /// `allclose` is its definition in every place.
+    [f32 f64]
+    fn allclose_is_its_definition(
+        (x, y) in laid_pair(T::any()), relative in 0.0..2.0_f64, absolute in 0.0..2.0_f64,
+    ) {
+        let close = |x: T, y: T| {
+            let (x, y) = (f64::from(x), f64::from(y));
+            if x.is_finite() && y.is_finite() {
+                (x - y).abs() <= absolute + relative * y.abs()
+            } else {
+                x == y || (x.is_nan() && y.is_nan())
+            }
+        };
+        let expected = x.naive.zip(&y.naive, close).data.iter().all(|&close| close);
+        prop_assert_eq!(x.tensor.allclose(&y.tensor, relative, absolute), expected);
+        prop_assert!(x.tensor.allclose(&x.naive.tensor(), 0.0, 0.0));
+    }
+}
+
+#[test]
+fn infinity_is_close_only_to_itself() {
+    let inf = Tensor::from(f64::INFINITY);
+    assert!(inf.allclose(&inf, 0.0, 0.0));
+    assert!(!Tensor::from(1.0).allclose(&inf, 0.5, 0.5));
+    assert!(!inf.allclose(&Tensor::from(1.0), 0.5, 0.5));
+    assert!(!inf.allclose(&-&inf, 0.5, 0.5));
+    assert!(!inf.allclose(&Tensor::from(f64::NAN), 0.5, 0.5));
+}
+
+#[test]
+fn close_means_relative_to_the_other() {
+    let [one, ten] = [Tensor::from(1.0), Tensor::from(10.0)];
+    assert!(one.allclose(&ten, 0.9, 0.0));
+    assert!(!ten.allclose(&one, 0.9, 0.0));
+    assert!(!one.allclose(&ten, 0.8, 0.9));
+    assert!(one.allclose(&ten, 0.8, 1.0));
+}

@@ -1,0 +1,145 @@
+//! Random tensors: the right distribution, and a stream that never changes.
+
+mod common;
+use common::*;
+use gradus_tensor::{Tensor, Xoshiro256PlusPlus, seeded};
+use proptest::prelude::*;
+
+/// A published algorithm, written down again: xoshiro256++ with a state from SplitMix64.
+struct Reference([u64; 4]);
+
+impl Reference {
+    fn seeded(seed: u64) -> Self {
+        let mut state = seed;
+        Self(std::array::from_fn(|_| {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = state;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^ (z >> 31)
+        }))
+    }
+
+    fn next(&mut self) -> u64 {
+        let s = &mut self.0;
+        let result = s[0].wrapping_add(s[3]).rotate_left(23).wrapping_add(s[0]);
+        let t = s[1] << 17;
+        s[2] ^= s[0];
+        s[3] ^= s[1];
+        s[1] ^= s[2];
+        s[0] ^= s[3];
+        s[2] ^= t;
+        s[3] = s[3].rotate_left(45);
+        result
+    }
+}
+
+fn unit(bits: u64) -> f64 {
+    (bits >> 11) as f64 / (1_u64 << 53) as f64
+}
+
+proptest! {
+    /// Uniform numbers are the top bits of the generator's stream, one draw per element in logical order.
+    #[test]
+    fn rand_is_the_stream(seed: u64, shape in shape(0..=4)) {
+        let mut reference = Reference::seeded(seed);
+        let bits = Naive::build(&shape, |_| reference.next());
+        check(&Tensor::<f64>::rand(&shape, &mut seeded(seed)), &bits.map(unit));
+        // f32 is the f64 stream, truncated to 24 bits.
+        let truncated = |bits| ((unit(bits) * f64::from(1 << 24)).floor() / f64::from(1 << 24)) as f32;
+        check(&Tensor::<f32>::rand(&shape, &mut seeded(seed)), &bits.map(truncated));
+    }
+
+    /// Normal numbers are pairs of cosines and sines, by the transform of Box and Muller.
+    #[test]
+    fn randn_is_box_muller(seed: u64, count in 0..20_usize) {
+        let mut reference = Reference::seeded(seed);
+        let x = Tensor::<f64>::randn([count], &mut seeded(seed)).to_vec();
+        let single = Tensor::<f32>::randn([count], &mut seeded(seed)).to_vec();
+        prop_assert_eq!(x.len(), count);
+        for (pair, single) in x.chunks(2).zip(single.chunks(2)) {
+            let radius = (-2.0 * (1.0 - unit(reference.next())).ln()).sqrt();
+            let angle = std::f64::consts::TAU * unit(reference.next());
+            for ((&x, &single), expected) in pair.iter().zip(single).zip([radius * angle.cos(), radius * angle.sin()]) {
+                prop_assert!((x - expected).abs() <= 1e-14 * (1.0 + expected.abs()));
+                prop_assert_eq!(single, x as f32);
+            }
+        }
+    }
+
+    /// A tensor continues where the one before it ended.
+    #[test]
+    fn tensors_share_one_stream(seed: u64, first in 0..9_usize, second in 0..9_usize) {
+        let rng = &mut seeded(seed);
+        let parts = [Tensor::<f64>::rand([first], rng), Tensor::rand([second], rng)];
+        let whole = Tensor::rand([first + second], &mut seeded(seed));
+        prop_assert_eq!(Tensor::cat(&[&parts[0], &parts[1]], 0), whole);
+    }
+
+    /// Uniform numbers are in [0, 1).
+    #[test]
+    fn rand_stays_below_one(seed: u64) {
+        let x = Tensor::<f32>::rand([500], &mut seeded(seed));
+        prop_assert!(x.iter().all(|x| (0.0..1.0).contains(&x)));
+    }
+
+    /// Normal numbers are finite.
+    #[test]
+    fn randn_is_finite(seed: u64) {
+        prop_assert!(Tensor::<f32>::randn([500], &mut seeded(seed)).isfinite().all(..).item());
+    }
+}
+
+/// Within five standard errors of the moments of the distribution.
+#[test]
+fn moments() {
+    const COUNT: usize = 200_000;
+    let rng = &mut seeded(7);
+    let error = 5.0 / (COUNT as f64).sqrt();
+    let moment = |x: &Tensor<f64>, n: i32| x.map(|x| x.powi(n)).mean(..).item();
+
+    let x = Tensor::<f64>::rand([COUNT], rng) - 0.5;
+    assert!(moment(&x, 1).abs() < error * 0.29);
+    assert!((moment(&x, 2) - 1.0 / 12.0).abs() < error * 0.075);
+
+    let x = Tensor::<f64>::randn([COUNT], rng);
+    assert!(moment(&x, 1).abs() < error);
+    assert!((moment(&x, 2) - 1.0).abs() < error * 1.42);
+    assert!(moment(&x, 3).abs() < error * 3.88);
+    assert!((moment(&x, 4) - 3.0).abs() < error * 9.8);
+    // Neighbours, which come from one pair of draws, are independent.
+    let pairs = x.reshape([-1, 2]);
+    let product = pairs.select(1, 0) * pairs.select(1, 1);
+    assert!(product.mean(..).item().abs() < error * 1.42);
+}
+
+/// A generator behind a pointer will do as well.
+#[test]
+fn any_generator_will_do() {
+    fn draw(rng: &mut dyn rand::Rng) -> Tensor<f32> {
+        Tensor::rand([3], rng)
+    }
+    let mut rng: Xoshiro256PlusPlus = seeded(1);
+    assert_eq!(draw(&mut rng), Tensor::rand([3], &mut seeded(1)));
+}
+
+/// The first values for one seed. They are promised never to change: not by a platform, not by a release.
+#[test]
+fn frozen_streams() {
+    assert_eq!(
+        Tensor::<f32>::rand([4], &mut seeded(42)).to_vec(),
+        [0.8143051, 0.318821, 0.9838941, 0.7011356]
+    );
+    assert_eq!(
+        Tensor::<f64>::rand([4], &mut seeded(42)).to_vec(),
+        [0.8143051451229099, 0.3188210400616611, 0.9838941681774888, 0.7011355981347556]
+    );
+    assert_eq!(
+        Tensor::<f32>::randn([5], &mut seeded(42)).to_vec(),
+        [-0.7689931, 1.6661185, -0.8684461, -2.7391512, -1.510975]
+    );
+    assert_eq!(
+        Tensor::<f64>::randn([5], &mut seeded(42)).to_vec(),
+        [-0.7689930538210061, 1.6661184587142, -0.8684461074702454, -2.7391511556643047, -1.5109749830006707]
+    );
+}
