@@ -145,15 +145,16 @@ impl<F: Debug> Debug for Binary<F> {
 }
 
 /// Declares scalar functions: for each a struct with its attributes, its function and derivative, a method
-/// on [`Var`], and a case for the tests, in which every input and attribute is drawn from the range given.
+/// on [`Var`] with an example, and a case for the tests, in which every input and attribute is drawn from the
+/// range given.
 ///
 /// `from output |y| ...` says that the derivative is a function of the output, which is then all that is
 /// saved; `from input |x| ...` of the input; `from nothing |like| ...` of neither.
 macro_rules! elementwise {
     ($(
         $(#[$doc:meta])*
-        $name:ident $({ $($attribute:ident: f64 in $range:expr),+ })?: $struct:ident
-            |$x:ident| $function:expr, $from:ident $source:tt |$saved:ident| $derivative:expr, on $domain:expr;
+        $name:ident $({ $($attribute:ident: f64 = $example:literal in $range:expr),+ })?: $struct:ident
+            |$x:ident| $function:expr, $from:ident $source:tt |$saved:ident| $derivative:expr, on $low:literal..$high:literal;
     )*) => {
         $(
             #[derive(Debug, Clone, Copy)]
@@ -180,6 +181,16 @@ macro_rules! elementwise {
             $(#[$doc])*
             ///
             /// Elementwise; the result has this shape.
+            ///
+            /// ```
+            /// use gradus_autograd::{Var, grad};
+            ///
+            #[doc = concat!("let x: Var<f64> = Var::leaf(", stringify!($high), " / 2.0);")]
+            #[doc = concat!("let f = |x: &Var<f64>| x.", stringify!($name), "(", $(stringify!($($example),+),)? ");")]
+            /// let slope = grad(&f(&x), &[&x])[0].item();
+            /// let difference = (f(&(&x + 1e-6)) - f(&(&x - 1e-6))).item() / 2e-6;
+            /// assert!((slope - difference).abs() < 1e-8);
+            /// ```
             pub fn $name(&self $($(, $attribute: f64)+)?) -> Self {
                 crate::operation::apply(crate::elementwise::Unary($struct { $($($attribute),+)? }), &[self])
             }
@@ -192,7 +203,7 @@ macro_rules! elementwise {
                 case!(
                     stringify!($name),
                     (shape, $($($attribute,)+)?) in (shapes(0..=3, 0..=5), $($($range,)+)?),
-                    [shape => $domain],
+                    [shape => $low..$high],
                     |x| x.$name($($($attribute),+)?)
                 ),
             )*]

@@ -72,23 +72,23 @@ elementwise! {
 
     /// The largest integer that is not larger. The derivative is 0 everywhere, by convention also at the
     /// integers.
-    floor: Floor |x| x.floor(), from nothing |like| like.constant(0.0), on -3.0..3.0;
+    floor: Floor |x| x.floor(), from nothing |like| like.constant(0.0), on -2.5..2.5;
     /// The smallest integer that is not smaller. The derivative is 0 everywhere.
-    ceil: Ceil |x| x.ceil(), from nothing |like| like.constant(0.0), on -3.0..3.0;
+    ceil: Ceil |x| x.ceil(), from nothing |like| like.constant(0.0), on -2.5..2.5;
     /// The integer part, towards zero. The derivative is 0 everywhere.
-    trunc: Trunc |x| x.trunc(), from nothing |like| like.constant(0.0), on -3.0..3.0;
+    trunc: Trunc |x| x.trunc(), from nothing |like| like.constant(0.0), on -2.5..2.5;
     /// The nearest integer, halves to even. The derivative is 0 everywhere.
-    round: Round |x| x.round(), from nothing |like| like.constant(0.0), on -3.0..3.0;
+    round: Round |x| x.round(), from nothing |like| like.constant(0.0), on -2.5..2.5;
 
     /// The logistic function, 1 / (1 + e^-x).
     sigmoid: Sigmoid |x| x.sigmoid(), from output |y| y * (1.0 - y), on -4.0..4.0;
     /// max(x, 0). At 0 the derivative is 0.
     relu: Relu |x| x.relu(), from output |y| y.gt(0.0), on -2.0..2.0;
     /// x where it is positive, else `negative_slope * x`. At 0 the derivative is `negative_slope`.
-    leaky_relu { negative_slope: f64 in 0.01..0.5 }: LeakyRelu |x| x.gt(0.0).select(x, x * negative_slope),
+    leaky_relu { negative_slope: f64 = 0.1 in 0.01..0.5 }: LeakyRelu |x| x.gt(0.0).select(x, x * negative_slope),
         from input |x| x.gt(0.0).select(1.0, negative_slope), on -2.0..2.0;
     /// x where it is positive, else `alpha * (e^x - 1)` (Clevert et al., 2015). At 0 the derivative is `alpha`.
-    elu { alpha: f64 in 0.5..1.5 }: Elu |x| x.gt(0.0).select(x, x.expm1() * alpha),
+    elu { alpha: f64 = 1.0 in 0.5..1.5 }: Elu |x| x.gt(0.0).select(x, x.expm1() * alpha),
         from input |x| x.gt(0.0).select(1.0, x.gt(0.0).select(0.0, x).exp() * alpha), on -2.0..2.0;
     /// x / (1 + e^-x), also called swish (Elfwing et al., 2017).
     silu: Silu |x| x * x.sigmoid(), from input |x| x.sigmoid() * (1.0 + x * (1.0 - x.sigmoid())), on -4.0..4.0;
@@ -102,11 +102,11 @@ elementwise! {
             + x * (x * x * -0.5).exp() * BELL, on -3.0..3.0;
     /// Numbers below `low` become `low`, above `high` become `high`; NaN stays. At and beyond the bounds
     /// the derivative is 0.
-    clamp { low: f64 in -1.5..-0.5, high: f64 in 0.5..1.5 }: Clamp
+    clamp { low: f64 = -1.0 in -1.5..-0.5, high: f64 = 1.5 in 0.5..1.5 }: Clamp
         |x| x.lt(low).select(low, x.gt(high).select(high, x)),
         from input |x| x.gt(low) * x.lt(high), on -2.0..2.0;
     /// Each element to the power of a number. With exponent 0 the result is 1 everywhere, the derivative 0.
-    pow_scalar { exponent: f64 in -2.0..3.0 }: PowScalar |x| x.pow(exponent),
+    pow_scalar { exponent: f64 = 3.0 in -2.0..3.0 }: PowScalar |x| x.pow(exponent),
         from input |x| if exponent == 0.0 { x.constant(0.0) } else { x.pow(x.constant(exponent) - 1.0) * exponent }, on 0.3..2.0;
 }
 
