@@ -84,7 +84,8 @@ impl Display for GradientError {
             write!(f, " (ratio {:.6})", self.analytic / self.numeric)?;
         }
         for (i, input) in self.inputs.iter().enumerate() {
-            write!(f, "\n  input {i} = {input:?}")?;
+            // All digits, to repeat the failure.
+            write!(f, "\n  input {i} = {input:.17?}")?;
         }
         Ok(())
     }
