@@ -158,6 +158,9 @@ fn long_rows_are_wrapped() {
     // 33 cells of two digits and their gaps fill a line but for its brackets.
     prints(Tensor::from(11).expand([33]), &format!("[{}]", ["11"; 33].join(" ")));
     prints(Tensor::from(11).expand([34]), &format!("[{}\n 11]", ["11"; 33].join(" ")));
+    // With one more axis, two brackets close the line: the 49th cell would leave room for one only.
+    prints(Tensor::from(7).expand([1, 48]), &format!("[[{}]]", ["7"; 48].join(" ")));
+    prints(Tensor::from(7).expand([1, 49]), &format!("[[{}\n  7]]", ["7"; 48].join(" ")));
 }
 
 /// The numbers between the brackets of a printed tensor.
