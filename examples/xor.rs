@@ -38,7 +38,10 @@ fn main() {
         let loss = mlp.forward(&inputs).mse_loss(&y);
         if step == 0 {
             println!("The tape of one step: parameters first, then each operation and the entries it reads.");
-            println!("`backward` walks it from the last line to the first.\n\n{}", named_tape(&mlp, &loss));
+            println!(
+                "`backward` walks it from the last line to the first.\n\n{}",
+                mlp.label_tape(Tape::of(&loss))
+            );
         }
         if step % 250 == 0 {
             println!("step {step:>4}   loss {:.6}", loss.item());
@@ -53,10 +56,4 @@ fn main() {
         println!("{:>3}  {:>3}   {p:>10.4}   {:>7}   {target:>6}", x[[row, 0]], x[[row, 1]], p.round());
     }
     assert_eq!(prediction.round(), y, "the network has not learnt exclusive or");
-}
-
-/// The tape behind a loss, with the names of the parameters in place of `leaf`.
-fn named_tape(mlp: &Mlp, loss: &Var) -> Tape {
-    let parameters = mlp.named_parameters().into_iter();
-    parameters.fold(Tape::of(loss), |tape, (name, parameter)| tape.label(parameter, name))
 }

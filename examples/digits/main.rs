@@ -16,11 +16,10 @@ use std::error::Error;
 use std::f64::consts::PI;
 use std::process::ExitCode;
 
-use gradus::Xoshiro256PlusPlus;
 use gradus::prelude::*;
+use gradus_examples::Progress;
 use gradus_examples::chart::Chart;
 use gradus_examples::digits::{CLASSES, Digits, PIXELS};
-use gradus_examples::{Progress, shuffled};
 
 const SEED: u64 = 0;
 const TEST_DIGITS: usize = 599;
@@ -41,7 +40,7 @@ struct Mlp {
 }
 
 impl Mlp {
-    fn new(rng: &mut Xoshiro256PlusPlus) -> Self {
+    fn new(rng: &mut impl Rng) -> Self {
         Self {
             first: Linear::new(PIXELS, 128, rng),
             second: Linear::new(128, 64, rng),
@@ -70,7 +69,7 @@ fn main() -> ExitCode {
 fn run() -> Result<(), Box<dyn Error>> {
     let digits = Digits::load()?;
     let mut rng = seeded(SEED);
-    let order = shuffled(digits.labels.len(), &mut rng);
+    let order = Tensor::randperm(digits.labels.len(), &mut rng).to_vec();
     let (test, train) = order.split_at(TEST_DIGITS);
     let (test, train) = (digits.select(test), digits.select(train));
 
@@ -88,7 +87,7 @@ fn run() -> Result<(), Box<dyn Error>> {
     for epoch in 0..EPOCHS {
         // Half a cosine, from the full learning rate down to 0: large steps first, then ever finer ones.
         sgd.learning_rate = LEARNING_RATE * (1.0 + (PI * epoch as f64 / EPOCHS as f64).cos()) / 2.0;
-        for batch in shuffled(train.labels.len(), &mut rng).chunks(BATCH) {
+        for batch in Tensor::randperm(train.labels.len(), &mut rng).to_vec().chunks(BATCH) {
             let batch = train.select(batch);
             // No image is seen twice: fresh noise keeps the network from learning single pixels by heart.
             let noise = Tensor::randn(batch.images.shape(), &mut rng) * NOISE;

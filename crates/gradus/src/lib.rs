@@ -55,6 +55,7 @@ pub mod testing {
 pub mod prelude {
     //! What most programs use.
 
+    pub use crate::Rng;
     pub use crate::{
         Gradients, Linear, Losses, Module, Optimizer, Parameter, Sequential, Sgd, Tape, Tensor, Var,
     };

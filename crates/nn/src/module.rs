@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use gradus_autograd::{Float, Gradients};
+use gradus_autograd::{Float, Gradients, Tape};
 
 use crate::parameter::Parameter;
 
@@ -53,6 +53,21 @@ pub trait Module<T: Float = f32> {
     /// The number of elements of all parameters.
     fn parameter_count(&self) -> usize {
         self.parameters().iter().map(|parameter| parameter.len()).sum()
+    }
+
+    /// The tape with the parameters under their names.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var, seeded};
+    /// use gradus_nn::{Linear, Module};
+    ///
+    /// let layer = Linear::<f32>::new(2, 1, &mut seeded(0)).without_bias();
+    /// let y = layer.forward(&Var::constant([1.0, 2.0]));
+    /// assert!(layer.label_tape(Tape::of(&y)).to_string().starts_with("%0 = weight : [1, 2] f32"));
+    /// ```
+    fn label_tape(&self, tape: Tape<T>) -> Tape<T> {
+        let named = self.named_parameters().into_iter();
+        named.fold(tape, |tape, (name, parameter)| tape.label(parameter, name))
     }
 
     /// The names of the parameters for which there is no gradient: the loss did not depend on them.

@@ -39,6 +39,6 @@ pub use element::{Element, Float, Number};
 pub use error::{OrPanic, TensorError};
 pub use iter::Iter;
 pub use matmul::matmul_shape;
-pub use random::{Xoshiro256PlusPlus, seeded};
+pub use random::{Rng, Xoshiro256PlusPlus, seeded};
 pub use slice::Slice;
 pub use tensor::Tensor;

@@ -1,7 +1,8 @@
 //! Random tensors, the same on every platform and in every release.
 
-use rand::{Rng, SeedableRng};
+use rand::SeedableRng;
 
+pub use rand::Rng;
 pub use rand::rngs::Xoshiro256PlusPlus;
 
 use crate::dims::checked_count;
@@ -55,5 +56,26 @@ impl<T: Float> Tensor<T> {
         }
         data.truncate(count);
         Self::from_parts(data, shape)
+    }
+}
+
+impl Tensor<i64> {
+    /// The numbers from 0 to `count - 1` in random order, each order equally likely, by the shuffle of Fisher
+    /// and Yates (Durstenfeld, 1964) from one 64-bit draw for each number but the first.
+    ///
+    /// ```
+    /// use gradus_tensor::{Tensor, seeded};
+    ///
+    /// let order = Tensor::randperm(1000, &mut seeded(0));
+    /// assert_eq!(order.sum(..).item(), 999 * 1000 / 2);
+    /// ```
+    pub fn randperm(count: usize, rng: &mut (impl Rng + ?Sized)) -> Self {
+        let mut order: Vec<i64> = (0..count as i64).collect();
+        for last in (1..count).rev() {
+            // The high half of the product is uniform in 0..=last, to within 2^-64 times their number.
+            let chosen = (u128::from(rng.next_u64()) * (last as u128 + 1)) >> 64;
+            order.swap(last, chosen as usize);
+        }
+        order.into()
     }
 }

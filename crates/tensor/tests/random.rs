@@ -83,6 +83,18 @@ proptest! {
         prop_assert!(x.iter().all(|x| (0.0..1.0).contains(&x)));
     }
 
+    /// A random order holds every number once, and is the shuffle of Fisher and Yates.
+    #[test]
+    fn randperm_shuffles(seed: u64, count in 0..30_usize) {
+        let mut reference = Reference::seeded(seed);
+        let mut order: Vec<i64> = (0..count as i64).collect();
+        for last in (1..count).rev() {
+            let fraction = u128::from(reference.next()) * (last as u128 + 1);
+            order.swap(last, (fraction / (1 << 64)) as usize);
+        }
+        prop_assert_eq!(Tensor::randperm(count, &mut seeded(seed)).to_vec(), order);
+    }
+
     /// Normal numbers are finite.
     #[test]
     fn randn_is_finite(seed: u64) {
@@ -111,6 +123,23 @@ fn moments() {
     let pairs = x.reshape([-1, 2]);
     let product = pairs.select(1, 0) * pairs.select(1, 1);
     assert!(product.mean(..).item().abs() < error * 1.42);
+}
+
+/// Each of the orders of three numbers comes up as often as the others, within five standard errors.
+#[test]
+fn orders_are_equally_likely() {
+    const COUNT: usize = 60_000;
+    let rng = &mut seeded(3);
+    let mut counts = std::collections::HashMap::new();
+    for _ in 0..COUNT {
+        *counts.entry(Tensor::randperm(3, rng).to_vec()).or_insert(0_usize) += 1;
+    }
+    let expected = COUNT as f64 / 6.0;
+    assert_eq!(counts.len(), 6);
+    assert!(
+        counts.values().all(|&count| (count as f64 - expected).abs() < 5.0 * expected.sqrt()),
+        "{counts:?}"
+    );
 }
 
 /// A generator behind a pointer will do as well.
@@ -142,4 +171,5 @@ fn frozen_streams() {
         Tensor::<f64>::randn([5], &mut seeded(42)).to_vec(),
         [-0.7689930538210061, 1.6661184587142, -0.8684461074702454, -2.7391511556643047, -1.5109749830006707]
     );
+    assert_eq!(Tensor::randperm(6, &mut seeded(42)).to_vec(), [0, 5, 2, 3, 1, 4]);
 }
