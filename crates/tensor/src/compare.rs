@@ -12,6 +12,16 @@ macro_rules! comparisons {
         /// Elementwise, against a tensor that broadcasts or against a number; a comparison with NaN is
         /// false, except that NaN is not equal (`ne`) to anything.
         ///
+        /// ```
+        /// use gradus_tensor::Tensor;
+        ///
+        /// let x = Tensor::from([1, 2, 3]);
+        #[doc = concat!(
+            "assert_eq!(x.", $literal, "(2), Tensor::from([1 ", stringify!($op), " 2, 2 ", stringify!($op),
+            " 2, 3 ", stringify!($op), " 2]));"
+        )]
+        /// ```
+        ///
         /// # Panics
         /// If the shapes do not broadcast.
         #[track_caller]
@@ -40,11 +50,24 @@ impl<T: Element> Tensor<T> {
 
 impl<T: Float> Tensor<T> {
     /// Whether elements are NaN.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([1.0, f64::NAN]).isnan(), Tensor::from([false, true]));
+    /// ```
     pub fn isnan(&self) -> Tensor<bool> {
         self.map(Number::is_nan)
     }
 
     /// Whether elements are neither NaN nor infinite.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([1.0, f64::NAN, f64::INFINITY]);
+    /// assert_eq!(x.isfinite(), Tensor::from([true, false, false]));
+    /// ```
     pub fn isfinite(&self) -> Tensor<bool> {
         self.map(Float::is_finite)
     }
@@ -80,6 +103,13 @@ impl Tensor<bool> {
 
     /// Whether both are true.
     ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([1, 2, 3]);
+    /// assert_eq!(x.gt(1).logical_and(x.lt(3)), Tensor::from([false, true, false]));
+    /// ```
+    ///
     /// # Panics
     /// If the shapes do not broadcast.
     #[track_caller]
@@ -89,6 +119,13 @@ impl Tensor<bool> {
 
     /// Whether at least one is true.
     ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([1, 2, 3]);
+    /// assert_eq!(x.lt(2).logical_or(x.gt(2)), Tensor::from([true, false, true]));
+    /// ```
+    ///
     /// # Panics
     /// If the shapes do not broadcast.
     #[track_caller]
@@ -97,6 +134,12 @@ impl Tensor<bool> {
     }
 
     /// Whether this is false.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([true, false]).logical_not(), Tensor::from([false, true]));
+    /// ```
     pub fn logical_not(&self) -> Self {
         self.map(|x| !x)
     }

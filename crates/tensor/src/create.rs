@@ -35,6 +35,12 @@ impl<T: Element> Tensor<T> {
 
     /// The same value everywhere.
     ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::full([2, 3], 7), Tensor::from([[7, 7, 7], [7, 7, 7]]));
+    /// ```
+    ///
     /// # Panics
     /// If the shape has more elements than a machine can hold.
     #[track_caller]
@@ -48,6 +54,13 @@ impl<T: Element> Tensor<T> {
     }
 
     /// A 0-d tensor: one number without axes.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::scalar(2.5);
+    /// assert_eq!((x.rank(), x.len(), x.item()), (0, 1, 2.5));
+    /// ```
     pub fn scalar(value: T) -> Self {
         Self::from_parts(vec![value], &[])
     }
@@ -55,6 +68,12 @@ impl<T: Element> Tensor<T> {
 
 impl<T: Number> Tensor<T> {
     /// Zero everywhere.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::zeros([2, 2]), Tensor::from([[0.0, 0.0], [0.0, 0.0]]));
+    /// ```
     ///
     /// # Panics
     /// If the shape has more elements than a machine can hold.
@@ -64,6 +83,12 @@ impl<T: Number> Tensor<T> {
     }
 
     /// One everywhere.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::ones([2, 2]), Tensor::from([[1.0, 1.0], [1.0, 1.0]]));
+    /// ```
     ///
     /// # Panics
     /// If the shape has more elements than a machine can hold.
@@ -97,6 +122,12 @@ impl<T: Number> Tensor<T> {
     }
 
     /// The identity matrix of `size` rows.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::eye(3), Tensor::from([[1, 0, 0], [0, 1, 0], [0, 0, 1]]));
+    /// ```
     ///
     /// # Panics
     /// If the matrix has more elements than a machine can hold.

@@ -90,11 +90,29 @@ pub(crate) fn resolve_new_axis(
 
 /// A list of signed integers, axes or sizes: made from a number, an array, a slice or a `Vec` of
 /// `isize`, `usize`, `i32` or `i64`.
+///
+/// ```
+/// use gradus_tensor::{Dims, Tensor};
+///
+/// let x = Tensor::<f32>::zeros([2, 3]);
+/// assert_eq!(x.reshape(6).shape(), [6]);
+/// assert_eq!(x.reshape([-1, 2]).shape(), [3, 2]);
+/// assert_eq!(Dims::from(vec![3_usize, 2]), Dims::from([3_i64, 2]));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dims(pub(crate) SmallVec<[isize; 4]>);
 
 impl Dims {
     /// The axes counted from the front, for a tensor of this shape.
+    ///
+    /// ```
+    /// use gradus_tensor::Dims;
+    ///
+    /// let shape = [2, 3, 4];
+    /// assert_eq!(Dims::from([-1, 0]).resolve("permute", &shape).unwrap().as_slice(), [2, 0]);
+    /// let error = Dims::from([2, -1]).resolve("permute", &shape).unwrap_err();
+    /// assert_eq!(error.to_string(), "permute: axes [2, -1] of shape [2, 3, 4] name an axis twice");
+    /// ```
     ///
     /// # Errors
     /// With the name of the operation, if an axis is out of range or named twice.
@@ -143,11 +161,25 @@ pub fn keepdim(axes: impl Into<Axes>) -> Axes {
 
 impl Axes {
     /// Whether the reduced axes stay with size 1.
+    ///
+    /// ```
+    /// use gradus_tensor::{Axes, keepdim};
+    ///
+    /// assert!(!Axes::from(1).keeps_dims());
+    /// assert!(keepdim(1).keeps_dims());
+    /// ```
     pub fn keeps_dims(&self) -> bool {
         self.keepdim
     }
 
     /// The axes counted from the front, in rising order, for a tensor of this shape.
+    ///
+    /// ```
+    /// use gradus_tensor::Axes;
+    ///
+    /// assert_eq!(Axes::from([-1, 0]).resolve("sum", &[2, 3, 4]).as_slice(), [0, 2]);
+    /// assert_eq!(Axes::from(..).resolve("sum", &[2, 3, 4]).as_slice(), [0, 1, 2]);
+    /// ```
     ///
     /// # Panics
     /// With the name of the operation, if an axis is out of range or named twice.

@@ -6,6 +6,15 @@ use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssi
 /// An element of a tensor: `f32`, `f64`, `i64` or `bool`.
 ///
 /// The set is closed: kernels and files rely on it.
+///
+/// ```
+/// use gradus_tensor::{Element, Tensor};
+///
+/// fn describe<T: Element>(x: &Tensor<T>) -> String {
+///     format!("{} elements of type {}", x.len(), T::NAME)
+/// }
+/// assert_eq!(describe(&Tensor::from([true, false])), "2 elements of type bool");
+/// ```
 pub trait Element:
     Copy + PartialEq + PartialOrd + Default + Debug + Display + Send + Sync + sealed::Sealed + 'static
 {
@@ -14,6 +23,16 @@ pub trait Element:
 }
 
 /// An element with arithmetic: `f32`, `f64` or `i64`.
+///
+/// ```
+/// use gradus_tensor::{Number, Tensor};
+///
+/// fn dot<T: Number>(x: &Tensor<T>, y: &Tensor<T>) -> T {
+///     x.iter().zip(y).fold(T::ZERO, |sum, (x, y)| sum + x * y)
+/// }
+/// assert_eq!(dot(&Tensor::from([1, 2]), &Tensor::from([3, 4])), 11);
+/// assert_eq!(dot(&Tensor::from([0.5]), &Tensor::from([0.5])), 0.25);
+/// ```
 pub trait Number:
     Element
     + Add<Output = Self>
@@ -31,20 +50,61 @@ pub trait Number:
     /// The neutral element of multiplication.
     const ONE: Self;
     /// The nearest number of this type; an integer drops the fraction and saturates.
+    ///
+    /// ```
+    /// use gradus_tensor::Number;
+    ///
+    /// assert_eq!(f32::from_f64(2.5), 2.5);
+    /// assert_eq!((i64::from_f64(-2.5), i64::from_f64(1e300)), (-2, i64::MAX));
+    /// ```
     fn from_f64(value: f64) -> Self;
     /// The nearest `f64`.
+    ///
+    /// ```
+    /// use gradus_tensor::Number;
+    ///
+    /// assert_eq!((3_i64.to_f64(), 0.5_f32.to_f64()), (3.0, 0.5));
+    /// ```
     fn to_f64(self) -> f64;
     /// Whether this is not a number; never for an integer.
+    ///
+    /// ```
+    /// use gradus_tensor::Number;
+    ///
+    /// assert!(Number::is_nan(f64::NAN) && !Number::is_nan(0_i64));
+    /// ```
     fn is_nan(self) -> bool;
     /// The distance to zero.
+    ///
+    /// ```
+    /// use gradus_tensor::Number;
+    ///
+    /// assert_eq!((Number::abs(-2.5_f64), Number::abs(-2_i64)), (2.5, 2));
+    /// ```
     fn abs(self) -> Self;
     /// -1, 0 or 1, and NaN for NaN.
+    ///
+    /// ```
+    /// use gradus_tensor::Number;
+    ///
+    /// assert_eq!([-2.5_f64, 0.0, 2.5].map(Number::sign), [-1.0, 0.0, 1.0]);
+    /// ```
     fn sign(self) -> Self;
 }
 
 /// A floating-point element, the only kind that has gradients: `f32` or `f64`.
 ///
 /// The mathematical functions are those of [`f64`](primitive@f64) under NumPy's names.
+///
+/// ```
+/// use gradus_tensor::{Float, Tensor};
+///
+/// fn bell<T: Float>(x: T) -> T {
+///     (-x.square()).exp()
+/// }
+/// assert_eq!(Tensor::from([0.0_f32, f32::INFINITY]).map(bell), Tensor::from([1.0, 0.0]));
+/// assert_eq!(bell(1.0_f64), (-1.0_f64).exp());
+/// ```
 pub trait Float: Number {
     /// The distance from 1 to the next larger number.
     const EPSILON: Self;
@@ -53,14 +113,45 @@ pub trait Float: Number {
     /// Not a number.
     const NAN: Self;
     /// `self` to the power `exponent`.
+    ///
+    /// ```
+    /// use gradus_tensor::Float;
+    ///
+    /// assert_eq!((Float::pow(2.0, 3.0), Float::pow(4.0_f32, -0.5)), (8.0, 0.5));
+    /// ```
     fn pow(self, exponent: Self) -> Self;
     /// The angle of the point (`other`, `self`), in radians from -pi to pi.
+    ///
+    /// ```
+    /// use gradus_tensor::Float;
+    ///
+    /// assert_eq!(Float::atan2(1.0, 0.0), std::f64::consts::FRAC_PI_2);
+    /// ```
     fn atan2(self, other: Self) -> Self;
     /// The square root of the sum of the squares, without overflow.
+    ///
+    /// ```
+    /// use gradus_tensor::Float;
+    ///
+    /// assert_eq!((Float::hypot(3.0, 4.0), Float::hypot(f64::MAX, 0.0)), (5.0, f64::MAX));
+    /// ```
     fn hypot(self, other: Self) -> Self;
     /// Whether this is neither infinite nor NaN.
+    ///
+    /// ```
+    /// use gradus_tensor::Float;
+    ///
+    /// assert_eq!([1.0, f64::NAN, f64::INFINITY].map(Float::is_finite), [true, false, false]);
+    /// ```
     fn is_finite(self) -> bool;
     /// A number in [0, 1) from the high bits of 64 random bits: 24 of them for `f32`, 53 for `f64`.
+    ///
+    /// ```
+    /// use gradus_tensor::Float;
+    ///
+    /// assert_eq!((f64::from_random_bits(0), f64::from_random_bits(1 << 63)), (0.0, 0.5));
+    /// assert_eq!(f32::from_random_bits(u64::MAX), 1.0 - f32::EPSILON / 2.0);
+    /// ```
     fn from_random_bits(bits: u64) -> Self;
     float_functions! { declare }
 }
@@ -73,7 +164,8 @@ mod sealed {
     impl Sealed for bool {}
 }
 
-/// The unary functions of [`Float`]: a name, its documentation and its body in terms of the primitive's own.
+/// The unary functions of [`Float`]: a name, its documentation, a number and the result for the example, and
+/// its body in terms of the primitive's own.
 macro_rules! float_functions {
     (declare) => {
         float_functions! { @each declare_one }
@@ -82,46 +174,60 @@ macro_rules! float_functions {
         float_functions! { @each define_one }
     };
     (@each $callback:ident) => {
-        float_functions! { @$callback exp "e to the power of this number.", |x| x.exp() }
-        float_functions! { @$callback exp2 "2 to the power of this number.", |x| x.exp2() }
-        float_functions! { @$callback expm1 "e^x - 1, accurate near zero.", |x| x.exp_m1() }
-        float_functions! { @$callback log "The natural logarithm.", |x| x.ln() }
-        float_functions! { @$callback log2 "The logarithm to base 2.", |x| x.log2() }
-        float_functions! { @$callback log10 "The logarithm to base 10.", |x| x.log10() }
-        float_functions! { @$callback log1p "log(1 + x), accurate near zero.", |x| x.ln_1p() }
-        float_functions! { @$callback sqrt "The square root; NaN for negative numbers.", |x| x.sqrt() }
-        float_functions! { @$callback rsqrt "One divided by the square root.", |x| x.sqrt().recip() }
-        float_functions! { @$callback reciprocal "One divided by this number.", |x| x.recip() }
-        float_functions! { @$callback square "The number times itself.", |x| x * x }
-        float_functions! { @$callback sin "The sine of an angle in radians.", |x| x.sin() }
-        float_functions! { @$callback cos "The cosine of an angle in radians.", |x| x.cos() }
-        float_functions! { @$callback tan "The tangent of an angle in radians.", |x| x.tan() }
-        float_functions! { @$callback asin "The inverse sine, in radians.", |x| x.asin() }
-        float_functions! { @$callback acos "The inverse cosine, in radians.", |x| x.acos() }
-        float_functions! { @$callback atan "The inverse tangent, in radians.", |x| x.atan() }
-        float_functions! { @$callback sinh "The hyperbolic sine.", |x| x.sinh() }
-        float_functions! { @$callback cosh "The hyperbolic cosine.", |x| x.cosh() }
-        float_functions! { @$callback tanh "The hyperbolic tangent.", |x| x.tanh() }
-        float_functions! { @$callback asinh "The inverse hyperbolic sine.", |x| x.asinh() }
-        float_functions! { @$callback acosh "The inverse hyperbolic cosine.", |x| x.acosh() }
-        float_functions! { @$callback atanh "The inverse hyperbolic tangent.", |x| x.atanh() }
-        float_functions! { @$callback erf "The error function.", |x| libm::erf(f64::from(x)) as Self }
-        float_functions! { @$callback floor "The largest integer that is not larger.", |x| x.floor() }
-        float_functions! { @$callback ceil "The smallest integer that is not smaller.", |x| x.ceil() }
-        float_functions! { @$callback trunc "The integer part, towards zero.", |x| x.trunc() }
-        float_functions! { @$callback round "The nearest integer, halves to even.", |x| x.round_ties_even() }
-        float_functions! { @$callback relu "The number, or 0 if it is negative; NaN stays NaN.",
+        float_functions! { @$callback exp "e to the power of this number.", 0.0 => 1.0, |x| x.exp() }
+        float_functions! { @$callback exp2 "2 to the power of this number.", 3.0 => 8.0, |x| x.exp2() }
+        float_functions! { @$callback expm1 "e^x - 1, accurate near zero.", 1e-20 => 1e-20, |x| x.exp_m1() }
+        float_functions! { @$callback log "The natural logarithm.", 1.0 => 0.0, |x| x.ln() }
+        float_functions! { @$callback log2 "The logarithm to base 2.", 8.0 => 3.0, |x| x.log2() }
+        float_functions! { @$callback log10 "The logarithm to base 10.", 100.0 => 2.0, |x| x.log10() }
+        float_functions! { @$callback log1p "log(1 + x), accurate near zero.", 1e-20 => 1e-20, |x| x.ln_1p() }
+        float_functions! { @$callback sqrt "The square root; NaN for negative numbers.", 9.0 => 3.0,
+        |x| x.sqrt() }
+        float_functions! { @$callback rsqrt "One divided by the square root.", 4.0 => 0.5,
+        |x| x.sqrt().recip() }
+        float_functions! { @$callback reciprocal "One divided by this number.", 4.0 => 0.25, |x| x.recip() }
+        float_functions! { @$callback square "The number times itself.", 3.0 => 9.0, |x| x * x }
+        float_functions! { @$callback sin "The sine of an angle in radians.", FRAC_PI_2 => 1.0, |x| x.sin() }
+        float_functions! { @$callback cos "The cosine of an angle in radians.", PI => -1.0, |x| x.cos() }
+        float_functions! { @$callback tan "The tangent of an angle in radians.", 0.0 => 0.0, |x| x.tan() }
+        float_functions! { @$callback asin "The inverse sine, in radians.", 1.0 => FRAC_PI_2, |x| x.asin() }
+        float_functions! { @$callback acos "The inverse cosine, in radians.", -1.0 => PI, |x| x.acos() }
+        float_functions! { @$callback atan "The inverse tangent, in radians.", 1.0 => FRAC_PI_4,
+        |x| x.atan() }
+        float_functions! { @$callback sinh "The hyperbolic sine.", 0.0 => 0.0, |x| x.sinh() }
+        float_functions! { @$callback cosh "The hyperbolic cosine.", 0.0 => 1.0, |x| x.cosh() }
+        float_functions! { @$callback tanh "The hyperbolic tangent.", f64::INFINITY => 1.0, |x| x.tanh() }
+        float_functions! { @$callback asinh "The inverse hyperbolic sine.", 0.0 => 0.0, |x| x.asinh() }
+        float_functions! { @$callback acosh "The inverse hyperbolic cosine.", 1.0 => 0.0, |x| x.acosh() }
+        float_functions! { @$callback atanh "The inverse hyperbolic tangent.", 1.0 => f64::INFINITY,
+        |x| x.atanh() }
+        float_functions! { @$callback erf "The error function.", f64::INFINITY => 1.0,
+        |x| libm::erf(f64::from(x)) as Self }
+        float_functions! { @$callback floor "The largest integer that is not larger.", -1.5 => -2.0,
+        |x| x.floor() }
+        float_functions! { @$callback ceil "The smallest integer that is not smaller.", -1.5 => -1.0,
+        |x| x.ceil() }
+        float_functions! { @$callback trunc "The integer part, towards zero.", -1.5 => -1.0, |x| x.trunc() }
+        float_functions! { @$callback round "The nearest integer, halves to even.", 2.5 => 2.0,
+        |x| x.round_ties_even() }
+        float_functions! { @$callback relu "The number, or 0 if it is negative; NaN stays NaN.", -2.0 => 0.0,
         |x| if x < 0.0 { 0.0 } else { x } }
-        float_functions! { @$callback sigmoid "The logistic function, 1 / (1 + e^-x).",
+        float_functions! { @$callback sigmoid "The logistic function, 1 / (1 + e^-x).", 0.0 => 0.5,
         |x| 1.0 / (1.0 + (-x).exp()) }
-        float_functions! { @$callback softplus "log(1 + e^x), without overflow.",
+        float_functions! { @$callback softplus "log(1 + e^x), without overflow.", 800.0 => 800.0,
         |x| x.relu() + (-x.abs()).exp().ln_1p() }
     };
-    (@declare_one $name:ident $doc:literal, |$x:ident| $body:expr) => {
+    (@declare_one $name:ident $doc:literal, $at:expr => $value:expr, |$x:ident| $body:expr) => {
         #[doc = $doc]
+        ///
+        /// ```
+        /// # use std::f64::consts::*;
+        #[doc = concat!("let y: f64 = gradus_tensor::Float::", stringify!($name), "(", stringify!($at), ");")]
+        #[doc = concat!("assert_eq!(y, ", stringify!($value), ");")]
+        /// ```
         fn $name(self) -> Self;
     };
-    (@define_one $name:ident $doc:literal, |$x:ident| $body:expr) => {
+    (@define_one $name:ident $doc:literal, $at:expr => $value:expr, |$x:ident| $body:expr) => {
         #[inline]
         fn $name(self) -> Self {
             let $x = self;

@@ -150,6 +150,13 @@ fn allowed_indices(shape: &[usize], axis: usize) -> String {
 }
 
 /// Turns the mistake of a caller into a panic at the caller's line.
+///
+/// ```
+/// use gradus_tensor::{OrPanic, broadcast_shapes};
+///
+/// let shape = broadcast_shapes("add", &[2, 1], &[3]).or_panic();
+/// assert_eq!(shape.as_slice(), [2, 3]);
+/// ```
 pub trait OrPanic {
     /// What is there when nothing is wrong.
     type Output;

@@ -6,6 +6,14 @@ use crate::element::Element;
 use crate::tensor::Tensor;
 
 /// The elements of a tensor in logical (row-major) order.
+///
+/// ```
+/// use gradus_tensor::Tensor;
+///
+/// let x = Tensor::from([[1, 2], [3, 4]]);
+/// let mut elements = x.iter();
+/// assert_eq!((elements.len(), elements.next(), elements.last()), (4, Some(1), Some(4)));
+/// ```
 #[derive(Debug)]
 pub struct Iter<'a, T> {
     buffer: &'a [T],

@@ -4,12 +4,20 @@ use crate::element::{Float, Number};
 use crate::error::TensorError;
 use crate::tensor::Tensor;
 
-/// Unary functions of the element type, lifted to tensors.
+/// Unary functions of the element type, lifted to tensors; for the example of each a number and the result.
 macro_rules! elementwise {
-    ($($(#[$doc:meta])* $name:ident)*) => {$(
+    ($($(#[$doc:meta])* $name:ident $x:expr => $y:expr;)*) => {$(
         $(#[$doc])*
         ///
         /// Elementwise; the result has this tensor's shape.
+        ///
+        /// ```
+        /// # use std::f64::consts::*;
+        /// use gradus_tensor::Tensor;
+        ///
+        #[doc = concat!("let x = Tensor::<f64>::from([[", stringify!($x), "]]);")]
+        #[doc = concat!("assert_eq!(x.", stringify!($name), "(), Tensor::from([[", stringify!($y), "]]));")]
+        /// ```
         pub fn $name(&self) -> Self {
             self.map(|x| x.$name())
         }
@@ -19,12 +27,19 @@ macro_rules! elementwise {
 impl<T: Number> Tensor<T> {
     elementwise! {
         /// The distance to zero.
-        abs
+        abs -2.5 => 2.5;
         /// -1, 0 or 1; NaN for NaN.
-        sign
+        sign -2.5 => -1.0;
     }
 
     /// The larger of two numbers; NaN if either is NaN.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([1, 5]);
+    /// assert_eq!(x.maximum(Tensor::from([[2], [6]])), Tensor::from([[2, 5], [6, 6]]));
+    /// ```
     ///
     /// # Panics
     /// If the shapes do not broadcast.
@@ -35,6 +50,12 @@ impl<T: Number> Tensor<T> {
 
     /// The smaller of two numbers; NaN if either is NaN.
     ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([1.0, 5.0]).minimum(2.0), Tensor::from([1.0, 2.0]));
+    /// ```
+    ///
     /// # Panics
     /// If the shapes do not broadcast.
     #[track_caller]
@@ -43,6 +64,12 @@ impl<T: Number> Tensor<T> {
     }
 
     /// Numbers below `low` become `low`, above `high` become `high`; NaN stays.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([-3, 1, 9]).clamp(0, 5), Tensor::from([0, 1, 5]));
+    /// ```
     ///
     /// # Panics
     /// Unless `low <= high`.
@@ -73,70 +100,78 @@ impl<T: Number> Tensor<T> {
 impl<T: Float> Tensor<T> {
     elementwise! {
         /// e to the power of each element.
-        exp
+        exp 0.0 => 1.0;
         /// 2 to the power of each element.
-        exp2
+        exp2 3.0 => 8.0;
         /// e^x - 1, accurate near zero.
-        expm1
+        expm1 1e-20 => 1e-20;
         /// The natural logarithm.
-        log
+        log 1.0 => 0.0;
         /// The logarithm to base 2.
-        log2
+        log2 8.0 => 3.0;
         /// The logarithm to base 10.
-        log10
+        log10 100.0 => 2.0;
         /// log(1 + x), accurate near zero.
-        log1p
+        log1p 1e-20 => 1e-20;
         /// The square root; NaN for negative numbers.
-        sqrt
+        sqrt 9.0 => 3.0;
         /// One divided by the square root.
-        rsqrt
+        rsqrt 4.0 => 0.5;
         /// One divided by each element.
-        reciprocal
+        reciprocal 4.0 => 0.25;
         /// Each element times itself.
-        square
+        square 3.0 => 9.0;
         /// The sine of an angle in radians.
-        sin
+        sin FRAC_PI_2 => 1.0;
         /// The cosine of an angle in radians.
-        cos
+        cos PI => -1.0;
         /// The tangent of an angle in radians.
-        tan
+        tan 0.0 => 0.0;
         /// The inverse sine, in radians.
-        asin
+        asin 1.0 => FRAC_PI_2;
         /// The inverse cosine, in radians.
-        acos
+        acos -1.0 => PI;
         /// The inverse tangent, in radians.
-        atan
+        atan 1.0 => FRAC_PI_4;
         /// The hyperbolic sine.
-        sinh
+        sinh 0.0 => 0.0;
         /// The hyperbolic cosine.
-        cosh
+        cosh 0.0 => 1.0;
         /// The hyperbolic tangent.
-        tanh
+        tanh f64::INFINITY => 1.0;
         /// The inverse hyperbolic sine.
-        asinh
+        asinh 0.0 => 0.0;
         /// The inverse hyperbolic cosine.
-        acosh
+        acosh 1.0 => 0.0;
         /// The inverse hyperbolic tangent.
-        atanh
+        atanh 1.0 => f64::INFINITY;
         /// The error function.
-        erf
+        erf f64::INFINITY => 1.0;
         /// The largest integer that is not larger.
-        floor
+        floor -1.5 => -2.0;
         /// The smallest integer that is not smaller.
-        ceil
+        ceil -1.5 => -1.0;
         /// The integer part, towards zero.
-        trunc
+        trunc -1.5 => -1.0;
         /// The nearest integer, halves to even.
-        round
+        round 2.5 => 2.0;
         /// max(x, 0); NaN stays NaN.
-        relu
+        relu -2.0 => 0.0;
         /// The logistic function, 1 / (1 + e^-x).
-        sigmoid
+        sigmoid 0.0 => 0.5;
         /// log(1 + e^x), without overflow.
-        softplus
+        softplus 800.0 => 800.0;
     }
 
     /// Each element to the power of its partner.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([2.0, 4.0]);
+    /// assert_eq!(x.pow(2.0), Tensor::from([4.0, 16.0]));
+    /// assert_eq!(x.pow(Tensor::from([3.0, 0.5])), Tensor::from([8.0, 2.0]));
+    /// ```
     ///
     /// # Panics
     /// If the shapes do not broadcast.
@@ -147,6 +182,14 @@ impl<T: Float> Tensor<T> {
 
     /// The angle of the point (`other`, `self`), in radians from -pi to pi.
     ///
+    /// ```
+    /// use std::f64::consts::FRAC_PI_2;
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let (y, x) = (Tensor::from([0.0, 1.0, -1.0]), Tensor::from([1.0, 0.0, 0.0]));
+    /// assert_eq!(y.atan2(x), Tensor::from([0.0, FRAC_PI_2, -FRAC_PI_2]));
+    /// ```
+    ///
     /// # Panics
     /// If the shapes do not broadcast.
     #[track_caller]
@@ -155,6 +198,12 @@ impl<T: Float> Tensor<T> {
     }
 
     /// The square root of the sum of two squares, without overflow.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([3.0, 5.0]).hypot(Tensor::from([4.0, 12.0])), Tensor::from([5.0, 13.0]));
+    /// ```
     ///
     /// # Panics
     /// If the shapes do not broadcast.

@@ -28,6 +28,14 @@ impl<T: Float> Tensor<T> {
     /// Numbers uniform in [0, 1), in logical order from one 64-bit draw each: its top 24 bits for `f32`,
     /// 53 for `f64`.
     ///
+    /// ```
+    /// use gradus_tensor::{Tensor, seeded};
+    ///
+    /// let x = Tensor::<f64>::rand([2, 3], &mut seeded(0));
+    /// assert_eq!(x.shape(), [2, 3]);
+    /// assert!(x.min(..).item() >= 0.0 && x.max(..).item() < 1.0);
+    /// ```
+    ///
     /// # Panics
     /// If the shape has more elements than a machine can hold.
     #[track_caller]
@@ -40,6 +48,14 @@ impl<T: Float> Tensor<T> {
     /// Numbers from the standard normal distribution (mean 0, variance 1), by the transform of Box and
     /// Muller (1958) in `f64`: elements are made in pairs from two 64-bit draws, through the portable
     /// `libm`, so that no platform's own mathematics changes a bit.
+    ///
+    /// ```
+    /// use gradus_tensor::{Tensor, seeded};
+    ///
+    /// let x = Tensor::<f64>::randn([100, 100], &mut seeded(0));
+    /// let (mean, variance) = (x.mean(..).item(), x.square().mean(..).item());
+    /// assert!(mean.abs() < 0.05 && (variance - 1.0).abs() < 0.05);
+    /// ```
     ///
     /// # Panics
     /// If the shape has more elements than a machine can hold.

@@ -106,6 +106,12 @@ impl<T: Number> Tensor<T> {
 
     /// The product over the axes; 1 over nothing.
     ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([[1, 2], [3, 4]]).prod(1), Tensor::from([2, 12]));
+    /// ```
+    ///
     /// # Panics
     /// If an axis is out of range or named twice.
     #[track_caller]
@@ -114,6 +120,14 @@ impl<T: Number> Tensor<T> {
     }
 
     /// The largest element over the axes; NaN if there is one.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[1, 4], [3, 2]]);
+    /// assert_eq!(x.max(0), Tensor::from([3, 4]));
+    /// assert_eq!(x.max(..).item(), 4);
+    /// ```
     ///
     /// # Panics
     /// If an axis is out of range, named twice or of size 0.
@@ -125,6 +139,14 @@ impl<T: Number> Tensor<T> {
     }
 
     /// The smallest element over the axes; NaN if there is one.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[1, 4], [3, 2]]);
+    /// assert_eq!(x.min(0), Tensor::from([1, 2]));
+    /// assert_eq!(x.min(..).item(), 1);
+    /// ```
     ///
     /// # Panics
     /// If an axis is out of range, named twice or of size 0.
@@ -152,6 +174,12 @@ impl<T: Number> Tensor<T> {
 
     /// The index of the smallest element along an axis, which goes; the first of several, or of a NaN.
     ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([[2, 1, 1], [3, 4, 5]]).argmin(1), Tensor::from([1, 0]));
+    /// ```
+    ///
     /// # Panics
     /// If the axis is out of range or of size 0.
     #[track_caller]
@@ -163,6 +191,14 @@ impl<T: Number> Tensor<T> {
 impl<T: Float> Tensor<T> {
     /// The mean over the axes; NaN over nothing.
     ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[1.0, 2.0], [3.0, 6.0]]);
+    /// assert_eq!(x.mean(0), Tensor::from([2.0, 4.0]));
+    /// assert_eq!(x.mean(..).item(), 3.0);
+    /// ```
+    ///
     /// # Panics
     /// If an axis is out of range or named twice.
     #[track_caller]
@@ -171,6 +207,13 @@ impl<T: Float> Tensor<T> {
     }
 
     /// log(sum(e^x)) over the axes, without overflow; -infinity over nothing.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([1000.0, 1000.0]);
+    /// assert_eq!(x.logsumexp(0).item(), 1000.0 + 2.0_f64.ln());
+    /// ```
     ///
     /// # Panics
     /// If an axis is out of range or named twice.
@@ -189,6 +232,13 @@ impl<T: Float> Tensor<T> {
 impl Tensor<bool> {
     /// Whether all are true; true over nothing.
     ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[1, -1], [2, 3]]);
+    /// assert_eq!(x.gt(0).all(1), Tensor::from([false, true]));
+    /// ```
+    ///
     /// # Panics
     /// If an axis is out of range or named twice.
     #[track_caller]
@@ -197,6 +247,13 @@ impl Tensor<bool> {
     }
 
     /// Whether any is true; false over nothing.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[1, -1], [2, 3]]);
+    /// assert_eq!(x.lt(0).any(1), Tensor::from([true, false]));
+    /// ```
     ///
     /// # Panics
     /// If an axis is out of range or named twice.

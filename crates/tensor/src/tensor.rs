@@ -67,52 +67,119 @@ impl<T: Element> Tensor<T> {
     }
 
     /// The sizes of the axes, outermost first; empty for a single number.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([[1, 2, 3], [4, 5, 6]]).shape(), [2, 3]);
+    /// ```
     #[inline]
     pub fn shape(&self) -> &[usize] {
         &self.layout.shape
     }
 
     /// The number of axes.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([[1, 2, 3], [4, 5, 6]]).rank(), 2);
+    /// ```
     #[inline]
     pub fn rank(&self) -> usize {
         self.layout.rank()
     }
 
     /// The number of elements.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([[1, 2, 3], [4, 5, 6]]).len(), 6);
+    /// ```
     #[inline]
     pub fn len(&self) -> usize {
         self.layout.len()
     }
 
     /// Whether some axis has size 0.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert!(Tensor::<f32>::zeros([3, 0]).is_empty());
+    /// ```
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.shape().contains(&0)
     }
 
     /// The steps in the buffer from one element to the next along each axis, counted in elements.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::<f32>::zeros([2, 3]);
+    /// assert_eq!(x.strides(), [3, 1]);
+    /// assert_eq!(x.t().strides(), [1, 3]);
+    /// assert_eq!(x.flip(0).strides(), [-3, 1]);
+    /// ```
     #[inline]
     pub fn strides(&self) -> &[isize] {
         &self.layout.strides
     }
 
     /// The place of the first element in the buffer, counted in elements.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([1, 2, 3]);
+    /// assert_eq!((x.offset(), x.slice(0, 1..).offset(), x.flip(0).offset()), (0, 1, 2));
+    /// ```
     #[inline]
     pub fn offset(&self) -> usize {
         self.layout.offset
     }
 
     /// Whether the elements in logical order are neighbours in memory.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[1, 2], [3, 4]]);
+    /// assert!(x.select(0, 1).is_contiguous()); // a row
+    /// assert!(!x.select(1, 1).is_contiguous()); // a column
+    /// ```
     pub fn is_contiguous(&self) -> bool {
         self.layout.is_contiguous()
     }
 
     /// Whether both tensors look at the same buffer, whatever their layouts.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([1, 2]);
+    /// let mut y = x.clone();
+    /// assert!(x.shares_buffer(&y));
+    /// y[[0]] = 10; // copies first
+    /// assert!(!x.shares_buffer(&y));
+    /// ```
     pub fn shares_buffer(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.buffer, &other.buffer)
     }
 
     /// The number of bytes of the buffer, which views share, and an identity for it.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::<f32>::zeros([10]);
+    /// let (identity, bytes) = x.buffer_id_and_bytes();
+    /// assert_eq!(bytes, 40);
+    /// assert_eq!(x.slice(0, ..5).buffer_id_and_bytes(), (identity, 40));
+    /// ```
     pub fn buffer_id_and_bytes(&self) -> (usize, usize) {
         (Arc::as_ptr(&self.buffer) as usize, self.buffer.len() * size_of::<T>())
     }
@@ -134,6 +201,12 @@ impl<T: Element> Tensor<T> {
     }
 
     /// The elements in logical order.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([[1, 2], [3, 4]]).t().to_vec(), [1, 3, 2, 4]);
+    /// ```
     pub fn to_vec(&self) -> Vec<T> {
         match self.as_slice() {
             Some(slice) => slice.to_vec(),
@@ -142,11 +215,25 @@ impl<T: Element> Tensor<T> {
     }
 
     /// A tensor of the same elements that are neighbours in memory; itself, if they are already.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[1, 2], [3, 4]]);
+    /// assert_eq!(x.t().contiguous().as_slice(), Some([1, 3, 2, 4].as_slice()));
+    /// assert!(x.contiguous().shares_buffer(&x));
+    /// ```
     pub fn contiguous(&self) -> Self {
         if self.is_contiguous() { self.clone() } else { Self::from_parts(self.to_vec(), self.shape()) }
     }
 
     /// The one element of a tensor that has just one.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([[1, 2], [3, 4]]).sum(..).item(), 10);
+    /// ```
     ///
     /// # Panics
     /// If there are more or none.
@@ -177,6 +264,15 @@ impl<T: Element> Tensor<T> {
     }
 
     /// Replaces every element by the result of `f`; copies first if the buffer is shared.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([1, 2]);
+    /// let mut y = x.clone();
+    /// y.map_inplace(|y| 10 * y);
+    /// assert_eq!((y, x), (Tensor::from([10, 20]), Tensor::from([1, 2])));
+    /// ```
     pub fn map_inplace(&mut self, f: impl Fn(T) -> T) {
         for x in self.make_mut() {
             *x = f(*x);
@@ -229,6 +325,14 @@ impl<T: Element> Tensor<T> {
     /// A tensor of the results of `f` on the elements of two tensors, broadcast to one shape.
     ///
     /// `operation` is named in the panic message.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let (x, y) = (Tensor::from([4, 6]), Tensor::from([[2], [3]]));
+    /// let divisible = x.zip("divisible", &y, |x, y| x % y == 0);
+    /// assert_eq!(divisible, Tensor::from([[true, true], [false, true]]));
+    /// ```
     ///
     /// # Panics
     /// If the shapes do not broadcast.
@@ -307,6 +411,12 @@ impl<T: Element> Tensor<T> {
 
 impl<T: Number> Tensor<T> {
     /// The elements converted to another number type; to an integer, the fraction is dropped.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([1.7, -1.7]).cast::<i64>(), Tensor::from([1, -1]));
+    /// ```
     pub fn cast<U: Number>(&self) -> Tensor<U> {
         // Through f64, large integers would not even keep their own type's value.
         match (self as &dyn Any).downcast_ref::<Tensor<U>>() {
@@ -318,6 +428,13 @@ impl<T: Number> Tensor<T> {
 
 impl Tensor<bool> {
     /// 1 for true and 0 for false.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([1, 5, 7]);
+    /// assert_eq!(x.gt(3).to_number::<f32>(), Tensor::from([0.0, 1.0, 1.0]));
+    /// ```
     pub fn to_number<U: Number>(&self) -> Tensor<U> {
         self.map(|x| if x { U::ONE } else { U::ZERO })
     }
@@ -325,6 +442,14 @@ impl Tensor<bool> {
 
 impl<T: Float> Tensor<T> {
     /// Whether every element is within `absolute + relative * |other|` of that of `other`, or both are NaN.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let (x, y) = (Tensor::from([1000.1]), Tensor::from([1000.0]));
+    /// assert!(x.allclose(&y, 1e-3, 0.0)); // 0.1 is at most 1e-3 * 1000
+    /// assert!(!x.allclose(&y, 0.0, 1e-3));
+    /// ```
     ///
     /// # Panics
     /// If the shapes do not broadcast.

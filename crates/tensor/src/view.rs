@@ -87,6 +87,12 @@ impl<T: Element> Tensor<T> {
 
     /// Two axes swapped.
     ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::<f32>::zeros([2, 3, 4]).transpose(0, -1).shape(), [4, 3, 2]);
+    /// ```
+    ///
     /// # Panics
     /// If an axis is out of range.
     #[track_caller]
@@ -99,6 +105,13 @@ impl<T: Element> Tensor<T> {
     }
 
     /// The transpose of a matrix, or of a stack of matrices: the last two axes swapped.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([[1, 2], [3, 4]]).t(), Tensor::from([[1, 3], [2, 4]]));
+    /// assert_eq!(Tensor::<f32>::zeros([5, 2, 3]).t().shape(), [5, 3, 2]);
+    /// ```
     ///
     /// # Panics
     /// If there are fewer than two axes.
@@ -139,6 +152,12 @@ impl<T: Element> Tensor<T> {
     }
 
     /// All elements along one axis.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([[1, 2], [3, 4]]).flatten(), Tensor::from([1, 2, 3, 4]));
+    /// ```
     pub fn flatten(&self) -> Self {
         self.reshape([self.len()])
     }
