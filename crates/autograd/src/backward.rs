@@ -30,16 +30,38 @@ pub struct Gradients<T: Float = f32> {
 
 impl<T: Float> Gradients<T> {
     /// The gradient with respect to a leaf, in its shape; `None` if the result does not depend on it.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, 2.0]));
+    /// let gradients = (&x * 3.0).sum(..).backward();
+    /// assert_eq!(gradients.get(&x), Some(&Tensor::from([3.0, 3.0])));
+    /// ```
     pub fn get(&self, leaf: &Var<T>) -> Option<&Tensor<T>> {
         self.by_leaf.get(&leaf.identity()?)
     }
 
     /// The number of leaves that were reached.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let (x, y) = (Var::leaf(Tensor::from(2.0)), Var::leaf(Tensor::from(3.0)));
+    /// assert_eq!((&x * &y * &x).backward().len(), 2);
+    /// ```
     pub fn len(&self) -> usize {
         self.by_leaf.len()
     }
 
     /// Whether no leaf was reached.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from(2.0));
+    /// assert!(!x.exp().backward().is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.by_leaf.is_empty()
     }
@@ -49,6 +71,15 @@ impl<T: Float> Var<T> {
     /// The gradients of this scalar with respect to all leaves that it depends on.
     ///
     /// Consumes the variable: entries of the tape that nothing else holds are freed as the walk goes.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let (x, y) = (Var::leaf(Tensor::from(2.0)), Var::leaf(Tensor::from(3.0)));
+    /// let gradients = (&x * &y).backward();
+    /// assert_eq!(gradients.get(&x), Some(&Tensor::from(3.0)));
+    /// assert_eq!(gradients.get(&y), Some(&Tensor::from(2.0)));
+    /// ```
     ///
     /// # Panics
     /// If there is more than one element (use [`backward_with`](Self::backward_with)), if it is NaN, or if
@@ -136,6 +167,15 @@ pub fn grad_create_graph<T: Float>(y: &Var<T>, inputs: &[&Var<T>]) -> Vec<Var<T>
 /// The vector-Jacobian product: the gradients of <`cotangent`, `y`> with respect to some variables, or
 /// `None` for one that `y` does not depend on.
 ///
+/// ```
+/// use gradus_autograd::{Tensor, Var, vjp};
+///
+/// let (x, unused) = (Var::leaf(Tensor::from([1.0, 2.0])), Var::leaf(Tensor::from(1.0)));
+/// let gradients = vjp(&(&x * &x), &Tensor::from([1.0, 10.0]), &[&x, &unused]);
+/// assert_eq!(gradients[0].as_ref().unwrap().value(), &Tensor::from([2.0, 40.0]));
+/// assert!(gradients[1].is_none());
+/// ```
+///
 /// # Panics
 /// If the cotangent has another shape than `y`, or one of the variables is a constant.
 #[track_caller]
@@ -145,6 +185,16 @@ pub fn vjp<T: Float>(y: &Var<T>, cotangent: &Tensor<T>, inputs: &[&Var<T>]) -> V
 
 /// Like [`vjp`], recorded: the results can be differentiated with respect to the inputs and to the
 /// cotangent.
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var, vjp_create_graph};
+///
+/// let (x, g) = (Var::leaf(Tensor::from(3.0)), Var::leaf(Tensor::from(10.0)));
+/// let product = vjp_create_graph(&(&x * &x), &g, &[&x]).remove(0).unwrap(); // 2 x g
+/// let gradients = product.backward();
+/// assert_eq!(gradients.get(&x), Some(&Tensor::from(20.0))); // 2 g
+/// assert_eq!(gradients.get(&g), Some(&Tensor::from(6.0))); // 2 x
+/// ```
 ///
 /// # Panics
 /// Like [`vjp`].

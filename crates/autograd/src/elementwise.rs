@@ -53,6 +53,27 @@ pub trait UnaryFunction: Debug + Send + Sync + 'static {
 }
 
 /// The elementwise operation of a [`UnaryFunction`].
+///
+/// ```
+/// use gradus_autograd::{Literal, Real, Saves, Tensor, Unary, UnaryFunction, Var, apply};
+///
+/// #[derive(Debug)]
+/// struct Triple;
+///
+/// impl UnaryFunction for Triple {
+///     const NAME: &'static str = "triple";
+///     const SAVES: Saves = Saves::NOTHING;
+///     fn function<R: Real>(&self, x: R) -> R where f64: Literal<R> {
+///         3.0 * x
+///     }
+///     fn derivative<R: Real>(&self, like: R) -> R where f64: Literal<R> {
+///         like.constant(3.0)
+///     }
+/// }
+///
+/// let y = apply(Unary(Triple), &[&Var::constant(Tensor::from([1.0, 2.0]))]);
+/// assert_eq!(y.value(), &Tensor::from([3.0, 6.0]));
+/// ```
 pub struct Unary<F>(pub F);
 
 impl<F: UnaryFunction, T: Float> Operation<T> for Unary<F> {
@@ -89,7 +110,28 @@ impl<F: UnaryFunction, T: Float> Operation<T> for Unary<F> {
 /// A function of two numbers with its two partial derivatives; [`Binary`] makes it an operation on tensors
 /// that broadcast.
 ///
-/// See [`UnaryFunction`] for an example.
+/// ```
+/// use gradus_autograd::{Binary, BinaryFunction, Literal, Real, Tensor, Var, apply};
+///
+/// /// x y^2.
+/// #[derive(Debug)]
+/// struct Moment;
+///
+/// impl BinaryFunction for Moment {
+///     const NAME: &'static str = "moment";
+///     fn function<R: Real>(&self, x: R, y: R) -> R where f64: Literal<R> {
+///         x * y.square()
+///     }
+///     fn derivatives<R: Real>(&self, x: R, y: R) -> [R; 2] where f64: Literal<R> {
+///         [y.square(), 2.0 * x * y]
+///     }
+/// }
+///
+/// let (x, y) = (Var::leaf(Tensor::from(2.0)), Var::leaf(Tensor::from(3.0)));
+/// let gradients = apply(Binary(Moment), &[&x, &y]).backward();
+/// assert_eq!(gradients.get(&x), Some(&Tensor::from(9.0)));
+/// assert_eq!(gradients.get(&y), Some(&Tensor::from(12.0)));
+/// ```
 pub trait BinaryFunction: Debug + Send + Sync + 'static {
     /// The name shown on the tape and in messages.
     const NAME: &'static str;
@@ -104,6 +146,27 @@ pub trait BinaryFunction: Debug + Send + Sync + 'static {
 }
 
 /// The elementwise operation of a [`BinaryFunction`].
+///
+/// ```
+/// use gradus_autograd::{Binary, BinaryFunction, Literal, Real, Tensor, Var, apply};
+///
+/// #[derive(Debug)]
+/// struct Difference;
+///
+/// impl BinaryFunction for Difference {
+///     const NAME: &'static str = "difference";
+///     fn function<R: Real>(&self, x: R, y: R) -> R where f64: Literal<R> {
+///         x - y
+///     }
+///     fn derivatives<R: Real>(&self, x: R, _y: R) -> [R; 2] where f64: Literal<R> {
+///         [x.constant(1.0), x.constant(-1.0)]
+///     }
+/// }
+///
+/// let [x, y] = [Tensor::from([[5.0], [6.0]]), Tensor::from([1.0, 2.0])].map(Var::constant);
+/// let z = apply(Binary(Difference), &[&x, &y]);
+/// assert_eq!(z.value(), &Tensor::from([[4.0, 3.0], [5.0, 4.0]]));
+/// ```
 pub struct Binary<F>(pub F);
 
 impl<F: BinaryFunction, T: Float> Operation<T> for Binary<F> {

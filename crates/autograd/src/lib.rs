@@ -1,6 +1,6 @@
 //! Reverse-mode automatic differentiation.
 //!
-//! A [`Tensor`](gradus_tensor::Tensor) is numbers. A [`Var`] is numbers that may remember where they came
+//! A [`Tensor`] is numbers. A [`Var`] is numbers that may remember where they came
 //! from. An [`Operation`] is one item: it computes, and it says how its gradient flows back.
 //!
 //! ```

@@ -71,6 +71,15 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
 }
 
 /// What an operation keeps for its rule.
+///
+/// ```
+/// use gradus_autograd::{Tape, Tensor, Var};
+///
+/// let x = Var::leaf(Tensor::<f32>::ones([100]));
+/// assert_eq!(Tape::of(&x.tanh().tanh()).bytes(), 800); // each its own output
+/// assert_eq!(Tape::of(&x.square().sin()).bytes(), 800); // each its own input
+/// assert_eq!(Tape::of(&(-&x).sum(0)).bytes(), 0); // nothing
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Saves {
     inputs: SavedInputs,
@@ -86,14 +95,50 @@ enum SavedInputs {
 
 impl Saves {
     /// Shapes only.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var};
+    ///
+    /// let [x, y] = [1.0_f32, 2.0].map(|value| Var::leaf(Tensor::full([100], value)));
+    /// assert_eq!(Tape::of(&(&x + &y)).bytes(), 0);
+    /// ```
     pub const NOTHING: Self = Self { inputs: SavedInputs::None, output: false };
     /// All inputs.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var};
+    ///
+    /// let [x, y] = [1.0_f32, 2.0].map(|value| Var::leaf(Tensor::full([100], value)));
+    /// assert_eq!(Tape::of(&x.hypot(&y)).bytes(), 800);
+    /// ```
     pub const INPUTS: Self = Self { inputs: SavedInputs::All, output: false };
     /// For the gradient of each input only the other inputs, as in a product.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var};
+    ///
+    /// let [x, y] = [1.0_f32, 2.0].map(|value| Var::leaf(Tensor::full([100], value)));
+    /// assert_eq!(Tape::of(&(&x * &y)).bytes(), 800);
+    /// assert_eq!(Tape::of(&(&x * y.value())).bytes(), 400); // for x only y, which is a constant
+    /// ```
     pub const OTHER_INPUTS: Self = Self { inputs: SavedInputs::Others, output: false };
     /// The output.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::<f32>::ones([10, 10]));
+    /// assert_eq!(Tape::of(&x.softmax(1)).bytes(), 400);
+    /// ```
     pub const OUTPUT: Self = Self { inputs: SavedInputs::None, output: true };
     /// All inputs and the output.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var};
+    ///
+    /// let [x, y] = [1.0_f32, 2.0].map(|value| Var::leaf(Tensor::full([100], value)));
+    /// assert_eq!(Tape::of(&(&x / &y)).bytes(), 1200);
+    /// ```
     pub const ALL: Self = Self { inputs: SavedInputs::All, output: true };
 
     /// Whether input `i` is kept.
@@ -107,6 +152,29 @@ impl Saves {
 }
 
 /// Runs an operation, and writes it to the tape if an input is tracked and this thread is recording.
+///
+/// ```
+/// use gradus_autograd::{Operation, Tape, Tensor, Var, apply};
+///
+/// #[derive(Debug)]
+/// struct Double;
+///
+/// impl Operation<f64> for Double {
+///     fn name(&self) -> &'static str {
+///         "double"
+///     }
+///     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+///         inputs[0] * 2.0
+///     }
+/// }
+///
+/// let (x, c) = (Var::leaf(Tensor::from(3.0)), Var::constant(Tensor::from(3.0)));
+/// assert_eq!(Tape::of(&apply(Double, &[&x])).to_string(), "\
+/// %0 = leaf : [] f64
+/// %1 = double %0 : [] f64
+/// ");
+/// assert!(!apply(Double, &[&c]).is_tracked());
+/// ```
 ///
 /// # Panics
 /// As the operation does, at the caller's line.
@@ -137,6 +205,27 @@ pub fn apply<T: Float>(operation: impl Operation<T>, inputs: &[&Var<T>]) -> Var<
 ///
 /// While a backward pass is itself being recorded, the values it hands out remember where they came from;
 /// otherwise they are constants. That is all there is to derivatives of higher order.
+///
+/// ```
+/// # use gradus_autograd::{Context, Operation, Tensor, Var, apply};
+/// # #[derive(Debug)]
+/// # struct Square;
+/// impl Operation<f64> for Square {
+///     // ...
+///     # fn name(&self) -> &'static str {
+///     #     "square"
+///     # }
+///     # fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+///     #     inputs[0] * inputs[0]
+///     # }
+///     fn vjp(&self, context: &Context<f64>, input: usize) -> Option<Var<f64>> {
+///         Some(context.cotangent() * context.input(input) * 2.0)
+///     }
+/// }
+///
+/// let x = Var::leaf(Tensor::from(3.0));
+/// assert_eq!(apply(Square, &[&x]).backward().get(&x), Some(&Tensor::from(6.0)));
+/// ```
 #[derive(Debug)]
 pub struct Context<'a, T: Float> {
     entry: &'a Arc<Entry<T>>,
@@ -150,11 +239,56 @@ impl<'a, T: Float> Context<'a, T> {
     }
 
     /// The gradient with respect to the output, in its shape.
+    ///
+    /// ```
+    /// # use gradus_autograd::{Context, Operation, Tensor, Var, apply};
+    /// # #[derive(Debug)]
+    /// # struct Double;
+    /// # impl Operation<f64> for Double {
+    /// #     fn name(&self) -> &'static str {
+    /// #         "double"
+    /// #     }
+    /// #     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+    /// #         inputs[0] * 2.0
+    /// #     }
+    /// // The rule of 2 x:
+    /// fn vjp(&self, context: &Context<f64>, _input: usize) -> Option<Var<f64>> {
+    ///     Some(context.cotangent() * 2.0)
+    /// }
+    /// # }
+    /// # let x = Var::leaf(Tensor::from(5.0));
+    /// # assert_eq!((apply(Double, &[&x]) * 3.0).backward().get(&x), Some(&Tensor::from(6.0)));
+    /// ```
     pub fn cotangent(&self) -> &'a Var<T> {
         self.cotangent
     }
 
     /// An input.
+    ///
+    /// ```
+    /// # use gradus_autograd::{Context, Operation, Saves, Tensor, Var, apply};
+    /// # #[derive(Debug)]
+    /// # struct Product;
+    /// # impl Operation<f64> for Product {
+    /// #     fn name(&self) -> &'static str {
+    /// #         "product"
+    /// #     }
+    /// #     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+    /// #         inputs[0] * inputs[1]
+    /// #     }
+    /// fn saves(&self) -> Saves {
+    ///     Saves::OTHER_INPUTS
+    /// }
+    /// // The rule of x y, for either:
+    /// fn vjp(&self, context: &Context<f64>, input: usize) -> Option<Var<f64>> {
+    ///     Some(context.cotangent() * context.input(1 - input))
+    /// }
+    /// # }
+    /// # let (x, y) = (Var::leaf(Tensor::from(5.0)), Var::leaf(Tensor::from(7.0)));
+    /// # let gradients = apply(Product, &[&x, &y]).backward();
+    /// # assert_eq!(gradients.get(&x), Some(&Tensor::from(7.0)));
+    /// # assert_eq!(gradients.get(&y), Some(&Tensor::from(5.0)));
+    /// ```
     ///
     /// # Panics
     /// If the operation does not list it in [`Operation::saves`].
@@ -166,6 +300,29 @@ impl<'a, T: Float> Context<'a, T> {
 
     /// The output.
     ///
+    /// ```
+    /// # use gradus_autograd::{Context, Operation, Saves, Tensor, Var, apply};
+    /// # #[derive(Debug)]
+    /// # struct Exp;
+    /// # impl Operation<f64> for Exp {
+    /// #     fn name(&self) -> &'static str {
+    /// #         "exp"
+    /// #     }
+    /// #     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+    /// #         inputs[0].exp()
+    /// #     }
+    /// fn saves(&self) -> Saves {
+    ///     Saves::OUTPUT
+    /// }
+    /// // The rule of e^x:
+    /// fn vjp(&self, context: &Context<f64>, _input: usize) -> Option<Var<f64>> {
+    ///     Some(context.cotangent() * context.output())
+    /// }
+    /// # }
+    /// # let x = Var::leaf(Tensor::from(2.0));
+    /// # assert_eq!(apply(Exp, &[&x]).backward().get(&x), Some(&Tensor::from(2.0_f64.exp())));
+    /// ```
+    ///
     /// # Panics
     /// If the operation does not list it in [`Operation::saves`].
     pub fn output(&self) -> Var<T> {
@@ -174,11 +331,62 @@ impl<'a, T: Float> Context<'a, T> {
     }
 
     /// The shape of an input, which need not be saved.
+    ///
+    /// ```
+    /// # use gradus_autograd::{Context, Operation, Saves, Tensor, Var, apply};
+    /// # #[derive(Debug)]
+    /// # struct Total;
+    /// # impl Operation<f64> for Total {
+    /// #     fn name(&self) -> &'static str {
+    /// #         "total"
+    /// #     }
+    /// #     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+    /// #         inputs[0].sum(..)
+    /// #     }
+    /// fn saves(&self) -> Saves {
+    ///     Saves::NOTHING
+    /// }
+    /// // The rule of the sum of all elements:
+    /// fn vjp(&self, context: &Context<f64>, input: usize) -> Option<Var<f64>> {
+    ///     Some(context.cotangent().expand(context.shape(input)))
+    /// }
+    /// # }
+    /// # let x = Var::leaf(Tensor::from([2.0, 3.0]));
+    /// # assert_eq!(apply(Total, &[&x]).backward().get(&x), Some(&Tensor::from([1.0, 1.0])));
+    /// ```
     pub fn shape(&self, input: usize) -> &'a [usize] {
         self.entry.inputs[input].value.shape()
     }
 
     /// Whether the rule's own operations are being recorded, for a derivative of higher order.
+    ///
+    /// ```
+    /// # use gradus_autograd::{Context, Operation, Tensor, Var, apply, grad, grad_create_graph};
+    /// # #[derive(Debug)]
+    /// # struct Sin;
+    /// # impl Operation<f64> for Sin {
+    /// #     fn name(&self) -> &'static str {
+    /// #         "sin"
+    /// #     }
+    /// #     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+    /// #         inputs[0].sin()
+    /// #     }
+    /// // The rule of sin(x), in one loop where nothing is recorded:
+    /// fn vjp(&self, context: &Context<f64>, input: usize) -> Option<Var<f64>> {
+    ///     let (g, x) = (context.cotangent(), context.input(input));
+    ///     Some(if context.is_recorded() {
+    ///         g * x.cos()
+    ///     } else {
+    ///         g.value().zip("sin", x.value(), |g, x| g * x.cos()).into()
+    ///     })
+    /// }
+    /// # }
+    /// # let x = Var::leaf(Tensor::from(2.0));
+    /// # let y = apply(Sin, &[&x]);
+    /// # assert_eq!(grad(&y, &[&x])[0].item(), 2.0_f64.cos());
+    /// # let first = grad_create_graph(&y, &[&x]).remove(0);
+    /// # assert_eq!((first.item(), grad(&first, &[&x])[0].item()), (2.0_f64.cos(), -2.0_f64.sin()));
+    /// ```
     pub fn is_recorded(&self) -> bool {
         self.recorded
     }

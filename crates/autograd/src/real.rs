@@ -99,6 +99,30 @@ macro_rules! real_functions {
 /// A number or a variable; see [`UnaryFunction`](crate::UnaryFunction) for how it is used.
 ///
 /// Constants of type `f64` mix with it on either side of an operator.
+///
+/// ```
+/// # use gradus_autograd::{Saves, Tensor, Unary, UnaryFunction, Var, apply};
+/// use gradus_autograd::{Literal, Real};
+///
+/// /// Huber's function: x^2 / 2 near zero, a straight line beyond 1.
+/// fn huber<R: Real>(x: R) -> R where f64: Literal<R> {
+///     x.abs().lt(1.0).select(0.5 * x.square(), x.abs() - 0.5)
+/// }
+/// # #[derive(Debug)]
+/// # struct Huber;
+/// # impl UnaryFunction for Huber {
+/// #     const NAME: &'static str = "huber";
+/// #     const SAVES: Saves = Saves::INPUTS;
+/// #     fn function<R: Real>(&self, x: R) -> R where f64: Literal<R> {
+/// #         huber(x)
+/// #     }
+/// #     fn derivative<R: Real>(&self, x: R) -> R where f64: Literal<R> {
+/// #         x.abs().lt(1.0).select(x, x.sign())
+/// #     }
+/// # }
+/// # let y = apply(Unary(Huber), &[&Var::constant([0.5, -3.0])]);
+/// # assert_eq!(y.value(), &Tensor::from([0.125, 2.5]));
+/// ```
 pub trait Real:
     Copy
     + Neg<Output = Self>
@@ -153,6 +177,29 @@ impl<R: Real> Lift<R> for f64 {
 }
 
 /// Implemented by `f64`: constants on the left of an operator, as in `1.0 - y`.
+///
+/// ```
+/// # use gradus_autograd::{Saves, Tensor, Unary, UnaryFunction, Var, apply};
+/// use gradus_autograd::{Literal, Real};
+///
+/// fn complement<R: Real>(x: R) -> R where f64: Literal<R> {
+///     1.0 - x // without the bound, only x - 1.0 would do
+/// }
+/// # #[derive(Debug)]
+/// # struct Complement;
+/// # impl UnaryFunction for Complement {
+/// #     const NAME: &'static str = "complement";
+/// #     const SAVES: Saves = Saves::NOTHING;
+/// #     fn function<R: Real>(&self, x: R) -> R where f64: Literal<R> {
+/// #         complement(x)
+/// #     }
+/// #     fn derivative<R: Real>(&self, like: R) -> R where f64: Literal<R> {
+/// #         like.constant(-1.0)
+/// #     }
+/// # }
+/// # let y = apply(Unary(Complement), &[&Var::constant([0.25, 1.0])]);
+/// # assert_eq!(y.value(), &Tensor::from([0.75, 0.0]));
+/// ```
 pub trait Literal<R>:
     Add<R, Output = R> + Sub<R, Output = R> + Mul<R, Output = R> + Div<R, Output = R>
 {

@@ -32,6 +32,15 @@ pub struct Tape<T: Float = f32> {
 }
 
 /// One line of a [`Tape`].
+///
+/// ```
+/// use gradus_autograd::{Tape, Tensor, Var};
+///
+/// let x = Var::leaf(Tensor::from([1.0, 2.0]));
+/// let tape = Tape::of(&(&x * 3.0));
+/// let lines: Vec<String> = tape.iter().map(|entry| entry.to_string()).collect();
+/// assert_eq!(lines, ["%0 = leaf : [2] f64", "%1 = mul %0 3 : [2] f64"]);
+/// ```
 #[derive(Debug)]
 pub struct TapeEntry<'a, T: Float> {
     tape: &'a Tape<T>,
@@ -40,6 +49,16 @@ pub struct TapeEntry<'a, T: Float> {
 
 impl<T: Float> Tape<T> {
     /// The tape behind a variable; empty for a constant.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from(2.0));
+    /// assert_eq!(Tape::of(&x.exp()).to_string(), "\
+    /// %0 = leaf : [] f64
+    /// %1 = exp %0 : [] f64
+    /// ");
+    /// ```
     pub fn of(var: &Var<T>) -> Self {
         let mut entries: Vec<Arc<Entry<T>>> = Vec::new();
         let mut positions = HashMap::new();
@@ -57,6 +76,13 @@ impl<T: Float> Tape<T> {
     }
 
     /// Shows a variable under a name in place of its operation's; without effect if it is not on the tape.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from(2.0));
+    /// assert_eq!(Tape::of(&x).label(&x, "x").to_string(), "%0 = x : [] f64\n");
+    /// ```
     #[must_use]
     pub fn label(mut self, var: &Var<T>, name: impl Into<String>) -> Self {
         if let Some(&position) = var.entry().and_then(|entry| self.positions.get(&address(entry))) {
@@ -66,11 +92,24 @@ impl<T: Float> Tape<T> {
     }
 
     /// The number of entries, leaves included.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from(2.0));
+    /// assert_eq!(Tape::of(&x.exp().sin()).len(), 3); // leaf, exp, sin
+    /// ```
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
     /// Whether there are no entries: the variable was a constant.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var};
+    ///
+    /// assert!(Tape::of(&Var::constant(Tensor::from(2.0)).exp()).is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -93,6 +132,15 @@ impl<T: Float> Tape<T> {
     }
 
     /// The entries, origins first.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from(2.0));
+    /// let tape = Tape::of(&x.exp().sin());
+    /// let names: Vec<&str> = tape.iter().map(|entry| entry.operation()).collect();
+    /// assert_eq!(names, ["leaf", "exp", "sin"]);
+    /// ```
     pub fn iter(&self) -> impl ExactSizeIterator<Item = TapeEntry<'_, T>> + '_ {
         (0..self.entries.len()).map(|position| TapeEntry { tape: self, position })
     }
@@ -139,38 +187,93 @@ impl<'a, T: Float> TapeEntry<'a, T> {
     }
 
     /// The place on the tape.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var};
+    ///
+    /// let tape = Tape::of(&Var::leaf(Tensor::from(2.0)).exp());
+    /// assert_eq!(tape.iter().map(|entry| entry.position()).collect::<Vec<_>>(), [0, 1]);
+    /// ```
     pub fn position(&self) -> usize {
         self.position
     }
 
     /// The name of the operation, or `leaf`.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var};
+    ///
+    /// let tape = Tape::of(&Var::leaf(Tensor::from(2.0)).exp());
+    /// assert_eq!(tape.iter().map(|entry| entry.operation()).collect::<Vec<_>>(), ["leaf", "exp"]);
+    /// ```
     pub fn operation(&self) -> &'static str {
         self.entry().name()
     }
 
     /// The name given with [`Tape::label`], or else the operation's.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from(2.0));
+    /// let tape = Tape::of(&x.exp()).label(&x, "x");
+    /// assert_eq!(tape.iter().map(|entry| entry.label()).collect::<Vec<_>>(), ["x", "exp"]);
+    /// ```
     pub fn label(&self) -> &'a str {
         self.tape.labels.get(&self.position).map_or(self.entry().name(), String::as_str)
     }
 
     /// The attributes of the operation, if it has any: `{ axes: [0], keepdim: false }`.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var};
+    ///
+    /// let tape = Tape::of(&Var::leaf(Tensor::from([1.0, 2.0])).softmax(-1));
+    /// let attributes: Vec<Option<String>> = tape.iter().map(|entry| entry.attributes()).collect();
+    /// assert_eq!(attributes, [None, Some("{ axis: 0 }".into())]);
+    /// ```
     pub fn attributes(&self) -> Option<String> {
         let text = format!("{:?}", self.entry().operation.as_ref()?);
         text.find('{').zip(text.rfind('}')).map(|(start, end)| text[start..=end].to_string())
     }
 
     /// For each input its place on the tape, or `None` for a constant.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from(2.0));
+    /// let tape = Tape::of(&(&x.exp() * &x + 1.0));
+    /// let inputs = tape.iter().map(|entry| entry.inputs().collect::<Vec<_>>()).collect::<Vec<_>>();
+    /// assert_eq!(inputs, [vec![], vec![Some(0)], vec![Some(1), Some(0)], vec![Some(2), None]]);
+    /// ```
     pub fn inputs(&self) -> impl Iterator<Item = Option<usize>> + 'a {
         let (entry, tape) = (self.entry(), self.tape);
         entry.inputs.iter().map(|input| input.entry.as_ref().map(|origin| tape.positions[&address(origin)]))
     }
 
     /// The shape of the result.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var};
+    ///
+    /// let tape = Tape::of(&Var::leaf(Tensor::<f32>::ones([2, 3])).sum(0));
+    /// assert_eq!(tape.iter().map(|entry| entry.shape()).collect::<Vec<_>>(), [vec![2, 3], vec![3]]);
+    /// ```
     pub fn shape(&self) -> &'a [usize] {
         &self.entry().shape
     }
 
     /// The result, if the tape keeps it.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from(1.0));
+    /// let tape = Tape::of(&x.exp().sin()); // exp keeps its output, sin its input
+    /// let kept: Vec<bool> = tape.iter().map(|entry| entry.output().is_some()).collect();
+    /// assert_eq!(kept, [false, true, false]);
+    /// ```
     pub fn output(&self) -> Option<&'a Tensor<T>> {
         self.entry().output.as_ref()
     }

@@ -30,12 +30,26 @@ pub struct Var<T: Float = f32> {
 
 impl<T: Float> Var<T> {
     /// A new variable that gradients can be asked for.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from(3.0));
+    /// assert_eq!((&x * &x).backward().get(&x), Some(&Tensor::from(6.0)));
+    /// ```
     pub fn leaf(value: impl Into<Tensor<T>>) -> Self {
         let value = value.into();
         Self { entry: Some(Entry::leaf(value.shape())), value }
     }
 
     /// Numbers that do not change: nothing is recorded for their sake.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let c = Var::constant(Tensor::from([1.0, 2.0]));
+    /// assert!(!c.is_tracked() && !c.exp().is_tracked());
+    /// ```
     pub fn constant(value: impl Into<Tensor<T>>) -> Self {
         Self { value: value.into(), entry: None }
     }
@@ -57,12 +71,26 @@ impl<T: Float> Var<T> {
     }
 
     /// The numbers.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, 2.0]));
+    /// assert_eq!((&x * 2.0).value(), &Tensor::from([2.0, 4.0]));
+    /// ```
     #[inline]
     pub fn value(&self) -> &Tensor<T> {
         &self.value
     }
 
     /// The numbers, without the rest.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, 2.0]));
+    /// assert_eq!((x * 2.0).into_value(), Tensor::from([2.0, 4.0]));
+    /// ```
     pub fn into_value(self) -> Tensor<T> {
         self.value
     }
@@ -71,6 +99,16 @@ impl<T: Float> Var<T> {
     ///
     /// The variable stays the same one. A tape that was recorded before keeps the old numbers (they are
     /// copied first if it does), so its gradients stay right.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let mut x = Var::leaf(Tensor::from(3.0));
+    /// let y = &x * &x;
+    /// x.update(|x| *x -= 1.0);
+    /// assert_eq!(x.item(), 2.0);
+    /// assert_eq!(y.backward().get(&x), Some(&Tensor::from(6.0))); // at 3
+    /// ```
     ///
     /// # Panics
     /// If the variable is the result of an operation, or if the new value has another shape.
@@ -92,27 +130,57 @@ impl<T: Float> Var<T> {
     }
 
     /// The sizes of the axes.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// assert_eq!(Var::leaf(Tensor::from([[1.0, 2.0, 3.0]])).shape(), [1, 3]);
+    /// ```
     #[inline]
     pub fn shape(&self) -> &[usize] {
         self.value.shape()
     }
 
     /// The number of axes.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// assert_eq!(Var::leaf(Tensor::from([[1.0, 2.0, 3.0]])).rank(), 2);
+    /// ```
     pub fn rank(&self) -> usize {
         self.value.rank()
     }
 
     /// The number of elements.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// assert_eq!(Var::leaf(Tensor::from([[1.0, 2.0, 3.0]])).len(), 3);
+    /// ```
     pub fn len(&self) -> usize {
         self.value.len()
     }
 
     /// Whether there are no elements.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// assert!(Var::leaf(Tensor::<f32>::zeros([3, 0])).is_empty());
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.value.is_empty()
     }
 
     /// The one element of a variable that has just one.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// assert_eq!(Var::leaf(Tensor::from([1.0, 2.0])).sum(..).item(), 3.0);
+    /// ```
     ///
     /// # Panics
     /// If there are more or none.
@@ -122,12 +190,27 @@ impl<T: Float> Var<T> {
     }
 
     /// Whether gradients flow to it: it is a leaf, or made from one while recording.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let (x, c) = (Var::leaf(Tensor::from(2.0)), Var::constant(Tensor::from(3.0)));
+    /// assert!(x.is_tracked() && (&x * &c).is_tracked());
+    /// assert!(!c.is_tracked());
+    /// ```
     #[inline]
     pub fn is_tracked(&self) -> bool {
         self.entry.is_some()
     }
 
     /// Whether this is a leaf, to which gradients can flow and behind which there is nothing.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from(2.0));
+    /// assert!(x.is_leaf() && !x.exp().is_leaf() && !x.detach().is_leaf());
+    /// ```
     pub fn is_leaf(&self) -> bool {
         self.entry.as_ref().is_some_and(|entry| entry.is_leaf())
     }
@@ -136,17 +219,44 @@ impl<T: Float> Var<T> {
     ///
     /// It stays the same when the numbers are changed, and can be the key of a map: an optimizer keeps its
     /// state by it.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let mut x = Var::leaf(Tensor::from(2.0));
+    /// let before = x.identity();
+    /// x.update(|x| *x += 1.0);
+    /// assert_eq!(x.identity(), before);
+    /// assert_ne!(Var::leaf(Tensor::from(2.0)).identity(), before);
+    /// ```
     pub fn identity(&self) -> Option<Identity<T>> {
         self.entry.clone().map(Identity)
     }
 
     /// The same numbers as a constant: no gradient flows through.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from(3.0));
+    /// let y = &x * x.detach(); // the derivative is x, not 2 x
+    /// assert_eq!(y.backward().get(&x), Some(&Tensor::from(3.0)));
+    /// ```
     pub fn detach(&self) -> Self {
         Self::constant(self.value.clone())
     }
 }
 
 /// The identity of a tracked variable; see [`Var::identity`].
+///
+/// ```
+/// use std::collections::HashMap;
+/// use gradus_autograd::{Tensor, Var};
+///
+/// let x = Var::leaf(Tensor::from([1.0, 2.0]));
+/// let names = HashMap::from([(x.identity().unwrap(), "x")]);
+/// assert_eq!(names.get(&x.clone().identity().unwrap()), Some(&"x"));
+/// ```
 #[derive(Debug, Clone)]
 pub struct Identity<T: Float = f32>(pub(crate) Arc<Entry<T>>);
 

@@ -110,11 +110,13 @@ elementwise! {
         from input |x| if exponent == 0.0 { x.constant(0.0) } else { x.pow(x.constant(exponent) - 1.0) * exponent }, on 0.3..2.0;
 }
 
-/// Functions of two numbers: a struct, a function, the two derivatives, and a method that broadcasts.
+/// Functions of two numbers: a struct, a function, the two derivatives, and a method that broadcasts; for the
+/// example of each a point, with the result and the slopes there.
 macro_rules! binary_elementwise {
     ($(
         $(#[$doc:meta])*
-        $name:ident: $struct:ident |$x:ident, $y:ident| $function:expr, $derivatives:expr;
+        $name:ident at ($a:expr, $b:expr) => ($value:expr, $slopes:expr): $struct:ident
+            |$x:ident, $y:ident| $function:expr, $derivatives:expr;
     )*) => {
         $(
             #[derive(Debug, Clone, Copy)]
@@ -138,6 +140,18 @@ macro_rules! binary_elementwise {
             ///
             /// Elementwise, against a variable that broadcasts, a tensor or a number.
             ///
+            /// ```
+            /// # use std::f64::consts::*;
+            /// use gradus_autograd::{Tensor, Var, grad};
+            ///
+            #[doc = concat!("let a = Var::leaf(Tensor::from(", stringify!($a), "));")]
+            #[doc = concat!("let b = Var::leaf(Tensor::from(", stringify!($b), "));")]
+            #[doc = concat!("let y = a.", stringify!($name), "(&b);")]
+            #[doc = concat!("assert_eq!(y.item(), ", stringify!($value), ");")]
+            /// let slopes = grad(&y, &[&a, &b]);
+            #[doc = concat!("assert_eq!([slopes[0].item(), slopes[1].item()], ", stringify!($slopes), ");")]
+            /// ```
+            ///
             /// # Panics
             /// If the shapes do not broadcast.
             #[track_caller]
@@ -151,7 +165,7 @@ macro_rules! binary_elementwise {
 binary_elementwise! {
     /// Each element to the power of its partner. At base 0 the derivative with respect to an exponent that
     /// is not negative is 0; at exponent 0 that with respect to the base is 0.
-    pow: Pow |x, y| x.pow(y), {
+    pow at (2.0, 3.0) => (8.0, [12.0, 8.0 * LN_2]): Pow |x, y| x.pow(y), {
         // Exponent and base are replaced where the product would be 0 times infinity.
         let base = y.eq(0.0).select(0.0, y * x.pow(y.eq(0.0).select(0.0, y - 1.0)));
         let zero = x.eq(0.0) * (1.0 - y.lt(0.0));
@@ -159,19 +173,22 @@ binary_elementwise! {
         [base, exponent]
     };
     /// The angle of the point (`other`, `self`), in radians from -pi to pi.
-    atan2: Atan2 |y, x| y.atan2(x), {
+    atan2 at (2.0, 0.0) => (FRAC_PI_2, [0.0, -0.5]): Atan2 |y, x| y.atan2(x), {
         let length = y.hypot(x);
         [x / length / length, -y / length / length]
     };
     /// The square root of the sum of two squares, without overflow. At (0, 0) the derivatives are NaN.
-    hypot: Hypot |x, y| x.hypot(y), [x / x.hypot(y), y / x.hypot(y)];
+    hypot at (3.0, 4.0) => (5.0, [3.0 / 5.0, 4.0 / 5.0]): Hypot
+        |x, y| x.hypot(y), [x / x.hypot(y), y / x.hypot(y)];
     /// The larger of two numbers; NaN if either is. At a tie each has half the derivative.
-    maximum: Maximum |x, y| x.lt(y).select(y, y.eq(y).select(x, y)), {
+    maximum at (2.0, 2.0) => (2.0, [0.5, 0.5]): Maximum
+        |x, y| x.lt(y).select(y, y.eq(y).select(x, y)), {
         let tie = x.eq(y) * 0.5;
         [1.0 - x.lt(y) - tie, 1.0 - x.gt(y) - tie]
     };
     /// The smaller of two numbers; NaN if either is. At a tie each has half the derivative.
-    minimum: Minimum |x, y| x.gt(y).select(y, y.eq(y).select(x, y)), {
+    minimum at (2.0, 3.0) => (2.0, [1.0, 0.0]): Minimum
+        |x, y| x.gt(y).select(y, y.eq(y).select(x, y)), {
         let tie = x.eq(y) * 0.5;
         [1.0 - x.gt(y) - tie, 1.0 - x.lt(y) - tie]
     };

@@ -127,6 +127,15 @@ fn zeros<T: Float>(shape: &[usize]) -> Var<T> {
 impl<T: Float> Var<T> {
     /// The elements that `index` names along an axis; see [`Tensor::gather`].
     ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+    /// let y = x.gather(1, &Tensor::from([[1], [0]]));
+    /// assert_eq!(y.value(), &Tensor::from([[2.0], [3.0]]));
+    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([[0.0, 1.0], [1.0, 0.0]])));
+    /// ```
+    ///
     /// # Panics
     /// If the axis or an index is out of range, or the shape of `index` does not fit.
     #[track_caller]
@@ -136,6 +145,16 @@ impl<T: Float> Var<T> {
     }
 
     /// This variable with the elements of `source` added where `index` says; see [`Tensor::scatter_add`].
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let (x, source) = (Var::constant([10.0, 20.0]), Var::leaf(Tensor::from([1.0, 2.0, 3.0])));
+    /// let y = x.scatter_add(0, &Tensor::from([0, 0, 1]), &source);
+    /// assert_eq!(y.value(), &Tensor::from([13.0, 23.0]));
+    /// let gradients = y.backward_with(&Tensor::from([1.0, 5.0]));
+    /// assert_eq!(gradients.get(&source), Some(&Tensor::from([1.0, 1.0, 5.0])));
+    /// ```
     ///
     /// # Panics
     /// If the axis or an index is out of range, or the shapes do not fit.
@@ -166,6 +185,16 @@ impl<T: Float> Var<T> {
 
     /// This variable with the slices of `source` added to those that `index` names; see
     /// [`Tensor::index_add`].
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::constant([[1.0, 1.0], [2.0, 2.0]]);
+    /// let source = Var::leaf(Tensor::from([[10.0, 20.0], [30.0, 40.0]]));
+    /// let y = x.index_add(0, &Tensor::from([1, 1]), &source);
+    /// assert_eq!(y.value(), &Tensor::from([[1.0, 1.0], [42.0, 62.0]]));
+    /// assert_eq!(y.sum(..).backward().get(&source), Some(&Tensor::ones([2, 2])));
+    /// ```
     ///
     /// # Panics
     /// If the axis or an index is out of range, or the shapes do not fit.

@@ -117,6 +117,15 @@ impl<T: Float> Var<T> {
 
     /// The mean over the axes; NaN over nothing.
     ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0, 6.0]));
+    /// let y = x.mean(..);
+    /// assert_eq!(y.item(), 3.0);
+    /// assert_eq!(y.backward().get(&x), Some(&Tensor::full([4], 0.25)));
+    /// ```
+    ///
     /// # Panics
     /// If an axis is out of range or named twice.
     #[track_caller]
@@ -149,6 +158,15 @@ impl<T: Float> Var<T> {
     /// The largest element over the axes; NaN if there is one. Several that are equally large share the
     /// derivative evenly.
     ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[1.0, 4.0], [3.0, 3.0]]));
+    /// let y = x.max(1);
+    /// assert_eq!(y.value(), &Tensor::from([4.0, 3.0]));
+    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([[0.0, 1.0], [0.5, 0.5]])));
+    /// ```
+    ///
     /// # Panics
     /// If an axis is out of range, named twice or of size 0.
     #[track_caller]
@@ -159,6 +177,15 @@ impl<T: Float> Var<T> {
     /// The smallest element over the axes; NaN if there is one. Several that are equally small share the
     /// derivative evenly.
     ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[1.0, 4.0], [3.0, 3.0]]));
+    /// let y = x.min(1);
+    /// assert_eq!(y.value(), &Tensor::from([1.0, 3.0]));
+    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([[1.0, 0.0], [0.5, 0.5]])));
+    /// ```
+    ///
     /// # Panics
     /// If an axis is out of range, named twice or of size 0.
     #[track_caller]
@@ -167,6 +194,15 @@ impl<T: Float> Var<T> {
     }
 
     /// log(sum(e^x)) over the axes, without overflow.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([1000.0, f64::NEG_INFINITY]));
+    /// let y = x.logsumexp(0);
+    /// assert_eq!(y.item(), 1000.0);
+    /// assert_eq!(y.backward().get(&x), Some(&Tensor::from([1.0, 0.0]))); // the softmax
+    /// ```
     ///
     /// # Panics
     /// If an axis is out of range or named twice.
@@ -179,6 +215,13 @@ impl<T: Float> Var<T> {
     ///
     /// Integers have no gradient, and their type keeps them off the tape.
     ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[1.0, 5.0, 5.0], [3.0, 2.0, 1.0]]));
+    /// assert_eq!(x.argmax(1), Tensor::from([1, 0]));
+    /// ```
+    ///
     /// # Panics
     /// If the axis is out of range or of size 0.
     #[track_caller]
@@ -187,6 +230,14 @@ impl<T: Float> Var<T> {
     }
 
     /// The sum over those axes that a broadcast from `shape` to this shape adds or repeats.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+    /// assert_eq!(x.sum_to_size([2]).value(), &Tensor::from([4.0, 6.0]));
+    /// assert_eq!(x.sum_to_size([2, 1]).value(), &Tensor::from([[3.0], [7.0]]));
+    /// ```
     ///
     /// # Panics
     /// If `shape` does not broadcast to this one.

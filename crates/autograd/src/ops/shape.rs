@@ -180,6 +180,13 @@ pub fn stack<T: Float>(vars: &[&Var<T>], axis: isize) -> Var<T> {
 impl<T: Float> Var<T> {
     /// The same elements in the same order under another shape, in which one size may be -1: it is inferred.
     ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0, 4.0]));
+    /// assert_eq!(x.reshape([2, -1]).value(), &Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+    /// ```
+    ///
     /// # Panics
     /// If the shape has another number of elements.
     #[track_caller]
@@ -189,11 +196,25 @@ impl<T: Float> Var<T> {
     }
 
     /// All elements along one axis.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+    /// assert_eq!(x.flatten().value(), &Tensor::from([1.0, 2.0, 3.0, 4.0]));
+    /// ```
     pub fn flatten(&self) -> Self {
         self.reshape([self.len()])
     }
 
     /// The axes in another order: axis `i` of the result is axis `axes[i]` of this variable.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::<f32>::zeros([2, 3, 4]));
+    /// assert_eq!(x.permute([2, 0, 1]).shape(), [4, 2, 3]);
+    /// ```
     ///
     /// # Panics
     /// Unless every axis is named exactly once.
@@ -203,6 +224,13 @@ impl<T: Float> Var<T> {
     }
 
     /// Two axes swapped.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::<f32>::zeros([2, 3, 4]));
+    /// assert_eq!(x.transpose(0, -1).shape(), [4, 3, 2]);
+    /// ```
     ///
     /// # Panics
     /// If an axis is out of range.
@@ -216,6 +244,13 @@ impl<T: Float> Var<T> {
 
     /// The transpose of a matrix, or of a stack of matrices: the last two axes swapped.
     ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+    /// assert_eq!(x.t().value(), &Tensor::from([[1.0, 3.0], [2.0, 4.0]]));
+    /// ```
+    ///
     /// # Panics
     /// If there are fewer than two axes.
     #[track_caller]
@@ -224,6 +259,14 @@ impl<T: Float> Var<T> {
     }
 
     /// A new axis of size 1 at this place of the result.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::<f32>::zeros([2, 3]));
+    /// assert_eq!(x.unsqueeze(0).shape(), [1, 2, 3]);
+    /// assert_eq!(x.unsqueeze(-1).shape(), [2, 3, 1]);
+    /// ```
     ///
     /// # Panics
     /// If the place is beyond the axes of the result.
@@ -235,6 +278,14 @@ impl<T: Float> Var<T> {
 
     /// The shape without those of the named axes that have size 1; `..` names all.
     ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::<f32>::zeros([1, 3, 1]));
+    /// assert_eq!(x.squeeze(0).shape(), [3, 1]);
+    /// assert_eq!(x.squeeze(..).shape(), [3]);
+    /// ```
+    ///
     /// # Panics
     /// If an axis is out of range.
     #[track_caller]
@@ -245,6 +296,15 @@ impl<T: Float> Var<T> {
 
     /// Repeats axes of size 1, and adds axes in front, up to this shape.
     ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[1.0], [2.0]]));
+    /// let y = x.expand([2, 3]);
+    /// assert_eq!(y.value(), &Tensor::from([[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]]));
+    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([[3.0], [3.0]])));
+    /// ```
+    ///
     /// # Panics
     /// If this shape does not broadcast to the other.
     #[track_caller]
@@ -254,6 +314,16 @@ impl<T: Float> Var<T> {
 
     /// The elements in reverse order along the named axes.
     ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0]));
+    /// let y = x.flip(0);
+    /// assert_eq!(y.value(), &Tensor::from([3.0, 2.0, 1.0]));
+    /// let gradients = y.backward_with(&Tensor::from([10.0, 20.0, 30.0]));
+    /// assert_eq!(gradients.get(&x), Some(&Tensor::from([30.0, 20.0, 10.0])));
+    /// ```
+    ///
     /// # Panics
     /// If an axis is out of range or named twice.
     #[track_caller]
@@ -262,6 +332,15 @@ impl<T: Float> Var<T> {
     }
 
     /// Part of one axis: a range, or every n-th index of it, also backwards; see [`Slice`].
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0]));
+    /// let y = x.slice(0, 1..);
+    /// assert_eq!(y.value(), &Tensor::from([2.0, 3.0]));
+    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([0.0, 1.0, 1.0])));
+    /// ```
     ///
     /// # Panics
     /// If the axis is out of range.
@@ -273,6 +352,15 @@ impl<T: Float> Var<T> {
 
     /// The part at one index of an axis, which goes; a negative index counts from the end.
     ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+    /// let y = x.select(0, -1);
+    /// assert_eq!(y.value(), &Tensor::from([3.0, 4.0]));
+    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([[0.0, 0.0], [1.0, 1.0]])));
+    /// ```
+    ///
     /// # Panics
     /// If the axis or the index is out of range.
     #[track_caller]
@@ -283,6 +371,15 @@ impl<T: Float> Var<T> {
     }
 
     /// Consecutive parts of an axis, of the listed sizes.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0]));
+    /// let parts = x.split(&[1, 2], 0);
+    /// assert_eq!(parts[0].value(), &Tensor::from([1.0]));
+    /// assert_eq!(parts[1].value(), &Tensor::from([2.0, 3.0]));
+    /// ```
     ///
     /// # Panics
     /// If the axis is out of range or the sizes do not add up to its size.

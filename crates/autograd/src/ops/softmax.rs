@@ -74,6 +74,13 @@ impl<T: Float> Var<T> {
 
     /// The logarithm of [`softmax`](Self::softmax), accurate where that is nearly 0 or 1.
     ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::constant(Tensor::from([0.0_f64, -1000.0]));
+    /// assert_eq!(x.log_softmax(0).value(), &Tensor::from([0.0, -1000.0]));
+    /// ```
+    ///
     /// # Panics
     /// If the axis is out of range.
     #[track_caller]

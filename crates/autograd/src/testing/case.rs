@@ -16,6 +16,17 @@ use crate::var::Var;
 type SharedFunction<T> = Arc<dyn Fn(&[Var<T>]) -> Var<T> + Send + Sync>;
 
 /// A function of some variables, in both precisions.
+///
+/// ```
+/// use std::sync::Arc;
+/// use gradus_autograd::{Tensor, Var, testing::Functions};
+///
+/// let square = Functions {
+///     double: Arc::new(|x: &[Var<f64>]| x[0].square()),
+///     single: Arc::new(|x: &[Var<f32>]| x[0].square()),
+/// };
+/// assert_eq!((square.double)(&[Var::constant(Tensor::from(3.0))]).item(), 9.0);
+/// ```
 #[derive(Clone)]
 pub struct Functions {
     /// In `f64`.
@@ -26,6 +37,16 @@ pub struct Functions {
 
 /// A differentiable operation by the name of its method, and a strategy for inputs and attributes; made
 /// with [`case!`](macro@case).
+///
+/// ```
+/// use gradus_autograd::testing::{case, shapes};
+/// use proptest::prelude::*;
+///
+/// let case = case!("square", shape in shapes(0..=2, 1..=3), [shape => 1.0..2.0], |x| x.square());
+/// proptest!(|(sample in case.samples)| {
+///     prop_assert!(sample.run().value().ge(1.0).all(..).item());
+/// });
+/// ```
 #[derive(Debug, Clone)]
 pub struct Case {
     /// The name of the method or function.
@@ -35,6 +56,14 @@ pub struct Case {
 }
 
 /// One set of inputs, and the operation with its attributes.
+///
+/// ```
+/// use gradus_autograd::testing::{Law, case, shapes};
+/// use proptest::prelude::*;
+///
+/// let case = case!("square", shape in shapes(0..=2, 1..=3), [shape => 1.0..2.0], |x| x.square());
+/// proptest!(|(sample in case.samples)| sample.check(Law::FirstOrder)?);
+/// ```
 #[derive(Clone)]
 pub struct Sample {
     name: &'static str,
@@ -46,6 +75,19 @@ pub struct Sample {
 
 impl Case {
     /// A case of attributes drawn from `strategy`; see [`case!`](macro@case).
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use gradus_autograd::{Var, testing::{Case, Functions, Law, shapes}};
+    /// use proptest::prelude::*;
+    ///
+    /// let inputs = |shape: &Vec<usize>| vec![(shape.clone(), 1.0..2.0)];
+    /// let case = Case::new("square", shapes(0..=2, 1..=3), inputs, |_| Functions {
+    ///     double: Arc::new(|x: &[Var<f64>]| x[0].square()),
+    ///     single: Arc::new(|x: &[Var<f32>]| x[0].square()),
+    /// });
+    /// proptest!(|(sample in case.samples)| sample.check(Law::Precision)?);
+    /// ```
     pub fn new<V: Debug + 'static>(
         name: &'static str,
         strategy: impl Strategy<Value = V> + 'static,
@@ -95,17 +137,51 @@ fn random_inputs(
 
 impl Sample {
     /// The inputs.
+    ///
+    /// ```
+    /// use gradus_autograd::testing::case;
+    /// use proptest::prelude::*;
+    ///
+    /// let case =
+    ///     case!("mul", shape in Just([2, 3]), [shape => 1.0..2.0, [3] => 5.0..6.0], |x, y| x * y);
+    /// proptest!(|(sample in case.samples)| {
+    ///     let [x, y] = sample.inputs() else { panic!("two") };
+    ///     prop_assert_eq!((x.shape(), y.shape()), (&[2, 3][..], &[3][..]));
+    ///     prop_assert!(y.min(..).item() >= 5.0);
+    /// });
+    /// ```
     pub fn inputs(&self) -> &[Tensor<f64>] {
         &self.inputs
     }
 
     /// The operation applied to the inputs as leaves.
+    ///
+    /// ```
+    /// use gradus_autograd::testing::{case, shapes};
+    /// use proptest::prelude::*;
+    ///
+    /// let case = case!("square", shape in shapes(0..=2, 1..=3), [shape => 1.0..2.0], |x| x.square());
+    /// proptest!(|(sample in case.samples)| {
+    ///     prop_assert_eq!(sample.run().into_value(), sample.inputs()[0].square());
+    /// });
+    /// ```
     pub fn run(&self) -> Var<f64> {
         let leaves: Vec<Var<f64>> = self.inputs.iter().map(Var::leaf).collect();
         (self.functions.double)(&leaves)
     }
 
     /// Holds the operation against one law.
+    ///
+    /// ```
+    /// use gradus_autograd::testing::{Law, case, shapes};
+    /// use proptest::prelude::*;
+    ///
+    /// // A gradient that stops halfway:
+    /// let case = case!("half", shape in shapes(1..=2, 1..=3), [shape => 1.0..2.0], |x| x * x.detach());
+    /// proptest!(|(sample in case.samples)| {
+    ///     prop_assert_eq!(sample.check(Law::FirstOrder).unwrap_err().law, Law::FirstOrder);
+    /// });
+    /// ```
     ///
     /// # Errors
     /// If the law is broken.

@@ -40,6 +40,13 @@ pub fn check_gradients<const N: usize>(
 
 /// Like [`check_gradients`], for any number of inputs.
 ///
+/// ```
+/// use gradus_autograd::{Tensor, cat, testing::check_function};
+///
+/// check_function(&|xs| cat(&[&xs[0], &xs[1]], 0), &[Tensor::from([1.0, 2.0]), Tensor::from([3.0])])?;
+/// # Ok::<(), gradus_autograd::testing::GradientError>(())
+/// ```
+///
 /// # Errors
 /// Like [`check_gradients`].
 pub fn check_function(

@@ -5,6 +5,15 @@ use std::fmt::{self, Display, Formatter};
 use gradus_tensor::Tensor;
 
 /// A law that gradients obey.
+///
+/// ```
+/// use gradus_autograd::{Tensor, testing::{Law, check_gradients}};
+///
+/// // A gradient that stops halfway:
+/// let error = check_gradients(|[x]| x * x.detach(), [Tensor::from([1.0, 2.0])]).unwrap_err();
+/// assert_eq!(error.law, Law::FirstOrder);
+/// assert_eq!(error.law.to_string(), "the gradient differs from differences of the values");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Law {
     /// The same inputs give the same result.
@@ -47,6 +56,30 @@ impl Display for Law {
 ///
 /// Its message names the operation, the input, the element, both values and the inputs; under `proptest`
 /// those are the smallest that fail.
+///
+/// ```
+/// use gradus_autograd::{Literal, Real, Saves, Tensor, Unary, UnaryFunction, apply};
+/// use gradus_autograd::testing::check_gradients;
+///
+/// /// x^2, with the derivative x in place of 2 x.
+/// #[derive(Debug)]
+/// struct Wrong;
+///
+/// impl UnaryFunction for Wrong {
+///     const NAME: &'static str = "wrong";
+///     const SAVES: Saves = Saves::INPUTS;
+///     fn function<R: Real>(&self, x: R) -> R where f64: Literal<R> {
+///         x.square()
+///     }
+///     fn derivative<R: Real>(&self, x: R) -> R where f64: Literal<R> {
+///         x
+///     }
+/// }
+///
+/// let error = check_gradients(|[x]| apply(Unary(Wrong), &[x]).sin(), [Tensor::from(3.0)]).unwrap_err();
+/// assert_eq!((error.operation, error.input), (Some("wrong"), 0));
+/// assert!((error.analytic / error.numeric - 0.5).abs() < 1e-6);
+/// ```
 #[derive(Debug, Clone)]
 pub struct GradientError {
     /// The law that was broken.

@@ -37,6 +37,12 @@ pub use layout::relayout;
 pub use strategies::*;
 
 /// The test cases of every differentiable operation of this crate, by the name of its method.
+///
+/// ```
+/// use gradus_autograd::testing::cases;
+///
+/// assert!(cases().iter().any(|case| case.name == "softmax"));
+/// ```
 pub fn cases() -> Vec<Case> {
     crate::ops::cases()
 }
