@@ -2,12 +2,30 @@
 //!
 //! Each function draws from the generator given, in logical order, by [`Tensor::rand`] or
 //! [`Tensor::randn`], whose streams are the same on every platform and in every release.
+//!
+//! ```
+//! use gradus_autograd::seeded;
+//! use gradus_nn::{Linear, init};
+//!
+//! let rng = &mut seeded(0);
+//! let mut layer: Linear = Linear::new(100, 50, rng);
+//! layer.weight.set(init::kaiming_normal([50, 100], 2.0_f64.sqrt(), rng));
+//! let variance = layer.weight.value().square().mean(..).item();
+//! assert!((variance - 0.02).abs() < 0.002); // 2 / 100
+//! ```
 
 use gradus_autograd::{Float, Tensor};
 use rand::Rng;
 
 /// The number of inputs that feed one output of a weight of shape `[out, in, ...]`, and of outputs that one
 /// input feeds: axes after the second count for both.
+///
+/// ```
+/// use gradus_nn::init::fans;
+///
+/// assert_eq!(fans(&[8, 3]), (3, 8));
+/// assert_eq!(fans(&[8, 3, 5, 5]), (75, 200)); // a window of 5 x 5
+/// ```
 ///
 /// # Panics
 /// If there are fewer than two axes.
@@ -21,6 +39,15 @@ pub fn fans(shape: &[usize]) -> (usize, usize) {
 }
 
 /// Uniform between `low` and `high`.
+///
+/// ```
+/// use gradus_autograd::{Tensor, seeded};
+/// use gradus_nn::init::uniform;
+///
+/// let x: Tensor = uniform([100], -2.0, 3.0, &mut seeded(0));
+/// assert!(x.min(..).item() >= -2.0 && x.max(..).item() < 3.0);
+/// assert!((x.mean(..).item() - 0.5).abs() < 0.5);
+/// ```
 #[track_caller]
 pub fn uniform<T: Float>(
     shape: impl AsRef<[usize]>,
@@ -32,6 +59,16 @@ pub fn uniform<T: Float>(
 }
 
 /// Normal with this mean and standard deviation.
+///
+/// ```
+/// use gradus_autograd::{Tensor, seeded};
+/// use gradus_nn::init::normal;
+///
+/// let x: Tensor<f64> = normal([10_000], 5.0, 2.0, &mut seeded(0));
+/// let mean = x.mean(..);
+/// let variance = (x - &mean).square().mean(..);
+/// assert!((mean.item() - 5.0).abs() < 0.1 && (variance.item() - 4.0).abs() < 0.2);
+/// ```
 #[track_caller]
 pub fn normal<T: Float>(
     shape: impl AsRef<[usize]>,
@@ -67,6 +104,15 @@ pub fn xavier_uniform<T: Float>(
 
 /// Normal with mean 0 and variance `gain^2 * 2 / (fan_in + fan_out)`; see [`xavier_uniform`].
 ///
+/// ```
+/// use gradus_autograd::{Tensor, seeded};
+/// use gradus_nn::init::xavier_normal;
+///
+/// let weight: Tensor<f64> = xavier_normal([50, 150], 1.0, &mut seeded(0));
+/// let variance = weight.square().mean(..).item();
+/// assert!((variance / 0.01 - 1.0).abs() < 0.1); // 2 / (150 + 50)
+/// ```
+///
 /// # Panics
 /// If the shape has fewer than two axes.
 #[track_caller]
@@ -82,6 +128,16 @@ pub fn xavier_normal<T: Float>(
 /// Uniform with variance `gain^2 / fan_in`, for layers followed by `relu` with `gain` the square root of 2
 /// (He et al., "Delving deep into rectifiers", 2015, after Kaiming He).
 ///
+/// ```
+/// use gradus_autograd::{Tensor, seeded};
+/// use gradus_nn::init::kaiming_uniform;
+///
+/// let weight: Tensor<f64> = kaiming_uniform([50, 200], 2.0_f64.sqrt(), &mut seeded(0));
+/// let variance = weight.square().mean(..).item();
+/// assert!((variance / 0.01 - 1.0).abs() < 0.1); // 2 / 200
+/// assert!(weight.abs().max(..).item() <= 0.03_f64.sqrt());
+/// ```
+///
 /// # Panics
 /// If the shape has fewer than two axes.
 #[track_caller]
@@ -95,6 +151,15 @@ pub fn kaiming_uniform<T: Float>(
 }
 
 /// Normal with mean 0 and variance `gain^2 / fan_in`; see [`kaiming_uniform`].
+///
+/// ```
+/// use gradus_autograd::{Tensor, seeded};
+/// use gradus_nn::init::kaiming_normal;
+///
+/// let weight: Tensor<f64> = kaiming_normal([50, 200], 2.0_f64.sqrt(), &mut seeded(0));
+/// let variance = weight.square().mean(..).item();
+/// assert!((variance / 0.01 - 1.0).abs() < 0.1); // 2 / 200
+/// ```
 ///
 /// # Panics
 /// If the shape has fewer than two axes.

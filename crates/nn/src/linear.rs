@@ -31,6 +31,15 @@ impl<T: Float> Linear<T> {
     /// The weight and then the bias are drawn uniformly between `-1 / sqrt(in_features)` and
     /// `1 / sqrt(in_features)`, which keeps the variance of the outputs below that of the inputs (`LeCun` et
     /// al., "Efficient `BackProp`", 1998). Assign [`weight`](Self::weight) to start elsewhere; see [`init`].
+    ///
+    /// ```
+    /// use gradus_autograd::seeded;
+    /// use gradus_nn::{Linear, Module};
+    ///
+    /// let layer: Linear = Linear::new(3, 2, &mut seeded(0));
+    /// assert_eq!(layer.weight.shape(), [2, 3]);
+    /// assert_eq!(layer.parameter_count(), 2 * 3 + 2);
+    /// ```
     #[track_caller]
     pub fn new(in_features: usize, out_features: usize, rng: &mut (impl Rng + ?Sized)) -> Self {
         let bound = 1.0 / (in_features.max(1) as f64).sqrt();
@@ -41,12 +50,31 @@ impl<T: Float> Linear<T> {
     }
 
     /// The layer without its bias.
+    ///
+    /// ```
+    /// use gradus_autograd::seeded;
+    /// use gradus_nn::{Linear, Module};
+    ///
+    /// let layer: Linear = Linear::new(3, 2, &mut seeded(0)).without_bias();
+    /// assert_eq!(layer.parameter_count(), 2 * 3);
+    /// ```
     #[must_use]
     pub fn without_bias(self) -> Self {
         Self { bias: None, ..self }
     }
 
     /// `[..., in_features]` to `[..., out_features]`.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var, seeded};
+    /// use gradus_nn::Linear;
+    ///
+    /// let mut layer = Linear::new(2, 1, &mut seeded(0));
+    /// layer.weight.set([[1.0, 10.0]]);
+    /// layer.bias.as_mut().unwrap().set([5.0]);
+    /// let y = layer.forward(&Var::constant(Tensor::from([[1.0, 2.0], [3.0, 4.0]])));
+    /// assert_eq!(y.value(), &Tensor::from([[26.0], [48.0]]));
+    /// ```
     ///
     /// # Panics
     /// If the last axis of `x` has another size than `in_features`.

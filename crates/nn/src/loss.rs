@@ -3,6 +3,15 @@
 use gradus_autograd::{Float, Tensor, Var};
 
 /// Losses, as methods of [`Var`]. Each is the mean over all elements or rows.
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var};
+/// use gradus_nn::Losses;
+///
+/// let x = Var::leaf(Tensor::from([1.0, 4.0]));
+/// let gradients = x.mse_loss([1.0, 2.0]).backward();
+/// assert_eq!(gradients.get(&x), Some(&Tensor::from([0.0, 2.0])));
+/// ```
 pub trait Losses<T: Float>: Sized {
     /// The mean of the squared differences from `target`, a variable or tensor of the same shape.
     ///

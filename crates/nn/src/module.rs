@@ -10,7 +10,7 @@ use crate::parameter::Parameter;
 ///
 /// `#[derive(Module)]` implements it for a struct of modules, field by field:
 ///
-/// ```
+/// ```standalone_crate
 /// use gradus_autograd::{Var, seeded};
 /// use gradus_nn::{Linear, Module};
 /// # extern crate gradus_nn as gradus;
@@ -31,12 +31,40 @@ use crate::parameter::Parameter;
 /// ```
 pub trait Module<T: Float = f32> {
     /// Calls `visitor` with every parameter and its path below `path`, always in the same order.
+    ///
+    /// ```
+    /// use gradus_autograd::seeded;
+    /// use gradus_nn::{Linear, Module, Path};
+    ///
+    /// let layer: Linear = Linear::new(3, 2, &mut seeded(0));
+    /// let mut seen = Vec::new();
+    /// layer.visit(Path::ROOT, &mut |path, p| seen.push((path.to_string(), p.shape())));
+    /// assert_eq!(seen, [("weight".into(), &[2, 3][..]), ("bias".into(), &[2][..])]);
+    /// ```
     fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &'a Parameter<T>));
 
     /// Like [`visit`](Self::visit), to change the parameters.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, seeded};
+    /// use gradus_nn::{Linear, Module, Path};
+    ///
+    /// let mut layer: Linear = Linear::new(3, 2, &mut seeded(0));
+    /// layer.visit_mut(Path::ROOT, &mut |_, parameter| parameter.update(|p| *p *= 0.0));
+    /// assert_eq!(layer.weight.value(), &Tensor::zeros([2, 3]));
+    /// ```
     fn visit_mut(&mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &mut Parameter<T>));
 
     /// The parameters with their names, such as `hidden.0.weight`.
+    ///
+    /// ```
+    /// use gradus_autograd::seeded;
+    /// use gradus_nn::{Linear, Module};
+    ///
+    /// let layers: [Linear; 2] = [(); 2].map(|()| Linear::new(3, 3, &mut seeded(0)));
+    /// let names: Vec<String> = layers.named_parameters().into_iter().map(|(name, _)| name).collect();
+    /// assert_eq!(names, ["0.weight", "0.bias", "1.weight", "1.bias"]);
+    /// ```
     fn named_parameters(&self) -> Vec<(String, &Parameter<T>)> {
         let mut named = Vec::new();
         self.visit(Path::ROOT, &mut |path, parameter| named.push((path.to_string(), parameter)));
@@ -44,6 +72,15 @@ pub trait Module<T: Float = f32> {
     }
 
     /// The parameters, in the order of their names.
+    ///
+    /// ```
+    /// use gradus_autograd::seeded;
+    /// use gradus_nn::{Linear, Module};
+    ///
+    /// let layer: Linear = Linear::new(3, 2, &mut seeded(0));
+    /// let shapes: Vec<&[usize]> = layer.parameters().into_iter().map(|p| p.shape()).collect();
+    /// assert_eq!(shapes, [&[2, 3][..], &[2]]);
+    /// ```
     fn parameters(&self) -> Vec<&Parameter<T>> {
         let mut parameters = Vec::new();
         self.visit(Path::ROOT, &mut |_, parameter| parameters.push(parameter));
@@ -51,6 +88,14 @@ pub trait Module<T: Float = f32> {
     }
 
     /// The number of elements of all parameters.
+    ///
+    /// ```
+    /// use gradus_autograd::seeded;
+    /// use gradus_nn::{Linear, Module};
+    ///
+    /// let layer: Linear = Linear::new(3, 2, &mut seeded(0));
+    /// assert_eq!(layer.parameter_count(), 2 * 3 + 2);
+    /// ```
     fn parameter_count(&self) -> usize {
         self.parameters().iter().map(|parameter| parameter.len()).sum()
     }
@@ -71,6 +116,15 @@ pub trait Module<T: Float = f32> {
     }
 
     /// The names of the parameters for which there is no gradient: the loss did not depend on them.
+    ///
+    /// ```
+    /// use gradus_autograd::seeded;
+    /// use gradus_nn::{Linear, Module};
+    ///
+    /// let layer: Linear = Linear::new(3, 2, &mut seeded(0));
+    /// let gradients = layer.weight.square().sum(..).backward();
+    /// assert_eq!(layer.names_without_gradient(&gradients), ["bias"]);
+    /// ```
     fn names_without_gradient(&self, gradients: &Gradients<T>) -> Vec<String> {
         let missing =
             |(name, parameter): (String, &Parameter<T>)| gradients.get(parameter).is_none().then_some(name);
@@ -81,6 +135,12 @@ pub trait Module<T: Float = f32> {
 /// Where a parameter is in a model; shown with dots, `hidden.0.weight`.
 ///
 /// A path borrows the one above it, so that a walk over a model allocates nothing.
+///
+/// ```
+/// use gradus_nn::Path;
+///
+/// assert_eq!(Path::ROOT.field("hidden").index(0).field("weight").to_string(), "hidden.0.weight");
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Path<'a> {
     parent: Option<&'a Path<'a>>,
@@ -96,14 +156,32 @@ enum Segment<'a> {
 
 impl Path<'_> {
     /// The model itself, which has no name.
+    ///
+    /// ```
+    /// use gradus_nn::Path;
+    ///
+    /// assert_eq!(Path::ROOT.to_string(), "");
+    /// ```
     pub const ROOT: Path<'static> = Path { parent: None, segment: Segment::Root };
 
     /// A field of what is here.
+    ///
+    /// ```
+    /// use gradus_nn::Path;
+    ///
+    /// assert_eq!(Path::ROOT.field("out").field("bias").to_string(), "out.bias");
+    /// ```
     pub fn field<'b>(&'b self, name: &'b str) -> Path<'b> {
         Path { parent: Some(self), segment: Segment::Field(name) }
     }
 
     /// An element of what is here.
+    ///
+    /// ```
+    /// use gradus_nn::Path;
+    ///
+    /// assert_eq!(Path::ROOT.field("hidden").index(2).to_string(), "hidden.2");
+    /// ```
     pub fn index(&self, index: usize) -> Path<'_> {
         Path { parent: Some(self), segment: Segment::Index(index) }
     }

@@ -26,11 +26,27 @@ pub struct Parameter<T: Float = f32>(Var<T>);
 
 impl<T: Float> Parameter<T> {
     /// A parameter that starts at these numbers.
+    ///
+    /// ```
+    /// use gradus_autograd::Tensor;
+    /// use gradus_nn::Parameter;
+    ///
+    /// let p = Parameter::new([1.0, 2.0]);
+    /// assert_eq!((&p * &p).sum(..).backward().get(&p), Some(&Tensor::from([2.0, 4.0])));
+    /// ```
     pub fn new(value: impl Into<Tensor<T>>) -> Self {
         Self(Var::leaf(value))
     }
 
     /// Changes the numbers in place; a tape recorded before keeps the old ones.
+    ///
+    /// ```
+    /// use gradus_nn::Parameter;
+    ///
+    /// let mut p = Parameter::new([1.0, 2.0]);
+    /// p.update(|p| *p *= 10.0);
+    /// assert_eq!(p.value().to_vec(), [10.0, 20.0]);
+    /// ```
     ///
     /// # Panics
     /// If the new value has another shape.
@@ -40,6 +56,14 @@ impl<T: Float> Parameter<T> {
     }
 
     /// Replaces the numbers.
+    ///
+    /// ```
+    /// use gradus_nn::Parameter;
+    ///
+    /// let mut p = Parameter::new([1.0, 2.0]);
+    /// p.set([3.0, 4.0]);
+    /// assert_eq!(p.value().to_vec(), [3.0, 4.0]);
+    /// ```
     ///
     /// # Panics
     /// If the new value has another shape.
@@ -52,6 +76,19 @@ impl<T: Float> Parameter<T> {
     ///
     /// For computing with a model's parameters as inputs, as checks of gradients and learned updates do; an
     /// optimizer cannot change such a parameter.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var, seeded};
+    /// use gradus_nn::{Linear, Parameter};
+    ///
+    /// // A layer whose weight is half of another variable:
+    /// let x = Var::leaf(Tensor::from([[2.0, 4.0]]));
+    /// let mut layer = Linear::new(2, 1, &mut seeded(0)).without_bias();
+    /// layer.weight = Parameter::bind(&x * 0.5);
+    /// let y = layer.forward(&Var::constant([10.0, 20.0]));
+    /// assert_eq!(y.item(), 50.0);
+    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([[5.0, 10.0]])));
+    /// ```
     pub fn bind(var: Var<T>) -> Self {
         Self(var)
     }

@@ -8,8 +8,37 @@ use crate::module::{Module, Path};
 use crate::parameter::Parameter;
 
 /// A module with one input and one output of the same kind, which can be put into a [`Sequential`].
+///
+/// ```standalone_crate
+/// use gradus_autograd::{Float, Tensor, Var};
+/// use gradus_nn::{Layer, Module, Parameter, Sequential};
+/// # extern crate gradus_nn as gradus;
+///
+/// /// Multiplies by a number that is learned.
+/// #[derive(Debug, Clone, Module)]
+/// struct Scale<T: Float> {
+///     factor: Parameter<T>,
+/// }
+///
+/// impl<T: Float> Layer<T> for Scale<T> {
+///     fn forward(&self, x: &Var<T>) -> Var<T> {
+///         x * &self.factor
+///     }
+/// }
+///
+/// let model = Sequential::new().push(Scale { factor: Parameter::new([2.0, 3.0]) });
+/// let y = model.forward(&Var::constant([10.0, 10.0]));
+/// assert_eq!(y.value(), &Tensor::from([20.0, 30.0]));
+/// ```
 pub trait Layer<T: Float = f32>: Module<T> + CloneLayer<T> + Debug + Send + Sync {
     /// The output for an input.
+    ///
+    /// ```
+    /// use gradus_autograd::Var;
+    /// use gradus_nn::{Layer, Relu};
+    ///
+    /// assert_eq!(Relu {}.forward(&Var::constant([-1.0, 2.0])).value().to_vec(), [0.0, 2.0]);
+    /// ```
     #[track_caller]
     fn forward(&self, x: &Var<T>) -> Var<T>;
 }
@@ -51,11 +80,26 @@ pub struct Sequential<T: Float = f32> {
 
 impl<T: Float> Sequential<T> {
     /// No layers: the identity.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    /// use gradus_nn::Sequential;
+    ///
+    /// let x = Var::constant(Tensor::from([1.0, 2.0]));
+    /// assert_eq!(Sequential::new().forward(&x).value(), x.value());
+    /// ```
     pub fn new() -> Self {
         Self { layers: Vec::new() }
     }
 
     /// The same with one more layer at the end.
+    ///
+    /// ```
+    /// use gradus_nn::{Relu, Sequential, Tanh};
+    ///
+    /// let model = Sequential::<f32>::new().push(Relu {}).push(Tanh {});
+    /// assert_eq!(model.layers.len(), 2);
+    /// ```
     #[must_use]
     pub fn push(mut self, layer: impl Layer<T> + 'static) -> Self {
         self.layers.push(Box::new(layer));
@@ -63,6 +107,15 @@ impl<T: Float> Sequential<T> {
     }
 
     /// The output of the last layer.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    /// use gradus_nn::{Relu, Sequential, Tanh};
+    ///
+    /// let model = Sequential::new().push(Relu {}).push(Tanh {});
+    /// let x = Var::constant(Tensor::from([-1.0, 2.0]));
+    /// assert_eq!(model.forward(&x).value(), x.relu().tanh().value());
+    /// ```
     #[track_caller]
     pub fn forward(&self, x: &Var<T>) -> Var<T> {
         self.layers.iter().fold(x.clone(), |x, layer| layer.forward(&x))

@@ -1,4 +1,16 @@
 //! Checking the gradients of layers and models.
+//!
+//! ```
+//! use gradus_autograd::{Tensor, seeded};
+//! use gradus_nn::{Linear, Losses, Sequential, Tanh, testing::check_module};
+//!
+//! let rng = &mut seeded(0);
+//! let model = Sequential::new().push(Linear::new(3, 4, rng)).push(Tanh {}).push(Linear::new(4, 2, rng));
+//! let targets = Tensor::from([0, 1]);
+//! let x = Tensor::rand([2, 3], rng);
+//! check_module(&model, |model, [x]| model.forward(x).cross_entropy(&targets), [x])?;
+//! # Ok::<(), gradus_autograd::testing::GradientError>(())
+//! ```
 
 use gradus_autograd::testing::{Case, GradientError, check_function};
 use gradus_autograd::{Tensor, Var};
@@ -7,6 +19,12 @@ use crate::module::{Module, Path};
 use crate::parameter::Parameter;
 
 /// The test cases of the losses, by the name of their method.
+///
+/// ```
+/// use gradus_nn::testing::cases;
+///
+/// assert!(cases().iter().any(|case| case.name == "cross_entropy"));
+/// ```
 pub fn cases() -> Vec<Case> {
     crate::loss::cases()
 }

@@ -44,6 +44,15 @@ pub struct Sgd<T: Float = f32> {
 
 impl<T: Float> Sgd<T> {
     /// Plain gradient descent.
+    ///
+    /// ```
+    /// use gradus_nn::{Optimizer, Parameter, Sgd};
+    ///
+    /// let mut p = Parameter::new([1.0_f64]);
+    /// let loss = &p * 4.0; // the gradient is 4
+    /// Sgd::new(0.5).step(&mut p, &loss.backward());
+    /// assert_eq!(p.item(), -1.0); // 1 - 0.5 * 4
+    /// ```
     pub fn new(learning_rate: f64) -> Self {
         Self {
             learning_rate,
@@ -56,24 +65,69 @@ impl<T: Float> Sgd<T> {
     }
 
     /// The same with momentum.
+    ///
+    /// ```
+    /// use gradus_nn::{Optimizer, Parameter, Sgd};
+    ///
+    /// let mut p = Parameter::new([0.0_f64]);
+    /// let mut sgd = Sgd::new(1.0).momentum(0.5);
+    /// for _ in 0..2 {
+    ///     let loss = &p * 1.0; // the gradient is 1
+    ///     sgd.step(&mut p, &loss.backward());
+    /// }
+    /// assert_eq!(p.item(), -2.5); // 0 - 1 = -1, then -1 - (0.5 * 1 + 1)
+    /// ```
     #[must_use]
     pub fn momentum(self, momentum: f64) -> Self {
         Self { momentum, ..self }
     }
 
     /// The same with dampening of the momentum.
+    ///
+    /// ```
+    /// use gradus_nn::{Optimizer, Parameter, Sgd};
+    ///
+    /// let mut p = Parameter::new([0.0_f64]);
+    /// let mut sgd = Sgd::new(1.0).momentum(0.5).dampening(0.25);
+    /// for _ in 0..2 {
+    ///     let loss = &p * 1.0; // the gradient is 1
+    ///     sgd.step(&mut p, &loss.backward());
+    /// }
+    /// assert_eq!(p.item(), -2.25); // 0 - 1 = -1, then -1 - (0.5 * 1 + 0.75 * 1)
+    /// ```
     #[must_use]
     pub fn dampening(self, dampening: f64) -> Self {
         Self { dampening, ..self }
     }
 
     /// The same with Nesterov's momentum.
+    ///
+    /// ```
+    /// use gradus_nn::{Optimizer, Parameter, Sgd};
+    ///
+    /// let mut p = Parameter::new([0.0_f64]);
+    /// let mut sgd = Sgd::new(1.0).momentum(0.5).nesterov();
+    /// for _ in 0..2 {
+    ///     let loss = &p * 1.0; // the gradient is 1
+    ///     sgd.step(&mut p, &loss.backward());
+    /// }
+    /// assert_eq!(p.item(), -3.25); // 0 - (1 + 0.5 * 1) = -1.5, then -1.5 - (1 + 0.5 * 1.5)
+    /// ```
     #[must_use]
     pub fn nesterov(self) -> Self {
         Self { nesterov: true, ..self }
     }
 
     /// The same with weight decay.
+    ///
+    /// ```
+    /// use gradus_nn::{Optimizer, Parameter, Sgd};
+    ///
+    /// let mut p = Parameter::new([2.0_f64]);
+    /// let loss = &p * 0.0; // the gradient is 0
+    /// Sgd::new(1.0).weight_decay(0.25).step(&mut p, &loss.backward());
+    /// assert_eq!(p.item(), 1.5); // 2 - 0.25 * 2
+    /// ```
     #[must_use]
     pub fn weight_decay(self, weight_decay: f64) -> Self {
         Self { weight_decay, ..self }
