@@ -108,8 +108,8 @@ impl<T: Float> Tape<T> {
     /// ```
     pub fn to_dot(&self) -> String {
         let mut out = String::from("digraph tape {\n  node [fontname=\"monospace\", shape=box];\n");
-        for (i, entry) in self.entries.iter().enumerate() {
-            let line = self.iter().nth(i).expect("in range");
+        for (line, entry) in self.iter().zip(&self.entries) {
+            let i = line.position();
             let style = if entry.is_leaf() { ", style=filled, fillcolor=lightgrey" } else { "" };
             let text =
                 format!("{}{}", line.label(), line.attributes().map_or(String::new(), |a| format!("\n{a}")));
