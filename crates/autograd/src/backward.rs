@@ -202,8 +202,10 @@ pub fn hvp<T: Float>(
     let mut slope: Option<Var<T>> = None;
     for (gradient, vector) in gradients.into_iter().zip(vectors) {
         let Some(gradient) = gradient.filter(Var::is_tracked) else { continue };
-        let term = (gradient * vector).sum(..);
-        slope = Some(slope.map_or(term.clone(), |slope| slope + term));
+        slope = Some(mode::with_mode(Mode::Record, || {
+            let term = (gradient * vector).sum(..);
+            slope.map_or(term.clone(), |slope| slope + term)
+        }));
     }
     let seed = Tensor::scalar(T::ONE).into();
     let products =
