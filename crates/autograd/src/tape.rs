@@ -156,7 +156,9 @@ impl<'a, T: Float> TapeEntry<'a, T> {
     /// The attributes of the operation, if it has any: `{ axes: [0], keepdim: false }`.
     pub fn attributes(&self) -> Option<String> {
         let text = format!("{:?}", self.entry().operation.as_ref()?);
-        text.find('{').zip(text.rfind('}')).map(|(start, end)| text[start..=end].to_string())
+        let (start, end) = text.find('{').zip(text.rfind('}'))?;
+        // A tensor among them is printed over several lines.
+        Some(text[start..=end].split_whitespace().collect::<Vec<_>>().join(" "))
     }
 
     /// For each input its place on the tape, or `None` for a constant.
