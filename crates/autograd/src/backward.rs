@@ -92,7 +92,7 @@ impl<T: Float> Var<T> {
             "backward: the result is NaN, and so would be the gradients{}",
             first_nan(&self)
         );
-        self.backward_with(&seed)
+        self.walk_back("backward", &seed)
     }
 
     /// The gradients of <`cotangent`, this variable> with respect to all leaves that it depends on.
@@ -110,7 +110,12 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn backward_with(self, cotangent: &Tensor<T>) -> Gradients<T> {
         check_cotangent("backward_with", &self, cotangent);
-        let Some(root) = self.into_parts().1 else { not_tracked("backward") };
+        self.walk_back("backward_with", cotangent)
+    }
+
+    #[track_caller]
+    fn walk_back(self, function: &str, cotangent: &Tensor<T>) -> Gradients<T> {
+        let Some(root) = self.into_parts().1 else { not_tracked(function) };
         let mut by_leaf = HashMap::new();
         let mut keep = |leaf, gradient: Var<T>| {
             by_leaf.insert(Identity(leaf), gradient.into_value());
@@ -229,9 +234,17 @@ pub fn hvp<T: Float>(
         inputs.len(),
         vectors.len()
     );
+    for (i, (input, vector)) in inputs.iter().zip(vectors).enumerate() {
+        assert!(
+            input.shape() == vector.shape(),
+            "hvp: vector {i} has shape {:?}, input {i} {:?}: they must be equal",
+            vector.shape(),
+            input.shape()
+        );
+    }
     let leaves: Vec<Var<T>> = inputs.iter().map(Var::leaf).collect();
     let leaves_ref: Vec<&Var<T>> = leaves.iter().collect();
-    let y = f(&leaves);
+    let y = mode::with_mode(Mode::Record, || f(&leaves));
     let seed = scalar_seed("hvp", &y).into();
     let gradients =
         if y.is_tracked() { gradients_of("hvp", &y, &seed, &leaves_ref, Mode::Record) } else { Vec::new() };
@@ -239,9 +252,10 @@ pub fn hvp<T: Float>(
     let mut slope: Option<Var<T>> = None;
     for (gradient, vector) in gradients.into_iter().zip(vectors) {
         let Some(gradient) = gradient.filter(Var::is_tracked) else { continue };
-        check_cotangent("hvp", &gradient, vector);
-        let term = (gradient * vector).sum(..);
-        slope = Some(slope.map_or(term.clone(), |slope| slope + term));
+        slope = Some(mode::with_mode(Mode::Record, || {
+            let term = (gradient * vector).sum(..);
+            slope.map_or(term.clone(), |slope| slope + term)
+        }));
     }
     let seed = Tensor::scalar(T::ONE).into();
     let products =

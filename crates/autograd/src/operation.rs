@@ -292,6 +292,7 @@ impl<'a, T: Float> Context<'a, T> {
     ///
     /// # Panics
     /// If the operation does not list it in [`Operation::saves`].
+    #[track_caller]
     pub fn input(&self, input: usize) -> Var<T> {
         let Input { entry, value } = &self.entry.inputs[input];
         let Some(value) = value.value() else { self.not_saved(&format!("input {input}")) };
@@ -325,6 +326,7 @@ impl<'a, T: Float> Context<'a, T> {
     ///
     /// # Panics
     /// If the operation does not list it in [`Operation::saves`].
+    #[track_caller]
     pub fn output(&self) -> Var<T> {
         let Some(value) = &self.entry.output else { self.not_saved("the output") };
         Var::from_parts(value.clone(), self.recorded.then(|| Arc::clone(self.entry)))
@@ -391,6 +393,7 @@ impl<'a, T: Float> Context<'a, T> {
         self.recorded
     }
 
+    #[track_caller]
     fn not_saved(&self, what: &str) -> ! {
         panic!("{}: the gradient rule reads {what}, which `saves` does not list", self.entry.name())
     }

@@ -156,8 +156,8 @@ impl<T: Float> Tape<T> {
     /// ```
     pub fn to_dot(&self) -> String {
         let mut out = String::from("digraph tape {\n  node [fontname=\"monospace\", shape=box];\n");
-        for (i, entry) in self.entries.iter().enumerate() {
-            let line = self.iter().nth(i).expect("in range");
+        for (line, entry) in self.iter().zip(&self.entries) {
+            let i = line.position();
             let style = if entry.is_leaf() { ", style=filled, fillcolor=lightgrey" } else { "" };
             let text =
                 format!("{}{}", line.label(), line.attributes().map_or(String::new(), |a| format!("\n{a}")));
@@ -234,7 +234,9 @@ impl<'a, T: Float> TapeEntry<'a, T> {
     /// ```
     pub fn attributes(&self) -> Option<String> {
         let text = format!("{:?}", self.entry().operation.as_ref()?);
-        text.find('{').zip(text.rfind('}')).map(|(start, end)| text[start..=end].to_string())
+        let (start, end) = text.find('{').zip(text.rfind('}'))?;
+        // A tensor among them is printed over several lines.
+        Some(text[start..=end].split_whitespace().collect::<Vec<_>>().join(" "))
     }
 
     /// For each input its place on the tape, or `None` for a constant.

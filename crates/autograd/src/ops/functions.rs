@@ -101,9 +101,9 @@ elementwise! {
         from input |x| 0.5 * (1.0 + (x * FRAC_1_SQRT_2).erf())
             + x * (x * x * -0.5).exp() * BELL, on -3.0..3.0;
     /// Numbers below `low` become `low`, above `high` become `high`; NaN stays. At and beyond the bounds
-    /// the derivative is 0.
+    /// the derivative is 0. If `low` is above `high`, all become `high`.
     clamp { low: f64 = -1.0 in -1.5..-0.5, high: f64 = 1.5 in 0.5..1.5 }: Clamp
-        |x| x.lt(low).select(low, x.gt(high).select(high, x)),
+        |x| { let x = x.lt(low).select(low, x); x.gt(high).select(high, x) },
         from input |x| x.gt(low) * x.lt(high), on -2.0..2.0;
     /// Each element to the power of a number. With exponent 0 the result is 1 everywhere, the derivative 0.
     pow_scalar { exponent: f64 = 3.0 in -2.0..3.0 }: PowScalar |x| x.pow(exponent),
@@ -172,9 +172,10 @@ binary_elementwise! {
         let exponent = zero.select(0.0, x.pow(y) * zero.select(1.0, x).log());
         [base, exponent]
     };
-    /// The angle of the point (`other`, `self`), in radians from -pi to pi.
+    /// The angle of the point (`other`, `self`), in radians from -pi to pi. At (0, 0) the derivatives are 0.
     atan2 at (2.0, 0.0) => (FRAC_PI_2, [0.0, -0.5]): Atan2 |y, x| y.atan2(x), {
         let length = y.hypot(x);
+        let length = length.eq(0.0).select(1.0, length);
         [x / length / length, -y / length / length]
     };
     /// The square root of the sum of two squares, without overflow. At (0, 0) the derivatives are NaN.

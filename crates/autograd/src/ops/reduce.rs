@@ -136,7 +136,8 @@ impl<T: Float> Var<T> {
     }
 
     /// The variance over the axes: the sum of squared distances from the mean, divided by the number of
-    /// elements less `correction` (1 for the unbiased estimate, 0 for the mean of squares).
+    /// elements less `correction` (1 for the unbiased estimate, 0 for the mean of squares), which leaves 0
+    /// where there are not so many.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
@@ -152,7 +153,7 @@ impl<T: Float> Var<T> {
         let over = Reduced::new("var", axes, self.shape());
         let count: usize = over.axes.iter().map(|&axis| self.shape()[axis]).product();
         let centred = self - self.mean(gradus_tensor::keepdim(over.axes.clone()));
-        apply(Sum(over), &[&centred.square()]) / T::from_f64(count as f64 - correction as f64)
+        apply(Sum(over), &[&centred.square()]) / T::from_f64(count.saturating_sub(correction) as f64)
     }
 
     /// The largest element over the axes; NaN if there is one. Several that are equally large share the

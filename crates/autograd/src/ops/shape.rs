@@ -169,7 +169,9 @@ pub fn cat<T: Float>(vars: &[&Var<T>], axis: isize) -> Var<T> {
 /// If there are no variables, the axis is out of range or the shapes differ.
 #[track_caller]
 pub fn stack<T: Float>(vars: &[&Var<T>], axis: isize) -> Var<T> {
-    if vars.iter().any(|var| var.shape() != vars[0].shape()) {
+    let rank = vars.first().map_or(0, |var| var.rank()) as isize;
+    let fits = (-rank - 1..=rank).contains(&axis) && vars.iter().all(|var| var.shape() == vars[0].shape());
+    if vars.is_empty() || !fits {
         // For its message.
         let _ = Tensor::stack(&vars.iter().map(|var| var.value()).collect::<Vec<_>>(), axis);
     }

@@ -1,0 +1,18 @@
+//! The tape: its depth, its memory, threads, what it looks like, and what flows along it.
+
+mod allocator;
+mod chains;
+mod flow;
+mod memory;
+mod modes;
+mod printing;
+mod program;
+mod threads;
+
+use gradus::{Gradients, Tensor, Var};
+
+/// The gradient of a leaf that was reached.
+#[track_caller]
+fn gradient_of(gradients: &Gradients<f64>, leaf: &Var<f64>) -> Tensor<f64> {
+    gradients.get(leaf).expect("the result depends on the leaf").clone()
+}
