@@ -1,16 +1,15 @@
-//! The walk over the tape: from the result back to its origins, deepest entry first.
+//! Asking for gradients: `backward`, `grad`, `vjp`, `hvp`.
 
-use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use gradus_tensor::{Float, OrPanic, Shape, Tensor};
+use gradus_tensor::{Float, OrPanic, Tensor};
 
-use crate::entry::Entry;
+use crate::entry::{Entry, address};
 use crate::mode::{self, Mode};
-use crate::operation::Context;
 use crate::tape::Tape;
 use crate::var::{Identity, Var};
+use crate::walk::walk;
 
 /// The gradients that a backward pass found: one tensor for each leaf that was reached.
 ///
@@ -296,120 +295,6 @@ fn gradients_of<T: Float>(
     let wanted = |entry: &Entry<T>| targets.iter().any(|target| std::ptr::eq(&raw const ***target, entry));
     mode::with_mode(mode, || walk(Arc::clone(root), cotangent.clone(), floor, wanted, &mut keep)).or_panic();
     targets.iter().map(|target| found.get(&address(target)).cloned()).collect()
-}
-
-/// What stops a backward pass.
-#[derive(Debug, thiserror::Error)]
-enum BackwardError {
-    #[error(
-        "backward: operation `{operation}` has no gradient rule for input {input}; \
-         implement `Operation::vjp` for it, or `detach` the input"
-    )]
-    NoRule { operation: &'static str, input: usize },
-    #[error(
-        "backward: the rule of operation `{operation}` for input {input} gave a gradient of shape {got:?}, \
-         which does not reduce to the input's {expected:?}"
-    )]
-    RuleShape { operation: &'static str, input: usize, got: Shape, expected: Shape },
-}
-
-/// An entry that waits for its turn; the deepest is the greatest.
-struct Pending<T: Float>(Arc<Entry<T>>);
-
-impl<T: Float> Ord for Pending<T> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.0.depth.cmp(&other.0.depth)
-    }
-}
-impl<T: Float> PartialOrd for Pending<T> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl<T: Float> PartialEq for Pending<T> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-impl<T: Float> Eq for Pending<T> {}
-
-/// Hands the finished gradient of every `wanted` entry to `keep`.
-///
-/// An entry's depth exceeds that of all its inputs, so once it is the deepest one waiting, everything made
-/// from it is done and its gradient is complete: the order is that of the tape read backwards, found
-/// without sorting it first. Entries are let go as soon as they are done.
-fn walk<T: Float>(
-    root: Arc<Entry<T>>,
-    cotangent: Var<T>,
-    floor: usize,
-    wanted: impl Fn(&Entry<T>) -> bool,
-    keep: &mut impl FnMut(Arc<Entry<T>>, Var<T>),
-) -> Result<(), BackwardError> {
-    let mut gradients = HashMap::from([(address(&root), cotangent)]);
-    let mut pending = BinaryHeap::from([Pending(root)]);
-    while let Some(Pending(entry)) = pending.pop() {
-        let gradient = gradients.remove(&address(&entry)).expect("whatever waits has a gradient");
-        if let Some(operation) = entry.operation.as_deref().filter(|_| entry.depth > floor) {
-            let context = Context::new(&entry, &gradient);
-            for (i, input) in entry.inputs.iter().enumerate() {
-                let Some(origin) = input.entry.as_ref().filter(|origin| origin.depth >= floor) else {
-                    continue;
-                };
-                let contribution = operation
-                    .vjp(&context, i)
-                    .ok_or_else(|| BackwardError::NoRule { operation: operation.name(), input: i })?;
-                let contribution = reduce_to(contribution, input.value.shape(), operation.name(), i)?;
-                match gradients.remove(&address(origin)) {
-                    // The first contribution is moved in, not added to zeros.
-                    None => pending.push(Pending(Arc::clone(origin))),
-                    Some(sum) => {
-                        gradients.insert(address(origin), add(sum, contribution));
-                        continue;
-                    }
-                }
-                gradients.insert(address(origin), contribution);
-            }
-        }
-        if wanted(&entry) {
-            keep(entry, gradient);
-        }
-    }
-    Ok(())
-}
-
-/// The sum of two contributions; in place where that is safe and nothing is recorded.
-fn add<T: Float>(sum: Var<T>, contribution: Var<T>) -> Var<T> {
-    if sum.is_tracked() || contribution.is_tracked() {
-        return sum + contribution;
-    }
-    let mut total = sum.into_value();
-    total += contribution.value();
-    total.into()
-}
-
-/// Undoes broadcasting: sums over the axes that were added or repeated.
-fn reduce_to<T: Float>(
-    gradient: Var<T>,
-    shape: &[usize],
-    operation: &'static str,
-    input: usize,
-) -> Result<Var<T>, BackwardError> {
-    if gradient.shape() == shape {
-        return Ok(gradient);
-    }
-    match gradus_tensor::broadcast_shapes(operation, shape, gradient.shape()) {
-        Ok(common) if common[..] == *gradient.shape() => Ok(gradient.sum_to_size(shape)),
-        _ => Err(BackwardError::RuleShape {
-            operation,
-            input,
-            got: gradient.shape().into(),
-            expected: shape.into(),
-        }),
-    }
-}
-
-fn address<T: Float>(entry: &Arc<Entry<T>>) -> usize {
-    Arc::as_ptr(entry) as usize
 }
 
 /// A one in the shape of a result of one element.

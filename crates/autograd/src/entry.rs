@@ -109,6 +109,11 @@ impl<T: Float> Entry<T> {
     }
 }
 
+/// What an entry is recognised by while somebody holds it.
+pub(crate) fn address<T: Float>(entry: &Arc<Entry<T>>) -> usize {
+    Arc::as_ptr(entry) as usize
+}
+
 impl<T: Float> Drop for Entry<T> {
     /// Dropping a chain by recursion would overflow the stack, so entries that die with this one are
     /// collected in a list.

@@ -14,7 +14,7 @@
 //!
 //! The modules, in the order to read them: `var` is what users hold, `entry` one line of the tape,
 //! `operation` the contract of an operation, `elementwise` how a scalar function becomes one, `ops` all that
-//! there are, `backward` the walk over the tape, `tape` the tape as a list to look at. With the feature
+//! there are, `walk` the way back over the tape, `backward` what users ask of it, `tape` the tape as a list to look at. With the feature
 //! `proptest`, `testing` checks gradients against differences.
 //!
 //! This crate knows nothing of layers.
@@ -33,6 +33,7 @@ mod tape;
 #[cfg(feature = "proptest")]
 pub mod testing;
 mod var;
+mod walk;
 
 pub use backward::{Gradients, grad, grad_create_graph, hvp, vjp, vjp_create_graph};
 pub use elementwise::{Binary, BinaryFunction, Unary, UnaryFunction};
@@ -44,6 +45,6 @@ pub use gradus_tensor::{
 pub use mode::{is_recording, keep_values, no_grad};
 pub use operation::{Context, Operation, Saves, apply};
 pub use ops::{cat, stack};
-pub use real::{Literal, Real};
+pub use real::{Lift, Literal, Real};
 pub use tape::{Tape, TapeEntry};
 pub use var::{Identity, Var};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gradus_tensor::{Float, Tensor};
 
-use crate::entry::Entry;
+use crate::entry::{Entry, address};
 use crate::var::Var;
 
 /// The entries behind a result, origins first (a Wengert list; Wengert, 1964).
@@ -175,10 +175,6 @@ impl<T: Float> Tape<T> {
     pub(crate) fn entries(&self) -> &[Arc<Entry<T>>] {
         &self.entries
     }
-}
-
-fn address<T: Float>(entry: &Arc<Entry<T>>) -> usize {
-    Arc::as_ptr(entry) as usize
 }
 
 impl<'a, T: Float> TapeEntry<'a, T> {

@@ -104,13 +104,14 @@ proptest! {
 }
 
 law! {
-    /// `clamp` leaves NaN and what lies between the bounds.
+    /// `clamp` leaves NaN and what lies between the bounds; of bounds in the wrong order the upper one wins.
     [f32 f64 i64]
     fn clamp_bounds(x in laid::<T>(0..=4), a in T::tame(), b in T::tame()) {
         let (low, high) = if a <= b { (a, b) } else { (b, a) };
         let clamped = |x| if x < low { low } else if x > high { high } else { x };
         check(&x.tensor.clamp(low, high), &x.naive.map(clamped));
         check(&x.tensor.clamp(low, low), &x.naive.map(|x| if x == x { low } else { x }));
+        check(&x.tensor.clamp(high, low), &x.naive.map(|x| if x == x { low } else { x }));
     }
 }
 

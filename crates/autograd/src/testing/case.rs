@@ -7,9 +7,10 @@ use std::sync::Arc;
 use gradus_tensor::{Float, Tensor, seeded};
 use proptest::prelude::*;
 
-use super::check::{self, Function, Tolerance};
+use super::check::check_law;
 use super::error::{GradientError, Law};
 use super::layout::relayout;
+use super::measure::{Function, Tolerance, compare};
 use crate::var::Var;
 
 /// A function of some variables.
@@ -191,7 +192,7 @@ impl Sample {
         }
         let double = Arc::clone(&self.functions.double);
         let function: Box<Function> = Box::new(move |xs| vec![double(xs)]);
-        check::check_law(law, &*function, &self.inputs, self.seed)
+        check_law(law, &*function, &self.inputs, self.seed)
     }
 
     /// In `f32` values and gradients are within 64 epsilon of those in `f64` at the same inputs, measured
@@ -207,7 +208,7 @@ impl Sample {
         let tolerance = Tolerance { relative: 64.0 * f64::from(f32::EPSILON), floor: 1.0 };
         let pairs = std::iter::once((value, expected)).chain(gradients.into_iter().zip(expected_gradients));
         for (i, (got, expected)) in pairs.enumerate() {
-            check::compare(Law::Precision, i.saturating_sub(1), &got.cast(), &expected, tolerance)
+            compare(Law::Precision, i.saturating_sub(1), &got.cast(), &expected, tolerance)
                 .map_err(|failure| failure.report(&self.inputs, Some(self.name), Vec::new()))?;
         }
         Ok(())

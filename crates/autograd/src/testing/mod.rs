@@ -26,7 +26,9 @@
 mod case;
 mod check;
 mod error;
+mod laws;
 mod layout;
+mod measure;
 mod replay;
 mod strategies;
 

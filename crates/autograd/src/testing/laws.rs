@@ -1,0 +1,210 @@
+//! The laws of gradients, each a few lines.
+
+use gradus_tensor::{Tensor, Xoshiro256PlusPlus};
+
+use super::error::Law;
+use super::layout::relayout;
+use super::measure::{
+    Failure, Function, ROUNDING, Tolerance, compare, compare_all, contract, gradients, pullback, randn_like,
+    unravel, values,
+};
+
+pub(super) fn deterministic(f: &Function, inputs: &[Tensor<f64>]) -> Result<(), Failure> {
+    compare_all(
+        Law::Deterministic,
+        &values(f, inputs),
+        &values(f, inputs),
+        Tolerance { relative: 0.0, floor: 1.0 },
+    )
+}
+
+/// <u, Jv> by five-point differences equals <J'u, v>, for random u and v.
+pub(super) fn first_order(
+    law: Law,
+    f: &Function,
+    inputs: &[Tensor<f64>],
+    rng: &mut Xoshiro256PlusPlus,
+) -> Result<(), Failure> {
+    // In one direction in a hundred thousand a small error is hidden by chance; in two it is not.
+    (0..2).try_for_each(|_| first_order_once(law, f, inputs, rng))
+}
+
+fn first_order_once(
+    law: Law,
+    f: &Function,
+    inputs: &[Tensor<f64>],
+    rng: &mut Xoshiro256PlusPlus,
+) -> Result<(), Failure> {
+    let outputs = values(f, inputs);
+    let (cotangents, direction) = (randn_like(&outputs, rng), randn_like(inputs, rng));
+    let gradients = gradients(f, inputs, &cotangents, |_| true);
+    let (analytic, size) = contract(&gradients, &direction);
+    if agrees(f, inputs, &direction, &cotangents, analytic, size).is_ok() {
+        return Ok(());
+    }
+    // Element by element, to name the one that is most wrong.
+    let mut worst: Option<(f64, Failure)> = None;
+    for (input, gradient) in gradients.iter().enumerate() {
+        for place in 0..gradient.len() {
+            let mut direction: Vec<Tensor<f64>> = inputs.iter().map(|x| Tensor::zeros(x.shape())).collect();
+            let mut unit = vec![0.0; gradient.len()];
+            unit[place] = 1.0;
+            direction[input] = Tensor::from(unit).reshape(gradient.shape());
+            let analytic = gradient.flatten().select(0, place as isize).item();
+            let Err(numeric) = agrees(f, inputs, &direction, &cotangents, analytic, analytic.abs()) else {
+                continue;
+            };
+            let error =
+                if (analytic - numeric).is_nan() { f64::INFINITY } else { (analytic - numeric).abs() };
+            if worst.as_ref().is_none_or(|(largest, _)| error > *largest) {
+                let element = unravel(place, gradient.shape());
+                worst = Some((error, Failure { law, input, element, analytic, numeric }));
+            }
+        }
+    }
+    // A disagreement in one direction that no element shows is one of rounding.
+    worst.map_or(Ok(()), |(_, failure)| Err(failure))
+}
+
+/// Whether a directional derivative agrees with five-point differences, at one of several step sizes: large
+/// ones are blind to a kink nearby, small ones lose digits. A wrong rule disagrees at all of them. Otherwise
+/// gives the value of the first.
+fn agrees(
+    f: &Function,
+    inputs: &[Tensor<f64>],
+    direction: &[Tensor<f64>],
+    cotangents: &[Tensor<f64>],
+    analytic: f64,
+    size: f64,
+) -> Result<(), f64> {
+    const TOLERANCE: f64 = 1e-7;
+    // Of a constant that is the difference of numbers of order one, rounding is all there is to see.
+    const FLOOR: f64 = 1e-4;
+    let at = |t: f64| {
+        let moved: Vec<Tensor<f64>> = inputs.iter().zip(direction).map(|(x, v)| x + v * t).collect();
+        values(f, &moved)
+    };
+    let mut first = None;
+    for h in [1e-3, 1e-4, 1e-5, 1e-6] {
+        let points = [at(-2.0 * h), at(-h), at(h), at(2.0 * h)];
+        let (mut numeric, mut scale, mut rounding) = (0.0, size, 0.0);
+        for (j, u) in cotangents.iter().enumerate() {
+            let [a, b, c, d] = [&points[0][j], &points[1][j], &points[2][j], &points[3][j]];
+            for ((((u, a), b), c), d) in u.iter().zip(a).zip(b).zip(c).zip(d) {
+                let term = u * ((a - d) + 8.0 * (c - b)) / (12.0 * h);
+                numeric += term;
+                scale += term.abs();
+                rounding += (u * c).abs() * f64::EPSILON / h;
+            }
+        }
+        if (analytic - numeric).abs() <= TOLERANCE * (scale + FLOOR) + 4.0 * rounding {
+            return Ok(());
+        }
+        first.get_or_insert(numeric);
+    }
+    Err(first.unwrap_or(f64::NAN))
+}
+
+/// The gradient is itself a function of inputs and cotangents, whose gradient agrees with differences.
+pub(super) fn second_order(
+    f: &Function,
+    inputs: &[Tensor<f64>],
+    rng: &mut Xoshiro256PlusPlus,
+) -> Result<(), Failure> {
+    let cotangents = randn_like(&values(f, inputs), rng);
+    let all = [inputs, &cotangents[..]].concat();
+    first_order(Law::SecondOrder, &pullback(f, inputs.len()), &all, rng)
+}
+
+/// <Hv, w> = <v, Hw> for the Hessian of <u, f>.
+pub(super) fn symmetric_hessian(
+    f: &Function,
+    inputs: &[Tensor<f64>],
+    rng: &mut Xoshiro256PlusPlus,
+) -> Result<(), Failure> {
+    let cotangents = randn_like(&values(f, inputs), rng);
+    let all = [inputs, &cotangents[..]].concat();
+    let pullback = pullback(f, inputs.len());
+    let (v, w) = (randn_like(inputs, rng), randn_like(inputs, rng));
+    let of_inputs = |i: usize| i < inputs.len();
+    let (hv, hw) = (gradients(&pullback, &all, &v, of_inputs), gradients(&pullback, &all, &w, of_inputs));
+    let ((analytic, size), (numeric, _)) = (contract(&hv, &w), contract(&hw, &v));
+    if (analytic - numeric).abs() <= 1e-10 * (size + 1e-3) {
+        return Ok(());
+    }
+    Err(Failure { law: Law::SymmetricHessian, input: 0, element: Vec::new(), analytic, numeric })
+}
+
+pub(super) fn recorded(
+    f: &Function,
+    inputs: &[Tensor<f64>],
+    rng: &mut Xoshiro256PlusPlus,
+) -> Result<(), Failure> {
+    let cotangents = randn_like(&values(f, inputs), rng);
+    let plain = gradients(f, inputs, &cotangents, |_| true);
+    let recorded = values(&pullback(f, inputs.len()), &[inputs, &cotangents[..]].concat());
+    compare_all(Law::Recorded, &recorded, &plain, ROUNDING)
+}
+
+pub(super) fn linear(
+    f: &Function,
+    inputs: &[Tensor<f64>],
+    rng: &mut Xoshiro256PlusPlus,
+) -> Result<(), Failure> {
+    let outputs = values(f, inputs);
+    let (u, w) = (randn_like(&outputs, rng), randn_like(&outputs, rng));
+    let combined: Vec<Tensor<f64>> = u.iter().zip(&w).map(|(u, w)| u * 3.0 + w).collect();
+    let of = |cotangents: &[Tensor<f64>]| gradients(f, inputs, cotangents, |_| true);
+    let expected: Vec<Tensor<f64>> = of(&u).iter().zip(of(&w)).map(|(u, w)| u * 3.0 + w).collect();
+    compare_all(Law::Linear, &of(&combined), &expected, ROUNDING)
+}
+
+pub(super) fn subsets(
+    f: &Function,
+    inputs: &[Tensor<f64>],
+    rng: &mut Xoshiro256PlusPlus,
+) -> Result<(), Failure> {
+    let cotangents = randn_like(&values(f, inputs), rng);
+    let all = gradients(f, inputs, &cotangents, |_| true);
+    // All subsets of up to four inputs; of more, only those without one of the first four.
+    let count = inputs.len().min(4) as u32;
+    for left_out in 1..1_u32 << count {
+        let tracked = |i: usize| i >= 4 || left_out & (1 << i) == 0;
+        let some = gradients(f, inputs, &cotangents, tracked);
+        for i in (0..inputs.len()).filter(|&i| tracked(i)) {
+            compare(Law::Subsets, i, &some[i], &all[i], ROUNDING)?;
+        }
+    }
+    Ok(())
+}
+
+/// Every input, and every cotangent, in several layouts with NaN in the gaps, and with an axis repeated by a
+/// stride of 0.
+pub(super) fn layout(
+    f: &Function,
+    inputs: &[Tensor<f64>],
+    rng: &mut Xoshiro256PlusPlus,
+) -> Result<(), Failure> {
+    let cotangents = randn_like(&values(f, inputs), rng);
+    let contiguous: Vec<Tensor<f64>> = inputs.iter().map(|x| relayout(x, 0, f64::NAN)).collect();
+    let same = |views: &[Tensor<f64>], copies: &[Tensor<f64>], cotangent_views: &[Tensor<f64>]| {
+        compare_all(Law::Layout, &values(f, views), &values(f, copies), ROUNDING)?;
+        let got = gradients(f, views, cotangent_views, |_| true);
+        compare_all(Law::Layout, &got, &gradients(f, copies, &cotangents, |_| true), ROUNDING)
+    };
+    // Bits of `relayout`: axes reversed; in steps, embedded and turned; all of it.
+    for bits in [0o1111, 0o7_6666, 0o3_5757] {
+        let view = |x: &Tensor<f64>| relayout(x, bits, f64::NAN);
+        let views: Vec<Tensor<f64>> = contiguous.iter().map(view).collect();
+        same(&views, &contiguous, &cotangents.iter().map(view).collect::<Vec<_>>())?;
+    }
+    for (i, input) in contiguous.iter().enumerate() {
+        for axis in (0..input.rank() as isize).filter(|&axis| input.shape()[axis as usize] > 1) {
+            let (mut views, mut copies) = (contiguous.clone(), contiguous.clone());
+            views[i] = input.slice(axis, 0..1).expand(input.shape());
+            copies[i] = views[i].contiguous();
+            same(&views, &copies, &cotangents)?;
+        }
+    }
+    Ok(())
+}
