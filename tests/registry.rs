@@ -85,7 +85,7 @@ fn elementwise(text: &str) -> BTreeSet<String> {
         let line = line.strip_prefix("    ")?;
         let name = leading_name(line)?;
         let rest = &line[name.len()..];
-        (rest.starts_with(": ") || rest.starts_with(" {")).then(|| name.to_string())
+        [": ", " {", " at "].iter().any(|end| rest.starts_with(end)).then(|| name.to_string())
     };
     ["elementwise! {", "binary_elementwise! {"]
         .iter()

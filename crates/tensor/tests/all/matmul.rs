@@ -1,7 +1,6 @@
 //! Matrix products of every rank, of every layout.
 
-mod common;
-use common::*;
+use crate::common::*;
 use gradus_tensor::Tensor;
 use proptest::prelude::*;
 

@@ -1,7 +1,6 @@
 //! Functions of each element, against those of the standard library.
 
-mod common;
-use common::*;
+use crate::common::*;
 use gradus_tensor::Tensor;
 use proptest::prelude::*;
 

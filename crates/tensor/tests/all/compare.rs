@@ -1,7 +1,6 @@
 //! Comparisons, choices by truth values, and closeness.
 
-mod common;
-use common::*;
+use crate::common::*;
 use gradus_tensor::Tensor;
 use proptest::prelude::*;
 

@@ -1,7 +1,6 @@
 //! `cat`, `stack` and `split`.
 
-mod common;
-use common::*;
+use crate::common::*;
 use gradus_tensor::Tensor;
 use proptest::prelude::*;
 

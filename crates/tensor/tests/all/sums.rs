@@ -1,7 +1,6 @@
 //! Sums of floats: accurate, and the same for every layout.
 
-mod common;
-use common::*;
+use crate::common::*;
 use gradus_tensor::Tensor;
 use proptest::prelude::*;
 

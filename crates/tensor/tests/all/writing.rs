@@ -1,7 +1,6 @@
 //! Writing through one tensor never changes another, and copies only if it must.
 
-mod common;
-use common::*;
+use crate::common::*;
 use gradus_tensor::Tensor;
 use proptest::prelude::*;
 

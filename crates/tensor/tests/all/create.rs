@@ -1,7 +1,6 @@
 //! New tensors, and shapes too large for any machine.
 
-mod common;
-use common::*;
+use crate::common::*;
 use gradus_tensor::{Tensor, TensorError};
 use proptest::prelude::*;
 

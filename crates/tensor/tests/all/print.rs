@@ -1,7 +1,6 @@
 //! The printed form, letter by letter.
 
-mod common;
-use common::*;
+use crate::common::*;
 use gradus_tensor::{Slice, Tensor};
 use proptest::prelude::*;
 

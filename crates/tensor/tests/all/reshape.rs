@@ -1,7 +1,6 @@
 //! `reshape` and `flatten`: a view wherever strides can express the result.
 
-mod common;
-use common::*;
+use crate::common::*;
 use gradus_tensor::Tensor;
 use proptest::prelude::*;
 
@@ -27,7 +26,7 @@ fn same_count(shape: &[usize]) -> BoxedStrategy<Vec<usize>> {
             shape[at] = 0;
             shape
         };
-        return (common::shape(1..=4), any::<prop::sample::Index>()).prop_map(with_zero).boxed();
+        return (crate::common::shape(1..=4), any::<prop::sample::Index>()).prop_map(with_zero).boxed();
     }
     let all: Vec<Vec<usize>> = (0..=4).flat_map(|rank| factorisations(count, rank)).collect();
     prop::sample::select(all).boxed()

@@ -1,7 +1,6 @@
 //! `+ - * /` in all their forms, and what broadcasting means for them.
 
-mod common;
-use common::*;
+use crate::common::*;
 use gradus_tensor::{Tensor, broadcast_shapes};
 use proptest::prelude::*;
 

@@ -1,7 +1,6 @@
 //! `gather`, `scatter_add`, `index_select` and `index_add`.
 
-mod common;
-use common::*;
+use crate::common::*;
 use gradus_tensor::Tensor;
 use proptest::prelude::*;
 

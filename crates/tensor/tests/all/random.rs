@@ -1,7 +1,6 @@
 //! Random tensors: the right distribution, and a stream that never changes.
 
-mod common;
-use common::*;
+use crate::common::*;
 use gradus_tensor::{Tensor, Xoshiro256PlusPlus, seeded};
 use proptest::prelude::*;
 

@@ -1,7 +1,6 @@
 //! Elements come out in logical order, whatever the layout.
 
-mod common;
-use common::*;
+use crate::common::*;
 use gradus_tensor::Tensor;
 use proptest::prelude::*;
 

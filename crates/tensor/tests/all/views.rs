@@ -1,7 +1,6 @@
 //! Views show the right elements, and share the buffer.
 
-mod common;
-use common::*;
+use crate::common::*;
 use gradus_tensor::{Slice, Tensor};
 use proptest::prelude::*;
 

@@ -1,7 +1,6 @@
 //! Reductions over any axes.
 
-mod common;
-use common::*;
+use crate::common::*;
 use gradus_tensor::{Axes, Tensor, keepdim};
 use proptest::prelude::*;
 

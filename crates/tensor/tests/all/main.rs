@@ -1,0 +1,20 @@
+//! The tests of tensors, in one binary, so that the reference model is compiled once.
+
+mod common;
+
+mod compare;
+mod create;
+mod elementwise;
+mod indexing;
+mod join;
+mod layouts;
+mod matmul;
+mod messages;
+mod operators;
+mod print;
+mod random;
+mod reduce;
+mod reshape;
+mod sums;
+mod views;
+mod writing;
