@@ -276,16 +276,10 @@ fn gradients_of<T: Float>(
 ) -> Vec<Option<Var<T>>> {
     check_cotangent(function, y, cotangent.value());
     let Some(root) = y.entry() else { not_tracked(function) };
-    let targets: Vec<&Arc<Entry<T>>> = inputs
-        .iter()
-        .enumerate()
-        .map(|(i, input)| match input.entry() {
-            Some(entry) => entry,
-            None => panic!(
-                "{function}: input {i} is a constant; make it with `Var::leaf` to ask for its gradient"
-            ),
-        })
-        .collect();
+    if let Some(i) = inputs.iter().position(|input| !input.is_tracked()) {
+        panic!("{function}: input {i} is a constant; make it with `Var::leaf` to ask for its gradient");
+    }
+    let targets: Vec<&Arc<Entry<T>>> = inputs.iter().filter_map(|input| input.entry()).collect();
     // Nothing behind the shallowest target can lead to a target.
     let floor = targets.iter().map(|entry| entry.depth).min().unwrap_or(0);
     let mut found: HashMap<usize, Var<T>> = HashMap::new();

@@ -166,8 +166,10 @@ binary_elementwise! {
     /// Each element to the power of its partner. At base 0 the derivative with respect to an exponent that
     /// is not negative is 0; at exponent 0 that with respect to the base is 0.
     pow at (2.0, 3.0) => (8.0, [12.0, 8.0 * LN_2]): Pow |x, y| x.pow(y), {
-        // Exponent and base are replaced where the product would be 0 times infinity.
-        let base = y.eq(0.0).select(0.0, y * x.pow(y.eq(0.0).select(0.0, y - 1.0)));
+        // Exponent and base are replaced where the product would be 0 times infinity or NaN; elsewhere the
+        // product stays, for the second derivative.
+        let flat = y.eq(0.0) * (1.0 - x.gt(0.0) - x.lt(0.0));
+        let base = flat.select(0.0, y * x.pow(flat.select(0.0, y - 1.0)));
         let zero = x.eq(0.0) * (1.0 - y.lt(0.0));
         let exponent = zero.select(0.0, x.pow(y) * zero.select(1.0, x).log());
         [base, exponent]

@@ -238,7 +238,8 @@ impl<T: Float> Var<T> {
     /// If an axis is out of range.
     #[track_caller]
     pub fn transpose(&self, axis0: isize, axis1: isize) -> Self {
-        let [a, b] = [axis0, axis1].map(|axis| Axes::from(axis).resolve("transpose", self.shape())[0]);
+        let a = Axes::from(axis0).resolve("transpose", self.shape())[0];
+        let b = Axes::from(axis1).resolve("transpose", self.shape())[0];
         let mut axes: Shape = (0..self.rank()).collect();
         axes.swap(a, b);
         apply(Permute { axes }, &[self])

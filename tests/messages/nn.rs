@@ -1,0 +1,81 @@
+//! Layers, losses, initialisation and parameters.
+
+use gradus::init::{fans, kaiming_normal, kaiming_uniform, xavier_normal, xavier_uniform};
+use gradus::{Layer, Linear, Losses, Parameter, Relu, Sequential, Tensor, seeded};
+
+use crate::{leaf, panic_of, panics};
+
+#[test]
+fn linear() {
+    let layer = Linear::<f64>::new(3, 5, &mut seeded(0));
+    let message = |shape: &str| {
+        format!(
+            "linear: the input has shape {shape} and the weight [5, 3]: the last axis of the input must have size 3"
+        )
+    };
+    panics(|| layer.forward(&leaf(&[2, 4])), &message("[2, 4]"));
+    panics(|| layer.forward(&leaf(&[])), &message("[]"));
+    panics(|| Layer::forward(&layer, &leaf(&[7])), &message("[7]"));
+    let too_large = "rand: shape [18446744073709551615, 3] is too large for this machine: its sizes (a 0 \
+                     counts as 1) must not multiply to more than 1152921504606846975";
+    panics(|| Linear::<f64>::new(3, usize::MAX, &mut seeded(0)), too_large);
+    // Behind a pointer the caller's line is not known; the words are the same.
+    let model = Sequential::new().push(Relu {}).push(layer.clone());
+    assert_eq!(panic_of(|| model.forward(&leaf(&[2, 4]))).0, message("[2, 4]"));
+}
+
+#[test]
+fn losses() {
+    let (x, column) = (leaf(&[4]), leaf(&[4, 1]));
+    let shapes = |loss: &str| {
+        format!("{loss}: the prediction has shape [4] and the target [4, 1]: they must be equal")
+    };
+    panics(|| x.mse_loss(&column), &shapes("mse_loss"));
+    panics(|| x.mse_loss(column.value()), &shapes("mse_loss"));
+    let bce = shapes("binary_cross_entropy_with_logits");
+    panics(|| x.binary_cross_entropy_with_logits(&column), &bce);
+
+    let logits = leaf(&[2, 3]);
+    panics(
+        || logits.cross_entropy(&Tensor::from([0, 1, 2])),
+        "cross_entropy: the logits have shape [2, 3] and the targets [3]: the targets must have shape [2], \
+         without the axis of classes",
+    );
+    panics(
+        || leaf(&[]).cross_entropy(&Tensor::from(0)),
+        "cross_entropy: the logits have shape [] and the targets []: logits need an axis of classes",
+    );
+    let class = |class: i64| {
+        format!(
+            "cross_entropy: target {class} is out of range for logits of shape [2, 3]: with 3 classes, allowed \
+             are 0 to 2"
+        )
+    };
+    panics(|| logits.cross_entropy(&Tensor::from([0, 3])), &class(3));
+    panics(|| logits.cross_entropy(&Tensor::from([-1, 5])), &class(-1));
+}
+
+#[test]
+fn initialisation() {
+    let message = "fans: the shape is [3]; a weight has at least two axes, [out, in, ...]";
+    let rng = &mut seeded(0);
+    panics(|| fans(&[3]), message);
+    panics(|| xavier_uniform::<f32>([3], 1.0, rng), message);
+    panics(|| xavier_normal::<f32>([3], 1.0, rng), message);
+    panics(|| kaiming_uniform::<f32>([3], 1.0, rng), message);
+    panics(|| kaiming_normal::<f32>([3], 1.0, rng), message);
+}
+
+#[test]
+fn parameters() {
+    let mut parameter = Parameter::new(Tensor::<f64>::ones([2, 3]));
+    let message = "update: the new value has shape [3], the variable [2, 3]: they must be equal";
+    panics(|| parameter.set([1.0, 2.0, 3.0]), message);
+    let mut parameter = Parameter::new(Tensor::<f64>::ones([2, 3]));
+    panics(|| parameter.update(|value| *value = Tensor::ones([3])), message);
+    let mut bound = Parameter::bind(leaf(&[]).exp());
+    panics(
+        || bound.set(1.0),
+        "update: the variable is the result of `exp`; only a leaf or a constant can be changed (detach it first)",
+    );
+}
