@@ -4,6 +4,8 @@ use gradus::testing::{reductions, shapes};
 use gradus::{Tensor, Var, vjp};
 use proptest::prelude::*;
 
+type Function = fn(&Var<f64>) -> Var<f64>;
+
 fn count(shape: &[usize]) -> usize {
     shape.iter().product()
 }
@@ -87,7 +89,6 @@ proptest! {
     #[test]
     fn numbers_without_axes(number in -3.0..3.0_f64) {
         let x = Tensor::from(number);
-        type Function = fn(&Var<f64>) -> Var<f64>;
         let reductions: [Function; 5] =
             [|x| x.sum(..), |x| x.mean(..), |x| x.max(..), |x| x.min(..), |x| x.logsumexp(..)];
         let others: [Function; 4] =

@@ -17,6 +17,9 @@ fn unit(size: usize, place: usize) -> Tensor<f64> {
     Tensor::eye(size).select(0, place as isize)
 }
 
+/// The step of differences.
+const H: f64 = 1e-3;
+
 /// The gradient of a function of one vector.
 fn gradient(f: impl Fn(&Var<f64>) -> Var<f64>, x: &Tensor<f64>) -> Tensor<f64> {
     let leaf = Var::leaf(x);
@@ -100,7 +103,6 @@ proptest! {
         prop_assert!(dense.allclose(&dense.t(), 1e-10, 1e-12));
         let got = hvp(|x| entangled(&x[0]), std::slice::from_ref(&x), std::slice::from_ref(&v)).remove(0);
         prop_assert!(got.allclose(&dense.matmul(&v), 1e-10, 1e-12));
-        const H: f64 = 1e-3;
         let at = |t: f64| gradient(entangled, &(&x + &v * t));
         let differences = ((at(-2.0 * H) - at(2.0 * H)) + (at(H) - at(-H)) * 8.0) / (12.0 * H);
         prop_assert!(got.allclose(&differences, 1e-6, 1e-6), "{} {}", got, differences);

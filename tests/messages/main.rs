@@ -25,7 +25,9 @@ fn install_hook() {
                 return previous(info);
             }
             let location = info.location().expect("always known");
-            let message = info.payload_as_str().expect("a text").to_string();
+            let text = info.payload().downcast_ref::<String>().cloned();
+            let message =
+                text.unwrap_or_else(|| (*info.payload().downcast_ref::<&str>().expect("a text")).into());
             CAUGHT.set(Some((message, location.file().to_string(), location.line())));
         }));
     });

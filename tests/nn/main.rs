@@ -1,1 +1,8 @@
+//! Models: names, clones, initialisation, losses, training.
 
+mod checks;
+mod derive;
+mod init;
+mod losses;
+mod models;
+mod sgd;

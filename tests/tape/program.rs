@@ -11,8 +11,10 @@ const SHAPE: [usize; 2] = [2, 3];
 /// One step: which operation, and the values that it is applied to.
 type Step = (usize, [prop::sample::Index; 2]);
 
+type Operation = fn(&Var<f64>, &Var<f64>) -> Var<f64>;
+
 /// The operations, from matrices of `SHAPE` to one of `SHAPE`; none lets numbers grow for long.
-const OPERATIONS: [fn(&Var<f64>, &Var<f64>) -> Var<f64>; 18] = [
+const OPERATIONS: [Operation; 18] = [
     |x, y| (x + y) * 0.5,
     |x, y| x - y,
     |x, y| (x * y).sin(),

@@ -1,7 +1,7 @@
 //! `#[derive(Module)]`: names and parameters of a struct of layers.
 
 use proc_macro::TokenStream;
-use proc_macro2::TokenStream as Tokens;
+use proc_macro2::{Ident, TokenStream as Tokens, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Data, DeriveInput, Field, Fields, Index, parse_macro_input};
 
@@ -9,6 +9,39 @@ use syn::{Data, DeriveInput, Field, Fields, Index, parse_macro_input};
 ///
 /// Every field must be a `Module` itself: a parameter, a layer, another struct that derives it, or a `Vec`,
 /// array, `Option` or `Box` of those. A field that is none is left out with `#[module(skip)]`.
+///
+/// ```
+/// use gradus::{Linear, Module};
+///
+/// #[derive(Module)]
+/// struct Model {
+///     layer: Linear,
+///     #[module(skip)]
+///     name: String,
+/// }
+/// ```
+///
+/// There is no other attribute, and an enum has to say for itself what its parameters are:
+///
+/// ```compile_fail
+/// use gradus::{Linear, Module};
+///
+/// #[derive(Module)]
+/// struct Model {
+///     layer: Linear,
+///     #[module(ignore)]
+///     name: String,
+/// }
+/// ```
+///
+/// ```compile_fail
+/// use gradus::{Linear, Module};
+///
+/// #[derive(Module)]
+/// enum Model {
+///     Dense(Linear),
+/// }
+/// ```
 #[proc_macro_derive(Module, attributes(module))]
 pub fn derive_module(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
@@ -39,7 +72,10 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
         };
         visits.push(quote!(::gradus::Module::<__T>::visit(&self.#access, #segment, visitor);));
         visits_mut.push(quote!(::gradus::Module::<__T>::visit_mut(&mut self.#access, #segment, visitor);));
-        types.push(&field.ty);
+        // That a struct is a module if it is one would be no condition but a circle.
+        if !mentions(field.ty.to_token_stream(), &input.ident) {
+            types.push(&field.ty);
+        }
     }
 
     // The element type is a parameter of the trait: the struct has parameters of the type its fields have.
@@ -72,6 +108,20 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
                 let _ = (&path, &visitor);
                 #(#visits_mut)*
             }
+        }
+    })
+}
+
+/// Whether a type names the struct itself, as in `Vec<Tree>`; `other::Tree` is another.
+fn mentions(ty: Tokens, name: &Ident) -> bool {
+    let mut in_path = false;
+    ty.into_iter().any(|token| {
+        let after_colon =
+            std::mem::replace(&mut in_path, matches!(&token, TokenTree::Punct(p) if p.as_char() == ':'));
+        match token {
+            TokenTree::Ident(ident) => !after_colon && (ident == *name || ident == "Self"),
+            TokenTree::Group(group) => mentions(group.stream(), name),
+            _ => false,
         }
     })
 }
