@@ -108,7 +108,11 @@ fn methods(text: &str, start: &str) -> BTreeSet<String> {
 fn implementations(text: &str) -> Vec<(String, BTreeSet<String>)> {
     let text = code(text).collect::<Vec<_>>().join("\n");
     let mut found = Vec::new();
-    for part in text.split(" Operation<T> for ").skip(1) {
+    for part in text.split("Operation<").skip(1) {
+        // `T`, or one element type.
+        let Some((_, part)) = part.split_once("> for ").filter(|(element, _)| element.len() <= 3) else {
+            continue;
+        };
         let name = part.split(" {").next().unwrap().to_string();
         let body = part.split("fn name(").nth(1).and_then(|rest| rest.split("fn ").next()).unwrap_or("");
         found.push((name, body.split('"').skip(1).step_by(2).map(String::from).collect()));

@@ -108,7 +108,7 @@ fn shapes() {
     panics(|| x.reshape([4, -1]), &reshape("[4, -1]"));
     panics(
         || x.expand([2, 4]),
-        "expand: shapes [2, 3] and [2, 4] differ: counted from the end, sizes must be equal or the first one 1",
+        "expand: shapes [2, 3] and [2, 4] do not fit: counted from the end, sizes must be equal or the first one 1",
     );
     let sum_to_size = |shape: &str| {
         format!(
@@ -125,7 +125,7 @@ fn shapes() {
 #[test]
 fn products_and_joins() {
     let matmul = |left: &[usize], right: &[usize], expected: &str| {
-        let message = format!("matmul: shapes {left:?} and {right:?} differ: {expected}");
+        let message = format!("matmul: shapes {left:?} and {right:?} do not fit: {expected}");
         let (left, right) = (leaf(left), leaf(right));
         panics(|| left.matmul(&right), &message);
     };
@@ -139,9 +139,9 @@ fn products_and_joins() {
     let (x, y) = (leaf(&[2, 3]), leaf(&[3, 2]));
     panics(
         || cat(&[&x, &y], 0),
-        "cat: shapes [2, 3] and [3, 2] differ: all sizes but that of the joined axis must be equal",
+        "cat: shapes [2, 3] and [3, 2] do not fit: all sizes but that of the joined axis must be equal",
     );
-    panics(|| stack(&[&x, &y], 0), "stack: shapes [2, 3] and [3, 2] differ: all shapes must be equal");
+    panics(|| stack(&[&x, &y], 0), "stack: shapes [2, 3] and [3, 2] do not fit: all shapes must be equal");
     panics(|| cat::<f64>(&[], 0), "cat: the list of tensors is empty; it needs at least one");
     panics(|| stack::<f64>(&[], 0), "stack: the list of tensors is empty; it needs at least one");
     let split = "split: sizes is [1, 1] for shape [2, 3]: they must add up to 3, the size of axis 1";
@@ -166,7 +166,7 @@ fn indices() {
     panics(|| x.select(0, -3), "select: index is -3 for shape [2, 3]: along axis 0, allowed are -2 to 1");
     let shape = |operation: &str| {
         format!(
-            "{operation}: shapes [2, 3] and [1] differ: the index must have as many axes and be nowhere \
+            "{operation}: shapes [2, 3] and [1] do not fit: the index must have as many axes and be nowhere \
              larger, except along the axis"
         )
     };
@@ -174,7 +174,7 @@ fn indices() {
     panics(|| x.scatter_add(1, &list(0), &x), &shape("scatter_add"));
     let source = |operation: &str, index: &str| {
         format!(
-            "{operation}: shapes {index} and [2, 2] differ: there must be one source element for each place \
+            "{operation}: shapes {index} and [2, 2] do not fit: there must be one source element for each place \
              the index names"
         )
     };

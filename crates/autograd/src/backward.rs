@@ -1,6 +1,6 @@
 //! Asking for gradients: `backward`, `grad`, `vjp`, `hvp`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use gradus_tensor::{Float, OrPanic, Tensor};
@@ -119,7 +119,7 @@ impl<T: Float> Var<T> {
         let mut keep = |leaf, gradient: Var<T>| {
             by_leaf.insert(Identity(leaf), gradient.into_value());
         };
-        let wanted = |entry: &Entry<T>| entry.is_leaf();
+        let wanted = |entry: &Arc<Entry<T>>| entry.is_leaf();
         mode::with_mode(Mode::Off, || walk(root, cotangent.into(), 0, wanted, &mut keep)).or_panic();
         Gradients { by_leaf }
     }
@@ -286,7 +286,8 @@ fn gradients_of<T: Float>(
     let mut keep = |entry: Arc<Entry<T>>, gradient| {
         found.insert(address(&entry), gradient);
     };
-    let wanted = |entry: &Entry<T>| targets.iter().any(|target| std::ptr::eq(&raw const ***target, entry));
+    let addresses: HashSet<usize> = targets.iter().map(|target| address(target)).collect();
+    let wanted = |entry: &Arc<Entry<T>>| addresses.contains(&address(entry));
     mode::with_mode(mode, || walk(Arc::clone(root), cotangent.clone(), floor, wanted, &mut keep)).or_panic();
     targets.iter().map(|target| found.get(&address(target)).cloned()).collect()
 }

@@ -38,8 +38,8 @@ use crate::var::Var;
 pub trait UnaryFunction: Debug + Send + Sync + 'static {
     /// The name shown on the tape and in messages.
     const NAME: &'static str;
-    /// What the derivative is a function of: [`Saves::INPUTS`], [`Saves::OUTPUT`], or, if it is constant,
-    /// [`Saves::NOTHING`].
+    /// What the derivative is a function of: [`Saves::OUTPUT`], if it is constant [`Saves::NOTHING`], and with
+    /// anything else, such as [`Saves::INPUTS`], the input.
     const SAVES: Saves;
     /// The value at `x`.
     fn function<R: Real>(&self, x: R) -> R
@@ -92,9 +92,9 @@ impl<F: UnaryFunction, T: Float> Operation<T> for Unary<F> {
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let cotangent = context.cotangent();
         let saved = match F::SAVES {
-            Saves::INPUTS => context.input(0),
             Saves::OUTPUT => context.output(),
-            _ => cotangent.detach(),
+            Saves::NOTHING => cotangent.detach(),
+            _ => context.input(0),
         };
         Some(if context.is_recorded() {
             let arena = Arena::default();
@@ -189,8 +189,15 @@ impl<F: BinaryFunction, T: Float> Operation<T> for Binary<F> {
             let derivatives = self.0.derivatives(Traced::new(&arena, x), Traced::new(&arena, y));
             cotangent * derivatives[input].var()
         } else {
-            let chain = |[g, x, y]: [T; 3]| g * self.0.derivatives(Plain(x), Plain(y))[input].0;
-            Tensor::zip_many(F::NAME, [cotangent.value(), x.value(), y.value()], chain).into()
+            let operands = [cotangent.value(), x.value(), y.value()];
+            // One loop for each input: with a constant index, the compiler leaves the other derivative out.
+            let by_x = |[g, x, y]: [T; 3]| g * self.0.derivatives(Plain(x), Plain(y))[0].0;
+            let by_y = |[g, x, y]: [T; 3]| g * self.0.derivatives(Plain(x), Plain(y))[1].0;
+            if input == 0 {
+                Tensor::zip_many(F::NAME, operands, by_x).into()
+            } else {
+                Tensor::zip_many(F::NAME, operands, by_y).into()
+            }
         })
     }
 }

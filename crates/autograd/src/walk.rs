@@ -54,7 +54,7 @@ pub(crate) fn walk<T: Float>(
     root: Arc<Entry<T>>,
     cotangent: Var<T>,
     floor: usize,
-    wanted: impl Fn(&Entry<T>) -> bool,
+    wanted: impl Fn(&Arc<Entry<T>>) -> bool,
     keep: &mut impl FnMut(Arc<Entry<T>>, Var<T>),
 ) -> Result<(), BackwardError> {
     let mut gradients = HashMap::from([(address(&root), cotangent)]);

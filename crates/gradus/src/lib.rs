@@ -57,7 +57,7 @@ pub mod prelude {
 
     pub use crate::Rng;
     pub use crate::{
-        Gradients, Linear, Losses, Module, Optimizer, Parameter, Sequential, Sgd, Tape, Tensor, Var,
+        Gradients, Layer, Linear, Losses, Module, Optimizer, Parameter, Sequential, Sgd, Tape, Tensor, Var,
     };
     pub use crate::{cat, grad, hvp, keepdim, no_grad, seeded, stack};
 }

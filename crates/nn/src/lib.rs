@@ -44,4 +44,4 @@ pub use loss::Losses;
 pub use module::{Module, Path};
 pub use optim::{Optimizer, Sgd};
 pub use parameter::Parameter;
-pub use sequential::{Layer, Sequential};
+pub use sequential::{CloneLayer, Layer, Sequential};

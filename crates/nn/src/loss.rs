@@ -48,7 +48,7 @@ pub trait Losses<T: Float>: Sized {
     fn cross_entropy(&self, targets: &Tensor<i64>) -> Var<T>;
 
     /// The mean cross-entropy between the sigmoid of these logits and targets from 0 to 1, a variable or
-    /// tensor of the same shape. Accurate for logits of any size.
+    /// tensor of the same shape. Accurate for finite logits of any size.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};

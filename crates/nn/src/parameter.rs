@@ -1,7 +1,7 @@
 //! What training changes.
 
 use std::fmt::{self, Debug, Formatter};
-use std::ops::{Add, Deref, Div, Mul, Sub};
+use std::ops::{Add, Deref, Div, Mul, Neg, Sub};
 
 use gradus_autograd::{Float, Tensor, Var};
 
@@ -69,13 +69,20 @@ impl<T: Float> Parameter<T> {
     /// If the new value has another shape.
     #[track_caller]
     pub fn set(&mut self, value: impl Into<Tensor<T>>) {
-        self.update(|old| *old = value.into());
+        let value = value.into();
+        assert!(
+            value.shape() == self.shape(),
+            "set: the new value has shape {:?}, the parameter {:?}: they must be equal",
+            value.shape(),
+            self.shape()
+        );
+        self.update(|old| *old = value);
     }
 
     /// Lets any variable, a constant or the result of operations, stand in for the parameter.
     ///
-    /// For computing with a model's parameters as inputs, as checks of gradients and learned updates do; an
-    /// optimizer cannot change such a parameter.
+    /// For computing with a model's parameters as inputs, as checks of gradients and learned updates do. An
+    /// optimizer would change the parameter and not the variable; a clone is a leaf of its own.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var, seeded};
@@ -139,6 +146,19 @@ macro_rules! operators {
         operators!(@ $trait $method, &Parameter<T>, &Var<T>, |x, y| (&x.0, y));
         operators!(@ $trait $method, &Parameter<T>, &Parameter<T>, |x, y| (&x.0, &y.0));
         operators!(@ $trait $method, &Parameter<T>, T, |x, y| (&x.0, y));
+        operators!(@ $trait $method, &Parameter<T>, Tensor<T>, |x, y| (&x.0, y));
+        operators!(@ $trait $method, &Parameter<T>, &Tensor<T>, |x, y| (&x.0, y));
+        operators!(@ $trait $method, Tensor<T>, &Parameter<T>, |x, y| (x, &y.0));
+        operators!(@ $trait $method, &Tensor<T>, &Parameter<T>, |x, y| (x, &y.0));
+        operators!(@number $trait $method, f32, f64);
+    )*};
+    (@number $trait:ident $method:ident, $($number:ty),*) => {$(
+        impl $trait<&Parameter<$number>> for $number {
+            type Output = Var<$number>;
+            fn $method(self, parameter: &Parameter<$number>) -> Var<$number> {
+                $trait::$method(self, &parameter.0)
+            }
+        }
     )*};
     (@ $trait:ident $method:ident, $left:ty, $right:ty, |$x:ident, $y:ident| ($l:expr, $r:expr)) => {
         impl<T: Float> $trait<$right> for $left {
@@ -151,4 +171,11 @@ macro_rules! operators {
         }
     };
 }
+impl<T: Float> Neg for &Parameter<T> {
+    type Output = Var<T>;
+    fn neg(self) -> Var<T> {
+        -&self.0
+    }
+}
+
 operators! { Add add Sub sub Mul mul Div div }

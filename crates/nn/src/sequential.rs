@@ -118,7 +118,12 @@ impl<T: Float> Sequential<T> {
     /// ```
     #[track_caller]
     pub fn forward(&self, x: &Var<T>) -> Var<T> {
-        self.layers.iter().fold(x.clone(), |x, layer| layer.forward(&x))
+        // A closure would hide the caller's line.
+        let mut x = x.clone();
+        for layer in &self.layers {
+            x = layer.forward(&x);
+        }
+        x
     }
 }
 

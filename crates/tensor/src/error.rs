@@ -30,7 +30,7 @@ pub enum TensorError {
         right: Shape,
     },
     /// Two shapes that must be the same, up to some axis, are not.
-    #[error("{operation}: shapes {left:?} and {right:?} differ: {expected}")]
+    #[error("{operation}: shapes {left:?} and {right:?} do not fit: {expected}")]
     Mismatch {
         /// The name of the operation.
         operation: &'static str,

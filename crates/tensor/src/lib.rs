@@ -14,6 +14,8 @@
 //! assert_eq!(centred, Tensor::from([[-1.5, -1.5, -1.5], [1.5, 1.5, 1.5]]));
 //! ```
 
+#![deny(unsafe_code)]
+
 mod compare;
 mod create;
 mod dims;

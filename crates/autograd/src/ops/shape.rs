@@ -258,6 +258,10 @@ impl<T: Float> Var<T> {
     /// If there are fewer than two axes.
     #[track_caller]
     pub fn t(&self) -> Self {
+        if self.rank() < 2 {
+            // For its message.
+            let _ = self.value().t();
+        }
         self.transpose(-2, -1)
     }
 

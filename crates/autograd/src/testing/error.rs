@@ -1,6 +1,6 @@
 //! What the checker reports.
 
-use std::fmt::{self, Display, Formatter};
+use std::fmt::{self, Debug, Display, Formatter};
 
 use gradus_tensor::Tensor;
 
@@ -80,7 +80,7 @@ impl Display for Law {
 /// assert_eq!((error.operation, error.input), (Some("wrong"), 0));
 /// assert!((error.analytic / error.numeric - 0.5).abs() < 1e-6);
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct GradientError {
     /// The law that was broken.
     pub law: Law,
@@ -102,6 +102,13 @@ pub struct GradientError {
 }
 
 impl std::error::Error for GradientError {}
+
+/// The message, so that `unwrap` in a plain test shows it.
+impl Debug for GradientError {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(self, f)
+    }
+}
 
 impl Display for GradientError {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

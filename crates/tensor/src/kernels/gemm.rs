@@ -25,7 +25,7 @@ impl<T> MatrixRef<'_, T> {
 }
 
 /// Writes `lhs x rhs` to `out`, row-major; `out` must have `lhs.rows * rhs.columns` elements.
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "the only way into the kernels of `gemm`; see SAFETY")]
 pub(crate) fn gemm<T: Float>(out: &mut [T], lhs: MatrixRef<T>, rhs: MatrixRef<T>) {
     assert_eq!(lhs.columns, rhs.rows, "inner sizes differ");
     assert_eq!(out.len(), lhs.rows * rhs.columns, "the output has another size");

@@ -184,7 +184,7 @@ fn shapes() {
     panics(|| x.zip("f", &y, |x, y| x + y), &broadcast("f"));
     panics(
         || x.expand([2, 4]),
-        "expand: shapes [2, 3] and [2, 4] differ: counted from the end, sizes must be equal or the first one 1",
+        "expand: shapes [2, 3] and [2, 4] do not fit: counted from the end, sizes must be equal or the first one 1",
     );
     let reshape = |from: &str, to: &str| {
         format!(
@@ -205,7 +205,7 @@ fn assignment() {
     let (mut x, y) = (tensor(&[3]), tensor(&[2, 3]));
     let mismatch = |operation: &str| {
         format!(
-            "{operation}: shapes [3] and [2, 3] differ: counted from the end, sizes must be equal or the \
+            "{operation}: shapes [3] and [2, 3] do not fit: counted from the end, sizes must be equal or the \
              second one 1"
         )
     };
@@ -220,7 +220,7 @@ fn assignment() {
 #[test]
 fn products_and_joins() {
     let matmul = |left: &[usize], right: &[usize], expected: &str| {
-        let message = format!("matmul: shapes {left:?} and {right:?} differ: {expected}");
+        let message = format!("matmul: shapes {left:?} and {right:?} do not fit: {expected}");
         let (left, right) = (tensor(left), tensor(right));
         panics(|| left.matmul(&right), &message);
     };
@@ -233,11 +233,11 @@ fn products_and_joins() {
     let (x, y) = (tensor(&[2, 3]), tensor(&[3, 2]));
     panics(
         || Tensor::cat(&[&x, &y], 0),
-        "cat: shapes [2, 3] and [3, 2] differ: all sizes but that of the joined axis must be equal",
+        "cat: shapes [2, 3] and [3, 2] do not fit: all sizes but that of the joined axis must be equal",
     );
     panics(
         || Tensor::stack(&[&x, &y], 0),
-        "stack: shapes [2, 3] and [3, 2] differ: all shapes must be equal",
+        "stack: shapes [2, 3] and [3, 2] do not fit: all shapes must be equal",
     );
     panics(|| Tensor::<f32>::cat(&[], 0), "cat: the list of tensors is empty; it needs at least one");
     panics(|| Tensor::<f32>::stack(&[], 0), "stack: the list of tensors is empty; it needs at least one");
@@ -274,7 +274,7 @@ fn indices() {
     );
     let shape = |operation: &str, index: &str| {
         format!(
-            "{operation}: shapes [2, 3] and {index} differ: the index must have as many axes and be nowhere \
+            "{operation}: shapes [2, 3] and {index} do not fit: the index must have as many axes and be nowhere \
              larger, except along the axis"
         )
     };
@@ -283,7 +283,7 @@ fn indices() {
     panics(|| x.scatter_add(1, &tall, &tensor(&[3, 1])), &shape("scatter_add", "[3, 1]"));
     let source = |operation: &str, index: &str| {
         format!(
-            "{operation}: shapes {index} and [2, 2] differ: there must be one source element for each place \
+            "{operation}: shapes {index} and [2, 2] do not fit: there must be one source element for each place \
              the index names"
         )
     };
