@@ -12,17 +12,34 @@ enum Mode {
     KeepValues,
 }
 
-/// Modes inside each other, the last one inside all others, where `f` runs; a panic if one is asked for.
-fn nested(modes: &[Mode], panics: bool, f: &dyn Fn()) {
-    match modes {
-        // Like a panic, but without a message from the hook.
-        [] if panics => resume_unwind(Box::new(())),
-        [] => f(),
-        [Mode::NoGrad, rest @ ..] => no_grad(|| nested(rest, panics, f)),
-        [Mode::KeepValues, rest @ ..] => keep_values(|| nested(rest, panics, f)),
+/// Modes inside each other; in the innermost, a panic if one is asked for. Each is in force before and after
+/// those inside it, however they end.
+fn nested(modes: &[Mode], panics: bool) {
+    let [mode, rest @ ..] = modes else {
+        if panics {
+            // Like a panic, but without a message from the hook.
+            resume_unwind(Box::new(()));
+        }
+        return;
+    };
+    let expected = match mode {
+        Mode::NoGrad => None,
+        Mode::KeepValues => Some(1),
+    };
+    let inside = || {
+        assert_eq!(outputs_kept(), expected);
+        let ended = catch_unwind(AssertUnwindSafe(|| nested(rest, panics)));
+        assert_eq!(ended.is_err(), panics);
+        assert_eq!((outputs_kept(), is_recording()), (expected, expected.is_some()));
+        ended.unwrap_or_else(|cause| resume_unwind(cause));
+    };
+    match mode {
+        Mode::NoGrad => no_grad(inside),
+        Mode::KeepValues => keep_values(inside),
     }
 }
 
+/// The number of outputs on a tape of one operation, if there is a tape.
 fn outputs_kept() -> Option<usize> {
     let y = Var::leaf(Tensor::from(1.0)) + 1.0;
     y.is_tracked().then(|| Tape::of(&y).iter().filter(|entry| entry.output().is_some()).count())
@@ -31,17 +48,11 @@ fn outputs_kept() -> Option<usize> {
 proptest! {
     /// The innermost mode counts; afterwards, and after a panic, it is as before.
     #[test]
-    fn modes_nest(modes in prop::collection::vec(prop_oneof![Just(Mode::NoGrad), Just(Mode::KeepValues)], 0..5), panics: bool) {
-        let expected = match modes.last() {
-            None => Some(0),
-            Some(Mode::NoGrad) => None,
-            Some(Mode::KeepValues) => Some(1),
-        };
-        let inside = || {
-            assert_eq!(outputs_kept(), expected);
-            assert_eq!(is_recording(), expected.is_some());
-        };
-        let ended = catch_unwind(AssertUnwindSafe(|| nested(&modes, panics, &inside)));
+    fn modes_nest(
+        modes in prop::collection::vec(prop_oneof![Just(Mode::NoGrad), Just(Mode::KeepValues)], 0..5),
+        panics: bool,
+    ) {
+        let ended = catch_unwind(AssertUnwindSafe(|| nested(&modes, panics)));
         prop_assert_eq!(ended.is_err(), panics);
         prop_assert!(is_recording());
         prop_assert_eq!(outputs_kept(), Some(0));
