@@ -3,7 +3,9 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use gradus_autograd::testing::{GradientError, Law, check_gradients, shapes, tensors};
-use gradus_autograd::{Context, Operation, Saves, Tensor, Var, apply, no_grad, seeded};
+use gradus_autograd::{
+    Context, Literal, Operation, Real, Saves, Tensor, Unary, UnaryFunction, Var, apply, no_grad, seeded,
+};
 use proptest::prelude::*;
 
 /// What is wrong with the rule of [`Affine`].
@@ -135,6 +137,30 @@ fn a_report_names_operation_input_element_and_values() {
     assert!(lines[3].starts_with("  analytic: "), "{report}");
     assert!(lines[4].starts_with("  numeric:  ") && lines[4].ends_with("(ratio 1.010000)"), "{report}");
     assert!(lines[5].starts_with("  input 0 = Tensor<f64> [2, 2]"), "{report}");
+}
+
+/// A function that keeps more than its derivative needs is differentiated from its input all the same.
+#[test]
+fn a_function_may_save_everything() {
+    #[derive(Debug)]
+    struct Cube;
+    impl UnaryFunction for Cube {
+        const NAME: &'static str = "cube";
+        const SAVES: Saves = Saves::ALL;
+        fn function<R: Real>(&self, x: R) -> R
+        where
+            f64: Literal<R>,
+        {
+            x * x * x
+        }
+        fn derivative<R: Real>(&self, x: R) -> R
+        where
+            f64: Literal<R>,
+        {
+            3.0 * x * x
+        }
+    }
+    check_gradients(|[x]| apply(Unary(Cube), &[x]), [Tensor::from([5.0, -0.5])]).unwrap();
 }
 
 /// What a user of proptest reads: the smallest failing case, shrunk.

@@ -69,9 +69,10 @@ fn initialisation() {
 #[test]
 fn parameters() {
     let mut parameter = Parameter::new(Tensor::<f64>::ones([2, 3]));
-    let message = "update: the new value has shape [3], the variable [2, 3]: they must be equal";
+    let message = "set: the new value has shape [3], the parameter [2, 3]: they must be equal";
     panics(|| parameter.set([1.0, 2.0, 3.0]), message);
-    let mut parameter = Parameter::new(Tensor::<f64>::ones([2, 3]));
+    assert_eq!(parameter.shape(), [2, 3], "what was refused was not written");
+    let message = "update: the new value has shape [3], the variable [2, 3]: they must be equal";
     panics(|| parameter.update(|value| *value = Tensor::ones([3])), message);
     let mut bound = Parameter::bind(leaf(&[]).exp());
     panics(
