@@ -26,6 +26,7 @@ mod iter;
 mod join;
 mod kernels;
 mod layout;
+mod map;
 mod math;
 mod matmul;
 mod operators;

@@ -1,12 +1,10 @@
 //! The tensor itself: a shared buffer and a layout.
 
-use std::any::Any;
 use std::ops::{Index, IndexMut};
 use std::sync::Arc;
 
-use crate::dims::{Shape, broadcast_shapes};
-use crate::element::{Element, Float, Number};
-use crate::error::{OrPanic, TensorError};
+use crate::element::{Element, Float};
+use crate::error::TensorError;
 use crate::kernels;
 use crate::layout::Layout;
 
@@ -252,138 +250,6 @@ impl<T: Element> Tensor<T> {
         self.buffer[self.layout.offset]
     }
 
-    /// A tensor of the results of `f` on every element.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([1, 2]).map(|x| x > 1), Tensor::from([false, true]));
-    /// ```
-    pub fn map<U: Element>(&self, f: impl Fn(T) -> U) -> Tensor<U> {
-        Tensor::from_parts(kernels::map(self, f), self.shape())
-    }
-
-    /// Replaces every element by the result of `f`; copies first if the buffer is shared.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([1, 2]);
-    /// let mut y = x.clone();
-    /// y.map_inplace(|y| 10 * y);
-    /// assert_eq!((y, x), (Tensor::from([10, 20]), Tensor::from([1, 2])));
-    /// ```
-    pub fn map_inplace(&mut self, f: impl Fn(T) -> T) {
-        for x in self.make_mut() {
-            *x = f(*x);
-        }
-    }
-
-    /// Replaces every element by the result of `f` on it and on that of `other`, which is expanded to
-    /// this tensor's shape; copies first if the buffer is shared.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let mut weight = Tensor::from([[1.0_f32, 2.0], [3.0, 4.0]]);
-    /// weight.zip_inplace(&Tensor::from([10.0, 20.0]), |w, gradient| w - 0.1 * gradient);
-    /// assert_eq!(weight, Tensor::from([[0.0, 0.0], [2.0, 2.0]]));
-    /// ```
-    ///
-    /// # Panics
-    /// If `other` cannot be expanded to this shape.
-    #[track_caller]
-    pub fn zip_inplace<U: Element>(&mut self, other: &Tensor<U>, f: impl Fn(T, U) -> T) {
-        self.zip_assign("zip_inplace", other, f);
-    }
-
-    /// [`zip_inplace`](Self::zip_inplace) under another name.
-    #[track_caller]
-    pub(crate) fn zip_assign<U: Element>(
-        &mut self,
-        operation: &'static str,
-        other: &Tensor<U>,
-        f: impl Fn(T, U) -> T,
-    ) {
-        let shape = Shape::from_slice(self.shape());
-        let other = if other.shape() == &shape[..] {
-            other.clone()
-        } else if broadcast_shapes(operation, &shape, other.shape()).is_ok_and(|common| common == shape) {
-            other.expand(&shape)
-        } else {
-            TensorError::Mismatch {
-                operation,
-                left: shape,
-                right: other.shape().into(),
-                expected: "counted from the end, sizes must be equal or the second one 1",
-            }
-            .panic()
-        };
-        kernels::zip_inplace(self.make_mut(), &other, f);
-    }
-
-    /// A tensor of the results of `f` on the elements of two tensors, broadcast to one shape.
-    ///
-    /// `operation` is named in the panic message.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let (x, y) = (Tensor::from([4, 6]), Tensor::from([[2], [3]]));
-    /// let divisible = x.zip("divisible", &y, |x, y| x % y == 0);
-    /// assert_eq!(divisible, Tensor::from([[true, true], [false, true]]));
-    /// ```
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast.
-    #[track_caller]
-    pub fn zip<U: Element, V: Element>(
-        &self,
-        operation: &'static str,
-        other: &Tensor<U>,
-        f: impl Fn(T, U) -> V,
-    ) -> Tensor<V> {
-        let shape = broadcast_shapes(operation, self.shape(), other.shape()).or_panic();
-        crate::dims::checked_count(operation, &shape).or_panic();
-        let data = kernels::zip(
-            &shape,
-            self.buffer(),
-            &self.layout.expand(&shape),
-            other.buffer(),
-            &other.layout.expand(&shape),
-            f,
-        );
-        Tensor::from_parts(data, &shape)
-    }
-
-    /// A tensor of the results of `f` on the elements of several tensors, broadcast to one shape.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let (a, b, c) = (Tensor::from([1, 2]), Tensor::from(10), Tensor::from([[5], [6]]));
-    /// let sums = Tensor::zip_many("sum3", [&a, &b, &c], |[a, b, c]| a + b + c);
-    /// assert_eq!(sums, Tensor::from([[16, 17], [17, 18]]));
-    /// ```
-    ///
-    /// # Panics
-    /// With the name of the operation, if the shapes do not broadcast.
-    #[track_caller]
-    pub fn zip_many<U: Element, const N: usize>(
-        operation: &'static str,
-        tensors: [&Self; N],
-        f: impl Fn([T; N]) -> U,
-    ) -> Tensor<U> {
-        let mut shape = Shape::new();
-        for tensor in tensors {
-            shape = crate::dims::broadcast_shapes(operation, &shape, tensor.shape()).or_panic();
-        }
-        crate::dims::checked_count(operation, &shape).or_panic();
-        let layouts = tensors.map(|tensor| tensor.layout.expand(&shape));
-        let operands = std::array::from_fn(|k| (tensors[k].buffer(), &layouts[k]));
-        Tensor::from_parts(kernels::zip_many(&shape, operands, f), &shape)
-    }
-
     #[track_caller]
     fn checked_position(&self, index: &[usize]) -> usize {
         if index.len() != self.rank() {
@@ -406,37 +272,6 @@ impl<T: Element> Tensor<T> {
             .panic();
         }
         self.layout.position(index)
-    }
-}
-
-impl<T: Number> Tensor<T> {
-    /// The elements converted to another number type; to an integer, the fraction is dropped.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([1.7, -1.7]).cast::<i64>(), Tensor::from([1, -1]));
-    /// ```
-    pub fn cast<U: Number>(&self) -> Tensor<U> {
-        // Through f64, large integers would not even keep their own type's value.
-        match (self as &dyn Any).downcast_ref::<Tensor<U>>() {
-            Some(same) => same.clone(),
-            None => self.map(|x| U::from_f64(x.to_f64())),
-        }
-    }
-}
-
-impl Tensor<bool> {
-    /// 1 for true and 0 for false.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([1, 5, 7]);
-    /// assert_eq!(x.gt(3).to_number::<f32>(), Tensor::from([0.0, 1.0, 1.0]));
-    /// ```
-    pub fn to_number<U: Number>(&self) -> Tensor<U> {
-        self.map(|x| if x { U::ONE } else { U::ZERO })
     }
 }
 

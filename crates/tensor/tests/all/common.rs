@@ -1,6 +1,4 @@
 //! A naive model of tensors, and strategies for shapes, values and layouts.
-#![allow(dead_code)] // Each test file uses a part of this.
-#![allow(unused_macros, unused_imports)]
 
 use std::ops::RangeInclusive;
 
