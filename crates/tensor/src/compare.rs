@@ -3,6 +3,7 @@
 use crate::dims::{broadcast_shapes, checked_count};
 use crate::element::{Element, Float, Number};
 use crate::error::OrPanic;
+use crate::kernels::Buffer;
 use crate::tensor::Tensor;
 
 macro_rules! comparisons {
@@ -26,7 +27,7 @@ macro_rules! comparisons {
         /// If the shapes do not broadcast.
         #[track_caller]
         pub fn $name(&self, other: impl Into<Self>) -> Tensor<bool> {
-            self.zip($literal, &other.into(), |x, y| x $op y)
+            self.zip($literal, &other.into(), #[inline(always)] |x, y| x $op y)
         }
     )*};
 }
@@ -98,7 +99,8 @@ impl Tensor<bool> {
         let (condition, if_true, if_false) =
             (self.expand(&shape), if_true.expand(&shape), if_false.expand(&shape));
         let chosen = condition.iter().zip(if_true.iter().zip(if_false.iter()));
-        Tensor::from_parts(chosen.map(|(condition, (x, y))| if condition { x } else { y }).collect(), &shape)
+        let chosen = chosen.map(|(condition, (x, y))| if condition { x } else { y });
+        Tensor::from_buffer(Buffer::collect(condition.len(), chosen), &shape)
     }
 
     /// Whether both are true.
@@ -114,7 +116,12 @@ impl Tensor<bool> {
     /// If the shapes do not broadcast.
     #[track_caller]
     pub fn logical_and(&self, other: impl Into<Self>) -> Self {
-        self.zip("logical_and", &other.into(), |x, y| x && y)
+        self.zip(
+            "logical_and",
+            &other.into(),
+            #[inline(always)]
+            |x, y| x && y,
+        )
     }
 
     /// Whether at least one is true.
@@ -130,7 +137,12 @@ impl Tensor<bool> {
     /// If the shapes do not broadcast.
     #[track_caller]
     pub fn logical_or(&self, other: impl Into<Self>) -> Self {
-        self.zip("logical_or", &other.into(), |x, y| x || y)
+        self.zip(
+            "logical_or",
+            &other.into(),
+            #[inline(always)]
+            |x, y| x || y,
+        )
     }
 
     /// Whether this is false.
@@ -141,6 +153,9 @@ impl Tensor<bool> {
     /// assert_eq!(Tensor::from([true, false]).logical_not(), Tensor::from([false, true]));
     /// ```
     pub fn logical_not(&self) -> Self {
-        self.map(|x| !x)
+        self.map(
+            #[inline(always)]
+            |x| !x,
+        )
     }
 }

@@ -5,6 +5,7 @@ use smallvec::smallvec;
 use crate::dims::{MAX_COUNT, Shape, checked_count};
 use crate::element::{Element, Float, Number};
 use crate::error::{OrPanic, TensorError};
+use crate::kernels::Buffer;
 use crate::tensor::Tensor;
 
 impl<T: Element> Tensor<T> {
@@ -30,7 +31,7 @@ impl<T: Element> Tensor<T> {
                 shape: shape.into(),
             });
         }
-        Ok(Self::from_parts(data, shape))
+        Ok(Self::from_slice(&data, shape))
     }
 
     /// The same value everywhere.
@@ -50,7 +51,8 @@ impl<T: Element> Tensor<T> {
 
     #[track_caller]
     fn filled(operation: &'static str, shape: &[usize], value: T) -> Self {
-        Self::from_parts(vec![value; checked_count(operation, shape).or_panic()], shape)
+        let count = checked_count(operation, shape).or_panic();
+        Self::from_buffer(Buffer::collect(count, std::iter::repeat_n(value, count)), shape)
     }
 
     /// A 0-d tensor: one number without axes.
@@ -62,7 +64,7 @@ impl<T: Element> Tensor<T> {
     /// assert_eq!((x.rank(), x.len(), x.item()), (0, 1, 2.5));
     /// ```
     pub fn scalar(value: T) -> Self {
-        Self::from_parts(vec![value], &[])
+        Self::from_slice(&[value], &[])
     }
 }
 
@@ -118,7 +120,7 @@ impl<T: Number> Tensor<T> {
         let data: Vec<T> =
             (0..steps.max(0.0) as usize).map(|i| start + T::from_f64(i as f64) * step).collect();
         let shape = [data.len()];
-        Self::from_parts(data, &shape)
+        Self::from_slice(&data, &shape)
     }
 
     /// The identity matrix of `size` rows.
@@ -161,7 +163,7 @@ impl<T: Float> Tensor<T> {
             _ if i + 1 == count => stop,
             _ => start + (stop - start) * (T::from_f64(i as f64) / last),
         };
-        Self::from_parts((0..count).map(at).collect(), &[count])
+        Self::from_buffer(Buffer::collect(count, (0..count).map(at)), &[count])
     }
 }
 
@@ -182,7 +184,7 @@ impl<T: Element> From<Vec<T>> for Tensor<T> {
     /// One axis.
     fn from(data: Vec<T>) -> Self {
         let shape = [data.len()];
-        Self::from_parts(data, &shape)
+        Self::from_slice(&data, &shape)
     }
 }
 
@@ -200,7 +202,7 @@ macro_rules! from_arrays {
             fn from($source: $array) -> Self {
                 let data: Vec<T> = $flat;
                 let shape: Shape = smallvec![$($size),+];
-                Self::from_parts(data, &shape)
+                Self::from_slice(&data, &shape)
             }
         }
     )*};

@@ -3,6 +3,7 @@
 use crate::dims::{Shape, checked_count, resolve_axis};
 use crate::element::{Element, Number};
 use crate::error::{OrPanic, TensorError};
+use crate::kernels::Buffer;
 use crate::tensor::Tensor;
 
 /// Where in a row-major tensor of `shape` each element of `index` points along `axis`.
@@ -59,7 +60,10 @@ impl<T: Element> Tensor<T> {
         let positions = positions("gather", self.shape(), axis, index).or_panic();
         let source = self.contiguous();
         let data = source.as_slice().expect("made contiguous");
-        Self::from_parts(positions.into_iter().map(|position| data[position]).collect(), index.shape())
+        Self::from_buffer(
+            Buffer::collect(positions.len(), positions.into_iter().map(|position| data[position])),
+            index.shape(),
+        )
     }
 
     /// The slices that `index`, one axis of integers, names along an axis, in its order.
@@ -80,7 +84,10 @@ impl<T: Element> Tensor<T> {
         let positions = positions("index_select", self.shape(), axis, &index).or_panic();
         let source = self.contiguous();
         let data = source.as_slice().expect("made contiguous");
-        Self::from_parts(positions.into_iter().map(|position| data[position]).collect(), index.shape())
+        Self::from_buffer(
+            Buffer::collect(positions.len(), positions.into_iter().map(|position| data[position])),
+            index.shape(),
+        )
     }
 }
 
@@ -146,7 +153,7 @@ impl<T: Number> Tensor<T> {
         for (position, value) in positions.into_iter().zip(source.iter()) {
             data[position] += value;
         }
-        Ok(Self::from_parts(data, self.shape()))
+        Ok(Self::from_slice(&data, self.shape()))
     }
 }
 

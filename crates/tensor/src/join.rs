@@ -51,7 +51,7 @@ impl<T: Element> Tensor<T> {
                 data.extend_from_slice(&part[i * stretch..(i + 1) * stretch]);
             }
         }
-        Self::from_parts(data, &shape)
+        Self::from_slice(&data, &shape)
     }
 
     /// The tensors, all of one shape, along a new axis.

@@ -41,6 +41,7 @@ pub use dims::{Axes, Dims, Shape, broadcast_shapes, keepdim};
 pub use element::{Element, Float, Number};
 pub use error::{OrPanic, TensorError};
 pub use iter::Iter;
+pub use kernels::{InstructionSet, num_threads, release_memory, set_num_threads};
 pub use matmul::matmul_shape;
 pub use random::{Rng, Xoshiro256PlusPlus, seeded};
 pub use slice::Slice;

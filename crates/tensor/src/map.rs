@@ -16,8 +16,8 @@ impl<T: Element> Tensor<T> {
     ///
     /// assert_eq!(Tensor::from([1, 2]).map(|x| x > 1), Tensor::from([false, true]));
     /// ```
-    pub fn map<U: Element>(&self, f: impl Fn(T) -> U) -> Tensor<U> {
-        Tensor::from_parts(kernels::map(self, f), self.shape())
+    pub fn map<U: Element>(&self, f: impl Fn(T) -> U + Sync) -> Tensor<U> {
+        Tensor::from_buffer(kernels::map(self, f), self.shape())
     }
 
     /// Replaces every element by the result of `f`; copies first if the buffer is shared.
@@ -30,9 +30,10 @@ impl<T: Element> Tensor<T> {
     /// y.map_inplace(|y| 10 * y);
     /// assert_eq!((y, x), (Tensor::from([10, 20]), Tensor::from([1, 2])));
     /// ```
-    pub fn map_inplace(&mut self, f: impl Fn(T) -> T) {
-        for x in self.make_mut() {
-            *x = f(*x);
+    pub fn map_inplace(&mut self, f: impl Fn(T) -> T + Sync) {
+        match self.writable() {
+            Some(elements) => kernels::map_inplace(elements, f),
+            None => *self = self.map(f),
         }
     }
 
@@ -50,7 +51,7 @@ impl<T: Element> Tensor<T> {
     /// # Panics
     /// If `other` cannot be expanded to this shape.
     #[track_caller]
-    pub fn zip_inplace<U: Element>(&mut self, other: &Tensor<U>, f: impl Fn(T, U) -> T) {
+    pub fn zip_inplace<U: Element>(&mut self, other: &Tensor<U>, f: impl Fn(T, U) -> T + Sync) {
         self.zip_assign("zip_inplace", other, f);
     }
 
@@ -60,14 +61,13 @@ impl<T: Element> Tensor<T> {
         &mut self,
         operation: &'static str,
         other: &Tensor<U>,
-        f: impl Fn(T, U) -> T,
+        f: impl Fn(T, U) -> T + Sync,
     ) {
         let shape = Shape::from_slice(self.shape());
-        let other = if other.shape() == &shape[..] {
-            other.clone()
-        } else if broadcast_shapes(operation, &shape, other.shape()).is_ok_and(|common| common == shape) {
-            other.expand(&shape)
-        } else {
+        if other.shape() != &shape[..]
+            && broadcast_shapes(operation, &shape, other.shape()).is_ok_and(|common| common != shape)
+            || broadcast_shapes(operation, &shape, other.shape()).is_err()
+        {
             TensorError::Mismatch {
                 operation,
                 left: shape,
@@ -75,8 +75,30 @@ impl<T: Element> Tensor<T> {
                 expected: "counted from the end, sizes must be equal or the second one 1",
             }
             .panic()
-        };
-        kernels::zip_inplace(self.make_mut(), &other, f);
+        }
+        match self.writable() {
+            Some(elements) => kernels::zip_inplace(elements, &shape, other, f),
+            None => *self = Self::from_buffer(kernels::zip(&shape, self, other, f), &shape),
+        }
+    }
+
+    /// Like [`zip`](Self::zip), into the memory of this tensor where that is possible.
+    #[track_caller]
+    pub(crate) fn zip_reusing<U: Element>(
+        mut self,
+        operation: &'static str,
+        other: &Tensor<U>,
+        f: impl Fn(T, U) -> T + Sync,
+    ) -> Self {
+        let fits = self.shape() == other.shape()
+            || broadcast_shapes(operation, self.shape(), other.shape())
+                .is_ok_and(|common| common[..] == *self.shape());
+        if fits && self.writable().is_some() {
+            self.zip_assign(operation, other, f);
+            self
+        } else {
+            self.zip(operation, other, f)
+        }
     }
 
     /// A tensor of the results of `f` on the elements of two tensors, broadcast to one shape.
@@ -98,19 +120,14 @@ impl<T: Element> Tensor<T> {
         &self,
         operation: &'static str,
         other: &Tensor<U>,
-        f: impl Fn(T, U) -> V,
+        f: impl Fn(T, U) -> V + Sync,
     ) -> Tensor<V> {
+        if self.shape() == other.shape() {
+            return Tensor::from_buffer(kernels::zip(self.shape(), self, other, f), self.shape());
+        }
         let shape = broadcast_shapes(operation, self.shape(), other.shape()).or_panic();
         checked_count(operation, &shape).or_panic();
-        let data = kernels::zip(
-            &shape,
-            self.buffer(),
-            &self.layout().expand(&shape),
-            other.buffer(),
-            &other.layout().expand(&shape),
-            f,
-        );
-        Tensor::from_parts(data, &shape)
+        Tensor::from_buffer(kernels::zip(&shape, self, other, f), &shape)
     }
 
     /// A tensor of the results of `f` on the elements of several tensors, broadcast to one shape.
@@ -129,16 +146,14 @@ impl<T: Element> Tensor<T> {
     pub fn zip_many<U: Element, const N: usize>(
         operation: &'static str,
         tensors: [&Self; N],
-        f: impl Fn([T; N]) -> U,
+        f: impl Fn([T; N]) -> U + Sync,
     ) -> Tensor<U> {
         let mut shape = Shape::new();
         for tensor in tensors {
             shape = broadcast_shapes(operation, &shape, tensor.shape()).or_panic();
         }
         checked_count(operation, &shape).or_panic();
-        let layouts = tensors.map(|tensor| tensor.layout().expand(&shape));
-        let operands = std::array::from_fn(|k| (tensors[k].buffer(), &layouts[k]));
-        Tensor::from_parts(kernels::zip_many(&shape, operands, f), &shape)
+        Tensor::from_buffer(kernels::zip_many(&shape, tensors, f), &shape)
     }
 }
 

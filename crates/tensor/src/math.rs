@@ -18,7 +18,10 @@ macro_rules! elementwise {
         #[doc = concat!("assert_eq!(x.", stringify!($name), "(), Tensor::from([[", stringify!($y), "]]));")]
         /// ```
         pub fn $name(&self) -> Self {
-            self.map(|x| x.$name())
+            self.map(
+                #[inline(always)]
+                |x| x.$name(),
+            )
         }
     )*};
 }
@@ -44,7 +47,12 @@ impl<T: Number> Tensor<T> {
     /// If the shapes do not broadcast.
     #[track_caller]
     pub fn maximum(&self, other: impl Into<Self>) -> Self {
-        self.zip("maximum", &other.into(), |x, y| if x >= y || x.is_nan() { x } else { y })
+        self.zip(
+            "maximum",
+            &other.into(),
+            #[inline(always)]
+            |x, y| if x >= y || x.is_nan() { x } else { y },
+        )
     }
 
     /// The smaller of two numbers; NaN if either is NaN.
@@ -59,7 +67,12 @@ impl<T: Number> Tensor<T> {
     /// If the shapes do not broadcast.
     #[track_caller]
     pub fn minimum(&self, other: impl Into<Self>) -> Self {
-        self.zip("minimum", &other.into(), |x, y| if x <= y || x.is_nan() { x } else { y })
+        self.zip(
+            "minimum",
+            &other.into(),
+            #[inline(always)]
+            |x, y| if x <= y || x.is_nan() { x } else { y },
+        )
     }
 
     /// Numbers below `low` become `low`, above `high` become `high`; NaN stays. If `low` is above `high`, all
@@ -71,10 +84,13 @@ impl<T: Number> Tensor<T> {
     /// assert_eq!(Tensor::from([-3, 1, 9]).clamp(0, 5), Tensor::from([0, 1, 5]));
     /// ```
     pub fn clamp(&self, low: T, high: T) -> Self {
-        self.map(|x| {
-            let raised = if x < low { low } else { x };
-            if raised > high { high } else { raised }
-        })
+        self.map(
+            #[inline(always)]
+            |x| {
+                let raised = if x < low { low } else { x };
+                if raised > high { high } else { raised }
+            },
+        )
     }
 }
 

@@ -57,7 +57,7 @@ impl<T: Float> Tensor<T> {
             }
         }
 
-        Self::from_parts(out, &result)
+        Self::from_slice(&out, &result)
     }
 }
 

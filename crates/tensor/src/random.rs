@@ -8,6 +8,7 @@ pub use rand::rngs::Xoshiro256PlusPlus;
 use crate::dims::checked_count;
 use crate::element::Float;
 use crate::error::OrPanic;
+use crate::kernels::Buffer;
 use crate::tensor::Tensor;
 
 /// The generator that this project uses where a run must be repeatable: xoshiro256++ (Blackman and Vigna,
@@ -42,7 +43,10 @@ impl<T: Float> Tensor<T> {
     pub fn rand(shape: impl AsRef<[usize]>, rng: &mut (impl Rng + ?Sized)) -> Self {
         let shape = shape.as_ref();
         let count = checked_count("rand", shape).or_panic();
-        Self::from_parts((0..count).map(|_| T::from_random_bits(rng.next_u64())).collect(), shape)
+        Self::from_buffer(
+            Buffer::collect(count, (0..count).map(|_| T::from_random_bits(rng.next_u64()))),
+            shape,
+        )
     }
 
     /// Numbers from the standard normal distribution (mean 0, variance 1), by the transform of Box and
@@ -71,7 +75,7 @@ impl<T: Float> Tensor<T> {
             data.extend([libm::cos(angle), libm::sin(angle)].map(|x| T::from_f64(radius * x)));
         }
         data.truncate(count);
-        Self::from_parts(data, shape)
+        Self::from_slice(&data, shape)
     }
 }
 

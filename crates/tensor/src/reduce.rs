@@ -31,7 +31,7 @@ impl<T: Element> Tensor<T> {
         let axes = axes.into();
         let resolved = axes.resolve(operation, self.shape());
         let data = kernels::reduce_lanes(self, &resolved, kernel);
-        Tensor::from_parts(data, &reduced_shape(self.shape(), &resolved, axes.keepdim))
+        Tensor::from_slice(&data, &reduced_shape(self.shape(), &resolved, axes.keepdim))
     }
 
     /// Like [`reduce`](Self::reduce), for operations that have no value on an empty lane.

@@ -1,11 +1,10 @@
 //! The tensor itself: a shared buffer and a layout.
 
 use std::ops::{Index, IndexMut};
-use std::sync::Arc;
 
 use crate::element::{Element, Float};
 use crate::error::TensorError;
-use crate::kernels;
+use crate::kernels::{self, Buffer};
 use crate::layout::Layout;
 
 /// An n-dimensional array of numbers or truth values.
@@ -25,20 +24,25 @@ use crate::layout::Layout;
 #[derive(Clone)]
 #[must_use]
 pub struct Tensor<T = f32> {
-    buffer: Arc<Vec<T>>,
+    buffer: Buffer<T>,
     layout: Layout,
 }
 
 impl<T: Element> Tensor<T> {
     /// Row-major data under a shape that is known to fit.
-    pub(crate) fn from_parts(data: Vec<T>, shape: &[usize]) -> Self {
-        debug_assert_eq!(Some(data.len()), crate::dims::element_count(shape));
-        Self { buffer: Arc::new(data), layout: Layout::contiguous(shape) }
+    pub(crate) fn from_buffer(buffer: Buffer<T>, shape: &[usize]) -> Self {
+        debug_assert_eq!(Some(buffer.as_slice().len()), crate::dims::element_count(shape));
+        Self { buffer, layout: Layout::contiguous(shape) }
+    }
+
+    /// A copy of row-major data under a shape that is known to fit.
+    pub(crate) fn from_slice(data: &[T], shape: &[usize]) -> Self {
+        Self::from_buffer(Buffer::copy(data), shape)
     }
 
     /// Another view of the same buffer.
     pub(crate) fn with_layout(&self, layout: Layout) -> Self {
-        Self { buffer: Arc::clone(&self.buffer), layout }
+        Self { buffer: self.buffer.clone(), layout }
     }
 
     pub(crate) fn layout(&self) -> &Layout {
@@ -47,21 +51,27 @@ impl<T: Element> Tensor<T> {
 
     /// The whole buffer, of which the layout may use a part.
     pub(crate) fn buffer(&self) -> &[T] {
-        &self.buffer
+        self.buffer.as_slice()
     }
 
-    /// The buffer to write to, in logical order from the offset on: copied if it is shared or if the
-    /// elements are not contiguous (an expanded axis would otherwise be written through).
-    pub(crate) fn make_mut(&mut self) -> &mut [T] {
+    /// The elements to write to, in logical order, if they are contiguous (an expanded axis would be written
+    /// through) and no other tensor shares the buffer.
+    pub(crate) fn writable(&mut self) -> Option<&mut [T]> {
         if !self.is_contiguous() {
-            *self = Self::from_parts(self.to_vec(), self.shape());
-        } else if Arc::get_mut(&mut self.buffer).is_none() {
-            *self = Self::from_parts(self.as_slice().expect("contiguous").to_vec(), self.shape());
+            return None;
         }
         // The offset of an empty tensor may lie beyond its buffer.
         let start = if self.is_empty() { 0 } else { self.layout.offset };
         let range = start..start + self.len();
-        &mut Arc::get_mut(&mut self.buffer).expect("not shared: just made so")[range]
+        self.buffer.get_mut().map(|buffer| &mut buffer[range])
+    }
+
+    /// The elements to write to, in logical order; copied first if need be.
+    pub(crate) fn make_mut(&mut self) -> &mut [T] {
+        if self.writable().is_none() {
+            *self = Self::from_buffer(kernels::copy(self), self.shape());
+        }
+        self.writable().expect("just made so")
     }
 
     /// The sizes of the axes, outermost first; empty for a single number.
@@ -165,7 +175,7 @@ impl<T: Element> Tensor<T> {
     /// assert!(!x.shares_buffer(&y));
     /// ```
     pub fn shares_buffer(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.buffer, &other.buffer)
+        self.buffer.address() == other.buffer.address()
     }
 
     /// The number of bytes of the buffer, which views share, and an identity for it.
@@ -179,7 +189,7 @@ impl<T: Element> Tensor<T> {
     /// assert_eq!(x.slice(0, ..5).buffer_id_and_bytes(), (identity, 40));
     /// ```
     pub fn buffer_id_and_bytes(&self) -> (usize, usize) {
-        (Arc::as_ptr(&self.buffer) as usize, self.buffer.len() * size_of::<T>())
+        (self.buffer.address(), size_of_val(self.buffer()))
     }
 
     /// The elements in logical order, if they are neighbours in memory.
@@ -194,7 +204,7 @@ impl<T: Element> Tensor<T> {
     pub fn as_slice(&self) -> Option<&[T]> {
         self.is_contiguous().then(|| {
             let start = if self.is_empty() { 0 } else { self.layout.offset };
-            &self.buffer[start..start + self.len()]
+            &self.buffer()[start..start + self.len()]
         })
     }
 
@@ -208,7 +218,7 @@ impl<T: Element> Tensor<T> {
     pub fn to_vec(&self) -> Vec<T> {
         match self.as_slice() {
             Some(slice) => slice.to_vec(),
-            None => kernels::map(self, |x| x),
+            None => kernels::copy(self).as_slice().to_vec(),
         }
     }
 
@@ -222,7 +232,7 @@ impl<T: Element> Tensor<T> {
     /// assert!(x.contiguous().shares_buffer(&x));
     /// ```
     pub fn contiguous(&self) -> Self {
-        if self.is_contiguous() { self.clone() } else { Self::from_parts(self.to_vec(), self.shape()) }
+        if self.is_contiguous() { self.clone() } else { Self::from_buffer(kernels::copy(self), self.shape()) }
     }
 
     /// The one element of a tensor that has just one.
@@ -247,7 +257,7 @@ impl<T: Element> Tensor<T> {
             }
             .panic();
         }
-        self.buffer[self.layout.offset]
+        self.buffer()[self.layout.offset]
     }
 
     #[track_caller]
@@ -312,7 +322,7 @@ impl<T: Element, const N: usize> Index<[usize; N]> for Tensor<T> {
     type Output = T;
     #[track_caller]
     fn index(&self, index: [usize; N]) -> &T {
-        &self.buffer[self.checked_position(&index)]
+        &self.buffer()[self.checked_position(&index)]
     }
 }
 
@@ -323,6 +333,6 @@ impl<T: Element, const N: usize> IndexMut<[usize; N]> for Tensor<T> {
         self.checked_position(&index);
         self.make_mut();
         let position = self.layout.position(&index);
-        &mut Arc::get_mut(&mut self.buffer).expect("make_mut left it unshared")[position]
+        &mut self.buffer.get_mut().expect("make_mut left it unshared")[position]
     }
 }

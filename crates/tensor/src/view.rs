@@ -147,7 +147,7 @@ impl<T: Element> Tensor<T> {
         let shape = infer_shape(self.shape(), &shape.into()).or_panic();
         match self.layout().reshape(&shape) {
             Some(layout) => self.with_layout(layout),
-            None => Self::from_parts(self.to_vec(), &shape),
+            None => Self::from_buffer(crate::kernels::copy(self), &shape),
         }
     }
 

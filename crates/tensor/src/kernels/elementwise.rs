@@ -1,93 +1,304 @@
-//! One function on every element of one or two operands.
+//! One function on every element of one or several operands.
+//!
+//! Operands that are walked against the grain are copied first, by tiles, which costs less than jumping. The
+//! rest is loops over contiguous or repeated elements, compiled for several instruction sets and shared among
+//! threads.
+
+#![allow(unsafe_code, reason = "results are written to memory that is not initialised; see SAFETY")]
 
 use std::array::from_fn;
+use std::borrow::Cow;
+use std::mem::MaybeUninit;
 
-use super::for_each_run;
+use super::buffer::Buffer;
+use super::runs::Runs;
+use super::simd::dispatch;
+use super::threads::for_each_part;
 use crate::element::Element;
 use crate::layout::Layout;
 use crate::tensor::Tensor;
 
-/// The place of element `i` of a run.
+/// From this many elements on, work is shared: below, waking another thread costs as much as the work.
+const SHARED: usize = 64 * 1024;
+/// The elements of a part.
+const PART: usize = 16 * 1024;
+
+/// How many elements a thread takes at once of so many.
+fn part_length(len: usize) -> usize {
+    if len < SHARED { len } else { PART }
+}
+
+/// A buffer of which `part(start, elements)` writes the elements from `start` on.
+///
+/// # Safety
+/// `part` must write every element it is given.
 #[inline]
-fn at(start: usize, i: usize, stride: isize) -> usize {
-    start.wrapping_add_signed(i as isize * stride)
+unsafe fn fill<U: Element>(len: usize, part: impl Fn(usize, &mut [MaybeUninit<U>]) + Sync) -> Buffer<U> {
+    // SAFETY: parts cover all elements, and `part` writes all of each.
+    unsafe {
+        Buffer::build(len, |out| {
+            for_each_part(out, part_length(len), |start, out| {
+                dispatch(
+                    #[inline(always)]
+                    || part(start, out),
+                );
+            });
+        })
+    }
+}
+
+/// The elements of a tensor in logical order.
+fn in_order<T: Element>(x: &Tensor<T>) -> Cow<'_, Tensor<T>> {
+    if x.is_contiguous() { Cow::Borrowed(x) } else { Cow::Owned(x.contiguous()) }
 }
 
 /// The results of `f` in logical order.
-pub(crate) fn map<T: Element, U>(x: &Tensor<T>, f: impl Fn(T) -> U) -> Vec<U> {
-    let mut out = Vec::with_capacity(x.len());
+pub(crate) fn map<T: Element, U: Element>(x: &Tensor<T>, f: impl Fn(T) -> U + Sync) -> Buffer<U> {
+    let x = in_order(x);
+    let x = x.as_slice().expect("in order");
+    // SAFETY: `x` has an element for each of the part's.
+    unsafe {
+        fill(
+            x.len(),
+            #[inline(always)]
+            |start, out| {
+                let x = &x[start..start + out.len()];
+                for (out, &x) in out.iter_mut().zip(x) {
+                    out.write(f(x));
+                }
+            },
+        )
+    }
+}
+
+/// Replaces each element by the result of `f` on it.
+pub(crate) fn map_inplace<T: Element>(x: &mut [T], f: impl Fn(T) -> T + Sync) {
+    let length = part_length(x.len());
+    for_each_part(x, length, |_, x| {
+        dispatch(
+            #[inline(always)]
+            || {
+                for x in x {
+                    *x = f(*x);
+                }
+            },
+        );
+    });
+}
+
+/// The results of `f` on the elements of two operands, broadcast to one shape, in logical order.
+pub(crate) fn zip<T: Element, U: Element, V: Element>(
+    shape: &[usize],
+    x: &Tensor<T>,
+    y: &Tensor<U>,
+    f: impl Fn(T, U) -> V + Sync,
+) -> Buffer<V> {
+    if let (true, true, Some(x), Some(y)) =
+        (x.shape() == shape, y.shape() == shape, x.as_slice(), y.as_slice())
+    {
+        // SAFETY: both operands have an element for each of the part's.
+        return unsafe {
+            fill(
+                x.len(),
+                #[inline(always)]
+                |start, out| {
+                    let (x, y) = (&x[start..start + out.len()], &y[start..start + out.len()]);
+                    for ((out, &x), &y) in out.iter_mut().zip(x).zip(y) {
+                        out.write(f(x, y));
+                    }
+                },
+            )
+        };
+    }
+    let (x, y) = (with_the_grain(x, shape), with_the_grain(y, shape));
+    let runs = Runs::new(shape, [&x.layout().expand(shape), &y.layout().expand(shape)]);
+    let (x, y) = (x.buffer(), y.buffer());
+    // SAFETY: the runs of a range have as many elements as the range; those of `out` are written in order.
+    unsafe {
+        fill(
+            shape.iter().product(),
+            #[inline(always)]
+            |first, out| {
+                let (range, mut rest) = (first..first + out.len(), out);
+                runs.for_each(
+                    range,
+                    #[inline(always)]
+                    |[x0, y0], length| {
+                        let out;
+                        (out, rest) = std::mem::take(&mut rest).split_at_mut(length);
+                        match runs.strides() {
+                            [1, 1] => {
+                                let (x, y) = (&x[x0..x0 + length], &y[y0..y0 + length]);
+                                for ((out, &x), &y) in out.iter_mut().zip(x).zip(y) {
+                                    out.write(f(x, y));
+                                }
+                            }
+                            [1, 0] => {
+                                let y = y[y0];
+                                for (out, &x) in out.iter_mut().zip(&x[x0..x0 + length]) {
+                                    out.write(f(x, y));
+                                }
+                            }
+                            [0, 1] => {
+                                let x = x[x0];
+                                for (out, &y) in out.iter_mut().zip(&y[y0..y0 + length]) {
+                                    out.write(f(x, y));
+                                }
+                            }
+                            [sx, sy] => {
+                                for (i, out) in out.iter_mut().enumerate() {
+                                    out.write(f(x[at(x0, i, sx)], y[at(y0, i, sy)]));
+                                }
+                            }
+                        }
+                    },
+                );
+            },
+        )
+    }
+}
+
+/// Replaces each element of a row-major buffer by the result of `f` on it and on its partner in `y`, which is
+/// repeated to the buffer's shape.
+pub(crate) fn zip_inplace<T: Element, U: Element>(
+    x: &mut [T],
+    shape: &[usize],
+    y: &Tensor<U>,
+    f: impl Fn(T, U) -> T + Sync,
+) {
+    let y = with_the_grain(y, shape);
+    let runs = Runs::new(shape, [&Layout::contiguous(shape), &y.layout().expand(shape)]);
+    let y = y.buffer();
+    let length = part_length(x.len());
+    for_each_part(x, length, |first, x| {
+        dispatch(
+            #[inline(always)]
+            || {
+                runs.for_each(
+                    first..first + x.len(),
+                    #[inline(always)]
+                    |[x0, y0], length| {
+                        let x = &mut x[x0 - first..x0 - first + length];
+                        match runs.strides() {
+                            [1, 1] => {
+                                for (x, &y) in x.iter_mut().zip(&y[y0..y0 + length]) {
+                                    *x = f(*x, y);
+                                }
+                            }
+                            [1, 0] => {
+                                let y = y[y0];
+                                for x in x {
+                                    *x = f(*x, y);
+                                }
+                            }
+                            [_, stride] => {
+                                for (i, x) in x.iter_mut().enumerate() {
+                                    *x = f(*x, y[at(y0, i, stride)]);
+                                }
+                            }
+                        }
+                    },
+                );
+            },
+        );
+    });
+}
+
+/// The results of `f` on the elements of `N` operands, broadcast to one shape, in logical order.
+pub(crate) fn zip_many<T: Element, V: Element, const N: usize>(
+    shape: &[usize],
+    operands: [&Tensor<T>; N],
+    f: impl Fn([T; N]) -> V + Sync,
+) -> Buffer<V> {
+    let operands = operands.map(|x| x.expand(shape).contiguous());
+    let operands: [&[T]; N] = from_fn(|k| operands[k].as_slice().expect("in order"));
+    // SAFETY: every operand has an element for each of the part's.
+    unsafe {
+        fill(
+            shape.iter().product(),
+            #[inline(always)]
+            |start, out| {
+                let operands: [&[T]; N] = from_fn(|k| &operands[k][start..start + out.len()]);
+                for (i, out) in out.iter_mut().enumerate() {
+                    out.write(f(from_fn(|k| operands[k][i])));
+                }
+            },
+        )
+    }
+}
+
+/// Replaces the elements of `N` row-major buffers of one shape by the results of `f` on them and on those of
+/// another operand, all in one pass.
+pub(crate) fn zip_inplace_many<T: Element, const N: usize>(
+    targets: [&mut [T]; N],
+    y: &Tensor<T>,
+    f: impl Fn([T; N], T) -> [T; N] + Sync,
+) {
+    let y = in_order(y);
+    let y = y.as_slice().expect("in order");
+    super::threads::for_each_part_of(targets, part_length(y.len()), |start, targets| {
+        dispatch(
+            #[inline(always)]
+            || {
+                let length = targets.first().map_or(0, |target| target.len());
+                let y = &y[start..start + length];
+                let targets = targets.map(|target| &mut target[..length]);
+                for (i, &y) in y.iter().enumerate() {
+                    let results = f(from_fn(|k| targets[k][i]), y);
+                    for k in 0..N {
+                        targets[k][i] = results[k];
+                    }
+                }
+            },
+        );
+    });
+}
+
+/// The elements in logical order, copied for what would otherwise jump about the memory.
+pub(crate) fn copy<T: Element>(x: &Tensor<T>) -> Buffer<T> {
+    let runs = Runs::new(x.shape(), [x.layout()]);
     let data = x.buffer();
-    for_each_run(x.shape(), [x.layout()], |[start], length, [stride]| {
-        if stride == 1 {
-            out.extend(data[start..start + length].iter().map(|&x| f(x)));
-        } else {
-            out.extend((0..length).map(|i| f(data[at(start, i, stride)])));
-        }
-    });
-    out
+    // SAFETY: the runs of a range have as many elements as the range; those of `out` are written in order.
+    unsafe {
+        fill(
+            x.len(),
+            #[inline(always)]
+            |first, out| {
+                let (range, mut rest) = (first..first + out.len(), out);
+                runs.for_each(
+                    range,
+                    #[inline(always)]
+                    |[start], length| {
+                        let out;
+                        (out, rest) = std::mem::take(&mut rest).split_at_mut(length);
+                        if let [1] = runs.strides() {
+                            for (out, &x) in out.iter_mut().zip(&data[start..start + length]) {
+                                out.write(x);
+                            }
+                        } else {
+                            for (i, out) in out.iter_mut().enumerate() {
+                                out.write(data[at(start, i, runs.strides()[0])]);
+                            }
+                        }
+                    },
+                );
+            },
+        )
+    }
 }
 
-/// The results of `f` on the elements of two operands of one shape, in logical order.
-pub(crate) fn zip<T: Element, U: Element, V>(
-    shape: &[usize],
-    x: &[T],
-    x_layout: &Layout,
-    y: &[U],
-    y_layout: &Layout,
-    f: impl Fn(T, U) -> V,
-) -> Vec<V> {
-    let mut out = Vec::with_capacity(shape.iter().product());
-    for_each_run(shape, [x_layout, y_layout], |[x0, y0], length, strides| match strides {
-        [1, 1] => {
-            let (x, y) = (&x[x0..x0 + length], &y[y0..y0 + length]);
-            out.extend(x.iter().zip(y).map(|(&x, &y)| f(x, y)));
-        }
-        [1, 0] => {
-            let y = y[y0];
-            out.extend(x[x0..x0 + length].iter().map(|&x| f(x, y)));
-        }
-        [0, 1] => {
-            let x = x[x0];
-            out.extend(y[y0..y0 + length].iter().map(|&y| f(x, y)));
-        }
-        [sx, sy] => out.extend((0..length).map(|i| f(x[at(x0, i, sx)], y[at(y0, i, sy)]))),
-    });
-    out
+/// The operand itself, or a copy of it if it would be walked with a stride other than 0 and 1.
+fn with_the_grain<'a, T: Element>(x: &'a Tensor<T>, shape: &[usize]) -> Cow<'a, Tensor<T>> {
+    // Below this a copy costs more than it saves.
+    const LARGE: usize = 4096;
+    let inner = x.shape().iter().zip(x.strides()).rev().find(|(size, _)| **size != 1);
+    let along = inner.is_none_or(|(_, stride)| *stride == 1);
+    let large = shape.iter().product::<usize>() >= LARGE;
+    if along || !large { Cow::Borrowed(x) } else { Cow::Owned(x.contiguous()) }
 }
 
-/// The results of `f` on the elements of `N` operands of one shape, in logical order.
-pub(crate) fn zip_many<T: Element, V, const N: usize>(
-    shape: &[usize],
-    operands: [(&[T], &Layout); N],
-    f: impl Fn([T; N]) -> V,
-) -> Vec<V> {
-    let mut out = Vec::with_capacity(shape.iter().product());
-    for_each_run(shape, operands.map(|(_, layout)| layout), |starts, length, strides| {
-        if strides == [1; N] {
-            let runs: [&[T]; N] = from_fn(|k| &operands[k].0[starts[k]..starts[k] + length]);
-            out.extend((0..length).map(|i| f(from_fn(|k| runs[k][i]))));
-        } else {
-            out.extend((0..length).map(|i| f(from_fn(|k| operands[k].0[at(starts[k], i, strides[k])]))));
-        }
-    });
-    out
-}
-
-/// Replaces each element of a row-major buffer by the result of `f` on it and on its partner.
-pub(crate) fn zip_inplace<T: Element, U: Element>(out: &mut [T], y: &Tensor<U>, f: impl Fn(T, U) -> T) {
-    let data = y.buffer();
-    let mut rest = out;
-    for_each_run(y.shape(), [y.layout()], |[start], length, [stride]| {
-        let (run, tail) = std::mem::take(&mut rest).split_at_mut(length);
-        rest = tail;
-        if stride == 1 {
-            for (x, &y) in run.iter_mut().zip(&data[start..start + length]) {
-                *x = f(*x, y);
-            }
-        } else {
-            for (i, x) in run.iter_mut().enumerate() {
-                *x = f(*x, data[at(start, i, stride)]);
-            }
-        }
-    });
+/// The place of element `i` of a run.
+#[inline(always)]
+fn at(start: usize, i: usize, stride: isize) -> usize {
+    start.wrapping_add_signed(i as isize * stride)
 }

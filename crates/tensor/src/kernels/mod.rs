@@ -1,13 +1,20 @@
-//! The loops beneath every operation.
+//! The loops beneath every operation, and what they need: memory, threads, instruction sets.
 //!
-//! Each walks its operands in logical order, axes merged where the memory allows, and works on inner runs.
+//! A loop walks its operands in logical order, axes merged where the memory allows, and works on inner runs.
 
+mod buffer;
 mod elementwise;
 mod gemm;
 mod lanes;
 mod runs;
+mod simd;
+mod threads;
 
-pub(crate) use elementwise::{map, zip, zip_inplace, zip_many};
+pub(crate) use buffer::Buffer;
+pub use buffer::release_memory;
+pub(crate) use elementwise::{copy, map, map_inplace, zip, zip_inplace, zip_many};
 pub(crate) use gemm::{MatrixRef, gemm};
 pub(crate) use lanes::{pairwise_sum, reduce_lanes};
 pub(crate) use runs::for_each_run;
+pub use simd::InstructionSet;
+pub use threads::{num_threads, set_num_threads};

@@ -1,5 +1,7 @@
 //! Several layouts of one shape, walked side by side.
 
+use std::ops::Range;
+
 use smallvec::SmallVec;
 
 use crate::layout::Layout;
@@ -11,49 +13,104 @@ struct Axis<const N: usize> {
     strides: [isize; N],
 }
 
-/// Drops axes of size 1 and merges neighbours that every operand walks as one.
-fn coalesce<const N: usize>(shape: &[usize], layouts: [&Layout; N]) -> SmallVec<[Axis<N>; 4]> {
-    let mut axes: SmallVec<[Axis<N>; 4]> = SmallVec::new();
-    for (i, &size) in shape.iter().enumerate().filter(|(_, size)| **size != 1) {
-        let strides = layouts.map(|layout| layout.strides[i]);
-        match axes.last_mut() {
-            Some(outer) if (0..N).all(|k| outer.strides[k] == strides[k] * size as isize) => {
-                *outer = Axis { size: outer.size * size, strides };
-            }
-            _ => axes.push(Axis { size, strides }),
-        }
-    }
-    axes
+/// The stretches of a shape in logical order, along which every operand keeps its stride.
+pub(crate) struct Runs<const N: usize> {
+    /// Outermost first.
+    outer: SmallVec<[Axis<N>; 4]>,
+    inner: Axis<N>,
+    starts: [usize; N],
+    /// The number of elements.
+    len: usize,
 }
 
-/// Calls `run(starts, length, strides)` for consecutive stretches of the common shape, in logical order:
-/// operand `k`'s elements lie at `starts[k] + i * strides[k]` for `i` below `length`.
+impl<const N: usize> Runs<N> {
+    /// Drops axes of size 1 and merges neighbours that every operand walks as one.
+    pub(crate) fn new(shape: &[usize], layouts: [&Layout; N]) -> Self {
+        let mut axes: SmallVec<[Axis<N>; 4]> = SmallVec::new();
+        for (i, &size) in shape.iter().enumerate().filter(|(_, size)| **size != 1) {
+            let strides = layouts.map(|layout| layout.strides[i]);
+            match axes.last_mut() {
+                Some(outer) if (0..N).all(|k| outer.strides[k] == strides[k] * size as isize) => {
+                    *outer = Axis { size: outer.size * size, strides };
+                }
+                _ => axes.push(Axis { size, strides }),
+            }
+        }
+        let inner = axes.pop().unwrap_or(Axis { size: 1, strides: [1; N] });
+        let starts = layouts.map(|layout| layout.offset);
+        Self { outer: axes, inner, starts, len: shape.iter().product() }
+    }
+
+    /// Each operand's step from one element of a run to the next.
+    pub(crate) fn strides(&self) -> [isize; N] {
+        self.inner.strides
+    }
+
+    /// Calls `run(starts, length)` for consecutive stretches of the elements in `range`, counted in logical
+    /// order: operand `k`'s elements lie at `starts[k] + i * strides()[k]` for `i` below `length`.
+    #[inline(always)]
+    pub(crate) fn for_each(&self, range: Range<usize>, mut run: impl FnMut([usize; N], usize)) {
+        if range.is_empty() {
+            return;
+        }
+        let mut column = range.start % self.inner.size;
+        let mut left = range.len();
+        let (mut index, mut starts) = self.place(range.start / self.inner.size);
+        loop {
+            let length = (self.inner.size - column).min(left);
+            run(step(starts, column, self.inner.strides), length);
+            left -= length;
+            if left == 0 {
+                return;
+            }
+            column = 0;
+            self.advance(&mut index, &mut starts);
+        }
+    }
+
+    /// The index along the outer axes of the run of this number, and where it starts.
+    fn place(&self, run: usize) -> (SmallVec<[usize; 4]>, [usize; N]) {
+        let mut index = SmallVec::from_elem(0, self.outer.len());
+        let (mut rest, mut starts) = (run, self.starts);
+        if run > 0 {
+            for (i, axis) in self.outer.iter().enumerate().rev() {
+                index[i] = rest % axis.size;
+                rest /= axis.size;
+                starts = step(starts, index[i], axis.strides);
+            }
+        }
+        (index, starts)
+    }
+
+    /// Goes on to the next run.
+    #[inline(always)]
+    fn advance(&self, index: &mut [usize], starts: &mut [usize; N]) {
+        for (i, axis) in self.outer.iter().enumerate().rev() {
+            index[i] += 1;
+            if index[i] < axis.size {
+                *starts = step(*starts, 1, axis.strides);
+                return;
+            }
+            index[i] = 0;
+            let back = axis.strides.map(|stride| -stride);
+            *starts = step(*starts, axis.size - 1, back);
+        }
+    }
+}
+
+/// Places `count` steps further on.
+#[inline(always)]
+fn step<const N: usize>(starts: [usize; N], count: usize, strides: [isize; N]) -> [usize; N] {
+    std::array::from_fn(|k| starts[k].wrapping_add_signed(count as isize * strides[k]))
+}
+
+/// Calls `run(starts, length, strides)` for consecutive stretches of the common shape, in logical order; see
+/// [`Runs::for_each`].
 pub(crate) fn for_each_run<const N: usize>(
     shape: &[usize],
     layouts: [&Layout; N],
     mut run: impl FnMut([usize; N], usize, [isize; N]),
 ) {
-    if shape.contains(&0) {
-        return;
-    }
-    let mut axes = coalesce(shape, layouts);
-    let inner = axes.pop().unwrap_or(Axis { size: 1, strides: [1; N] });
-    let mut starts = layouts.map(|layout| layout.offset);
-    let mut index: SmallVec<[usize; 4]> = SmallVec::from_elem(0, axes.len());
-    'next: loop {
-        run(starts, inner.size, inner.strides);
-        for (i, axis) in axes.iter().enumerate().rev() {
-            index[i] += 1;
-            let carry = index[i] == axis.size;
-            let steps = if carry { 1 - axis.size as isize } else { 1 };
-            for (start, stride) in starts.iter_mut().zip(axis.strides) {
-                *start = start.wrapping_add_signed(steps * stride);
-            }
-            if !carry {
-                continue 'next;
-            }
-            index[i] = 0;
-        }
-        return;
-    }
+    let runs = Runs::new(shape, layouts);
+    runs.for_each(0..runs.len, |starts, length| run(starts, length, runs.inner.strides));
 }
