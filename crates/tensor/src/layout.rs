@@ -40,6 +40,7 @@ pub(crate) fn row_major(shape: &[usize]) -> Strides {
 }
 
 impl Layout {
+    #[inline]
     pub(crate) fn contiguous(shape: &[usize]) -> Self {
         Self { strides: row_major(shape), shape: Shape::from_slice(shape), offset: 0 }
     }
@@ -79,6 +80,14 @@ impl Layout {
             strides: axes.iter().map(|&axis| self.strides[axis]).collect(),
             offset: self.offset,
         }
+    }
+
+    /// Two axes in each other's place.
+    pub(crate) fn swap_axes(&self, a: usize, b: usize) -> Self {
+        let mut layout = self.clone();
+        layout.shape.swap(a, b);
+        layout.strides.swap(a, b);
+        layout
     }
 
     pub(crate) fn insert_axis(&self, axis: usize, size: usize, stride: isize) -> Self {

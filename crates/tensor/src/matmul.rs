@@ -25,6 +25,15 @@ impl<T: Float> Tensor<T> {
     /// If an operand is 0-d, the inner sizes differ or the leading axes do not broadcast.
     #[track_caller]
     pub fn matmul(&self, other: &Self) -> Self {
+        if let ([m, inner], [k, n]) = (self.shape(), other.shape())
+            && inner == k
+        {
+            // The usual case, without a look at leading axes.
+            let pair =
+                (self.matrix(self.layout(), self.offset()), other.matrix(other.layout(), other.offset()));
+            checked_count("matmul", &[*m, *n]).or_panic();
+            return Self::from_buffer(kernels::products(&[pair], None), &[*m, *n]);
+        }
         let result = matmul_shape(self.shape(), other.shape()).or_panic();
         // A vector becomes a matrix of one row or one column.
         let left = if self.rank() == 1 { self.layout().insert_axis(0, 1, 0) } else { self.layout().clone() };
@@ -34,30 +43,35 @@ impl<T: Float> Tensor<T> {
         let (right_batch, [_, n]) = split_matrix(&right.shape);
         let batch = broadcast_shapes("matmul", left_batch, right_batch).or_panic();
         let count = checked_count("matmul", &[&batch[..], &[m, n]].concat()).or_panic();
-        let mut out = vec![T::ZERO; count];
-
-        if !out.is_empty() {
-            // Rows of all the left's matrices times one and the same right matrix are one product.
-            let rows = (right_batch.iter().all(|&size| size == 1) && batch[..] == *left_batch)
-                .then(|| left.reshape(&[batch.iter().product::<usize>() * m, k]))
-                .flatten();
-            if let Some(left) = rows {
-                kernels::gemm(
-                    &mut out,
-                    matrix(self, &left, left.offset),
-                    matrix(other, &right, right.offset),
-                );
-            } else {
-                let left = left.expand(&[&batch[..], &[m, k]].concat());
-                let right = right.expand(&[&batch[..], &[k, n]].concat());
-                let starts = batch_starts(&batch, &left, &right);
-                for (out, (left_start, right_start)) in out.chunks_exact_mut(m * n).zip(starts) {
-                    kernels::gemm(out, matrix(self, &left, left_start), matrix(other, &right, right_start));
-                }
-            }
+        if count == 0 {
+            return Self::from_slice(&[], &result);
         }
+        // Rows of all the left's matrices times one and the same right matrix are one product.
+        let rows = (right_batch.iter().all(|&size| size == 1) && batch[..] == *left_batch)
+            .then(|| left.reshape(&[batch.iter().product::<usize>() * m, k]))
+            .flatten();
+        let pairs: Vec<_> = if let Some(left) = rows {
+            vec![(self.matrix(&left, left.offset), other.matrix(&right, right.offset))]
+        } else {
+            let left = left.expand(&[&batch[..], &[m, k]].concat());
+            let right = right.expand(&[&batch[..], &[k, n]].concat());
+            let starts = batch_starts(&batch, &left, &right).into_iter();
+            starts.map(|(l, r)| (self.matrix(&left, l), other.matrix(&right, r))).collect()
+        };
+        Self::from_buffer(kernels::products(&pairs, None), &result)
+    }
 
-        Self::from_slice(&out, &result)
+    /// The matrix of a layout's last two axes that starts at `offset`.
+    fn matrix(&self, layout: &Layout, offset: usize) -> MatrixRef<'_, T> {
+        let rank = layout.rank();
+        MatrixRef {
+            data: self.buffer(),
+            offset,
+            rows: layout.shape[rank - 2],
+            columns: layout.shape[rank - 1],
+            row_stride: layout.strides[rank - 2],
+            column_stride: layout.strides[rank - 1],
+        }
     }
 }
 
@@ -105,19 +119,6 @@ pub fn matmul_shape(left: &[usize], right: &[usize]) -> Result<Shape, TensorErro
 fn split_matrix(shape: &[usize]) -> (&[usize], [usize; 2]) {
     let (batch, matrix) = shape.split_at(shape.len() - 2);
     (batch, [matrix[0], matrix[1]])
-}
-
-/// The matrix of the last two axes that starts at `offset`.
-fn matrix<'a, T: Float>(x: &'a Tensor<T>, layout: &Layout, offset: usize) -> MatrixRef<'a, T> {
-    let rank = layout.rank();
-    MatrixRef {
-        data: x.buffer(),
-        offset,
-        rows: layout.shape[rank - 2],
-        columns: layout.shape[rank - 1],
-        row_stride: layout.strides[rank - 2],
-        column_stride: layout.strides[rank - 1],
-    }
 }
 
 /// Where each pair of matrices starts.
