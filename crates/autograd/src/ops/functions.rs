@@ -124,11 +124,11 @@ macro_rules! binary_elementwise {
 
             impl BinaryFunction for $struct {
                 const NAME: &'static str = stringify!($name);
-                #[inline]
+                #[inline(always)]
                 fn function<R: Real>(&self, $x: R, $y: R) -> R where f64: Literal<R> {
                     $function
                 }
-                #[inline]
+                #[inline(always)]
                 fn derivatives<R: Real>(&self, $x: R, $y: R) -> [R; 2] where f64: Literal<R> {
                     $derivatives
                 }
