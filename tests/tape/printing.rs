@@ -39,20 +39,16 @@ fn a_model_as_a_list() {
 %3 = linear constant[3, 2] %0 %1 : [3, 3] f32
 %4 = leaky_relu %3 { negative_slope: 0.1 } : [3, 3] f32
 %5 = linear %4 %2 : [3, 2] f32
-%6 = log_softmax %5 { axis: 1 } : [3, 2] f32
-%7 = gather %6 { axis: 1, index: Tensor<i64> [3, 1] [[0] [1] [1]] } : [3, 1] f32
-%8 = sum %7 { axes: [0, 1], keepdim: false } : [] f32
-%9 = div %8 3 : [] f32
-%10 = loss %9 : [] f32
+%6 = loss %5 { axis: 1, targets: Tensor<i64> [3] [0 1 1] } : [] f32
 ";
     assert_eq!(tape.to_string(), expected);
-    assert_eq!((tape.len(), tape.iter().len(), tape.is_empty()), (11, 11, false));
+    assert_eq!((tape.len(), tape.iter().len(), tape.is_empty()), (7, 7, false));
     // Unlabelled, the names are those of the operations.
     let unlabelled = expected.replace("hidden.weight", "leaf").replace("hidden.bias", "leaf");
-    let unlabelled = unlabelled.replace("out.weight", "leaf").replace("loss %9", "neg %9");
+    let unlabelled = unlabelled.replace("out.weight", "leaf").replace("loss %5", "cross_entropy %5");
     assert_eq!(Tape::of(&loss).to_string(), unlabelled);
     assert_eq!(format!("{:?}", loss.detach()), format!("Var(constant) {:?}", loss.value()));
-    assert_eq!(format!("{loss:?}"), format!("Var(neg) {:?}", loss.value()));
+    assert_eq!(format!("{loss:?}"), format!("Var(cross_entropy) {:?}", loss.value()));
 }
 
 #[test]

@@ -216,6 +216,9 @@ macro_rules! float_functions {
         |x| 1.0 / (1.0 + (-x).exp()) }
         float_functions! { @$callback softplus "log(1 + e^x), without overflow.", 800.0 => 800.0,
         |x| x.relu() + (-x.abs()).exp().ln_1p() }
+        float_functions! { @$callback gelu_tanh "x / (1 + e^-2u) with u = sqrt(2 / pi) (x + 0.044715 x^3): nearly x \
+        times the probability that a standard normal number is below it (Hendrycks and Gimpel, 2016).", 0.0 => 0.0,
+        |x| x * (x * (1.595_769_121_605_730_8 + 0.071_354_816_272_600_25 * (x * x))).sigmoid() }
     };
     (@declare_one $name:ident $doc:literal, $at:expr => $value:expr, |$x:ident| $body:expr) => {
         #[doc = $doc]
