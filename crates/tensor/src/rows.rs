@@ -134,7 +134,7 @@ impl<T: Float> Tensor<T> {
             targets.shape()
         );
         let mut indices = Vec::with_capacity(targets.len());
-        for target in targets.iter() {
+        for target in targets {
             assert!(
                 (0..classes as i64).contains(&target),
                 "cross_entropy: target {target} is out of range for logits of shape {shape:?}: with {classes} \
