@@ -93,6 +93,8 @@ macro_rules! real_functions {
         sigmoid
         /// log(1 + e^x).
         softplus
+        /// x / (1 + e^-2u) with u = sqrt(2 / pi) (x + 0.044715 x^3).
+        gelu_tanh
     } };
 }
 

@@ -216,6 +216,9 @@ macro_rules! float_functions {
         |x| 1.0 / (1.0 + (-x).exp()) }
         float_functions! { @$callback softplus "log(1 + e^x), without overflow.", 800.0 => 800.0,
         |x| x.relu() + (-x.abs()).exp().ln_1p() }
+        float_functions! { @$callback gelu_tanh "x / (1 + e^-2u) with u = sqrt(2 / pi) (x + 0.044715 x^3): nearly x \
+        times the probability that a standard normal number is below it (Hendrycks and Gimpel, 2016).", 0.0 => 0.0,
+        |x| x * (x * (GELU_TANH as Self + GELU_TANH_CUBIC as Self * (x * x))).sigmoid() }
     };
     (@declare_one $name:ident $doc:literal, $at:expr => $value:expr, |$x:ident| $body:expr) => {
         #[doc = $doc]
@@ -328,3 +331,7 @@ impl Number for i64 {
         self.signum()
     }
 }
+
+/// 2 sqrt(2 / pi), of the tanh form of GELU, and that times the coefficient of the cube in it.
+const GELU_TANH: f64 = 2.0 * std::f64::consts::FRAC_2_SQRT_PI * std::f64::consts::FRAC_1_SQRT_2;
+const GELU_TANH_CUBIC: f64 = GELU_TANH * 0.044_715;

@@ -33,6 +33,7 @@ mod operators;
 mod print;
 mod random;
 mod reduce;
+mod rows;
 mod slice;
 mod tensor;
 mod view;

@@ -142,3 +142,48 @@ fn batch_starts(batch: &[usize], left: &Layout, right: &Layout) -> Vec<(usize, u
     );
     starts
 }
+
+impl<T: Float> Tensor<T> {
+    /// `self weight^T + bias`, as in a dense layer: `[..., in]` with a weight `[out, in]` and a bias `[out]`
+    /// gives `[..., out]`.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let (x, weight) = (Tensor::from([1.0, 2.0]), Tensor::from([[1.0, 10.0], [0.0, 1.0], [1.0, 0.0]]));
+    /// assert_eq!(x.linear(&weight, None), Tensor::from([21.0, 2.0, 1.0]));
+    /// assert_eq!(x.linear(&weight, Some(&Tensor::from([0.0, 1.0, 2.0]))), Tensor::from([21.0, 3.0, 3.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the weight has not two axes, the last axis of this tensor has another size than the weight's, or
+    /// the bias another shape than `[out]`.
+    #[track_caller]
+    pub fn linear(&self, weight: &Self, bias: Option<&Self>) -> Self {
+        let mismatch = |left: &[usize], right: &[usize], expected| TensorError::Mismatch {
+            operation: "linear",
+            left: left.into(),
+            right: right.into(),
+            expected,
+        };
+        let &[out, inner] = weight.shape() else {
+            mismatch(self.shape(), weight.shape(), "the second, the weight, must have two axes, [out, in]")
+                .panic()
+        };
+        if self.shape().last() != Some(&inner) {
+            mismatch(self.shape(), weight.shape(), "the last axes of input and weight must be equal").panic();
+        }
+        let Some(bias) = bias else { return self.matmul(&weight.t()) };
+        if bias.shape() != [out] {
+            mismatch(
+                weight.shape(),
+                bias.shape(),
+                "the second, the bias, must have the size of the weight's first axis",
+            )
+            .panic();
+        }
+        let mut y = self.matmul(&weight.t());
+        y.zip_inplace(bias, |y, bias| y + bias);
+        y
+    }
+}

@@ -15,8 +15,7 @@ impl<T: Float> Operation<T> for Softmax {
         "softmax"
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        let powers = shifted(inputs[0], self.axis).exp();
-        &powers / powers.sum(keepdim(self.axis))
+        inputs[0].softmax(self.axis as isize)
     }
     fn saves(&self) -> Saves {
         Saves::OUTPUT

@@ -15,6 +15,7 @@ mod print;
 mod random;
 mod reduce;
 mod reshape;
+mod rows;
 mod sums;
 mod views;
 mod writing;
