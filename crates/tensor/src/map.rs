@@ -212,7 +212,7 @@ impl<T: Element> Tensor<T> {
     pub fn zip_inplace_many<U: Element, const N: usize>(
         targets: [&mut Self; N],
         other: &Tensor<U>,
-        f: impl Fn([T; N], U) -> [T; N],
+        f: impl Fn([T; N], U) -> [T; N] + Sync,
     ) {
         for target in &targets {
             if target.shape() != other.shape() {
@@ -225,13 +225,6 @@ impl<T: Element> Tensor<T> {
                 .panic();
             }
         }
-        let other = other.contiguous();
-        let mut targets = targets.map(Self::make_mut);
-        for (i, &y) in other.as_slice().expect("made contiguous").iter().enumerate() {
-            let new = f(std::array::from_fn(|k| targets[k][i]), y);
-            for (target, x) in targets.iter_mut().zip(new) {
-                target[i] = x;
-            }
-        }
+        kernels::zip_inplace_many(targets.map(Self::make_mut), other, f);
     }
 }

@@ -182,8 +182,15 @@ impl<T: Float> Tensor<T> {
             )
             .panic();
         }
-        let mut y = self.matmul(&weight.t());
-        y.zip_inplace(bias, |y, bias| y + bias);
-        y
+        let bias = bias.contiguous();
+        let mut shape = Shape::from_slice(self.shape());
+        shape.pop();
+        let rows = self.reshape([shape.iter().product(), inner]);
+        shape.push(out);
+        let weight = weight.t();
+        let pair =
+            (rows.matrix(rows.layout(), rows.offset()), weight.matrix(weight.layout(), weight.offset()));
+        checked_count("linear", &shape).or_panic();
+        Self::from_buffer(kernels::products(&[pair], bias.as_slice()), &shape)
     }
 }

@@ -36,7 +36,7 @@ impl<T: Float> Tensor<T> {
                 write(i, row, out);
             }
         }
-        let out = Self::from_parts(out, lanes.shape());
+        let out = Self::from_slice(&out, lanes.shape());
         let mut back = Shape::from_elem(0, order.len());
         for (place, &axis) in order.iter().enumerate() {
             back[axis] = place;
@@ -207,6 +207,6 @@ impl<T: Float> Tensor<T> {
                 row.iter_mut().zip(bias).for_each(|(x, &bias)| *x += bias);
             }
         }
-        Self::from_parts(out, self.shape())
+        Self::from_slice(&out, self.shape())
     }
 }

@@ -20,11 +20,6 @@ use regex_lite::Regex;
 
 const USAGE: &str = "usage: gradus-yardstick [--threads N] [--only REGEX] [--seconds S]";
 
-/// Takes effect on everything that runs after it.
-fn use_threads(_threads: usize) {
-    // The kernels compute on one thread so far. The number goes to them once they know of several.
-}
-
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Bench, String> {
     let (mut threads, mut only, mut seconds) = (1, String::new(), 2.0);
     while let Some(option) = arguments.next() {
@@ -49,7 +44,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    use_threads(bench.threads());
+    gradus::set_num_threads(bench.threads());
     training::steps(&mut bench);
     training::passes(&mut bench);
     operations::all(&mut bench);

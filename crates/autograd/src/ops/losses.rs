@@ -42,11 +42,16 @@ impl<T: Float> Operation<T> for MseLoss {
         "mse_loss"
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        let square = |x, target| {
-            let difference: T = x - target;
-            difference * difference
-        };
-        inputs[0].zip("mse_loss", inputs[1], square).mean(..)
+        let squares = inputs[0].zip(
+            "mse_loss",
+            inputs[1],
+            #[inline(always)]
+            |x, target| {
+                let difference = x - target;
+                difference * difference
+            },
+        );
+        squares.mean(..)
     }
     fn saves(&self) -> Saves {
         Saves::INPUTS
@@ -58,7 +63,13 @@ impl<T: Float> Operation<T> for MseLoss {
             (x - target) * scale
         } else {
             let scale = scale.item();
-            x.value().zip("mse_loss", target.value(), |x, target| (x - target) * scale).into()
+            let gradient = x.value().zip(
+                "mse_loss",
+                target.value(),
+                #[inline(always)]
+                |x, target| (x - target) * scale,
+            );
+            gradient.into()
         })
     }
 }

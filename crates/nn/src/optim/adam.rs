@@ -224,6 +224,7 @@ impl Settings {
                     Tensor::zip_inplace_many(
                         [p, first, second, largest],
                         gradient,
+                        #[inline(always)]
                         |[p, m, v, largest], g| {
                             let [p, m, v] = moved([p, m, v], g);
                             let largest = if largest >= v { largest } else { v }; // NaN stays
@@ -231,10 +232,15 @@ impl Settings {
                         },
                     );
                 } else {
-                    Tensor::zip_inplace_many([p, first, second], gradient, |[p, m, v], g| {
-                        let [p, m, v] = moved([p, m, v], g);
-                        [descended(p, m, v), m, v]
-                    });
+                    Tensor::zip_inplace_many(
+                        [p, first, second],
+                        gradient,
+                        #[inline(always)]
+                        |[p, m, v], g| {
+                            let [p, m, v] = moved([p, m, v], g);
+                            [descended(p, m, v), m, v]
+                        },
+                    );
                 }
             });
         });

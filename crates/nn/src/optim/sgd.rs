@@ -141,7 +141,13 @@ impl<T: Float> Optimizer<T> for Sgd<T> {
         model.visit_mut(Path::ROOT, &mut |_, parameter| {
             let Some(gradient) = gradients.get(parameter) else { return };
             let Some(identity) = parameter.identity().filter(|_| self.momentum != 0.0) else {
-                return parameter.update(|p| p.zip_inplace(gradient, |p, g| p - rate * decayed(p, g)));
+                return parameter.update(|p| {
+                    p.zip_inplace(
+                        gradient,
+                        #[inline(always)]
+                        |p, g| p - rate * decayed(p, g),
+                    )
+                });
             };
             let (velocity, kept, fresh) = match self.velocity.entry(identity) {
                 Entry::Occupied(old) => (old.into_mut(), momentum, fresh),
@@ -149,12 +155,18 @@ impl<T: Float> Optimizer<T> for Sgd<T> {
                 Entry::Vacant(new) => (new.insert(Tensor::zeros(gradient.shape())), T::ZERO, T::ONE),
             };
             let nesterov = self.nesterov;
-            let moved = |[p, v]: [T; 2], g| {
-                let g = decayed(p, g);
-                let v = kept * v + fresh * g;
-                [p - rate * if nesterov { g + momentum * v } else { v }, v]
-            };
-            parameter.update(|p| Tensor::zip_inplace_many([p, velocity], gradient, moved));
+            parameter.update(|p| {
+                Tensor::zip_inplace_many(
+                    [p, velocity],
+                    gradient,
+                    #[inline(always)]
+                    |[p, v], g| {
+                        let g = decayed(p, g);
+                        let v = kept * v + fresh * g;
+                        [p - rate * if nesterov { g + momentum * v } else { v }, v]
+                    },
+                );
+            });
         });
     }
 }

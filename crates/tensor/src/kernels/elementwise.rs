@@ -229,10 +229,10 @@ pub(crate) fn zip_many<T: Element, V: Element, const N: usize>(
 
 /// Replaces the elements of `N` row-major buffers of one shape by the results of `f` on them and on those of
 /// another operand, all in one pass.
-pub(crate) fn zip_inplace_many<T: Element, const N: usize>(
+pub(crate) fn zip_inplace_many<T: Element, U: Element, const N: usize>(
     targets: [&mut [T]; N],
-    y: &Tensor<T>,
-    f: impl Fn([T; N], T) -> [T; N] + Sync,
+    y: &Tensor<U>,
+    f: impl Fn([T; N], U) -> [T; N] + Sync,
 ) {
     let y = in_order(y);
     let y = y.as_slice().expect("in order");

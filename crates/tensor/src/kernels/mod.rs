@@ -13,7 +13,7 @@ mod threads;
 
 pub(crate) use buffer::Buffer;
 pub use buffer::release_memory;
-pub(crate) use elementwise::{copy, map, map_inplace, zip, zip_inplace, zip_many};
+pub(crate) use elementwise::{copy, map, map_inplace, zip, zip_inplace, zip_inplace_many, zip_many};
 pub(crate) use gemm::{MatrixRef, products};
 pub(crate) use lanes::{pairwise_sum, reduce_lanes};
 pub(crate) use runs::for_each_run;

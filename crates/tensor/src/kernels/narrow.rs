@@ -30,7 +30,7 @@ pub(super) unsafe fn narrow_product<T: Float>(
     rhs: MatrixRef<T>,
     bias: Option<&[T]>,
 ) {
-    let (k, n) = (lhs.columns, rhs.columns);
+    let n = rhs.columns;
     for first in (0..n).step_by(WIDTH) {
         let width = WIDTH.min(n - first);
         // SAFETY: the caller's promise.
