@@ -23,7 +23,8 @@ use crate::walk::walk;
 #[derive(Debug)]
 #[must_use]
 pub struct Gradients<T: Float = f32> {
-    by_leaf: AddressMap<Identity<T>, Tensor<T>>,
+    /// By the address of the leaf's entry, which is held so that no other one gets it.
+    by_leaf: AddressMap<usize, (Identity<T>, Tensor<T>)>,
 }
 
 impl<T: Float> Gradients<T> {
@@ -37,7 +38,8 @@ impl<T: Float> Gradients<T> {
     /// assert_eq!(gradients.get(&x), Some(&Tensor::from([3.0, 3.0])));
     /// ```
     pub fn get(&self, leaf: &Var<T>) -> Option<&Tensor<T>> {
-        self.by_leaf.get(&leaf.identity()?)
+        let (_, gradient) = self.by_leaf.get(&address(leaf.entry()?))?;
+        Some(gradient)
     }
 
     /// The number of leaves that were reached.
@@ -116,7 +118,7 @@ impl<T: Float> Var<T> {
         let Some(root) = self.into_parts().1 else { not_tracked(function) };
         let mut by_leaf = AddressMap::default();
         let mut keep = |leaf, gradient: Var<T>| {
-            by_leaf.insert(Identity(leaf), gradient.into_value());
+            by_leaf.insert(address(&leaf), (Identity(leaf), gradient.into_value()));
         };
         let wanted = |entry: &Arc<Entry<T>>| entry.is_leaf();
         mode::with_mode(Mode::Off, || walk(root, cotangent.into(), 0, wanted, &mut keep)).or_panic();

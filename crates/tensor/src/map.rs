@@ -64,10 +64,9 @@ impl<T: Element> Tensor<T> {
         f: impl Fn(T, U) -> T + Sync,
     ) {
         let shape = Shape::from_slice(self.shape());
-        if other.shape() != &shape[..]
-            && broadcast_shapes(operation, &shape, other.shape()).is_ok_and(|common| common != shape)
-            || broadcast_shapes(operation, &shape, other.shape()).is_err()
-        {
+        let fits = other.shape() == &shape[..]
+            || broadcast_shapes(operation, &shape, other.shape()).is_ok_and(|common| common == shape);
+        if !fits {
             TensorError::Mismatch {
                 operation,
                 left: shape,

@@ -74,6 +74,11 @@ impl<T: Float> Var<T> {
     /// If an operand is 0-d, the inner sizes differ or the leading axes do not broadcast.
     #[track_caller]
     pub fn matmul(&self, other: &Self) -> Self {
+        if let ([_, left], [right, _]) = (self.shape(), other.shape())
+            && left == right
+        {
+            return apply(Matmul, &[self, other]);
+        }
         let shape = matmul_shape(self.shape(), other.shape()).or_panic();
         match (self.rank(), other.rank()) {
             (1, _) => self.unsqueeze(0).matmul(other).reshape(shape),

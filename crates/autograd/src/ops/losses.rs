@@ -23,13 +23,13 @@ impl<T: Float> Operation<T> for CrossEntropy {
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let (x, axis) = (context.input(0), self.axis as isize);
-        let scale = context.cotangent() / T::from_f64(self.targets.len() as f64);
+        let count = T::from_f64(self.targets.len() as f64);
         Some(if context.is_recorded() {
             let index = self.targets.unsqueeze(axis);
             let minus_one = Var::constant(Tensor::full(index.shape(), -T::ONE));
-            x.softmax(axis).scatter_add(axis, &index, &minus_one) * scale
+            x.softmax(axis).scatter_add(axis, &index, &minus_one) * (context.cotangent() / count)
         } else {
-            x.value().softmax_minus_one_hot(axis, &self.targets, scale.item()).into()
+            x.value().softmax_minus_one_hot(axis, &self.targets, context.cotangent().item() / count).into()
         })
     }
 }
@@ -58,11 +58,11 @@ impl<T: Float> Operation<T> for MseLoss {
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let (x, target) = (context.input(input), context.input(1 - input));
-        let scale = context.cotangent() * T::from_f64(2.0 / x.len() as f64);
+        let factor = T::from_f64(2.0 / x.len() as f64);
         Some(if context.is_recorded() {
-            (x - target) * scale
+            (x - target) * (context.cotangent() * factor)
         } else {
-            let scale = scale.item();
+            let scale = context.cotangent().item() * factor;
             let gradient = x.value().zip(
                 "mse_loss",
                 target.value(),

@@ -213,11 +213,11 @@ impl Settings {
             *steps += 1;
             let step = T::from_f64(rate / (1.0 - beta1.powi(*steps)));
             let correction = T::from_f64((1.0 - beta2.powi(*steps)).sqrt());
-            let moved = |[p, m, v]: [T; 3], g: T| {
+            let moved = move |[p, m, v]: [T; 3], g: T| {
                 let g = if pull == T::ZERO { g } else { g + pull * p };
                 [p * shrink, m + fresh1 * (g - m), kept2 * v + fresh2 * g * g]
             };
-            let descended = |p: T, m: T, v: T| p - step * (m / (v.sqrt() / correction + eps));
+            let descended = move |p: T, m: T, v: T| p - step * (m / (v.sqrt() / correction + eps));
             parameter.update(|p| {
                 if self.amsgrad {
                     let largest = largest.get_or_insert_with(|| Tensor::zeros(gradient.shape()));
@@ -225,7 +225,7 @@ impl Settings {
                         [p, first, second, largest],
                         gradient,
                         #[inline(always)]
-                        |[p, m, v, largest], g| {
+                        move |[p, m, v, largest], g| {
                             let [p, m, v] = moved([p, m, v], g);
                             let largest = if largest >= v { largest } else { v }; // NaN stays
                             [descended(p, m, largest), m, v, largest]
@@ -236,7 +236,7 @@ impl Settings {
                         [p, first, second],
                         gradient,
                         #[inline(always)]
-                        |[p, m, v], g| {
+                        move |[p, m, v], g| {
                             let [p, m, v] = moved([p, m, v], g);
                             [descended(p, m, v), m, v]
                         },

@@ -137,7 +137,7 @@ impl<T: Float> Optimizer<T> for Sgd<T> {
     fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) {
         let [rate, momentum, fresh, decay] =
             [self.learning_rate, self.momentum, 1.0 - self.dampening, self.weight_decay].map(T::from_f64);
-        let decayed = |p: T, g: T| if decay == T::ZERO { g } else { g + decay * p };
+        let decayed = move |p: T, g: T| if decay == T::ZERO { g } else { g + decay * p };
         model.visit_mut(Path::ROOT, &mut |_, parameter| {
             let Some(gradient) = gradients.get(parameter) else { return };
             let Some(identity) = parameter.identity().filter(|_| self.momentum != 0.0) else {
@@ -145,7 +145,7 @@ impl<T: Float> Optimizer<T> for Sgd<T> {
                     p.zip_inplace(
                         gradient,
                         #[inline(always)]
-                        |p, g| p - rate * decayed(p, g),
+                        move |p, g| p - rate * decayed(p, g),
                     )
                 });
             };
@@ -160,7 +160,7 @@ impl<T: Float> Optimizer<T> for Sgd<T> {
                     [p, velocity],
                     gradient,
                     #[inline(always)]
-                    |[p, v], g| {
+                    move |[p, v], g| {
                         let g = decayed(p, g);
                         let v = kept * v + fresh * g;
                         [p - rate * if nesterov { g + momentum * v } else { v }, v]
