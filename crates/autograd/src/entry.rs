@@ -149,7 +149,7 @@ impl<T: Float> Drop for Entry<T> {
     /// collected in a list.
     fn drop(&mut self) {
         LIVE.set(LIVE.get() - 1);
-        let mut dying = Vec::new();
+        let mut dying = SmallVec::new();
         take_entries(self, &mut dying);
         while let Some(entry) = dying.pop() {
             if let Some(mut entry) = Arc::into_inner(entry) {
@@ -159,6 +159,6 @@ impl<T: Float> Drop for Entry<T> {
     }
 }
 
-fn take_entries<T: Float>(entry: &mut Entry<T>, dying: &mut Vec<Arc<Entry<T>>>) {
+fn take_entries<T: Float>(entry: &mut Entry<T>, dying: &mut SmallVec<[Arc<Entry<T>>; 8]>) {
     dying.extend(entry.inputs.iter_mut().filter_map(|input| input.entry.take()));
 }

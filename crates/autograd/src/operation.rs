@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, Shape, Tensor};
 use smallvec::SmallVec;
 
 use crate::entry::{Entry, Input, Saved};
@@ -215,7 +215,7 @@ pub fn apply<T: Float>(operation: impl Operation<T>, inputs: &[&Var<T>]) -> Var<
         value: if saves.keeps(i, inputs) {
             Saved::Value(input.value().clone())
         } else {
-            Saved::Shape(input.shape().into())
+            Saved::Shape(Shape::from_slice(input.shape()))
         },
     };
     let remembered = inputs.iter().enumerate().map(remember).collect();
