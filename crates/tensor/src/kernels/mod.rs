@@ -3,6 +3,7 @@
 //! Each walks its operands in logical order, axes merged where the memory allows, and works on inner runs.
 
 mod elementwise;
+pub(crate) mod functions;
 mod gemm;
 mod lanes;
 mod runs;
