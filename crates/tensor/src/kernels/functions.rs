@@ -159,6 +159,45 @@ pub(crate) fn gelu_tanh(x: f32) -> f32 {
     if x > 6.0 { x } else { y }
 }
 
+/// x times the distribution function of the normal distribution.
+#[inline(always)]
+pub(crate) fn gelu(x: f32) -> f32 {
+    // -1 / (2 log(2))
+    const SQUARE: f64 = -0.7213475204444817;
+    const ROUND: f64 = ROUND_F64 + 254.0;
+    let a = x.abs();
+    // From here on the tail is 0.
+    let a = if a > 14.5 { 14.5 } else { a };
+    // The distribution function at -a is e^(-a^2 / 2) times one that is almost a line in s: Schonfelder,
+    // "Chebyshev Expansions for the Error and Related Functions", Mathematics of Computation 32, 1978. So the
+    // tail has no cancellation, and only the exponent takes more than the 24 bits of `f32`.
+    let s = (a - 4.0) / (a + 4.0);
+    let scaled = polynomial(
+        s,
+        [
+            0.09441064,
+            -0.17039774,
+            0.12437921,
+            -0.07170676,
+            0.030865401,
+            -0.00849783,
+            0.00050300075,
+            0.0006577569,
+            -0.00016852298,
+            -6.56892e-05,
+        ],
+    );
+    let wide = f64::from(a);
+    let exponent = SQUARE * (wide * wide);
+    let rounded = exponent + ROUND;
+    let f = (exponent - (rounded - ROUND)) as f32;
+    let exponent = rounded.to_bits() as u32;
+    let half = exponent >> 1;
+    let significand = a * scaled * (1.0 + f * polynomial(f, EXP2));
+    let tail = significand * power_of_two(half) * power_of_two(exponent.wrapping_sub(half));
+    if x < 0.0 { -tail } else { x - tail }
+}
+
 /// (2^f - 1) / f for f from -1/2 to 1/2.
 const EXP2: [f32; 6] =
     [std::f32::consts::LN_2, 0.24022594, 0.055503663, 0.009625441, 0.0013385037, 0.00013291789];
@@ -240,4 +279,99 @@ pub(crate) fn sin(x: f32) -> f32 {
 pub(crate) fn cos(x: f32) -> f32 {
     let (n, r) = quadrant(x);
     sin_of_quadrant(n.wrapping_add(1), r)
+}
+
+/// 2^x.
+#[inline(always)]
+pub(crate) fn exp2(x: f32) -> f32 {
+    // As in `exp`.
+    let x = clamp(x, -151.0, 129.0);
+    let rounded = x + (ROUND + 254.0);
+    let f = x - (rounded - (ROUND + 254.0));
+    let exponent = rounded.to_bits();
+    let half = exponent >> 1;
+    (1.0 + f * polynomial(f, EXP2)) * power_of_two(half) * power_of_two(exponent.wrapping_sub(half))
+}
+
+/// `x` with the sign of `sign` if it is 0.
+#[inline(always)]
+fn or_sign(x: f32, sign: f32) -> f32 {
+    f32::from_bits(x.to_bits() | (sign.to_bits() & 0x8000_0000))
+}
+
+/// e^x - 1.
+#[inline(always)]
+pub(crate) fn expm1(x: f32) -> f32 {
+    let (exponent, tail) = reduced_expm1::<127>(clamp(x, -18.0, 89.0));
+    // The largest results are near 2^128, which is none.
+    let large = x > 88.0;
+    let power = power_of_two(if large { exponent.wrapping_sub(1) } else { exponent });
+    // power - 1 is exact where it matters.
+    let y = tail * power + (power - if large { 0.5 } else { 1.0 });
+    or_sign(if large { 2.0 * y } else { y }, x)
+}
+
+/// log(1 + x).
+#[inline(always)]
+pub(crate) fn log1p(x: f32) -> f32 {
+    let u = 1.0 + x;
+    // What the sum lost: Dekker, "A Floating-Point Technique for Extending the Available Precision", 1971.
+    let lost = if x < 1.0 { x - (u - 1.0) } else { 1.0 - (u - x) };
+    let n = exponent_bits(u);
+    let significand = f32::from_bits((u.to_bits() as i32).wrapping_sub(n << 23) as u32);
+    // From 2^64 on, nothing of it is left.
+    let scale = power_of_two(127_i32.wrapping_sub(if n < 64 { n } else { 64 }) as u32);
+    let y = log_parts((significand - 1.0) + lost * scale, n as f32);
+    let y = if x < f32::INFINITY { y } else { x };
+    let y = if x > -1.0 { y } else { f32::NEG_INFINITY };
+    or_sign(if x >= -1.0 { y } else { f32::NAN }, x)
+}
+
+/// log(1 + e^x).
+#[inline(always)]
+pub(crate) fn softplus(x: f32) -> f32 {
+    let z = exp(-x.abs());
+    // 1 + z, from 1 to 2, as a significand and an exponent: the sum itself would lose bits.
+    let upper = z > std::f32::consts::SQRT_2 - 1.0;
+    let f = if upper { 0.5 * (z - 1.0) } else { z };
+    let positive = if x < 0.0 { 0.0 } else { x };
+    positive + log_parts(f, if upper { 1.0 } else { 0.0 })
+}
+
+/// The tangent of an angle in radians.
+#[inline(always)]
+pub(crate) fn tan(x: f32) -> f32 {
+    let (n, r) = quadrant(x);
+    let square = r * r;
+    let tail = polynomial(
+        square,
+        [0.33333364, 0.13332184, 0.054114025, 0.021004453, 0.011550173, -0.0008077192, 0.0048142355],
+    );
+    let tan = r + r * (square * tail);
+    xor_sign(if n & 1 == 0 { tan } else { -1.0 / tan }, x)
+}
+
+/// e^a / 4 for `a` from 0 on: for the sums of e^a and e^-a, which are finite where e^a is not.
+#[inline(always)]
+fn quarter_exp(a: f32) -> f32 {
+    let (exponent, tail) = reduced_expm1::<{ 127 - 2 }>(if a > 90.0 { 90.0 } else { a });
+    (1.0 + tail) * power_of_two(exponent)
+}
+
+/// The hyperbolic sine.
+#[inline(always)]
+pub(crate) fn sinh(x: f32) -> f32 {
+    let a = x.abs();
+    let square = a * a;
+    let near = a + a * (square * polynomial(square, [0.16666667, 0.00833335, 0.0001983616, 2.816951e-6]));
+    let quarter = quarter_exp(a);
+    let far = 2.0 * (quarter - 0.0625 / quarter);
+    xor_sign(if a < 1.0 { near } else { far }, x)
+}
+
+/// The hyperbolic cosine.
+#[inline(always)]
+pub(crate) fn cosh(x: f32) -> f32 {
+    let quarter = quarter_exp(x.abs());
+    2.0 * (quarter + 0.0625 / quarter)
 }

@@ -104,6 +104,22 @@ accurate! {
     erf within 2: libm::erf;
     sin within 2: f64::sin;
     cos within 2: f64::cos;
+    tan within 2: f64::tan;
+    exp2 within 2: f64::exp2;
+    expm1 within 2: f64::exp_m1;
+    log1p within 2: f64::ln_1p;
+    softplus within 2: |x| if x < 0.0 { x.exp().ln_1p() } else { x + (-x).exp().ln_1p() };
+    sinh within 2: f64::sinh;
+    cosh within 2: f64::cosh;
+}
+
+#[test]
+fn gelu() {
+    let exact = |x: f64| {
+        let x = if x < -38.0 { -38.0 } else { x };
+        0.5 * x * libm::erfc(-x / 2.0_f64.sqrt())
+    };
+    check(Tensor::gelu, exact, 16, true);
 }
 
 #[test]
@@ -122,11 +138,14 @@ fn symmetries() {
     let x = Tensor::from(arguments().filter(|x| !x.is_nan()).collect::<Vec<_>>());
     let bits =
         |x: Tensor<f32>| x.iter().map(|x| if x.is_nan() { 0 } else { x.to_bits() }).collect::<Vec<_>>();
-    let odd: [Lifted; 3] = [Tensor::sin, Tensor::tanh, Tensor::erf];
+    let odd: [Lifted; 5] = [Tensor::sin, Tensor::tan, Tensor::tanh, Tensor::erf, Tensor::sinh];
     for function in odd {
         assert!(bits(function(&-&x)) == bits(-function(&x)));
     }
-    assert!(bits((-&x).cos()) == bits(x.cos()));
+    let even: [Lifted; 2] = [Tensor::cos, Tensor::cosh];
+    for function in even {
+        assert!(bits(function(&-&x)) == bits(function(&x)));
+    }
 }
 
 /// No result lies outside of the range of the function, not by one bit.
@@ -178,5 +197,7 @@ fn special_values() {
         assert_eq!(bits(function(&ends)), [-1.0_f32, -0.0, 1.0].map(f32::to_bits));
     }
     assert_eq!(bits(ends.sigmoid()), [0.0_f32, 0.5, 1.0].map(f32::to_bits));
-    assert_eq!(bits(ends.gelu_tanh()), [-0.0_f32, -0.0, inf].map(f32::to_bits));
+    for function in [Tensor::gelu, Tensor::gelu_tanh] {
+        assert_eq!(bits(function(&ends)), [-0.0_f32, -0.0, inf].map(f32::to_bits));
+    }
 }
