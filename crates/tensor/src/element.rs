@@ -97,8 +97,8 @@ pub trait Number:
 /// A floating-point element, the only kind that has gradients: `f32` or `f64`.
 ///
 /// The mathematical functions are those of [`f64`](primitive@f64) under NumPy's names. For `f32`, exponential
-/// functions and `log`, `log1p`, `sin`, `cos` and `tan`, `sinh`, `cosh` and `tanh`, `erf`, `sigmoid` and `softplus`
-/// are at most 2 units in the last place off for every argument, with the same bits on every processor.
+/// functions, `log`, `log1p`, `sin`, `cos`, `tan`, `sinh`, `cosh`, `tanh`, `erf`, `sigmoid` and `softplus` are
+/// at most 2 units in the last place off for every argument, with the same bits on every processor.
 ///
 /// ```
 /// use gradus_tensor::{Float, Tensor};
@@ -181,29 +181,40 @@ macro_rules! float_functions {
         float_functions! { @each define_f64 }
     };
     (@each $callback:ident) => {
-        float_functions! { @$callback exp "e to the power of this number.", 0.0 => 1.0, |x| x.exp(), f32 functions::exp }
-        float_functions! { @$callback exp2 "2 to the power of this number.", 3.0 => 8.0, |x| x.exp2(), f32 functions::exp2 }
-        float_functions! { @$callback expm1 "e^x - 1, accurate near zero.", 1e-20 => 1e-20, |x| x.exp_m1(), f32 functions::expm1 }
-        float_functions! { @$callback log "The natural logarithm.", 1.0 => 0.0, |x| x.ln(), f32 functions::log }
+        float_functions! { @$callback exp "e to the power of this number.", 0.0 => 1.0,
+        |x| x.exp(), f32 functions::exp }
+        float_functions! { @$callback exp2 "2 to the power of this number.", 3.0 => 8.0,
+        |x| x.exp2(), f32 functions::exp2 }
+        float_functions! { @$callback expm1 "e^x - 1, accurate near zero.", 1e-20 => 1e-20,
+        |x| x.exp_m1(), f32 functions::expm1 }
+        float_functions! { @$callback log "The natural logarithm.", 1.0 => 0.0,
+        |x| x.ln(), f32 functions::log }
         float_functions! { @$callback log2 "The logarithm to base 2.", 8.0 => 3.0, |x| x.log2() }
         float_functions! { @$callback log10 "The logarithm to base 10.", 100.0 => 2.0, |x| x.log10() }
-        float_functions! { @$callback log1p "log(1 + x), accurate near zero.", 1e-20 => 1e-20, |x| x.ln_1p(), f32 functions::log1p }
+        float_functions! { @$callback log1p "log(1 + x), accurate near zero.", 1e-20 => 1e-20,
+        |x| x.ln_1p(), f32 functions::log1p }
         float_functions! { @$callback sqrt "The square root; NaN for negative numbers.", 9.0 => 3.0,
         |x| x.sqrt() }
         float_functions! { @$callback rsqrt "One divided by the square root.", 4.0 => 0.5,
         |x| x.sqrt().recip() }
         float_functions! { @$callback reciprocal "One divided by this number.", 4.0 => 0.25, |x| x.recip() }
         float_functions! { @$callback square "The number times itself.", 3.0 => 9.0, |x| x * x }
-        float_functions! { @$callback sin "The sine of an angle in radians.", FRAC_PI_2 => 1.0, |x| x.sin(), f32 functions::sin }
-        float_functions! { @$callback cos "The cosine of an angle in radians.", PI => -1.0, |x| x.cos(), f32 functions::cos }
-        float_functions! { @$callback tan "The tangent of an angle in radians.", 0.0 => 0.0, |x| x.tan(), f32 functions::tan }
+        float_functions! { @$callback sin "The sine of an angle in radians.", FRAC_PI_2 => 1.0,
+        |x| x.sin(), f32 functions::sin }
+        float_functions! { @$callback cos "The cosine of an angle in radians.", PI => -1.0,
+        |x| x.cos(), f32 functions::cos }
+        float_functions! { @$callback tan "The tangent of an angle in radians.", 0.0 => 0.0,
+        |x| x.tan(), f32 functions::tan }
         float_functions! { @$callback asin "The inverse sine, in radians.", 1.0 => FRAC_PI_2, |x| x.asin() }
         float_functions! { @$callback acos "The inverse cosine, in radians.", -1.0 => PI, |x| x.acos() }
         float_functions! { @$callback atan "The inverse tangent, in radians.", 1.0 => FRAC_PI_4,
         |x| x.atan() }
-        float_functions! { @$callback sinh "The hyperbolic sine.", 0.0 => 0.0, |x| x.sinh(), f32 functions::sinh }
-        float_functions! { @$callback cosh "The hyperbolic cosine.", 0.0 => 1.0, |x| x.cosh(), f32 functions::cosh }
-        float_functions! { @$callback tanh "The hyperbolic tangent.", f64::INFINITY => 1.0, |x| x.tanh(), f32 functions::tanh }
+        float_functions! { @$callback sinh "The hyperbolic sine.", 0.0 => 0.0,
+        |x| x.sinh(), f32 functions::sinh }
+        float_functions! { @$callback cosh "The hyperbolic cosine.", 0.0 => 1.0,
+        |x| x.cosh(), f32 functions::cosh }
+        float_functions! { @$callback tanh "The hyperbolic tangent.", f64::INFINITY => 1.0,
+        |x| x.tanh(), f32 functions::tanh }
         float_functions! { @$callback asinh "The inverse hyperbolic sine.", 0.0 => 0.0, |x| x.asinh() }
         float_functions! { @$callback acosh "The inverse hyperbolic cosine.", 1.0 => 0.0, |x| x.acosh() }
         float_functions! { @$callback atanh "The inverse hyperbolic tangent.", 1.0 => f64::INFINITY,
@@ -223,19 +234,22 @@ macro_rules! float_functions {
         |x| 1.0 / (1.0 + (-x).exp()), f32 functions::sigmoid }
         float_functions! { @$callback softplus "log(1 + e^x), without overflow.", 800.0 => 800.0,
         |x| x.relu() + (-x.abs()).exp().ln_1p(), f32 functions::softplus }
-        float_functions! { @$callback gelu "x times the normal distribution function, x erfc(-x / sqrt(2)) / 2.",
+        float_functions! { @$callback gelu "x times the normal distribution: x erfc(-x / sqrt(2)) / 2.",
         f64::NEG_INFINITY => 0.0, |x| {
             // Below the result is 0: infinity times 0 would be NaN.
             let x = if x < -40.0 { -40.0 } else { x };
             0.5 * x * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
         }, f32 functions::gelu }
-        float_functions! { @$callback gelu_tanh "x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3): nearly `gelu`.", f64::NEG_INFINITY => 0.0, |x| {
+        float_functions! { @$callback gelu_tanh
+        "x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3): nearly `gelu`.",
+        f64::NEG_INFINITY => 0.0, |x| {
             // As in `gelu`.
             let x = if x < -40.0 { -40.0 } else { x };
             x * (2.0 * (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).sigmoid()
         }, f32 functions::gelu_tanh }
     };
-    (@declare_one $name:ident $doc:literal, $at:expr => $value:expr, |$x:ident| $body:expr $(, f32 $f:path)?) => {
+    (@declare_one $name:ident $doc:literal, $at:expr => $value:expr, |$x:ident| $body:expr
+    $(, f32 $f:path)?) => {
         #[doc = $doc]
         ///
         /// ```
@@ -254,7 +268,8 @@ macro_rules! float_functions {
     (@define_f32 $name:ident $doc:literal, $at:expr => $value:expr, |$x:ident| $body:expr) => {
         float_functions! { @define_f64 $name $doc, $at => $value, |$x| $body }
     };
-    (@define_f64 $name:ident $doc:literal, $at:expr => $value:expr, |$x:ident| $body:expr $(, f32 $f:path)?) => {
+    (@define_f64 $name:ident $doc:literal, $at:expr => $value:expr, |$x:ident| $body:expr
+    $(, f32 $f:path)?) => {
         #[inline(always)]
         fn $name(self) -> Self {
             let $x = self;

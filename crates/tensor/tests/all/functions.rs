@@ -68,8 +68,8 @@ fn arguments() -> impl Iterator<Item = f32> {
     (0..=u32::MAX).step_by(STEP).chain(around).chain(special).map(f32::from_bits)
 }
 
-/// Fails where the function is more than `bound` floats from the exact result. With `normal`, results that are
-/// subnormal need only be as near as that in absolute terms.
+/// Fails where the function is more than `bound` floats from the exact result; with `normal`, where a result
+/// that should be subnormal is not even small.
 #[track_caller]
 fn check(function: Lifted, exact: fn(f64) -> f64, bound: u64, normal: bool) {
     let arguments: Vec<f32> = arguments().collect();
