@@ -6,7 +6,7 @@ use std::f32::consts::{E, FRAC_PI_2, LN_2};
 type Lifted = fn(&Tensor<f32>) -> Tensor<f32>;
 
 /// Every so many bit patterns; a prime, so that all low bits occur.
-const STEP: usize = 1021;
+const STEP: usize = 2039;
 
 /// The floats nearest to a multiple of pi/2, worst first: convergents of 2^e * 2/pi below 2^24, for each e.
 const NEAR_QUADRANTS: [u32; 16] = [
