@@ -97,8 +97,8 @@ pub trait Number:
 /// A floating-point element, the only kind that has gradients: `f32` or `f64`.
 ///
 /// The mathematical functions are those of [`f64`](primitive@f64) under NumPy's names. For `f32`, exponential
-/// functions, `log`, `log1p`, `sin`, `cos`, `tan`, `sinh`, `cosh`, `tanh`, `erf`, `sigmoid` and `softplus`
-/// are at most 2 units in the last place off for every argument, with the same bits on every processor.
+/// functions, `log`, `log1p`, `sin`, `cos`, `sinh`, `cosh`, `tanh`, `erf`, `sigmoid` and `softplus` are at most
+/// 2 units in the last place off for every argument, `tan` 3, with the same bits on every processor.
 ///
 /// ```
 /// use gradus_tensor::{Float, Tensor};

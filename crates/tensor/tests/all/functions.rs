@@ -104,7 +104,7 @@ accurate! {
     erf within 2: libm::erf;
     sin within 2: f64::sin;
     cos within 2: f64::cos;
-    tan within 2: f64::tan;
+    tan within 3: f64::tan;
     exp2 within 2: f64::exp2;
     expm1 within 2: f64::exp_m1;
     log1p within 2: f64::ln_1p;
