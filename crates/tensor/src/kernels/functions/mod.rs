@@ -4,7 +4,7 @@
 //! "Elementary Functions", 3rd edition, 2016: reduce the argument exactly, evaluate a short polynomial, put
 //! the parts together so that the large one is exact and only the small one is rounded. Where an argument
 //! needs more than 24 bits (the periods of `sin`, the cubic under `gelu_tanh`), that part is done in `f64`.
-//! The polynomials are minimax: Remez's algorithm in 80 digits with the weight that makes the relative error
+//! The polynomials are minimax: Remez's algorithm in 50 digits with the weight that makes the relative error
 //! of the function level, then the coefficients rounded to `f32`.
 //!
 //! What the code avoids, and why:
