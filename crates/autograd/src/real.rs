@@ -95,6 +95,8 @@ macro_rules! real_functions {
         softplus
         /// x / (1 + e^-2u) with u = sqrt(2 / pi) (x + 0.044715 x^3).
         gelu_tanh
+        /// x times the normal distribution function.
+        gelu
     } };
 }
 

@@ -101,7 +101,7 @@ elementwise! {
     /// log(1 / (1 + e^-x)), without overflow.
     logsigmoid: Logsigmoid |x| -(-x).softplus(), from input |x| (-x).sigmoid(), on -4.0..4.0;
     /// x times the probability that a standard normal number is below x (Hendrycks and Gimpel, 2016).
-    gelu: Gelu |x| x * 0.5 * (1.0 + (x * FRAC_1_SQRT_2).erf()),
+    gelu: Gelu |x| x.gelu(),
         from input |x| 0.5 * (1.0 + (x * FRAC_1_SQRT_2).erf())
             + x * (x * x * -0.5).exp() * BELL, on -3.0..3.0;
     /// `gelu` by a formula without `erf`: x / (1 + e^-2u) with u = sqrt(2 / pi) (x + 0.044715 x^3) (Hendrycks and

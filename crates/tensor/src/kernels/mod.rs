@@ -4,6 +4,7 @@
 
 mod buffer;
 mod elementwise;
+pub(crate) mod functions;
 mod gemm;
 mod lanes;
 mod narrow;

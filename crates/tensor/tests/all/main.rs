@@ -5,6 +5,7 @@ mod common;
 mod compare;
 mod create;
 mod elementwise;
+mod functions;
 mod indexing;
 mod join;
 mod layouts;
