@@ -34,6 +34,7 @@ mod print;
 mod random;
 mod reduce;
 mod slice;
+mod softmax;
 mod tensor;
 mod view;
 
