@@ -29,12 +29,13 @@ mod layout;
 mod map;
 mod math;
 mod matmul;
+mod normalization;
 mod operators;
 mod print;
 mod random;
 mod reduce;
-mod rows;
 mod slice;
+mod softmax;
 mod tensor;
 mod view;
 

@@ -1,9 +1,9 @@
 //! Reductions over any set of axes.
 
-use crate::dims::{Axes, Shape, resolve_axis};
+use crate::dims::{Axes, Shape};
 use crate::element::{Element, Float, Number};
-use crate::error::{OrPanic, TensorError};
-use crate::kernels;
+use crate::error::TensorError;
+use crate::kernels::{self, Extreme, Fold, LogSumExp, Place, Reduction, Sum, beats, undercuts};
 use crate::tensor::Tensor;
 
 impl<T: Element> Tensor<T> {
@@ -31,21 +31,44 @@ impl<T: Element> Tensor<T> {
         let axes = axes.into();
         let resolved = axes.resolve(operation, self.shape());
         let data = kernels::reduce_lanes(self, &resolved, kernel);
-        Tensor::from_slice(&data, &reduced_shape(self.shape(), &resolved, axes.keepdim))
+        Tensor::from_buffer(data, &reduced_shape(self.shape(), &resolved, axes.keepdim))
     }
 
-    /// Like [`reduce`](Self::reduce), for operations that have no value on an empty lane.
+    /// Like [`reduce`](Self::reduce), with one of gradus's own loops.
     #[track_caller]
-    fn reduce_nonempty<U: Element>(
+    fn reduce_with<R: Reduction<T>>(
         &self,
         operation: &'static str,
         axes: Axes,
-        kernel: impl Fn(&[T]) -> U,
-    ) -> Tensor<U> {
+        reduction: &R,
+    ) -> Tensor<R::Output> {
+        let resolved = axes.resolve(operation, self.shape());
+        self.reduce_resolved(&resolved, axes.keepdim, reduction)
+    }
+
+    fn reduce_resolved<R: Reduction<T>>(
+        &self,
+        axes: &[usize],
+        keepdim: bool,
+        reduction: &R,
+    ) -> Tensor<R::Output> {
+        let data = kernels::reduce(self, axes, reduction);
+        Tensor::from_buffer(data, &reduced_shape(self.shape(), axes, keepdim))
+    }
+
+    /// Like [`reduce_with`](Self::reduce_with), for operations that have no value on an empty lane.
+    #[track_caller]
+    fn reduce_nonempty<R: Reduction<T>>(
+        &self,
+        operation: &'static str,
+        axes: Axes,
+        reduction: &R,
+    ) -> Tensor<R::Output> {
         let resolved = axes.resolve(operation, self.shape());
         let empty = resolved.iter().find(|&&axis| self.shape()[axis] == 0);
-        let reduced = reduced_shape(self.shape(), &resolved, false);
-        if let (Some(axis), false) = (empty, reduced.contains(&0)) {
+        if let Some(axis) = empty
+            && !reduced_shape(self.shape(), &resolved, false).contains(&0)
+        {
             TensorError::Argument {
                 operation,
                 argument: "axis",
@@ -55,32 +78,13 @@ impl<T: Element> Tensor<T> {
             }
             .panic();
         }
-        self.reduce(operation, axes, kernel)
-    }
-
-    /// The index along `axis` of the element that wins against every other; the first one, if several do.
-    #[track_caller]
-    fn arg_reduce(&self, operation: &'static str, axis: isize, wins: impl Fn(T, T) -> bool) -> Tensor<i64> {
-        resolve_axis(operation, axis, self.shape()).or_panic();
-        self.reduce_nonempty(operation, axis.into(), |lane| {
-            (1..lane.len()).fold(0, |best, i| if wins(lane[i], lane[best]) { i } else { best }) as i64
-        })
+        self.reduce_resolved(&resolved, axes.keepdim, reduction)
     }
 }
 
 fn reduced_shape(shape: &[usize], axes: &[usize], keepdim: bool) -> Shape {
     let size = |(axis, &size)| if axes.contains(&axis) { keepdim.then_some(1) } else { Some(size) };
     shape.iter().enumerate().filter_map(size).collect()
-}
-
-/// Whether `x` takes the place of `best` in a search for the largest: NaN wins against numbers.
-fn beats<T: Number>(x: T, best: T) -> bool {
-    x > best || x.is_nan() && !best.is_nan()
-}
-
-/// Whether `x` takes the place of `best` in a search for the smallest: NaN wins against numbers.
-fn undercuts<T: Number>(x: T, best: T) -> bool {
-    x < best || x.is_nan() && !best.is_nan()
 }
 
 impl<T: Number> Tensor<T> {
@@ -101,7 +105,7 @@ impl<T: Number> Tensor<T> {
     /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn sum(&self, axes: impl Into<Axes>) -> Self {
-        self.reduce("sum", axes, kernels::pairwise_sum)
+        self.reduce_with("sum", axes.into(), &Sum(|sum| sum))
     }
 
     /// The product over the axes; 1 over nothing.
@@ -116,7 +120,7 @@ impl<T: Number> Tensor<T> {
     /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn prod(&self, axes: impl Into<Axes>) -> Self {
-        self.reduce("prod", axes, |lane| lane.iter().fold(T::ONE, |product, &x| product * x))
+        self.reduce_with("prod", axes.into(), &Fold(|x| x, |product: T, x| product * x, T::ONE))
     }
 
     /// The largest element over the axes; NaN if there is one.
@@ -133,9 +137,7 @@ impl<T: Number> Tensor<T> {
     /// If an axis is out of range, named twice or of size 0.
     #[track_caller]
     pub fn max(&self, axes: impl Into<Axes>) -> Self {
-        self.reduce_nonempty("max", axes.into(), |lane| {
-            lane[1..].iter().fold(lane[0], |best, &x| if beats(x, best) { x } else { best })
-        })
+        self.reduce_nonempty("max", axes.into(), &Extreme(beats))
     }
 
     /// The smallest element over the axes; NaN if there is one.
@@ -152,9 +154,7 @@ impl<T: Number> Tensor<T> {
     /// If an axis is out of range, named twice or of size 0.
     #[track_caller]
     pub fn min(&self, axes: impl Into<Axes>) -> Self {
-        self.reduce_nonempty("min", axes.into(), |lane| {
-            lane[1..].iter().fold(lane[0], |best, &x| if undercuts(x, best) { x } else { best })
-        })
+        self.reduce_nonempty("min", axes.into(), &Extreme(undercuts))
     }
 
     /// The index of the largest element along an axis, which goes; the first of several, or of a NaN.
@@ -169,7 +169,7 @@ impl<T: Number> Tensor<T> {
     /// If the axis is out of range or of size 0.
     #[track_caller]
     pub fn argmax(&self, axis: isize) -> Tensor<i64> {
-        self.arg_reduce("argmax", axis, beats)
+        self.reduce_nonempty("argmax", axis.into(), &Place(beats))
     }
 
     /// The index of the smallest element along an axis, which goes; the first of several, or of a NaN.
@@ -184,7 +184,7 @@ impl<T: Number> Tensor<T> {
     /// If the axis is out of range or of size 0.
     #[track_caller]
     pub fn argmin(&self, axis: isize) -> Tensor<i64> {
-        self.arg_reduce("argmin", axis, undercuts)
+        self.reduce_nonempty("argmin", axis.into(), &Place(undercuts))
     }
 }
 
@@ -233,7 +233,11 @@ impl<T: Float> Tensor<T> {
     /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn mean(&self, axes: impl Into<Axes>) -> Self {
-        self.reduce("mean", axes, |lane| kernels::pairwise_sum(lane) / T::from_f64(lane.len() as f64))
+        let axes = axes.into();
+        let resolved = axes.resolve("mean", self.shape());
+        let count: usize = resolved.iter().map(|&axis| self.shape()[axis]).product();
+        let count = T::from_f64(count as f64);
+        self.reduce_resolved(&resolved, axes.keepdim, &Sum(|sum| sum / count))
     }
 
     /// log(sum(e^x)) over the axes, without overflow; -infinity over nothing.
@@ -249,13 +253,7 @@ impl<T: Float> Tensor<T> {
     /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn logsumexp(&self, axes: impl Into<Axes>) -> Self {
-        self.reduce("logsumexp", axes, |lane| {
-            let largest = lane.iter().fold(-T::INFINITY, |best, &x| if beats(x, best) { x } else { best });
-            // Infinities would give inf - inf.
-            let shift = if largest.is_finite() { largest } else { T::ZERO };
-            let terms: Vec<T> = lane.iter().map(|&x| (x - shift).exp()).collect();
-            kernels::pairwise_sum(&terms).log() + shift
-        })
+        self.reduce_with("logsumexp", axes.into(), &LogSumExp)
     }
 }
 
@@ -273,7 +271,7 @@ impl Tensor<bool> {
     /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn all(&self, axes: impl Into<Axes>) -> Self {
-        self.reduce("all", axes, |lane| lane.iter().all(|&x| x))
+        self.reduce_with("all", axes.into(), &Fold(|x| x, |all: bool, x| all & x, true))
     }
 
     /// Whether any is true; false over nothing.
@@ -289,6 +287,6 @@ impl Tensor<bool> {
     /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn any(&self, axes: impl Into<Axes>) -> Self {
-        self.reduce("any", axes, |lane| lane.iter().any(|&x| x))
+        self.reduce_with("any", axes.into(), &Fold(|x| x, |any: bool, x| any | x, false))
     }
 }

@@ -70,6 +70,12 @@ impl<T: Element> Buffer<T> {
         }
     }
 
+    /// One value throughout.
+    pub(crate) fn filled(len: usize, value: T) -> Self {
+        // SAFETY: `fill` writes all.
+        unsafe { Self::build(len, |elements| elements.fill(MaybeUninit::new(value))) }
+    }
+
     /// A copy of a slice.
     pub(crate) fn copy(data: &[T]) -> Self {
         Self::collect(data.len(), data.iter().copied())

@@ -19,28 +19,33 @@ use crate::layout::Layout;
 use crate::tensor::Tensor;
 
 /// From this many elements on, work is shared: below, waking another thread costs as much as the work.
-const SHARED: usize = 64 * 1024;
+pub(super) const SHARED: usize = 64 * 1024;
 /// The elements of a part.
-const PART: usize = 16 * 1024;
+pub(super) const PART: usize = 16 * 1024;
 
 /// The elements that are read at once where targets might overlap.
 const WIDE: usize = 16;
 
 /// How many elements a thread takes at once of so many.
-fn part_length(len: usize) -> usize {
+pub(super) fn part_length(len: usize) -> usize {
     if len < SHARED { len } else { PART }
 }
 
-/// A buffer of which `part(start, elements)` writes the elements from `start` on.
+/// A buffer of which `part(start, elements)` writes the elements from `start` on, `length` at once (the last
+/// part may be shorter).
 ///
 /// # Safety
 /// `part` must write every element it is given.
 #[inline]
-unsafe fn fill<U: Element>(len: usize, part: impl Fn(usize, &mut [MaybeUninit<U>]) + Sync) -> Buffer<U> {
+pub(super) unsafe fn fill<U: Element>(
+    len: usize,
+    length: usize,
+    part: impl Fn(usize, &mut [MaybeUninit<U>]) + Sync,
+) -> Buffer<U> {
     // SAFETY: parts cover all elements, and `part` writes all of each.
     unsafe {
         Buffer::build(len, |out| {
-            for_each_part(out, part_length(len), |start, out| {
+            for_each_part(out, length, |start, out| {
                 dispatch(
                     #[inline(always)]
                     || part(start, out),
@@ -63,6 +68,7 @@ pub(crate) fn map<T: Element, U: Element>(x: &Tensor<T>, f: impl Fn(T) -> U + Sy
     unsafe {
         fill(
             x.len(),
+            part_length(x.len()),
             #[inline(always)]
             |start, out| {
                 let x = &x[start..start + out.len()];
@@ -103,6 +109,7 @@ pub(crate) fn zip<T: Element, U: Element, V: Element>(
         return unsafe {
             fill(
                 x.len(),
+                part_length(x.len()),
                 #[inline(always)]
                 |start, out| {
                     let (x, y) = (&x[start..start + out.len()], &y[start..start + out.len()]);
@@ -118,6 +125,7 @@ pub(crate) fn zip<T: Element, U: Element, V: Element>(
         return unsafe {
             fill(
                 x.len(),
+                part_length(x.len()),
                 #[inline(always)]
                 |start, out| {
                     for (out, &x) in out.iter_mut().zip(&x[start..]) {
@@ -130,10 +138,12 @@ pub(crate) fn zip<T: Element, U: Element, V: Element>(
     let (x, y) = (with_the_grain(x, shape), with_the_grain(y, shape));
     let runs = Runs::new(shape, [&x.layout().expand(shape), &y.layout().expand(shape)]);
     let (x, y) = (x.buffer(), y.buffer());
+    let len = shape.iter().product();
     // SAFETY: the runs of a range have as many elements as the range; those of `out` are written in order.
     unsafe {
         fill(
-            shape.iter().product(),
+            len,
+            part_length(len),
             #[inline(always)]
             |first, out| {
                 let (range, mut rest) = (first..first + out.len(), out);
@@ -241,10 +251,12 @@ pub(crate) fn zip_many<T: Element, V: Element, const N: usize>(
 ) -> Buffer<V> {
     let operands = operands.map(|x| x.expand(shape).contiguous());
     let operands: [&[T]; N] = from_fn(|k| operands[k].as_slice().expect("in order"));
+    let len = shape.iter().product();
     // SAFETY: every operand has an element for each of the part's.
     unsafe {
         fill(
-            shape.iter().product(),
+            len,
+            part_length(len),
             #[inline(always)]
             |start, out| {
                 let operands: [&[T]; N] = from_fn(|k| &operands[k][start..start + out.len()]);
@@ -303,39 +315,6 @@ pub(crate) fn zip_inplace_many<T: Element, U: Element, const N: usize>(
     });
 }
 
-/// The elements in logical order, copied for what would otherwise jump about the memory.
-pub(crate) fn copy<T: Element>(x: &Tensor<T>) -> Buffer<T> {
-    let runs = Runs::new(x.shape(), [x.layout()]);
-    let data = x.buffer();
-    // SAFETY: the runs of a range have as many elements as the range; those of `out` are written in order.
-    unsafe {
-        fill(
-            x.len(),
-            #[inline(always)]
-            |first, out| {
-                let (range, mut rest) = (first..first + out.len(), out);
-                runs.for_each(
-                    range,
-                    #[inline(always)]
-                    |[start], length| {
-                        let out;
-                        (out, rest) = std::mem::take(&mut rest).split_at_mut(length);
-                        if let [1] = runs.strides() {
-                            for (out, &x) in out.iter_mut().zip(&data[start..start + length]) {
-                                out.write(x);
-                            }
-                        } else {
-                            for (i, out) in out.iter_mut().enumerate() {
-                                out.write(data[at(start, i, runs.strides()[0])]);
-                            }
-                        }
-                    },
-                );
-            },
-        )
-    }
-}
-
 /// The operand itself, or a copy of it if it would be walked with a stride other than 0 and 1.
 fn with_the_grain<'a, T: Element>(x: &'a Tensor<T>, shape: &[usize]) -> Cow<'a, Tensor<T>> {
     // Below this a copy costs more than it saves.
@@ -358,6 +337,6 @@ fn column<T: Element, const N: usize>(rows: &[[T; WIDE]; N], i: usize) -> [T; N]
 
 /// The place of element `i` of a run.
 #[inline(always)]
-fn at(start: usize, i: usize, stride: isize) -> usize {
+pub(super) fn at(start: usize, i: usize, stride: isize) -> usize {
     start.wrapping_add_signed(i as isize * stride)
 }

@@ -1,46 +1,216 @@
-//! Reductions: every output element is a function of one contiguous lane.
+//! Reductions: every output element is a function of one lane, in logical order.
 //!
-//! Operands whose reduced axes do not lie together are copied first. The order of a summation therefore
-//! depends on the shape alone: no layout and no number of threads changes a bit of the result.
+//! Lanes that lie together are read where they are; so are lanes side by side, by rows. Operands of any other
+//! layout are copied first. Both ways give the same bits, so no layout and no number of threads changes a
+//! result.
 
+#![allow(unsafe_code, reason = "results are written to memory that is not initialised; see SAFETY")]
+
+use std::mem::{MaybeUninit, take};
+
+use super::buffer::Buffer;
+use super::elementwise::{PART, SHARED, at, fill};
+use super::runs::{MergedAxes, merge_axes, place};
 use crate::dims::Shape;
-use crate::element::{Element, Number};
+use crate::element::Element;
 use crate::tensor::Tensor;
 
-/// The results of `kernel` on the elements along `axes` (rising, from the front), in row-major order of
-/// the other axes.
-pub(crate) fn reduce_lanes<T: Element, U>(
+/// Lanes of this length are shared among threads one by one.
+const LONG: usize = 256 * 1024;
+/// The columns that are reduced side by side: long enough to be read in one go, few enough for their partial
+/// results to stay in the cache.
+const STRIP: usize = 512;
+
+/// What becomes of a lane.
+pub(crate) trait Reduction<T: Element>: Sync {
+    type Output: Element;
+    /// Whether there is a way across rows.
+    const ACROSS: bool;
+
+    fn lane(&self, lane: &[T]) -> Self::Output;
+
+    /// Writes to each element of `out` what `lane` says of the column of the same place, from at least one row.
+    fn across(&self, rows: Rows<'_, T>, out: &mut [MaybeUninit<Self::Output>]);
+}
+
+/// Rows of which columns are lanes.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a, T> {
+    pub(super) data: &'a [T],
+    pub(super) start: usize,
+    pub(super) stride: isize,
+    pub(super) count: usize,
+}
+
+impl<'a, T> Rows<'a, T> {
+    /// At most `count` rows from `first` on.
+    #[inline(always)]
+    pub(super) fn part(self, first: usize, count: usize) -> Self {
+        Self { start: at(self.start, first, self.stride), count: count.min(self.count - first), ..self }
+    }
+
+    #[inline(always)]
+    pub(super) fn row(&self, row: usize, columns: usize) -> &'a [T] {
+        &self.data[at(self.start, row, self.stride)..][..columns]
+    }
+}
+
+/// The results of a reduction of the elements along `axes` (rising, from the front), in row-major order of the
+/// other axes.
+pub(crate) fn reduce<T: Element, R: Reduction<T>>(
+    x: &Tensor<T>,
+    axes: &[usize],
+    reduction: &R,
+) -> Buffer<R::Output> {
+    let all = || x.shape().iter().copied().zip(x.strides().iter().copied()).enumerate();
+    let reduced = merge_axes(all().filter(|(axis, _)| axes.contains(axis)).map(|(_, axis)| axis));
+    let kept = merge_axes(all().filter(|(axis, _)| !axes.contains(axis)).map(|(_, axis)| axis));
+    let length = reduced.iter().map(|(size, _)| size).product();
+    let count = kept.iter().map(|(size, _)| size).product();
+    if x.is_empty() {
+        return Buffer::collect(count, (0..count).map(|_| reduction.lane(&[])));
+    }
+    match (&reduced[..], &kept[..]) {
+        ([] | [(_, 1)], _) => along(x.buffer(), x.offset(), &kept, [count, length], reduction),
+        (&[(_, stride)], [outer @ .., (columns, 1)]) if R::ACROSS => {
+            let rows = Rows { data: x.buffer(), start: x.offset(), stride, count: length };
+            across(rows, outer, [count, *columns], reduction)
+        }
+        _ => {
+            let lanes = lanes_last(x, axes);
+            let kept = MergedAxes::from_slice(&[(count, length as isize)]);
+            along(lanes.buffer(), lanes.offset(), &kept, [count, length], reduction)
+        }
+    }
+}
+
+/// The same elements, each lane together.
+fn lanes_last<T: Element>(x: &Tensor<T>, axes: &[usize]) -> Tensor<T> {
+    let kept = (0..x.rank()).filter(|axis| !axes.contains(axis));
+    let order: Shape = kept.chain(axes.iter().copied()).collect();
+    x.with_layout(x.layout().permute(&order)).contiguous()
+}
+
+fn along<T: Element, R: Reduction<T>>(
+    data: &[T],
+    offset: usize,
+    kept: &MergedAxes,
+    [count, length]: [usize; 2],
+    reduction: &R,
+) -> Buffer<R::Output> {
+    let shared = count * length >= SHARED && length < LONG;
+    // SAFETY: every element of the part is written.
+    unsafe {
+        fill(
+            count,
+            if shared { (PART / length).max(1) } else { count },
+            #[inline(always)]
+            |start, out| {
+                for (i, out) in out.iter_mut().enumerate() {
+                    let first = place(offset, kept, start + i);
+                    out.write(reduction.lane(&data[first..first + length]));
+                }
+            },
+        )
+    }
+}
+
+fn across<T: Element, R: Reduction<T>>(
+    rows: Rows<'_, T>,
+    outer: &[(usize, isize)],
+    [count, columns]: [usize; 2],
+    reduction: &R,
+) -> Buffer<R::Output> {
+    // Whole matrices if they are small, or else strips of one.
+    let matrices = PART / (rows.count * columns);
+    let part = if matrices > 0 { matrices * columns } else { STRIP.min(columns) };
+    // SAFETY: strips follow each other through the part, and `across` writes each of them.
+    unsafe {
+        fill(
+            count,
+            if count * rows.count < SHARED { count } else { part },
+            #[inline(always)]
+            |start, out| {
+                let (mut first, mut rest) = (start, out);
+                while !rest.is_empty() {
+                    let (matrix, column) =
+                        if outer.is_empty() { (0, first) } else { (first / columns, first % columns) };
+                    let width = (columns - column).min(rest.len()).min(STRIP);
+                    let out;
+                    (out, rest) = take(&mut rest).split_at_mut(width);
+                    let start = place(rows.start, outer, matrix) + column;
+                    reduction.across(Rows { start, ..rows }, out);
+                    first += width;
+                }
+            },
+        )
+    }
+}
+
+/// The results of a caller's own function of each lane.
+pub(crate) fn reduce_lanes<T: Element, U: Element>(
     x: &Tensor<T>,
     axes: &[usize],
     kernel: impl Fn(&[T]) -> U,
-) -> Vec<U> {
-    let kept = (0..x.rank()).filter(|axis| !axes.contains(axis));
-    let order: Shape = kept.chain(axes.iter().copied()).collect();
-    let lane: usize = axes.iter().map(|&axis| x.shape()[axis]).product();
-    let outputs: usize = order[..x.rank() - axes.len()].iter().map(|&axis| x.shape()[axis]).product();
-    let lanes = x.with_layout(x.layout().permute(&order)).contiguous();
+) -> Buffer<U> {
+    let lanes = lanes_last(x, axes);
     let data = lanes.as_slice().expect("just made contiguous");
-    (0..outputs).map(|i| kernel(&data[i * lane..(i + 1) * lane])).collect()
+    let length: usize = axes.iter().map(|&axis| x.shape()[axis]).product();
+    let count = (0..x.rank()).filter(|axis| !axes.contains(axis)).map(|axis| x.shape()[axis]).product();
+    Buffer::collect(count, (0..count).map(|i| kernel(&data[i * length..(i + 1) * length])))
 }
 
-/// The sum by halves, whose rounding error grows with the logarithm of the length
-/// (Higham, "The accuracy of floating point summation", 1993).
-pub(crate) fn pairwise_sum<T: Number>(lane: &[T]) -> T {
-    const BLOCK: usize = 128;
-    const WIDTH: usize = 8;
-    if lane.len() > BLOCK {
-        // Blocks stay whole, so that only the last one is ragged.
-        let (left, right) = lane.split_at((lane.len() / 2).next_multiple_of(BLOCK));
-        return pairwise_sum(left) + pairwise_sum(right);
+/// Writes the items of an iterator to the elements, of which it must have as many.
+#[inline(always)]
+pub(super) fn write_all<T>(out: &mut [MaybeUninit<T>], items: impl ExactSizeIterator<Item = T>) -> &mut [T] {
+    assert_eq!(items.len(), out.len(), "an item for each element");
+    let mut count = 0;
+    for (out, item) in out.iter_mut().zip(items) {
+        out.write(item);
+        count += 1;
     }
-    let mut sums = [T::ZERO; WIDTH];
-    let chunks = lane.chunks_exact(WIDTH);
-    let tail = chunks.remainder().iter().fold(T::ZERO, |sum, &x| sum + x);
-    for chunk in chunks {
-        for (sum, &x) in sums.iter_mut().zip(chunk) {
-            *sum += x;
+    // An iterator may lie about its length.
+    assert_eq!(count, out.len(), "an item for each element");
+    // SAFETY: the count says that each element was written.
+    unsafe { &mut *(std::ptr::from_mut(out) as *mut [T]) }
+}
+
+/// A reduction from first to last: the first element through `.0`, each other through `.1`; `.2` of nothing.
+pub(crate) struct Fold<F, G, U>(pub(crate) F, pub(crate) G, pub(crate) U);
+
+impl<T, U, F, G> Reduction<T> for Fold<F, G, U>
+where
+    T: Element,
+    U: Element,
+    F: Fn(T) -> U + Sync,
+    G: Fn(U, T) -> U + Sync,
+{
+    type Output = U;
+    const ACROSS: bool = true;
+
+    #[inline(always)]
+    fn lane(&self, lane: &[T]) -> U {
+        let Some((&first, rest)) = lane.split_first() else { return self.2 };
+        rest.iter().fold((self.0)(first), |result, &x| (self.1)(result, x))
+    }
+
+    #[inline(always)]
+    fn across(&self, rows: Rows<'_, T>, out: &mut [MaybeUninit<U>]) {
+        let columns = out.len();
+        let results = write_all(out, rows.row(0, columns).iter().map(|&x| (self.0)(x)));
+        let mut row = 1;
+        while row + 4 <= rows.count {
+            // Four at a time, to read and write results less often.
+            let four: [&[T]; 4] = std::array::from_fn(|k| rows.row(row + k, columns));
+            for (j, result) in results.iter_mut().enumerate() {
+                *result = four.iter().fold(*result, |result, x| (self.1)(result, x[j]));
+            }
+            row += 4;
+        }
+        for row in row..rows.count {
+            for (result, &x) in results.iter_mut().zip(rows.row(row, columns)) {
+                *result = (self.1)(*result, x);
+            }
         }
     }
-    let [a, b, c, d, e, f, g, h] = sums;
-    (((a + e) + (b + f)) + ((c + g) + (d + h))) + tail
 }

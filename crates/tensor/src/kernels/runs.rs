@@ -104,6 +104,35 @@ fn step<const N: usize>(starts: [usize; N], count: usize, strides: [isize; N]) -
     std::array::from_fn(|k| starts[k].wrapping_add_signed(count as isize * strides[k]))
 }
 
+/// Sizes and strides of the axes of one operand, outermost first.
+pub(crate) type MergedAxes = SmallVec<[(usize, isize); 4]>;
+
+/// Drops axes of size 1 and merges neighbours that are walked as one.
+pub(crate) fn merge_axes(axes: impl IntoIterator<Item = (usize, isize)>) -> MergedAxes {
+    let mut merged = MergedAxes::new();
+    for (size, stride) in axes.into_iter().filter(|(size, _)| *size != 1) {
+        match merged.last_mut() {
+            Some(outer) if outer.1 == stride * size as isize => *outer = (outer.0 * size, stride),
+            _ => merged.push((size, stride)),
+        }
+    }
+    merged
+}
+
+/// Where the index of this number lies, counted in logical order of the axes.
+#[inline(always)]
+pub(crate) fn place(start: usize, axes: &[(usize, isize)], number: usize) -> usize {
+    if let [(_, stride)] = *axes {
+        return start.wrapping_add_signed(number as isize * stride);
+    }
+    let (mut rest, mut place) = (number, start);
+    for &(size, stride) in axes.iter().rev() {
+        place = place.wrapping_add_signed((rest % size) as isize * stride);
+        rest /= size;
+    }
+    place
+}
+
 /// Calls `run(starts, length, strides)` for consecutive stretches of the common shape, in logical order; see
 /// [`Runs::for_each`].
 pub(crate) fn for_each_run<const N: usize>(

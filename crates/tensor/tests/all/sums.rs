@@ -66,7 +66,7 @@ proptest! {
         prop_assert_eq!(sums.len(), lanes.len());
         for ((sum, mean), lane) in sums.iter().zip(&x.tensor.mean(&axes[..])).zip(&lanes) {
             let magnitude: f64 = lane.iter().map(|x| f64::from(x.abs())).sum();
-            // 16 additions within a block of 128, 3 to join its parts, 1 for its tail, 4 between blocks.
+            // 8 additions within a block of 128, 4 between blocks, 4 to join partial sums.
             let bound = 24.0 * f64::from(f32::EPSILON) / 2.0 * magnitude;
             prop_assert!((f64::from(sum) - exact(lane)).abs() <= bound);
             let count = lane.len() as f64;

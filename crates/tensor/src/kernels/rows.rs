@@ -1,0 +1,197 @@
+//! Functions of whole rows, each read and written while it is in the first-level cache.
+
+#![allow(unsafe_code, reason = "results are written to memory that is not initialised; see SAFETY")]
+
+use std::mem::MaybeUninit;
+
+use super::buffer::Buffer;
+use super::elementwise::{PART, SHARED, fill};
+use super::extremes::largest;
+use super::lanes::{Reduction, Rows, write_all};
+use super::sum::sum_lane;
+use crate::element::Float;
+
+/// The results of `row(number, x, out)` for each row of `length` elements.
+///
+/// # Safety
+/// `row` must write every element it is given.
+#[inline(always)]
+unsafe fn for_each_row<T: Float>(
+    x: &[T],
+    length: usize,
+    row: impl Fn(usize, &[T], &mut [MaybeUninit<T>]) + Sync,
+) -> Buffer<T> {
+    let part = if x.len() < SHARED { x.len() } else { (PART / length).max(1) * length };
+    // SAFETY: parts are whole rows, each of which `row` writes.
+    unsafe {
+        fill(
+            x.len(),
+            part,
+            #[inline(always)]
+            |start, out| {
+                let rows = x[start..start + out.len()].chunks_exact(length.max(1));
+                let first = start / length.max(1);
+                for (i, (x, out)) in (first..).zip(rows.zip(out.chunks_exact_mut(length.max(1)))) {
+                    row(i, x, out);
+                }
+            },
+        )
+    }
+}
+
+/// e^x / sum(e^x) of each row of `length` elements.
+pub(crate) fn softmax_rows<T: Float>(x: &[T], length: usize) -> Buffer<T> {
+    // SAFETY: `write_all` writes all.
+    unsafe {
+        for_each_row(
+            x,
+            length,
+            #[inline(always)]
+            |_, x, out| {
+                let shift = largest(x);
+                let powers = write_all(out, x.iter().map(|&x| (x - shift).exp()));
+                // The sum is at least 1, so neither this nor its reciprocal is out of range.
+                let scale = sum_lane(powers, |x| x).reciprocal();
+                for power in powers {
+                    *power *= scale;
+                }
+            },
+        )
+    }
+}
+
+/// x - log(sum(e^x)) of each row of `length` elements.
+pub(crate) fn log_softmax_rows<T: Float>(x: &[T], length: usize) -> Buffer<T> {
+    // SAFETY: `write_all` writes all.
+    unsafe {
+        for_each_row(
+            x,
+            length,
+            #[inline(always)]
+            |_, x, out| {
+                let shift = largest(x);
+                let log = sum_lane(
+                    x,
+                    #[inline(always)]
+                    |x| (x - shift).exp(),
+                )
+                .log();
+                write_all(out, x.iter().map(|&x| (x - shift) - log));
+            },
+        )
+    }
+}
+
+/// -log(softmax) at the target of each row of `length` elements.
+pub(crate) fn cross_entropy_rows<T: Float>(x: &[T], length: usize, targets: &[usize]) -> Buffer<T> {
+    let part = if x.len() < SHARED { targets.len() } else { (PART / length).max(1) };
+    // SAFETY: every element of the part is written.
+    unsafe {
+        fill(
+            targets.len(),
+            part,
+            #[inline(always)]
+            |start, out| {
+                for (i, out) in (start..).zip(out) {
+                    let x = &x[i * length..(i + 1) * length];
+                    let shift = largest(x);
+                    let sum = sum_lane(
+                        x,
+                        #[inline(always)]
+                        |x| (x - shift).exp(),
+                    );
+                    // Two differences of near numbers: log(sum(e^x)) - x would lose the digits of a small loss.
+                    out.write(sum.log() - (x[targets[i]] - shift));
+                }
+            },
+        )
+    }
+}
+
+/// `scale` times the difference of the softmax of each row of `length` elements and 1 at its target.
+pub(crate) fn softmax_minus_one_hot_rows<T: Float>(
+    x: &[T],
+    length: usize,
+    targets: &[usize],
+    scale: T,
+) -> Buffer<T> {
+    // SAFETY: `write_all` writes all.
+    unsafe {
+        for_each_row(
+            x,
+            length,
+            #[inline(always)]
+            |i, x, out| {
+                let shift = largest(x);
+                let powers = write_all(out, x.iter().map(|&x| (x - shift).exp()));
+                let sum = sum_lane(powers, |x| x);
+                powers[targets[i]] -= sum;
+                let factor = scale / sum;
+                for power in powers {
+                    *power *= factor;
+                }
+            },
+        )
+    }
+}
+
+/// Each row of `length` elements less its mean and divided by the square root of its (biased) variance plus
+/// `eps`, then times `weight` and plus `bias`, which are as long as a row.
+pub(crate) fn layer_norm_rows<T: Float>(
+    x: &[T],
+    length: usize,
+    weight: Option<&[T]>,
+    bias: Option<&[T]>,
+    eps: f64,
+) -> Buffer<T> {
+    let (count, eps) = (T::from_f64(length as f64), T::from_f64(eps));
+    // SAFETY: `write_all` writes all.
+    unsafe {
+        for_each_row(
+            x,
+            length,
+            #[inline(always)]
+            |_, x, out| {
+                let mean = sum_lane(x, |x| x) / count;
+                let squares = sum_lane(
+                    x,
+                    #[inline(always)]
+                    |x| (x - mean).square(),
+                );
+                let scale = (squares / count + eps).rsqrt();
+                let normal = x.iter().map(|&x| (x - mean) * scale);
+                match (weight, bias) {
+                    (None, None) => write_all(out, normal),
+                    (Some(w), None) => write_all(out, normal.zip(w).map(|(x, &w)| x * w)),
+                    (None, Some(b)) => write_all(out, normal.zip(b).map(|(x, &b)| x + b)),
+                    (Some(w), Some(b)) => write_all(out, normal.zip(w).zip(b).map(|((x, &w), &b)| x * w + b)),
+                };
+            },
+        )
+    }
+}
+
+/// log(sum(e^x)).
+pub(crate) struct LogSumExp;
+
+impl<T: Float> Reduction<T> for LogSumExp {
+    type Output = T;
+    const ACROSS: bool = false;
+
+    #[inline(always)]
+    fn lane(&self, lane: &[T]) -> T {
+        let largest = largest(lane);
+        // Infinities would give inf - inf.
+        let shift = if largest.is_finite() { largest } else { T::ZERO };
+        let sum = sum_lane(
+            lane,
+            #[inline(always)]
+            |x| (x - shift).exp(),
+        );
+        sum.log() + shift
+    }
+
+    fn across(&self, _: Rows<'_, T>, _: &mut [MaybeUninit<T>]) {
+        unreachable!("only along lanes");
+    }
+}

@@ -1,0 +1,305 @@
+//! Sums, whose order of additions depends on the number of elements alone.
+//!
+//! The elements of a lane go in turn to [`WIDTH`] partial sums, [`BLOCK`] elements before these begin anew.
+//! Blocks are joined by halves, as a binary counter adds: two sums over as many blocks each become one, and in
+//! the end what is left, from the last (Higham, "The accuracy of floating point summation", 1993: errors grow
+//! with the logarithm of the length). All that happens to each of the partial sums on its own; at last they
+//! are joined themselves.
+//!
+//! There are two ways through one tree, with the same bits: along a lane, partial sums side by side in a vector,
+//! and across rows that lie one after another, as many lanes side by side as rows are long.
+
+use std::array::from_fn;
+use std::mem::MaybeUninit;
+
+use super::buffer::Buffer;
+use super::lanes::{Reduction, Rows};
+use super::simd::dispatch;
+use super::threads::for_each_part;
+use crate::element::Number;
+
+/// The partial sums: a vector of `f32` in AVX-512.
+const WIDTH: usize = 16;
+/// The elements between whose sums the tree branches.
+const BLOCK: usize = 8 * WIDTH;
+/// A subtree in registers.
+const UNIT: usize = 8 * BLOCK;
+/// A subtree that a thread takes at once. A power of two times `UNIT`, as what is joined must be subtrees.
+const CHUNK: usize = 64 * UNIT;
+
+/// The rows that are added up at once.
+const STREAMS: usize = 4;
+
+/// The sum, and what becomes of it.
+pub(crate) struct Sum<F>(pub(crate) F);
+
+impl<T: Number, F: Fn(T) -> T + Sync> Reduction<T> for Sum<F> {
+    type Output = T;
+    const ACROSS: bool = true;
+
+    #[inline(always)]
+    fn lane(&self, lane: &[T]) -> T {
+        (self.0)(sum_lane(
+            lane,
+            #[inline(always)]
+            |x| x,
+        ))
+    }
+
+    #[inline(always)]
+    fn across(&self, rows: Rows<'_, T>, out: &mut [MaybeUninit<T>]) {
+        sum_across(rows, out, &self.0);
+    }
+}
+
+type Partial<T> = [T; WIDTH];
+
+/// One step of the way from blocks to their tree; sums wait on a stack.
+enum Step {
+    /// Sum the block of this number to this place of the stack.
+    Sum(usize, usize),
+    /// Add the place behind this one to it.
+    Join(usize),
+}
+
+/// The tree over so many blocks.
+#[inline(always)]
+fn tree(blocks: usize, mut step: impl FnMut(Step)) {
+    let mut top = 0;
+    for block in 0..blocks {
+        step(Step::Sum(block, top));
+        // Each carry of the counter.
+        for _ in 0..block.trailing_ones() {
+            top -= 1;
+            step(Step::Join(top));
+        }
+        top += 1;
+    }
+    for place in (1..top).rev() {
+        step(Step::Join(place - 1));
+    }
+}
+
+/// The places that a tree over so many blocks needs.
+#[inline(always)]
+const fn depth(blocks: usize) -> usize {
+    (usize::BITS - blocks.leading_zeros()) as usize
+}
+
+#[inline(always)]
+fn join<T: Number>(a: Partial<T>, b: Partial<T>) -> Partial<T> {
+    let mut sums = a;
+    for k in 0..WIDTH {
+        sums[k] += b[k];
+    }
+    sums
+}
+
+/// The partial sums of at most a block.
+#[inline(always)]
+fn sum_block<T: Number>(block: &[T], f: impl Fn(T) -> T) -> Partial<T> {
+    let mut sums = [T::ZERO; WIDTH];
+    let (vectors, tail) = block.as_chunks::<WIDTH>();
+    for vector in vectors {
+        for k in 0..WIDTH {
+            sums[k] += f(vector[k]);
+        }
+    }
+    for (sum, &x) in sums.iter_mut().zip(tail) {
+        *sum += f(x);
+    }
+    sums
+}
+
+/// The partial sums of at most a unit.
+#[inline(always)]
+fn sum_unit<T: Number>(unit: &[T], f: impl Fn(T) -> T) -> Partial<T> {
+    if unit.len() <= BLOCK {
+        return sum_block(unit, f);
+    }
+    if let Some(unit) = unit.as_chunks::<BLOCK>().0.first_chunk::<8>() {
+        let [a, b, c, d, e, g, h, i] = unit;
+        let first = join(join(sum_block(a, &f), sum_block(b, &f)), join(sum_block(c, &f), sum_block(d, &f)));
+        let last = join(join(sum_block(e, &f), sum_block(g, &f)), join(sum_block(h, &f), sum_block(i, &f)));
+        return join(first, last);
+    }
+    let mut stack = [[T::ZERO; WIDTH]; depth(UNIT / BLOCK)];
+    tree(
+        unit.len().div_ceil(BLOCK),
+        #[inline(always)]
+        |step| match step {
+            Step::Sum(block, place) => {
+                stack[place] = sum_block(&unit[block * BLOCK..unit.len().min((block + 1) * BLOCK)], &f);
+            }
+            Step::Join(place) => stack[place] = join(stack[place], stack[place + 1]),
+        },
+    );
+    stack[0]
+}
+
+/// The partial sums of at most a chunk.
+#[inline(always)]
+fn sum_chunk<T: Number>(chunk: &[T], f: impl Fn(T) -> T) -> Partial<T> {
+    if chunk.len() <= UNIT {
+        return sum_unit(chunk, f);
+    }
+    let mut stack = [[T::ZERO; WIDTH]; depth(CHUNK / UNIT)];
+    tree(
+        chunk.len().div_ceil(UNIT),
+        #[inline(always)]
+        |step| match step {
+            Step::Sum(unit, place) => {
+                stack[place] = sum_unit(&chunk[unit * UNIT..chunk.len().min((unit + 1) * UNIT)], &f);
+            }
+            Step::Join(place) => stack[place] = join(stack[place], stack[place + 1]),
+        },
+    );
+    stack[0]
+}
+
+/// The sum of `f` of the elements of a lane.
+#[inline(always)]
+pub(super) fn sum_lane<T: Number>(lane: &[T], f: impl Fn(T) -> T + Sync) -> T {
+    macro_rules! short {
+        ($($length:literal)*) => {
+            match lane.len() {
+                $($length => return sum_short::<T, $length>(lane, f),)*
+                _ => {}
+            }
+        };
+    }
+    short! { 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 }
+    let sums = if lane.len() <= CHUNK { sum_chunk(lane, f) } else { sum_long(lane, f) };
+    join_all(sums)
+}
+
+/// The sum of a lane that has no more elements than there are partial sums.
+#[inline(always)]
+fn sum_short<T: Number, const LENGTH: usize>(lane: &[T], f: impl Fn(T) -> T) -> T {
+    let lane: &[T; LENGTH] = lane.first_chunk().expect("a lane of this length");
+    // What began as zero is never -0.
+    join_all(lane.map(f)) + T::ZERO
+}
+
+/// The sum of the partial sums, of which those at the end may be missing.
+#[inline(always)]
+fn join_all<T: Number, const COUNT: usize>(sums: [T; COUNT]) -> T {
+    let mut sums = sums;
+    let mut half = WIDTH / 2;
+    while half > 0 {
+        for k in 0..half.min(COUNT.saturating_sub(half)) {
+            sums[k] += sums[k + half];
+        }
+        half /= 2;
+    }
+    sums[0]
+}
+
+/// The partial sums of a lane of several chunks, which threads share.
+fn sum_long<T: Number>(lane: &[T], f: impl Fn(T) -> T + Sync) -> Partial<T> {
+    let chunks = lane.len().div_ceil(CHUNK);
+    let mut partials = Buffer::filled(chunks * WIDTH, T::ZERO);
+    let partials = partials.get_mut().expect("nobody else has it");
+    for_each_part(partials, WIDTH, |start, out| {
+        let first = start / WIDTH * CHUNK;
+        let chunk = &lane[first..lane.len().min(first + CHUNK)];
+        dispatch(
+            #[inline(always)]
+            || out.copy_from_slice(&sum_chunk(chunk, &f)),
+        );
+    });
+    // In place: the stack is never deeper than the number of chunks summed.
+    let (partials, _) = partials.as_chunks_mut::<WIDTH>();
+    tree(chunks, |step| match step {
+        Step::Sum(chunk, place) => partials[place] = partials[chunk],
+        Step::Join(place) => partials[place] = join(partials[place], partials[place + 1]),
+    });
+    partials[0]
+}
+
+/// The sums of the columns, with `finish` on each.
+#[inline(always)]
+fn sum_across<T: Number>(rows: Rows<'_, T>, out: &mut [MaybeUninit<T>], finish: impl Fn(T) -> T) {
+    let columns = out.len();
+    let (blocks, level) = (rows.count.div_ceil(BLOCK), WIDTH.min(rows.count) * columns);
+    let mut scratch = Buffer::filled(depth(blocks) * level, T::ZERO);
+    let stack = scratch.get_mut().expect("nobody else has it");
+    tree(
+        blocks,
+        #[inline(always)]
+        |step| match step {
+            Step::Sum(block, place) => {
+                let block = rows.part(block * BLOCK, BLOCK);
+                sum_block_across(block, columns, &mut stack[place * level..][..level]);
+            }
+            Step::Join(place) => {
+                let (sums, others) = stack[place * level..].split_at_mut(level);
+                add(sums, others);
+            }
+        },
+    );
+    // With fewer rows than partial sums, the others are zeros: adding those changes no bit of a sum that began
+    // at zero.
+    let sums = &mut stack[..level];
+    let mut half = WIDTH / 2;
+    while half > 0 {
+        let (sums, others) = sums.split_at_mut(level.min(half * columns));
+        add(sums, others);
+        half /= 2;
+    }
+    for (out, &sum) in out.iter_mut().zip(&stack[..columns]) {
+        out.write(finish(sum));
+    }
+}
+
+/// Adds to each element that of the same place, as far as both go.
+#[inline(always)]
+fn add<T: Number>(sums: &mut [T], others: &[T]) {
+    for (sum, &x) in sums.iter_mut().zip(others) {
+        *sum += x;
+    }
+}
+
+/// The partial sums of at most a block of rows, each after the other.
+#[inline(always)]
+fn sum_block_across<T: Number>(rows: Rows<'_, T>, columns: usize, sums: &mut [T]) {
+    if rows.stride == columns as isize {
+        // Without gaps, `WIDTH` rows are one long row.
+        let elements = &rows.data[rows.start..][..rows.count * columns];
+        let mut vectors = elements.chunks(WIDTH * columns);
+        sum_streams(&mut vectors, sums);
+        return;
+    }
+    for (k, sums) in sums.chunks_exact_mut(columns).enumerate() {
+        let mut vectors = (k..rows.count).step_by(WIDTH).map(
+            #[inline(always)]
+            |row| rows.row(row, columns),
+        );
+        sum_streams(&mut vectors, sums);
+    }
+}
+
+/// The sums of elements at the same place of vectors, of which the last may be shorter.
+#[inline(always)]
+fn sum_streams<'a, T: Number>(vectors: &mut impl ExactSizeIterator<Item = &'a [T]>, sums: &mut [T]) {
+    let length = sums.len();
+    let mut begun = false;
+    // Several at once, as sums in memory are read and written each time.
+    while vectors.len() > STREAMS {
+        let vectors: [&[T]; STREAMS] = from_fn(|_| &vectors.next().expect("there are more")[..length]);
+        for (j, sum) in sums.iter_mut().enumerate() {
+            let mut total = if begun { *sum } else { T::ZERO };
+            for vector in vectors {
+                total += vector[j];
+            }
+            *sum = total;
+        }
+        begun = true;
+    }
+    if !begun {
+        sums.fill(T::ZERO);
+    }
+    for vector in vectors {
+        add(sums, vector);
+    }
+}
