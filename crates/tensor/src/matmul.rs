@@ -29,10 +29,8 @@ impl<T: Float> Tensor<T> {
             && inner == k
         {
             // The usual case, without a look at leading axes.
-            let pair =
-                (self.matrix(self.layout(), self.offset()), other.matrix(other.layout(), other.offset()));
             checked_count("matmul", &[*m, *n]).or_panic();
-            return Self::from_buffer(kernels::products(&[pair], None), &[*m, *n]);
+            return self.matrix_product(other, None);
         }
         let result = matmul_shape(self.shape(), other.shape()).or_panic();
         // A vector becomes a matrix of one row or one column.
@@ -59,6 +57,30 @@ impl<T: Float> Tensor<T> {
             starts.map(|(l, r)| (self.matrix(&left, l), other.matrix(&right, r))).collect()
         };
         Self::from_buffer(kernels::products(&pairs, None), &result)
+    }
+
+    /// The product of two matrices that fit, plus a vector to each row.
+    ///
+    /// The kernels want the rows of the right operand together; where its columns are (a transposed view, as
+    /// the weight of a dense layer is), they turn it piece by piece, slowly. So for large products it is
+    /// turned before, by tiles, or the whole product is, if that moves fewer elements.
+    fn matrix_product(&self, right: &Self, bias: Option<&Self>) -> Self {
+        // Below this, a copy costs more than it saves, as measured.
+        const LARGE: usize = 1 << 20;
+        let ([m, k], &[_, n]) = (self.shape(), right.shape()) else { unreachable!("two matrices") };
+        let &[row_stride, column_stride] = right.strides() else { unreachable!("two matrices") };
+        let against = row_stride.abs() < column_stride.abs();
+        if against && m * k * n >= LARGE && *m >= 32 {
+            if m * (k + n) < k * n {
+                let turned = right.t().matrix_product(&self.t().contiguous(), None).t().contiguous();
+                return if let Some(bias) = bias { turned + bias } else { turned };
+            }
+            return self.matrix_product(&right.contiguous(), bias);
+        }
+        let bias = bias.map(Self::contiguous);
+        let bias = bias.as_ref().and_then(Self::as_slice);
+        let pair = (self.matrix(self.layout(), self.offset()), right.matrix(right.layout(), right.offset()));
+        Self::from_buffer(kernels::products(&[pair], bias), &[*m, n])
     }
 
     /// The matrix of a layout's last two axes that starts at `offset`.
@@ -182,15 +204,14 @@ impl<T: Float> Tensor<T> {
             )
             .panic();
         }
-        let bias = bias.contiguous();
+        if let [_, _] = self.shape() {
+            return self.matrix_product(&weight.t(), Some(bias));
+        }
         let mut shape = Shape::from_slice(self.shape());
         shape.pop();
         let rows = self.reshape([shape.iter().product(), inner]);
         shape.push(out);
-        let weight = weight.t();
-        let pair =
-            (rows.matrix(rows.layout(), rows.offset()), weight.matrix(weight.layout(), weight.offset()));
         checked_count("linear", &shape).or_panic();
-        Self::from_buffer(kernels::products(&[pair], bias.as_slice()), &shape)
+        rows.matrix_product(&weight.t(), Some(bias)).reshape(shape)
     }
 }
