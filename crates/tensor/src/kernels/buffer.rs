@@ -227,10 +227,32 @@ impl Drop for FreeLists {
     }
 }
 
+/// The size of a huge page, where there are some.
+const HUGE: usize = 2 << 20;
+
 fn block_layout(bytes: usize) -> Layout {
-    Layout::from_size_align(bytes, align_of::<Header>())
-        .expect("sizes are checked before memory is asked for")
+    let align = if bytes < HUGE { align_of::<Header>() } else { HUGE };
+    Layout::from_size_align(bytes, align).expect("sizes are checked before memory is asked for")
 }
+
+/// Asks for huge pages under a large block: with small ones, a walk through it spends its time on looking up
+/// where they are. The system may decline.
+#[cfg(target_os = "linux")]
+fn advise(block: *mut u8, bytes: usize) {
+    unsafe extern "C" {
+        fn madvise(address: *mut std::ffi::c_void, length: usize, advice: std::ffi::c_int)
+        -> std::ffi::c_int;
+    }
+    const MADV_HUGEPAGE: std::ffi::c_int = 14;
+    if bytes >= HUGE {
+        // SAFETY: the pages belong to a block just allocated, and begin where it begins; the advice changes
+        // neither their contents nor what may be done with them, and that it may fail does not matter.
+        unsafe { madvise(block.cast(), bytes, MADV_HUGEPAGE) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn advise(_block: *mut u8, _bytes: usize) {}
 
 /// A block of at least `bytes` with one owner.
 fn take_block(bytes: usize) -> NonNull<Header> {
@@ -241,6 +263,9 @@ fn take_block(bytes: usize) -> NonNull<Header> {
         let layout = block_layout(bytes);
         // SAFETY: the size is not 0.
         let block = unsafe { alloc(layout) };
+        if !block.is_null() {
+            advise(block, bytes);
+        }
         NonNull::new(block.cast()).unwrap_or_else(|| handle_alloc_error(layout))
     });
     // SAFETY: the block is at least a header long and aligned to it, and nobody else knows it.
