@@ -14,6 +14,7 @@ mod operators;
 mod print;
 mod random;
 mod reduce;
+mod reproducible;
 mod reshape;
 mod sums;
 mod views;
