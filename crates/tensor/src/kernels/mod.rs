@@ -2,6 +2,11 @@
 //!
 //! A loop walks its operands in logical order, axes merged where the memory allows, and works on inner runs.
 
+#![allow(
+    clippy::inline_always,
+    reason = "a function that is not inlined is not compiled for the instruction set"
+)]
+
 mod buffer;
 mod copy;
 mod elementwise;
@@ -21,8 +26,6 @@ pub(crate) use elementwise::{map, map_inplace, zip, zip_inplace, zip_many};
 pub(crate) use extremes::{Extreme, Place, beats, undercuts};
 pub(crate) use gemm::{MatrixRef, gemm};
 pub(crate) use lanes::{Fold, Reduction, reduce, reduce_lanes};
-#[allow(unused_imports, reason = "for layer normalisation, which is to come")]
-pub(crate) use rows::layer_norm_rows;
 pub(crate) use rows::{LogSumExp, log_softmax_rows, softmax_rows};
 pub(crate) use runs::for_each_run;
 pub use simd::InstructionSet;

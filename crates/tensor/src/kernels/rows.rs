@@ -83,6 +83,7 @@ pub(crate) fn log_softmax_rows<T: Float>(x: &[T], length: usize) -> Buffer<T> {
 
 /// Each row of `length` elements less its mean and divided by the square root of its (biased) variance plus
 /// `eps`, then times `weight` and plus `bias`, which are as long as a row.
+#[allow(dead_code, reason = "layer normalisation is about to call it")]
 pub(crate) fn layer_norm_rows<T: Float>(
     x: &[T],
     length: usize,

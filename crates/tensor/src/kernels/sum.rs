@@ -312,7 +312,9 @@ fn sum_streams<'a, T: Number>(vectors: &mut impl ExactSizeIterator<Item = &'a [T
             }
         } else {
             sums.fill(T::ZERO);
-            all.into_iter().for_each(|vector| add(sums, vector));
+            for vector in all {
+                add(sums, vector);
+            }
         }
         return;
     }
