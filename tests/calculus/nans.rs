@@ -11,7 +11,14 @@ fn nan_wins() {
     let x = Var::leaf(Tensor::from([1.0, NAN, -1.0]));
     let kept = |y: Var<f64>| y.value().isnan().to_vec() == [false, true, false];
     assert!(kept(x.relu()) && kept(x.leaky_relu(0.1)) && kept(x.elu(1.0)) && kept(x.clamp(-1.0, 1.0)));
-    assert!(kept(x.abs()) && kept(x.sign()) && kept(x.sigmoid()) && kept(x.gelu()) && kept(x.softplus()));
+    assert!(
+        kept(x.abs())
+            && kept(x.sign())
+            && kept(x.sigmoid())
+            && kept(x.gelu())
+            && kept(x.gelu_tanh())
+            && kept(x.softplus())
+    );
     assert!(kept(x.floor()) && kept(x.round()) && kept(x.maximum(0.0)) && kept(x.minimum(0.0)));
     // On either side, and against anything.
     for other in [1.0, 0.0, INF, -INF, NAN] {

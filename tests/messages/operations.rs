@@ -136,6 +136,19 @@ fn products_and_joins() {
     matmul(&[4, 2, 3], &[2], inner);
     matmul(&[5, 4, 2, 3], &[2, 3], inner);
     matmul(&[4, 2, 3], &[5, 3, 2], "the axes before the last two must broadcast");
+    let linear = |x: &[usize], weight: &[usize], expected: &str| {
+        let message = format!("linear: shapes {x:?} and {weight:?} do not fit: {expected}");
+        let (x, weight) = (leaf(x), leaf(weight));
+        panics(|| x.linear(&weight, None), &message);
+        panics(|| x.value().linear(weight.value(), None), &message);
+    };
+    linear(&[2, 3], &[3], "the second, the weight, must have two axes, [out, in]");
+    linear(&[2, 3], &[3, 2], "the last axes of input and weight must be equal");
+    linear(&[], &[3, 2], "the last axes of input and weight must be equal");
+    panics(
+        || leaf(&[2, 3]).linear(&leaf(&[4, 3]), Some(&leaf(&[3]))),
+        "linear: shapes [4, 3] and [3] do not fit: the second, the bias, must have the size of the weight's first axis",
+    );
     let (x, y) = (leaf(&[2, 3]), leaf(&[3, 2]));
     panics(
         || cat(&[&x, &y], 0),
@@ -182,4 +195,38 @@ fn indices() {
     panics(|| x.index_add(1, &list(0), &leaf(&[2, 2])), &source("index_add", "[2, 1]"));
     let rank = "index_select: the number of axes of the index is 2 for shape [1, 1]: it must be 1";
     panics(|| x.index_select(1, &place(0)), rank);
+}
+
+#[test]
+fn whole_rows() {
+    let x = leaf(&[2, 3]);
+    let targets = Tensor::from([0_i64, 1]);
+    let axis = "cross_entropy: axis 2 is out of range for shape [2, 3]: allowed are -2 to 1";
+    panics(|| x.softmax_cross_entropy(2, &targets), axis);
+    panics(|| x.value().cross_entropy(2, &targets), axis);
+    panics(
+        || x.softmax_cross_entropy(0, &targets),
+        "cross_entropy: the logits have shape [2, 3] and the targets [2]: the targets must have shape [3], without \
+         the axis of classes",
+    );
+    let class = "cross_entropy: target 3 is out of range for logits of shape [2, 3]: with 3 classes, allowed are 0 to 2";
+    let targets = Tensor::from([0_i64, 3]);
+    panics(|| x.softmax_cross_entropy(1, &targets), class);
+    panics(|| x.value().softmax_minus_one_hot(1, &targets, 1.0), class);
+    panics(
+        || x.mean_squared_error(leaf(&[3])),
+        "mse_loss: the prediction has shape [2, 3] and the target [3]: they must be equal",
+    );
+    let normalized = |shape: &[usize]| {
+        format!(
+            "layer_norm: shapes [2, 3] and {shape:?} do not fit: the second, the normalized shape, must be the last \
+             axes of the first, at least one"
+        )
+    };
+    panics(|| x.layer_norm([2], None, None, 1e-5), &normalized(&[2]));
+    panics(|| x.layer_norm([], None, None, 1e-5), &normalized(&[]));
+    panics(|| x.layer_norm([1, 2, 3], None, None, 1e-5), &normalized(&[1, 2, 3]));
+    let weight = "layer_norm: shapes [2] and [3] do not fit: weight and bias must have the normalized shape";
+    panics(|| x.layer_norm([3], Some(&leaf(&[2])), None, 1e-5), weight);
+    panics(|| x.layer_norm([3], None, Some(&leaf(&[2])), 1e-5), weight);
 }

@@ -1,5 +1,6 @@
 //! Models: names, clones, initialisation, losses, training.
 
+mod adam;
 mod checks;
 mod derive;
 mod init;

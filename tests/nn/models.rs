@@ -1,7 +1,9 @@
 //! Clones, sequences, and which parameters a loss depends on.
 
 use gradus::prelude::*;
-use gradus::{Elu, Gelu, Layer, LeakyRelu, LogSoftmax, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh};
+use gradus::{
+    Elu, Gelu, GeluTanh, Layer, LeakyRelu, LogSoftmax, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh,
+};
 use proptest::prelude::*;
 
 #[derive(Module, Clone)]
@@ -99,13 +101,14 @@ proptest! {
     #[test]
     fn activations_are_methods(seed: u64) {
         let (x, _) = batch(seed);
-        let pairs: [(&dyn Layer<f64>, Var<f64>); 10] = [
+        let pairs: [(&dyn Layer<f64>, Var<f64>); 11] = [
             (&Sigmoid {}, x.sigmoid()),
             (&Tanh {}, x.tanh()),
             (&Relu {}, x.relu()),
             (&LeakyRelu { negative_slope: 0.2 }, x.leaky_relu(0.2)),
             (&Elu { alpha: 1.5 }, x.elu(1.5)),
             (&Gelu {}, x.gelu()),
+            (&GeluTanh {}, x.gelu_tanh()),
             (&Silu {}, x.silu()),
             (&Softplus {}, x.softplus()),
             (&Softmax { axis: 0 }, x.softmax(0)),

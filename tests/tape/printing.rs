@@ -36,26 +36,19 @@ fn a_model_as_a_list() {
 %0 = hidden.weight : [3, 2] f32
 %1 = hidden.bias : [3] f32
 %2 = out.weight : [2, 3] f32
-%3 = permute %0 { axes: [1, 0] } : [2, 3] f32
-%4 = permute %2 { axes: [1, 0] } : [3, 2] f32
-%5 = matmul constant[3, 2] %3 : [3, 3] f32
-%6 = add %5 %1 : [3, 3] f32
-%7 = leaky_relu %6 { negative_slope: 0.1 } : [3, 3] f32
-%8 = matmul %7 %4 : [3, 2] f32
-%9 = log_softmax %8 { axis: 1 } : [3, 2] f32
-%10 = gather %9 { axis: 1, index: Tensor<i64> [3, 1] [[0] [1] [1]] } : [3, 1] f32
-%11 = sum %10 { axes: [0, 1], keepdim: false } : [] f32
-%12 = div %11 3 : [] f32
-%13 = loss %12 : [] f32
+%3 = linear constant[3, 2] %0 %1 : [3, 3] f32
+%4 = leaky_relu %3 { negative_slope: 0.1 } : [3, 3] f32
+%5 = linear %4 %2 : [3, 2] f32
+%6 = loss %5 { axis: 1, targets: Tensor<i64> [3] [0 1 1] } : [] f32
 ";
     assert_eq!(tape.to_string(), expected);
-    assert_eq!((tape.len(), tape.iter().len(), tape.is_empty()), (14, 14, false));
+    assert_eq!((tape.len(), tape.iter().len(), tape.is_empty()), (7, 7, false));
     // Unlabelled, the names are those of the operations.
     let unlabelled = expected.replace("hidden.weight", "leaf").replace("hidden.bias", "leaf");
-    let unlabelled = unlabelled.replace("out.weight", "leaf").replace("loss %12", "neg %12");
+    let unlabelled = unlabelled.replace("out.weight", "leaf").replace("loss %5", "cross_entropy %5");
     assert_eq!(Tape::of(&loss).to_string(), unlabelled);
     assert_eq!(format!("{:?}", loss.detach()), format!("Var(constant) {:?}", loss.value()));
-    assert_eq!(format!("{loss:?}"), format!("Var(neg) {:?}", loss.value()));
+    assert_eq!(format!("{loss:?}"), format!("Var(cross_entropy) {:?}", loss.value()));
 }
 
 #[test]
@@ -68,15 +61,11 @@ fn a_model_as_a_graph() {
   node [fontname="monospace", shape=box];
   n0 [label="the \"weight\"\\\n[1, 2]", style=filled, fillcolor=lightgrey];
   n1 [label="leaf\n[1]", style=filled, fillcolor=lightgrey];
-  n2 [label="permute\n{ axes: [1, 0] }\n[2, 1]"];
+  n2 [label="linear\n[1, 1]"];
   n0 -> n2;
-  n3 [label="matmul\n[1, 1]"];
+  n1 -> n2;
+  n3 [label="sum\n{ axes: [0, 1], keepdim: false }\n[]"];
   n2 -> n3;
-  n4 [label="add\n[1, 1]"];
-  n3 -> n4;
-  n1 -> n4;
-  n5 [label="sum\n{ axes: [0, 1], keepdim: false }\n[]"];
-  n4 -> n5;
 }
 "#;
     assert_eq!(dot, expected);

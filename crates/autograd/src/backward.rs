@@ -1,11 +1,10 @@
 //! Asking for gradients: `backward`, `grad`, `vjp`, `hvp`.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use gradus_tensor::{Float, OrPanic, Tensor};
 
-use crate::entry::{Entry, address};
+use crate::entry::{AddressMap, Entry, address};
 use crate::mode::{self, Mode};
 use crate::tape::Tape;
 use crate::var::{Identity, Var};
@@ -24,7 +23,8 @@ use crate::walk::walk;
 #[derive(Debug)]
 #[must_use]
 pub struct Gradients<T: Float = f32> {
-    by_leaf: HashMap<Identity<T>, Tensor<T>>,
+    /// By the address of the leaf's entry, which is held so that no other one gets it.
+    by_leaf: AddressMap<usize, (Identity<T>, Tensor<T>)>,
 }
 
 impl<T: Float> Gradients<T> {
@@ -38,7 +38,8 @@ impl<T: Float> Gradients<T> {
     /// assert_eq!(gradients.get(&x), Some(&Tensor::from([3.0, 3.0])));
     /// ```
     pub fn get(&self, leaf: &Var<T>) -> Option<&Tensor<T>> {
-        self.by_leaf.get(&leaf.identity()?)
+        let (_, gradient) = self.by_leaf.get(&address(leaf.entry()?))?;
+        Some(gradient)
     }
 
     /// The number of leaves that were reached.
@@ -115,9 +116,9 @@ impl<T: Float> Var<T> {
     #[track_caller]
     fn walk_back(self, function: &str, cotangent: &Tensor<T>) -> Gradients<T> {
         let Some(root) = self.into_parts().1 else { not_tracked(function) };
-        let mut by_leaf = HashMap::new();
+        let mut by_leaf = AddressMap::default();
         let mut keep = |leaf, gradient: Var<T>| {
-            by_leaf.insert(Identity(leaf), gradient.into_value());
+            by_leaf.insert(address(&leaf), (Identity(leaf), gradient.into_value()));
         };
         let wanted = |entry: &Arc<Entry<T>>| entry.is_leaf();
         mode::with_mode(Mode::Off, || walk(root, cotangent.into(), 0, wanted, &mut keep)).or_panic();
@@ -282,12 +283,12 @@ fn gradients_of<T: Float>(
     let targets: Vec<&Arc<Entry<T>>> = inputs.iter().filter_map(|input| input.entry()).collect();
     // Nothing behind the shallowest target can lead to a target.
     let floor = targets.iter().map(|entry| entry.depth).min().unwrap_or(0);
-    let mut found: HashMap<usize, Var<T>> = HashMap::new();
+    let mut found: AddressMap<usize, Var<T>> = AddressMap::default();
     let mut keep = |entry: Arc<Entry<T>>, gradient| {
         found.insert(address(&entry), gradient);
     };
-    let addresses: HashSet<usize> = targets.iter().map(|target| address(target)).collect();
-    let wanted = |entry: &Arc<Entry<T>>| addresses.contains(&address(entry));
+    let addresses: AddressMap<usize, ()> = targets.iter().map(|target| (address(target), ())).collect();
+    let wanted = |entry: &Arc<Entry<T>>| addresses.contains_key(&address(entry));
     mode::with_mode(mode, || walk(Arc::clone(root), cotangent.clone(), floor, wanted, &mut keep)).or_panic();
     targets.iter().map(|target| found.get(&address(target)).cloned()).collect()
 }

@@ -82,7 +82,10 @@ impl<F: UnaryFunction, T: Float> Operation<T> for Unary<F> {
     }
 
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        inputs[0].map(|x| self.0.function(Plain(x)).0)
+        inputs[0].map(
+            #[inline(always)]
+            |x| self.0.function(Plain(x)).0,
+        )
     }
 
     fn saves(&self) -> Saves {
@@ -101,8 +104,13 @@ impl<F: UnaryFunction, T: Float> Operation<T> for Unary<F> {
             let derivative = self.0.derivative(Traced::new(&arena, saved)).var();
             cotangent * derivative
         } else {
-            let chain = |g, saved| g * self.0.derivative(Plain(saved)).0;
-            cotangent.value().zip(F::NAME, saved.value(), chain).into()
+            let chained = cotangent.value().zip(
+                F::NAME,
+                saved.value(),
+                #[inline(always)]
+                |g, saved| g * self.0.derivative(Plain(saved)).0,
+            );
+            chained.into()
         })
     }
 }
@@ -175,7 +183,12 @@ impl<F: BinaryFunction, T: Float> Operation<T> for Binary<F> {
     }
 
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        inputs[0].zip(F::NAME, inputs[1], |x, y| self.0.function(Plain(x), Plain(y)).0)
+        inputs[0].zip(
+            F::NAME,
+            inputs[1],
+            #[inline(always)]
+            |x, y| self.0.function(Plain(x), Plain(y)).0,
+        )
     }
 
     fn saves(&self) -> Saves {
@@ -191,12 +204,22 @@ impl<F: BinaryFunction, T: Float> Operation<T> for Binary<F> {
         } else {
             let operands = [cotangent.value(), x.value(), y.value()];
             // One loop for each input: with a constant index, the compiler leaves the other derivative out.
-            let by_x = |[g, x, y]: [T; 3]| g * self.0.derivatives(Plain(x), Plain(y))[0].0;
-            let by_y = |[g, x, y]: [T; 3]| g * self.0.derivatives(Plain(x), Plain(y))[1].0;
             if input == 0 {
-                Tensor::zip_many(F::NAME, operands, by_x).into()
+                let by_x = Tensor::zip_many(
+                    F::NAME,
+                    operands,
+                    #[inline(always)]
+                    |[g, x, y]| g * self.0.derivatives(Plain(x), Plain(y))[0].0,
+                );
+                by_x.into()
             } else {
-                Tensor::zip_many(F::NAME, operands, by_y).into()
+                let by_y = Tensor::zip_many(
+                    F::NAME,
+                    operands,
+                    #[inline(always)]
+                    |[g, x, y]| g * self.0.derivatives(Plain(x), Plain(y))[1].0,
+                );
+                by_y.into()
             }
         })
     }
@@ -233,12 +256,12 @@ macro_rules! elementwise {
             impl crate::elementwise::UnaryFunction for $struct {
                 const NAME: &'static str = stringify!($name);
                 const SAVES: crate::operation::Saves = elementwise!(@saves $source);
-                #[inline]
+                #[inline(always)]
                 fn function<R: crate::real::Real>(&self, $x: R) -> R where f64: crate::real::Literal<R> {
                     let Self { $($($attribute),+)? } = *self;
                     $function
                 }
-                #[inline]
+                #[inline(always)]
                 #[allow(unused_variables, reason = "a derivative need not look at every attribute")]
                 fn derivative<R: crate::real::Real>(&self, $saved: R) -> R where f64: crate::real::Literal<R> {
                     let Self { $($($attribute),+)? } = *self;

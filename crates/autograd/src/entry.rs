@@ -1,6 +1,8 @@
 //! One entry of the tape: an operation that happened. It never changes after it is made.
 
 use std::cell::Cell;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 use gradus_tensor::{Float, Shape, Tensor};
@@ -15,7 +17,7 @@ use crate::operation::Operation;
 pub(crate) struct Entry<T: Float> {
     /// `None` for a leaf.
     pub(crate) operation: Option<Box<dyn Operation<T>>>,
-    pub(crate) inputs: SmallVec<[Input<T>; 2]>,
+    pub(crate) inputs: SmallVec<[Input<T>; 3]>,
     /// Kept if the rule reads it.
     pub(crate) output: Option<Tensor<T>>,
     pub(crate) shape: Shape,
@@ -79,7 +81,7 @@ pub fn live_entries() -> isize {
 impl<T: Float> Entry<T> {
     pub(crate) fn new(
         operation: Option<Box<dyn Operation<T>>>,
-        inputs: SmallVec<[Input<T>; 2]>,
+        inputs: SmallVec<[Input<T>; 3]>,
         output: Option<Tensor<T>>,
         shape: &[usize],
     ) -> Arc<Self> {
@@ -114,20 +116,49 @@ pub(crate) fn address<T: Float>(entry: &Arc<Entry<T>>) -> usize {
     Arc::as_ptr(entry) as usize
 }
 
+/// A map from [`address`]es, or from what hashes as one.
+pub(crate) type AddressMap<K, V> = HashMap<K, V, BuildHasherDefault<AddressHasher>>;
+
+/// Spreads addresses over a table (Knuth, "Sorting and searching", 1973, section 6.4: multiplication by the
+/// golden ratio). They are not chosen by an adversary, and the default hasher would cost more than all else
+/// that is done for a small operation.
+#[derive(Default)]
+pub(crate) struct AddressHasher(u64);
+
+impl Hasher for AddressHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.write_u64(u64::from(byte));
+        }
+    }
+    fn write_usize(&mut self, address: usize) {
+        self.write_u64(address as u64);
+    }
+    fn write_u64(&mut self, word: u64) {
+        let product = (self.0 ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        // The table looks at the low bits, which a multiplication does not reach from above.
+        self.0 = product ^ (product >> 32);
+    }
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 impl<T: Float> Drop for Entry<T> {
     /// Dropping a chain by recursion would overflow the stack, so entries that die with this one are
     /// collected in a list.
     fn drop(&mut self) {
         LIVE.set(LIVE.get() - 1);
-        let mut dying: Vec<Arc<Self>> = take_entries(self);
+        let mut dying = SmallVec::new();
+        take_entries(self, &mut dying);
         while let Some(entry) = dying.pop() {
             if let Some(mut entry) = Arc::into_inner(entry) {
-                dying.append(&mut take_entries(&mut entry));
+                take_entries(&mut entry, &mut dying);
             }
         }
     }
 }
 
-fn take_entries<T: Float>(entry: &mut Entry<T>) -> Vec<Arc<Entry<T>>> {
-    entry.inputs.iter_mut().filter_map(|input| input.entry.take()).collect()
+fn take_entries<T: Float>(entry: &mut Entry<T>, dying: &mut SmallVec<[Arc<Entry<T>>; 8]>) {
+    dying.extend(entry.inputs.iter_mut().filter_map(|input| input.entry.take()));
 }

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, Shape, Tensor};
 use smallvec::SmallVec;
 
 use crate::entry::{Entry, Input, Saved};
@@ -83,6 +83,8 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Saves {
     inputs: SavedInputs,
+    /// How many of the inputs, from the first one, `inputs` speaks of; the rest is not kept.
+    among: usize,
     output: bool,
 }
 
@@ -102,7 +104,7 @@ impl Saves {
     /// let [x, y] = [1.0_f32, 2.0].map(|value| Var::leaf(Tensor::full([100], value)));
     /// assert_eq!(Tape::of(&(&x + &y)).bytes(), 0);
     /// ```
-    pub const NOTHING: Self = Self { inputs: SavedInputs::None, output: false };
+    pub const NOTHING: Self = Self::new(SavedInputs::None, false);
     /// All inputs.
     ///
     /// ```
@@ -111,7 +113,7 @@ impl Saves {
     /// let [x, y] = [1.0_f32, 2.0].map(|value| Var::leaf(Tensor::full([100], value)));
     /// assert_eq!(Tape::of(&x.hypot(&y)).bytes(), 800);
     /// ```
-    pub const INPUTS: Self = Self { inputs: SavedInputs::All, output: false };
+    pub const INPUTS: Self = Self::new(SavedInputs::All, false);
     /// For the gradient of each input only the other inputs, as in a product.
     ///
     /// ```
@@ -121,7 +123,7 @@ impl Saves {
     /// assert_eq!(Tape::of(&(&x * &y)).bytes(), 800);
     /// assert_eq!(Tape::of(&(&x * y.value())).bytes(), 400); // for x only y, which is a constant
     /// ```
-    pub const OTHER_INPUTS: Self = Self { inputs: SavedInputs::Others, output: false };
+    pub const OTHER_INPUTS: Self = Self::new(SavedInputs::Others, false);
     /// The output.
     ///
     /// ```
@@ -130,7 +132,7 @@ impl Saves {
     /// let x = Var::leaf(Tensor::<f32>::ones([10, 10]));
     /// assert_eq!(Tape::of(&x.softmax(1)).bytes(), 400);
     /// ```
-    pub const OUTPUT: Self = Self { inputs: SavedInputs::None, output: true };
+    pub const OUTPUT: Self = Self::new(SavedInputs::None, true);
     /// All inputs and the output.
     ///
     /// ```
@@ -139,15 +141,36 @@ impl Saves {
     /// let [x, y] = [1.0_f32, 2.0].map(|value| Var::leaf(Tensor::full([100], value)));
     /// assert_eq!(Tape::of(&(&x / &y)).bytes(), 1200);
     /// ```
-    pub const ALL: Self = Self { inputs: SavedInputs::All, output: true };
+    pub const ALL: Self = Self::new(SavedInputs::All, true);
+
+    const fn new(inputs: SavedInputs, output: bool) -> Self {
+        Self { inputs, among: usize::MAX, output }
+    }
+
+    /// The same as if there were only the first `count` inputs; of the others only the shapes are kept.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var};
+    ///
+    /// let x = Var::constant(Tensor::<f32>::ones([100, 2]));
+    /// let [weight, bias] = [Tensor::ones([5, 2]), Tensor::ones([5])].map(Var::leaf);
+    /// // Nothing asks for the gradient of x, nothing reads the bias, and the weight's gradient reads x.
+    /// assert_eq!(Tape::of(&x.linear(&weight, Some(&bias))).bytes(), 800);
+    /// ```
+    #[must_use]
+    pub const fn of_first(self, count: usize) -> Self {
+        Self { among: count, ..self }
+    }
 
     /// Whether input `i` is kept.
     fn keeps<T: Float>(self, i: usize, inputs: &[&Var<T>]) -> bool {
-        match self.inputs {
-            SavedInputs::None => false,
-            SavedInputs::Others => (0..inputs.len()).any(|j| j != i && inputs[j].is_tracked()),
-            SavedInputs::All => true,
-        }
+        let among = inputs.len().min(self.among);
+        i < among
+            && match self.inputs {
+                SavedInputs::None => false,
+                SavedInputs::Others => (0..among).any(|j| j != i && inputs[j].is_tracked()),
+                SavedInputs::All => true,
+            }
     }
 }
 
@@ -192,7 +215,7 @@ pub fn apply<T: Float>(operation: impl Operation<T>, inputs: &[&Var<T>]) -> Var<
         value: if saves.keeps(i, inputs) {
             Saved::Value(input.value().clone())
         } else {
-            Saved::Shape(input.shape().into())
+            Saved::Shape(Shape::from_slice(input.shape()))
         },
     };
     let remembered = inputs.iter().enumerate().map(remember).collect();

@@ -16,7 +16,7 @@ macro_rules! real_functions {
         fn $name(self) -> Self;
     )*};
     (plain $($(#[$doc:meta])* $name:ident)*) => {$(
-        #[inline]
+        #[inline(always)]
         fn $name(self) -> Self {
             Self(self.0.$name())
         }
@@ -93,6 +93,10 @@ macro_rules! real_functions {
         sigmoid
         /// log(1 + e^x).
         softplus
+        /// x / (1 + e^-2u) with u = sqrt(2 / pi) (x + 0.044715 x^3).
+        gelu_tanh
+        /// x times the normal distribution function.
+        gelu
     } };
 }
 
@@ -163,14 +167,14 @@ pub trait Lift<R: Real> {
 }
 
 impl<R: Real> Lift<R> for R {
-    #[inline]
+    #[inline(always)]
     fn lift(self, _: R) -> R {
         self
     }
 }
 
 impl<R: Real> Lift<R> for f64 {
-    #[inline]
+    #[inline(always)]
     fn lift(self, like: R) -> R {
         like.constant(self)
     }
@@ -216,41 +220,41 @@ pub(crate) struct Plain<T>(pub(crate) T);
 impl<T: Float> Real for Plain<T> {
     real_functions! { each plain }
 
-    #[inline]
+    #[inline(always)]
     fn pow(self, exponent: impl Lift<Self>) -> Self {
         Self(self.0.pow(exponent.lift(self).0))
     }
-    #[inline]
+    #[inline(always)]
     fn atan2(self, x: Self) -> Self {
         Self(self.0.atan2(x.0))
     }
-    #[inline]
+    #[inline(always)]
     fn hypot(self, other: Self) -> Self {
         Self(self.0.hypot(other.0))
     }
-    #[inline]
+    #[inline(always)]
     fn gt(self, other: impl Lift<Self>) -> Self {
         indicator(self.0 > other.lift(self).0)
     }
-    #[inline]
+    #[inline(always)]
     fn lt(self, other: impl Lift<Self>) -> Self {
         indicator(self.0 < other.lift(self).0)
     }
-    #[inline]
+    #[inline(always)]
     fn eq(self, other: impl Lift<Self>) -> Self {
         indicator(self.0 == other.lift(self).0)
     }
-    #[inline]
+    #[inline(always)]
     fn select(self, if_true: impl Lift<Self>, if_false: impl Lift<Self>) -> Self {
         if self.0 == T::ZERO { if_false.lift(self) } else { if_true.lift(self) }
     }
-    #[inline]
+    #[inline(always)]
     fn constant(self, value: f64) -> Self {
         Self(T::from_f64(value))
     }
 }
 
-#[inline]
+#[inline(always)]
 fn indicator<T: Float>(condition: bool) -> Plain<T> {
     Plain(if condition { T::ONE } else { T::ZERO })
 }
@@ -324,7 +328,7 @@ macro_rules! real_operators {
     ($($trait:ident $method:ident $op:tt)*) => {$(
         impl<T: Float> $trait for Plain<T> {
             type Output = Self;
-            #[inline]
+            #[inline(always)]
             fn $method(self, other: Self) -> Self {
                 Self(self.0 $op other.0)
             }
@@ -341,14 +345,14 @@ macro_rules! real_operators {
     (@mixed $trait:ident $method:ident $op:tt, [$($generics:tt)*] $real:ty) => {
         impl<$($generics)*> $trait<f64> for $real {
             type Output = Self;
-            #[inline]
+            #[inline(always)]
             fn $method(self, number: f64) -> Self {
                 self $op self.constant(number)
             }
         }
         impl<$($generics)*> $trait<$real> for f64 {
             type Output = $real;
-            #[inline]
+            #[inline(always)]
             fn $method(self, real: $real) -> $real {
                 real.constant(self) $op real
             }
@@ -359,7 +363,7 @@ real_operators! { Add add + Sub sub - Mul mul * Div div / }
 
 impl<T: Float> Neg for Plain<T> {
     type Output = Self;
-    #[inline]
+    #[inline(always)]
     fn neg(self) -> Self {
         Self(-self.0)
     }

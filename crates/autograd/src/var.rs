@@ -4,7 +4,7 @@ use std::fmt::{self, Debug, Display, Formatter};
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, Shape, Tensor};
 
 use crate::entry::Entry;
 
@@ -120,10 +120,10 @@ impl<T: Float> Var<T> {
                 entry.name()
             );
         }
-        let shape = self.value.shape().to_vec();
+        let shape = Shape::from_slice(self.value.shape());
         update(&mut self.value);
         assert!(
-            self.value.shape() == shape,
+            self.value.shape() == &shape[..],
             "update: the new value has shape {:?}, the variable {shape:?}: they must be equal",
             self.value.shape()
         );

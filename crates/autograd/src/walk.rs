@@ -1,12 +1,13 @@
 //! The walk over the tape: from the result back to its origins, deepest entry first.
 
 use std::cmp::Ordering;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
+use std::collections::hash_map::Entry as Slot;
 use std::sync::Arc;
 
 use gradus_tensor::{Float, Shape};
 
-use crate::entry::{Entry, address};
+use crate::entry::{AddressMap, Entry, address};
 use crate::operation::Context;
 use crate::var::Var;
 
@@ -57,7 +58,8 @@ pub(crate) fn walk<T: Float>(
     wanted: impl Fn(&Arc<Entry<T>>) -> bool,
     keep: &mut impl FnMut(Arc<Entry<T>>, Var<T>),
 ) -> Result<(), BackwardError> {
-    let mut gradients = HashMap::from([(address(&root), cotangent)]);
+    let mut gradients = AddressMap::default();
+    gradients.insert(address(&root), cotangent);
     let mut pending = BinaryHeap::from([Pending(root)]);
     while let Some(Pending(entry)) = pending.pop() {
         let gradient = gradients.remove(&address(&entry)).expect("whatever waits has a gradient");
@@ -71,15 +73,17 @@ pub(crate) fn walk<T: Float>(
                     .vjp(&context, i)
                     .ok_or_else(|| BackwardError::NoRule { operation: operation.name(), input: i })?;
                 let contribution = reduce_to(contribution, input.value.shape(), operation.name(), i)?;
-                match gradients.remove(&address(origin)) {
+                match gradients.entry(address(origin)) {
                     // The first contribution is moved in, not added to zeros.
-                    None => pending.push(Pending(Arc::clone(origin))),
-                    Some(sum) => {
-                        gradients.insert(address(origin), add(sum, contribution));
-                        continue;
+                    Slot::Vacant(slot) => {
+                        slot.insert(contribution);
+                        pending.push(Pending(Arc::clone(origin)));
+                    }
+                    Slot::Occupied(slot) => {
+                        let (address, sum) = slot.remove_entry();
+                        gradients.insert(address, add(sum, contribution));
                     }
                 }
-                gradients.insert(address(origin), contribution);
             }
         }
         if wanted(&entry) {

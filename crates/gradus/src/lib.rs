@@ -57,7 +57,8 @@ pub mod prelude {
 
     pub use crate::Rng;
     pub use crate::{
-        Gradients, Layer, Linear, Losses, Module, Optimizer, Parameter, Sequential, Sgd, Tape, Tensor, Var,
+        Adam, AdamW, Gradients, Layer, Linear, Losses, Module, Optimizer, Parameter, Sequential, Sgd, Tape,
+        Tensor, Var,
     };
     pub use crate::{cat, grad, hvp, keepdim, no_grad, seeded, stack};
 }

@@ -49,6 +49,7 @@ activations! {
     LeakyRelu { negative_slope: f64 = 0.1, "The slope below zero." } => leaky_relu;
     Elu { alpha: f64 = 1.0, "Minus the limit at minus infinity." } => elu;
     Gelu {} => gelu;
+    GeluTanh {} => gelu_tanh;
     Silu {} => silu;
     Softplus {} => softplus;
     Softmax { axis: isize = -1, "The axis along which the results add up to 1." } => softmax;

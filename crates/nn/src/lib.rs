@@ -36,12 +36,14 @@ mod sequential;
 #[cfg(feature = "proptest")]
 pub mod testing;
 
-pub use activation::{Elu, Gelu, LeakyRelu, LogSoftmax, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh};
+pub use activation::{
+    Elu, Gelu, GeluTanh, LeakyRelu, LogSoftmax, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh,
+};
 pub use gradus_autograd::Float;
 pub use gradus_derive::Module;
 pub use linear::Linear;
 pub use loss::Losses;
 pub use module::{Module, Path};
-pub use optim::{Optimizer, Sgd};
+pub use optim::{Adam, AdamW, Optimizer, Sgd};
 pub use parameter::Parameter;
 pub use sequential::{CloneLayer, Layer, Sequential};

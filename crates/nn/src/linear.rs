@@ -87,11 +87,7 @@ impl<T: Float> Linear<T> {
             x.shape(),
             self.weight.shape()
         );
-        let y = x.matmul(&self.weight.t());
-        match &self.bias {
-            Some(bias) => y + bias,
-            None => y,
-        }
+        x.linear(&self.weight, self.bias.as_deref())
     }
 }
 

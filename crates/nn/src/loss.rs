@@ -68,9 +68,7 @@ pub trait Losses<T: Float>: Sized {
 impl<T: Float> Losses<T> for Var<T> {
     #[track_caller]
     fn mse_loss(&self, target: impl Into<Var<T>>) -> Var<T> {
-        let target = target.into();
-        check_shapes("mse_loss", self, &target);
-        (self - target).square().mean(..)
+        self.mean_squared_error(target)
     }
 
     #[track_caller]
@@ -81,43 +79,21 @@ impl<T: Float> Losses<T> for Var<T> {
             "cross_entropy: the logits have shape [] and the targets {:?}: logits need an axis of classes",
             targets.shape()
         );
-        let axis = usize::from(shape.len() > 1);
-        let mut expected = shape.to_vec();
-        let classes = expected.remove(axis);
-        assert!(
-            targets.shape() == expected,
-            "cross_entropy: the logits have shape {shape:?} and the targets {:?}: the targets must have shape \
-             {expected:?}, without the axis of classes",
-            targets.shape()
-        );
-        if let Some(target) = targets.iter().find(|target| !(0..classes as i64).contains(target)) {
-            panic!(
-                "cross_entropy: target {target} is out of range for logits of shape {shape:?}: \
-                 with {classes} classes, allowed are 0 to {}",
-                classes as i64 - 1
-            );
-        }
-        let picked = self.log_softmax(axis as isize).gather(axis as isize, &targets.unsqueeze(axis as isize));
-        -picked.mean(..)
+        self.softmax_cross_entropy(isize::from(shape.len() > 1), targets)
     }
 
     #[track_caller]
     fn binary_cross_entropy_with_logits(&self, target: impl Into<Var<T>>) -> Var<T> {
         let target = target.into();
-        check_shapes("binary_cross_entropy_with_logits", self, &target);
+        assert!(
+            self.shape() == target.shape(),
+            "binary_cross_entropy_with_logits: the prediction has shape {:?} and the target {:?}: they must be equal",
+            self.shape(),
+            target.shape()
+        );
         // -t log(sigmoid(x)) - (1 - t) log(1 - sigmoid(x))
         (self.softplus() - self * target).mean(..)
     }
-}
-
-#[track_caller]
-fn check_shapes<T: Float>(loss: &str, prediction: &Var<T>, target: &Var<T>) {
-    assert!(
-        prediction.shape() == target.shape(),
-        "{loss}: the prediction has shape {:?} and the target {:?}: they must be equal",
-        prediction.shape(),
-        target.shape()
-    );
 }
 
 #[cfg(feature = "proptest")]

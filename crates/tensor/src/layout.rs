@@ -19,17 +19,34 @@ pub(crate) struct Layout {
 impl Clone for Layout {
     #[inline]
     fn clone(&self) -> Self {
-        // `from_slice` copies memory, where the derived clone goes element by element.
-        Self {
-            shape: Shape::from_slice(&self.shape),
-            strides: Strides::from_slice(&self.strides),
-            offset: self.offset,
-        }
+        Self { shape: copied(&self.shape), strides: copied(&self.strides), offset: self.offset }
+    }
+}
+
+/// A copy of a list that is nearly always short: in registers, where `from_slice` would call `memcpy`.
+#[inline]
+pub(crate) fn copied<T: Copy + Default>(list: &[T]) -> SmallVec<[T; 4]> {
+    let zero = T::default();
+    match *list {
+        [] => SmallVec::new(),
+        [a] => SmallVec::from_buf_and_len([a, zero, zero, zero], 1),
+        [a, b] => SmallVec::from_buf_and_len([a, b, zero, zero], 2),
+        [a, b, c] => SmallVec::from_buf_and_len([a, b, c, zero], 3),
+        [a, b, c, d] => SmallVec::from_buf_and_len([a, b, c, d], 4),
+        _ => SmallVec::from_slice(list),
     }
 }
 
 /// Strides of a row-major buffer.
 pub(crate) fn row_major(shape: &[usize]) -> Strides {
+    let step = |size: usize| size.max(1) as isize;
+    match *shape {
+        // What is nearly always asked for, without a loop.
+        [] => return Strides::new(),
+        [_] => return Strides::from_buf_and_len([1, 0, 0, 0], 1),
+        [_, b] => return Strides::from_buf_and_len([step(b), 1, 0, 0], 2),
+        _ => {}
+    }
     let mut strides = Strides::from_elem(0, shape.len());
     let mut step = 1;
     for (stride, &size) in strides.iter_mut().zip(shape).rev() {
@@ -40,8 +57,9 @@ pub(crate) fn row_major(shape: &[usize]) -> Strides {
 }
 
 impl Layout {
+    #[inline]
     pub(crate) fn contiguous(shape: &[usize]) -> Self {
-        Self { strides: row_major(shape), shape: Shape::from_slice(shape), offset: 0 }
+        Self { strides: row_major(shape), shape: copied(shape), offset: 0 }
     }
 
     pub(crate) fn rank(&self) -> usize {
@@ -81,6 +99,14 @@ impl Layout {
         }
     }
 
+    /// Two axes in each other's place.
+    pub(crate) fn swap_axes(&self, a: usize, b: usize) -> Self {
+        let mut layout = self.clone();
+        layout.shape.swap(a, b);
+        layout.strides.swap(a, b);
+        layout
+    }
+
     pub(crate) fn insert_axis(&self, axis: usize, size: usize, stride: isize) -> Self {
         let mut layout = self.clone();
         layout.shape.insert(axis, size);
@@ -104,7 +130,7 @@ impl Layout {
                 _ => 0,
             })
             .collect();
-        Self { shape: Shape::from_slice(shape), strides, offset: self.offset }
+        Self { shape: copied(shape), strides, offset: self.offset }
     }
 
     /// Every `step`-th index of one axis, within Python's clamped bounds.
@@ -155,6 +181,6 @@ impl Layout {
                 return None;
             }
         }
-        Some(Self { shape: Shape::from_slice(shape), strides, offset: self.offset })
+        Some(Self { shape: copied(shape), strides, offset: self.offset })
     }
 }

@@ -29,6 +29,7 @@ mod layout;
 mod map;
 mod math;
 mod matmul;
+mod normalization;
 mod operators;
 mod print;
 mod random;

@@ -64,10 +64,9 @@ impl<T: Element> Tensor<T> {
         f: impl Fn(T, U) -> T + Sync,
     ) {
         let shape = Shape::from_slice(self.shape());
-        if other.shape() != &shape[..]
-            && broadcast_shapes(operation, &shape, other.shape()).is_ok_and(|common| common != shape)
-            || broadcast_shapes(operation, &shape, other.shape()).is_err()
-        {
+        let fits = other.shape() == &shape[..]
+            || broadcast_shapes(operation, &shape, other.shape()).is_ok_and(|common| common == shape);
+        if !fits {
             TensorError::Mismatch {
                 operation,
                 left: shape,
@@ -185,5 +184,46 @@ impl Tensor<bool> {
     /// ```
     pub fn to_number<U: Number>(&self) -> Tensor<U> {
         self.map(|x| if x { U::ONE } else { U::ZERO })
+    }
+}
+
+impl<T: Element> Tensor<T> {
+    /// Replaces the elements of several tensors together, in one pass, by a function of them and of those of a
+    /// further tensor, all of one shape; a buffer that is shared is copied first.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// // A step of gradient descent with momentum.
+    /// let (mut weight, mut velocity) = (Tensor::from([1.0, 2.0]), Tensor::from([4.0, 0.0]));
+    /// let gradient = Tensor::from([1.0, -1.0]);
+    /// Tensor::zip_inplace_many([&mut weight, &mut velocity], &gradient, |[w, v], g| {
+    ///     let v = 0.5 * v + g;
+    ///     [w - 0.1 * v, v]
+    /// });
+    /// assert_eq!(weight, Tensor::from([0.7, 2.1]));
+    /// assert_eq!(velocity, Tensor::from([3.0, -1.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn zip_inplace_many<U: Element, const N: usize>(
+        targets: [&mut Self; N],
+        other: &Tensor<U>,
+        f: impl Fn([T; N], U) -> [T; N] + Sync,
+    ) {
+        for target in &targets {
+            if target.shape() != other.shape() {
+                TensorError::Mismatch {
+                    operation: "zip_inplace_many",
+                    left: target.shape().into(),
+                    right: other.shape().into(),
+                    expected: "they must be equal",
+                }
+                .panic();
+            }
+        }
+        kernels::zip_inplace_many(targets.map(Self::make_mut), other, f);
     }
 }

@@ -158,6 +158,10 @@ impl<T: Float> Tensor<T> {
         sigmoid 0.0 => 0.5;
         /// log(1 + e^x), without overflow.
         softplus 800.0 => 800.0;
+        /// x times the normal distribution function, x erfc(-x / sqrt(2)) / 2.
+        gelu f64::NEG_INFINITY => 0.0;
+        /// x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3): nearly `gelu` (Hendrycks and Gimpel, 2016).
+        gelu_tanh f64::NEG_INFINITY => 0.0;
     }
 
     /// Each element to the power of its partner.

@@ -25,6 +25,15 @@ impl<T: Float> Tensor<T> {
     /// If an operand is 0-d, the inner sizes differ or the leading axes do not broadcast.
     #[track_caller]
     pub fn matmul(&self, other: &Self) -> Self {
+        if let ([m, inner], [k, n]) = (self.shape(), other.shape())
+            && inner == k
+        {
+            // The usual case, without a look at leading axes.
+            let pair =
+                (self.matrix(self.layout(), self.offset()), other.matrix(other.layout(), other.offset()));
+            checked_count("matmul", &[*m, *n]).or_panic();
+            return Self::from_buffer(kernels::products(&[pair], None), &[*m, *n]);
+        }
         let result = matmul_shape(self.shape(), other.shape()).or_panic();
         // A vector becomes a matrix of one row or one column.
         let left = if self.rank() == 1 { self.layout().insert_axis(0, 1, 0) } else { self.layout().clone() };
@@ -34,30 +43,35 @@ impl<T: Float> Tensor<T> {
         let (right_batch, [_, n]) = split_matrix(&right.shape);
         let batch = broadcast_shapes("matmul", left_batch, right_batch).or_panic();
         let count = checked_count("matmul", &[&batch[..], &[m, n]].concat()).or_panic();
-        let mut out = vec![T::ZERO; count];
-
-        if !out.is_empty() {
-            // Rows of all the left's matrices times one and the same right matrix are one product.
-            let rows = (right_batch.iter().all(|&size| size == 1) && batch[..] == *left_batch)
-                .then(|| left.reshape(&[batch.iter().product::<usize>() * m, k]))
-                .flatten();
-            if let Some(left) = rows {
-                kernels::gemm(
-                    &mut out,
-                    matrix(self, &left, left.offset),
-                    matrix(other, &right, right.offset),
-                );
-            } else {
-                let left = left.expand(&[&batch[..], &[m, k]].concat());
-                let right = right.expand(&[&batch[..], &[k, n]].concat());
-                let starts = batch_starts(&batch, &left, &right);
-                for (out, (left_start, right_start)) in out.chunks_exact_mut(m * n).zip(starts) {
-                    kernels::gemm(out, matrix(self, &left, left_start), matrix(other, &right, right_start));
-                }
-            }
+        if count == 0 {
+            return Self::from_slice(&[], &result);
         }
+        // Rows of all the left's matrices times one and the same right matrix are one product.
+        let rows = (right_batch.iter().all(|&size| size == 1) && batch[..] == *left_batch)
+            .then(|| left.reshape(&[batch.iter().product::<usize>() * m, k]))
+            .flatten();
+        let pairs: Vec<_> = if let Some(left) = rows {
+            vec![(self.matrix(&left, left.offset), other.matrix(&right, right.offset))]
+        } else {
+            let left = left.expand(&[&batch[..], &[m, k]].concat());
+            let right = right.expand(&[&batch[..], &[k, n]].concat());
+            let starts = batch_starts(&batch, &left, &right).into_iter();
+            starts.map(|(l, r)| (self.matrix(&left, l), other.matrix(&right, r))).collect()
+        };
+        Self::from_buffer(kernels::products(&pairs, None), &result)
+    }
 
-        Self::from_slice(&out, &result)
+    /// The matrix of a layout's last two axes that starts at `offset`.
+    fn matrix(&self, layout: &Layout, offset: usize) -> MatrixRef<'_, T> {
+        let rank = layout.rank();
+        MatrixRef {
+            data: self.buffer(),
+            offset,
+            rows: layout.shape[rank - 2],
+            columns: layout.shape[rank - 1],
+            row_stride: layout.strides[rank - 2],
+            column_stride: layout.strides[rank - 1],
+        }
     }
 }
 
@@ -107,19 +121,6 @@ fn split_matrix(shape: &[usize]) -> (&[usize], [usize; 2]) {
     (batch, [matrix[0], matrix[1]])
 }
 
-/// The matrix of the last two axes that starts at `offset`.
-fn matrix<'a, T: Float>(x: &'a Tensor<T>, layout: &Layout, offset: usize) -> MatrixRef<'a, T> {
-    let rank = layout.rank();
-    MatrixRef {
-        data: x.buffer(),
-        offset,
-        rows: layout.shape[rank - 2],
-        columns: layout.shape[rank - 1],
-        row_stride: layout.strides[rank - 2],
-        column_stride: layout.strides[rank - 1],
-    }
-}
-
 /// Where each pair of matrices starts.
 fn batch_starts(batch: &[usize], left: &Layout, right: &Layout) -> Vec<(usize, usize)> {
     let leading = |layout: &Layout| Layout {
@@ -140,4 +141,56 @@ fn batch_starts(batch: &[usize], left: &Layout, right: &Layout) -> Vec<(usize, u
         },
     );
     starts
+}
+
+impl<T: Float> Tensor<T> {
+    /// `self weight^T + bias`, as in a dense layer: `[..., in]` with a weight `[out, in]` and a bias `[out]`
+    /// gives `[..., out]`.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let (x, weight) = (Tensor::from([1.0, 2.0]), Tensor::from([[1.0, 10.0], [0.0, 1.0], [1.0, 0.0]]));
+    /// assert_eq!(x.linear(&weight, None), Tensor::from([21.0, 2.0, 1.0]));
+    /// assert_eq!(x.linear(&weight, Some(&Tensor::from([0.0, 1.0, 2.0]))), Tensor::from([21.0, 3.0, 3.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the weight has not two axes, the last axis of this tensor has another size than the weight's, or
+    /// the bias another shape than `[out]`.
+    #[track_caller]
+    pub fn linear(&self, weight: &Self, bias: Option<&Self>) -> Self {
+        let mismatch = |left: &[usize], right: &[usize], expected| TensorError::Mismatch {
+            operation: "linear",
+            left: left.into(),
+            right: right.into(),
+            expected,
+        };
+        let &[out, inner] = weight.shape() else {
+            mismatch(self.shape(), weight.shape(), "the second, the weight, must have two axes, [out, in]")
+                .panic()
+        };
+        if self.shape().last() != Some(&inner) {
+            mismatch(self.shape(), weight.shape(), "the last axes of input and weight must be equal").panic();
+        }
+        let Some(bias) = bias else { return self.matmul(&weight.t()) };
+        if bias.shape() != [out] {
+            mismatch(
+                weight.shape(),
+                bias.shape(),
+                "the second, the bias, must have the size of the weight's first axis",
+            )
+            .panic();
+        }
+        let bias = bias.contiguous();
+        let mut shape = Shape::from_slice(self.shape());
+        shape.pop();
+        let rows = self.reshape([shape.iter().product(), inner]);
+        shape.push(out);
+        let weight = weight.t();
+        let pair =
+            (rows.matrix(rows.layout(), rows.offset()), weight.matrix(weight.layout(), weight.offset()));
+        checked_count("linear", &shape).or_panic();
+        Self::from_buffer(kernels::products(&[pair], bias.as_slice()), &shape)
+    }
 }

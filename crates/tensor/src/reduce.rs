@@ -188,6 +188,36 @@ impl<T: Number> Tensor<T> {
     }
 }
 
+impl<T: Number> Tensor<T> {
+    /// The sum over those axes that broadcasting to this shape would have added or repeated.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
+    /// assert_eq!(x.sum_to_size([3]), Tensor::from([5, 7, 9]));
+    /// assert_eq!(x.sum_to_size([2, 1]), Tensor::from([[6], [15]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If that shape does not broadcast to this one.
+    #[track_caller]
+    pub fn sum_to_size(&self, shape: impl AsRef<[usize]>) -> Self {
+        let shape = shape.as_ref();
+        let added = self.rank().saturating_sub(shape.len());
+        let fits = self.rank() >= shape.len()
+            && shape.iter().zip(&self.shape()[added..]).all(|(&size, &whole)| size == whole || size == 1);
+        assert!(
+            fits,
+            "sum_to_size: shape {shape:?} does not broadcast to {:?}: counted from the end, its sizes must be equal or 1",
+            self.shape()
+        );
+        let repeated = |axis: &usize| *axis < added || shape[axis - added] == 1 && self.shape()[*axis] != 1;
+        let axes: Shape = (0..self.rank()).filter(repeated).collect();
+        self.sum(axes).reshape(shape)
+    }
+}
+
 impl<T: Float> Tensor<T> {
     /// The mean over the axes; NaN over nothing.
     ///

@@ -303,7 +303,7 @@ impl<T: Float> Tensor<T> {
         let close = |x: T, y: T| {
             let (x, y) = (x.to_f64(), y.to_f64());
             // Relative to infinity, everything would be close.
-            let within = y.is_finite() && (x - y).abs() <= absolute + relative * y.abs();
+            let within = x.is_finite() && y.is_finite() && (x - y).abs() <= absolute + relative * y.abs();
             x == y || within || x.is_nan() && y.is_nan()
         };
         self.zip("allclose", other, close).iter().all(|close| close)

@@ -99,9 +99,7 @@ impl<T: Element> Tensor<T> {
     pub fn transpose(&self, axis0: isize, axis1: isize) -> Self {
         let first = resolve_axis("transpose", axis0, self.shape()).or_panic();
         let second = resolve_axis("transpose", axis1, self.shape()).or_panic();
-        let mut order: Shape = (0..self.rank()).collect();
-        order.swap(first, second);
-        self.with_layout(self.layout().permute(&order))
+        self.with_layout(self.layout().swap_axes(first, second))
     }
 
     /// The transpose of a matrix, or of a stack of matrices: the last two axes swapped.

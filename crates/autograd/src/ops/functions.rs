@@ -15,6 +15,10 @@ use crate::var::Var;
 /// The density of the standard normal distribution at 0: 1 / sqrt(2 pi).
 const BELL: f64 = FRAC_1_SQRT_2 * FRAC_2_SQRT_PI / 2.0;
 
+/// 2 sqrt(2 / pi).
+const GELU_TANH: f64 = 2.0 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
+const GELU_TANH_CUBIC: f64 = GELU_TANH * 0.044_715;
+
 elementwise! {
     /// e to the power of each element.
     exp: Exp |x| x.exp(), from output |y| y, on -2.0..2.0;
@@ -97,9 +101,18 @@ elementwise! {
     /// log(1 / (1 + e^-x)), without overflow.
     logsigmoid: Logsigmoid |x| -(-x).softplus(), from input |x| (-x).sigmoid(), on -4.0..4.0;
     /// x times the probability that a standard normal number is below x (Hendrycks and Gimpel, 2016).
-    gelu: Gelu |x| x * 0.5 * (1.0 + (x * FRAC_1_SQRT_2).erf()),
+    gelu: Gelu |x| x.gelu(),
         from input |x| 0.5 * (1.0 + (x * FRAC_1_SQRT_2).erf())
             + x * (x * x * -0.5).exp() * BELL, on -3.0..3.0;
+    /// `gelu` by a formula without `erf`: x / (1 + e^-2u) with u = sqrt(2 / pi) (x + 0.044715 x^3) (Hendrycks and
+    /// Gimpel, 2016). The usual form, x (1 + tanh(u)) / 2, is the same.
+    gelu_tanh: GeluTanh |x| x.gelu_tanh(), from input |x| {
+        // Beyond 25 the derivative is 0 or 1 to all digits, and the powers of x would only overflow.
+        let x = x.lt(-25.0).select(-25.0, x);
+        let x = x.gt(25.0).select(25.0, x);
+        let gate = (x * (x * x * GELU_TANH_CUBIC + GELU_TANH)).sigmoid();
+        gate * (1.0 + x * (1.0 - gate) * (x * x * GELU_TANH_CUBIC * 3.0 + GELU_TANH))
+    }, on -3.0..3.0;
     /// Numbers below `low` become `low`, above `high` become `high`; NaN stays. At and beyond the bounds
     /// the derivative is 0. If `low` is above `high`, all become `high`.
     clamp { low: f64 = -1.0 in -1.5..-0.5, high: f64 = 1.5 in 0.5..1.5 }: Clamp
@@ -124,11 +137,11 @@ macro_rules! binary_elementwise {
 
             impl BinaryFunction for $struct {
                 const NAME: &'static str = stringify!($name);
-                #[inline]
+                #[inline(always)]
                 fn function<R: Real>(&self, $x: R, $y: R) -> R where f64: Literal<R> {
                     $function
                 }
-                #[inline]
+                #[inline(always)]
                 fn derivatives<R: Real>(&self, $x: R, $y: R) -> [R; 2] where f64: Literal<R> {
                     $derivatives
                 }

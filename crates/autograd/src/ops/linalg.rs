@@ -25,6 +25,39 @@ impl<T: Float> Operation<T> for Matmul {
     }
 }
 
+/// A dense layer: a product with a transposed matrix, and a bias if there is one.
+#[derive(Debug)]
+struct Linear;
+
+impl<T: Float> Operation<T> for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].linear(inputs[1], inputs.get(2).copied())
+    }
+    fn saves(&self) -> Saves {
+        Saves::OTHER_INPUTS.of_first(2)
+    }
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let g = context.cotangent();
+        Some(match input {
+            0 => g.matmul(&context.input(1)),
+            1 => rows(g).t().matmul(&rows(&context.input(0))),
+            _ => g.clone(),
+        })
+    }
+}
+
+/// All rows, whatever the number of axes in front, as one matrix.
+fn rows<T: Float>(x: &Var<T>) -> Var<T> {
+    match x.shape() {
+        [_, _] => x.clone(),
+        [front @ .., columns] => x.reshape([front.iter().product(), *columns]),
+        [] => unreachable!("an operand of a product has an axis"),
+    }
+}
+
 impl<T: Float> Var<T> {
     /// The matrix product, by NumPy's rules: `[..., m, k] x [..., k, n]` gives `[..., m, n]`, leading axes
     /// broadcast, and a 1-d operand is a row on the left, a column on the right, whose axis then goes.
@@ -41,6 +74,11 @@ impl<T: Float> Var<T> {
     /// If an operand is 0-d, the inner sizes differ or the leading axes do not broadcast.
     #[track_caller]
     pub fn matmul(&self, other: &Self) -> Self {
+        if let ([_, left], [right, _]) = (self.shape(), other.shape())
+            && left == right
+        {
+            return apply(Matmul, &[self, other]);
+        }
         let shape = matmul_shape(self.shape(), other.shape()).or_panic();
         match (self.rank(), other.rank()) {
             (1, _) => self.unsqueeze(0).matmul(other).reshape(shape),
@@ -53,10 +91,45 @@ impl<T: Float> Var<T> {
             _ => apply(Matmul, &[self, other]),
         }
     }
+
+    /// `self weight^T + bias`, as in a dense layer: `[..., in]` with a weight `[out, in]` and a bias `[out]`
+    /// gives `[..., out]`.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::constant([[1.0, 2.0], [3.0, 4.0]]);
+    /// let (weight, bias) = (Var::leaf(Tensor::from([[1.0, 10.0]])), Var::leaf(Tensor::from([5.0])));
+    /// let y = x.linear(&weight, Some(&bias));
+    /// assert_eq!(y.value(), &Tensor::from([[26.0], [48.0]]));
+    /// let gradients = y.sum(..).backward();
+    /// assert_eq!(gradients.get(&weight), Some(&Tensor::from([[4.0, 6.0]])));
+    /// assert_eq!(gradients.get(&bias), Some(&Tensor::from([2.0])));
+    /// ```
+    ///
+    /// # Panics
+    /// If the weight has not two axes, the last axis of this variable has another size than the weight's, or
+    /// the bias another shape than `[out]`.
+    #[track_caller]
+    pub fn linear(&self, weight: &Self, bias: Option<&Self>) -> Self {
+        match bias {
+            Some(bias) => apply(Linear, &[self, weight, bias]),
+            None => apply(Linear, &[self, weight]),
+        }
+    }
 }
 
 #[cfg(feature = "proptest")]
 pub(crate) fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{case, matrix_pair};
-    vec![case!("matmul", (a, b) in matrix_pair(), [a => -2.0..2.0, b => -2.0..2.0], |x, y| x.matmul(y))]
+    use crate::testing::{case, matrix_pair, shapes};
+    use proptest::prelude::*;
+    vec![
+        case!("matmul", (a, b) in matrix_pair(), [a => -2.0..2.0, b => -2.0..2.0], |x, y| x.matmul(y)),
+        case!(
+            "linear",
+            (front, inner, out, bias) in (shapes(0..=3, 0..=3), 0..=4_usize, 0..=4_usize, any::<bool>()),
+            [[&front[..], &[inner]].concat() => -2.0..2.0, [out, inner] => -2.0..2.0, [out] => -2.0..2.0],
+            |x, weight, b| x.linear(weight, bias.then_some(b))
+        ),
+    ]
 }

@@ -6,6 +6,8 @@ mod arithmetic;
 mod functions;
 mod index;
 mod linalg;
+mod losses;
+mod norm;
 mod reduce;
 mod shape;
 mod softmax;
@@ -24,6 +26,8 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         linalg::cases(),
         index::cases(),
         softmax::cases(),
+        norm::cases(),
+        losses::cases(),
     ]
     .into_iter()
     .flatten()

@@ -245,6 +245,9 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn sum_to_size(&self, shape: impl AsRef<[usize]>) -> Self {
         let shape = shape.as_ref();
+        if !self.is_tracked() {
+            return Self::constant(self.value().sum_to_size(shape));
+        }
         let fits = gradus_tensor::broadcast_shapes("sum_to_size", shape, self.shape());
         assert!(
             fits.is_ok_and(|common| common[..] == *self.shape()),

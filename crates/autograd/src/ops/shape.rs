@@ -238,6 +238,9 @@ impl<T: Float> Var<T> {
     /// If an axis is out of range.
     #[track_caller]
     pub fn transpose(&self, axis0: isize, axis1: isize) -> Self {
+        if !self.is_tracked() {
+            return Self::constant(self.value().transpose(axis0, axis1));
+        }
         let a = Axes::from(axis0).resolve("transpose", self.shape())[0];
         let b = Axes::from(axis1).resolve("transpose", self.shape())[0];
         let mut axes: Shape = (0..self.rank()).collect();

@@ -1,9 +1,11 @@
 //! Optimizers: values with state, which change a model's parameters.
 
+mod adam;
 mod sgd;
 
 use gradus_autograd::{Float, Gradients};
 
+pub use adam::{Adam, AdamW};
 pub use sgd::Sgd;
 
 use crate::module::Module;

@@ -7,7 +7,6 @@ use gradus_autograd::{Float, Gradients, Identity, Tensor};
 
 use super::Optimizer;
 use crate::module::{Module, Path};
-use crate::parameter::Parameter;
 
 /// Stochastic gradient descent, with momentum (Polyak, 1964), Nesterov's variant of it (Nesterov, 1983, as in
 /// Sutskever et al., 2013) and weight decay.
@@ -132,41 +131,42 @@ impl<T: Float> Sgd<T> {
     pub fn weight_decay(self, weight_decay: f64) -> Self {
         Self { weight_decay, ..self }
     }
-
-    /// What is to be subtracted from the parameter, times the learning rate.
-    fn direction(&mut self, parameter: &Parameter<T>, gradient: &Tensor<T>) -> Tensor<T> {
-        let [momentum, fresh, decay] =
-            [self.momentum, 1.0 - self.dampening, self.weight_decay].map(T::from_f64);
-        let mut gradient = gradient.clone();
-        if self.weight_decay != 0.0 {
-            gradient.zip_inplace(parameter.value(), |g, p| g + decay * p);
-        }
-        let Some(identity) = parameter.identity().filter(|_| self.momentum != 0.0) else { return gradient };
-        let velocity = match self.velocity.entry(identity) {
-            Entry::Occupied(old) => {
-                let velocity = old.into_mut();
-                velocity.zip_inplace(&gradient, |v, g| momentum * v + fresh * g);
-                velocity
-            }
-            Entry::Vacant(vacant) => vacant.insert(gradient.clone()),
-        };
-        if self.nesterov {
-            gradient.zip_inplace(velocity, |g, v| g + momentum * v);
-            gradient
-        } else {
-            velocity.clone()
-        }
-    }
 }
 
 impl<T: Float> Optimizer<T> for Sgd<T> {
     fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) {
-        let rate = T::from_f64(self.learning_rate);
+        let [rate, momentum, fresh, decay] =
+            [self.learning_rate, self.momentum, 1.0 - self.dampening, self.weight_decay].map(T::from_f64);
+        let decayed = move |p: T, g: T| if decay == T::ZERO { g } else { g + decay * p };
         model.visit_mut(Path::ROOT, &mut |_, parameter| {
-            if let Some(gradient) = gradients.get(parameter) {
-                let direction = self.direction(parameter, gradient);
-                parameter.update(|p| p.zip_inplace(&direction, |p, d| p - rate * d));
-            }
+            let Some(gradient) = gradients.get(parameter) else { return };
+            let Some(identity) = parameter.identity().filter(|_| self.momentum != 0.0) else {
+                return parameter.update(|p| {
+                    p.zip_inplace(
+                        gradient,
+                        #[inline(always)]
+                        move |p, g| p - rate * decayed(p, g),
+                    )
+                });
+            };
+            let (velocity, kept, fresh) = match self.velocity.entry(identity) {
+                Entry::Occupied(old) => (old.into_mut(), momentum, fresh),
+                // The first velocity is the gradient itself.
+                Entry::Vacant(new) => (new.insert(Tensor::zeros(gradient.shape())), T::ZERO, T::ONE),
+            };
+            let nesterov = self.nesterov;
+            parameter.update(|p| {
+                Tensor::zip_inplace_many(
+                    [p, velocity],
+                    gradient,
+                    #[inline(always)]
+                    move |[p, v], g| {
+                        let g = decayed(p, g);
+                        let v = kept * v + fresh * g;
+                        [p - rate * if nesterov { g + momentum * v } else { v }, v]
+                    },
+                );
+            });
         });
     }
 }

@@ -23,6 +23,9 @@ pub(super) const SHARED: usize = 64 * 1024;
 /// The elements of a part.
 pub(super) const PART: usize = 16 * 1024;
 
+/// The elements that are read at once where targets might overlap.
+const WIDE: usize = 16;
+
 /// How many elements a thread takes at once of so many.
 pub(super) fn part_length(len: usize) -> usize {
     if len < SHARED { len } else { PART }
@@ -117,6 +120,21 @@ pub(crate) fn zip<T: Element, U: Element, V: Element>(
             )
         };
     }
+    if let (true, Some(x), Some(&[y])) = (x.shape() == shape, x.as_slice(), y.as_slice()) {
+        // SAFETY: the operand has an element for each of the part's.
+        return unsafe {
+            fill(
+                x.len(),
+                part_length(x.len()),
+                #[inline(always)]
+                |start, out| {
+                    for (out, &x) in out.iter_mut().zip(&x[start..]) {
+                        out.write(f(x, y));
+                    }
+                },
+            )
+        };
+    }
     let (x, y) = (with_the_grain(x, shape), with_the_grain(y, shape));
     let runs = Runs::new(shape, [&x.layout().expand(shape), &y.layout().expand(shape)]);
     let (x, y) = (x.buffer(), y.buffer());
@@ -175,10 +193,22 @@ pub(crate) fn zip_inplace<T: Element, U: Element>(
     y: &Tensor<U>,
     f: impl Fn(T, U) -> T + Sync,
 ) {
+    let length = part_length(x.len());
+    if let (true, Some(y)) = (y.shape() == shape, y.as_slice()) {
+        return for_each_part(x, length, |start, x| {
+            dispatch(
+                #[inline(always)]
+                || {
+                    for (x, &y) in x.iter_mut().zip(&y[start..]) {
+                        *x = f(*x, y);
+                    }
+                },
+            );
+        });
+    }
     let y = with_the_grain(y, shape);
     let runs = Runs::new(shape, [&Layout::contiguous(shape), &y.layout().expand(shape)]);
     let y = y.buffer();
-    let length = part_length(x.len());
     for_each_part(x, length, |first, x| {
         dispatch(
             #[inline(always)]
@@ -240,10 +270,10 @@ pub(crate) fn zip_many<T: Element, V: Element, const N: usize>(
 
 /// Replaces the elements of `N` row-major buffers of one shape by the results of `f` on them and on those of
 /// another operand, all in one pass.
-pub(crate) fn zip_inplace_many<T: Element, const N: usize>(
+pub(crate) fn zip_inplace_many<T: Element, U: Element, const N: usize>(
     targets: [&mut [T]; N],
-    y: &Tensor<T>,
-    f: impl Fn([T; N], T) -> [T; N] + Sync,
+    y: &Tensor<U>,
+    f: impl Fn([T; N], U) -> [T; N] + Sync,
 ) {
     let y = in_order(y);
     let y = y.as_slice().expect("in order");
@@ -251,13 +281,33 @@ pub(crate) fn zip_inplace_many<T: Element, const N: usize>(
         dispatch(
             #[inline(always)]
             || {
+                let mut targets = targets;
                 let length = targets.first().map_or(0, |target| target.len());
                 let y = &y[start..start + length];
-                let targets = targets.map(|target| &mut target[..length]);
-                for (i, &y) in y.iter().enumerate() {
-                    let results = f(from_fn(|k| targets[k][i]), y);
-                    for k in 0..N {
-                        targets[k][i] = results[k];
+                let whole = length - length % WIDE;
+                for place in (0..whole).step_by(WIDE) {
+                    // Copies of fixed size, which cannot overlap, so that the loop over them becomes wide
+                    // instructions.
+                    let mut wide = [[T::default(); WIDE]; N];
+                    for (wide, target) in wide.iter_mut().zip(&targets) {
+                        wide.copy_from_slice(&target[place..place + WIDE]);
+                    }
+                    let mut wide_y = [U::default(); WIDE];
+                    wide_y.copy_from_slice(&y[place..place + WIDE]);
+                    for i in 0..WIDE {
+                        let results = f(column(&wide, i), wide_y[i]);
+                        for k in 0..N {
+                            wide[k][i] = results[k];
+                        }
+                    }
+                    for (wide, target) in wide.iter().zip(&mut targets) {
+                        target[place..place + WIDE].copy_from_slice(wide);
+                    }
+                }
+                for i in whole..length {
+                    let results = f(from_fn(|k| targets[k][i]), y[i]);
+                    for (target, result) in targets.iter_mut().zip(results) {
+                        target[i] = result;
                     }
                 }
             },
@@ -273,6 +323,16 @@ fn with_the_grain<'a, T: Element>(x: &'a Tensor<T>, shape: &[usize]) -> Cow<'a, 
     let along = inner.is_none_or(|(_, stride)| *stride == 1);
     let large = shape.iter().product::<usize>() >= LARGE;
     if along || !large { Cow::Borrowed(x) } else { Cow::Owned(x.contiguous()) }
+}
+
+/// Element `i` of each.
+#[inline(always)]
+fn column<T: Element, const N: usize>(rows: &[[T; WIDE]; N], i: usize) -> [T; N] {
+    let mut column = [T::default(); N];
+    for (element, row) in column.iter_mut().zip(rows) {
+        *element = row[i];
+    }
+    column
 }
 
 /// The place of element `i` of a run.

@@ -1,6 +1,17 @@
 //! Matrix products through the `gemm` crate, strides passed as they are.
 
+#![allow(unsafe_code, reason = "the only way into the kernels of `gemm`; see SAFETY")]
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+use super::buffer::Buffer;
+use super::narrow::{is_narrow, narrow_product};
+use super::threads::{for_each_piece, num_threads};
 use crate::element::Float;
+
+/// From this many multiplications on, a product is shared among threads.
+const SHARED: usize = 1 << 19;
 
 /// A matrix somewhere in a buffer.
 #[derive(Clone, Copy)]
@@ -22,41 +33,160 @@ impl<T> MatrixRef<'_, T> {
         let last = self.offset as isize + rows.max(0) + columns.max(0);
         assert!(first >= 0 && (last as usize) < self.data.len(), "a matrix reaches beyond its buffer");
     }
+
+    fn of_rows(self, rows: &Range<usize>) -> Self {
+        let offset = self.offset.wrapping_add_signed(rows.start as isize * self.row_stride);
+        Self { offset, rows: rows.len(), ..self }
+    }
+
+    fn of_columns(self, columns: &Range<usize>) -> Self {
+        let offset = self.offset.wrapping_add_signed(columns.start as isize * self.column_stride);
+        Self { offset, columns: columns.len(), ..self }
+    }
 }
 
-/// Writes `lhs x rhs` to `out`, row-major; `out` must have `lhs.rows * rhs.columns` elements.
-#[allow(unsafe_code, reason = "the only way into the kernels of `gemm`; see SAFETY")]
-pub(crate) fn gemm<T: Float>(out: &mut [T], lhs: MatrixRef<T>, rhs: MatrixRef<T>) {
-    assert_eq!(lhs.columns, rhs.rows, "inner sizes differ");
-    assert_eq!(out.len(), lhs.rows * rhs.columns, "the output has another size");
-    if out.is_empty() {
-        return;
+/// The products of pairs of matrices, which all have the same sizes, one after another and each row-major; to
+/// every row of them `bias` is added if there is one.
+pub(crate) fn products<T: Float>(pairs: &[(MatrixRef<T>, MatrixRef<T>)], bias: Option<&[T]>) -> Buffer<T> {
+    let (m, k, n) = pairs.first().map_or((0, 0, 0), |(lhs, rhs)| (lhs.rows, lhs.columns, rhs.columns));
+    for (lhs, rhs) in pairs {
+        assert!([lhs.rows, lhs.columns, rhs.rows, rhs.columns] == [m, k, k, n], "sizes differ");
+        if m * k * n > 0 {
+            lhs.check_bounds();
+            rhs.check_bounds();
+        }
+    }
+    assert!(bias.is_none_or(|bias| bias.len() == n), "a bias of another size");
+    if is_narrow(m, k, n) {
+        let fill = |out: &mut [MaybeUninit<T>]| {
+            for (out, &(lhs, rhs)) in out.chunks_exact_mut((m * n).max(1)).zip(pairs) {
+                // SAFETY: bounds have been checked, and the chunk has the size of the product.
+                unsafe { narrow_product(out, lhs, rhs, bias) };
+            }
+        };
+        // SAFETY: there is a chunk for each product, which writes all of it.
+        return unsafe { Buffer::build(pairs.len() * m * n, fill) };
+    }
+    let cuts = Cuts::new(m, k, n, pairs.len());
+    let fill = |out: &mut [MaybeUninit<T>]| {
+        if out.is_empty() {
+            return;
+        }
+        let out = Output(out.as_mut_ptr().cast::<T>());
+        for_each_piece_of(
+            pairs.len() * cuts.parts,
+            cuts.parts > 1 || pairs.len() * m * k * n >= SHARED,
+            &|piece| {
+                let (lhs, rhs) = pairs[piece / cuts.parts];
+                let (rows, columns) = cuts.part(piece % cuts.parts, m, n);
+                let start = (piece / cuts.parts * m + rows.start) * n + columns.start;
+                let bias = bias.map(|bias| &bias[columns.clone()]);
+                // SAFETY: the part lies in the output, of which no other piece writes any element: pairs are
+                // one after another, and parts of a product have rows or columns of their own.
+                unsafe { product(out.at(start), n, lhs.of_rows(&rows), rhs.of_columns(&columns), bias) };
+            },
+        );
+    };
+    // SAFETY: each piece writes all elements of its part, and the parts are the whole output.
+    unsafe { Buffer::build(pairs.len() * m * n, fill) }
+}
+
+fn for_each_piece_of(pieces: usize, shared: bool, piece: &(dyn Fn(usize) + Sync)) {
+    if shared { for_each_piece(pieces, piece) } else { (0..pieces).for_each(piece) }
+}
+
+/// Where a product is cut for threads: along its rows or along its columns, never along the sums. How an
+/// element is summed up depends on the inner size alone, so that no cut changes a bit of it.
+struct Cuts {
+    parts: usize,
+    by_rows: bool,
+    /// The rows or columns of a part.
+    length: usize,
+}
+
+impl Cuts {
+    fn new(m: usize, k: usize, n: usize, products: usize) -> Self {
+        // Parts end where the tiles of the kernels do.
+        const TILE: usize = 64;
+        let by_rows = m >= n;
+        let size = if by_rows { m } else { n };
+        let uncut = Self { parts: 1, by_rows, length: size };
+        let threads = num_threads();
+        if threads == 1 || products >= threads || m * k * n < SHARED {
+            return uncut;
+        }
+        let length = size.div_ceil(threads).next_multiple_of(TILE.min(size / 2).max(1));
+        // `gemm` sums products of at most 64 x 64 in blocks of 512, others in blocks of equal length.
+        let other_order = k > 512 && m.max(n) > 64 && length.max(m.min(n)) <= 64;
+        if other_order { uncut } else { Self { parts: size.div_ceil(length), by_rows, length } }
+    }
+
+    /// The rows and columns of a part.
+    fn part(&self, part: usize, m: usize, n: usize) -> (Range<usize>, Range<usize>) {
+        let cut = |size: usize| part * self.length..((part + 1) * self.length).min(size);
+        if self.by_rows { (cut(m), 0..n) } else { (0..m, cut(n)) }
+    }
+}
+
+/// Where threads write the parts of a product.
+struct Output<T>(*mut T);
+
+// SAFETY: it is only used to write elements that belong to one piece alone.
+unsafe impl<T: Send> Sync for Output<T> {}
+
+impl<T> Output<T> {
+    /// # Safety
+    /// The place must be within the allocation.
+    unsafe fn at(&self, start: usize) -> *mut T {
+        // SAFETY: the caller's promise.
+        unsafe { self.0.add(start) }
+    }
+}
+
+/// Writes `lhs x rhs + bias` to `out`, whose rows are `row_stride` apart.
+///
+/// # Safety
+/// `out` must be valid for writes of all elements, which nobody else reads or writes meanwhile, and the
+/// elements of both operands must lie in their buffers.
+unsafe fn product<T: Float>(
+    out: *mut T,
+    row_stride: usize,
+    lhs: MatrixRef<T>,
+    rhs: MatrixRef<T>,
+    bias: Option<&[T]>,
+) {
+    if lhs.columns == 0 || bias.is_some() {
+        for row in 0..lhs.rows {
+            for column in 0..rhs.columns {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    out.add(row * row_stride + column).write(bias.map_or(T::ZERO, |bias| bias[column]))
+                };
+            }
+        }
     }
     if lhs.columns == 0 {
-        return out.fill(T::ZERO);
+        return;
     }
-    lhs.check_bounds();
-    rhs.check_bounds();
-    // SAFETY: `T` is f32 or f64, the types that `gemm` accepts; `check_bounds` has shown that every element
-    // of both operands lies in its buffer, and the assertion above that the row-major output has exactly
-    // the size written; `out` is borrowed uniquely, so it overlaps neither operand; with `read_dst` false
-    // the old contents of `out` are not read.
+    // SAFETY: `T` is f32 or f64, the types that `gemm` accepts; the caller promises that the elements of both
+    // operands lie in their buffers and that those of `out` may be written; they are read only after the
+    // loop above has written them.
     unsafe {
         gemm::gemm(
             lhs.rows,
             rhs.columns,
             lhs.columns,
-            out.as_mut_ptr(),
+            out,
             1,
-            rhs.columns as isize,
-            false,
+            row_stride as isize,
+            bias.is_some(),
             lhs.data.as_ptr().add(lhs.offset),
             lhs.column_stride,
             lhs.row_stride,
             rhs.data.as_ptr().add(rhs.offset),
             rhs.column_stride,
             rhs.row_stride,
-            T::ZERO,
+            T::ONE,
             T::ONE,
             false,
             false,

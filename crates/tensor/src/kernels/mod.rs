@@ -11,8 +11,10 @@ mod buffer;
 mod copy;
 mod elementwise;
 mod extremes;
+pub(crate) mod functions;
 mod gemm;
 mod lanes;
+mod narrow;
 mod rows;
 mod runs;
 mod simd;
@@ -22,11 +24,14 @@ mod threads;
 pub(crate) use buffer::Buffer;
 pub use buffer::release_memory;
 pub(crate) use copy::copy;
-pub(crate) use elementwise::{map, map_inplace, zip, zip_inplace, zip_many};
+pub(crate) use elementwise::{map, map_inplace, zip, zip_inplace, zip_inplace_many, zip_many};
 pub(crate) use extremes::{Extreme, Place, beats, undercuts};
-pub(crate) use gemm::{MatrixRef, gemm};
+pub(crate) use gemm::{MatrixRef, products};
 pub(crate) use lanes::{Fold, Reduction, reduce, reduce_lanes};
-pub(crate) use rows::{LogSumExp, log_softmax_rows, softmax_rows};
+pub(crate) use rows::{
+    LogSumExp, cross_entropy_rows, layer_norm_rows, log_softmax_rows, softmax_minus_one_hot_rows,
+    softmax_rows,
+};
 pub(crate) use runs::for_each_run;
 pub use simd::InstructionSet;
 pub(crate) use sum::Sum;

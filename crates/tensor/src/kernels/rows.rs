@@ -11,7 +11,7 @@ use super::lanes::{Reduction, Rows, write_all};
 use super::sum::sum_lane;
 use crate::element::Float;
 
-/// The results of `row(x, out)` for each row of `length` elements.
+/// The results of `row(number, x, out)` for each row of `length` elements.
 ///
 /// # Safety
 /// `row` must write every element it is given.
@@ -19,7 +19,7 @@ use crate::element::Float;
 unsafe fn for_each_row<T: Float>(
     x: &[T],
     length: usize,
-    row: impl Fn(&[T], &mut [MaybeUninit<T>]) + Sync,
+    row: impl Fn(usize, &[T], &mut [MaybeUninit<T>]) + Sync,
 ) -> Buffer<T> {
     let part = if x.len() < SHARED { x.len() } else { (PART / length).max(1) * length };
     // SAFETY: parts are whole rows, each of which `row` writes.
@@ -30,8 +30,9 @@ unsafe fn for_each_row<T: Float>(
             #[inline(always)]
             |start, out| {
                 let rows = x[start..start + out.len()].chunks_exact(length.max(1));
-                for (x, out) in rows.zip(out.chunks_exact_mut(length.max(1))) {
-                    row(x, out);
+                let first = start / length.max(1);
+                for (i, (x, out)) in (first..).zip(rows.zip(out.chunks_exact_mut(length.max(1)))) {
+                    row(i, x, out);
                 }
             },
         )
@@ -46,7 +47,7 @@ pub(crate) fn softmax_rows<T: Float>(x: &[T], length: usize) -> Buffer<T> {
             x,
             length,
             #[inline(always)]
-            |x, out| {
+            |_, x, out| {
                 let shift = largest(x);
                 let powers = write_all(out, x.iter().map(|&x| (x - shift).exp()));
                 // The sum is at least 1, so neither this nor its reciprocal is out of range.
@@ -67,7 +68,7 @@ pub(crate) fn log_softmax_rows<T: Float>(x: &[T], length: usize) -> Buffer<T> {
             x,
             length,
             #[inline(always)]
-            |x, out| {
+            |_, x, out| {
                 let shift = largest(x);
                 let log = sum_lane(
                     x,
@@ -81,9 +82,61 @@ pub(crate) fn log_softmax_rows<T: Float>(x: &[T], length: usize) -> Buffer<T> {
     }
 }
 
+/// -log(softmax) at the target of each row of `length` elements.
+pub(crate) fn cross_entropy_rows<T: Float>(x: &[T], length: usize, targets: &[usize]) -> Buffer<T> {
+    let part = if x.len() < SHARED { targets.len() } else { (PART / length).max(1) };
+    // SAFETY: every element of the part is written.
+    unsafe {
+        fill(
+            targets.len(),
+            part,
+            #[inline(always)]
+            |start, out| {
+                for (i, out) in (start..).zip(out) {
+                    let x = &x[i * length..(i + 1) * length];
+                    let shift = largest(x);
+                    let sum = sum_lane(
+                        x,
+                        #[inline(always)]
+                        |x| (x - shift).exp(),
+                    );
+                    // Two differences of near numbers: log(sum(e^x)) - x would lose the digits of a small loss.
+                    out.write(sum.log() - (x[targets[i]] - shift));
+                }
+            },
+        )
+    }
+}
+
+/// `scale` times the difference of the softmax of each row of `length` elements and 1 at its target.
+pub(crate) fn softmax_minus_one_hot_rows<T: Float>(
+    x: &[T],
+    length: usize,
+    targets: &[usize],
+    scale: T,
+) -> Buffer<T> {
+    // SAFETY: `write_all` writes all.
+    unsafe {
+        for_each_row(
+            x,
+            length,
+            #[inline(always)]
+            |i, x, out| {
+                let shift = largest(x);
+                let powers = write_all(out, x.iter().map(|&x| (x - shift).exp()));
+                let sum = sum_lane(powers, |x| x);
+                powers[targets[i]] -= sum;
+                let factor = scale / sum;
+                for power in powers {
+                    *power *= factor;
+                }
+            },
+        )
+    }
+}
+
 /// Each row of `length` elements less its mean and divided by the square root of its (biased) variance plus
 /// `eps`, then times `weight` and plus `bias`, which are as long as a row.
-#[allow(dead_code, reason = "layer normalisation is about to call it")]
 pub(crate) fn layer_norm_rows<T: Float>(
     x: &[T],
     length: usize,
@@ -98,7 +151,7 @@ pub(crate) fn layer_norm_rows<T: Float>(
             x,
             length,
             #[inline(always)]
-            |x, out| {
+            |_, x, out| {
                 let mean = sum_lane(x, |x| x) / count;
                 let squares = sum_lane(
                     x,

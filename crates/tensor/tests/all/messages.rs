@@ -315,3 +315,11 @@ fn other_arguments() {
         "f: shape [18446744073709551615, 18446744073709551615] needs too many elements, the data has 3";
     assert_eq!(error.to_string(), text);
 }
+
+#[test]
+fn several_at_once() {
+    let (mut x, mut y) = (tensor(&[2, 3]), tensor(&[3]));
+    let message = "zip_inplace_many: shapes [3] and [2, 3] do not fit: they must be equal";
+    let other = x.clone();
+    panics(|| Tensor::zip_inplace_many([&mut x, &mut y], &other, |pair, _| pair), message);
+}

@@ -152,3 +152,19 @@ fn an_empty_part_whose_offset_is_past_the_end_can_be_written() {
     x += &Tensor::ones([2, 0]);
     assert_eq!((x.shape(), x.to_vec()), ([2, 0].as_slice(), vec![]));
 }
+
+proptest! {
+    /// Several tensors are replaced together, none sees another's new elements, and no clone changes.
+    #[test]
+    fn zip_inplace_many((x, y, g) in shape(0..=4).prop_flat_map(|shape| {
+        let any = || laid_of(&shape, &i64::tame());
+        (any(), any(), any())
+    })) {
+        let (mut left, mut right) = (x.tensor.clone(), y.tensor.clone());
+        Tensor::zip_inplace_many([&mut left, &mut right], &g.tensor, |[x, y], g| [x + 2 * y, x - g]);
+        check(&left, &x.naive.zip(&y.naive, |x, y| x + 2 * y));
+        check(&right, &x.naive.zip(&g.naive, |x, g| x - g));
+        check(&x.tensor, &x.naive);
+        check(&y.tensor, &y.naive);
+    }
+}

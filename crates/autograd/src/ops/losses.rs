@@ -1,0 +1,143 @@
+//! The losses that most training ends in, each in one pass.
+
+use gradus_tensor::{Axes, Float, Tensor};
+
+use crate::operation::{Context, Operation, Saves, apply};
+use crate::var::Var;
+
+#[derive(Debug)]
+struct CrossEntropy {
+    axis: usize,
+    targets: Tensor<i64>,
+}
+
+impl<T: Float> Operation<T> for CrossEntropy {
+    fn name(&self) -> &'static str {
+        "cross_entropy"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].cross_entropy(self.axis as isize, &self.targets)
+    }
+    fn saves(&self) -> Saves {
+        Saves::INPUTS
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let (x, axis) = (context.input(0), self.axis as isize);
+        let count = T::from_f64(self.targets.len() as f64);
+        Some(if context.is_recorded() {
+            let index = self.targets.unsqueeze(axis);
+            let minus_one = Var::constant(Tensor::full(index.shape(), -T::ONE));
+            x.softmax(axis).scatter_add(axis, &index, &minus_one) * (context.cotangent() / count)
+        } else {
+            x.value().softmax_minus_one_hot(axis, &self.targets, context.cotangent().item() / count).into()
+        })
+    }
+}
+
+#[derive(Debug)]
+struct MseLoss;
+
+impl<T: Float> Operation<T> for MseLoss {
+    fn name(&self) -> &'static str {
+        "mse_loss"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let squares = inputs[0].zip(
+            "mse_loss",
+            inputs[1],
+            #[inline(always)]
+            |x, target| {
+                let difference = x - target;
+                difference * difference
+            },
+        );
+        squares.mean(..)
+    }
+    fn saves(&self) -> Saves {
+        Saves::INPUTS
+    }
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let (x, target) = (context.input(input), context.input(1 - input));
+        let factor = T::from_f64(2.0 / x.len() as f64);
+        Some(if context.is_recorded() {
+            (x - target) * (context.cotangent() * factor)
+        } else {
+            let scale = context.cotangent().item() * factor;
+            let gradient = x.value().zip(
+                "mse_loss",
+                target.value(),
+                #[inline(always)]
+                |x, target| (x - target) * scale,
+            );
+            gradient.into()
+        })
+    }
+}
+
+impl<T: Float> Var<T> {
+    /// The mean cross-entropy between the softmax of these logits along an axis and the indices of the right
+    /// classes, `targets`, which have this shape without the axis: the mean of `-log_softmax` at the targets, as
+    /// one operation. `cross_entropy` of `gradus-nn` knows the axis.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let logits = Var::leaf(Tensor::from([[0.0_f64, 0.0], [0.0, 1e9]]));
+    /// let loss = logits.softmax_cross_entropy(1, &Tensor::from([0, 1]));
+    /// assert_eq!(loss.item(), 2.0_f64.ln() / 2.0);
+    /// assert_eq!(loss.backward().get(&logits), Some(&Tensor::from([[-0.25, 0.25], [0.0, 0.0]])));
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis is out of range, the shapes do not fit, or a target is not the index of a class.
+    #[track_caller]
+    pub fn softmax_cross_entropy(&self, axis: isize, targets: &Tensor<i64>) -> Self {
+        let axis = Axes::from(axis).resolve("cross_entropy", self.shape())[0];
+        apply(CrossEntropy { axis, targets: targets.clone() }, &[self])
+    }
+
+    /// The mean of the squared differences from `target`, a variable or tensor of the same shape, as one
+    /// operation; `mse_loss` of `gradus-nn`.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, 4.0]));
+    /// let loss = x.mean_squared_error([1.0, 2.0]);
+    /// assert_eq!(loss.item(), 2.0);
+    /// assert_eq!(loss.backward().get(&x), Some(&Tensor::from([0.0, 2.0])));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn mean_squared_error(&self, target: impl Into<Self>) -> Self {
+        let target = target.into();
+        assert!(
+            self.shape() == target.shape(),
+            "mse_loss: the prediction has shape {:?} and the target {:?}: they must be equal",
+            self.shape(),
+            target.shape()
+        );
+        apply(MseLoss, &[self, &target])
+    }
+}
+
+#[cfg(feature = "proptest")]
+pub(crate) fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{axes_of, case, shapes};
+    use proptest::prelude::*;
+    vec![
+        case!("softmax_cross_entropy", ((shape, axis), seed) in (axes_of(1), any::<u64>()), [shape => -2.0..2.0], |x| {
+            let mut targets = x.shape().to_vec();
+            let classes = targets.remove(axis.rem_euclid(x.rank() as isize) as usize) as f64;
+            let random = Tensor::<f64>::rand(targets, &mut gradus_tensor::seeded(seed));
+            x.softmax_cross_entropy(axis, &(random * classes).cast())
+        }),
+        case!(
+            "mean_squared_error", shape in shapes(0..=3, 1..=4),
+            [shape.clone() => -2.0..2.0, shape => -2.0..2.0],
+            |x, y| x.mean_squared_error(y)
+        ),
+    ]
+}

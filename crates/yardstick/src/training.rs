@@ -1,0 +1,103 @@
+//! Steps of training, inference, and a Hessian-vector product.
+
+use gradus::init::xavier_uniform;
+use gradus::prelude::*;
+
+use crate::bench::Bench;
+
+/// Dense layers.
+#[derive(Module)]
+struct Mlp {
+    layers: Vec<Linear>,
+}
+
+impl Mlp {
+    fn new(sizes: &[usize], rng: &mut impl Rng) -> Self {
+        Self { layers: sizes.windows(2).map(|pair| Linear::new(pair[0], pair[1], rng)).collect() }
+    }
+
+    /// With an activation between layers.
+    fn forward(&self, x: &Var, activation: fn(&Var) -> Var) -> Var {
+        let (last, hidden) = self.layers.split_last().expect("there is a layer");
+        last.forward(&hidden.iter().fold(x.clone(), |x, layer| activation(&layer.forward(&x))))
+    }
+}
+
+fn labels(count: usize, classes: f32, rng: &mut impl Rng) -> Tensor<i64> {
+    (Tensor::<f32>::rand([count], rng) * classes).cast()
+}
+
+/// A step of training: the loss, its gradients, the update.
+fn step<M: Module>(
+    mut model: M,
+    mut optimizer: impl Optimizer<f32>,
+    loss: impl Fn(&M) -> Var,
+) -> impl FnMut() -> Tensor {
+    move || {
+        let loss = loss(&model);
+        let value = loss.value().clone();
+        optimizer.step(&mut model, &loss.backward());
+        value
+    }
+}
+
+/// Training steps, each a forward pass, a backward pass and an update.
+pub(crate) fn steps(bench: &mut Bench) {
+    bench.train("xor_step", || {
+        let x = Var::constant([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
+        let y = Tensor::from([[0.0], [1.0], [1.0], [0.0]]);
+        let model = Mlp::new(&[2, 8, 1], &mut seeded(0));
+        step(model, Sgd::new(0.5), move |mlp| mlp.forward(&x, Var::sigmoid).sigmoid().mse_loss(&y))
+    });
+    bench.train("digits_step", || {
+        let rng = &mut seeded(0);
+        let (x, y) = (Var::constant(Tensor::randn([64, 64], rng)), labels(64, 10.0, rng));
+        let model = Mlp::new(&[64, 128, 10], rng);
+        step(model, Sgd::new(0.1), move |mlp| mlp.forward(&x, Var::relu).cross_entropy(&y))
+    });
+    bench.train("mnist_step", || {
+        let rng = &mut seeded(0);
+        let (x, y) = (Var::constant(Tensor::randn([128, 784], rng)), labels(128, 10.0, rng));
+        let model = Mlp::new(&[784, 512, 256, 10], rng);
+        step(model, Adam::new(1e-3), move |mlp| mlp.forward(&x, Var::relu).cross_entropy(&y))
+    });
+    bench.train("wide_step", || {
+        let rng = &mut seeded(0);
+        let (x, y) = (Var::constant(Tensor::randn([256, 1024], rng)), Tensor::randn([256, 1024], rng));
+        let model = Mlp::new(&[1024, 4096, 1024], rng);
+        step(model, Sgd::new(0.01), move |mlp| mlp.forward(&x, Var::gelu_tanh).mse_loss(&y))
+    });
+    bench.train("deep_step", || {
+        let rng = &mut seeded(0);
+        let (x, y) = (Var::constant(Tensor::randn([32, 64], rng)), Tensor::randn([32, 64], rng).tanh());
+        let mut model = Mlp::new(&[64; 65], rng);
+        for layer in &mut model.layers {
+            layer.weight.set(xavier_uniform([64, 64], 1.0, rng));
+        }
+        step(model, Sgd::new(0.01), move |mlp| mlp.forward(&x, Var::tanh).tanh().mse_loss(&y))
+    });
+}
+
+/// A Hessian-vector product, and inference.
+pub(crate) fn passes(bench: &mut Bench) {
+    bench.time("hvp", || {
+        let rng = &mut seeded(0);
+        let (x, y) = (Var::constant(Tensor::randn([64, 64], rng)), labels(64, 10.0, rng));
+        let parameters: Vec<Tensor> =
+            Mlp::new(&[64, 128, 10], rng).parameters().into_iter().map(|p| p.value().clone()).collect();
+        let vectors: Vec<Tensor> = parameters.iter().map(|p| Tensor::randn(p.shape(), rng)).collect();
+        let loss = move |p: &[Var]| {
+            let hidden = x.linear(&p[0], Some(&p[1])).tanh();
+            hidden.linear(&p[2], Some(&p[3])).cross_entropy(&y)
+        };
+        move || hvp(&loss, &parameters, &vectors)
+    });
+    for rows in [1, 256] {
+        bench.time(&format!("infer_{rows}"), || {
+            let rng = &mut seeded(0);
+            let (model, x) =
+                (Mlp::new(&[784, 512, 256, 10], rng), Var::constant(Tensor::randn([rows, 784], rng)));
+            move || no_grad(|| model.forward(&x, Var::relu))
+        });
+    }
+}
