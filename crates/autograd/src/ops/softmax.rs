@@ -37,8 +37,7 @@ impl<T: Float> Operation<T> for LogSoftmax {
         "log_softmax"
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        let shifted = shifted(inputs[0], self.axis);
-        &shifted - shifted.exp().sum(keepdim(self.axis)).log()
+        inputs[0].log_softmax(self.axis as isize)
     }
     fn saves(&self) -> Saves {
         Saves::OUTPUT
@@ -47,11 +46,6 @@ impl<T: Float> Operation<T> for LogSoftmax {
         let (g, y) = (context.cotangent(), context.output());
         Some(g - y.exp() * g.sum(keepdim(self.axis)))
     }
-}
-
-/// The elements less the largest of their lane, so that no power overflows.
-fn shifted<T: Float>(x: &Tensor<T>, axis: usize) -> Tensor<T> {
-    if x.is_empty() { x.clone() } else { x - x.max(keepdim(axis)) }
 }
 
 impl<T: Float> Var<T> {

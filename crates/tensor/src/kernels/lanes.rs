@@ -16,10 +16,10 @@ use crate::element::Element;
 use crate::tensor::Tensor;
 
 /// Lanes of this length are shared among threads one by one.
-const LONG: usize = 256 * 1024;
+const LONG: usize = 1024 * 1024;
 /// The columns that are reduced side by side: long enough to be read in one go, few enough for their partial
 /// results to stay in the cache.
-const STRIP: usize = 512;
+const STRIP: usize = 1024;
 
 /// What becomes of a lane.
 pub(crate) trait Reduction<T: Element>: Sync {

@@ -195,3 +195,37 @@ impl<T: Float> Reduction<T> for LogSumExp {
         unreachable!("only along lanes");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Against the definition in f64, with and without weight and bias.
+        #[test]
+        fn layer_norm_is_its_definition(
+            (length, x, scale) in (1..300_usize, 0..5_usize).prop_flat_map(|(length, rows)| {
+                let values = |count| prop::collection::vec(-10.0..10.0_f32, count);
+                (Just(length), values(rows * length), values(2 * length))
+            }),
+            given in any::<[bool; 2]>(),
+        ) {
+            let (weight, bias) = scale.split_at(length);
+            let got = layer_norm_rows(&x, length, given[0].then_some(weight), given[1].then_some(bias), 1e-5);
+            prop_assert_eq!(got.as_slice().len(), x.len());
+            for (x, got) in x.chunks(length).zip(got.as_slice().chunks(length)) {
+                let wide: Vec<f64> = x.iter().copied().map(f64::from).collect();
+                let mean = wide.iter().sum::<f64>() / length as f64;
+                let variance = wide.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / length as f64;
+                for (j, &got) in got.iter().enumerate() {
+                    let normal = (wide[j] - mean) / (variance + 1e-5).sqrt();
+                    let weighted = if given[0] { normal * f64::from(weight[j]) } else { normal };
+                    let expected = if given[1] { weighted + f64::from(bias[j]) } else { weighted };
+                    // A mean of one element is rounded, and then divided by sqrt(eps).
+                    prop_assert!((f64::from(got) - expected).abs() < 2e-3, "{got} instead of {expected}");
+                }
+            }
+        }
+    }
+}

@@ -22,13 +22,15 @@ use crate::element::Number;
 const WIDTH: usize = 16;
 /// The elements between whose sums the tree branches.
 const BLOCK: usize = 8 * WIDTH;
-/// A subtree in registers.
+/// A subtree that is a page of `f32`, the memory's own unit.
 const UNIT: usize = 8 * BLOCK;
 /// A subtree that a thread takes at once. A power of two times `UNIT`, as what is joined must be subtrees.
-const CHUNK: usize = 64 * UNIT;
+const CHUNK: usize = 256 * UNIT;
 
-/// The rows that are added up at once.
-const STREAMS: usize = 4;
+/// The rows of a block that go to one partial sum, and are added to it at once.
+const STREAMS: usize = BLOCK / WIDTH;
+/// The places of a chunk that are read in turn: so several pages are on their way from the memory at once.
+const PLACES: usize = 4;
 
 /// The sum, and what becomes of it.
 pub(crate) struct Sum<F>(pub(crate) F);
@@ -111,17 +113,11 @@ fn sum_block<T: Number>(block: &[T], f: impl Fn(T) -> T) -> Partial<T> {
     sums
 }
 
-/// The partial sums of at most a unit.
+/// The partial sums of at most a unit, which is read in order.
 #[inline(always)]
 fn sum_unit<T: Number>(unit: &[T], f: impl Fn(T) -> T) -> Partial<T> {
     if unit.len() <= BLOCK {
         return sum_block(unit, f);
-    }
-    if let Some(unit) = unit.as_chunks::<BLOCK>().0.first_chunk::<8>() {
-        let [a, b, c, d, e, g, h, i] = unit;
-        let first = join(join(sum_block(a, &f), sum_block(b, &f)), join(sum_block(c, &f), sum_block(d, &f)));
-        let last = join(join(sum_block(e, &f), sum_block(g, &f)), join(sum_block(h, &f), sum_block(i, &f)));
-        return join(first, last);
     }
     let mut stack = [[T::ZERO; WIDTH]; depth(UNIT / BLOCK)];
     tree(
@@ -143,15 +139,34 @@ fn sum_chunk<T: Number>(chunk: &[T], f: impl Fn(T) -> T) -> Partial<T> {
     if chunk.len() <= UNIT {
         return sum_unit(chunk, f);
     }
+    let unit = |number: usize| &chunk[number * UNIT..chunk.len().min((number + 1) * UNIT)];
+    if chunk.len() == CHUNK {
+        const UNITS: usize = CHUNK / UNIT / PLACES;
+        let mut stacks = [[[T::ZERO; WIDTH]; PLACES]; depth(UNITS)];
+        tree(
+            UNITS,
+            #[inline(always)]
+            |step| match step {
+                Step::Sum(number, top) => {
+                    for (k, sums) in stacks[top].iter_mut().enumerate() {
+                        *sums = sum_unit(unit(k * UNITS + number), &f);
+                    }
+                }
+                Step::Join(top) => {
+                    stacks[top] = from_fn(|k| join(stacks[top][k], stacks[top + 1][k]));
+                }
+            },
+        );
+        let [a, b, c, d] = stacks[0];
+        return join(join(a, b), join(c, d));
+    }
     let mut stack = [[T::ZERO; WIDTH]; depth(CHUNK / UNIT)];
     tree(
         chunk.len().div_ceil(UNIT),
         #[inline(always)]
         |step| match step {
-            Step::Sum(unit, place) => {
-                stack[place] = sum_unit(&chunk[unit * UNIT..chunk.len().min((unit + 1) * UNIT)], &f);
-            }
-            Step::Join(place) => stack[place] = join(stack[place], stack[place + 1]),
+            Step::Sum(number, top) => stack[top] = sum_unit(unit(number), &f),
+            Step::Join(top) => stack[top] = join(stack[top], stack[top + 1]),
         },
     );
     stack[0]
@@ -283,22 +298,32 @@ fn sum_block_across<T: Number>(rows: Rows<'_, T>, columns: usize, sums: &mut [T]
 #[inline(always)]
 fn sum_streams<'a, T: Number>(vectors: &mut impl ExactSizeIterator<Item = &'a [T]>, sums: &mut [T]) {
     let length = sums.len();
-    let mut begun = false;
-    // Several at once, as sums in memory are read and written each time.
-    while vectors.len() > STREAMS {
-        let vectors: [&[T]; STREAMS] = from_fn(|_| &vectors.next().expect("there are more")[..length]);
-        for (j, sum) in sums.iter_mut().enumerate() {
-            let mut total = if begun { *sum } else { T::ZERO };
-            for vector in vectors {
-                total += vector[j];
+    if vectors.len() == STREAMS {
+        // At once, as sums in memory would be read and written each time.
+        let all: [&[T]; STREAMS] = from_fn(|_| vectors.next().expect("one of these"));
+        if all[STREAMS - 1].len() == length {
+            let all = all.map(|vector| &vector[..length]);
+            for (j, sum) in sums.iter_mut().enumerate() {
+                let mut total = T::ZERO;
+                for vector in all {
+                    total += vector[j];
+                }
+                *sum = total;
             }
-            *sum = total;
+        } else {
+            sums.fill(T::ZERO);
+            for vector in all {
+                add(sums, vector);
+            }
         }
-        begun = true;
+        return;
     }
-    if !begun {
-        sums.fill(T::ZERO);
+    let first = vectors.next().unwrap_or_default();
+    let (begun, missing) = sums.split_at_mut(first.len());
+    for (sum, &x) in begun.iter_mut().zip(first) {
+        *sum = T::ZERO + x;
     }
+    missing.fill(T::ZERO);
     for vector in vectors {
         add(sums, vector);
     }

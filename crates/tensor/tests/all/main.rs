@@ -15,6 +15,7 @@ mod operators;
 mod print;
 mod random;
 mod reduce;
+mod reproducible;
 mod reshape;
 mod rows;
 mod sums;
