@@ -159,8 +159,9 @@ fn long<T: Number>(lane: &[T], wins: impl Wins<T>) -> (usize, T) {
     (index, lane[index])
 }
 
-/// The largest element or NaN; -infinity of nothing.
+/// The largest element, for a sum of e^x without overflow; -infinity of nothing. NaN may be passed over, as it
+/// makes the sum NaN anyway: so this is one vector instruction per vector.
 #[inline(always)]
 pub(super) fn largest<T: Float>(lane: &[T]) -> T {
-    if lane.is_empty() { -T::INFINITY } else { winner(lane, beats) }
+    if lane.is_empty() { -T::INFINITY } else { winner(lane, |x, best| x > best) }
 }

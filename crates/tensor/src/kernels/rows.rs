@@ -39,6 +39,25 @@ unsafe fn for_each_row<T: Float>(
     }
 }
 
+/// The sum of e^(x - shift), bit by bit that of a row of these powers.
+#[inline(always)]
+fn sum_powers<T: Float>(x: &[T], shift: T) -> T {
+    // Powers first and then their sum: both at once are too much for the registers.
+    #[inline(always)]
+    fn through<T: Float>(x: &[T], shift: T, powers: &mut [T]) -> T {
+        for (power, &x) in powers.iter_mut().zip(x) {
+            *power = (x - shift).exp();
+        }
+        sum_lane(powers, |x| x)
+    }
+    const SHORT: usize = 128;
+    if x.len() <= SHORT {
+        return through(x, shift, &mut [T::ZERO; SHORT][..x.len()]);
+    }
+    let mut powers = Buffer::filled(x.len(), T::ZERO);
+    through(x, shift, powers.get_mut().expect("nobody else has it"))
+}
+
 /// e^x / sum(e^x) of each row of `length` elements.
 pub(crate) fn softmax_rows<T: Float>(x: &[T], length: usize) -> Buffer<T> {
     // SAFETY: `write_all` writes all.
@@ -70,13 +89,11 @@ pub(crate) fn log_softmax_rows<T: Float>(x: &[T], length: usize) -> Buffer<T> {
             #[inline(always)]
             |_, x, out| {
                 let shift = largest(x);
-                let log = sum_lane(
-                    x,
-                    #[inline(always)]
-                    |x| (x - shift).exp(),
-                )
-                .log();
-                write_all(out, x.iter().map(|&x| (x - shift) - log));
+                let powers = write_all(out, x.iter().map(|&x| (x - shift).exp()));
+                let log = sum_lane(powers, |x| x).log();
+                for (out, &x) in powers.iter_mut().zip(x) {
+                    *out = (x - shift) - log;
+                }
             },
         )
     }
@@ -95,11 +112,7 @@ pub(crate) fn cross_entropy_rows<T: Float>(x: &[T], length: usize, targets: &[us
                 for (i, out) in (start..).zip(out) {
                     let x = &x[i * length..(i + 1) * length];
                     let shift = largest(x);
-                    let sum = sum_lane(
-                        x,
-                        #[inline(always)]
-                        |x| (x - shift).exp(),
-                    );
+                    let sum = sum_powers(x, shift);
                     // Two differences of near numbers: log(sum(e^x)) - x would lose the digits of a small loss.
                     out.write(sum.log() - (x[targets[i]] - shift));
                 }
@@ -183,11 +196,7 @@ impl<T: Float> Reduction<T> for LogSumExp {
         let largest = largest(lane);
         // Infinities would give inf - inf.
         let shift = if largest.is_finite() { largest } else { T::ZERO };
-        let sum = sum_lane(
-            lane,
-            #[inline(always)]
-            |x| (x - shift).exp(),
-        );
+        let sum = sum_powers(lane, shift);
         sum.log() + shift
     }
 

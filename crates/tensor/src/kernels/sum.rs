@@ -119,6 +119,15 @@ fn sum_unit<T: Number>(unit: &[T], f: impl Fn(T) -> T) -> Partial<T> {
     if unit.len() <= BLOCK {
         return sum_block(unit, f);
     }
+    if unit.len() == UNIT {
+        // Four blocks in registers: more of them would be read in an order that the memory is slow at.
+        let mut halves = [[T::ZERO; WIDTH]; 2];
+        for (half, sums) in halves.iter_mut().enumerate() {
+            let block = |number: usize| sum_block(&unit[half * UNIT / 2 + number * BLOCK..][..BLOCK], &f);
+            *sums = join(join(block(0), block(1)), join(block(2), block(3)));
+        }
+        return join(halves[0], halves[1]);
+    }
     let mut stack = [[T::ZERO; WIDTH]; depth(UNIT / BLOCK)];
     tree(
         unit.len().div_ceil(BLOCK),
