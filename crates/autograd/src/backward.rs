@@ -7,8 +7,8 @@ use gradus_tensor::{Float, OrPanic, Tensor};
 use crate::entry::{AddressMap, Entry, address};
 use crate::mode::{self, Mode};
 use crate::tape::Tape;
-use crate::var::{Identity, Var};
-use crate::walk::walk;
+use crate::var::Var;
+use crate::walk::{Found, walk};
 
 /// The gradients that a backward pass found: one tensor for each leaf that was reached.
 ///
@@ -23,8 +23,7 @@ use crate::walk::walk;
 #[derive(Debug)]
 #[must_use]
 pub struct Gradients<T: Float = f32> {
-    /// By the address of the leaf's entry, which is held so that no other one gets it.
-    by_leaf: AddressMap<usize, (Identity<T>, Tensor<T>)>,
+    by_leaf: Found<T>,
 }
 
 impl<T: Float> Gradients<T> {
@@ -39,7 +38,7 @@ impl<T: Float> Gradients<T> {
     /// ```
     pub fn get(&self, leaf: &Var<T>) -> Option<&Tensor<T>> {
         let (_, gradient) = self.by_leaf.get(&address(leaf.entry()?))?;
-        Some(gradient)
+        Some(gradient.value())
     }
 
     /// The number of leaves that were reached.
@@ -116,12 +115,7 @@ impl<T: Float> Var<T> {
     #[track_caller]
     fn walk_back(self, function: &str, cotangent: &Tensor<T>) -> Gradients<T> {
         let Some(root) = self.into_parts().1 else { not_tracked(function) };
-        let mut by_leaf = AddressMap::default();
-        let mut keep = |leaf, gradient: Var<T>| {
-            by_leaf.insert(address(&leaf), (Identity(leaf), gradient.into_value()));
-        };
-        let wanted = |entry: &Arc<Entry<T>>| entry.is_leaf();
-        mode::with_mode(Mode::Off, || walk(root, cotangent.into(), 0, wanted, &mut keep)).or_panic();
+        let by_leaf = mode::with_mode(Mode::Off, || walk(root, cotangent.into(), 0, |_| false)).or_panic();
         Gradients { by_leaf }
     }
 }
@@ -283,14 +277,12 @@ fn gradients_of<T: Float>(
     let targets: Vec<&Arc<Entry<T>>> = inputs.iter().filter_map(|input| input.entry()).collect();
     // Nothing behind the shallowest target can lead to a target.
     let floor = targets.iter().map(|entry| entry.depth).min().unwrap_or(0);
-    let mut found: AddressMap<usize, Var<T>> = AddressMap::default();
-    let mut keep = |entry: Arc<Entry<T>>, gradient| {
-        found.insert(address(&entry), gradient);
-    };
     let addresses: AddressMap<usize, ()> = targets.iter().map(|target| (address(target), ())).collect();
     let wanted = |entry: &Arc<Entry<T>>| addresses.contains_key(&address(entry));
-    mode::with_mode(mode, || walk(Arc::clone(root), cotangent.clone(), floor, wanted, &mut keep)).or_panic();
-    targets.iter().map(|target| found.get(&address(target)).cloned()).collect()
+    let found = mode::with_mode(mode, || walk(Arc::clone(root), cotangent.clone(), floor, wanted)).or_panic();
+    let gradient =
+        |target: &&Arc<Entry<T>>| found.get(&address(target)).map(|(_, gradient)| gradient.clone());
+    targets.iter().map(gradient).collect()
 }
 
 /// A one in the shape of a result of one element.

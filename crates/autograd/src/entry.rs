@@ -152,7 +152,12 @@ impl<T: Float> Drop for Entry<T> {
         let mut dying = SmallVec::new();
         take_entries(self, &mut dying);
         while let Some(entry) = dying.pop() {
-            if let Some(mut entry) = Arc::into_inner(entry) {
+            let mut entry = entry;
+            if let Some(entry) = Arc::get_mut(&mut entry) {
+                // The usual case, without moving it: it is dropped where it is, with nothing behind it.
+                take_entries(entry, &mut dying);
+            } else if let Some(mut entry) = Arc::into_inner(entry) {
+                // Another thread has let go meanwhile.
                 take_entries(&mut entry, &mut dying);
             }
         }

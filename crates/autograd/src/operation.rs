@@ -203,8 +203,15 @@ impl Saves {
 /// As the operation does, at the caller's line.
 #[track_caller]
 pub fn apply<T: Float>(operation: impl Operation<T>, inputs: &[&Var<T>]) -> Var<T> {
-    let values: SmallVec<[&Tensor<T>; 4]> = inputs.iter().map(|input| input.value()).collect();
-    let value = operation.forward(&values);
+    let value = match inputs {
+        // Most operations, without a list that might grow.
+        [x] => operation.forward(&[x.value()]),
+        [x, y] => operation.forward(&[x.value(), y.value()]),
+        _ => {
+            let values: SmallVec<[&Tensor<T>; 4]> = inputs.iter().map(|input| input.value()).collect();
+            operation.forward(&values)
+        }
+    };
     let mode = mode::current();
     if mode == Mode::Off || !inputs.iter().any(|input| input.is_tracked()) {
         return Var::constant(value);

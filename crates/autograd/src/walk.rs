@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::collections::hash_map::Entry as Slot;
+use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use gradus_tensor::{Float, Shape};
@@ -10,6 +11,9 @@ use gradus_tensor::{Float, Shape};
 use crate::entry::{AddressMap, Entry, address};
 use crate::operation::Context;
 use crate::var::Var;
+
+/// Entries, which are held so that no others get their addresses, with their gradients.
+pub(crate) type Found<T> = AddressMap<usize, (Arc<Entry<T>>, Var<T>)>;
 
 /// What stops a backward pass.
 #[derive(Debug, thiserror::Error)]
@@ -51,46 +55,53 @@ impl<T: Float> Eq for Pending<T> {}
 /// An entry's depth exceeds that of all its inputs, so once it is the deepest one waiting, everything made
 /// from it is done and its gradient is complete: the order is that of the tape read backwards, found
 /// without sorting it first. Entries are let go as soon as they are done.
+///
+/// Returns the gradients of the leaves and of what else is `wanted`; behind entries of a depth below `floor`
+/// nothing is looked for.
 pub(crate) fn walk<T: Float>(
     root: Arc<Entry<T>>,
     cotangent: Var<T>,
     floor: usize,
     wanted: impl Fn(&Arc<Entry<T>>) -> bool,
-    keep: &mut impl FnMut(Arc<Entry<T>>, Var<T>),
-) -> Result<(), BackwardError> {
-    let mut gradients = AddressMap::default();
-    gradients.insert(address(&root), cotangent);
-    let mut pending = BinaryHeap::from([Pending(root)]);
+) -> Result<Found<T>, BackwardError> {
+    let leads_on = |entry: &Entry<T>| !entry.is_leaf() && entry.depth > floor;
+    let mut gradients = Found::with_capacity_and_hasher(16, BuildHasherDefault::new());
+    let mut pending = BinaryHeap::new();
+    if leads_on(&root) {
+        pending.push(Pending(Arc::clone(&root)));
+    }
+    gradients.insert(address(&root), (root, cotangent));
     while let Some(Pending(entry)) = pending.pop() {
-        let gradient = gradients.remove(&address(&entry)).expect("whatever waits has a gradient");
-        if let Some(operation) = entry.operation.as_deref().filter(|_| entry.depth > floor) {
-            let context = Context::new(&entry, &gradient);
-            for (i, input) in entry.inputs.iter().enumerate() {
-                let Some(origin) = input.entry.as_ref().filter(|origin| origin.depth >= floor) else {
-                    continue;
-                };
-                let contribution = operation
-                    .vjp(&context, i)
-                    .ok_or_else(|| BackwardError::NoRule { operation: operation.name(), input: i })?;
-                let contribution = reduce_to(contribution, input.value.shape(), operation.name(), i)?;
-                match gradients.entry(address(origin)) {
-                    // The first contribution is moved in, not added to zeros.
-                    Slot::Vacant(slot) => {
-                        slot.insert(contribution);
+        let (_, gradient) = gradients.remove(&address(&entry)).expect("whatever waits has a gradient");
+        let operation = entry.operation.as_deref().expect("leaves do not wait");
+        let context = Context::new(&entry, &gradient);
+        for (i, input) in entry.inputs.iter().enumerate() {
+            let Some(origin) = input.entry.as_ref().filter(|origin| origin.depth >= floor) else {
+                continue;
+            };
+            let contribution = operation
+                .vjp(&context, i)
+                .ok_or_else(|| BackwardError::NoRule { operation: operation.name(), input: i })?;
+            let contribution = reduce_to(contribution, input.value.shape(), operation.name(), i)?;
+            match gradients.entry(address(origin)) {
+                // The first contribution is moved in, not added to zeros.
+                Slot::Vacant(slot) => {
+                    slot.insert((Arc::clone(origin), contribution));
+                    if leads_on(origin) {
                         pending.push(Pending(Arc::clone(origin)));
                     }
-                    Slot::Occupied(slot) => {
-                        let (address, sum) = slot.remove_entry();
-                        gradients.insert(address, add(sum, contribution));
-                    }
+                }
+                Slot::Occupied(slot) => {
+                    let (address, (origin, sum)) = slot.remove_entry();
+                    gradients.insert(address, (origin, add(sum, contribution)));
                 }
             }
         }
         if wanted(&entry) {
-            keep(entry, gradient);
+            gradients.insert(address(&entry), (entry, gradient));
         }
     }
-    Ok(())
+    Ok(gradients)
 }
 
 /// The sum of two contributions; in place where that is safe and nothing is recorded.

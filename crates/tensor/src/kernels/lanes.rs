@@ -62,6 +62,21 @@ pub(crate) fn reduce<T: Element, R: Reduction<T>>(
     axes: &[usize],
     reduction: &R,
 ) -> Buffer<R::Output> {
+    if let (false, Some(data)) = (x.is_empty(), x.as_slice()) {
+        // The usual cases, without a look at strides: the last axes, or the first ones.
+        let rank = x.rank();
+        if axes.iter().copied().eq(rank - axes.len()..rank) {
+            let length = x.shape()[rank - axes.len()..].iter().product();
+            let count = data.len() / length;
+            return along(data, 0, &[(count, length as isize)], [count, length], reduction);
+        }
+        if R::ACROSS && axes.iter().copied().eq(0..axes.len()) {
+            let columns = x.shape()[axes.len()..].iter().product();
+            let count = data.len() / columns;
+            let rows = Rows { data, start: 0, stride: columns as isize, count };
+            return across(rows, &[], [columns, columns], reduction);
+        }
+    }
     let all = || x.shape().iter().copied().zip(x.strides().iter().copied()).enumerate();
     let reduced = merge_axes(all().filter(|(axis, _)| axes.contains(axis)).map(|(_, axis)| axis));
     let kept = merge_axes(all().filter(|(axis, _)| !axes.contains(axis)).map(|(_, axis)| axis));
@@ -94,7 +109,7 @@ fn lanes_last<T: Element>(x: &Tensor<T>, axes: &[usize]) -> Tensor<T> {
 fn along<T: Element, R: Reduction<T>>(
     data: &[T],
     offset: usize,
-    kept: &MergedAxes,
+    kept: &[(usize, isize)],
     [count, length]: [usize; 2],
     reduction: &R,
 ) -> Buffer<R::Output> {
