@@ -17,7 +17,7 @@ use crate::operation::Operation;
 pub(crate) struct Entry<T: Float> {
     /// `None` for a leaf.
     pub(crate) operation: Option<Box<dyn Operation<T>>>,
-    pub(crate) inputs: SmallVec<[Input<T>; 3]>,
+    pub(crate) inputs: Vec<Input<T>>,
     /// Kept if the rule reads it.
     pub(crate) output: Option<Tensor<T>>,
     pub(crate) shape: Shape,
@@ -81,7 +81,7 @@ pub fn live_entries() -> isize {
 impl<T: Float> Entry<T> {
     pub(crate) fn new(
         operation: Option<Box<dyn Operation<T>>>,
-        inputs: SmallVec<[Input<T>; 3]>,
+        inputs: Vec<Input<T>>,
         output: Option<Tensor<T>>,
         shape: &[usize],
     ) -> Arc<Self> {
@@ -98,7 +98,7 @@ impl<T: Float> Entry<T> {
     }
 
     pub(crate) fn leaf(shape: &[usize]) -> Arc<Self> {
-        Self::new(None, SmallVec::new(), None, shape)
+        Self::new(None, Vec::new(), None, shape)
     }
 
     pub(crate) fn is_leaf(&self) -> bool {

@@ -217,15 +217,15 @@ pub fn apply<T: Float>(operation: impl Operation<T>, inputs: &[&Var<T>]) -> Var<
         return Var::constant(value);
     }
     let saves = if mode == Mode::KeepValues { Saves::ALL } else { operation.saves() };
-    let remember = |(i, input): (usize, &&Var<T>)| Input {
-        entry: input.entry().cloned(),
-        value: if saves.keeps(i, inputs) {
+    let mut remembered = Vec::with_capacity(inputs.len());
+    for (i, input) in inputs.iter().enumerate() {
+        let value = if saves.keeps(i, inputs) {
             Saved::Value(input.value().clone())
         } else {
             Saved::Shape(Shape::from_slice(input.shape()))
-        },
-    };
-    let remembered = inputs.iter().enumerate().map(remember).collect();
+        };
+        remembered.push(Input { entry: input.entry().cloned(), value });
+    }
     let output = saves.output.then(|| value.clone());
     let entry = Entry::new(Some(Box::new(operation)), remembered, output, value.shape());
     Var::tracked(value, entry)
