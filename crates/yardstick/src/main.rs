@@ -6,11 +6,20 @@
 //! ```sh
 //! cargo run --release -p gradus-yardstick -- --threads 2 --only '^matmul_|_step$' --seconds 1
 //! ```
+//!
+//! Beside the lines of other frameworks, which their programs write in the same form, they become a table and a
+//! chart:
+//!
+//! ```sh
+//! cargo run --release -p gradus-yardstick -- report --svg out/yardstick.svg gradus.jsonl others.jsonl
+//! ```
 
 #![forbid(unsafe_code)]
 
 mod bench;
+mod chart;
 mod operations;
+mod report;
 mod training;
 
 use std::process::ExitCode;
@@ -18,7 +27,8 @@ use std::process::ExitCode;
 use bench::Bench;
 use regex_lite::Regex;
 
-const USAGE: &str = "usage: gradus-yardstick [--threads N] [--only REGEX] [--seconds S]";
+pub(crate) const USAGE: &str = "usage: gradus-yardstick [--threads N] [--only REGEX] [--seconds S]
+       gradus-yardstick report [--svg PATH] FILE...";
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Bench, String> {
     let (mut threads, mut only, mut seconds) = (1, String::new(), 2.0);
@@ -36,17 +46,23 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Bench, String> {
     Ok(Bench::new(threads, only, seconds))
 }
 
-fn main() -> ExitCode {
-    let mut bench = match parse(std::env::args().skip(1)) {
-        Ok(bench) => bench,
-        Err(message) => {
-            eprintln!("{message}\n{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
+fn time(mut bench: Bench) -> ExitCode {
     gradus::set_num_threads(bench.threads());
     training::steps(&mut bench);
     training::passes(&mut bench);
     operations::all(&mut bench);
     if bench.all_learnt() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args().skip(1).peekable();
+    let done = if arguments.next_if(|argument| argument == "report").is_some() {
+        report::run(arguments).map(|()| ExitCode::SUCCESS)
+    } else {
+        parse(arguments).map(time).map_err(|message| format!("{message}\n{USAGE}"))
+    };
+    done.unwrap_or_else(|message| {
+        eprintln!("{message}");
+        ExitCode::from(2)
+    })
 }
