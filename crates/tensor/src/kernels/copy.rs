@@ -60,7 +60,9 @@ fn copy_runs<T: Element>(x: &Tensor<T>) -> Buffer<T> {
 /// The side of a tile, which the registers hold.
 const SIDE: usize = 8;
 /// The rows of the result that are written side by side, so that lines are read whole and one after another.
-const BAND: usize = 256;
+const BAND: usize = 16;
+/// The rows of the result that a thread takes at once.
+const PART_ROWS: usize = 128;
 /// The columns that a band goes on by, so that the lines it writes to are full before they leave the cache.
 const STRIP: usize = 32;
 
@@ -99,7 +101,7 @@ impl Transposition {
 
     fn copy<T: Element>(&self, data: &[T]) -> Buffer<T> {
         let row = self.matrices * self.columns;
-        let length = if self.len < SHARED { self.len } else { BAND / 2 * row };
+        let length = if self.len < SHARED { self.len } else { PART_ROWS * row };
         // SAFETY: a part is whole rows, of which each matrix's columns are written.
         unsafe {
             fill(

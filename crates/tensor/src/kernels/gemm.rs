@@ -108,14 +108,17 @@ impl Cuts {
     fn new(m: usize, k: usize, n: usize, products: usize) -> Self {
         // Parts end where the tiles of the kernels do.
         const TILE: usize = 64;
+        // The kernels copy the rows of a part; a longer one would ask the system for a large block each time.
+        const MOST_ROWS: usize = 1024;
         let by_rows = m >= n;
         let size = if by_rows { m } else { n };
         let uncut = Self { parts: 1, by_rows, length: size };
-        let threads = num_threads();
-        if threads == 1 || products >= threads || m * k * n < SHARED {
+        let threads = if products >= num_threads() { 1 } else { num_threads() };
+        let most = if by_rows { MOST_ROWS } else { size };
+        if m * k * n < SHARED || threads == 1 && size <= most {
             return uncut;
         }
-        let length = size.div_ceil(threads).next_multiple_of(TILE.min(size / 2).max(1));
+        let length = size.div_ceil(threads).next_multiple_of(TILE.min(size / 2).max(1)).min(most);
         // `gemm` sums products of at most 64 x 64 in blocks of 512, others in blocks of equal length.
         let other_order = k > 512 && m.max(n) > 64 && length.max(m.min(n)) <= 64;
         if other_order { uncut } else { Self { parts: size.div_ceil(length), by_rows, length } }
