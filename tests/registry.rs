@@ -226,7 +226,7 @@ impl<T: Float> Var<T> {
     pub fn argmax(&self, axis: isize) -> Tensor<i64> { self.value().argmax(axis) }
     fn private(&self) -> Self { self.clone() }
 }
-pub(crate) fn meshgrid<T: Float>(x: &Var<T>) -> [Var<T>; 2] { todo!() }
+pub(crate) fn meshgrid<T: Float>(x: &Var<T>) -> [Var<T>; 2] { x.parts() }
 operators! {
     Rem rem RemAssign rem_assign
 }

@@ -69,7 +69,8 @@ impl<T: Float> Tensor<T> {
         const LARGE: usize = 1 << 20;
         let ([m, k], &[_, n]) = (self.shape(), right.shape()) else { unreachable!("two matrices") };
         let &[row_stride, column_stride] = right.strides() else { unreachable!("two matrices") };
-        let against = row_stride.abs() < column_stride.abs();
+        // The stride of an axis of one element says nothing.
+        let against = *k > 1 && n > 1 && row_stride.abs() < column_stride.abs();
         if against && m * k * n >= LARGE && *m >= 32 {
             if m * (k + n) < k * n {
                 let turned = right.t().matrix_product(&self.t().contiguous(), None).t().contiguous();

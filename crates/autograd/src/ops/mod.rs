@@ -5,6 +5,7 @@
 mod arithmetic;
 mod functions;
 mod index;
+mod join;
 mod linalg;
 mod losses;
 mod norm;
@@ -13,7 +14,7 @@ mod shape;
 mod softmax;
 
 pub(crate) use arithmetic::{add, div, mul, neg, sub};
-pub use shape::{cat, stack};
+pub use join::{cat, stack};
 
 /// The test cases of every operation of this crate.
 #[cfg(feature = "proptest")]
@@ -23,6 +24,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         functions::cases(),
         reduce::cases(),
         shape::cases(),
+        join::cases(),
         linalg::cases(),
         index::cases(),
         softmax::cases(),

@@ -115,70 +115,6 @@ impl<T: Float> Operation<T> for SliceAxis {
     }
 }
 
-#[derive(Debug)]
-struct Cat {
-    axis: usize,
-}
-
-impl<T: Float> Operation<T> for Cat {
-    fn name(&self) -> &'static str {
-        "cat"
-    }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        Tensor::cat(inputs, self.axis as isize)
-    }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
-    }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let start: usize = (0..input).map(|i| context.shape(i)[self.axis]).sum();
-        let end = start + context.shape(input)[self.axis];
-        Some(context.cotangent().slice(self.axis as isize, start..end))
-    }
-}
-
-/// The variables one after another along an axis; their other sizes must be equal.
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var, cat};
-///
-/// let (x, y) = (Var::leaf(Tensor::from([1.0, 2.0])), Var::leaf(Tensor::from([3.0])));
-/// assert_eq!(cat(&[&x, &y], 0).value(), &Tensor::from([1.0, 2.0, 3.0]));
-/// ```
-///
-/// # Panics
-/// If there are no variables, the axis is out of range or another size differs.
-#[track_caller]
-pub fn cat<T: Float>(vars: &[&Var<T>], axis: isize) -> Var<T> {
-    let rank = vars.first().map_or(0, |var| var.rank()) as isize;
-    // An axis out of range goes through as it is, for the tensor to refuse.
-    let from_front = if (-rank..0).contains(&axis) { axis + rank } else { axis };
-    apply(Cat { axis: from_front as usize }, vars)
-}
-
-/// The variables, all of one shape, along a new axis.
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var, stack};
-///
-/// let (x, y) = (Var::leaf(Tensor::from([1.0, 2.0])), Var::leaf(Tensor::from([3.0, 4.0])));
-/// assert_eq!(stack(&[&x, &y], 1).value(), &Tensor::from([[1.0, 3.0], [2.0, 4.0]]));
-/// ```
-///
-/// # Panics
-/// If there are no variables, the axis is out of range or the shapes differ.
-#[track_caller]
-pub fn stack<T: Float>(vars: &[&Var<T>], axis: isize) -> Var<T> {
-    let rank = vars.first().map_or(0, |var| var.rank()) as isize;
-    let fits = (-rank - 1..=rank).contains(&axis) && vars.iter().all(|var| var.shape() == vars[0].shape());
-    if vars.is_empty() || !fits {
-        // For its message.
-        let _ = Tensor::stack(&vars.iter().map(|var| var.value()).collect::<Vec<_>>(), axis);
-    }
-    let raised: Vec<Var<T>> = vars.iter().map(|var| var.unsqueeze(axis)).collect();
-    cat(&raised.iter().collect::<Vec<_>>(), axis)
-}
-
 impl<T: Float> Var<T> {
     /// The same elements in the same order under another shape, in which one size may be -1: it is inferred.
     ///
@@ -379,36 +315,11 @@ impl<T: Float> Var<T> {
         let next = (index != -1).then_some(index + 1);
         self.slice(axis, Slice::new(Some(index), next, 1)).reshape(shape)
     }
-
-    /// Consecutive parts of an axis, of the listed sizes.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0]));
-    /// let parts = x.split(&[1, 2], 0);
-    /// assert_eq!(parts[0].value(), &Tensor::from([1.0]));
-    /// assert_eq!(parts[1].value(), &Tensor::from([2.0, 3.0]));
-    /// ```
-    ///
-    /// # Panics
-    /// If the axis is out of range or the sizes do not add up to its size.
-    #[track_caller]
-    pub fn split(&self, sizes: &[usize], axis: isize) -> Vec<Self> {
-        // For its checks; the parts are views.
-        let _ = self.value().split(sizes, axis);
-        let mut start = 0;
-        let part = |&size: &usize| {
-            start += size;
-            self.slice(axis, start - size..start)
-        };
-        sizes.iter().map(part).collect()
-    }
 }
 
 #[cfg(feature = "proptest")]
 pub(crate) fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{case, joinable, permutations, reductions, reshapes, shapes, slices};
+    use crate::testing::{case, permutations, reductions, reshapes, shapes, slices};
     let any = || shapes(0..=4, 0..=4);
     let ranked = || shapes(1..=4, 1..=4);
     vec![
@@ -431,12 +342,5 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         case!("flip", (shape, axes) in reductions(0), [shape => -2.0..2.0], |x| x.flip(axes)),
         case!("slice", (shape, axis, slice) in slices(), [shape => -2.0..2.0], |x| x.slice(axis, slice)),
         case!("select", shape in ranked(), [shape => -2.0..2.0], |x| x.select(0, -1).sum(..) + x.select(-1, 0)),
-        case!("split", shape in ranked(), [shape => -2.0..2.0], |x| {
-            let (first, rest) = (x.shape()[0] / 2, x.shape()[0] - x.shape()[0] / 2);
-            let parts = x.split(&[first, rest], 0);
-            parts[0].sum(..) * parts[1].sin()
-        }),
-        case!("cat", (a, b, axis) in joinable(), [a => -2.0..2.0, b => -2.0..2.0], |x, y| cat(&[x, y, x], axis)),
-        case!("stack", shape in any(), [shape.clone() => -2.0..2.0, shape => -2.0..2.0], |x, y| stack(&[x, y, y], -1)),
     ]
 }

@@ -95,8 +95,8 @@ fn for_each_piece_of(pieces: usize, shared: bool, piece: &(dyn Fn(usize) + Sync)
     if shared { for_each_piece(pieces, piece) } else { (0..pieces).for_each(piece) }
 }
 
-/// Where a product is cut for threads: along its rows or along its columns, never along the sums. How an
-/// element is summed up depends on the inner size alone, so that no cut changes a bit of it.
+/// Where a product is cut for threads: along its rows or along its columns, never along the sums. A cut that
+/// would change the order of a sum is not made.
 struct Cuts {
     parts: usize,
     by_rows: bool,
@@ -106,28 +106,55 @@ struct Cuts {
 
 impl Cuts {
     fn new(m: usize, k: usize, n: usize, products: usize) -> Self {
-        // Parts end where the tiles of the kernels do.
-        const TILE: usize = 64;
+        // Parts should end where the tiles of the kernels do.
+        const TILES: [usize; 4] = [64, 32, 16, 8];
         // The kernels copy the rows of a part; a longer one would ask the system for a large block each time.
         const MOST_ROWS: usize = 1024;
         let by_rows = m >= n;
-        let size = if by_rows { m } else { n };
+        let (size, other) = if by_rows { (m, n) } else { (n, m) };
         let uncut = Self { parts: 1, by_rows, length: size };
         let threads = if products >= num_threads() { 1 } else { num_threads() };
         let most = if by_rows { MOST_ROWS } else { size };
         if m * k * n < SHARED || threads == 1 && size <= most {
             return uncut;
         }
-        let length = size.div_ceil(threads).next_multiple_of(TILE.min(size / 2).max(1)).min(most);
-        // `gemm` sums products of at most 64 x 64 in blocks of 512, others in blocks of equal length.
-        let other_order = k > 512 && m.max(n) > 64 && length.max(m.min(n)) <= 64;
-        if other_order { uncut } else { Self { parts: size.div_ceil(length), by_rows, length } }
+        let order = Order::of(size, k, other);
+        let keeps_order = |length: &usize| {
+            let last = (size - 1) % length + 1;
+            [*length, last].iter().all(|&length| Order::of(length, k, other) == order)
+        };
+        let whole_tiles =
+            |tile: usize| size.div_ceil(threads).next_multiple_of(tile.min(size / 2).max(1)).min(most);
+        let length = TILES.into_iter().map(whole_tiles).find(keeps_order);
+        length.map_or(uncut, |length| Self { parts: size.div_ceil(length), by_rows, length })
     }
 
     /// The rows and columns of a part.
     fn part(&self, part: usize, m: usize, n: usize) -> (Range<usize>, Range<usize>) {
         let cut = |size: usize| part * self.length..((part + 1) * self.length).min(size);
         if self.by_rows { (cut(m), 0..n) } else { (0..m, cut(n)) }
+    }
+}
+
+/// What decides in which order `gemm` 0.19 adds up the terms of an element. Layouts do too, but those of a part
+/// are those of the whole.
+#[derive(PartialEq, Eq)]
+struct Order {
+    /// Maybe one dot product for each element.
+    dot: bool,
+    /// A matrix times a vector.
+    vector: bool,
+    /// Terms in blocks of 512; otherwise in blocks of equal length.
+    short: bool,
+}
+
+impl Order {
+    fn of(size: usize, k: usize, other: usize) -> Self {
+        Self {
+            dot: size * other <= 16 * 16,
+            vector: size == 1 || other == 1,
+            short: size <= 64 && other <= 64 && k > 512,
+        }
     }
 }
 

@@ -149,7 +149,7 @@ fn run(threads: usize, pieces: usize, piece: &(dyn Fn(usize) + Sync)) -> bool {
     let pool = pool();
     let mut workers = match pool.workers.try_lock() {
         Ok(workers) => workers,
-        // A piece has panicked; the list is as good as before.
+        // Whatever has panicked, the list is as good as before.
         Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
         Err(TryLockError::WouldBlock) => return false,
     };
@@ -179,17 +179,18 @@ fn run(threads: usize, pieces: usize, piece: &(dyn Fn(usize) + Sync)) -> bool {
             worker.unpark();
         }
     }
-    job.help(pool, 0);
+    let own = catch_unwind(AssertUnwindSafe(|| job.help(pool, 0)));
     drop(close);
-    let panic = pool.panic.lock().ok().and_then(|mut panic| panic.take());
+    // Taken out in any case: the next job is not to find it.
+    let of_workers = pool.panic.lock().ok().and_then(|mut panic| panic.take());
     drop(workers);
-    if let Some(panic) = panic {
+    if let Some(panic) = own.err().or(of_workers) {
         resume_unwind(panic);
     }
     true
 }
 
-/// Closes the job and waits for those inside, also if the owner's own piece panics.
+/// Closes the job and waits for those inside, also if the owner panics.
 struct Close(&'static Pool);
 
 impl Drop for Close {

@@ -1,8 +1,9 @@
 //! A naive model of tensors, and strategies for shapes, values and layouts.
 
 use std::ops::RangeInclusive;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use gradus_tensor::{Element, Slice, Tensor};
+use gradus_tensor::{Element, InstructionSet, Slice, Tensor, num_threads, set_num_threads};
 use proptest::prelude::*;
 
 /// What a tensor should be: its elements in logical order, found by counting.
@@ -292,14 +293,42 @@ pub(crate) fn laid_pair<T: Value>(element: BoxedStrategy<T>) -> impl Strategy<Va
         .prop_flat_map(move |(left, right)| (laid_of(&left, &element), laid_of(&right, &element)))
 }
 
+/// The number of threads and the instructions are settings of the whole process. Whoever compares them holds
+/// this meanwhile; when it goes, they are as before.
+pub(crate) struct Settings {
+    before: (InstructionSet, usize),
+    _lock: MutexGuard<'static, ()>,
+}
+
+pub(crate) fn settings() -> Settings {
+    static LOCK: Mutex<()> = Mutex::new(());
+    // A test that has failed leaves nothing behind.
+    let lock = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
+    Settings { before: (InstructionSet::current(), num_threads()), _lock: lock }
+}
+
+impl Drop for Settings {
+    fn drop(&mut self) {
+        self.before.0.select();
+        set_num_threads(self.before.1);
+    }
+}
+
+/// All elements as they lie in memory, NaN made one.
+pub(crate) fn bits<T: Value>(x: &Tensor<T>) -> Vec<u64> {
+    x.iter().map(Value::bits).collect()
+}
+
 /// One property for several element types, `T` in its text.
 macro_rules! law {
     ($(#[$doc:meta])* [$($type:ident)+] fn $name:ident $arguments:tt $body:tt) => {
         $(#[$doc])*
         mod $name {
-            // What is a conversion or a comparison for one type is none for another.
-            $(#[allow(clippy::useless_conversion, clippy::bool_comparison, clippy::eq_op)]
-            #[allow(clippy::unnecessary_cast, clippy::cast_lossless)]
+            $(#[allow(
+                clippy::useless_conversion, clippy::bool_comparison, clippy::eq_op,
+                clippy::unnecessary_cast, clippy::cast_lossless,
+                reason = "what is a conversion or a comparison for one type is none for another"
+            )]
             mod $type {
                 use super::super::*;
                 type T = $type;

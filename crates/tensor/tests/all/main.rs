@@ -1,5 +1,6 @@
 //! The tests of tensors, in one binary, so that the reference model is compiled once.
 
+mod caught;
 mod common;
 
 mod compare;
@@ -19,5 +20,6 @@ mod reproducible;
 mod reshape;
 mod rows;
 mod sums;
+mod threads;
 mod views;
 mod writing;

@@ -132,3 +132,20 @@ fn large_products() {
         assert_eq!(x32.matmul(&y32), x.matmul(&y).cast::<f32>());
     }
 }
+
+/// Vectors as matrices, whose axis of one element has any stride, in products large enough to be turned.
+#[test]
+fn large_products_with_vectors() {
+    let x = Tensor::arange(0, 1100, 1).map(|i| (i % 7 - 3) as f64);
+    let ones = Tensor::<f64>::ones([1100, 1100]);
+    // One column, with the stride of the row that it was.
+    let column = x.reshape([1, 1100]).t();
+    assert_eq!(ones.matmul(&column), x.sum(..).expand([1100, 1]));
+    assert_eq!(
+        ones.linear(&x.reshape([1, 1100]), Some(&Tensor::ones([1]))),
+        (x.sum(..) + 1.0).expand([1100, 1])
+    );
+    // One row, with the stride of an axis that was added by repeating.
+    let row = x.expand([1, 1100]);
+    assert_eq!(column.matmul(&row), &column * &row);
+}

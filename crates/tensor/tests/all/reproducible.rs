@@ -1,13 +1,8 @@
 //! The bits of a reduction or a copy depend on the elements and their shape, and on nothing else.
 
-use std::sync::{Mutex, PoisonError};
-
 use crate::common::*;
-use gradus_tensor::{Float, InstructionSet, Slice, Tensor, num_threads, seeded, set_num_threads};
+use gradus_tensor::{Float, InstructionSet, Slice, Tensor, seeded, set_num_threads};
 use proptest::prelude::*;
-
-/// Tests of the number of threads and of instructions set them for the whole process.
-static SETTINGS: Mutex<()> = Mutex::new(());
 
 /// Sizes on both sides of what the loops treat in one go: 16 partial sums, blocks of 128, units of 1024, strips.
 fn size() -> impl Strategy<Value = usize> {
@@ -28,10 +23,6 @@ fn problem() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> {
         let axes = prop::sample::subsequence((0..shape.len()).collect::<Vec<_>>(), 0..=shape.len());
         (Just(shape), axes)
     })
-}
-
-fn bits<T: Value>(x: &Tensor<T>) -> Vec<u64> {
-    x.iter().map(Value::bits).collect()
 }
 
 /// The same elements in another layout: the axes in memory as `order` says, or with gaps between elements; some
@@ -92,21 +83,18 @@ law! {
         set in prop::sample::select(vec![InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512]),
         asked in 1..=3_usize,
     ) {
-        let _settings = SETTINGS.lock().unwrap_or_else(PoisonError::into_inner);
+        let _settings = settings();
         let x = Tensor::<T>::randn(&shape[..], &mut seeded(seed));
         // With many equal elements and zeros of both signs.
         let x = if rounded { x.round() } else { x };
         let order: Vec<usize> = order.into_iter().filter(|&axis| axis < shape.len()).collect();
         let y = laid_out(&x, &order, &stepped, &flipped);
-        let (best, threads) = (InstructionSet::current(), num_threads());
         prop_assert_eq!(bits(&y.contiguous()), bits(&x));
         set_num_threads(1);
         let expected = reductions(&x, &axes);
         set.select();
         set_num_threads(asked);
         let got = [reductions(&x, &axes), reductions(&y, &axes)];
-        best.select();
-        set_num_threads(threads);
         prop_assert!(got.iter().all(|got| *got == expected));
     }
 }
@@ -114,8 +102,7 @@ law! {
 /// Lanes so long that threads share them.
 #[test]
 fn long_lanes() {
-    let _settings = SETTINGS.lock().unwrap_or_else(PoisonError::into_inner);
-    let threads = num_threads();
+    let _settings = settings();
     for length in [65_536, 65_537, 131_072, 300_001, 1_000_000] {
         let x = Tensor::<f32>::randn([length], &mut seeded(0));
         let y = Tensor::stack(&[&x, &x], 1).select(1, 1);
@@ -132,7 +119,6 @@ fn long_lanes() {
         let columns = Tensor::stack(&[&x, &-&x], 1).sum(0);
         assert_eq!(bits(&columns), bits(&Tensor::stack(&[&x.sum(..), &-x.sum(..)], 0)));
     }
-    set_num_threads(threads);
 }
 
 /// The first of several, the first NaN, the sign of zero: wherever in a long lane they are.
