@@ -7,3 +7,4 @@ mod init;
 mod losses;
 mod models;
 mod sgd;
+mod threads;

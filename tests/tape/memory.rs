@@ -3,9 +3,15 @@
 use std::cell::RefCell;
 
 use gradus::prelude::*;
-use gradus::{Context, Operation, Saves, apply, grad_create_graph, live_entries};
+use gradus::{Context, Operation, Saves, apply, grad_create_graph, live_entries, release_memory};
 
 use crate::allocator::{live_bytes, with_peak};
+
+/// Bytes that this thread uses, without those that wait for their next use.
+fn used_bytes() -> isize {
+    release_memory();
+    live_bytes()
+}
 
 #[derive(Module, Clone)]
 struct Mlp {
@@ -33,7 +39,7 @@ fn train(steps: usize, penalty: bool) -> Vec<(isize, isize)> {
             loss += slope.square().sum(..);
         }
         sgd.step(&mut model, &loss.backward());
-        lives.push((live_entries(), live_bytes()));
+        lives.push((live_entries(), used_bytes()));
     }
     lives
 }
@@ -42,13 +48,13 @@ fn train(steps: usize, penalty: bool) -> Vec<(isize, isize)> {
 fn a_thousand_steps_leave_no_more_than_ten() {
     // The first product of matrices makes this thread's workspace for all others.
     train(1, false);
-    let before = (live_entries(), live_bytes());
+    let before = (live_entries(), used_bytes());
     for penalty in [false, true] {
         let lives = train(1000, penalty);
         assert_eq!(lives[999], lives[9], "entries and bytes; with a penalty: {penalty}");
         assert_eq!(lives[999].0 - before.0, 5, "the four parameters and x");
     }
-    assert_eq!((live_entries(), live_bytes()), before, "after all is dropped");
+    assert_eq!((live_entries(), used_bytes()), before, "after all is dropped");
 }
 
 thread_local! {
@@ -72,7 +78,7 @@ impl Operation<f64> for Probe {
     }
     fn vjp(&self, context: &Context<f64>, _input: usize) -> Option<Var<f64>> {
         let gradient = context.cotangent() * context.output().sign();
-        SEEN.with_borrow_mut(|seen| seen.push((live_entries(), live_bytes())));
+        SEEN.with_borrow_mut(|seen| seen.push((live_entries(), used_bytes())));
         Some(gradient)
     }
 }
@@ -89,14 +95,15 @@ fn probes(x: &Var<f64>) -> Var<f64> {
 fn a_consumed_loss_is_freed_as_the_pass_goes() {
     let bytes = (SIZE * size_of::<f64>()) as isize;
     let x = Var::leaf(Tensor::ones([SIZE]));
-    let before = live_bytes();
+    let before = used_bytes();
     let loss = probes(&x);
-    assert!(live_bytes() - before >= LENGTH as isize * bytes, "the tape keeps all outputs");
+    assert!(used_bytes() - before >= LENGTH as isize * bytes, "the tape keeps all outputs");
     let (gradients, peak) = with_peak(|| loss.backward());
-    assert!(peak <= 3 * bytes, "the pass took {peak} bytes more than the tape");
+    // Three blocks, each at most a quarter larger than what is asked for.
+    assert!(peak <= 4 * bytes, "the pass took {peak} bytes more than the tape");
     assert_eq!(gradients.get(&x), Some(&Tensor::ones([SIZE])));
     drop(gradients);
-    assert!(live_bytes() - before < bytes, "all is freed");
+    assert!(used_bytes() - before < bytes, "all is freed");
 }
 
 #[test]
@@ -121,10 +128,10 @@ fn memory_falls_step_by_step_only_if_the_loss_is_consumed() {
 #[test]
 fn constants_and_no_grad_keep_nothing() {
     let x = Var::leaf(Tensor::<f64>::ones([SIZE]));
-    let before = (live_entries(), live_bytes());
+    let before = (live_entries(), used_bytes());
     let y = no_grad(|| x.exp().sin().sum(..));
     let z = x.detach().exp().sin().sum(..);
     assert_eq!(live_entries(), before.0);
-    assert!(live_bytes() - before.1 < 1000);
+    assert!(used_bytes() - before.1 < 1000);
     assert_eq!(y.item(), z.item());
 }

@@ -22,6 +22,8 @@ struct Header {
     owners: AtomicUsize,
     /// The size of the whole block in bytes, which is that of a class.
     bytes: usize,
+    /// The number of the thread that has taken it.
+    home: usize,
 }
 
 const HEADER: usize = size_of::<Header>();
@@ -151,6 +153,8 @@ fn class(bytes: usize) -> (usize, usize) {
 
 /// The blocks that wait for their next use.
 struct FreeLists {
+    /// The number of this thread; 0 until it is first needed.
+    thread: usize,
     lists: [Vec<NonNull<Header>>; CLASSES],
     /// When a class was last asked for; old ones are given up first.
     used: [u64; CLASSES],
@@ -165,9 +169,23 @@ struct FreeLists {
 /// Up to here blocks are kept whatever the peak.
 const ALWAYS_KEPT: usize = 64 << 20;
 
+/// The bytes of blocks that were given back on other threads than had taken them, by the number of the latter.
+/// Threads far apart share a place, and then one may think that it uses less than it does.
+static STRAYS: [AtomicUsize; 64] = [const { AtomicUsize::new(0) }; 64];
+
+fn strays(thread: usize) -> &'static AtomicUsize {
+    &STRAYS[thread % STRAYS.len()]
+}
+
+fn new_thread() -> usize {
+    static THREADS: AtomicUsize = AtomicUsize::new(1);
+    THREADS.fetch_add(1, Ordering::Relaxed)
+}
+
 thread_local! {
     static FREE: RefCell<FreeLists> = const {
         RefCell::new(FreeLists {
+            thread: 0,
             lists: [const { Vec::new() }; CLASSES],
             used: [0; CLASSES],
             clock: 0,
@@ -183,15 +201,26 @@ impl FreeLists {
         self.clock += 1;
         self.used[class] = self.clock;
         self.in_use += bytes;
-        self.peak = self.peak.max(self.in_use);
+        if self.in_use > self.peak {
+            if self.thread == 0 {
+                self.thread = new_thread();
+            }
+            // Not all of that need still be in use.
+            self.in_use =
+                self.in_use.saturating_sub(strays(self.thread).swap(0, Ordering::Relaxed)).max(bytes);
+            self.peak = self.peak.max(self.in_use);
+        }
         let block = self.lists[class].pop()?;
         self.waiting -= bytes;
         Some(block)
     }
 
-    fn put(&mut self, block: NonNull<Header>, class: usize, bytes: usize) {
-        // Another thread may have taken it.
-        self.in_use = self.in_use.saturating_sub(bytes);
+    fn put(&mut self, block: NonNull<Header>, class: usize, bytes: usize, home: usize) {
+        if home == self.thread {
+            self.in_use = self.in_use.saturating_sub(bytes);
+        } else {
+            strays(home).fetch_add(bytes, Ordering::Relaxed);
+        }
         self.waiting += bytes;
         self.lists[class].push(block);
         // No more waits than was in use at once, so a thread holds at most twice what it needs.
@@ -216,6 +245,8 @@ impl FreeLists {
             while !self.lists[class].is_empty() {
                 self.free_one(class);
             }
+            // What the list itself has taken.
+            self.lists[class] = Vec::new();
         }
         self.peak = self.in_use;
     }
@@ -258,7 +289,12 @@ fn advise(_block: *mut u8, _bytes: usize) {}
 fn take_block(bytes: usize) -> NonNull<Header> {
     let (class, bytes) = class(bytes);
     // While a thread ends, its lists are gone.
-    let waiting = FREE.try_with(|free| free.borrow_mut().take(class, bytes)).ok().flatten();
+    let taken = FREE.try_with(|free| {
+        let mut free = free.borrow_mut();
+        let waiting = free.take(class, bytes);
+        (waiting, free.thread)
+    });
+    let (waiting, home) = taken.unwrap_or_default();
     let block = waiting.unwrap_or_else(|| {
         let layout = block_layout(bytes);
         // SAFETY: the size is not 0.
@@ -269,14 +305,14 @@ fn take_block(bytes: usize) -> NonNull<Header> {
         NonNull::new(block.cast()).unwrap_or_else(|| handle_alloc_error(layout))
     });
     // SAFETY: the block is at least a header long and aligned to it, and nobody else knows it.
-    unsafe { block.write(Header { owners: AtomicUsize::new(1), bytes }) };
+    unsafe { block.write(Header { owners: AtomicUsize::new(1), bytes, home }) };
     block
 }
 
 fn give_block_back(block: NonNull<Header>) {
     // SAFETY: the header is initialised, and the last owner has let go.
-    let bytes = unsafe { block.as_ref().bytes };
-    let kept = FREE.try_with(|free| free.borrow_mut().put(block, class(bytes).0, bytes));
+    let Header { bytes, home, .. } = *unsafe { block.as_ref() };
+    let kept = FREE.try_with(|free| free.borrow_mut().put(block, class(bytes).0, bytes, home));
     if kept.is_err() {
         // SAFETY: allocated by `take_block` with this layout, and nobody knows it any more.
         unsafe { dealloc(block.as_ptr().cast(), block_layout(bytes)) };

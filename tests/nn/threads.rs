@@ -1,0 +1,74 @@
+//! Training gives the same bits whatever works at it.
+
+use gradus::prelude::*;
+use gradus::{InstructionSet, num_threads, set_num_threads};
+
+#[derive(Module)]
+struct Model {
+    first: Linear,
+    second: Linear,
+    out: Linear,
+    weight: Parameter,
+    bias: Parameter,
+}
+
+const BATCH: usize = 270;
+const WIDTH: usize = 260;
+
+impl Model {
+    /// Products, elementwise functions, reductions and the optimizer are all large enough to be shared.
+    fn new(rng: &mut impl Rng) -> Self {
+        Self {
+            first: Linear::new(700, WIDTH, rng),
+            second: Linear::new(WIDTH, WIDTH, rng),
+            out: Linear::new(WIDTH, 250, rng),
+            weight: Parameter::new(Tensor::ones([WIDTH])),
+            bias: Parameter::new(Tensor::zeros([WIDTH])),
+        }
+    }
+
+    fn forward(&self, x: &Var) -> Var {
+        let hidden = self.first.forward(x).relu();
+        let hidden = hidden.layer_norm([WIDTH], Some(&self.weight), Some(&self.bias), 1e-5).tanh();
+        self.out.forward(&self.second.forward(&hidden).gelu())
+    }
+}
+
+/// Losses and parameters after a few steps, as bits.
+fn train() -> Vec<u32> {
+    let rng = &mut seeded(5);
+    let mut model = Model::new(rng);
+    let x = Var::constant(Tensor::randn([BATCH, 700], rng));
+    let targets = Tensor::arange(0, BATCH as i64, 1).map(|i| i * 7 % 250);
+    let mut adam = Adam::new(0.01);
+    let mut bits = Vec::new();
+    for _ in 0..3 {
+        let loss = model.forward(&x).cross_entropy(&targets);
+        bits.push(loss.item().to_bits());
+        adam.step(&mut model, &loss.backward());
+    }
+    let parameters = model.parameters();
+    bits.extend(parameters.iter().flat_map(|parameter| parameter.value().iter().map(f32::to_bits)));
+    bits
+}
+
+/// Products choose their instructions by themselves, all other loops as they are told.
+#[test]
+fn neither_threads_nor_instructions_change_a_bit() {
+    let before = (InstructionSet::current(), num_threads());
+    set_num_threads(1);
+    let expected = train();
+    let losses: Vec<f32> = expected[..3].iter().map(|bits| f32::from_bits(*bits)).collect();
+    assert!(losses[0] > losses[1] && losses[1] > losses[2], "it learns: {losses:?}");
+    for set in [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512] {
+        for threads in [1, 2, 3, 8] {
+            set.select();
+            set_num_threads(threads);
+            let got = train();
+            let place = got.iter().zip(&expected).position(|(got, expected)| got != expected);
+            assert_eq!(place, None, "{set:?}, {threads} threads: the first that differs");
+        }
+    }
+    before.0.select();
+    set_num_threads(before.1);
+}
