@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gradus_tensor::{Float, OrPanic, Tensor};
 
-use crate::entry::{AddressMap, Entry, address};
+use crate::entry::{AddressMap, AddressSet, Entry, address};
 use crate::mode::{self, Mode};
 use crate::tape::Tape;
 use crate::var::{Identity, Var};
@@ -287,8 +287,8 @@ fn gradients_of<T: Float>(
     let mut keep = |entry: Arc<Entry<T>>, gradient| {
         found.insert(address(&entry), gradient);
     };
-    let addresses: AddressMap<usize, ()> = targets.iter().map(|target| (address(target), ())).collect();
-    let wanted = |entry: &Arc<Entry<T>>| addresses.contains_key(&address(entry));
+    let addresses: AddressSet<usize> = targets.iter().map(|target| address(target)).collect();
+    let wanted = |entry: &Arc<Entry<T>>| addresses.contains(&address(entry));
     mode::with_mode(mode, || walk(Arc::clone(root), cotangent.clone(), floor, wanted, &mut keep)).or_panic();
     targets.iter().map(|target| found.get(&address(target)).cloned()).collect()
 }
