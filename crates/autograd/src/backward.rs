@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gradus_tensor::{Float, OrPanic, Tensor};
 
-use crate::entry::{AddressMap, Entry, address};
+use crate::entry::{AddressSet, Entry, address};
 use crate::mode::{self, Mode};
 use crate::tape::Tape;
 use crate::var::Var;
@@ -277,8 +277,8 @@ fn gradients_of<T: Float>(
     let targets: Vec<&Arc<Entry<T>>> = inputs.iter().filter_map(|input| input.entry()).collect();
     // Nothing behind the shallowest target can lead to a target.
     let floor = targets.iter().map(|entry| entry.depth).min().unwrap_or(0);
-    let addresses: AddressMap<usize, ()> = targets.iter().map(|target| (address(target), ())).collect();
-    let wanted = |entry: &Arc<Entry<T>>| addresses.contains_key(&address(entry));
+    let addresses: AddressSet<usize> = targets.iter().map(|target| address(target)).collect();
+    let wanted = |entry: &Arc<Entry<T>>| addresses.contains(&address(entry));
     let found = mode::with_mode(mode, || walk(Arc::clone(root), cotangent.clone(), floor, wanted)).or_panic();
     let gradient =
         |target: &&Arc<Entry<T>>| found.get(&address(target)).map(|(_, gradient)| gradient.clone());

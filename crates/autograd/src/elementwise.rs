@@ -94,19 +94,24 @@ impl<F: UnaryFunction, T: Float> Operation<T> for Unary<F> {
 
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let cotangent = context.cotangent();
-        let saved = match F::SAVES {
-            Saves::OUTPUT => context.output(),
-            Saves::NOTHING => cotangent.detach(),
-            _ => context.input(0),
-        };
         Some(if context.is_recorded() {
+            let saved = match F::SAVES {
+                Saves::OUTPUT => context.output(),
+                Saves::NOTHING => cotangent.detach(),
+                _ => context.input(0),
+            };
             let arena = Arena::default();
             let derivative = self.0.derivative(Traced::new(&arena, saved)).var();
             cotangent * derivative
         } else {
+            let saved = match F::SAVES {
+                Saves::OUTPUT => context.output_value(),
+                Saves::NOTHING => cotangent.value(),
+                _ => context.input_value(0),
+            };
             let chained = cotangent.value().zip(
                 F::NAME,
-                saved.value(),
+                saved,
                 #[inline(always)]
                 |g, saved| g * self.0.derivative(Plain(saved)).0,
             );
@@ -196,13 +201,14 @@ impl<F: BinaryFunction, T: Float> Operation<T> for Binary<F> {
     }
 
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let (cotangent, x, y) = (context.cotangent(), context.input(0), context.input(1));
+        let cotangent = context.cotangent();
         Some(if context.is_recorded() {
+            let (x, y) = (context.input(0), context.input(1));
             let arena = Arena::default();
             let derivatives = self.0.derivatives(Traced::new(&arena, x), Traced::new(&arena, y));
             cotangent * derivatives[input].var()
         } else {
-            let operands = [cotangent.value(), x.value(), y.value()];
+            let operands = [cotangent.value(), context.input_value(0), context.input_value(1)];
             // One loop for each input: with a constant index, the compiler leaves the other derivative out.
             if input == 0 {
                 let by_x = Tensor::zip_many(

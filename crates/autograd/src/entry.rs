@@ -1,7 +1,7 @@
 //! One entry of the tape: an operation that happened. It never changes after it is made.
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
@@ -118,6 +118,7 @@ pub(crate) fn address<T: Float>(entry: &Arc<Entry<T>>) -> usize {
 
 /// A map from [`address`]es, or from what hashes as one.
 pub(crate) type AddressMap<K, V> = HashMap<K, V, BuildHasherDefault<AddressHasher>>;
+pub(crate) type AddressSet<K> = HashSet<K, BuildHasherDefault<AddressHasher>>;
 
 /// Spreads addresses over a table (Knuth, "Sorting and searching", 1973, section 6.4: multiplication by the
 /// golden ratio). They are not chosen by an adversary, and the default hasher would cost more than all else

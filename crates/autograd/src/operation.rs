@@ -324,9 +324,17 @@ impl<'a, T: Float> Context<'a, T> {
     /// If the operation does not list it in [`Operation::saves`].
     #[track_caller]
     pub fn input(&self, input: usize) -> Var<T> {
-        let Input { entry, value } = &self.entry.inputs[input];
-        let Some(value) = value.value() else { self.not_saved(&format!("input {input}")) };
-        Var::from_parts(value.clone(), entry.clone().filter(|_| self.recorded))
+        let entry = self.entry.inputs[input].entry.clone().filter(|_| self.recorded);
+        Var::from_parts(self.input_value(input).clone(), entry)
+    }
+
+    /// The numbers of an input.
+    #[track_caller]
+    pub(crate) fn input_value(&self, input: usize) -> &'a Tensor<T> {
+        let Some(value) = self.entry.inputs[input].value.value() else {
+            self.not_saved(&format!("input {input}"))
+        };
+        value
     }
 
     /// The output.
@@ -358,8 +366,14 @@ impl<'a, T: Float> Context<'a, T> {
     /// If the operation does not list it in [`Operation::saves`].
     #[track_caller]
     pub fn output(&self) -> Var<T> {
+        Var::from_parts(self.output_value().clone(), self.recorded.then(|| Arc::clone(self.entry)))
+    }
+
+    /// The numbers of the output.
+    #[track_caller]
+    pub(crate) fn output_value(&self) -> &'a Tensor<T> {
         let Some(value) = &self.entry.output else { self.not_saved("the output") };
-        Var::from_parts(value.clone(), self.recorded.then(|| Arc::clone(self.entry)))
+        value
     }
 
     /// The shape of an input, which need not be saved.

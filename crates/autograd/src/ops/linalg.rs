@@ -43,6 +43,7 @@ impl<T: Float> Operation<T> for Linear {
         let g = context.cotangent();
         Some(match input {
             0 => g.matmul(&context.input(1)),
+            1 if g.rank() == 2 => g.t().matmul(&context.input(0)),
             1 => rows(g).t().matmul(&rows(&context.input(0))),
             _ => g.clone(),
         })

@@ -22,14 +22,18 @@ impl<T: Float> Operation<T> for CrossEntropy {
         Saves::INPUTS
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let (x, axis) = (context.input(0), self.axis as isize);
+        let axis = self.axis as isize;
         let count = T::from_f64(self.targets.len() as f64);
         Some(if context.is_recorded() {
             let index = self.targets.unsqueeze(axis);
             let minus_one = Var::constant(Tensor::full(index.shape(), -T::ONE));
-            x.softmax(axis).scatter_add(axis, &index, &minus_one) * (context.cotangent() / count)
+            context.input(0).softmax(axis).scatter_add(axis, &index, &minus_one)
+                * (context.cotangent() / count)
         } else {
-            x.value().softmax_minus_one_hot(axis, &self.targets, context.cotangent().item() / count).into()
+            context
+                .input_value(0)
+                .softmax_minus_one_hot(axis, &self.targets, context.cotangent().item() / count)
+                .into()
         })
     }
 }
@@ -57,15 +61,15 @@ impl<T: Float> Operation<T> for MseLoss {
         Saves::INPUTS
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let (x, target) = (context.input(input), context.input(1 - input));
-        let factor = T::from_f64(2.0 / x.len() as f64);
+        let count: usize = context.shape(0).iter().product();
+        let factor = T::from_f64(2.0 / count as f64);
         Some(if context.is_recorded() {
-            (x - target) * (context.cotangent() * factor)
+            (context.input(input) - context.input(1 - input)) * (context.cotangent() * factor)
         } else {
             let scale = context.cotangent().item() * factor;
-            let gradient = x.value().zip(
+            let gradient = context.input_value(input).zip(
                 "mse_loss",
-                target.value(),
+                context.input_value(1 - input),
                 #[inline(always)]
                 |x, target| (x - target) * scale,
             );

@@ -146,7 +146,7 @@ impl<T: Float> Optimizer<T> for Sgd<T> {
                         gradient,
                         #[inline(always)]
                         move |p, g| p - rate * decayed(p, g),
-                    )
+                    );
                 });
             };
             let (velocity, kept, fresh) = match self.velocity.entry(identity) {

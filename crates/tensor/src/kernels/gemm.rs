@@ -190,7 +190,7 @@ unsafe fn product<T: Float>(
             for column in 0..rhs.columns {
                 // SAFETY: the caller's promise.
                 unsafe {
-                    out.add(row * row_stride + column).write(bias.map_or(T::ZERO, |bias| bias[column]))
+                    out.add(row * row_stride + column).write(bias.map_or(T::ZERO, |bias| bias[column]));
                 };
             }
         }

@@ -197,13 +197,13 @@ impl Drop for Close {
     fn drop(&mut self) {
         let mut state = self.0.state.fetch_and(!OPEN, Ordering::AcqRel) & !OPEN;
         let mut rounds = 0_u32;
-        while state % NUMBER != 0 {
+        while !state.is_multiple_of(NUMBER) {
             rounds += 1;
             // Whoever is inside may have lost its processor.
             if rounds.is_multiple_of(1024) {
-                thread::yield_now()
+                thread::yield_now();
             } else {
-                spin_loop()
+                spin_loop();
             }
             state = self.0.state.load(Ordering::Acquire);
         }
