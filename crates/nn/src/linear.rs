@@ -25,6 +25,9 @@ pub struct Linear<T: Float = f32> {
     pub bias: Option<Parameter<T>>,
 }
 
+/// From here on the order of a weight in memory makes a difference.
+const LARGE: usize = 1024;
+
 impl<T: Float> Linear<T> {
     /// A layer from `in_features` to `out_features` with a bias.
     ///
@@ -43,8 +46,13 @@ impl<T: Float> Linear<T> {
     #[track_caller]
     pub fn new(in_features: usize, out_features: usize, rng: &mut (impl Rng + ?Sized)) -> Self {
         let bound = 1.0 / (in_features.max(1) as f64).sqrt();
+        let mut weight = init::uniform([out_features, in_features], -bound, bound, rng);
+        if weight.len() >= LARGE {
+            // Transposed in memory, as the product wants it; what changes it in place keeps that.
+            weight = weight.t().contiguous().t();
+        }
         Self {
-            weight: Parameter::new(init::uniform([out_features, in_features], -bound, bound, rng)),
+            weight: Parameter::new(weight),
             bias: Some(Parameter::new(init::uniform([out_features], -bound, bound, rng))),
         }
     }

@@ -76,7 +76,8 @@ impl<T: Float> Parameter<T> {
             value.shape(),
             self.shape()
         );
-        self.update(|old| *old = value);
+        // Number by number, so that their order in memory stays.
+        self.update(|old| old.zip_inplace(&value, |_, new| new));
     }
 
     /// Lets any variable, a constant or the result of operations, stand in for the parameter.

@@ -31,9 +31,14 @@ impl<T: Element> Tensor<T> {
     /// assert_eq!((y, x), (Tensor::from([10, 20]), Tensor::from([1, 2])));
     /// ```
     pub fn map_inplace(&mut self, f: impl Fn(T) -> T + Sync) {
-        match self.writable() {
-            Some(elements) => kernels::map_inplace(elements, f),
-            None => *self = self.map(f),
+        if let Some(elements) = self.writable() {
+            kernels::map_inplace(elements, f);
+        } else if let Some(order) = self.memory_order() {
+            self.permute_inplace(&order);
+            self.map_inplace(f);
+            self.permute_inplace(&inverse(&order));
+        } else {
+            *self = self.map(f);
         }
     }
 
@@ -75,9 +80,14 @@ impl<T: Element> Tensor<T> {
             }
             .panic()
         }
-        match self.writable() {
-            Some(elements) => kernels::zip_inplace(elements, &shape, other, f),
-            None => *self = Self::from_buffer(kernels::zip(&shape, self, other, f), &shape),
+        if let Some(elements) = self.writable() {
+            kernels::zip_inplace(elements, &shape, other, f);
+        } else if let Some(order) = self.memory_order() {
+            self.permute_inplace(&order);
+            self.zip_assign(operation, &other.expand(&shape).permuted(&order), f);
+            self.permute_inplace(&inverse(&order));
+        } else {
+            *self = Self::from_buffer(kernels::zip(&shape, self, other, f), &shape);
         }
     }
 
@@ -224,6 +234,27 @@ impl<T: Element> Tensor<T> {
                 .panic();
             }
         }
-        kernels::zip_inplace_many(targets.map(Self::make_mut), other, f);
+        let Some(order) = targets.first().and_then(|target| target.memory_order()) else {
+            return kernels::zip_inplace_many(targets.map(Self::make_mut), other, f);
+        };
+        let mut targets = targets;
+        targets.iter_mut().for_each(|target| target.permute_inplace(&order));
+        let elements = targets.each_mut().map(|target| target.make_mut());
+        kernels::zip_inplace_many(elements, &other.permuted(&order), f);
+        targets.iter_mut().for_each(|target| target.permute_inplace(&inverse(&order)));
     }
+
+    /// The axes in another order.
+    fn permuted(&self, order: &[usize]) -> Self {
+        self.with_layout(self.layout().permute(order))
+    }
+}
+
+/// The order of axes that undoes another one.
+fn inverse(order: &[usize]) -> Shape {
+    let mut inverse = Shape::from_elem(0, order.len());
+    for (place, &axis) in order.iter().enumerate() {
+        inverse[axis] = place;
+    }
+    inverse
 }

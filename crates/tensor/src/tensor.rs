@@ -2,6 +2,7 @@
 
 use std::ops::{Index, IndexMut};
 
+use crate::dims::Shape;
 use crate::element::{Element, Float};
 use crate::error::TensorError;
 use crate::kernels::{self, Buffer};
@@ -64,6 +65,22 @@ impl<T: Element> Tensor<T> {
         let start = if self.is_empty() { 0 } else { self.layout.offset };
         let range = start..start + self.len();
         self.buffer.get_mut().map(|buffer| &mut buffer[range])
+    }
+
+    /// The order of axes in which the elements are contiguous although in logical order they are not, as those
+    /// of a transposed matrix. What changes a tensor in place keeps it.
+    pub(crate) fn memory_order(&self) -> Option<Shape> {
+        if self.is_contiguous() {
+            return None;
+        }
+        let mut order: Shape = (0..self.rank()).collect();
+        order.sort_by_key(|&axis| std::cmp::Reverse(self.strides()[axis]));
+        self.layout.permute(&order).is_contiguous().then_some(order)
+    }
+
+    /// The axes in another order, without a new view.
+    pub(crate) fn permute_inplace(&mut self, order: &[usize]) {
+        self.layout = self.layout.permute(order);
     }
 
     /// The elements to write to, in logical order; copied first if need be.

@@ -43,8 +43,9 @@ impl<T: Float> Operation<T> for Linear {
         let g = context.cotangent();
         Some(match input {
             0 => g.matmul(&context.input(1)),
-            1 if g.rank() == 2 => g.t().matmul(&context.input(0)),
-            1 => rows(g).t().matmul(&rows(&context.input(0))),
+            // In the order in memory that the weight of a layer has.
+            1 if g.rank() == 2 => context.input(0).t().matmul(g).t(),
+            1 => rows(&context.input(0)).t().matmul(&rows(g)).t(),
             _ => g.clone(),
         })
     }

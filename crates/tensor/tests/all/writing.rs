@@ -168,3 +168,44 @@ proptest! {
         check(&y.tensor, &y.naive);
     }
 }
+
+proptest! {
+    /// What lies permuted in memory is written where it lies, whether it is shared or not.
+    #[test]
+    fn writing_in_place_keeps_the_order_in_memory(
+        shape in prop::array::uniform3(1..6_usize),
+        order in Just([0_isize, 1, 2]).prop_shuffle(),
+        other_order in Just([0_isize, 1, 2]).prop_shuffle(),
+        shared in any::<bool>(),
+    ) {
+        let count: usize = shape.iter().product();
+        let row_major = Tensor::arange(0, count as i64, 1).reshape(shape.map(|size| size as isize));
+        let laid = |order: [isize; 3]| {
+            // Copied in this order of axes, and seen in the old one.
+            let mut back = [0; 3];
+            for (place, &axis) in order.iter().enumerate() {
+                back[axis as usize] = place as isize;
+            }
+            row_major.permute(order).contiguous().permute(back)
+        };
+        let (mut x, y) = (laid(order), laid(other_order));
+        let alias = shared.then(|| x.clone());
+        let strides = x.strides().to_vec();
+        let column = Tensor::from([100]);
+
+        x.map_inplace(|x| 2 * x);
+        x.zip_inplace(&y, |x, y| x + y);
+        x += &column;
+        prop_assert_eq!(&x, &row_major.map(|i| 3 * i + 100));
+        prop_assert_eq!(order_of(&x), strides.clone());
+
+        let mut second = laid(other_order);
+        Tensor::zip_inplace_many([&mut x, &mut second], &y, |[x, z], y| [x - y, z + x]);
+        prop_assert_eq!(&x, &row_major.map(|i| 2 * i + 100));
+        prop_assert_eq!(&second, &row_major.map(|i| 4 * i + 100));
+        prop_assert_eq!(order_of(&x), strides.clone());
+        if let Some(alias) = alias {
+            prop_assert_eq!(alias, row_major);
+        }
+    }
+}
