@@ -92,6 +92,8 @@ pub(crate) fn gelu_tanh(x: f32) -> f32 {
     // 2^-36: e^(-2u) times this is in range wherever the result is not 0.
     const SCALE: f32 = 1.0 / 68719476736.0;
     const ROUND_BIASED: f64 = ROUND_F64 + (127 - 36) as f64;
+    // As `EXP2`, one degree shorter: an error of 2^-23 costs the result one bit pattern.
+    const SHORT_EXP2: [f32; 5] = [0.69314694, 0.24022229, 0.055508018, 0.009672354, 0.0013239761];
     // Below the result is -0, above it is x.
     let x = if x < -11.0 { -11.0 } else { x };
     let wide = f64::from(if x > 6.0 { 6.0 } else { x });
@@ -99,7 +101,7 @@ pub(crate) fn gelu_tanh(x: f32) -> f32 {
     let exponent = wide * (LINEAR + CUBIC * (wide * wide));
     let rounded = exponent + ROUND_BIASED;
     let f = (exponent - (rounded - ROUND_BIASED)) as f32;
-    let power = (1.0 + f * polynomial(f, EXP2)) * power_of_two(rounded.to_bits() as u32);
+    let power = (1.0 + f * polynomial(f, SHORT_EXP2)) * power_of_two(rounded.to_bits() as u32);
     let y = x / (SCALE + power) * SCALE;
     if x > 6.0 { x } else { y }
 }

@@ -1,6 +1,6 @@
 //! Exponential functions and logarithms, and the hyperbolic functions.
 
-use std::f32::consts::LOG2_E;
+use std::f32::consts::{LN_2, LOG2_E};
 
 use super::{EXP2, ROUND, clamp, or_sign, polynomial, power_of_two, xor_sign};
 
@@ -131,16 +131,21 @@ pub(crate) fn cosh(x: f32) -> f32 {
 }
 
 /// The hyperbolic tangent.
+///
+/// With the integer n nearest to 2x / log(2), s = tanh(x - n log(2) / 2) and p = 2^n, it is
+/// ((p - 1) + (p + 1) s) / ((p + 1) + (p - 1) s), by the addition theorem. Where n is 0 that is s, exactly.
 #[inline(always)]
 pub(crate) fn tanh(x: f32) -> f32 {
+    const ROUND_BIASED: f32 = ROUND + 127.0;
     let a = x.abs();
-    let square = a * a;
-    let near = a + a * (square * polynomial(square, [-0.3333306, 0.13314833, -0.05036624]));
     // From 9.02 on the result is 1.
-    let (exponent, tail) = reduced_expm1::<127>(2.0 * if a > 10.0 { 10.0 } else { a });
-    let power = power_of_two(exponent);
-    let expm1 = tail * power + (power - 1.0);
-    // For small numbers the three roundings of this would add up.
-    let far = expm1 / (expm1 + 2.0);
-    xor_sign(if a < 0.3 { near } else { far }, x)
+    let a = if a > 10.0 { 10.0 } else { a };
+    let rounded = a * (2.0 * LOG2_E) + ROUND_BIASED;
+    // One rounded product is enough: where n is large, so that it loses much, the result is close to 1.
+    let r = a - (rounded - ROUND_BIASED) * (0.5 * LN_2);
+    let square = r * r;
+    let s = r + r * (square * polynomial(square, [-0.33333322, 0.13331142, -0.052715294]));
+    let power = power_of_two(rounded.to_bits());
+    let (below, above) = (power - 1.0, power + 1.0);
+    xor_sign((below + above * s) / (above + below * s), x)
 }
