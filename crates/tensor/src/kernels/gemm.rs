@@ -11,7 +11,7 @@ use super::threads::{for_each_piece, num_threads};
 use crate::element::Float;
 
 /// From this many multiplications on, a product is shared among threads.
-const SHARED: usize = 1 << 19;
+const SHARED: usize = 1 << 20;
 
 /// A matrix somewhere in a buffer.
 #[derive(Clone, Copy)]
