@@ -238,10 +238,15 @@ impl<T: Element> Tensor<T> {
             return kernels::zip_inplace_many(targets.map(Self::make_mut), other, f);
         };
         let mut targets = targets;
-        targets.iter_mut().for_each(|target| target.permute_inplace(&order));
+        for target in &mut targets {
+            target.permute_inplace(&order);
+        }
         let elements = targets.each_mut().map(|target| target.make_mut());
         kernels::zip_inplace_many(elements, &other.permuted(&order), f);
-        targets.iter_mut().for_each(|target| target.permute_inplace(&inverse(&order)));
+        let back = inverse(&order);
+        for target in targets {
+            target.permute_inplace(&back);
+        }
     }
 
     /// The axes in another order.
