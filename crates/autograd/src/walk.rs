@@ -12,6 +12,9 @@ use crate::entry::{AddressMap, Entry, address};
 use crate::operation::Context;
 use crate::var::Var;
 
+/// As many gradients as a small table holds, which most small models need; it grows for others.
+const FEW: usize = 14;
+
 /// Entries, which are held so that no others get their addresses, with their gradients.
 pub(crate) type Found<T> = AddressMap<usize, (Arc<Entry<T>>, Var<T>)>;
 
@@ -65,7 +68,7 @@ pub(crate) fn walk<T: Float>(
     wanted: impl Fn(&Arc<Entry<T>>) -> bool,
 ) -> Result<Found<T>, BackwardError> {
     let leads_on = |entry: &Entry<T>| !entry.is_leaf() && entry.depth > floor;
-    let mut gradients = Found::with_capacity_and_hasher(16, BuildHasherDefault::new());
+    let mut gradients = Found::with_capacity_and_hasher(FEW, BuildHasherDefault::new());
     let mut pending = BinaryHeap::new();
     if leads_on(&root) {
         pending.push(Pending(Arc::clone(&root)));

@@ -34,9 +34,8 @@ impl<T: Element> Tensor<T> {
         if let Some(elements) = self.writable() {
             kernels::map_inplace(elements, f);
         } else if let Some(order) = self.memory_order() {
-            self.permute_inplace(&order);
-            self.map_inplace(f);
-            self.permute_inplace(&inverse(&order));
+            let mut turned = self.turned(&order);
+            turned.tensor.map_inplace(f);
         } else {
             *self = self.map(f);
         }
@@ -83,9 +82,8 @@ impl<T: Element> Tensor<T> {
         if let Some(elements) = self.writable() {
             kernels::zip_inplace(elements, &shape, other, f);
         } else if let Some(order) = self.memory_order() {
-            self.permute_inplace(&order);
-            self.zip_assign(operation, &other.expand(&shape).permuted(&order), f);
-            self.permute_inplace(&inverse(&order));
+            let mut turned = self.turned(&order);
+            turned.tensor.zip_assign(operation, &other.expand(&shape).permuted(&order), f);
         } else {
             *self = Self::from_buffer(kernels::zip(&shape, self, other, f), &shape);
         }
@@ -237,21 +235,32 @@ impl<T: Element> Tensor<T> {
         let Some(order) = targets.first().and_then(|target| target.memory_order()) else {
             return kernels::zip_inplace_many(targets.map(Self::make_mut), other, f);
         };
-        let mut targets = targets;
-        for target in &mut targets {
-            target.permute_inplace(&order);
-        }
-        let elements = targets.each_mut().map(|target| target.make_mut());
+        let mut turned = targets.map(|target| target.turned(&order));
+        let elements = turned.each_mut().map(|turned| turned.tensor.make_mut());
         kernels::zip_inplace_many(elements, &other.permuted(&order), f);
-        let back = inverse(&order);
-        for target in targets {
-            target.permute_inplace(&back);
-        }
+    }
+
+    /// The axes in another order, for as long as the result lives.
+    fn turned(&mut self, order: &[usize]) -> Turned<'_, T> {
+        self.permute_inplace(order);
+        Turned { tensor: self, back: inverse(order) }
     }
 
     /// The axes in another order.
     fn permuted(&self, order: &[usize]) -> Self {
         self.with_layout(self.layout().permute(order))
+    }
+}
+
+/// A tensor whose axes go back into their order in the end, also if a caller's function panics.
+struct Turned<'a, T: Element> {
+    tensor: &'a mut Tensor<T>,
+    back: Shape,
+}
+
+impl<T: Element> Drop for Turned<'_, T> {
+    fn drop(&mut self) {
+        self.tensor.permute_inplace(&self.back);
     }
 }
 

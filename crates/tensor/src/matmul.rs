@@ -205,7 +205,8 @@ impl<T: Float> Tensor<T> {
             )
             .panic();
         }
-        if let [_, _] = self.shape() {
+        if let &[rows, _] = self.shape() {
+            checked_count("linear", &[rows, out]).or_panic();
             return self.matrix_product(&weight.t(), Some(bias));
         }
         let mut shape = Shape::from_slice(self.shape());

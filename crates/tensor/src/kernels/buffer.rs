@@ -288,6 +288,8 @@ fn advise(_block: *mut u8, _bytes: usize) {}
 /// A block of at least `bytes` with one owner.
 fn take_block(bytes: usize) -> NonNull<Header> {
     let (class, bytes) = class(bytes);
+    // Before anything is counted, as this panics for what no machine can hold.
+    let layout = block_layout(bytes);
     // While a thread ends, its lists are gone.
     let taken = FREE.try_with(|free| {
         let mut free = free.borrow_mut();
@@ -296,7 +298,6 @@ fn take_block(bytes: usize) -> NonNull<Header> {
     });
     let (waiting, home) = taken.unwrap_or_default();
     let block = waiting.unwrap_or_else(|| {
-        let layout = block_layout(bytes);
         // SAFETY: the size is not 0.
         let block = unsafe { alloc(layout) };
         if !block.is_null() {

@@ -51,7 +51,7 @@ pub(crate) fn products<T: Float>(pairs: &[(MatrixRef<T>, MatrixRef<T>)], bias: O
     let (m, k, n) = pairs.first().map_or((0, 0, 0), |(lhs, rhs)| (lhs.rows, lhs.columns, rhs.columns));
     for (lhs, rhs) in pairs {
         assert!([lhs.rows, lhs.columns, rhs.rows, rhs.columns] == [m, k, k, n], "sizes differ");
-        if m * k * n > 0 {
+        if m > 0 && k > 0 && n > 0 {
             lhs.check_bounds();
             rhs.check_bounds();
         }

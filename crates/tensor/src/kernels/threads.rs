@@ -15,7 +15,7 @@ use std::hint::spin_loop;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::slice;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, TryLockError};
+use std::sync::{Mutex, OnceLock, PoisonError, TryLockError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
@@ -46,7 +46,7 @@ pub fn num_threads() -> usize {
     }
 }
 
-/// Sets how many threads an operation may use, the calling one included; 1 for none but that.
+/// Sets how many threads an operation may use, the calling one included: 1 for none but that, at most 64.
 ///
 /// At first it is the environment variable `GRADUS_NUM_THREADS`, or else the number of processors. Small
 /// work stays on the calling thread. The number has no influence on results.
@@ -182,7 +182,7 @@ fn run(threads: usize, pieces: usize, piece: &(dyn Fn(usize) + Sync)) -> bool {
     let own = catch_unwind(AssertUnwindSafe(|| job.help(pool, 0)));
     drop(close);
     // Taken out in any case: the next job is not to find it.
-    let of_workers = pool.panic.lock().ok().and_then(|mut panic| panic.take());
+    let of_workers = pool.panic.lock().unwrap_or_else(PoisonError::into_inner).take();
     drop(workers);
     if let Some(panic) = own.err().or(of_workers) {
         resume_unwind(panic);
@@ -223,8 +223,14 @@ fn work(pool: &'static Pool, thread: usize) {
         let job = unsafe { (*pool.job.get()).expect("an open job") };
         if thread < job.threads {
             let help = catch_unwind(AssertUnwindSafe(|| job.help(pool, thread)));
-            if let (Err(panic), Ok(mut first)) = (help, pool.panic.lock()) {
-                first.get_or_insert(panic);
+            if let Err(panic) = help {
+                let mut first = pool.panic.lock().unwrap_or_else(PoisonError::into_inner);
+                if first.is_none() {
+                    *first = Some(panic);
+                } else {
+                    // To drop it would run a caller's code, which might panic again before this worker is out.
+                    std::mem::forget(panic);
+                }
             }
         }
         pool.state.fetch_sub(INSIDE, Ordering::Release);

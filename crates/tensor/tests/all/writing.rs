@@ -214,3 +214,20 @@ proptest! {
         }
     }
 }
+
+/// A caller's function that panics may leave some numbers written, but no other shape.
+#[test]
+fn a_panic_while_writing_leaves_the_shape() {
+    let mut x = Tensor::from([[1, 2, 3], [4, 5, 6]]).t().contiguous().t();
+    let mut second = x.clone();
+    let y = x.clone();
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        Tensor::zip_inplace_many([&mut x, &mut second], &y, |_, _| -> [i64; 2] { panic!("on purpose") });
+    }));
+    assert!(caught.is_err());
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        x.map_inplace(|_| panic!("on purpose"));
+    }));
+    assert!(caught.is_err());
+    assert_eq!((x.shape(), second.shape()), ([2, 3].as_slice(), [2, 3].as_slice()));
+}
