@@ -34,7 +34,7 @@ impl<T: Element> Tensor<T> {
         if let Some(elements) = self.writable() {
             kernels::map_inplace(elements, f);
         } else if let Some(order) = self.memory_order() {
-            let mut turned = self.turned(&order);
+            let turned = self.turned(&order);
             turned.tensor.map_inplace(f);
         } else {
             *self = self.map(f);
@@ -82,7 +82,7 @@ impl<T: Element> Tensor<T> {
         if let Some(elements) = self.writable() {
             kernels::zip_inplace(elements, &shape, other, f);
         } else if let Some(order) = self.memory_order() {
-            let mut turned = self.turned(&order);
+            let turned = self.turned(&order);
             turned.tensor.zip_assign(operation, &other.expand(&shape).permuted(&order), f);
         } else {
             *self = Self::from_buffer(kernels::zip(&shape, self, other, f), &shape);
