@@ -23,6 +23,8 @@ pub(crate) struct Entry<T: Float> {
     pub(crate) shape: Shape,
     /// One more than that of the deepest input; 0 for a leaf.
     pub(crate) depth: usize,
+    /// Later entries of a thread have larger ones.
+    pub(crate) number: u64,
 }
 
 /// What an entry remembers of one input.
@@ -57,6 +59,8 @@ impl<T: Float> Saved<T> {
 thread_local! {
     /// Entries made minus entries dropped by this thread.
     static LIVE: Cell<isize> = const { Cell::new(0) };
+    /// Entries made by this thread.
+    static MADE: Cell<u64> = const { Cell::new(0) };
 }
 
 /// How many more tape entries this thread has made than dropped.
@@ -88,12 +92,14 @@ impl<T: Float> Entry<T> {
         let deepest =
             inputs.iter().filter_map(|input| input.entry.as_ref()).map(|entry| entry.depth + 1).max();
         LIVE.set(LIVE.get() + 1);
+        MADE.set(MADE.get() + 1);
         Arc::new(Self {
             operation,
             inputs,
             output,
             shape: Shape::from_slice(shape),
             depth: deepest.unwrap_or(0),
+            number: MADE.get(),
         })
     }
 

@@ -38,7 +38,8 @@ struct Pending<T: Float>(Arc<Entry<T>>);
 
 impl<T: Float> Ord for Pending<T> {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.0.depth.cmp(&other.0.depth)
+        // Of equally deep ones the last made: contributions then add up in one order, whatever else is walked.
+        (self.0.depth, self.0.number).cmp(&(other.0.depth, other.0.number))
     }
 }
 impl<T: Float> PartialOrd for Pending<T> {
