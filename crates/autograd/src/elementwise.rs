@@ -4,8 +4,9 @@ use std::fmt::{self, Debug, Formatter};
 
 use gradus_tensor::{Float, Tensor};
 
-use crate::operation::{Context, Operation, Saves};
+use crate::operation::{Context, Operation};
 use crate::real::{Arena, Literal, Plain, Real, Traced};
+use crate::saves::Saves;
 use crate::var::Var;
 
 /// A function of one number with its derivative; [`Unary`] makes it an operation on tensors.
@@ -261,7 +262,7 @@ macro_rules! elementwise {
 
             impl crate::elementwise::UnaryFunction for $struct {
                 const NAME: &'static str = stringify!($name);
-                const SAVES: crate::operation::Saves = elementwise!(@saves $source);
+                const SAVES: crate::saves::Saves = elementwise!(@saves $source);
                 #[inline(always)]
                 fn function<R: crate::real::Real>(&self, $x: R) -> R where f64: crate::real::Literal<R> {
                     let Self { $($($attribute),+)? } = *self;
@@ -308,8 +309,8 @@ macro_rules! elementwise {
             )*]
         }
     };
-    (@saves input) => { crate::operation::Saves::INPUTS };
-    (@saves output) => { crate::operation::Saves::OUTPUT };
-    (@saves nothing) => { crate::operation::Saves::NOTHING };
+    (@saves input) => { crate::saves::Saves::INPUTS };
+    (@saves output) => { crate::saves::Saves::OUTPUT };
+    (@saves nothing) => { crate::saves::Saves::NOTHING };
 }
 pub(crate) use elementwise;

@@ -29,6 +29,7 @@ mod operation;
 mod operators;
 mod ops;
 mod real;
+mod saves;
 mod tape;
 #[cfg(feature = "proptest")]
 pub mod testing;
@@ -43,8 +44,9 @@ pub use gradus_tensor::{
     Xoshiro256PlusPlus, broadcast_shapes, keepdim, num_threads, release_memory, seeded, set_num_threads,
 };
 pub use mode::{is_recording, keep_values, no_grad};
-pub use operation::{Context, Operation, Saves, apply};
+pub use operation::{Context, Operation, apply};
 pub use ops::{cat, stack};
 pub use real::{Lift, Literal, Real};
+pub use saves::Saves;
 pub use tape::{Tape, TapeEntry};
 pub use var::{Identity, Var};

@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use crate::entry::{Entry, Input, Saved};
 use crate::mode::{self, Mode};
+use crate::saves::Saves;
 use crate::var::Var;
 
 /// A differentiable operation: a value with its attributes, which can compute and differentiate.
@@ -67,110 +68,6 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let _ = (context, input);
         None
-    }
-}
-
-/// What an operation keeps for its rule.
-///
-/// ```
-/// use gradus_autograd::{Tape, Tensor, Var};
-///
-/// let x = Var::leaf(Tensor::<f32>::ones([100]));
-/// assert_eq!(Tape::of(&x.tanh().tanh()).bytes(), 800); // each its own output
-/// assert_eq!(Tape::of(&x.square().sin()).bytes(), 800); // each its own input
-/// assert_eq!(Tape::of(&(-&x).sum(0)).bytes(), 0); // nothing
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Saves {
-    inputs: SavedInputs,
-    /// How many of the inputs, from the first one, `inputs` speaks of; the rest is not kept.
-    among: usize,
-    output: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum SavedInputs {
-    None,
-    Others,
-    All,
-}
-
-impl Saves {
-    /// Shapes only.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tape, Tensor, Var};
-    ///
-    /// let [x, y] = [1.0_f32, 2.0].map(|value| Var::leaf(Tensor::full([100], value)));
-    /// assert_eq!(Tape::of(&(&x + &y)).bytes(), 0);
-    /// ```
-    pub const NOTHING: Self = Self::new(SavedInputs::None, false);
-    /// All inputs.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tape, Tensor, Var};
-    ///
-    /// let [x, y] = [1.0_f32, 2.0].map(|value| Var::leaf(Tensor::full([100], value)));
-    /// assert_eq!(Tape::of(&x.hypot(&y)).bytes(), 800);
-    /// ```
-    pub const INPUTS: Self = Self::new(SavedInputs::All, false);
-    /// For the gradient of each input only the other inputs, as in a product.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tape, Tensor, Var};
-    ///
-    /// let [x, y] = [1.0_f32, 2.0].map(|value| Var::leaf(Tensor::full([100], value)));
-    /// assert_eq!(Tape::of(&(&x * &y)).bytes(), 800);
-    /// assert_eq!(Tape::of(&(&x * y.value())).bytes(), 400); // for x only y, which is a constant
-    /// ```
-    pub const OTHER_INPUTS: Self = Self::new(SavedInputs::Others, false);
-    /// The output.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tape, Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::<f32>::ones([10, 10]));
-    /// assert_eq!(Tape::of(&x.softmax(1)).bytes(), 400);
-    /// ```
-    pub const OUTPUT: Self = Self::new(SavedInputs::None, true);
-    /// All inputs and the output.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tape, Tensor, Var};
-    ///
-    /// let [x, y] = [1.0_f32, 2.0].map(|value| Var::leaf(Tensor::full([100], value)));
-    /// assert_eq!(Tape::of(&(&x / &y)).bytes(), 1200);
-    /// ```
-    pub const ALL: Self = Self::new(SavedInputs::All, true);
-
-    const fn new(inputs: SavedInputs, output: bool) -> Self {
-        Self { inputs, among: usize::MAX, output }
-    }
-
-    /// The same as if there were only the first `count` inputs; of the others only the shapes are kept.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tape, Tensor, Var};
-    ///
-    /// let x = Var::constant(Tensor::<f32>::ones([100, 2]));
-    /// let [weight, bias] = [Tensor::ones([5, 2]), Tensor::ones([5])].map(Var::leaf);
-    /// // Nothing asks for the gradient of x, nothing reads the bias, and the weight's gradient reads x.
-    /// assert_eq!(Tape::of(&x.linear(&weight, Some(&bias))).bytes(), 800);
-    /// ```
-    #[must_use]
-    pub const fn of_first(self, count: usize) -> Self {
-        Self { among: count, ..self }
-    }
-
-    /// Whether input `i` is kept.
-    fn keeps<T: Float>(self, i: usize, inputs: &[&Var<T>]) -> bool {
-        let among = inputs.len().min(self.among);
-        i < among
-            && match self.inputs {
-                SavedInputs::None => false,
-                SavedInputs::Others => (0..among).any(|j| j != i && inputs[j].is_tracked()),
-                SavedInputs::All => true,
-            }
     }
 }
 

@@ -3,8 +3,6 @@
 //! One text runs twice: on plain numbers, inside one fused loop, where nothing is recorded; and on whole
 //! variables, where its operations go to the tape and can be differentiated again.
 
-#![allow(clippy::inline_always, reason = "a function that is called is not vectorised with its loop")]
-
 use std::cell::RefCell;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 

@@ -290,7 +290,6 @@ impl_element!(f32, f64, i64, bool);
 
 macro_rules! impl_float {
     ($type:ident, $random_bits:literal) => {
-        #[allow(clippy::inline_always, reason = "a function that is called is not vectorised with its loop")]
         impl Number for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
@@ -316,7 +315,6 @@ macro_rules! impl_float {
             }
         }
 
-        #[allow(clippy::inline_always, reason = "a function that is called is not vectorised with its loop")]
         impl Float for $type {
             const EPSILON: Self = $type::EPSILON;
             const INFINITY: Self = $type::INFINITY;
@@ -348,7 +346,6 @@ macro_rules! impl_float {
 impl_float!(f32, 24);
 impl_float!(f64, 53);
 
-#[allow(clippy::inline_always, reason = "a function that is called is not vectorised with its loop")]
 impl Number for i64 {
     const ZERO: Self = 0;
     const ONE: Self = 1;

@@ -2,7 +2,8 @@
 
 use gradus_tensor::{Float, Tensor};
 
-use crate::operation::{Context, Operation, Saves, apply};
+use crate::operation::{Context, Operation, apply};
+use crate::saves::Saves;
 use crate::var::Var;
 
 #[derive(Debug)]

@@ -2,7 +2,8 @@
 
 use gradus_tensor::{Float, OrPanic, Tensor, matmul_shape};
 
-use crate::operation::{Context, Operation, Saves, apply};
+use crate::operation::{Context, Operation, apply};
+use crate::saves::Saves;
 use crate::var::Var;
 
 /// The product of matrices, or of stacks of matrices.

@@ -2,7 +2,8 @@
 
 use gradus_tensor::{Axes, Float, Shape, Tensor, keepdim};
 
-use crate::operation::{Context, Operation, Saves, apply};
+use crate::operation::{Context, Operation, apply};
+use crate::saves::Saves;
 use crate::var::Var;
 
 /// The inputs are x, then the weight and the bias, whichever there are.

@@ -2,7 +2,8 @@
 
 use gradus_tensor::{Axes, Float, Tensor, keepdim};
 
-use crate::operation::{Context, Operation, Saves, apply};
+use crate::operation::{Context, Operation, apply};
+use crate::saves::Saves;
 use crate::var::Var;
 
 #[derive(Debug)]

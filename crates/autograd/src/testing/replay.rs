@@ -6,7 +6,8 @@ use std::sync::Arc;
 use gradus_tensor::{Float, Tensor};
 
 use crate::entry::Entry;
-use crate::operation::{Context, Operation, Saves};
+use crate::operation::{Context, Operation};
+use crate::saves::Saves;
 use crate::var::Var;
 
 /// The operation of an entry that exists already, to be run again on other inputs.

@@ -2,11 +2,6 @@
 //!
 //! A loop walks its operands in logical order, axes merged where the memory allows, and works on inner runs.
 
-#![allow(
-    clippy::inline_always,
-    reason = "a function that is not inlined is not compiled for the instruction set"
-)]
-
 mod buffer;
 mod copy;
 mod elementwise;

@@ -58,19 +58,27 @@ fn sum_powers<T: Float>(x: &[T], shift: T) -> T {
     through(x, shift, powers.get_mut().expect("nobody else has it"))
 }
 
+/// Writes e^(x - shift), where the shift is the largest element; returns it, what is written, and the sum of that.
+#[inline(always)]
+fn write_powers<'a, T: Float>(x: &[T], out: &'a mut [MaybeUninit<T>]) -> (T, &'a mut [T], T) {
+    let shift = largest(x);
+    let powers = write_all(out, x.iter().map(|&x| (x - shift).exp()));
+    let sum = sum_lane(powers, |x| x);
+    (shift, powers, sum)
+}
+
 /// e^x / sum(e^x) of each row of `length` elements.
 pub(crate) fn softmax_rows<T: Float>(x: &[T], length: usize) -> Buffer<T> {
-    // SAFETY: `write_all` writes all.
+    // SAFETY: `write_powers` writes all.
     unsafe {
         for_each_row(
             x,
             length,
             #[inline(always)]
             |_, x, out| {
-                let shift = largest(x);
-                let powers = write_all(out, x.iter().map(|&x| (x - shift).exp()));
+                let (_, powers, sum) = write_powers(x, out);
                 // The sum is at least 1, so neither this nor its reciprocal is out of range.
-                let scale = sum_lane(powers, |x| x).reciprocal();
+                let scale = sum.reciprocal();
                 for power in powers {
                     *power *= scale;
                 }
@@ -81,16 +89,15 @@ pub(crate) fn softmax_rows<T: Float>(x: &[T], length: usize) -> Buffer<T> {
 
 /// x - log(sum(e^x)) of each row of `length` elements.
 pub(crate) fn log_softmax_rows<T: Float>(x: &[T], length: usize) -> Buffer<T> {
-    // SAFETY: `write_all` writes all.
+    // SAFETY: `write_powers` writes all.
     unsafe {
         for_each_row(
             x,
             length,
             #[inline(always)]
             |_, x, out| {
-                let shift = largest(x);
-                let powers = write_all(out, x.iter().map(|&x| (x - shift).exp()));
-                let log = sum_lane(powers, |x| x).log();
+                let (shift, powers, sum) = write_powers(x, out);
+                let log = sum.log();
                 for (out, &x) in powers.iter_mut().zip(x) {
                     *out = (x - shift) - log;
                 }
@@ -128,16 +135,14 @@ pub(crate) fn softmax_minus_one_hot_rows<T: Float>(
     targets: &[usize],
     scale: T,
 ) -> Buffer<T> {
-    // SAFETY: `write_all` writes all.
+    // SAFETY: `write_powers` writes all.
     unsafe {
         for_each_row(
             x,
             length,
             #[inline(always)]
             |i, x, out| {
-                let shift = largest(x);
-                let powers = write_all(out, x.iter().map(|&x| (x - shift).exp()));
-                let sum = sum_lane(powers, |x| x);
+                let (_, powers, sum) = write_powers(x, out);
                 powers[targets[i]] -= sum;
                 let factor = scale / sum;
                 for power in powers {

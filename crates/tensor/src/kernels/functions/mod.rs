@@ -17,8 +17,6 @@
 //! Subnormal numbers, infinities, NaN and signs of zeros are right too; `tests/all/functions.rs` holds each
 //! function to its error.
 
-#![allow(clippy::inline_always, reason = "a function that is called is not vectorised with its loop")]
-
 mod activation;
 mod exponential;
 mod trigonometric;
