@@ -35,6 +35,7 @@ laws! {
     second_derivatives_agree_with_differences: SecondOrder,
     hessians_are_symmetric: SymmetricHessian,
     recorded_gradients_equal_unrecorded: Recorded,
+    forward_mode_agrees_with_reverse_mode: ForwardMode,
     gradients_are_linear_in_the_cotangent: Linear,
     gradients_do_not_depend_on_what_else_is_tracked: Subsets,
     layouts_do_not_matter: Layout,

@@ -119,6 +119,11 @@ impl<F: UnaryFunction, T: Float> Operation<T> for Unary<F> {
             chained.into()
         })
     }
+
+    fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        // The Jacobian is diagonal, and so its own transpose.
+        self.vjp(context, input)
+    }
 }
 
 /// A function of two numbers with its two partial derivatives; [`Binary`] makes it an operation on tensors
@@ -229,6 +234,11 @@ impl<F: BinaryFunction, T: Float> Operation<T> for Binary<F> {
                 by_y.into()
             }
         })
+    }
+
+    fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        // But for broadcasting the Jacobian is diagonal, and `zip_many` broadcasts the tangent.
+        self.vjp(context, input)
     }
 }
 

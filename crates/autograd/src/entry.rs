@@ -16,12 +16,12 @@ use crate::operation::Operation;
 /// branch that nobody holds dies at once.
 pub(crate) struct Entry<T: Float> {
     /// `None` for a leaf.
-    pub(crate) operation: Option<Box<dyn Operation<T>>>,
+    pub(crate) operation: Option<Arc<dyn Operation<T>>>,
     pub(crate) inputs: Vec<Input<T>>,
     /// Kept if the rule reads it.
     pub(crate) output: Option<Tensor<T>>,
     pub(crate) shape: Shape,
-    /// One more than that of the deepest input; 0 for a leaf.
+    /// One more than that of the deepest input; 0 for a leaf of the user's.
     pub(crate) depth: usize,
     /// Later entries of a thread have larger ones.
     pub(crate) number: u64,
@@ -84,13 +84,23 @@ pub fn live_entries() -> isize {
 
 impl<T: Float> Entry<T> {
     pub(crate) fn new(
-        operation: Option<Box<dyn Operation<T>>>,
+        operation: Option<Arc<dyn Operation<T>>>,
         inputs: Vec<Input<T>>,
         output: Option<Tensor<T>>,
         shape: &[usize],
     ) -> Arc<Self> {
         let deepest =
             inputs.iter().filter_map(|input| input.entry.as_ref()).map(|entry| entry.depth + 1).max();
+        Self::at(deepest.unwrap_or(0), operation, inputs, output, shape)
+    }
+
+    fn at(
+        depth: usize,
+        operation: Option<Arc<dyn Operation<T>>>,
+        inputs: Vec<Input<T>>,
+        output: Option<Tensor<T>>,
+        shape: &[usize],
+    ) -> Arc<Self> {
         LIVE.set(LIVE.get() + 1);
         MADE.set(MADE.get() + 1);
         Arc::new(Self {
@@ -98,13 +108,18 @@ impl<T: Float> Entry<T> {
             inputs,
             output,
             shape: Shape::from_slice(shape),
-            depth: deepest.unwrap_or(0),
+            depth,
             number: MADE.get(),
         })
     }
 
     pub(crate) fn leaf(shape: &[usize]) -> Arc<Self> {
-        Self::new(None, Vec::new(), None, shape)
+        Self::leaf_at(0, shape)
+    }
+
+    /// A leaf at a depth of its own choice: a walk that stops there does not look behind it.
+    pub(crate) fn leaf_at(depth: usize, shape: &[usize]) -> Arc<Self> {
+        Self::at(depth, None, Vec::new(), None, shape)
     }
 
     pub(crate) fn is_leaf(&self) -> bool {

@@ -24,6 +24,8 @@
 mod backward;
 mod elementwise;
 mod entry;
+mod forward;
+mod jacobian;
 mod mode;
 mod operation;
 mod operators;
@@ -39,12 +41,14 @@ mod walk;
 pub use backward::{Gradients, grad, grad_create_graph, hvp, vjp, vjp_create_graph};
 pub use elementwise::{Binary, BinaryFunction, Unary, UnaryFunction};
 pub use entry::live_entries;
+pub use forward::{jvp, jvp_create_graph};
 pub use gradus_tensor::{
     Axes, Dims, Element, Float, InstructionSet, Number, OrPanic, Rng, Shape, Slice, Tensor, TensorError,
     Xoshiro256PlusPlus, broadcast_shapes, keepdim, num_threads, release_memory, seeded, set_num_threads,
 };
+pub use jacobian::{batched_hessian, batched_jacobian, hessian, jacobian};
 pub use mode::{is_recording, keep_values, no_grad};
-pub use operation::{Context, Operation, apply};
+pub use operation::{Context, Linearity, Operation, apply};
 pub use ops::{cat, stack};
 pub use real::{Lift, Literal, Real};
 pub use saves::Saves;

@@ -69,6 +69,59 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
         let _ = (context, input);
         None
     }
+
+    /// What the operation is as a function of its inputs. If it is linear, its derivative in a direction is
+    /// the operation itself, applied to the direction, and forward mode needs no rule.
+    fn linearity(&self) -> Linearity {
+        Linearity::Nonlinear
+    }
+
+    /// The rule of forward mode: what a change of one input by [`Context::tangent`] changes the output by, in
+    /// differentiable operations; of any shape that broadcasts to the output's.
+    ///
+    /// `None`, the default, derives it from [`linearity`](Self::linearity), or else from [`vjp`](Self::vjp),
+    /// which is linear in its cotangent: the gradient of the gradient with respect to the cotangent.
+    fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let _ = (context, input);
+        None
+    }
+}
+
+/// What an operation is as a function of its inputs; see [`Operation::linearity`].
+///
+/// ```
+/// use gradus_autograd::{Linearity, Operation, Saves, Tensor, Var, apply, jvp};
+///
+/// #[derive(Debug)]
+/// struct Reversed;
+///
+/// impl Operation<f64> for Reversed {
+///     fn name(&self) -> &'static str {
+///         "reversed"
+///     }
+///     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+///         inputs[0].index_select(0, &Tensor::from([2, 1, 0]))
+///     }
+///     fn saves(&self) -> Saves {
+///         Saves::NOTHING
+///     }
+///     fn linearity(&self) -> Linearity {
+///         Linearity::Linear
+///     }
+/// }
+///
+/// let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0]));
+/// let y = apply(Reversed, &[&x]);
+/// assert_eq!(jvp(&y, &[&x], &[Tensor::from([4.0, 5.0, 6.0])]), Tensor::from([6.0, 5.0, 4.0]));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Linearity {
+    /// Not linear, or nothing is said about it.
+    Nonlinear,
+    /// Linear in all inputs together, as a sum, a reordering or a selection is.
+    Linear,
+    /// Linear in each input while the others are fixed, as a product is.
+    Multilinear,
 }
 
 /// Runs an operation, and writes it to the tape if an input is tracked and this thread is recording.
@@ -100,7 +153,20 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
 /// As the operation does, at the caller's line.
 #[track_caller]
 pub fn apply<T: Float>(operation: impl Operation<T>, inputs: &[&Var<T>]) -> Var<T> {
-    let value = match inputs {
+    let value = forward(&operation, inputs);
+    if is_recorded(inputs) { record(Arc::new(operation), inputs, value) } else { Var::constant(value) }
+}
+
+/// Runs the operation of an entry again, on other inputs.
+#[track_caller]
+pub(crate) fn apply_again<T: Float>(operation: &Arc<dyn Operation<T>>, inputs: &[&Var<T>]) -> Var<T> {
+    let value = forward(&**operation, inputs);
+    if is_recorded(inputs) { record(Arc::clone(operation), inputs, value) } else { Var::constant(value) }
+}
+
+#[track_caller]
+fn forward<T: Float>(operation: &(impl Operation<T> + ?Sized), inputs: &[&Var<T>]) -> Tensor<T> {
+    match inputs {
         // Most operations, without a list that might grow.
         [x] => operation.forward(&[x.value()]),
         [x, y] => operation.forward(&[x.value(), y.value()]),
@@ -108,12 +174,15 @@ pub fn apply<T: Float>(operation: impl Operation<T>, inputs: &[&Var<T>]) -> Var<
             let values: SmallVec<[&Tensor<T>; 4]> = inputs.iter().map(|input| input.value()).collect();
             operation.forward(&values)
         }
-    };
-    let mode = mode::current();
-    if mode == Mode::Off || !inputs.iter().any(|input| input.is_tracked()) {
-        return Var::constant(value);
     }
-    let saves = if mode == Mode::KeepValues { Saves::ALL } else { operation.saves() };
+}
+
+fn is_recorded<T: Float>(inputs: &[&Var<T>]) -> bool {
+    mode::current() != Mode::Off && inputs.iter().any(|input| input.is_tracked())
+}
+
+fn record<T: Float>(operation: Arc<dyn Operation<T>>, inputs: &[&Var<T>], value: Tensor<T>) -> Var<T> {
+    let saves = if mode::current() == Mode::KeepValues { Saves::ALL } else { operation.saves() };
     let mut remembered = Vec::with_capacity(inputs.len());
     for (i, input) in inputs.iter().enumerate() {
         let value = if saves.keeps(i, inputs) {
@@ -124,7 +193,7 @@ pub fn apply<T: Float>(operation: impl Operation<T>, inputs: &[&Var<T>]) -> Var<
         remembered.push(Input { entry: input.entry().cloned(), value });
     }
     let output = saves.output.then(|| value.clone());
-    let entry = Entry::new(Some(Box::new(operation)), remembered, output, value.shape());
+    let entry = Entry::new(Some(operation), remembered, output, value.shape());
     Var::tracked(value, entry)
 }
 
@@ -156,13 +225,14 @@ pub fn apply<T: Float>(operation: impl Operation<T>, inputs: &[&Var<T>]) -> Var<
 #[derive(Debug)]
 pub struct Context<'a, T: Float> {
     entry: &'a Arc<Entry<T>>,
-    cotangent: &'a Var<T>,
+    /// The cotangent of the output in reverse mode, the tangent of an input in forward mode.
+    given: &'a Var<T>,
     recorded: bool,
 }
 
 impl<'a, T: Float> Context<'a, T> {
-    pub(crate) fn new(entry: &'a Arc<Entry<T>>, cotangent: &'a Var<T>) -> Self {
-        Self { entry, cotangent, recorded: mode::current() != Mode::Off }
+    pub(crate) fn new(entry: &'a Arc<Entry<T>>, given: &'a Var<T>) -> Self {
+        Self { entry, given, recorded: mode::current() != Mode::Off }
     }
 
     /// The gradient with respect to the output, in its shape.
@@ -187,7 +257,32 @@ impl<'a, T: Float> Context<'a, T> {
     /// # assert_eq!((apply(Double, &[&x]) * 3.0).backward().get(&x), Some(&Tensor::from(6.0)));
     /// ```
     pub fn cotangent(&self) -> &'a Var<T> {
-        self.cotangent
+        self.given
+    }
+
+    /// In [`Operation::jvp`]: the change of the input, in its shape.
+    ///
+    /// ```
+    /// # use gradus_autograd::{Context, Operation, Tensor, Var, apply, jvp};
+    /// # #[derive(Debug)]
+    /// # struct Double;
+    /// # impl Operation<f64> for Double {
+    /// #     fn name(&self) -> &'static str {
+    /// #         "double"
+    /// #     }
+    /// #     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+    /// #         inputs[0] * 2.0
+    /// #     }
+    /// // The rule of 2 x:
+    /// fn jvp(&self, context: &Context<f64>, _input: usize) -> Option<Var<f64>> {
+    ///     Some(context.tangent() * 2.0)
+    /// }
+    /// # }
+    /// # let x = Var::leaf(Tensor::from(5.0));
+    /// # assert_eq!(jvp(&apply(Double, &[&x]), &[&x], &[Tensor::from(3.0)]), Tensor::from(6.0));
+    /// ```
+    pub fn tangent(&self) -> &'a Var<T> {
+        self.given
     }
 
     /// An input.

@@ -119,7 +119,7 @@ fn add<T: Float>(sum: Var<T>, contribution: Var<T>) -> Var<T> {
 }
 
 /// Undoes broadcasting: sums over the axes that were added or repeated.
-fn reduce_to<T: Float>(
+pub(crate) fn reduce_to<T: Float>(
     gradient: Var<T>,
     shape: &[usize],
     operation: &'static str,

@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Float, Tensor};
 
-use crate::operation::{Context, Operation, apply};
+use crate::operation::{Context, Linearity, Operation, apply};
 use crate::saves::Saves;
 use crate::var::Var;
 
@@ -21,6 +21,9 @@ impl<T: Float> Operation<T> for Add {
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         Some(context.cotangent().clone())
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
     }
 }
 
@@ -41,6 +44,9 @@ impl<T: Float> Operation<T> for Sub {
         let g = context.cotangent();
         Some(if input == 0 { g.clone() } else { -g })
     }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
 }
 
 #[derive(Debug)]
@@ -58,6 +64,9 @@ impl<T: Float> Operation<T> for Mul {
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         Some(context.cotangent() * context.input(1 - input))
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Multilinear
     }
 }
 
@@ -78,6 +87,10 @@ impl<T: Float> Operation<T> for Div {
         let (g, y) = (context.cotangent(), context.input(1));
         Some(if input == 0 { g / y } else { -(g * context.output() / y) })
     }
+    fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let (t, y) = (context.tangent(), context.input(1));
+        Some(if input == 0 { t / y } else { -(t * context.output() / y) })
+    }
 }
 
 #[derive(Debug)]
@@ -95,6 +108,9 @@ impl<T: Float> Operation<T> for Neg {
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         Some(-context.cotangent())
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
     }
 }
 

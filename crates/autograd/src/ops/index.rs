@@ -4,7 +4,7 @@
 
 use gradus_tensor::{Axes, Float, Tensor};
 
-use crate::operation::{Context, Operation, apply};
+use crate::operation::{Context, Linearity, Operation, apply};
 use crate::saves::Saves;
 use crate::var::Var;
 
@@ -28,6 +28,9 @@ impl<T: Float> Operation<T> for Gather {
         let zeros = zeros(context.shape(0));
         Some(zeros.scatter_add(self.axis as isize, &self.index, context.cotangent()))
     }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
 }
 
 #[derive(Debug)]
@@ -50,6 +53,9 @@ impl<T: Float> Operation<T> for ScatterAdd {
         let g = context.cotangent();
         Some(if input == 0 { g.clone() } else { g.gather(self.axis as isize, &self.index) })
     }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
 }
 
 #[derive(Debug)]
@@ -70,6 +76,9 @@ impl<T: Float> Operation<T> for IndexSelect {
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         Some(zeros(context.shape(0)).index_add(self.axis as isize, &self.index, context.cotangent()))
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
     }
 }
 
@@ -92,6 +101,9 @@ impl<T: Float> Operation<T> for IndexAdd {
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let g = context.cotangent();
         Some(if input == 0 { g.clone() } else { g.index_select(self.axis as isize, &self.index) })
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
     }
 }
 
@@ -117,6 +129,9 @@ impl<T: Float> Operation<T> for Where {
         } else {
             Var::where_(&self.condition, zero, g)
         })
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
     }
 }
 

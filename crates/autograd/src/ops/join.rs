@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Float, Tensor};
 
-use crate::operation::{Context, Operation, apply};
+use crate::operation::{Context, Linearity, Operation, apply};
 use crate::saves::Saves;
 use crate::var::Var;
 
@@ -25,6 +25,9 @@ impl<T: Float> Operation<T> for Cat {
         let start: usize = (0..input).map(|i| context.shape(i)[self.axis]).sum();
         let end = start + context.shape(input)[self.axis];
         Some(context.cotangent().slice(self.axis as isize, start..end))
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
     }
 }
 

@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Float, OrPanic, Tensor, matmul_shape};
 
-use crate::operation::{Context, Operation, apply};
+use crate::operation::{Context, Linearity, Operation, apply};
 use crate::saves::Saves;
 use crate::var::Var;
 
@@ -23,6 +23,9 @@ impl<T: Float> Operation<T> for Matmul {
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let g = context.cotangent();
         Some(if input == 0 { g.matmul(&context.input(1).t()) } else { context.input(0).t().matmul(g) })
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Multilinear
     }
 }
 
@@ -48,6 +51,14 @@ impl<T: Float> Operation<T> for Linear {
             1 if g.rank() == 2 => context.input(0).t().matmul(g).t(),
             1 => rows(&context.input(0)).t().matmul(&rows(g)).t(),
             _ => g.clone(),
+        })
+    }
+    fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let t = context.tangent();
+        Some(match input {
+            0 => t.linear(&context.input(1), None),
+            1 => context.input(0).linear(t, None),
+            _ => t.clone(),
         })
     }
 }

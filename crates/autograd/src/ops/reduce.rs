@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Axes, Float, Shape, Tensor};
 
-use crate::operation::{Context, Operation, apply};
+use crate::operation::{Context, Linearity, Operation, apply};
 use crate::saves::Saves;
 use crate::var::Var;
 
@@ -52,6 +52,9 @@ impl<T: Float> Operation<T> for Sum {
         let shape = context.shape(0);
         Some(self.0.restore(context.cotangent(), shape).expand(shape))
     }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
 }
 
 /// The largest or the smallest element.
@@ -59,6 +62,16 @@ impl<T: Float> Operation<T> for Sum {
 struct Extreme {
     largest: bool,
     over: Reduced,
+}
+
+impl Extreme {
+    /// The derivative: 1 for the winner, divided equally among several. Which elements won does not change with
+    /// a small change of the input, so it is a constant.
+    fn share<T: Float>(&self, x: &Var<T>, output: &Var<T>) -> Tensor<T> {
+        let winner = self.over.restore(output, x.shape());
+        let won = x.value().eq(winner.value()).to_number::<T>();
+        &won / won.sum(gradus_tensor::keepdim(self.over.axes.clone()))
+    }
 }
 
 impl<T: Float> Operation<T> for Extreme {
@@ -70,13 +83,11 @@ impl<T: Float> Operation<T> for Extreme {
         if self.largest { inputs[0].max(axes) } else { inputs[0].min(axes) }
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let x = context.input(0);
-        let winner = self.over.restore(&context.output(), x.shape());
-        // Which elements won does not change with a small change of the input: a constant.
-        let won = x.value().eq(winner.value()).to_number::<T>();
-        let axes = gradus_tensor::keepdim(self.over.axes.clone());
-        let share = &won / won.sum(axes);
-        Some(self.over.restore(context.cotangent(), x.shape()) * share)
+        let share = self.share(&context.input(0), &context.output());
+        Some(self.over.restore(context.cotangent(), context.shape(0)) * share)
+    }
+    fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        Some((context.tangent() * self.share(&context.input(0), &context.output())).sum(self.over.axes()))
     }
 }
 
@@ -94,6 +105,11 @@ impl<T: Float> Operation<T> for LogSumExp {
         let x = context.input(0);
         let y = self.0.restore(&context.output(), x.shape());
         Some(self.0.restore(context.cotangent(), x.shape()) * (x - y).exp())
+    }
+    fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let x = context.input(0);
+        let y = self.0.restore(&context.output(), x.shape());
+        Some((context.tangent() * (x - y).exp()).sum(self.0.axes()))
     }
 }
 

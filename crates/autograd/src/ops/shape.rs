@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, Tensor};
 
-use crate::operation::{Context, Operation, apply};
+use crate::operation::{Context, Linearity, Operation, apply};
 use crate::saves::Saves;
 use crate::var::Var;
 
@@ -23,6 +23,9 @@ impl<T: Float> Operation<T> for Reshape {
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         Some(context.cotangent().reshape(context.shape(0)))
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
     }
 }
 
@@ -48,6 +51,9 @@ impl<T: Float> Operation<T> for Permute {
         }
         Some(context.cotangent().permute(inverse))
     }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
 }
 
 #[derive(Debug)]
@@ -69,6 +75,9 @@ impl<T: Float> Operation<T> for Expand {
         // The engine sums over the repeated axes.
         Some(context.cotangent().clone())
     }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
 }
 
 #[derive(Debug)]
@@ -88,6 +97,9 @@ impl<T: Float> Operation<T> for Flip {
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         Some(context.cotangent().flip(self.axes.clone()))
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
     }
 }
 
@@ -113,6 +125,9 @@ impl<T: Float> Operation<T> for SliceAxis {
         let taken = Tensor::arange(0, size, 1).slice(0, self.slice);
         let zeros = Var::constant(Tensor::scalar(T::ZERO).expand(context.shape(0)));
         Some(zeros.index_add(self.axis as isize, &taken, context.cotangent()))
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
     }
 }
 

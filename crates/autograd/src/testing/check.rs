@@ -5,9 +5,8 @@ use gradus_tensor::{Tensor, seeded};
 use super::error::{GradientError, Law};
 use super::laws;
 use super::measure::{Failure, Function};
-use super::replay::Replayed;
 use crate::mode::keep_values;
-use crate::operation::apply;
+use crate::operation::apply_again;
 use crate::tape::Tape;
 use crate::var::Var;
 
@@ -55,6 +54,7 @@ pub fn check_function(
         Law::Deterministic,
         Law::FirstOrder,
         Law::Recorded,
+        Law::ForwardMode,
         Law::Linear,
         Law::Subsets,
         Law::Layout,
@@ -92,7 +92,8 @@ pub(super) fn check_law(
                 for (&i, x) in tracked.iter().zip(xs) {
                     values[i] = x.clone();
                 }
-                vec![apply(Replayed(entry.clone()), &values.iter().collect::<Vec<_>>())]
+                let operation = entry.operation.as_ref().expect("not a leaf");
+                vec![apply_again(operation, &values.iter().collect::<Vec<_>>())]
             };
             let inputs: Vec<Tensor<f64>> = tracked.iter().map(|&i| values[i].value().clone()).collect();
             if let Err(mut failure) = run_law(law, &alone, &inputs, seed) {
@@ -115,6 +116,7 @@ fn run_law(law: Law, f: &Function, inputs: &[Tensor<f64>], seed: u64) -> Result<
         Law::SecondOrder => laws::second_order(f, inputs, rng),
         Law::SymmetricHessian => laws::symmetric_hessian(f, inputs, rng),
         Law::Recorded => laws::recorded(f, inputs, rng),
+        Law::ForwardMode => laws::forward_mode(f, inputs, rng),
         Law::Linear => laws::linear(f, inputs, rng),
         Law::Subsets => laws::subsets(f, inputs, rng),
         Law::Layout => laws::layout(f, inputs, rng),

@@ -26,6 +26,9 @@ pub enum Law {
     SymmetricHessian,
     /// A recorded backward pass gives the same gradient as one that is not recorded.
     Recorded,
+    /// Forward mode agrees with reverse mode, to 1e-12: <u, Jv> = <J'u, v>. For a linear operation Jv is the
+    /// operation itself applied to v, so this is the law of its adjoint.
+    ForwardMode,
     /// The gradient is linear in the cotangent.
     Linear,
     /// The gradient with respect to some inputs does not depend on whether others are tracked.
@@ -44,6 +47,7 @@ impl Display for Law {
             Self::SecondOrder => "the second derivative differs from differences of the gradient",
             Self::SymmetricHessian => "the Hessian is not symmetric",
             Self::Recorded => "a recorded backward pass differs from an unrecorded one",
+            Self::ForwardMode => "forward mode differs from reverse mode",
             Self::Linear => "the gradient is not linear in the cotangent",
             Self::Subsets => "the gradient depends on whether other inputs are tracked",
             Self::Layout => "values or gradients depend on how the inputs lie in memory",

@@ -4,6 +4,9 @@ use gradus_tensor::{Tensor, Xoshiro256PlusPlus};
 
 use super::error::Law;
 use super::layout::relayout;
+use crate::forward::jvp;
+use crate::var::Var;
+
 use super::measure::{
     Failure, Function, ROUNDING, Tolerance, compare, compare_all, contract, gradients, pullback, randn_like,
     unravel, values,
@@ -144,6 +147,25 @@ pub(super) fn recorded(
     let plain = gradients(f, inputs, &cotangents, |_| true);
     let recorded = values(&pullback(f, inputs.len()), &[inputs, &cotangents[..]].concat());
     compare_all(Law::Recorded, &recorded, &plain, ROUNDING)
+}
+
+/// <u, Jv> by forward mode equals <J'u, v> by reverse mode, without any step size.
+pub(super) fn forward_mode(
+    f: &Function,
+    inputs: &[Tensor<f64>],
+    rng: &mut Xoshiro256PlusPlus,
+) -> Result<(), Failure> {
+    let outputs = values(f, inputs);
+    let (cotangents, directions) = (randn_like(&outputs, rng), randn_like(inputs, rng));
+    let leaves: Vec<Var<f64>> = inputs.iter().map(Var::leaf).collect();
+    let leaf_refs: Vec<&Var<f64>> = leaves.iter().collect();
+    let tangents: Vec<Tensor<f64>> = f(&leaves).iter().map(|y| jvp(y, &leaf_refs, &directions)).collect();
+    let (numeric, tangent_size) = contract(&cotangents, &tangents);
+    let (analytic, size) = contract(&gradients(f, inputs, &cotangents, |_| true), &directions);
+    if (analytic - numeric).abs() <= 1e-12 * (size + tangent_size + 1.0) {
+        return Ok(());
+    }
+    Err(Failure { law: Law::ForwardMode, input: 0, element: Vec::new(), analytic, numeric })
 }
 
 pub(super) fn linear(

@@ -29,7 +29,6 @@ mod error;
 mod laws;
 mod layout;
 mod measure;
-mod replay;
 mod strategies;
 
 pub use case::{Case, Functions, Sample, case};
