@@ -121,7 +121,7 @@ fn groups() {
     let (line, mut sgd) = (line!(), Sgd::new(0.1).group(|name| name.ends_with("bais"), |sgd| sgd));
     let gradients = gradients();
     let unmatched = format!(
-        "step: the group made at {}:{line}:52 holds for no parameter of the model: its condition must be true for a \
+        "step: the group made at {}:{line}:51 holds for no parameter of the model: its condition must be true for a \
          name for which that of no earlier group is; the names are [\"weight\", \"bias\"]",
         file!()
     );

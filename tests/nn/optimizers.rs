@@ -7,7 +7,16 @@ use proptest::prelude::*;
 /// A step of one number p with gradient g, given its state, which starts at zeros, and t = 1, 2, ...
 type Formula = Box<dyn Fn(&mut f64, f64, &mut [f64; 3], i32)>;
 
-fn rmsprop() -> impl Strategy<Value = (Box<dyn Optimizer<f64>>, Formula)> {
+/// An optimizer, and what it should do.
+struct Pair(Box<dyn Optimizer<f64>>, Formula);
+
+impl std::fmt::Debug for Pair {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("an optimizer and its formula")
+    }
+}
+
+fn rmsprop() -> impl Strategy<Value = Pair> {
     let or_zero = |range: std::ops::Range<f64>| prop_oneof![1 => Just(0.0), 3 => range];
     (0.001..0.5, 0.0..0.99, 1e-8..1e-2, or_zero(0.1..0.9), or_zero(0.01..0.5), any::<bool>()).prop_map(
         |(lr, alpha, eps, momentum, decay, centered)| {
@@ -22,12 +31,12 @@ fn rmsprop() -> impl Strategy<Value = (Box<dyn Optimizer<f64>>, Formula)> {
                 *b = momentum * *b + u;
                 *p -= lr * if momentum > 0.0 { *b } else { u };
             };
-            (Box::new(optimizer) as Box<dyn Optimizer<f64>>, Box::new(formula) as Formula)
+            Pair(Box::new(optimizer), Box::new(formula))
         },
     )
 }
 
-fn adagrad() -> impl Strategy<Value = (Box<dyn Optimizer<f64>>, Formula)> {
+fn adagrad() -> impl Strategy<Value = Pair> {
     (0.001..0.5, 0.0..0.5, 0.0..2.0, 1e-10..1e-2, 0.0..0.5).prop_map(|(lr, lr_decay, initial, eps, decay)| {
         let optimizer = Adagrad::new(lr).lr_decay(lr_decay).initial_accumulator_value(initial);
         let optimizer = optimizer.eps(eps).weight_decay(decay);
@@ -36,11 +45,11 @@ fn adagrad() -> impl Strategy<Value = (Box<dyn Optimizer<f64>>, Formula)> {
             *v += g * g;
             *p -= lr / (1.0 + f64::from(t - 1) * lr_decay) * g / ((initial + *v).sqrt() + eps);
         };
-        (Box::new(optimizer) as Box<dyn Optimizer<f64>>, Box::new(formula) as Formula)
+        Pair(Box::new(optimizer), Box::new(formula))
     })
 }
 
-fn adadelta() -> impl Strategy<Value = (Box<dyn Optimizer<f64>>, Formula)> {
+fn adadelta() -> impl Strategy<Value = Pair> {
     (0.1..2.0, 0.0..0.99, 1e-7..1e-2, 0.0..0.5).prop_map(|(lr, rho, eps, decay)| {
         let optimizer = Adadelta::new(lr).rho(rho).eps(eps).weight_decay(decay);
         let formula = move |p: &mut f64, g: f64, [v, u, _]: &mut [f64; 3], _| {
@@ -50,7 +59,7 @@ fn adadelta() -> impl Strategy<Value = (Box<dyn Optimizer<f64>>, Formula)> {
             *u = rho * *u + (1.0 - rho) * d * d;
             *p -= lr * d;
         };
-        (Box::new(optimizer) as Box<dyn Optimizer<f64>>, Box::new(formula) as Formula)
+        Pair(Box::new(optimizer), Box::new(formula))
     })
 }
 
@@ -80,7 +89,7 @@ proptest! {
     /// Two parameters, of which each step has a gradient for one or both: each counts its own steps.
     #[test]
     fn every_step_follows_the_formulas(
-        (mut optimizer, formula) in prop_oneof![rmsprop().boxed(), adagrad().boxed(), adadelta().boxed()],
+        Pair(mut optimizer, formula) in prop_oneof![rmsprop().boxed(), adagrad().boxed(), adadelta().boxed()],
         start in [-2.0..2.0_f64, -2.0..2.0_f64],
         steps in prop::collection::vec(([-2.0..2.0_f64, -2.0..2.0_f64], 1..=3_u8), 1..10),
     ) {
@@ -88,7 +97,8 @@ proptest! {
         let (mut p, mut states, mut counts) = (start, [[0.0; 3]; 2], [0; 2]);
         for (g, which) in steps {
             let some = [0, 1].map(|i| (which & (1 << i) != 0).then_some(g[i]));
-            optimizer.step(&mut model, &model.gradients(some));
+            let gradients = model.gradients(some);
+            optimizer.step(&mut model, &gradients);
             for i in (0..2).filter(|&i| some[i].is_some()) {
                 counts[i] += 1;
                 formula(&mut p[i], g[i], &mut states[i], counts[i]);
@@ -113,16 +123,19 @@ proptest! {
         let (mut for_left, mut for_right) = (plain(), change(plain()));
         for g in steps {
             let g = g.map(Some);
-            optimizer.step(&mut grouped, &grouped.gradients(g));
-            for_left.step(&mut one, &one.gradients(g));
-            for_right.step(&mut other, &other.gradients(g));
+            let gradients = grouped.gradients(g);
+            optimizer.step(&mut grouped, &gradients);
+            let gradients = one.gradients(g);
+            for_left.step(&mut one, &gradients);
+            let gradients = other.gradients(g);
+            for_right.step(&mut other, &gradients);
         }
         prop_assert_eq!(grouped.numbers(), [one.left.item(), other.right.item()]);
     }
 
     /// Every group follows a schedule from a rate of its own, and keeps its proportion when the rate is set.
     #[test]
-    fn rates_of_groups(first in 0.01..1.0, ratio in 0.1..10.0, lr in 0.0..1.0, step in 0..20_usize) {
+    fn rates_of_groups(first in 0.01..1.0_f64, ratio in 0.1..10.0_f64, lr in 0.0..1.0_f64, step in 0..20_usize) {
         let mut sgd = Sgd::<f64>::new(first).group(|name| name == "right", |sgd| sgd.learning_rate(first * ratio));
         let schedule = |step: usize, lr: f64| lr * 0.9_f64.powi(step as i32) + 0.01;
         sgd.follow(&schedule, step);

@@ -60,7 +60,9 @@ pub mod prelude {
         Adadelta, Adagrad, Adam, AdamW, Gradients, Layer, Linear, Losses, Module, Optimizer, Parameter,
         RmsProp, Schedule, Sequential, Sgd, Tape, Tensor, Var,
     };
-    pub use crate::{cat, clip_grad_norm, clip_grad_value, grad, hvp, keepdim, no_grad, seeded, stack};
+    pub use crate::{
+        cat, clip_grad_norm, clip_grad_value, einsum, grad, hvp, keepdim, no_grad, seeded, stack,
+    };
 }
 
 /// The examples of the README, run as tests.
