@@ -1,6 +1,6 @@
 //! Operations on shapes, axes and indices that do not fit.
 
-use gradus::{Parameter, Tensor, Var, cat, stack};
+use gradus::{Parameter, Tensor, TensorError, Var, cat, stack};
 
 use crate::{leaf, panics};
 
