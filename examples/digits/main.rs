@@ -13,9 +13,9 @@
 mod report;
 
 use std::error::Error;
-use std::f64::consts::PI;
 use std::process::ExitCode;
 
+use gradus::CosineAnnealingLr;
 use gradus::prelude::*;
 use gradus_examples::Progress;
 use gradus_examples::chart::Chart;
@@ -82,11 +82,12 @@ fn run() -> Result<(), Box<dyn Error>> {
     );
 
     let mut sgd = Sgd::new(LEARNING_RATE).momentum(0.9).nesterov().weight_decay(1e-3);
+    // Half a cosine, from the full learning rate down to 0: large steps first, then ever finer ones.
+    let schedule = CosineAnnealingLr::new(EPOCHS);
     let progress = Progress::new(EPOCHS, 10);
     let (mut train_losses, mut test_losses) = (Vec::new(), Vec::new());
     for epoch in 0..EPOCHS {
-        // Half a cosine, from the full learning rate down to 0: large steps first, then ever finer ones.
-        sgd.learning_rate = LEARNING_RATE * (1.0 + (PI * epoch as f64 / EPOCHS as f64).cos()) / 2.0;
+        sgd.follow(&schedule, epoch);
         for batch in Tensor::randperm(train.labels.len(), &mut rng).to_vec().chunks(BATCH) {
             let batch = train.select(batch);
             // No image is seen twice: fresh noise keeps the network from learning single pixels by heart.

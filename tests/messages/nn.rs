@@ -1,7 +1,11 @@
 //! Layers, losses, initialisation and parameters.
 
 use gradus::init::{fans, kaiming_normal, kaiming_uniform, xavier_normal, xavier_uniform};
-use gradus::{Layer, Linear, Losses, Parameter, Relu, Sequential, Tensor, seeded};
+use gradus::{
+    Adadelta, Adagrad, Adam, CosineAnnealingLr, ExponentialLr, Layer, LearningRate, Linear, LinearLr, Losses,
+    OneCycleLr, Optimizer, Parameter, ReduceLrOnPlateau, Relu, RmsProp, Schedule, Sequential, Sgd, StepLr,
+    Tensor, clip_grad_norm, clip_grad_value, seeded,
+};
 
 use crate::{leaf, panic_of, panics};
 
@@ -78,5 +82,108 @@ fn parameters() {
     panics(
         || bound.set(1.0),
         "update: the variable is the result of `exp`; only a leaf or a constant can be changed (detach it first)",
+    );
+}
+
+#[test]
+fn optimizers() {
+    let sgd = || Sgd::<f64>::new(0.1);
+    let finite = "it must be 0 or larger, and finite";
+    let part = "it must be from 0 to below 1";
+    panics(|| Sgd::<f64>::new(-0.1), &format!("learning_rate: the rate is -0.1: {finite}"));
+    panics(|| sgd().learning_rate(f64::NAN), &format!("learning_rate: the rate is NaN: {finite}"));
+    panics(|| LearningRate::new(f64::INFINITY), &format!("learning_rate: the rate is inf: {finite}"));
+    panics(|| sgd().set_lr(-1.0), &format!("set_lr: the learning rate is -1: {finite}"));
+    panics(|| sgd().weight_decay(-1.0), &format!("weight_decay: the decay is -1: {finite}"));
+    panics(|| sgd().momentum(1.0), &format!("momentum: the momentum is 1: {part}"));
+    panics(|| sgd().momentum(0.9).dampening(-0.1), &format!("dampening: the dampening is -0.1: {part}"));
+    let nesterov = "nesterov: the momentum is 0: set one above 0 with `momentum` before";
+    panics(|| sgd().nesterov(), nesterov);
+    panics(|| sgd().momentum(0.5).nesterov().momentum(0.0), nesterov);
+    panics(|| Adam::<f64>::new(0.1).betas(0.9, 1.0), &format!("betas: the second is 1: {part}"));
+    panics(|| Adam::<f64>::new(0.1).betas(-1.0, 0.9), &format!("betas: the first is -1: {part}"));
+    panics(|| Adam::<f64>::new(0.1).eps(-1.0), &format!("eps: eps is -1: {finite}"));
+    panics(|| RmsProp::<f64>::new(0.1).alpha(1.5), &format!("alpha: alpha is 1.5: {part}"));
+    panics(|| RmsProp::<f64>::new(0.1).momentum(-0.5), &format!("momentum: the momentum is -0.5: {part}"));
+    panics(|| Adagrad::<f64>::new(0.1).lr_decay(-0.5), &format!("lr_decay: the decay is -0.5: {finite}"));
+    panics(
+        || Adagrad::<f64>::new(0.1).initial_accumulator_value(-0.5),
+        &format!("initial_accumulator_value: the value is -0.5: {finite}"),
+    );
+    panics(|| Adadelta::<f64>::new(1.0).rho(f64::NAN), &format!("rho: rho is NaN: {part}"));
+}
+
+#[test]
+fn groups() {
+    let mut layer = Linear::<f64>::new(2, 1, &mut seeded(0));
+    let gradients = || layer.weight.sum(..).backward();
+    let late = "an option of the optimizer is set after a group was made or a step; options must come before";
+    let (line, mut sgd) = (line!(), Sgd::new(0.1).group(|name| name.ends_with("bais"), |sgd| sgd));
+    let gradients = gradients();
+    let unmatched = format!(
+        "step: the group made at {}:{line}:51 holds for no parameter of the model: its condition must be true for a \
+         name for which that of no earlier group is; the names are [\"weight\", \"bias\"]",
+        file!()
+    );
+    panics(|| sgd.step(&mut layer, &gradients), &unmatched);
+    let mut shadowed = Sgd::new(0.1).group(|_| true, |sgd| sgd).group(|name| name == "bias", |sgd| sgd);
+    assert!(panic_of(|| shadowed.step(&mut layer, &gradients)).0.contains("holds for no parameter"));
+    let grouped = Sgd::<f64>::new(0.1).group(|_| true, |sgd| sgd);
+    panics(|| grouped.clone().momentum(0.5), late);
+    panics(|| grouped.clone().learning_rate(0.5), late);
+    let mut used = Sgd::new(0.1);
+    used.step(&mut layer, &gradients);
+    panics(|| used.clone().weight_decay(0.5), late);
+    panics(
+        || used.clone().group(|_| true, |sgd| sgd),
+        "group: the optimizer has made steps; groups must come before",
+    );
+    panics(
+        || Sgd::<f64>::new(0.1).group(|_| true, |sgd| sgd.group(|_| true, |sgd| sgd)),
+        "group: the options of a group have groups; give each group to the optimizer itself",
+    );
+}
+
+#[test]
+fn schedules() {
+    let finite = "it must be 0 or larger, and finite";
+    let steps = "it must be 1 or larger";
+    panics(|| StepLr::new(0, 0.5), &format!("StepLr: step_size is 0: {steps}"));
+    panics(|| ExponentialLr::new(-0.5), &format!("ExponentialLr: gamma is -0.5: {finite}"));
+    panics(|| CosineAnnealingLr::new(0), &format!("CosineAnnealingLr: the number of steps is 0: {steps}"));
+    panics(|| LinearLr::new(0.1, 1.0, 0), &format!("LinearLr: the number of steps is 0: {steps}"));
+    panics(|| LinearLr::new(0.1, -1.0, 1), &format!("LinearLr: the factor end is -1: {finite}"));
+    panics(|| OneCycleLr::new(0.1, 0), &format!("OneCycleLr: total_steps is 0: {steps}"));
+    panics(|| OneCycleLr::new(0.1, 5).pct_start(1.5), "pct_start: the part is 1.5: it must be from 0 to 1");
+    panics(
+        || OneCycleLr::new(0.1, 5).div_factor(0.0),
+        "div_factor: the factor is 0: it must be above 0, and finite",
+    );
+    let late = "OneCycleLr: the step is 5: the last one of the cycle is 4";
+    panics(|| OneCycleLr::new(0.1, 5).lr(5, 0.1), late);
+    let negative = |_: usize, _: f64| -1.0;
+    let mut sgd = Sgd::<f64>::new(0.1);
+    panics(
+        || sgd.follow(&negative, 0),
+        &format!("follow: the learning rate of the schedule is -1: {finite}"),
+    );
+    panics(|| ReduceLrOnPlateau::min().factor(1.0), "factor: the factor is 1: it must be from 0 to below 1");
+}
+
+#[test]
+fn clipping() {
+    let p = Parameter::new([1.0, 2.0]);
+    let mut gradients = p.sum(..).backward();
+    panics(
+        || clip_grad_norm(&mut gradients, &p, -1.0),
+        "clip_grad_norm: max_norm is -1: it must be 0 or larger",
+    );
+    panics(
+        || clip_grad_value(&mut gradients, &p, f64::INFINITY),
+        "clip_grad_value: max is inf: it must be 0 or larger, and finite",
+    );
+    panics(
+        || gradients.update(&p, |gradient| *gradient = Tensor::from(1.0)),
+        "update: the new value has shape [], the variable [2]: they must be equal",
     );
 }

@@ -1,6 +1,6 @@
 //! Operations on shapes, axes and indices that do not fit.
 
-use gradus::{Parameter, Tensor, Var, cat, stack};
+use gradus::{Parameter, Tensor, TensorError, Var, cat, stack};
 
 use crate::{leaf, panics};
 
@@ -229,4 +229,78 @@ fn whole_rows() {
     let weight = "layer_norm: shapes [2] and [3] do not fit: weight and bias must have the normalized shape";
     panics(|| x.layer_norm([3], Some(&leaf(&[2])), None, 1e-5), weight);
     panics(|| x.layer_norm([3], None, Some(&leaf(&[2])), 1e-5), weight);
+}
+
+#[test]
+fn einsum() {
+    let (x, y) = (leaf(&[2, 3]), leaf(&[4, 5]));
+    let einsum = gradus::einsum::<f64>;
+    let read = "cannot be read: allowed are letters, one `...` for each operand, commas between operands, and one \
+                `->` before the result";
+    panics(|| einsum("ij+k", &[&x]), &format!("einsum: equation \"ij+k\": '+' at position 2 {read}"));
+    panics(|| einsum("i->j->k", &[&x]), &format!("einsum: equation \"i->j->k\": '-' at position 4 {read}"));
+    panics(|| einsum("......", &[&x]), &format!("einsum: equation \"......\": '.' at position 3 {read}"));
+    panics(
+        || einsum("ij,jk->ik", &[&x]),
+        "einsum: equation \"ij,jk->ik\": it has 2 operands, and 1 were given",
+    );
+    panics(
+        || einsum("ij,jk->ik", &[&x, &y]),
+        "einsum: equation \"ij,jk->ik\": `j` has size 4 in operand 1 and 3 before: sizes of an index must be \
+         equal, and those of `...` broadcast",
+    );
+    panics(
+        || einsum("...,...", &[&x, &y]),
+        "einsum: equation \"...,...\": `...` has size 4 in operand 1 and 2 before: sizes of an index must be \
+         equal, and those of `...` broadcast",
+    );
+    panics(
+        || einsum("ijk", &[&x]),
+        "einsum: equation \"ijk\": operand 0 has shape [2, 3]: for what is written it must have 3 axes",
+    );
+    let result = |index: &str| {
+        format!("`{index}` in the result must be an index of an operand, and named only once there")
+    };
+    panics(|| einsum("ij->ik", &[&x]), &format!("einsum: equation \"ij->ik\": {}", result("k")));
+    panics(|| einsum("ij->ii", &[&x]), &format!("einsum: equation \"ij->ii\": {}", result("i")));
+}
+
+#[test]
+fn equations() {
+    let square = |name: &str| {
+        format!("{name}: the shape is [2, 3]: the last two axes, rows and columns, must be of one size")
+    };
+    let x = leaf(&[2, 3]);
+    panics(|| x.cholesky(), &square("cholesky"));
+    panics(|| x.solve(&x), &square("solve"));
+    panics(|| x.solve_triangular(&x, true), &square("solve_triangular"));
+    panics(|| x.inverse(), &square("inverse"));
+    panics(|| x.det(), &square("det"));
+    panics(|| x.logdet(), &square("logdet"));
+    let eye = Var::leaf(Tensor::<f64>::eye(3));
+    panics(
+        || eye.solve(&x),
+        "solve: shapes [3, 3] and [2, 3] do not fit: the right side must have as many rows as the matrix",
+    );
+    panics(
+        || eye.expand([4, 3, 3]).solve(&leaf(&[2, 3, 1])),
+        "solve: shapes [4, 3, 3] and [2, 3, 1] do not fit: the axes before the last two must broadcast",
+    );
+
+    // What the data may hold is no panic.
+    let ones = leaf(&[2, 3, 3]);
+    let error = |result: Result<Var<f64>, TensorError>| result.unwrap_err().to_string();
+    let singular = |name: &str| {
+        format!("{name}: matrix [0] of the batch is singular: column 1 has no pivot; it must be invertible")
+    };
+    assert_eq!(error(ones.solve(&ones)), singular("solve"));
+    assert_eq!(error(ones.inverse()), singular("inverse"));
+    assert_eq!(error((-&eye).cholesky()), "cholesky: the matrix is not positive definite; it must be");
+    let triangular = (&eye * Tensor::from([1.0, 1.0, 0.0])).solve_triangular(&eye, true);
+    assert_eq!(
+        error(triangular),
+        "solve_triangular: the matrix is singular: column 2 has no pivot; it must be invertible"
+    );
+    // NaN in, NaN out.
+    assert!((&eye * f64::NAN).inverse().is_ok_and(|inverse| inverse.value().isnan().any(..).item()));
 }

@@ -6,5 +6,7 @@ mod derive;
 mod init;
 mod losses;
 mod models;
+mod optimizers;
+mod schedules;
 mod sgd;
 mod threads;

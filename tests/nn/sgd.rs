@@ -31,7 +31,7 @@ impl Settings {
             .momentum(self.momentum)
             .dampening(self.dampening)
             .weight_decay(self.weight_decay);
-        if self.nesterov { sgd.nesterov() } else { sgd }
+        if self.nesterov && self.momentum != 0.0 { sgd.nesterov() } else { sgd }
     }
 
     /// One step of one number; `b` is the buffer, once there is one.
@@ -99,10 +99,11 @@ proptest! {
 
     /// The rate can be changed between steps.
     #[test]
-    fn the_learning_rate_is_a_field(rates in prop::collection::vec(0.0..1.0_f64, 1..6)) {
+    fn the_learning_rate_can_be_set(rates in prop::collection::vec(0.0..1.0_f64, 1..6)) {
         let (mut p, mut sgd) = (Parameter::new(0.0_f64), Sgd::new(99.0));
         for &rate in &rates {
-            sgd.learning_rate = rate;
+            sgd.set_lr(rate);
+            prop_assert_eq!(sgd.lr(), rate);
             let loss = p.sum(..);
             sgd.step(&mut p, &loss.backward());
         }

@@ -1,5 +1,6 @@
 //! Asking for gradients: `backward`, `grad`, `vjp`, `hvp`.
 
+use std::collections::hash_map::Entry as Slot;
 use std::sync::Arc;
 
 use gradus_tensor::{Float, OrPanic, Tensor};
@@ -63,6 +64,63 @@ impl<T: Float> Gradients<T> {
     /// ```
     pub fn is_empty(&self) -> bool {
         self.by_leaf.is_empty()
+    }
+
+    /// Changes the gradient with respect to a leaf, if there is one.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from(3.0));
+    /// let mut gradients = (&x * &x).backward();
+    /// gradients.update(&x, |gradient| *gradient *= 0.5);
+    /// assert_eq!(gradients.get(&x), Some(&Tensor::from(3.0)));
+    /// ```
+    ///
+    /// # Panics
+    /// If the new gradient has another shape.
+    #[track_caller]
+    pub fn update(&mut self, leaf: &Var<T>, update: impl FnOnce(&mut Tensor<T>)) {
+        if let Some((_, gradient)) = leaf.entry().and_then(|entry| self.by_leaf.get_mut(&address(entry))) {
+            gradient.update(update);
+        }
+    }
+
+    /// Multiplies all gradients by a number.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from(3.0));
+    /// let mut gradients = (&x * &x).backward();
+    /// gradients.scale(0.5);
+    /// assert_eq!(gradients.get(&x), Some(&Tensor::from(3.0)));
+    /// ```
+    pub fn scale(&mut self, factor: f64) {
+        let factor = T::from_f64(factor);
+        for (_, gradient) in self.by_leaf.values_mut() {
+            gradient.update(|gradient| *gradient *= factor);
+        }
+    }
+
+    /// Adds the gradients of another result: of a leaf that both reached, the sum, in place.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// // A batch in two parts.
+    /// let x = Var::leaf(Tensor::from(3.0));
+    /// let mut gradients = (&x * 2.0).backward();
+    /// gradients.accumulate((&x * &x).backward());
+    /// assert_eq!(gradients.get(&x), Some(&Tensor::from(8.0))); // 2 + 2 x
+    /// ```
+    pub fn accumulate(&mut self, other: Self) {
+        for (address, (entry, gradient)) in other.by_leaf {
+            match self.by_leaf.entry(address) {
+                Slot::Vacant(slot) => drop(slot.insert((entry, gradient))),
+                Slot::Occupied(mut slot) => slot.get_mut().1.update(|sum| *sum += gradient.value()),
+            }
+        }
     }
 }
 

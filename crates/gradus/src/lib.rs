@@ -57,10 +57,12 @@ pub mod prelude {
 
     pub use crate::Rng;
     pub use crate::{
-        Adam, AdamW, Gradients, Layer, Linear, Losses, Module, Optimizer, Parameter, Sequential, Sgd, Tape,
-        Tensor, Var,
+        Adadelta, Adagrad, Adam, AdamW, Gradients, Layer, Linear, Losses, Module, Optimizer, Parameter,
+        RmsProp, Schedule, Sequential, Sgd, Tape, Tensor, Var,
     };
-    pub use crate::{cat, grad, hvp, keepdim, no_grad, seeded, stack};
+    pub use crate::{
+        cat, clip_grad_norm, clip_grad_value, einsum, grad, hvp, keepdim, no_grad, seeded, stack,
+    };
 }
 
 /// The examples of the README, run as tests.

@@ -44,6 +44,10 @@ pub use gradus_derive::Module;
 pub use linear::Linear;
 pub use loss::Losses;
 pub use module::{Module, Path};
-pub use optim::{Adam, AdamW, Optimizer, Sgd};
+pub use optim::{
+    Adadelta, AdadeltaRule, Adagrad, AdagradRule, Adam, AdamRule, AdamW, CosineAnnealingLr, Descent,
+    ExponentialLr, LearningRate, LinearLr, MultiStepLr, OneCycleLr, Optimizer, ReduceLrOnPlateau, RmsProp,
+    RmsPropRule, Rule, Schedule, Sgd, SgdRule, Step, StepLr, Then, clip_grad_norm, clip_grad_value,
+};
 pub use parameter::Parameter;
 pub use sequential::{CloneLayer, Layer, Sequential};

@@ -121,6 +121,18 @@ pub enum TensorError {
         /// What would have been right.
         expected: String,
     },
+    /// A matrix for which there is no such result.
+    #[error("{operation}: {} {fault}; {expected}", which_matrix(index))]
+    Matrix {
+        /// The name of the operation.
+        operation: &'static str,
+        /// Which matrix of a stack it is; empty if there is only one.
+        index: Shape,
+        /// What is wrong with it.
+        fault: String,
+        /// What would have been right.
+        expected: &'static str,
+    },
 }
 
 impl TensorError {
@@ -133,6 +145,10 @@ impl TensorError {
 
 fn product(shape: &[usize]) -> String {
     crate::dims::element_count(shape).map_or_else(|| "too many".into(), |n| n.to_string())
+}
+
+fn which_matrix(index: &[usize]) -> String {
+    if index.is_empty() { "the matrix".into() } else { format!("matrix {index:?} of the batch") }
 }
 
 fn allowed_axes(rank: usize) -> String {

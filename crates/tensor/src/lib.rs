@@ -26,6 +26,7 @@ mod iter;
 mod join;
 mod kernels;
 mod layout;
+mod linalg;
 mod map;
 mod math;
 mod matmul;

@@ -3,6 +3,8 @@
 //! Each file ends with the cases that the test suite draws from; a test fails if a method here has none.
 
 mod arithmetic;
+mod einsum;
+mod equations;
 mod functions;
 mod index;
 mod join;
@@ -14,6 +16,7 @@ mod shape;
 mod softmax;
 
 pub(crate) use arithmetic::{add, div, mul, neg, sub};
+pub use einsum::einsum;
 pub use join::{cat, stack};
 
 /// The test cases of every operation of this crate.
@@ -26,6 +29,8 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         shape::cases(),
         join::cases(),
         linalg::cases(),
+        einsum::cases(),
+        equations::cases(),
         index::cases(),
         softmax::cases(),
         norm::cases(),

@@ -1,18 +1,15 @@
 //! Stochastic gradient descent.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use gradus_autograd::{Float, Tensor};
 
-use gradus_autograd::{Float, Gradients, Identity, Tensor};
-
-use super::Optimizer;
-use crate::module::{Module, Path};
+use super::descent::{Descent, Rule, Step};
+use super::fraction;
 
 /// Stochastic gradient descent, with momentum (Polyak, 1964), Nesterov's variant of it (Nesterov, 1983, as in
 /// Sutskever et al., 2013) and weight decay.
 ///
 /// With gradient g and parameter p: `g += weight_decay * p`; `v = momentum * v + (1 - dampening) * g`, which
-/// starts at g; `p -= learning_rate * v`, or with Nesterov `p -= learning_rate * (g + momentum * v)`.
+/// starts at g; `p -= lr * v`, or with Nesterov `p -= lr * (g + momentum * v)`.
 ///
 /// ```
 /// use gradus_nn::{Module, Optimizer, Parameter, Sgd};
@@ -25,45 +22,50 @@ use crate::module::{Module, Path};
 /// }
 /// assert_eq!(p.value().item(), -0.5); // 1 - 0.5 * 2 = 0, then 0 - 0.5 * (0.5 * 2 + 0)
 /// ```
-#[derive(Debug, Clone)]
-pub struct Sgd<T: Float = f32> {
-    /// The size of a step, also called `lr`.
-    pub learning_rate: f64,
-    /// How much of the last step's velocity is kept: from 0, none, to below 1.
-    pub momentum: f64,
-    /// How much less of a gradient enters the velocity.
-    pub dampening: f64,
-    /// Whether the step looks ahead along the velocity.
-    pub nesterov: bool,
-    /// The strength of the pull towards zero.
-    pub weight_decay: f64,
-    /// By parameter.
-    velocity: HashMap<Identity<T>, Tensor<T>>,
+pub type Sgd<T = f32> = Descent<SgdRule, T>;
+
+/// The formula of [`Sgd`].
+#[derive(Debug, Clone, Default)]
+pub struct SgdRule {
+    momentum: f64,
+    dampening: f64,
+    nesterov: bool,
+}
+
+impl Rule for SgdRule {
+    fn slots(&self) -> usize {
+        usize::from(self.momentum != 0.0)
+    }
+
+    fn update<T: Float>(&self, step: Step, p: &mut Tensor<T>, g: &Tensor<T>, state: &mut [Tensor<T>]) {
+        let [lr, momentum] = [step.lr, self.momentum].map(T::from_f64);
+        let decayed = step.decayed();
+        let [velocity] = state else {
+            return p.zip_inplace(
+                g,
+                #[inline(always)]
+                move |p, g| p - lr * decayed(p, g),
+            );
+        };
+        // The first velocity is the gradient itself.
+        let [kept, fresh] =
+            if step.t == 1 { [0.0, 1.0] } else { [self.momentum, 1.0 - self.dampening] }.map(T::from_f64);
+        let nesterov = self.nesterov;
+        Tensor::zip_inplace_many(
+            [p, velocity],
+            g,
+            #[inline(always)]
+            move |[p, v], g| {
+                let g = decayed(p, g);
+                let v = kept * v + fresh * g;
+                [p - lr * if nesterov { g + momentum * v } else { v }, v]
+            },
+        );
+    }
 }
 
 impl<T: Float> Sgd<T> {
-    /// Plain gradient descent.
-    ///
-    /// ```
-    /// use gradus_nn::{Optimizer, Parameter, Sgd};
-    ///
-    /// let mut p = Parameter::new([1.0_f64]);
-    /// let loss = &p * 4.0; // the gradient is 4
-    /// Sgd::new(0.5).step(&mut p, &loss.backward());
-    /// assert_eq!(p.item(), -1.0); // 1 - 0.5 * 4
-    /// ```
-    pub fn new(learning_rate: f64) -> Self {
-        Self {
-            learning_rate,
-            momentum: 0.0,
-            dampening: 0.0,
-            nesterov: false,
-            weight_decay: 0.0,
-            velocity: HashMap::new(),
-        }
-    }
-
-    /// The same with momentum.
+    /// The same with momentum: how much of the last step's velocity is kept.
     ///
     /// ```
     /// use gradus_nn::{Optimizer, Parameter, Sgd};
@@ -76,12 +78,18 @@ impl<T: Float> Sgd<T> {
     /// }
     /// assert_eq!(p.item(), -2.5); // 0 - 1 = -1, then -1 - (0.5 * 1 + 1)
     /// ```
+    ///
+    /// # Panics
+    /// Unless it is from 0 to below 1, and with [`nesterov`](Self::nesterov) above 0.
     #[must_use]
+    #[track_caller]
     pub fn momentum(self, momentum: f64) -> Self {
-        Self { momentum, ..self }
+        fraction("momentum: the momentum", momentum);
+        check_nesterov(self.rule().nesterov, momentum);
+        self.change(|rule| rule.momentum = momentum)
     }
 
-    /// The same with dampening of the momentum.
+    /// The same with dampening of the momentum: how much less of a gradient enters the velocity.
     ///
     /// ```
     /// use gradus_nn::{Optimizer, Parameter, Sgd};
@@ -94,12 +102,17 @@ impl<T: Float> Sgd<T> {
     /// }
     /// assert_eq!(p.item(), -2.25); // 0 - 1 = -1, then -1 - (0.5 * 1 + 0.75 * 1)
     /// ```
+    ///
+    /// # Panics
+    /// Unless it is from 0 to below 1.
     #[must_use]
+    #[track_caller]
     pub fn dampening(self, dampening: f64) -> Self {
-        Self { dampening, ..self }
+        fraction("dampening: the dampening", dampening);
+        self.change(|rule| rule.dampening = dampening)
     }
 
-    /// The same with Nesterov's momentum.
+    /// The same with Nesterov's momentum: the step looks ahead along the velocity.
     ///
     /// ```
     /// use gradus_nn::{Optimizer, Parameter, Sgd};
@@ -112,61 +125,21 @@ impl<T: Float> Sgd<T> {
     /// }
     /// assert_eq!(p.item(), -3.25); // 0 - (1 + 0.5 * 1) = -1.5, then -1.5 - (1 + 0.5 * 1.5)
     /// ```
+    ///
+    /// # Panics
+    /// If there is no [`momentum`](Self::momentum) yet.
     #[must_use]
+    #[track_caller]
     pub fn nesterov(self) -> Self {
-        Self { nesterov: true, ..self }
-    }
-
-    /// The same with weight decay.
-    ///
-    /// ```
-    /// use gradus_nn::{Optimizer, Parameter, Sgd};
-    ///
-    /// let mut p = Parameter::new([2.0_f64]);
-    /// let loss = &p * 0.0; // the gradient is 0
-    /// Sgd::new(1.0).weight_decay(0.25).step(&mut p, &loss.backward());
-    /// assert_eq!(p.item(), 1.5); // 2 - 0.25 * 2
-    /// ```
-    #[must_use]
-    pub fn weight_decay(self, weight_decay: f64) -> Self {
-        Self { weight_decay, ..self }
+        check_nesterov(true, self.rule().momentum);
+        self.change(|rule| rule.nesterov = true)
     }
 }
 
-impl<T: Float> Optimizer<T> for Sgd<T> {
-    fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) {
-        let [rate, momentum, fresh, decay] =
-            [self.learning_rate, self.momentum, 1.0 - self.dampening, self.weight_decay].map(T::from_f64);
-        let decayed = move |p: T, g: T| if decay == T::ZERO { g } else { g + decay * p };
-        model.visit_mut(Path::ROOT, &mut |_, parameter| {
-            let Some(gradient) = gradients.get(parameter) else { return };
-            let Some(identity) = parameter.identity().filter(|_| self.momentum != 0.0) else {
-                return parameter.update(|p| {
-                    p.zip_inplace(
-                        gradient,
-                        #[inline(always)]
-                        move |p, g| p - rate * decayed(p, g),
-                    );
-                });
-            };
-            let (velocity, kept, fresh) = match self.velocity.entry(identity) {
-                Entry::Occupied(old) => (old.into_mut(), momentum, fresh),
-                // The first velocity is the gradient itself.
-                Entry::Vacant(new) => (new.insert(Tensor::zeros(gradient.shape())), T::ZERO, T::ONE),
-            };
-            let nesterov = self.nesterov;
-            parameter.update(|p| {
-                Tensor::zip_inplace_many(
-                    [p, velocity],
-                    gradient,
-                    #[inline(always)]
-                    move |[p, v], g| {
-                        let g = decayed(p, g);
-                        let v = kept * v + fresh * g;
-                        [p - rate * if nesterov { g + momentum * v } else { v }, v]
-                    },
-                );
-            });
-        });
-    }
+#[track_caller]
+fn check_nesterov(nesterov: bool, momentum: f64) {
+    assert!(
+        !nesterov || momentum > 0.0,
+        "nesterov: the momentum is 0: set one above 0 with `momentum` before"
+    );
 }

@@ -1,0 +1,308 @@
+//! Einstein's summation.
+
+use std::collections::BTreeMap;
+
+use gradus_tensor::{Float, Tensor};
+
+use crate::var::Var;
+
+/// Sums of products of elements, by an equation that names the axes of all operands and of the result: an index
+/// that the result does not have is summed over (Einstein, 1916, in the notation of NumPy).
+///
+/// An operand that names an index twice is read along that diagonal. `...` stands for any axes, which broadcast.
+/// Without `->`, the result has the axes of `...` and then, in alphabetical order, the indices named just once.
+/// Several operands are multiplied first to last.
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var, einsum};
+///
+/// let x = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+/// let v = Var::constant(Tensor::from([1.0, 10.0]));
+/// assert_eq!(einsum("ij,j->i", &[&x, &v]).value(), &Tensor::from([21.0, 43.0])); // a product
+/// assert_eq!(einsum("ii", &[&x]).item(), 5.0); // the trace
+/// assert_eq!(einsum("...j->j...", &[&x]).value(), &x.value().t());
+/// let y = einsum("i,ij,j->", &[&v, &x, &v]);
+/// assert_eq!(y.backward().get(&x), Some(&Tensor::from([[1.0, 10.0], [10.0, 100.0]])));
+/// ```
+///
+/// # Panics
+/// If the equation cannot be read, or does not fit the number or the shapes of the operands.
+#[track_caller]
+pub fn einsum<T: Float>(equation: &str, operands: &[&Var<T>]) -> Var<T> {
+    let plan = match Plan::new(equation, &operands.iter().map(|x| x.shape()).collect::<Vec<_>>()) {
+        Ok(plan) => plan,
+        Err(problem) => panic!("einsum: equation \"{equation}\": {problem}"),
+    };
+    let mut terms = operands.iter().zip(&plan.terms).map(|(&x, labels)| {
+        let mut term = Term { x: x.clone(), labels: labels.clone() };
+        term.take_diagonals();
+        term.expand_summed(&plan);
+        term
+    });
+    let mut result = terms.next().expect("there is an operand");
+    for (place, term) in terms.enumerate() {
+        let later = plan.terms[place + 2..].iter().flatten();
+        let wanted: Vec<Label> = later.chain(&plan.result).copied().collect();
+        result = result.times(term, &wanted);
+    }
+    result.sum_to(&plan.result);
+    result.ordered(&plan.result)
+}
+
+/// A name of an axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Label {
+    /// One of those that `...` stands for, by its place counted from the last.
+    Rest(usize),
+    Index(char),
+}
+
+/// The equation, fitted to shapes.
+struct Plan {
+    terms: Vec<Vec<Label>>,
+    result: Vec<Label>,
+    sizes: BTreeMap<Label, usize>,
+}
+
+/// What is between commas: indices, and where `...` stands among them, if it does.
+#[derive(Default)]
+struct Written {
+    indices: Vec<char>,
+    rest: Option<usize>,
+}
+
+impl Written {
+    /// The names of all axes, when `...` stands for so many.
+    fn labels(&self, rest: usize) -> Vec<Label> {
+        let mut labels: Vec<Label> = self.indices.iter().map(|&index| Label::Index(index)).collect();
+        if let Some(place) = self.rest {
+            labels.splice(place..place, (0..rest).rev().map(Label::Rest));
+        }
+        labels
+    }
+}
+
+/// The terms, and the result if it is written.
+fn read(equation: &str) -> Result<(Vec<Written>, Option<Written>), String> {
+    let mut terms = vec![Written::default()];
+    let mut result = None;
+    let mut place = 0;
+    while let Some(next) = equation[place..].chars().next() {
+        let term = result.as_mut().unwrap_or_else(|| terms.last_mut().expect("at least one"));
+        let length = match next {
+            ' ' => 1,
+            'a'..='z' | 'A'..='Z' => {
+                term.indices.push(next);
+                1
+            }
+            '.' if equation[place..].starts_with("...") && term.rest.is_none() => {
+                term.rest = Some(term.indices.len());
+                3
+            }
+            ',' if result.is_none() => {
+                terms.push(Written::default());
+                1
+            }
+            '-' if equation[place..].starts_with("->") && result.is_none() => {
+                result = Some(Written::default());
+                2
+            }
+            _ => {
+                return Err(format!(
+                    "'{next}' at position {place} cannot be read: allowed are letters, one `...` for each operand, \
+                     commas between operands, and one `->` before the result"
+                ));
+            }
+        };
+        place += length;
+    }
+    Ok((terms, result))
+}
+
+impl Plan {
+    fn new(equation: &str, shapes: &[&[usize]]) -> Result<Self, String> {
+        let (written, result) = read(equation)?;
+        if written.len() != shapes.len() {
+            return Err(format!("it has {} operands, and {} were given", written.len(), shapes.len()));
+        }
+        let mut sizes: BTreeMap<Label, usize> = BTreeMap::new();
+        let mut terms = Vec::new();
+        for (operand, (written, shape)) in written.iter().zip(shapes).enumerate() {
+            let named = written.indices.len();
+            if shape.len() < named || shape.len() > named && written.rest.is_none() {
+                let least = if written.rest.is_some() { "at least " } else { "" };
+                return Err(format!(
+                    "operand {operand} has shape {shape:?}: for what is written it must have {least}{named} axes"
+                ));
+            }
+            let labels = written.labels(shape.len() - named);
+            for (&label, &size) in labels.iter().zip(*shape) {
+                let known = sizes.entry(label).or_insert(size);
+                if *known == 1 && matches!(label, Label::Rest(_)) {
+                    *known = size;
+                }
+                if *known != size && (size != 1 || matches!(label, Label::Index(_))) {
+                    let name = if let Label::Index(index) = label { index.to_string() } else { "...".into() };
+                    return Err(format!(
+                        "`{name}` has size {size} in operand {operand} and {known} before: sizes of an index must be \
+                         equal, and those of `...` broadcast"
+                    ));
+                }
+            }
+            terms.push(labels);
+        }
+        let rest = sizes.keys().filter(|label| matches!(label, Label::Rest(_))).count();
+        let result = if let Some(written) = result {
+            written.labels(rest)
+        } else {
+            // In the order of labels: `...` from its first axis, then indices by name.
+            let once = |label: &Label| terms.iter().flatten().filter(|other| *other == label).count() == 1;
+            let indices =
+                sizes.keys().copied().filter(|label| matches!(label, Label::Index(_)) && once(label));
+            (0..rest).rev().map(Label::Rest).chain(indices).collect()
+        };
+        for (place, label) in result.iter().enumerate() {
+            let Label::Index(index) = label else { continue };
+            if !sizes.contains_key(label) || result[..place].contains(label) {
+                return Err(format!(
+                    "`{index}` in the result must be an index of an operand, and named only once there"
+                ));
+            }
+        }
+        Ok(Self { terms, result, sizes })
+    }
+}
+
+/// A variable with the names of its axes.
+struct Term<T: Float> {
+    x: Var<T>,
+    labels: Vec<Label>,
+}
+
+impl<T: Float> Term<T> {
+    /// Puts one axis in the place of two of the same name.
+    fn take_diagonals(&mut self) {
+        while let Some((first, second)) = repeated(&self.labels) {
+            let label = self.labels[first];
+            let others = |&axis: &usize| axis != first && axis != second;
+            let axes: Vec<usize> = (0..self.labels.len()).filter(others).collect();
+            let n = self.x.shape()[first];
+            let front: Vec<usize> = axes.iter().map(|&axis| self.x.shape()[axis]).collect();
+            let last = self.x.permute([&axes[..], &[first, second]].concat());
+            let index = Tensor::arange(0, (n * n) as i64, n as i64 + 1);
+            self.x = last.reshape([&front[..], &[n * n]].concat()).index_select(-1, &index);
+            self.labels = axes.iter().map(|&axis| self.labels[axis]).chain([label]).collect();
+        }
+    }
+
+    /// Repeats axes of `...` that broadcast and are summed over.
+    fn expand_summed(&mut self, plan: &Plan) {
+        let size = |(label, &size): (&Label, &usize)| {
+            if plan.result.contains(label) { size } else { plan.sizes[label] }
+        };
+        let shape: Vec<usize> = self.labels.iter().zip(self.x.shape()).map(size).collect();
+        if shape != self.x.shape() {
+            self.x = self.x.expand(shape);
+        }
+    }
+
+    /// Sums over the axes that are not wanted.
+    fn sum_to(&mut self, wanted: &[Label]) {
+        let unwanted = |&axis: &usize| !wanted.contains(&self.labels[axis]);
+        let axes: Vec<usize> = (0..self.labels.len()).filter(unwanted).collect();
+        if !axes.is_empty() {
+            self.x = self.x.sum(axes);
+            self.labels.retain(|label| wanted.contains(label));
+        }
+    }
+
+    /// The variable with its axes in this order.
+    fn ordered(&self, labels: &[Label]) -> Var<T> {
+        if self.labels == labels {
+            return self.x.clone();
+        }
+        let axis = |label| self.labels.iter().position(|other| other == label).expect("an axis of this name");
+        self.x.permute(labels.iter().map(axis).collect::<Vec<usize>>())
+    }
+
+    /// The sizes of some axes; of one that is not there, 1.
+    fn sizes(&self, labels: &[Label]) -> Vec<usize> {
+        let place = |label| self.labels.iter().position(|other| other == label);
+        labels.iter().map(|label| place(label).map_or(1, |axis| self.x.shape()[axis])).collect()
+    }
+
+    /// The product, summed over what is not wanted: a stack of products of matrices.
+    fn times(mut self, mut other: Self, wanted: &[Label]) -> Self {
+        self.sum_to(&[&other.labels[..], wanted].concat());
+        other.sum_to(&[&self.labels[..], wanted].concat());
+        let (common, rows): (Vec<_>, Vec<_>) =
+            self.labels.iter().partition(|label| other.labels.contains(label));
+        let (batch, summed): (Vec<_>, Vec<_>) = common.into_iter().partition(|label| wanted.contains(label));
+        let columns: Vec<_> =
+            other.labels.iter().copied().filter(|label| !self.labels.contains(label)).collect();
+        let (of_rows, of_columns) = (self.sizes(&rows), other.sizes(&columns));
+        let left = self.ordered(&[&batch[..], &rows, &summed].concat());
+        let right = other.ordered(&[&batch[..], &summed, &columns].concat());
+        let (left_front, right_front) = (self.sizes(&batch), other.sizes(&batch));
+        let x = if summed.is_empty() {
+            left.reshape([&left_front[..], &of_rows, &vec![1; columns.len()]].concat())
+                * right.reshape([&right_front[..], &vec![1; rows.len()], &of_columns].concat())
+        } else {
+            let [m, k, n] =
+                [&of_rows, &self.sizes(&summed), &of_columns].map(|sizes| sizes.iter().product::<usize>());
+            let product = left
+                .reshape([&left_front[..], &[m, k]].concat())
+                .matmul(&right.reshape([&right_front[..], &[k, n]].concat()));
+            let front = &product.shape()[..batch.len()];
+            let shape = [front, &of_rows, &of_columns].concat();
+            product.reshape(shape)
+        };
+        Self { x, labels: [batch, rows, columns].concat() }
+    }
+}
+
+/// The places of a label that is there twice.
+fn repeated(labels: &[Label]) -> Option<(usize, usize)> {
+    let first = |second: usize| labels[..second].iter().position(|label| *label == labels[second]);
+    (0..labels.len()).find_map(|second| Some((first(second)?, second)))
+}
+
+/// The shape of axes named `i`, `j`, `k`, of these sizes, and of others, of size 1.
+#[cfg(feature = "proptest")]
+fn shape(labels: &str, [i, j, k]: [usize; 3]) -> Vec<usize> {
+    let size = |label| match label {
+        'i' => i,
+        'j' => j,
+        'k' => k,
+        _ => 1,
+    };
+    labels.chars().map(size).collect()
+}
+
+#[cfg(feature = "proptest")]
+pub(crate) fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::case;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+    // With the shapes of the operands.
+    let equations = vec![
+        ("ij,jk->ik", "ij", "jk"),
+        ("ij,jk", "ij", "jk"),
+        ("kij,kj->ik", "kij", "kj"),
+        ("iij,j->i", "iij", "j"),
+        ("iji,jk->kj", "iji", "jk"),
+        ("ij,ij->", "ij", "ij"),
+        ("ij,k->ki", "ij", "k"),
+        ("...i,ij->j...", "kji", "ij"),
+        ("...i,...j", "ki", "1j"),
+        ("...i,...->i", "ki", "1"),
+        ("i,i->i", "i", "i"),
+        (",ij->ji", "", "ij"),
+    ];
+    let size = || prop_oneof![1 => Just(0), 2 => Just(1), 8 => 2..=4_usize];
+    vec![case!(
+        "einsum", ((equation, left, right), sizes) in (select(equations), [size(), size(), size()]),
+        [shape(left, sizes) => -2.0..2.0, shape(right, sizes) => -2.0..2.0],
+        |x, y| einsum(equation, &[x, y])
+    )]
+}

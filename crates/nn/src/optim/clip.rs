@@ -1,0 +1,83 @@
+//! Bounds for gradients.
+
+use gradus_autograd::{Float, Gradients};
+
+use super::non_negative;
+use crate::module::Module;
+
+/// Scales all gradients of a model's parameters so that, taken as one vector, they are no longer than
+/// `max_norm`; returns how long they were.
+///
+/// Each is multiplied by `min(1, max_norm / (norm + 1e-6))` (Pascanu, Mikolov and Bengio, "On the difficulty of
+/// training recurrent neural networks", 2013). If the norm is infinite or NaN, which is what it returns, the
+/// gradients stay as they are: there is no right length for them, and the caller can skip the step.
+///
+/// ```
+/// use gradus_autograd::Tensor;
+/// use gradus_nn::{Parameter, clip_grad_norm};
+///
+/// let p = Parameter::new([1.0_f64, 1.0]);
+/// let mut gradients = (&p * Tensor::from([3.0, 4.0])).sum(..).backward();
+/// let norm = clip_grad_norm(&mut gradients, &p, 1.0);
+/// assert_eq!(norm, 5.0);
+/// assert!(gradients.get(&p).unwrap().allclose(&Tensor::from([0.6, 0.8]), 1e-6, 0.0));
+/// ```
+///
+/// # Panics
+/// If `max_norm` is negative or NaN; infinity only asks for the norm.
+#[track_caller]
+pub fn clip_grad_norm<T: Float>(
+    gradients: &mut Gradients<T>,
+    model: &(impl Module<T> + ?Sized),
+    max_norm: f64,
+) -> f64 {
+    assert!(max_norm >= 0.0, "clip_grad_norm: max_norm is {max_norm}: it must be 0 or larger");
+    let parameters = model.parameters();
+    let squares = parameters.iter().filter_map(|parameter| gradients.get(parameter)).map(|gradient| {
+        // In double precision, squares of single precision do not overflow.
+        gradient.map(|g| g.to_f64() * g.to_f64()).sum(..).item()
+    });
+    let norm = squares.sum::<f64>().sqrt();
+    let factor = max_norm / (norm + 1e-6);
+    if norm.is_finite() && factor < 1.0 {
+        for parameter in parameters {
+            gradients.update(parameter, |gradient| *gradient *= T::from_f64(factor));
+        }
+    }
+    norm
+}
+
+/// Moves every number of the gradients of a model's parameters into `-max..=max`; NaN stays NaN.
+///
+/// ```
+/// use gradus_autograd::Tensor;
+/// use gradus_nn::{Parameter, clip_grad_value};
+///
+/// let p = Parameter::new([1.0_f64, 1.0]);
+/// let mut gradients = (&p * Tensor::from([-3.0, 0.5])).sum(..).backward();
+/// clip_grad_value(&mut gradients, &p, 1.0);
+/// assert_eq!(gradients.get(&p), Some(&Tensor::from([-1.0, 0.5])));
+/// ```
+///
+/// # Panics
+/// If `max` is negative or not finite.
+#[track_caller]
+pub fn clip_grad_value<T: Float>(gradients: &mut Gradients<T>, model: &(impl Module<T> + ?Sized), max: f64) {
+    let max = T::from_f64(non_negative("clip_grad_value: max", max));
+    for parameter in model.parameters() {
+        gradients.update(parameter, |gradient| {
+            gradient.map_inplace(
+                #[inline(always)]
+                |g| {
+                    if g > max {
+                        max
+                    } else if g < -max {
+                        -max
+                    } else {
+                        g
+                    }
+                },
+            );
+        });
+    }
+}

@@ -1,0 +1,326 @@
+//! What all optimizers have in common.
+
+use std::collections::HashMap;
+use std::fmt::{self, Debug, Formatter};
+use std::panic::Location;
+use std::sync::Arc;
+
+use gradus_autograd::{Float, Gradients, Identity, Tensor};
+
+use super::{LearningRate, Optimizer, non_negative};
+use crate::module::{Module, Path};
+
+/// The formula by which an optimizer changes a parameter, with its options.
+///
+/// [`Descent`] makes it an optimizer. An example of a user's own, the sign of a running mean of the gradients
+/// ("Lion", Chen et al., "Symbolic discovery of optimization algorithms", 2023):
+///
+/// ```
+/// use gradus_autograd::{Float, Tensor};
+/// use gradus_nn::{Descent, Optimizer, Parameter, Rule, Step};
+///
+/// #[derive(Debug, Clone)]
+/// struct Lion {
+///     betas: [f64; 2],
+/// }
+///
+/// impl Rule for Lion {
+///     fn slots(&self) -> usize {
+///         1
+///     }
+///     fn update<T: Float>(&self, step: Step, p: &mut Tensor<T>, g: &Tensor<T>, state: &mut [Tensor<T>]) {
+///         let [lr, beta1, beta2] = [step.lr, self.betas[0], self.betas[1]].map(T::from_f64);
+///         let shrink = T::from_f64(1.0 - step.lr * step.weight_decay);
+///         Tensor::zip_inplace_many([p, &mut state[0]], g, |[p, m], g| {
+///             let direction = (g + beta1 * (m - g)).sign();
+///             [p * shrink - lr * direction, g + beta2 * (m - g)]
+///         });
+///     }
+/// }
+///
+/// let mut p = Parameter::new([3.0_f64]);
+/// let mut lion = Descent::with_rule(0.5, Lion { betas: [0.9, 0.99] });
+/// let loss = p.square().sum(..);
+/// lion.step(&mut p, &loss.backward());
+/// assert_eq!(p.item(), 2.5);
+/// ```
+pub trait Rule: Debug + Clone + Send + Sync + 'static {
+    /// The weight decay, unless another one is asked for.
+    const WEIGHT_DECAY: f64 = 0.0;
+
+    /// How many tensors in the shape of a parameter are remembered for it.
+    fn slots(&self) -> usize;
+
+    /// What all numbers of these tensors start at.
+    fn initial(&self) -> f64 {
+        0.0
+    }
+
+    /// Changes a parameter `p` with the gradient `g`, and what is remembered for it, in one pass.
+    fn update<T: Float>(&self, step: Step, p: &mut Tensor<T>, g: &Tensor<T>, state: &mut [Tensor<T>]);
+}
+
+/// What a [`Rule`] is told about a step; see there for an example.
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    /// 1 in the first step of a parameter, 2 in the next one.
+    pub t: i32,
+    /// The learning rate.
+    pub lr: f64,
+    /// The strength of the pull towards zero.
+    pub weight_decay: f64,
+}
+
+impl Step {
+    /// The gradient `g` of a parameter `p` with weight decay in it, `g + weight_decay * p`.
+    ///
+    /// ```
+    /// use gradus_nn::Step;
+    ///
+    /// let decayed = Step { t: 1, lr: 1.0, weight_decay: 0.5 }.decayed();
+    /// assert_eq!(decayed(3.0_f32, 1.0), 2.5); // 1 + 0.5 * 3
+    /// ```
+    pub fn decayed<T: Float>(self) -> impl Fn(T, T) -> T + Copy + Sync {
+        let decay = T::from_f64(self.weight_decay);
+        #[inline(always)]
+        move |p, g| if decay == T::ZERO { g } else { g + decay * p }
+    }
+}
+
+/// The optimizer of a [`Rule`]: its options, and what it remembers of each parameter.
+///
+/// [`Sgd`](super::Sgd), [`Adam`](super::Adam) and the others are names for it with their rules.
+#[derive(Debug, Clone)]
+pub struct Descent<R: Rule, T: Float = f32> {
+    /// By group.
+    rates: Vec<LearningRate>,
+    /// First what holds for parameters in no group.
+    groups: Vec<Group<R>>,
+    states: HashMap<Identity<T>, State<T>>,
+}
+
+/// Options of some of the parameters.
+#[derive(Clone)]
+struct Group<R> {
+    weight_decay: f64,
+    rule: R,
+    matches: Arc<dyn Fn(&str) -> bool + Send + Sync>,
+    /// Where it was made, to name it.
+    made_at: &'static Location<'static>,
+}
+
+/// What is remembered of a parameter.
+#[derive(Debug, Clone)]
+struct State<T: Float> {
+    group: usize,
+    steps: i32,
+    slots: Vec<Tensor<T>>,
+}
+
+impl<R: Rule, T: Float> Descent<R, T> {
+    /// With the options that PyTorch has by default.
+    ///
+    /// ```
+    /// use gradus_nn::{Adam, Optimizer, Parameter, Sgd};
+    ///
+    /// let mut p = Parameter::new([1.0_f64]);
+    /// let loss = &p * 4.0; // the gradient is 4
+    /// Sgd::new(0.5).step(&mut p, &loss.backward());
+    /// assert_eq!(p.item(), -1.0); // 1 - 0.5 * 4
+    /// let loss = &p * 4.0;
+    /// Adam::new(0.5).step(&mut p, &loss.backward());
+    /// assert!((p.item() + 1.5).abs() < 1e-8); // the first step has the size of the rate
+    /// ```
+    ///
+    /// # Panics
+    /// If the learning rate is negative or not finite.
+    #[track_caller]
+    pub fn new(learning_rate: f64) -> Self
+    where
+        R: Default,
+    {
+        Self::with_rule(learning_rate, R::default())
+    }
+
+    /// With a rule of one's own; see [`Rule`] for an example.
+    ///
+    /// # Panics
+    /// If the learning rate is negative or not finite.
+    #[track_caller]
+    pub fn with_rule(learning_rate: f64, rule: R) -> Self {
+        let rates = vec![LearningRate::new(learning_rate)];
+        let (matches, made_at) = (Arc::new(|_: &str| true), Location::caller());
+        let groups = vec![Group { weight_decay: R::WEIGHT_DECAY, rule, matches, made_at }];
+        Self { rates, groups, states: HashMap::new() }
+    }
+
+    /// The same with another learning rate, as is useful for a [group](Self::group).
+    ///
+    /// ```
+    /// use gradus_nn::{Optimizer, Sgd};
+    ///
+    /// assert_eq!(Sgd::<f32>::new(0.5).learning_rate(0.25).lr(), 0.25);
+    /// ```
+    ///
+    /// # Panics
+    /// If it is negative or not finite, or comes after a group or a step.
+    #[must_use]
+    #[track_caller]
+    pub fn learning_rate(mut self, learning_rate: f64) -> Self {
+        self.check_options_come_first();
+        self.rates[0] = LearningRate::new(learning_rate);
+        self
+    }
+
+    /// The same with another weight decay.
+    ///
+    /// ```
+    /// use gradus_nn::{AdamW, Optimizer, Parameter, Sgd};
+    ///
+    /// let mut p = Parameter::new([2.0_f64]);
+    /// let loss = &p * 0.0; // the gradient is 0
+    /// Sgd::new(1.0).weight_decay(0.25).step(&mut p, &loss.backward());
+    /// assert_eq!(p.item(), 1.5); // 2 - 0.25 * 2
+    /// let loss = &p * 0.0;
+    /// AdamW::new(0.5).weight_decay(0.5).step(&mut p, &loss.backward());
+    /// assert_eq!(p.item(), 1.125); // 1.5 - 0.5 * 0.5 * 1.5
+    /// ```
+    ///
+    /// # Panics
+    /// If it is negative or not finite, or comes after a group or a step.
+    #[must_use]
+    #[track_caller]
+    pub fn weight_decay(mut self, weight_decay: f64) -> Self {
+        self.check_options_come_first();
+        self.groups[0].weight_decay = non_negative("weight_decay: the decay", weight_decay);
+        self
+    }
+
+    /// The same with other options for the parameters whose name `matches`: those that `change` makes of the
+    /// ones for all.
+    ///
+    /// Of several groups, the first that matches holds. It is asked once for each parameter, when the first
+    /// gradient for it comes.
+    ///
+    /// ```
+    /// use gradus_autograd::{Var, seeded};
+    /// use gradus_nn::{AdamW, Linear, Module, Optimizer};
+    ///
+    /// // No weight decay for biases.
+    /// let mut adam = AdamW::new(1e-3)
+    ///     .weight_decay(0.5)
+    ///     .group(|name| name.ends_with("bias"), |adam| adam.weight_decay(0.0));
+    /// let mut layer = Linear::<f64>::new(2, 1, &mut seeded(0));
+    /// let [weight, bias] = [layer.weight.value(), layer.bias.as_ref().unwrap().value()].map(|p| p.clone());
+    /// let loss = layer.forward(&Var::constant([0.0, 0.0])).sum(..) * 0.0; // all gradients are 0
+    /// adam.step(&mut layer, &loss.backward());
+    /// assert_eq!(layer.weight.value(), &(weight * (1.0 - 1e-3 * 0.5)));
+    /// assert_eq!(layer.bias.unwrap().value(), &bias);
+    /// ```
+    ///
+    /// # Panics
+    /// If `change` makes a group in turn, or the optimizer has made a step. In the first step, if the group
+    /// holds for no parameter of the model.
+    #[must_use]
+    #[track_caller]
+    pub fn group(
+        mut self,
+        matches: impl Fn(&str) -> bool + Send + Sync + 'static,
+        change: impl FnOnce(Self) -> Self,
+    ) -> Self {
+        assert!(self.states.is_empty(), "group: the optimizer has made steps; groups must come before");
+        let changed = change(Self {
+            rates: vec![self.rates[0]],
+            groups: vec![self.groups[0].clone()],
+            states: HashMap::new(),
+        });
+        let ([rate], [group]) = (&changed.rates[..], &changed.groups[..]) else {
+            panic!("group: the options of a group have groups; give each group to the optimizer itself")
+        };
+        self.rates.push(*rate);
+        self.groups.push(Group { matches: Arc::new(matches), made_at: Location::caller(), ..group.clone() });
+        self
+    }
+
+    /// Changes the options of the rule, for all parameters.
+    #[track_caller]
+    pub(super) fn change(mut self, change: impl FnOnce(&mut R)) -> Self {
+        self.check_options_come_first();
+        change(&mut self.groups[0].rule);
+        self
+    }
+
+    /// The options of the rule, for parameters in no group.
+    pub(super) fn rule(&self) -> &R {
+        &self.groups[0].rule
+    }
+
+    /// What came before would not see a change.
+    #[track_caller]
+    fn check_options_come_first(&self) {
+        assert!(
+            self.groups.len() == 1 && self.states.is_empty(),
+            "an option of the optimizer is set after a group was made or a step; options must come before"
+        );
+    }
+
+    /// The first group that holds for a parameter of this name.
+    fn group_of(groups: &[Group<R>], name: &str) -> usize {
+        groups.iter().skip(1).position(|group| (group.matches)(name)).map_or(0, |place| place + 1)
+    }
+
+    #[track_caller]
+    fn check_groups(&self, model: &dyn Module<T>) {
+        let mut names = Vec::new();
+        model.visit(Path::ROOT, &mut |path, _| names.push(path.to_string()));
+        for (place, group) in self.groups.iter().enumerate().skip(1) {
+            assert!(
+                names.iter().any(|name| Self::group_of(&self.groups, name) == place),
+                "step: the group made at {} holds for no parameter of the model: its condition must be true for a \
+                 name for which that of no earlier group is; the names are {names:?}",
+                group.made_at
+            );
+        }
+    }
+}
+
+impl<R: Rule, T: Float> Optimizer<T> for Descent<R, T> {
+    #[track_caller]
+    fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) {
+        if self.groups.len() > 1 && self.states.is_empty() {
+            self.check_groups(model);
+        }
+        let Self { rates, groups, states } = self;
+        model.visit_mut(Path::ROOT, &mut |path, parameter| {
+            let Some((gradient, identity)) = gradients.get(parameter).zip(parameter.identity()) else {
+                return;
+            };
+            let state = states.entry(identity).or_insert_with(|| {
+                let group = if groups.len() == 1 { 0 } else { Self::group_of(groups, &path.to_string()) };
+                let rule = &groups[group].rule;
+                let slot = || Tensor::full(gradient.shape(), T::from_f64(rule.initial()));
+                State { group, steps: 0, slots: (0..rule.slots()).map(|_| slot()).collect() }
+            });
+            state.steps += 1;
+            let Group { weight_decay, rule, .. } = &groups[state.group];
+            let lr = rates[state.group].current;
+            let step = Step { t: state.steps, lr, weight_decay: *weight_decay };
+            parameter.update(|p| rule.update(step, p, gradient, &mut state.slots));
+        });
+    }
+
+    fn learning_rates(&self) -> &[LearningRate] {
+        &self.rates
+    }
+
+    fn learning_rates_mut(&mut self) -> &mut [LearningRate] {
+        &mut self.rates
+    }
+}
+
+impl<R: Debug> Debug for Group<R> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { weight_decay, rule, matches: _, made_at } = self;
+        write!(f, "{rule:?} with weight decay {weight_decay}, made at {made_at}")
+    }
+}

@@ -1,0 +1,178 @@
+//! `RMSprop`.
+
+use gradus_autograd::{Float, Tensor};
+
+use super::descent::{Descent, Rule, Step};
+use super::{fraction, non_negative};
+
+/// `RMSprop`, gradient descent with steps scaled by a running mean of the squared gradient (Hinton, "Neural
+/// networks for machine learning", lecture 6e, 2012).
+///
+/// With gradient g and parameter p: `g += weight_decay * p`; `v = alpha * v + (1 - alpha) * g^2`;
+/// `u = g / (sqrt(v) + eps)`; `p -= lr * u`. With momentum, `b = momentum * b + u` in the place of u. Centered
+/// (Graves, 2013), `v - a^2` in the place of v, where `a = alpha * a + (1 - alpha) * g`. All start at 0. Alpha
+/// is 0.99 and eps 1e-8, if not set.
+///
+/// ```
+/// use gradus_nn::{Optimizer, Parameter, RmsProp};
+///
+/// let mut p = Parameter::new([3.0_f64]);
+/// let loss = &p * 4.0; // the gradient is 4
+/// RmsProp::new(0.5).alpha(0.75).step(&mut p, &loss.backward());
+/// assert!((p.item() - 2.0).abs() < 1e-8); // 3 - 0.5 * 4 / sqrt(0.25 * 4^2)
+/// ```
+pub type RmsProp<T = f32> = Descent<RmsPropRule, T>;
+
+/// The formula of [`RmsProp`].
+#[derive(Debug, Clone)]
+pub struct RmsPropRule {
+    alpha: f64,
+    eps: f64,
+    momentum: f64,
+    centered: bool,
+}
+
+impl Default for RmsPropRule {
+    fn default() -> Self {
+        Self { alpha: 0.99, eps: 1e-8, momentum: 0.0, centered: false }
+    }
+}
+
+impl Rule for RmsPropRule {
+    fn slots(&self) -> usize {
+        1 + usize::from(self.centered) + usize::from(self.momentum != 0.0)
+    }
+
+    fn update<T: Float>(&self, step: Step, p: &mut Tensor<T>, g: &Tensor<T>, state: &mut [Tensor<T>]) {
+        let [lr, eps, momentum] = [step.lr, self.eps, self.momentum].map(T::from_f64);
+        let [kept, fresh] = [self.alpha, 1.0 - self.alpha].map(T::from_f64);
+        let decayed = step.decayed();
+        let averaged = move |mean: T, x: T| kept * mean + fresh * x;
+        match (state, self.centered) {
+            ([square], _) => Tensor::zip_inplace_many(
+                [p, square],
+                g,
+                #[inline(always)]
+                move |[p, v], g| {
+                    let g = decayed(p, g);
+                    let v = averaged(v, g * g);
+                    [p - lr * (g / (v.sqrt() + eps)), v]
+                },
+            ),
+            ([square, velocity], false) => Tensor::zip_inplace_many(
+                [p, square, velocity],
+                g,
+                #[inline(always)]
+                move |[p, v, b], g| {
+                    let g = decayed(p, g);
+                    let v = averaged(v, g * g);
+                    let b = momentum * b + g / (v.sqrt() + eps);
+                    [p - lr * b, v, b]
+                },
+            ),
+            ([square, mean], true) => Tensor::zip_inplace_many(
+                [p, square, mean],
+                g,
+                #[inline(always)]
+                move |[p, v, a], g| {
+                    let g = decayed(p, g);
+                    let (v, a) = (averaged(v, g * g), averaged(a, g));
+                    [p - lr * (g / ((v - a * a).sqrt() + eps)), v, a]
+                },
+            ),
+            ([square, mean, velocity], _) => Tensor::zip_inplace_many(
+                [p, square, mean, velocity],
+                g,
+                #[inline(always)]
+                move |[p, v, a, b], g| {
+                    let g = decayed(p, g);
+                    let (v, a) = (averaged(v, g * g), averaged(a, g));
+                    let b = momentum * b + g / ((v - a * a).sqrt() + eps);
+                    [p - lr * b, v, a, b]
+                },
+            ),
+            _ => unreachable!("as many as `slots`"),
+        }
+    }
+}
+
+impl<T: Float> RmsProp<T> {
+    /// The same with another alpha: how much of the running means is kept.
+    ///
+    /// ```
+    /// use gradus_nn::{Optimizer, Parameter, RmsProp};
+    ///
+    /// let mut p = Parameter::new([3.0_f64]);
+    /// let loss = &p * 4.0;
+    /// RmsProp::new(0.5).alpha(0.0).step(&mut p, &loss.backward()); // the sign of the gradient
+    /// assert!((p.item() - 2.5).abs() < 1e-8);
+    /// ```
+    ///
+    /// # Panics
+    /// Unless it is from 0 to below 1.
+    #[must_use]
+    #[track_caller]
+    pub fn alpha(self, alpha: f64) -> Self {
+        fraction("alpha: alpha", alpha);
+        self.change(|rule| rule.alpha = alpha)
+    }
+
+    /// The same with another eps, which keeps the divisor from 0.
+    ///
+    /// ```
+    /// use gradus_nn::{Optimizer, Parameter, RmsProp};
+    ///
+    /// let mut p = Parameter::new([3.0_f64]);
+    /// let loss = &p * 4.0;
+    /// RmsProp::new(0.5).alpha(0.0).eps(4.0).step(&mut p, &loss.backward());
+    /// assert_eq!(p.item(), 2.75); // 3 - 0.5 * 4 / (4 + 4)
+    /// ```
+    ///
+    /// # Panics
+    /// If it is negative or not finite.
+    #[must_use]
+    #[track_caller]
+    pub fn eps(self, eps: f64) -> Self {
+        non_negative("eps: eps", eps);
+        self.change(|rule| rule.eps = eps)
+    }
+
+    /// The same with momentum: how much of the last step is kept.
+    ///
+    /// ```
+    /// use gradus_nn::{Optimizer, Parameter, RmsProp};
+    ///
+    /// let mut p = Parameter::new([3.0_f64]);
+    /// let mut rmsprop = RmsProp::new(0.5).alpha(0.0).momentum(0.5);
+    /// for _ in 0..2 {
+    ///     let loss = &p * 4.0;
+    ///     rmsprop.step(&mut p, &loss.backward());
+    /// }
+    /// assert!((p.item() - 1.75).abs() < 1e-8); // 3 - 0.5 * 1 - 0.5 * (0.5 * 1 + 1)
+    /// ```
+    ///
+    /// # Panics
+    /// Unless it is from 0 to below 1.
+    #[must_use]
+    #[track_caller]
+    pub fn momentum(self, momentum: f64) -> Self {
+        fraction("momentum: the momentum", momentum);
+        self.change(|rule| rule.momentum = momentum)
+    }
+
+    /// The same with steps scaled by the variance of the gradient and not by its square.
+    ///
+    /// ```
+    /// use gradus_nn::{Optimizer, Parameter, RmsProp};
+    ///
+    /// let mut p = Parameter::new([3.0_f64]);
+    /// let loss = &p * 4.0;
+    /// RmsProp::new(0.5).alpha(0.5).centered().step(&mut p, &loss.backward());
+    /// assert!((p.item() - 2.0).abs() < 1e-8); // 3 - 0.5 * 4 / sqrt(0.5 * 4^2 - (0.5 * 4)^2)
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn centered(self) -> Self {
+        self.change(|rule| rule.centered = true)
+    }
+}
