@@ -43,6 +43,7 @@ mod softmax;
 mod sort;
 mod spread;
 mod tensor;
+mod vectors;
 mod view;
 
 pub use dims::{Axes, Dims, Shape, broadcast_shapes, keepdim, lane_axis};
