@@ -69,7 +69,8 @@ fn functions(text: &str) -> BTreeSet<String> {
     let text = code(text).collect::<Vec<_>>().join("\n");
     for (start, _) in text.match_indices("fn ") {
         let public = text[..start].ends_with("pub ") || text[..start].ends_with("pub(crate) ");
-        let signature = text[start + 3..].split(['{', ';']).next().unwrap();
+        // Up to the body, or to the end of a line without one; there are semicolons in types, too.
+        let signature = text[start + 3..].split('{').next().unwrap().split(";\n").next().unwrap();
         let result = signature.split("->").last().filter(|_| signature.contains("->")).unwrap_or("");
         if public && (result.contains("Self") || result.contains("Var<")) {
             names.extend(leading_name(signature).map(String::from));
@@ -216,13 +217,13 @@ binary_elementwise! {
 }
 
 impl<T: Float> Var<T> {
-    pub fn roll(
+    pub fn swirl(
         &self,
-        axis: isize,
+        axes: [isize; 2],
     ) -> Self {
-        apply(Roll { axis }, &[self])
+        apply(Swirl { axes }, &[self])
     }
-    pub fn chunk(&self, count: usize) -> Vec<Self> { self.parts() }
+    pub fn shards(&self, count: usize) -> Vec<Self> { self.parts() }
     pub fn argmax(&self, axis: isize) -> Tensor<i64> { self.value().argmax(axis) }
     fn private(&self) -> Self { self.clone() }
 }
@@ -243,7 +244,7 @@ fn after() {}
 
     #[test]
     fn declarations_are_found() {
-        assert_eq!(functions(SOURCE), set(["chunk", "meshgrid", "roll"]));
+        assert_eq!(functions(SOURCE), set(["meshgrid", "shards", "swirl"]));
         assert_eq!(elementwise(SOURCE), set(["gudermann", "logaddexp", "shrink"]));
         assert_eq!(operators(SOURCE), set(["rem"]));
         assert_eq!(methods(SOURCE, "pub trait Losses"), set(["hinge_loss"]));

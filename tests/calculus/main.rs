@@ -6,6 +6,7 @@ mod kinks;
 mod nans;
 mod powers;
 mod second_order;
+mod structure;
 mod tails;
 
 use gradus::{Tensor, Var, grad, grad_create_graph};

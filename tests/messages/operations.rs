@@ -1,6 +1,6 @@
 //! Operations on shapes, axes and indices that do not fit.
 
-use gradus::{Parameter, Tensor, TensorError, Var, cat, stack};
+use gradus::{PadMode, Parameter, Tensor, TensorError, Var, cat, stack};
 
 use crate::{leaf, panics};
 
@@ -79,7 +79,28 @@ fn axes() {
     panics(|| x.index_add(2, &index, &x), &axis("index_add", 2));
     panics(|| cat(&[&x, &x], 2), &axis("cat", 2));
     panics(|| cat(&[&x, &x], -3), &axis("cat", -3));
-    panics(|| leaf(&[]).sum(0), "sum: axis 0 is out of range for shape []: a 0-d tensor has no axes");
+    panics(|| x.argmin(2), &axis("argmin", 2));
+    panics(|| x.prod(2), &axis("prod", 2));
+    panics(|| x.std(2, 1), &axis("std", 2));
+    panics(|| x.norm(f64::INFINITY, 2), &axis("norm", 2));
+    panics(|| x.cumsum(2), &axis("cumsum", 2));
+    panics(|| x.cumprod(-3), &axis("cumprod", -3));
+    panics(|| x.linear_recurrence(2, &x), &axis("linear_recurrence", 2));
+    panics(|| x.sort(2, false), &axis("sort", 2));
+    panics(|| x.topk(1, 2, true), &axis("topk", 2));
+    panics(|| x.scatter(2, &index, &x), &axis("scatter", 2));
+    panics(|| x.chunk(2, 2), &axis("chunk", 2));
+    panics(|| x.diagonal(0, 0, 2), &axis("diagonal", 2));
+    panics(|| x.repeat_interleave(2, 2), &axis("repeat_interleave", 2));
+    panics(|| x.roll(1, 2), &axis("roll", 2));
+    // Of a number, 0 and -1 name the only lane there is, but not a part of it.
+    panics(|| leaf(&[]).sum(1), "sum: axis 1 is out of range for shape []: a 0-d tensor has no axes");
+    panics(|| leaf(&[]).cumsum(1), "cumsum: axis 1 is out of range for shape []: a 0-d tensor has no axes");
+    panics(
+        || leaf(&[]).select(0, 0),
+        "select: axis 0 is out of range for shape []: a 0-d tensor has no axes",
+    );
+    panics(|| leaf(&[]).slice(0, ..), "slice: axis 0 is out of range for shape []: a 0-d tensor has no axes");
     panics(|| x.sum([0, -2]), "sum: axes [0, -2] of shape [2, 3] name an axis twice");
     panics(|| x.flip([1, 1]), "flip: axes [1, 1] of shape [2, 3] name an axis twice");
     panics(|| x.permute([1, 1]), "permute: axes [1, 1] of shape [2, 3] name an axis twice");
@@ -93,6 +114,7 @@ fn axes() {
     panics(|| leaf(&[0, 3]).max(..), &nothing("max"));
     panics(|| leaf(&[0, 3]).min(0), &nothing("min"));
     panics(|| leaf(&[0, 3]).argmax(0), &nothing("argmax"));
+    panics(|| leaf(&[0, 3]).argmin(..), &nothing("argmin"));
 }
 
 #[test]
@@ -163,6 +185,57 @@ fn products_and_joins() {
 }
 
 #[test]
+fn arrangements() {
+    let x = leaf(&[2, 3]);
+    let pads = |pads: &str, expected: &str| format!("pad: pads is {pads} for shape [2, 3]: {expected}");
+    panics(
+        || x.pad([[1, 1]], PadMode::Reflect),
+        &pads("[[1, 1]]", "there must be 2 of them, one for each axis"),
+    );
+    panics(
+        || x.pad([[0, 0], [0, 3]], PadMode::Reflect),
+        &pads("[[0, 0], [0, 3]]", "along axis 1, reflections may reach 2, its size less 1"),
+    );
+    panics(
+        || x.pad([[-2, -1], [0, 0]], PadMode::Constant(0.0)),
+        &pads("[[-2, -1], [0, 0]]", "axis 0 has only 2 to take away"),
+    );
+    panics(
+        || leaf(&[0]).pad([[1, 0]], PadMode::Replicate),
+        "pad: pads is [[1, 0]] for shape [0]: axis 0 has size 0 and nothing to replicate",
+    );
+    panics(|| x.chunk(0, 1), "chunk: chunks is 0 for shape [2, 3]: it must be at least 1");
+    panics(|| x.diagonal(0, 1, -1), "diagonal: axes [1, -1] of shape [2, 3] name an axis twice");
+    panics(|| x.value().diagonal(0, 1, -1), "diagonal: axes [1, -1] of shape [2, 3] name an axis twice");
+    let rank = |operation: &str, shape: &str, rank: usize, expected: &str| {
+        format!("{operation}: the number of axes is {rank} for shape {shape}: it must be {expected}")
+    };
+    panics(|| leaf(&[]).diag(0), &rank("diag", "[]", 0, "1 or 2"));
+    panics(|| leaf(&[2]).trace(), &rank("trace", "[2]", 1, "2"));
+    panics(|| leaf(&[2]).tril(0), &rank("tril", "[2]", 1, "at least 2"));
+    panics(|| leaf(&[2]).triu(0), &rank("triu", "[2]", 1, "at least 2"));
+    panics(
+        || x.roll([1, 2], 0),
+        "roll: shifts is [1, 2] for shape [2, 3]: there must be 1 of them, one for each axis, or one for `..`",
+    );
+    panics(
+        || x.repeat_interleave(2, [0, 1]),
+        "repeat_interleave: the axes are [0, 1]: allowed are one axis, or `..`",
+    );
+    panics(|| x.outer(&x), "outer: shapes [2, 3] and [2, 3] do not fit: both must have one axis");
+    panics(
+        || leaf(&[2]).dot(&leaf(&[3])),
+        "dot: shapes [2] and [3] do not fit: both must have one axis, of the same size",
+    );
+    panics(
+        || leaf(&[3]).linear_recurrence(0, &x),
+        "linear_recurrence: shapes [3] and [2, 3] do not fit: the second, of the factors, must expand to the first",
+    );
+    let k = |k: usize| format!("topk: k is {k} for shape [2, 3]: along axis 1, allowed are 0 to 3");
+    panics(|| x.topk(4, -1, true), &k(4));
+}
+
+#[test]
 fn indices() {
     let x = leaf(&[2, 3]);
     let out = |operation: &str, index: i64| {
@@ -193,6 +266,32 @@ fn indices() {
     };
     panics(|| x.scatter_add(1, &place(0), &leaf(&[2, 2])), &source("scatter_add", "[1, 1]"));
     panics(|| x.index_add(1, &list(0), &leaf(&[2, 2])), &source("index_add", "[2, 1]"));
+    panics(|| x.scatter(1, &place(3), &leaf(&[1, 1])), &out("scatter", 3));
+    panics(|| x.scatter(1, &list(0), &x), &shape("scatter"));
+    panics(|| x.scatter(1, &place(0), &leaf(&[2, 2])), &source("scatter", "[1, 1]"));
+    panics(
+        || leaf(&[2]).masked_fill(&Tensor::full([2, 2], true), 0.0),
+        "masked_fill: shapes [2] and [2, 2] do not fit: the second, of the mask, must expand to the first",
+    );
+    let table = |index: i64, place: &str| {
+        format!(
+            "embedding: index {index} at {place} is out of bounds for a table of shape [2, 3]: allowed are 0 to 1"
+        )
+    };
+    panics(|| x.embedding(&Tensor::from([[0, 1], [2, 5]]), None), &table(2, "[1, 0]"));
+    panics(|| x.embedding(&Tensor::from(-1), None), &table(-1, "[]"));
+    panics(
+        || x.embedding(&list(0), Some(2)),
+        "embedding: padding_idx is 2 for a table of shape [2, 3]: allowed are -2 to 1",
+    );
+    panics(
+        || Tensor::from([0, 4]).one_hot(4),
+        "one_hot: index 4 is out of bounds for axis 1 of shape [2, 4]: allowed are 0 to 3",
+    );
+    panics(
+        || leaf(&[]).index_select(0, &Tensor::from([0, 0])),
+        "index_select: the number of indices is 2 for shape [2]: for a 0-d tensor it must be 1",
+    );
     let rank = "index_select: the number of axes of the index is 2 for shape [1, 1]: it must be 1";
     panics(|| x.index_select(1, &place(0)), rank);
 }

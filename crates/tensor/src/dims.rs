@@ -68,6 +68,32 @@ pub(crate) fn resolve_axis(
     }
 }
 
+/// The axis along which an operation works lane by lane, counted from the front; negative axes count from the end.
+///
+/// A 0-d tensor is one lane of one element, so that it takes the axes 0 and -1 as if it had one.
+///
+/// ```
+/// use gradus_tensor::lane_axis;
+///
+/// assert_eq!(lane_axis("softmax", -1, &[2, 3]).unwrap(), 1);
+/// assert_eq!(lane_axis("softmax", -1, &[]).unwrap(), 0);
+/// assert!(lane_axis("softmax", 2, &[2, 3]).is_err());
+/// ```
+///
+/// # Errors
+/// [`TensorError::Axis`] if it is out of range.
+pub fn lane_axis(operation: &'static str, axis: isize, shape: &[usize]) -> Result<usize, TensorError> {
+    if shape.is_empty() && matches!(axis, 0 | -1) { Ok(0) } else { resolve_axis(operation, axis, shape) }
+}
+
+/// The number of indices before an axis, along it and after it.
+pub(crate) fn spans(shape: &[usize], axis: usize) -> [usize; 3] {
+    match shape {
+        [] => [1; 3],
+        _ => [shape[..axis].iter().product(), shape[axis], shape[axis + 1..].iter().product()],
+    }
+}
+
 /// The place of a new axis counted from the front; negative places count from the end of the result.
 pub(crate) fn resolve_new_axis(
     operation: &'static str,
@@ -103,6 +129,17 @@ pub(crate) fn resolve_new_axis(
 pub struct Dims(pub(crate) SmallVec<[isize; 4]>);
 
 impl Dims {
+    /// The integers.
+    ///
+    /// ```
+    /// use gradus_tensor::Dims;
+    ///
+    /// assert_eq!(Dims::from([2, -1]).as_slice(), [2, -1]);
+    /// ```
+    pub fn as_slice(&self) -> &[isize] {
+        &self.0
+    }
+
     /// The axes counted from the front, for a tensor of this shape.
     ///
     /// ```
@@ -172,11 +209,26 @@ impl Axes {
         self.keepdim
     }
 
+    /// The axes as they were named; `None` for `..`.
+    ///
+    /// ```
+    /// use gradus_tensor::{Axes, Dims};
+    ///
+    /// assert_eq!(Axes::from([1, -2]).named(), Some(&Dims::from([1, -2])));
+    /// assert_eq!(Axes::from(..).named(), None);
+    /// ```
+    pub fn named(&self) -> Option<&Dims> {
+        self.list.as_ref()
+    }
+
     /// The axes counted from the front, in rising order, for a tensor of this shape.
+    ///
+    /// A 0-d tensor has none, but 0 and -1 may be named, as if it had one of size 1.
     ///
     /// ```
     /// use gradus_tensor::Axes;
     ///
+    /// assert!(Axes::from(-1).resolve("sum", &[]).is_empty());
     /// assert_eq!(Axes::from([-1, 0]).resolve("sum", &[2, 3, 4]).as_slice(), [0, 2]);
     /// assert_eq!(Axes::from(..).resolve("sum", &[2, 3, 4]).as_slice(), [0, 1, 2]);
     /// ```
@@ -187,6 +239,7 @@ impl Axes {
     pub fn resolve(&self, operation: &'static str, shape: &[usize]) -> Shape {
         let mut axes = match &self.list {
             None => (0..shape.len()).collect(),
+            Some(list) if shape.is_empty() && matches!(list.as_slice(), [0 | -1]) => Shape::new(),
             Some(list) => list.resolve(operation, shape).or_panic(),
         };
         axes.sort_unstable();

@@ -159,9 +159,10 @@ fn allowed_axes(rank: usize) -> String {
 }
 
 fn allowed_indices(shape: &[usize], axis: usize) -> String {
-    match shape[axis] {
-        0 => "the axis is empty".into(),
-        size => format!("allowed are 0 to {}", size - 1),
+    match shape.get(axis) {
+        Some(0) => "the axis is empty".into(),
+        None => "allowed is 0".into(),
+        Some(size) => format!("allowed are 0 to {}", size - 1),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reading and adding at places given by integer tensors.
 
-use crate::dims::{Shape, checked_count, resolve_axis};
+use crate::dims::{Shape, broadcast_shapes, checked_count, lane_axis, spans};
 use crate::element::{Element, Number};
 use crate::error::{OrPanic, TensorError};
 use crate::kernels::Buffer;
@@ -55,10 +55,11 @@ impl<T: Element> Tensor<T> {
     /// If the axis or an index is out of range, or the shape of `index` does not fit.
     #[track_caller]
     pub fn gather(&self, axis: isize, index: &Tensor<i64>) -> Self {
-        let axis = resolve_axis("gather", axis, self.shape()).or_panic();
-        check_index_shape("gather", self.shape(), axis, index).or_panic();
-        let positions = positions("gather", self.shape(), axis, index).or_panic();
-        let source = self.contiguous();
+        let axis = lane_axis("gather", axis, self.shape()).or_panic();
+        let (x, raised) = (self.at_least_1d(), index.at_least_1d());
+        check_index_shape("gather", x.shape(), axis, &raised).or_panic();
+        let positions = positions("gather", x.shape(), axis, &raised).or_panic();
+        let source = x.contiguous();
         let data = source.as_slice().expect("made contiguous");
         Self::from_buffer(
             Buffer::collect(positions.len(), positions.into_iter().map(|position| data[position])),
@@ -79,15 +80,153 @@ impl<T: Element> Tensor<T> {
     /// If the axis or an index is out of range, or `index` has not just one axis.
     #[track_caller]
     pub fn index_select(&self, axis: isize, index: &Tensor<i64>) -> Self {
-        let axis = resolve_axis("index_select", axis, self.shape()).or_panic();
-        let index = spread_index("index_select", self.shape(), axis, index).or_panic();
-        let positions = positions("index_select", self.shape(), axis, &index).or_panic();
+        let axis = lane_axis("index_select", axis, self.shape()).or_panic();
+        let shape = selected_shape("index_select", self.shape(), axis, index).or_panic();
+        let places = places("index_select", self.shape(), axis, index).or_panic();
+        self.select_slices(axis, &places, &shape)
+    }
+
+    /// The rows of this table that `index`, of any shape, names: its axes come first in the result.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let table = Tensor::from([[1, 2], [3, 4], [5, 6]]);
+    /// let rows = table.embedding(&Tensor::from([[2, 0]]));
+    /// assert_eq!(rows, Tensor::from([[[5, 6], [1, 2]]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If this has no axis, or an index is none of a row.
+    #[track_caller]
+    pub fn embedding(&self, index: &Tensor<i64>) -> Self {
+        let Some((&rows, row)) = self.shape().split_first() else {
+            TensorError::Argument {
+                operation: "embedding",
+                argument: "the number of axes of the table",
+                got: "0".into(),
+                shape: self.shape().into(),
+                expected: "it must be at least 1".into(),
+            }
+            .panic()
+        };
+        let place = |i: i64| usize::try_from(i).ok().filter(|&i| i < rows);
+        let places: Option<Vec<usize>> = index.iter().map(place).collect();
+        let Some(places) = places else {
+            let (number, wrong) =
+                index.iter().enumerate().find(|(_, i)| place(*i).is_none()).expect("one of them");
+            let strides = crate::layout::row_major(index.shape());
+            let at: Vec<usize> = strides
+                .iter()
+                .zip(index.shape())
+                .map(|(&stride, &size)| number / stride as usize % size)
+                .collect();
+            let allowed = if rows == 0 {
+                "the table has no rows".into()
+            } else {
+                format!("allowed are 0 to {}", rows - 1)
+            };
+            panic!(
+                "embedding: index {wrong} at {at:?} is out of bounds for a table of shape {:?}: {allowed}",
+                self.shape()
+            )
+        };
+        let shape: Shape = index.shape().iter().chain(row).copied().collect();
+        checked_count("embedding", &shape).or_panic();
+        self.select_slices(0, &places, &shape)
+    }
+
+    /// The slices of an axis at these places, one after another.
+    fn select_slices(&self, axis: usize, places: &[usize], shape: &[usize]) -> Self {
+        let [outer, size, inner] = spans(self.shape(), axis);
         let source = self.contiguous();
         let data = source.as_slice().expect("made contiguous");
-        Self::from_buffer(
-            Buffer::collect(positions.len(), positions.into_iter().map(|position| data[position])),
-            index.shape(),
-        )
+        let mut selected = Buffer::filled(outer * places.len() * inner, T::default());
+        let mut rest = selected.get_mut().expect("nobody else has it");
+        for block in data.chunks_exact((size * inner).max(1)) {
+            for &place in places {
+                let slice;
+                (slice, rest) = rest.split_at_mut(inner);
+                slice.copy_from_slice(&block[place * inner..][..inner]);
+            }
+        }
+        Self::from_buffer(selected, shape)
+    }
+
+    /// This tensor with the elements of `source` where `index` says along an axis:
+    /// `out[i, index[i, j, ...], ...] = source[i, j, ...]` for axis 1, and so on. Of several for one place the last
+    /// stays.
+    ///
+    /// `index` and `source` have one shape, of this tensor's rank and nowhere larger except along the axis.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([10, 20, 30]);
+    /// assert_eq!(x.scatter(0, &Tensor::from([2, 0]), &Tensor::from([1, 2])), Tensor::from([2, 20, 1]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis or an index is out of range, or the shapes do not fit.
+    #[track_caller]
+    pub fn scatter(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
+        self.put("scatter", axis, index, source, |place, value| *place = value)
+    }
+
+    /// This tensor with the elements of `source` put, by a function, to where `index` says along an axis.
+    #[track_caller]
+    fn put(
+        &self,
+        operation: &'static str,
+        axis: isize,
+        index: &Tensor<i64>,
+        source: &Self,
+        put: impl Fn(&mut T, T),
+    ) -> Self {
+        let axis = lane_axis(operation, axis, self.shape()).or_panic();
+        let (x, raised) = (self.at_least_1d(), index.at_least_1d());
+        check_index_shape(operation, x.shape(), axis, &raised).or_panic();
+        if index.shape() != source.shape() {
+            one_for_each(operation, index.shape(), source.shape());
+        }
+        let positions = positions(operation, x.shape(), axis, &raised).or_panic();
+        let mut results = crate::kernels::copy(self);
+        let data = results.get_mut().expect("nobody else has it");
+        for (position, value) in positions.into_iter().zip(source.iter()) {
+            put(&mut data[position], value);
+        }
+        Self::from_buffer(results, self.shape())
+    }
+
+    /// `value` where the mask, which is expanded to this shape, is true, and these elements where it is not.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[1, 2], [3, 4]]);
+    /// assert_eq!(x.masked_fill(&Tensor::from([true, false]), 0), Tensor::from([[0, 2], [0, 4]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the mask cannot be expanded to this shape.
+    #[track_caller]
+    pub fn masked_fill(&self, mask: &Tensor<bool>, value: T) -> Self {
+        let common = broadcast_shapes("masked_fill", self.shape(), mask.shape());
+        if !common.is_ok_and(|common| common[..] == *self.shape()) {
+            TensorError::Mismatch {
+                operation: "masked_fill",
+                left: self.shape().into(),
+                right: mask.shape().into(),
+                expected: "the second, of the mask, must expand to the first",
+            }
+            .panic();
+        }
+        self.zip("masked_fill", mask, |x, masked| if masked { value } else { x })
+    }
+
+    /// The same, a 0-d tensor as one with an axis of size 1.
+    fn at_least_1d(&self) -> Self {
+        if self.rank() == 0 { self.reshape([1]) } else { self.clone() }
     }
 }
 
@@ -109,9 +248,7 @@ impl<T: Number> Tensor<T> {
     /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
     pub fn scatter_add(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
-        let axis = resolve_axis("scatter_add", axis, self.shape()).or_panic();
-        check_index_shape("scatter_add", self.shape(), axis, index).or_panic();
-        self.add_at("scatter_add", axis, index, source).or_panic()
+        self.put("scatter_add", axis, index, source, |place, value| *place += value)
     }
 
     /// This tensor with the slices of `source` added to those that `index`, one axis of integers, names.
@@ -128,33 +265,80 @@ impl<T: Number> Tensor<T> {
     /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
     pub fn index_add(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
-        let axis = resolve_axis("index_add", axis, self.shape()).or_panic();
-        let index = spread_index("index_add", self.shape(), axis, index).or_panic();
-        self.add_at("index_add", axis, &index, source).or_panic()
+        let axis = lane_axis("index_add", axis, self.shape()).or_panic();
+        let expected = selected_shape("index_add", self.shape(), axis, index).or_panic();
+        if source.shape() != &expected[..] {
+            one_for_each("index_add", &expected, source.shape());
+        }
+        let places = places("index_add", self.shape(), axis, index).or_panic();
+        let [_, size, inner] = spans(self.shape(), axis);
+        let source = source.contiguous();
+        let mut rest = source.as_slice().expect("made contiguous");
+        let mut results = crate::kernels::copy(self);
+        let data = results.get_mut().expect("nobody else has it");
+        for block in data.chunks_exact_mut((size * inner).max(1)) {
+            for &place in &places {
+                let slice;
+                (slice, rest) = rest.split_at(inner);
+                for (x, &added) in block[place * inner..][..inner].iter_mut().zip(slice) {
+                    *x += added;
+                }
+            }
+        }
+        Self::from_buffer(results, self.shape())
     }
+}
 
-    fn add_at(
-        &self,
-        operation: &'static str,
-        axis: usize,
-        index: &Tensor<i64>,
-        source: &Self,
-    ) -> Result<Self, TensorError> {
-        if index.shape() != source.shape() {
-            return Err(TensorError::Mismatch {
-                operation,
-                left: index.shape().into(),
-                right: source.shape().into(),
-                expected: "there must be one source element for each place the index names",
-            });
+impl Tensor<i64> {
+    /// A last axis of `num_classes` numbers for each of these: 1 at its index, 0 elsewhere.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([2, 0]).one_hot(3), Tensor::from([[0, 0, 1], [1, 0, 0]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If one is negative, or not less than `num_classes`.
+    #[track_caller]
+    pub fn one_hot(&self, num_classes: usize) -> Self {
+        let mut shape = Shape::from_slice(self.shape());
+        shape.push(num_classes);
+        let count = checked_count("one_hot", &shape).or_panic();
+        let places = places("one_hot", &shape, self.rank(), self).or_panic();
+        let mut hot = Buffer::filled(count, 0);
+        let data = hot.get_mut().expect("nobody else has it");
+        for (i, place) in places.into_iter().enumerate() {
+            data[i * num_classes + place] = 1;
         }
-        let positions = positions(operation, self.shape(), axis, index)?;
-        let mut data = self.to_vec();
-        for (position, value) in positions.into_iter().zip(source.iter()) {
-            data[position] += value;
-        }
-        Ok(Self::from_slice(&data, self.shape()))
+        Self::from_buffer(hot, &shape)
     }
+}
+
+/// The indices in logical order, each of them within the axis.
+fn places(
+    operation: &'static str,
+    shape: &[usize],
+    axis: usize,
+    index: &Tensor<i64>,
+) -> Result<Vec<usize>, TensorError> {
+    let size = shape.get(axis).copied().unwrap_or(1);
+    let place = |index| match usize::try_from(index) {
+        Ok(place) if place < size => Ok(place),
+        _ => Err(TensorError::Index { operation, index, axis, shape: shape.into() }),
+    };
+    index.iter().map(place).collect()
+}
+
+#[track_caller]
+fn one_for_each(operation: &'static str, index: &[usize], source: &[usize]) -> ! {
+    TensorError::Mismatch {
+        operation,
+        left: index.into(),
+        right: source.into(),
+        expected: "there must be one source element for each place the index names",
+    }
+    .panic()
 }
 
 fn check_index_shape(
@@ -176,26 +360,29 @@ fn check_index_shape(
     })
 }
 
-/// One axis of indices, repeated over all the other axes of `shape`.
-fn spread_index(
+/// The shape with as many slices along the axis as there are indices.
+fn selected_shape(
     operation: &'static str,
     shape: &[usize],
     axis: usize,
     index: &Tensor<i64>,
-) -> Result<Tensor<i64>, TensorError> {
-    if index.rank() != 1 {
-        return Err(TensorError::Argument {
-            operation,
-            argument: "the number of axes of the index",
-            got: index.rank().to_string(),
-            shape: index.shape().into(),
-            expected: "it must be 1".into(),
-        });
+) -> Result<Shape, TensorError> {
+    let error = |argument, got: usize, expected: &str| TensorError::Argument {
+        operation,
+        argument,
+        got: got.to_string(),
+        shape: index.shape().into(),
+        expected: expected.into(),
+    };
+    if index.rank() > 1 {
+        return Err(error("the number of axes of the index", index.rank(), "it must be 1"));
     }
-    let mut column = Shape::from_elem(1, shape.len());
-    column[axis] = index.len();
-    let mut target = Shape::from_slice(shape);
-    target[axis] = index.len();
-    checked_count(operation, &target)?;
-    Ok(index.reshape(column).expand(&target))
+    let mut selected = Shape::from_slice(shape);
+    match selected.get_mut(axis) {
+        Some(size) => *size = index.len(),
+        None if index.len() == 1 => {}
+        None => return Err(error("the number of indices", index.len(), "for a 0-d tensor it must be 1")),
+    }
+    checked_count(operation, &selected)?;
+    Ok(selected)
 }

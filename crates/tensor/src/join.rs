@@ -120,6 +120,38 @@ impl<T: Element> Tensor<T> {
         };
         sizes.iter().map(part).collect()
     }
+
+    /// Consecutive parts of an axis, all of the same size but for the last one, which may be smaller: as many as
+    /// `chunks`, or fewer, where the size that is rounded up leaves nothing. No copy.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let sizes = |size, chunks| Tensor::<f32>::zeros([size]).chunk(chunks, 0).iter().map(Tensor::len).collect::<Vec<_>>();
+    /// assert_eq!(sizes(7, 3), [3, 3, 1]);
+    /// assert_eq!(sizes(6, 4), [2, 2, 2]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis is out of range, or `chunks` is 0.
+    #[track_caller]
+    pub fn chunk(&self, chunks: usize, axis: isize) -> Vec<Self> {
+        let resolved = resolve_axis("chunk", axis, self.shape()).or_panic();
+        if chunks == 0 {
+            TensorError::Argument {
+                operation: "chunk",
+                argument: "chunks",
+                got: "0".into(),
+                shape: self.shape().into(),
+                expected: "it must be at least 1".into(),
+            }
+            .panic();
+        }
+        let size = self.shape()[resolved];
+        let part = size.div_ceil(chunks);
+        let count = if size == 0 { chunks } else { size.div_ceil(part) };
+        (0..count).map(|i| self.slice(axis, i * part..(i + 1) * part)).collect()
+    }
 }
 
 #[track_caller]

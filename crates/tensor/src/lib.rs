@@ -18,6 +18,7 @@
 
 mod compare;
 mod create;
+mod diagonal;
 mod dims;
 mod element;
 mod error;
@@ -32,20 +33,27 @@ mod math;
 mod matmul;
 mod normalization;
 mod operators;
+mod pad;
 mod print;
 mod random;
 mod reduce;
+mod repeat;
+mod scan;
 mod slice;
 mod softmax;
+mod sort;
+mod spread;
 mod tensor;
+mod vectors;
 mod view;
 
-pub use dims::{Axes, Dims, Shape, broadcast_shapes, keepdim};
+pub use dims::{Axes, Dims, Shape, broadcast_shapes, keepdim, lane_axis};
 pub use element::{Element, Float, Number};
 pub use error::{OrPanic, TensorError};
 pub use iter::Iter;
 pub use kernels::{InstructionSet, num_threads, release_memory, set_num_threads};
 pub use matmul::matmul_shape;
+pub use pad::PadMode;
 pub use random::{Rng, Xoshiro256PlusPlus, seeded};
 pub use slice::Slice;
 pub use tensor::Tensor;

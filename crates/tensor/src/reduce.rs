@@ -157,34 +157,38 @@ impl<T: Number> Tensor<T> {
         self.reduce_nonempty("min", axes.into(), &Extreme(undercuts))
     }
 
-    /// The index of the largest element along an axis, which goes; the first of several, or of a NaN.
+    /// The index of the largest element along an axis, or in logical order of several; the first of several, or of
+    /// a NaN.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
     ///
     /// assert_eq!(Tensor::from([[1.0, 5.0, 5.0], [3.0, 2.0, 1.0]]).argmax(1), Tensor::from([1, 0]));
+    /// assert_eq!(Tensor::from([[1.0, 5.0], [7.0, 2.0]]).argmax(..).item(), 2);
     /// ```
     ///
     /// # Panics
-    /// If the axis is out of range or of size 0.
+    /// If an axis is out of range, named twice or of size 0.
     #[track_caller]
-    pub fn argmax(&self, axis: isize) -> Tensor<i64> {
-        self.reduce_nonempty("argmax", axis.into(), &Place(beats))
+    pub fn argmax(&self, axes: impl Into<Axes>) -> Tensor<i64> {
+        self.reduce_nonempty("argmax", axes.into(), &Place(beats))
     }
 
-    /// The index of the smallest element along an axis, which goes; the first of several, or of a NaN.
+    /// The index of the smallest element along an axis, or in logical order of several; the first of several, or of
+    /// a NaN.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
     ///
     /// assert_eq!(Tensor::from([[2, 1, 1], [3, 4, 5]]).argmin(1), Tensor::from([1, 0]));
+    /// assert_eq!(Tensor::from([[2, 1], [1, 4]]).argmin(..).item(), 1);
     /// ```
     ///
     /// # Panics
-    /// If the axis is out of range or of size 0.
+    /// If an axis is out of range, named twice or of size 0.
     #[track_caller]
-    pub fn argmin(&self, axis: isize) -> Tensor<i64> {
-        self.reduce_nonempty("argmin", axis.into(), &Place(undercuts))
+    pub fn argmin(&self, axes: impl Into<Axes>) -> Tensor<i64> {
+        self.reduce_nonempty("argmin", axes.into(), &Place(undercuts))
     }
 }
 

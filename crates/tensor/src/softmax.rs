@@ -1,7 +1,7 @@
 //! Softmax and its logarithm, without overflow.
 
-use crate::dims::{Shape, resolve_axis};
-use crate::element::Float;
+use crate::dims::{Shape, lane_axis, resolve_axis};
+use crate::element::{Element, Float};
 use crate::error::OrPanic;
 use crate::kernels::{self, Buffer};
 use crate::tensor::Tensor;
@@ -114,15 +114,23 @@ impl<T: Float> Tensor<T> {
         axis: isize,
         rows: impl Fn(&[T], usize) -> Buffer<T>,
     ) -> Self {
-        let axis = resolve_axis(operation, axis, self.shape()).or_panic();
-        let (last, from) = (self.rank() - 1, axis);
-        let lanes = self.moved_axis(from, last).contiguous();
+        let from = lane_axis(operation, axis, self.shape()).or_panic();
+        let (last, lanes) = self.lanes(from);
         let data = lanes.as_slice().expect("made contiguous");
-        Self::from_buffer(rows(data, self.shape()[axis]), lanes.shape()).moved_axis(last, from).contiguous()
+        let length = self.shape().get(from).copied().unwrap_or(1);
+        Self::from_buffer(rows(data, length), lanes.shape()).moved_axis(last, from).contiguous()
+    }
+}
+
+impl<T: Element> Tensor<T> {
+    /// The last axis, and these elements with that axis in its place, so that its lanes lie together.
+    pub(crate) fn lanes(&self, axis: usize) -> (usize, Self) {
+        let last = self.rank().saturating_sub(1);
+        (last, self.moved_axis(axis, last).contiguous())
     }
 
     /// One axis at another place, the others in their order.
-    fn moved_axis(&self, from: usize, to: usize) -> Self {
+    pub(crate) fn moved_axis(&self, from: usize, to: usize) -> Self {
         if from == to {
             return self.clone();
         }

@@ -2,7 +2,7 @@
 //!
 //! Indices and conditions are attributes of an operation, not inputs: they have no gradient.
 
-use gradus_tensor::{Axes, Float, Tensor};
+use gradus_tensor::{Float, OrPanic, Tensor, lane_axis};
 
 use crate::operation::{Context, Linearity, Operation, apply};
 use crate::saves::Saves;
@@ -10,7 +10,7 @@ use crate::var::Var;
 
 #[derive(Debug)]
 struct Gather {
-    axis: usize,
+    axis: isize,
     index: Tensor<i64>,
 }
 
@@ -19,14 +19,14 @@ impl<T: Float> Operation<T> for Gather {
         "gather"
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        inputs[0].gather(self.axis as isize, &self.index)
+        inputs[0].gather(self.axis, &self.index)
     }
     fn saves(&self) -> Saves {
         Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let zeros = zeros(context.shape(0));
-        Some(zeros.scatter_add(self.axis as isize, &self.index, context.cotangent()))
+        Some(zeros.scatter_add(self.axis, &self.index, context.cotangent()))
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
@@ -35,7 +35,7 @@ impl<T: Float> Operation<T> for Gather {
 
 #[derive(Debug)]
 struct ScatterAdd {
-    axis: usize,
+    axis: isize,
     index: Tensor<i64>,
 }
 
@@ -44,14 +44,63 @@ impl<T: Float> Operation<T> for ScatterAdd {
         "scatter_add"
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        inputs[0].scatter_add(self.axis as isize, &self.index, inputs[1])
+        inputs[0].scatter_add(self.axis, &self.index, inputs[1])
     }
     fn saves(&self) -> Saves {
         Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let g = context.cotangent();
-        Some(if input == 0 { g.clone() } else { g.gather(self.axis as isize, &self.index) })
+        Some(if input == 0 { g.clone() } else { g.gather(self.axis, &self.index) })
+    }
+}
+
+#[derive(Debug)]
+struct Scatter {
+    axis: isize,
+    index: Tensor<i64>,
+}
+
+impl<T: Float> Operation<T> for Scatter {
+    fn name(&self) -> &'static str {
+        "scatter"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].scatter(self.axis, &self.index, inputs[1])
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let (g, index) = (context.cotangent(), &self.index);
+        if input == 0 {
+            return Some(g.scatter(self.axis, index, &zeros(index.shape())));
+        }
+        // Of several for one place only the last one counts: the one whose number stays there.
+        let numbers = Tensor::arange(0, index.len() as i64, 1).reshape(index.shape());
+        let stayed = Tensor::zeros(g.shape()).scatter(self.axis, index, &numbers).gather(self.axis, index);
+        Some(g.gather(self.axis, index).masked_fill(&stayed.ne(numbers), T::ZERO))
+    }
+}
+
+#[derive(Debug)]
+struct MaskedFill<T> {
+    mask: Tensor<bool>,
+    value: T,
+}
+
+impl<T: Float> Operation<T> for MaskedFill<T> {
+    fn name(&self) -> &'static str {
+        "masked_fill"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].masked_fill(&self.mask, self.value)
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        Some(context.cotangent().masked_fill(&self.mask, T::ZERO))
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
@@ -60,7 +109,7 @@ impl<T: Float> Operation<T> for ScatterAdd {
 
 #[derive(Debug)]
 struct IndexSelect {
-    axis: usize,
+    axis: isize,
     index: Tensor<i64>,
 }
 
@@ -69,13 +118,13 @@ impl<T: Float> Operation<T> for IndexSelect {
         "index_select"
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        inputs[0].index_select(self.axis as isize, &self.index)
+        inputs[0].index_select(self.axis, &self.index)
     }
     fn saves(&self) -> Saves {
         Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        Some(zeros(context.shape(0)).index_add(self.axis as isize, &self.index, context.cotangent()))
+        Some(zeros(context.shape(0)).index_add(self.axis, &self.index, context.cotangent()))
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
@@ -84,7 +133,7 @@ impl<T: Float> Operation<T> for IndexSelect {
 
 #[derive(Debug)]
 struct IndexAdd {
-    axis: usize,
+    axis: isize,
     index: Tensor<i64>,
 }
 
@@ -93,14 +142,14 @@ impl<T: Float> Operation<T> for IndexAdd {
         "index_add"
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        inputs[0].index_add(self.axis as isize, &self.index, inputs[1])
+        inputs[0].index_add(self.axis, &self.index, inputs[1])
     }
     fn saves(&self) -> Saves {
         Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let g = context.cotangent();
-        Some(if input == 0 { g.clone() } else { g.index_select(self.axis as isize, &self.index) })
+        Some(if input == 0 { g.clone() } else { g.index_select(self.axis, &self.index) })
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
@@ -136,7 +185,7 @@ impl<T: Float> Operation<T> for Where {
 }
 
 /// Zeros that take no memory.
-fn zeros<T: Float>(shape: &[usize]) -> Var<T> {
+pub(super) fn zeros<T: Float>(shape: &[usize]) -> Var<T> {
     Var::constant(Tensor::scalar(T::ZERO).expand(shape))
 }
 
@@ -156,7 +205,7 @@ impl<T: Float> Var<T> {
     /// If the axis or an index is out of range, or the shape of `index` does not fit.
     #[track_caller]
     pub fn gather(&self, axis: isize, index: &Tensor<i64>) -> Self {
-        let axis = Axes::from(axis).resolve("gather", self.shape())[0];
+        let axis = lane_axis("gather", axis, self.shape()).or_panic() as isize;
         apply(Gather { axis, index: index.clone() }, &[self])
     }
 
@@ -176,8 +225,48 @@ impl<T: Float> Var<T> {
     /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
     pub fn scatter_add(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
-        let axis = Axes::from(axis).resolve("scatter_add", self.shape())[0];
+        let axis = lane_axis("scatter_add", axis, self.shape()).or_panic() as isize;
         apply(ScatterAdd { axis, index: index.clone() }, &[self, source])
+    }
+
+    /// This variable with the elements of `source` where `index` says; see [`Tensor::scatter`]. Of several for one
+    /// place the last stays, and it alone has a gradient.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let (x, source) = (Var::leaf(Tensor::from([10.0, 20.0])), Var::leaf(Tensor::from([1.0])));
+    /// let y = x.scatter(0, &Tensor::from([1]), &source);
+    /// assert_eq!(y.value(), &Tensor::from([10.0, 1.0]));
+    /// let gradients = y.backward_with(&Tensor::from([3.0, 5.0]));
+    /// assert_eq!(gradients.get(&x), Some(&Tensor::from([3.0, 0.0])));
+    /// assert_eq!(gradients.get(&source), Some(&Tensor::from([5.0])));
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis or an index is out of range, or the shapes do not fit.
+    #[track_caller]
+    pub fn scatter(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
+        let axis = lane_axis("scatter", axis, self.shape()).or_panic() as isize;
+        apply(Scatter { axis, index: index.clone() }, &[self, source])
+    }
+
+    /// `value` where the mask, which is expanded to this shape, is true, and these elements where it is not.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, 2.0]));
+    /// let y = x.masked_fill(&Tensor::from([true, false]), f64::NEG_INFINITY);
+    /// assert_eq!(y.value(), &Tensor::from([f64::NEG_INFINITY, 2.0]));
+    /// assert_eq!(y.backward_with(&Tensor::from([3.0, 5.0])).get(&x), Some(&Tensor::from([0.0, 5.0])));
+    /// ```
+    ///
+    /// # Panics
+    /// If the mask cannot be expanded to this shape.
+    #[track_caller]
+    pub fn masked_fill(&self, mask: &Tensor<bool>, value: T) -> Self {
+        apply(MaskedFill { mask: mask.clone(), value }, &[self])
     }
 
     /// The slices that `index`, one axis of integers, names along an axis.
@@ -195,7 +284,7 @@ impl<T: Float> Var<T> {
     /// If the axis or an index is out of range, or `index` has not just one axis.
     #[track_caller]
     pub fn index_select(&self, axis: isize, index: &Tensor<i64>) -> Self {
-        let axis = Axes::from(axis).resolve("index_select", self.shape())[0];
+        let axis = lane_axis("index_select", axis, self.shape()).or_panic() as isize;
         apply(IndexSelect { axis, index: index.clone() }, &[self])
     }
 
@@ -216,7 +305,7 @@ impl<T: Float> Var<T> {
     /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
     pub fn index_add(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
-        let axis = Axes::from(axis).resolve("index_add", self.shape())[0];
+        let axis = lane_axis("index_add", axis, self.shape()).or_panic() as isize;
         apply(IndexAdd { axis, index: index.clone() }, &[self, source])
     }
 
@@ -241,7 +330,7 @@ impl<T: Float> Var<T> {
 
 #[cfg(feature = "proptest")]
 pub(crate) fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{broadcast_pair, case, gathers, index_selects};
+    use crate::testing::{broadcast_pair, case, gathers, index_selects, shapes};
     vec![
         case!("gather", (shape, axis, index) in gathers(), [shape => -2.0..2.0], |x| x.gather(axis, &index)),
         case!(
@@ -249,6 +338,15 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
             [shape => -2.0..2.0, index.shape().to_vec() => -2.0..2.0],
             |x, source| x.scatter_add(axis, &index, source)
         ),
+        case!(
+            "scatter", (shape, axis, index) in gathers(),
+            [shape => -2.0..2.0, index.shape().to_vec() => -2.0..2.0],
+            |x, source| x.scatter(axis, &index, source)
+        ),
+        case!("masked_fill", shape in shapes(0..=4, 0..=4), [shape => -2.0..2.0], |x| {
+            let mask = Tensor::arange(0, x.len() as i64, 1).map(|i| i % 3 == 1).reshape(x.shape());
+            x.masked_fill(&mask, 7.0)
+        }),
         case!(
             "index_select", (shape, axis, index) in index_selects(),
             [shape => -2.0..2.0], |x| x.index_select(axis, &index)

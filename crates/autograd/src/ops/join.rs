@@ -98,6 +98,28 @@ impl<T: Float> Var<T> {
         };
         sizes.iter().map(part).collect()
     }
+
+    /// Consecutive parts of an axis, all of the same size but for the last one, which may be smaller: as many as
+    /// `chunks`, or fewer, where the size that is rounded up leaves nothing.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0]));
+    /// let parts = x.chunk(2, 0);
+    /// assert_eq!(parts[0].value(), &Tensor::from([1.0, 2.0]));
+    /// assert_eq!(parts[1].value(), &Tensor::from([3.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis is out of range, or `chunks` is 0.
+    #[track_caller]
+    pub fn chunk(&self, chunks: usize, axis: isize) -> Vec<Self> {
+        let from_front = if axis < 0 { axis + self.rank() as isize } else { axis };
+        let parts = self.value().chunk(chunks, axis);
+        let sizes: Vec<usize> = parts.iter().map(|part| part.shape()[from_front as usize]).collect();
+        self.split(&sizes, axis)
+    }
 }
 
 #[cfg(feature = "proptest")]
@@ -110,6 +132,10 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
             let (first, rest) = (x.shape()[0] / 2, x.shape()[0] - x.shape()[0] / 2);
             let parts = x.split(&[first, rest], 0);
             parts[0].sum(..) * parts[1].sin()
+        }),
+        case!("chunk", shape in ranked(), [shape => -2.0..2.0], |x| {
+            let parts = x.chunk(3, -1);
+            parts[0].sum(..) * parts[parts.len() - 1].sin()
         }),
         case!("cat", (a, b, axis) in joinable(), [a => -2.0..2.0, b => -2.0..2.0], |x, y| cat(&[x, y, x], axis)),
         case!("stack", shape in any(), [shape.clone() => -2.0..2.0, shape => -2.0..2.0], |x, y| stack(&[x, y, y], -1)),

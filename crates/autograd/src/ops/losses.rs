@@ -1,6 +1,6 @@
 //! The losses that most training ends in, each in one pass.
 
-use gradus_tensor::{Axes, Float, Tensor};
+use gradus_tensor::{Dims, Float, OrPanic, Tensor};
 
 use crate::operation::{Context, Operation, apply};
 use crate::saves::Saves;
@@ -97,7 +97,7 @@ impl<T: Float> Var<T> {
     /// If the axis is out of range, the shapes do not fit, or a target is not the index of a class.
     #[track_caller]
     pub fn softmax_cross_entropy(&self, axis: isize, targets: &Tensor<i64>) -> Self {
-        let axis = Axes::from(axis).resolve("cross_entropy", self.shape())[0];
+        let axis = Dims::from(axis).resolve("cross_entropy", self.shape()).or_panic()[0];
         apply(CrossEntropy { axis, targets: targets.clone() }, &[self])
     }
 

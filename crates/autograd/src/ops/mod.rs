@@ -3,7 +3,9 @@
 //! Each file ends with the cases that the test suite draws from; a test fails if a method here has none.
 
 mod arithmetic;
+mod diagonal;
 mod einsum;
+mod embedding;
 mod equations;
 mod functions;
 mod index;
@@ -11,9 +13,15 @@ mod join;
 mod linalg;
 mod losses;
 mod norm;
+mod pad;
 mod reduce;
+mod repeat;
+mod scan;
 mod shape;
 mod softmax;
+mod sort;
+mod spread;
+mod vectors;
 
 pub(crate) use arithmetic::{add, div, mul, neg, sub};
 pub use einsum::einsum;
@@ -26,12 +34,20 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         arithmetic::cases(),
         functions::cases(),
         reduce::cases(),
+        spread::cases(),
+        scan::cases(),
         shape::cases(),
+        diagonal::cases(),
+        repeat::cases(),
+        pad::cases(),
         join::cases(),
         linalg::cases(),
         einsum::cases(),
         equations::cases(),
+        vectors::cases(),
         index::cases(),
+        embedding::cases(),
+        sort::cases(),
         softmax::cases(),
         norm::cases(),
         losses::cases(),

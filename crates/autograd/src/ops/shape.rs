@@ -193,8 +193,8 @@ impl<T: Float> Var<T> {
         if !self.is_tracked() {
             return Self::constant(self.value().transpose(axis0, axis1));
         }
-        let a = Axes::from(axis0).resolve("transpose", self.shape())[0];
-        let b = Axes::from(axis1).resolve("transpose", self.shape())[0];
+        let a = Dims::from(axis0).resolve("transpose", self.shape()).or_panic()[0];
+        let b = Dims::from(axis1).resolve("transpose", self.shape()).or_panic()[0];
         let mut axes: Shape = (0..self.rank()).collect();
         axes.swap(a, b);
         apply(Permute { axes }, &[self])
@@ -308,7 +308,7 @@ impl<T: Float> Var<T> {
     /// If the axis is out of range.
     #[track_caller]
     pub fn slice(&self, axis: isize, range: impl Into<Slice>) -> Self {
-        let axis = Axes::from(axis).resolve("slice", self.shape())[0];
+        let axis = Dims::from(axis).resolve("slice", self.shape()).or_panic()[0];
         apply(SliceAxis { axis, slice: range.into() }, &[self])
     }
 

@@ -1,6 +1,6 @@
 //! Softmax and its logarithm, without overflow.
 
-use gradus_tensor::{Axes, Float, Tensor, keepdim};
+use gradus_tensor::{Float, OrPanic, Tensor, keepdim, lane_axis};
 
 use crate::operation::{Context, Operation, apply};
 use crate::saves::Saves;
@@ -63,7 +63,7 @@ impl<T: Float> Var<T> {
     /// If the axis is out of range.
     #[track_caller]
     pub fn softmax(&self, axis: isize) -> Self {
-        apply(Softmax { axis: Axes::from(axis).resolve("softmax", self.shape())[0] }, &[self])
+        apply(Softmax { axis: lane_axis("softmax", axis, self.shape()).or_panic() }, &[self])
     }
 
     /// The logarithm of [`softmax`](Self::softmax), accurate where that is nearly 0 or 1.
@@ -79,7 +79,7 @@ impl<T: Float> Var<T> {
     /// If the axis is out of range.
     #[track_caller]
     pub fn log_softmax(&self, axis: isize) -> Self {
-        apply(LogSoftmax { axis: Axes::from(axis).resolve("log_softmax", self.shape())[0] }, &[self])
+        apply(LogSoftmax { axis: lane_axis("log_softmax", axis, self.shape()).or_panic() }, &[self])
     }
 }
 

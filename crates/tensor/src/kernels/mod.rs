@@ -12,6 +12,7 @@ mod lanes;
 mod narrow;
 mod rows;
 mod runs;
+mod scan;
 mod simd;
 mod sum;
 mod threads;
@@ -28,6 +29,7 @@ pub(crate) use rows::{
     softmax_rows,
 };
 pub(crate) use runs::for_each_run;
+pub(crate) use scan::{recurrence, scan};
 pub use simd::InstructionSet;
 pub(crate) use sum::Sum;
 pub use threads::{num_threads, set_num_threads};

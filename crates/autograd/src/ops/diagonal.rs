@@ -1,0 +1,187 @@
+//! Diagonals of matrices, and what lies on one side of them.
+
+use gradus_tensor::{Dims, Float, OrPanic, Shape, Tensor};
+
+use super::index::zeros;
+use crate::operation::{Context, Operation, apply};
+use crate::saves::Saves;
+use crate::var::Var;
+
+#[derive(Debug)]
+struct Diagonal {
+    offset: isize,
+    axes: [usize; 2],
+}
+
+impl<T: Float> Operation<T> for Diagonal {
+    fn name(&self) -> &'static str {
+        "diagonal"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].diagonal(self.offset, self.axes[0] as isize, self.axes[1] as isize)
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        // Zeros, with the cotangent added where it was taken from, in matrices that lie along one last axis.
+        let shape = context.shape(0);
+        let kept = (0..shape.len()).filter(|axis| !self.axes.contains(axis));
+        let order: Shape = kept.chain(self.axes).collect();
+        let turned: Shape = order.iter().map(|&axis| shape[axis]).collect();
+        let (outer, matrix) = turned.split_at(shape.len() - 2);
+        let flat = [outer, &[matrix[0] * matrix[1]]].concat();
+        let places = places([matrix[0], matrix[1]], self.offset);
+        let mut back = order.clone();
+        for (to, &from) in order.iter().enumerate() {
+            back[from] = to;
+        }
+        Some(zeros(&flat).index_add(-1, &places, context.cotangent()).reshape(turned).permute(back))
+    }
+}
+
+/// Where the elements of a diagonal lie in a matrix, counted row by row.
+fn places([rows, columns]: [usize; 2], offset: isize) -> Tensor<i64> {
+    Tensor::arange(0, (rows * columns) as i64, 1).reshape([rows, columns]).diagonal(offset, 0, 1)
+}
+
+#[derive(Debug)]
+struct Triangle {
+    lower: bool,
+    diagonal: isize,
+}
+
+impl<T: Float> Operation<T> for Triangle {
+    fn name(&self) -> &'static str {
+        if self.lower { "tril" } else { "triu" }
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        if self.lower { inputs[0].tril(self.diagonal) } else { inputs[0].triu(self.diagonal) }
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let g = context.cotangent();
+        Some(if self.lower { g.tril(self.diagonal) } else { g.triu(self.diagonal) })
+    }
+}
+
+impl<T: Float> Var<T> {
+    /// The elements of two axes at `[i, i + offset]` as a last axis, in place of these two; see
+    /// [`Tensor::diagonal`].
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+    /// let y = x.diagonal(0, 0, 1);
+    /// assert_eq!(y.value(), &Tensor::from([1.0, 4.0]));
+    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([[1.0, 0.0], [0.0, 1.0]])));
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis is out of range, or both are the same.
+    #[track_caller]
+    pub fn diagonal(&self, offset: isize, axis1: isize, axis2: isize) -> Self {
+        let axes = Dims::from([axis1, axis2]).resolve("diagonal", self.shape()).or_panic();
+        apply(Diagonal { offset, axes: [axes[0], axes[1]] }, &[self])
+    }
+
+    /// A square matrix with these elements on a diagonal and zeros elsewhere; of a matrix, that diagonal.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, 2.0]));
+    /// let y = x.diag(0);
+    /// assert_eq!(y.value(), &Tensor::from([[1.0, 0.0], [0.0, 2.0]]));
+    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([1.0, 1.0])));
+    /// ```
+    ///
+    /// # Panics
+    /// Unless there are one or two axes.
+    #[track_caller]
+    pub fn diag(&self, diagonal: isize) -> Self {
+        if self.rank() == 2 {
+            return self.diagonal(diagonal, 0, 1);
+        }
+        let shape = Shape::from_slice(self.value().diag(diagonal).shape());
+        let places = places([shape[0], shape[1]], diagonal);
+        zeros(&[shape[0] * shape[1]]).index_add(0, &places, self).reshape(shape)
+    }
+
+    /// The sum of the main diagonal of a matrix.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+    /// let y = x.trace();
+    /// assert_eq!(y.item(), 5.0);
+    /// assert_eq!(y.backward().get(&x), Some(&Tensor::from([[1.0, 0.0], [0.0, 1.0]])));
+    /// ```
+    ///
+    /// # Panics
+    /// Unless there are two axes.
+    #[track_caller]
+    pub fn trace(&self) -> Self {
+        if self.rank() != 2 {
+            // For its message.
+            let _ = self.value().trace();
+        }
+        self.diagonal(0, 0, 1).sum(..)
+    }
+
+    /// The elements of the last two axes on a diagonal and below it, the others 0.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+    /// let y = x.tril(0);
+    /// assert_eq!(y.value(), &Tensor::from([[1.0, 0.0], [3.0, 4.0]]));
+    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([[1.0, 0.0], [1.0, 1.0]])));
+    /// ```
+    ///
+    /// # Panics
+    /// If there are fewer than two axes.
+    #[track_caller]
+    pub fn tril(&self, diagonal: isize) -> Self {
+        apply(Triangle { lower: true, diagonal }, &[self])
+    }
+
+    /// The elements of the last two axes on a diagonal and above it, the others 0.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+    /// let y = x.triu(1);
+    /// assert_eq!(y.value(), &Tensor::from([[0.0, 2.0], [0.0, 0.0]]));
+    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([[0.0, 1.0], [0.0, 0.0]])));
+    /// ```
+    ///
+    /// # Panics
+    /// If there are fewer than two axes.
+    #[track_caller]
+    pub fn triu(&self, diagonal: isize) -> Self {
+        apply(Triangle { lower: false, diagonal }, &[self])
+    }
+}
+
+#[cfg(feature = "proptest")]
+pub(crate) fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{case, permutations, shapes};
+    let matrices = || shapes(2..=4, 0..=4);
+    let offsets = || -5..=5_isize;
+    vec![
+        case!("diagonal", ((shape, axes), offset) in (permutations(), offsets()), [shape => -2.0..2.0], |x| {
+            if axes.len() < 2 { x.clone() } else { x.diagonal(offset, axes[0] as isize, axes[1] as isize) }
+        }),
+        case!("diag", (shape, offset) in (shapes(1..=2, 0..=4), offsets()), [shape => -2.0..2.0], |x| x.diag(offset)),
+        case!("trace", shape in shapes(2..=2, 0..=4), [shape => -2.0..2.0], |x| x.trace()),
+        case!("tril", (shape, offset) in (matrices(), offsets()), [shape => -2.0..2.0], |x| x.tril(offset)),
+        case!("triu", (shape, offset) in (matrices(), offsets()), [shape => -2.0..2.0], |x| x.triu(offset)),
+    ]
+}

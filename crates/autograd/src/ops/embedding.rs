@@ -1,0 +1,90 @@
+//! Rows of a table.
+
+use gradus_tensor::{Float, Shape, Tensor};
+
+use super::index::zeros;
+use crate::operation::{Context, Operation, apply};
+use crate::saves::Saves;
+use crate::var::Var;
+
+#[derive(Debug)]
+struct Embedding {
+    index: Tensor<i64>,
+    padding_idx: Option<usize>,
+}
+
+impl Embedding {
+    /// The cotangent, less what is of the row without a gradient.
+    fn trained<T: Float>(&self, rows: &Var<T>) -> Var<T> {
+        let Some(padding_idx) = self.padding_idx else { return rows.clone() };
+        let mut column = Shape::from_slice(self.index.shape());
+        column.resize(rows.rank(), 1);
+        rows.masked_fill(&self.index.eq(padding_idx as i64).reshape(column), T::ZERO)
+    }
+}
+
+impl<T: Float> Operation<T> for Embedding {
+    fn name(&self) -> &'static str {
+        "embedding"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].embedding(&self.index)
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let shape = context.shape(0);
+        let mut rows = Shape::from_slice(shape);
+        rows[0] = self.index.len();
+        let g = self.trained(context.cotangent()).reshape(rows);
+        Some(zeros(shape).index_add(0, &self.index.flatten(), &g))
+    }
+}
+
+impl<T: Float> Var<T> {
+    /// The rows of this table that `index`, of any shape, names: its axes come first in the result. Row `padding_idx`,
+    /// if there is one, gets no gradient; a negative one counts from the end.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let table = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]));
+    /// let rows = table.embedding(&Tensor::from([2, 0, 2]), Some(0));
+    /// assert_eq!(rows.value(), &Tensor::from([[5.0, 6.0], [1.0, 2.0], [5.0, 6.0]]));
+    /// let gradients = rows.sum(..).backward();
+    /// assert_eq!(gradients.get(&table), Some(&Tensor::from([[0.0, 0.0], [0.0, 0.0], [2.0, 2.0]])));
+    /// ```
+    ///
+    /// # Panics
+    /// If this has no axis, or an index, or `padding_idx`, is none of a row.
+    #[track_caller]
+    pub fn embedding(&self, index: &Tensor<i64>, padding_idx: Option<isize>) -> Self {
+        let padding_idx = padding_idx.map(|row| {
+            let rows = self.shape().first().copied().unwrap_or(0) as isize;
+            let resolved = if row < 0 { row + rows } else { row };
+            assert!(
+                (0..rows).contains(&resolved),
+                "embedding: padding_idx is {row} for a table of shape {:?}: allowed are -{rows} to {}",
+                self.shape(),
+                rows - 1
+            );
+            resolved as usize
+        });
+        apply(Embedding { index: index.clone(), padding_idx }, &[self])
+    }
+}
+
+#[cfg(feature = "proptest")]
+pub(crate) fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{case, shapes};
+    use proptest::prelude::*;
+    vec![case!(
+        "embedding", (index, row, seed) in (shapes(0..=3, 0..=3), shapes(0..=2, 0..=3), any::<u64>()),
+        [[&[4], &row[..]].concat() => -2.0..2.0],
+        |x| {
+            let index = (Tensor::<f64>::rand(&index, &mut gradus_tensor::seeded(seed)) * 4.0).cast::<i64>();
+            x.embedding(&index, None)
+        }
+    )]
+}

@@ -1,0 +1,163 @@
+//! Elements repeated, and moved around.
+
+use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Tensor};
+
+use crate::operation::{Context, Operation, apply};
+use crate::saves::Saves;
+use crate::var::Var;
+
+#[derive(Debug)]
+struct Tile {
+    repeats: Shape,
+}
+
+impl<T: Float> Operation<T> for Tile {
+    fn name(&self) -> &'static str {
+        "tile"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].tile(&self.repeats)
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let (g, shape) = (context.cotangent(), context.shape(0));
+        // Each axis behind the one along which it was repeated; what is missing in front is 1.
+        let at =
+            |list: &[usize], axis: usize| (axis + list.len()).checked_sub(g.rank()).map_or(1, |i| list[i]);
+        let pairs: Shape =
+            (0..g.rank()).flat_map(|axis| [at(&self.repeats, axis), at(shape, axis)]).collect();
+        let repeated: Shape = (0..g.rank()).map(|axis| 2 * axis).collect();
+        Some(g.reshape(pairs).sum(repeated).reshape(shape))
+    }
+}
+
+#[derive(Debug)]
+struct RepeatInterleave {
+    repeats: usize,
+    axis: usize,
+}
+
+impl<T: Float> Operation<T> for RepeatInterleave {
+    fn name(&self) -> &'static str {
+        "repeat_interleave"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].repeat_interleave(self.repeats, self.axis)
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let mut shape = Shape::from_slice(context.shape(0));
+        shape.insert(self.axis + 1, self.repeats);
+        Some(context.cotangent().reshape(shape).sum(self.axis + 1))
+    }
+}
+
+#[derive(Debug)]
+struct Roll {
+    shifts: Dims,
+    axes: Axes,
+}
+
+impl<T: Float> Operation<T> for Roll {
+    fn name(&self) -> &'static str {
+        "roll"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].roll(self.shifts.clone(), self.axes.clone())
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let back: Vec<isize> = self.shifts.as_slice().iter().map(|shift| shift.saturating_neg()).collect();
+        Some(context.cotangent().roll(back, self.axes.clone()))
+    }
+}
+
+impl<T: Float> Var<T> {
+    /// The whole variable repeated, `repeats[i]` times along axis `i`; the shorter one of shape and repeats is
+    /// filled up with ones in front.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, 2.0]));
+    /// let y = x.tile([2]);
+    /// assert_eq!(y.value(), &Tensor::from([1.0, 2.0, 1.0, 2.0]));
+    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([2.0, 2.0])));
+    /// ```
+    ///
+    /// # Panics
+    /// If the result has more elements than a machine can hold.
+    #[track_caller]
+    pub fn tile(&self, repeats: impl AsRef<[usize]>) -> Self {
+        apply(Tile { repeats: repeats.as_ref().into() }, &[self])
+    }
+
+    /// Each slice of an axis, or each element in logical order for `..`, repeated in its place.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, 2.0]));
+    /// let y = x.repeat_interleave(2, 0);
+    /// assert_eq!(y.value(), &Tensor::from([1.0, 1.0, 2.0, 2.0]));
+    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([2.0, 2.0])));
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis is out of range, or there are several.
+    #[track_caller]
+    pub fn repeat_interleave(&self, repeats: usize, axis: impl Into<Axes>) -> Self {
+        let axis = axis.into();
+        let Some(list) = axis.named() else { return self.flatten().repeat_interleave(repeats, 0) };
+        let axes = list.resolve("repeat_interleave", self.shape()).or_panic();
+        if axes.len() != 1 {
+            // For its message.
+            let _ = self.value().repeat_interleave(repeats, axis.clone());
+        }
+        apply(RepeatInterleave { repeats, axis: axes[0] }, &[self])
+    }
+
+    /// The elements moved on by `shifts[i]` along `axes[i]`, those beyond the end to the start; for `..` and one
+    /// shift, in logical order.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0]));
+    /// let y = x.roll(1, 0);
+    /// assert_eq!(y.value(), &Tensor::from([3.0, 1.0, 2.0]));
+    /// let gradients = y.backward_with(&Tensor::from([10.0, 20.0, 30.0]));
+    /// assert_eq!(gradients.get(&x), Some(&Tensor::from([20.0, 30.0, 10.0])));
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice, or there is not a shift for each.
+    #[track_caller]
+    pub fn roll(&self, shifts: impl Into<Dims>, axes: impl Into<Axes>) -> Self {
+        apply(Roll { shifts: shifts.into(), axes: axes.into() }, &[self])
+    }
+}
+
+#[cfg(feature = "proptest")]
+pub(crate) fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{axes_of, case, permutations, shapes};
+    use proptest::prelude::*;
+    let repeats = prop::collection::vec(0..=3_usize, 0..=4);
+    let shifts = prop::collection::vec(-6..=6_isize, 4);
+    vec![
+        case!("tile", (shape, repeats) in (shapes(0..=3, 0..=3), repeats), [shape => -2.0..2.0], |x| x.tile(&repeats)),
+        case!(
+            "repeat_interleave", ((shape, axis), repeats) in (axes_of(0), 0..=3_usize), [shape => -2.0..2.0],
+            |x| if repeats == 2 { x.repeat_interleave(2, ..) } else { x.repeat_interleave(repeats, axis) }
+        ),
+        case!("roll", ((shape, axes), shifts) in (permutations(), shifts), [shape => -2.0..2.0], |x| {
+            if axes.len() < 2 { x.roll(shifts[0], ..) } else { x.roll(&shifts[..2], &axes[..2]) }
+        }),
+    ]
+}

@@ -1,0 +1,224 @@
+//! Running sums and products, and the product over axes.
+
+use gradus_tensor::{Axes, Float, OrPanic, PadMode, Shape, Tensor, lane_axis};
+
+use super::reduce::Reduced;
+use crate::operation::{Context, Operation, apply};
+use crate::saves::Saves;
+use crate::var::Var;
+
+#[derive(Debug)]
+struct Cumsum {
+    axis: isize,
+}
+
+impl<T: Float> Operation<T> for Cumsum {
+    fn name(&self) -> &'static str {
+        "cumsum"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].cumsum(self.axis)
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        // An element is part of all sums from its place on.
+        Some(context.cotangent().flip(self.axis).cumsum(self.axis).flip(self.axis))
+    }
+}
+
+/// The inputs are what is added, and the factors.
+#[derive(Debug)]
+struct LinearRecurrence {
+    axis: usize,
+}
+
+impl<T: Float> Operation<T> for LinearRecurrence {
+    fn name(&self) -> &'static str {
+        "linear_recurrence"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].linear_recurrence(self.axis as isize, inputs[1])
+    }
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let adjoint = adjoint(context.cotangent(), &context.input(1), self.axis);
+        Some(if input == 0 { adjoint } else { adjoint * delayed(&context.output(), self.axis, T::ZERO) })
+    }
+}
+
+#[derive(Debug)]
+struct Cumprod {
+    axis: usize,
+}
+
+impl<T: Float> Operation<T> for Cumprod {
+    fn name(&self) -> &'static str {
+        "cumprod"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].cumprod(self.axis as isize)
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        // A recurrence of factors alone: no division, so that zeros do no harm.
+        let adjoint = adjoint(context.cotangent(), &context.input(0), self.axis);
+        Some(adjoint * delayed(&context.output(), self.axis, T::ONE))
+    }
+}
+
+/// What the results of a recurrence from each place on contribute to the derivative: the recurrence
+/// `adjoint[i] = cotangent[i] + factors[i + 1] * adjoint[i + 1]`, which runs backwards.
+fn adjoint<T: Float>(cotangent: &Var<T>, factors: &Var<T>, axis: usize) -> Var<T> {
+    // The factor that comes round to the first place is not read.
+    let factors = factors.flip(axis).roll(1, axis);
+    cotangent.flip(axis).linear_recurrence(axis as isize, &factors).flip(axis)
+}
+
+/// Each element in the place of the next one, after `first`.
+fn delayed<T: Float>(x: &Var<T>, axis: usize, first: T) -> Var<T> {
+    if x.is_empty() {
+        return x.clone();
+    }
+    let mut pads = vec![[0, 0]; x.rank()];
+    pads[axis] = [1, -1];
+    x.pad(pads, PadMode::Constant(first))
+}
+
+#[derive(Debug)]
+struct Prod(Reduced);
+
+impl<T: Float> Operation<T> for Prod {
+    fn name(&self) -> &'static str {
+        "prod"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].prod(self.0.axes())
+    }
+    fn saves(&self) -> Saves {
+        Saves::INPUTS
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let x = context.input(0);
+        let g = self.0.restore(context.cotangent(), x.shape());
+        if x.is_empty() {
+            return Some(g.expand(x.shape()));
+        }
+        // The factors of a product along one last axis.
+        let kept = (0..x.rank()).filter(|axis| !self.0.axes.contains(axis));
+        let order: Shape = kept.chain(self.0.axes.iter().copied()).collect();
+        let lanes = x.permute(order.clone());
+        let mut flat = Shape::from_slice(&lanes.shape()[..x.rank() - self.0.axes.len()]);
+        let last = flat.len();
+        flat.push(x.len() / flat.iter().product::<usize>());
+        // For each one the product of those before it and of those behind it: no division by what may be 0.
+        let factors = lanes.reshape(flat);
+        let product = |factors: &Var<T>| delayed(&factors.cumprod(-1), last, T::ONE);
+        let others = product(&factors) * product(&factors.flip(-1)).flip(-1);
+        let mut back = order.clone();
+        for (to, &from) in order.iter().enumerate() {
+            back[from] = to;
+        }
+        Some(g * others.reshape(lanes.shape()).permute(back))
+    }
+}
+
+impl<T: Float> Var<T> {
+    /// The running sum along an axis.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0]));
+    /// let y = x.cumsum(0);
+    /// assert_eq!(y.value(), &Tensor::from([1.0, 3.0, 6.0]));
+    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([3.0, 2.0, 1.0])));
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis is out of range.
+    #[track_caller]
+    pub fn cumsum(&self, axis: isize) -> Self {
+        let axis = lane_axis("cumsum", axis, self.shape()).or_panic() as isize;
+        apply(Cumsum { axis }, &[self])
+    }
+
+    /// The running product along an axis. Its derivatives are right with zeros among the factors, too.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([2.0, 0.0, 3.0]));
+    /// let y = x.cumprod(0);
+    /// assert_eq!(y.value(), &Tensor::from([2.0, 0.0, 0.0]));
+    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([1.0, 8.0, 0.0])));
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis is out of range.
+    #[track_caller]
+    pub fn cumprod(&self, axis: isize) -> Self {
+        let axis = lane_axis("cumprod", axis, self.shape()).or_panic();
+        if self.rank() == 0 { self.clone() } else { apply(Cumprod { axis }, &[self]) }
+    }
+
+    /// `out[i] = factors[i] * out[i - 1] + self[i]` along an axis, with nothing before the first: sums that fade, or
+    /// grow. The factors are expanded to this variable's shape.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let (x, decay) = (Var::leaf(Tensor::from([1.0, 1.0, 1.0])), Var::leaf(Tensor::from(0.5)));
+    /// let y = x.linear_recurrence(0, &decay);
+    /// assert_eq!(y.value(), &Tensor::from([1.0, 1.5, 1.75]));
+    /// let gradients = y.sum(..).backward();
+    /// assert_eq!(gradients.get(&x), Some(&Tensor::from([1.75, 1.5, 1.0])));
+    /// assert_eq!(gradients.get(&decay), Some(&Tensor::from(3.0))); // of 3 + 2 decay + decay^2
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis is out of range, or the factors cannot be expanded to this shape.
+    #[track_caller]
+    pub fn linear_recurrence(&self, axis: isize, factors: &Self) -> Self {
+        let axis = lane_axis("linear_recurrence", axis, self.shape()).or_panic();
+        let common = gradus_tensor::broadcast_shapes("linear_recurrence", self.shape(), factors.shape());
+        if self.rank() == 0 || !common.is_ok_and(|common| common[..] == *self.shape()) {
+            // For its message; a single number has nothing before it.
+            let _ = self.value().linear_recurrence(axis as isize, factors.value());
+            return self.clone();
+        }
+        apply(LinearRecurrence { axis }, &[self, &factors.expand(self.shape())])
+    }
+
+    /// The product over the axes; 1 over nothing. Its derivatives are right with zeros among the factors, too.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([2.0, 0.0, 3.0]));
+    /// let y = x.prod(..);
+    /// assert_eq!(y.item(), 0.0);
+    /// assert_eq!(y.backward().get(&x), Some(&Tensor::from([0.0, 6.0, 0.0])));
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice.
+    #[track_caller]
+    pub fn prod(&self, axes: impl Into<Axes>) -> Self {
+        apply(Prod(Reduced::new("prod", axes, self.shape())), &[self])
+    }
+}
+
+#[cfg(feature = "proptest")]
+pub(crate) fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{axes_of, case, reductions};
+    vec![
+        case!("cumsum", (shape, axis) in axes_of(0), [shape => -2.0..2.0], |x| x.cumsum(axis)),
+        case!("cumprod", (shape, axis) in axes_of(0), [shape => -2.0..2.0], |x| x.cumprod(axis)),
+        case!(
+            "linear_recurrence", (shape, axis) in axes_of(0),
+            [shape.clone() => -2.0..2.0, shape[shape.len() / 2..].to_vec() => -2.0..2.0],
+            |x, factors| x.linear_recurrence(axis, factors)
+        ),
+        case!("prod", (shape, axes) in reductions(0), [shape => -2.0..2.0], |x| x.prod(axes)),
+    ]
+}

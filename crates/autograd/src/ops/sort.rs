@@ -1,0 +1,69 @@
+//! Elements in order of size, and where they came from.
+
+use gradus_tensor::{Float, Tensor};
+
+use crate::var::Var;
+
+impl<T: Float> Var<T> {
+    /// The elements in rising order along an axis, or falling if `descending`, and the index of each. Equal elements
+    /// stay in their order, so that each gets the gradient of its own place; NaN counts as larger than all numbers.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([3.0, 1.0, 2.0]));
+    /// let (values, indices) = x.sort(0, false);
+    /// assert_eq!(values.value(), &Tensor::from([1.0, 2.0, 3.0]));
+    /// assert_eq!(indices, Tensor::from([1, 2, 0]));
+    /// let gradients = values.backward_with(&Tensor::from([10.0, 20.0, 30.0]));
+    /// assert_eq!(gradients.get(&x), Some(&Tensor::from([30.0, 10.0, 20.0])));
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis is out of range.
+    #[track_caller]
+    pub fn sort(&self, axis: isize, descending: bool) -> (Self, Tensor<i64>) {
+        let (_, indices) = self.value().sort(axis, descending);
+        (self.gather(axis, &indices), indices)
+    }
+
+    /// The `k` largest elements along an axis, or the smallest unless `largest`, the most extreme first, and the index
+    /// of each. The first of equals come first, and have the gradient; NaN counts as larger than all numbers.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([3.0, 1.0, 2.0]));
+    /// let (values, indices) = x.topk(2, 0, true);
+    /// assert_eq!(values.value(), &Tensor::from([3.0, 2.0]));
+    /// assert_eq!(indices, Tensor::from([0, 2]));
+    /// assert_eq!(values.sum(..).backward().get(&x), Some(&Tensor::from([1.0, 0.0, 1.0])));
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis is out of range, or has fewer than `k` elements.
+    #[track_caller]
+    pub fn topk(&self, k: usize, axis: isize, largest: bool) -> (Self, Tensor<i64>) {
+        let (_, indices) = self.value().topk(k, axis, largest);
+        (self.gather(axis, &indices), indices)
+    }
+}
+
+#[cfg(feature = "proptest")]
+pub(crate) fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{axes_of, case};
+    use proptest::prelude::*;
+    vec![
+        case!(
+            "sort", ((shape, axis), descending) in (axes_of(0), any::<bool>()), [shape => -2.0..2.0],
+            |x| x.sort(axis, descending).0
+        ),
+        case!(
+            "topk", ((shape, axis), k, largest) in (axes_of(0), 0..=4_usize, any::<bool>()), [shape => -2.0..2.0],
+            |x| {
+                let size = x.shape()[axis.rem_euclid(x.rank() as isize) as usize];
+                x.topk(k.min(size), axis, largest).0
+            }
+        ),
+    ]
+}

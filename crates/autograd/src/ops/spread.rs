@@ -1,0 +1,192 @@
+//! How far elements lie from their mean, and from zero.
+
+use gradus_tensor::{Axes, Float, Tensor, keepdim};
+
+use super::index::zeros;
+use super::reduce::Reduced;
+use crate::operation::{Context, Operation, apply};
+use crate::saves::Saves;
+use crate::var::Var;
+
+#[derive(Debug)]
+struct Variance {
+    over: Reduced,
+    correction: usize,
+}
+
+impl Variance {
+    /// Distances from the mean, divided by the degrees of freedom.
+    fn centred<T: Float>(&self, x: &Var<T>) -> Var<T> {
+        let count: usize = self.over.axes.iter().map(|&axis| x.shape()[axis]).product();
+        let freedom = T::from_f64(count.saturating_sub(self.correction) as f64);
+        (x - x.mean(keepdim(self.over.axes.clone()))) / freedom
+    }
+}
+
+impl<T: Float> Operation<T> for Variance {
+    fn name(&self) -> &'static str {
+        "var"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].var(self.over.axes(), self.correction)
+    }
+    fn saves(&self) -> Saves {
+        Saves::INPUTS
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let x = context.input(0);
+        let g = self.over.restore(context.cotangent(), x.shape());
+        Some(self.centred(&x) * (g * T::from_f64(2.0)))
+    }
+}
+
+#[derive(Debug)]
+struct StandardDeviation(Variance);
+
+impl<T: Float> Operation<T> for StandardDeviation {
+    fn name(&self) -> &'static str {
+        "std"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].std(self.0.over.axes(), self.0.correction)
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let x = context.input(0);
+        let scale = quotient(context.cotangent(), &context.output());
+        Some(self.0.centred(&x) * self.0.over.restore(&scale, x.shape()))
+    }
+}
+
+/// `g / y`, and 0 where y is 0, with the derivative 0.
+fn quotient<T: Float>(g: &Var<T>, y: &Var<T>) -> Var<T> {
+    let zero = y.value().eq(T::ZERO);
+    g.masked_fill(&zero, T::ZERO) / y.masked_fill(&zero, T::ONE)
+}
+
+/// A norm whose derivative is not that of a simpler reduction.
+#[derive(Debug)]
+struct Norm {
+    p: f64,
+    over: Reduced,
+}
+
+impl<T: Float> Operation<T> for Norm {
+    fn name(&self) -> &'static str {
+        "norm"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].norm(self.p, self.over.axes())
+    }
+    fn saves(&self) -> Saves {
+        if self.p == 0.0 { Saves::NOTHING } else { Saves::ALL }
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        if self.p == 0.0 {
+            // It counts, and does not change with a small change.
+            return Some(zeros(context.shape(0)));
+        }
+        let (x, y, g) = (context.input(0), context.output(), context.cotangent());
+        if self.p == 2.0 {
+            return Some(self.over.restore(&quotient(g, &y), x.shape()) * x);
+        }
+        // sign(x) |x|^(p - 1) / y^(p - 1), and 0 where x or y is.
+        let zero = x.value().eq(T::ZERO);
+        let powers = x.masked_fill(&zero, T::ONE).abs().pow_scalar(self.p - 1.0) * x.value().sign();
+        let zero = y.value().eq(T::ZERO);
+        let scale = g.masked_fill(&zero, T::ZERO) * y.masked_fill(&zero, T::ONE).pow_scalar(1.0 - self.p);
+        Some(self.over.restore(&scale, x.shape()) * powers)
+    }
+}
+
+impl<T: Float> Var<T> {
+    /// The variance over the axes: the sum of squared distances from the mean, divided by the number of
+    /// elements less `correction` (1 for the unbiased estimate, 0 for the mean of squares), which leaves 0
+    /// where there are not so many: NaN for equal elements.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0]));
+    /// let y = x.var(.., 1);
+    /// assert_eq!(y.item(), 1.0);
+    /// assert_eq!(y.backward().get(&x), Some(&Tensor::from([-1.0, 0.0, 1.0])));
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice.
+    #[track_caller]
+    pub fn var(&self, axes: impl Into<Axes>, correction: usize) -> Self {
+        apply(Variance { over: Reduced::new("var", axes, self.shape()), correction }, &[self])
+    }
+
+    /// The standard deviation over the axes: the square root of [`var`](Self::var). Where all elements are equal,
+    /// the derivative is 0.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[1.0, 3.0, 5.0], [7.0, 7.0, 7.0]]));
+    /// let y = x.std(1, 1);
+    /// assert_eq!(y.value(), &Tensor::from([2.0, 0.0]));
+    /// let gradients = y.sum(..).backward();
+    /// assert_eq!(gradients.get(&x), Some(&Tensor::from([[-0.5, 0.0, 0.5], [0.0, 0.0, 0.0]])));
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice.
+    #[track_caller]
+    pub fn std(&self, axes: impl Into<Axes>, correction: usize) -> Self {
+        let over = Reduced::new("std", axes, self.shape());
+        apply(StandardDeviation(Variance { over, correction }), &[self])
+    }
+
+    /// The `p`-norm over the axes, (sum |x|^p)^(1/p): 2 for the length, 1 for the sum of distances from zero,
+    /// infinity for the largest of these and -infinity for the smallest, 0 for the number of elements other than 0.
+    ///
+    /// The derivative is 0 where the norm is, and with respect to an element that is 0. Several that are equally far
+    /// from zero share that of an infinite `p` evenly.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[3.0, -4.0], [0.0, 0.0]]));
+    /// let y = x.norm(2.0, 1);
+    /// assert_eq!(y.value(), &Tensor::from([5.0, 0.0]));
+    /// let gradients = y.backward_with(&Tensor::from([5.0, 1.0]));
+    /// assert_eq!(gradients.get(&x), Some(&Tensor::from([[3.0, -4.0], [0.0, 0.0]])));
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice, or, where `p` is infinite, of size 0.
+    #[track_caller]
+    pub fn norm(&self, p: f64, axes: impl Into<Axes>) -> Self {
+        let over = Reduced::new("norm", axes, self.shape());
+        if p == 1.0 {
+            self.abs().sum(over.axes())
+        } else if p == f64::INFINITY {
+            self.abs().max(over.axes())
+        } else if p == f64::NEG_INFINITY {
+            self.abs().min(over.axes())
+        } else {
+            apply(Norm { p, over }, &[self])
+        }
+    }
+}
+
+#[cfg(feature = "proptest")]
+pub(crate) fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{case, reductions};
+    use proptest::prelude::*;
+    let exponents = || {
+        let infinities = prop_oneof![Just(f64::INFINITY), Just(f64::NEG_INFINITY)];
+        prop_oneof![2 => prop::sample::select(vec![0.0, 1.0, 2.0, 3.0, -1.0]), 1 => infinities, 2 => 0.5..3.0]
+    };
+    vec![
+        case!("var", (shape, axes) in reductions(1), [shape => -2.0..2.0], |x| x.var(axes, 0)),
+        case!("std", (shape, axes) in reductions(2), [shape => -2.0..2.0], |x| x.std(axes, 0)),
+        case!(
+            "norm", ((shape, axes), p, negative) in (reductions(1), exponents(), any::<bool>()),
+            [shape => 0.5..2.0], |x| (if negative { -x } else { x.clone() }).norm(p, axes)
+        ),
+    ]
+}
