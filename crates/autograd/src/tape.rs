@@ -171,7 +171,6 @@ impl<T: Float> Tape<T> {
         out
     }
 
-    #[cfg(feature = "proptest")]
     pub(crate) fn entries(&self) -> &[Arc<Entry<T>>] {
         &self.entries
     }
