@@ -17,6 +17,7 @@
 #![deny(unsafe_code)]
 
 mod compare;
+mod convolution;
 mod create;
 mod dims;
 mod element;
@@ -39,6 +40,7 @@ mod softmax;
 mod tensor;
 mod view;
 
+pub use convolution::Conv;
 pub use dims::{Axes, Dims, Shape, broadcast_shapes, keepdim};
 pub use element::{Element, Float, Number};
 pub use error::{OrPanic, TensorError};

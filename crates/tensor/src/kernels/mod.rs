@@ -3,6 +3,7 @@
 //! A loop walks its operands in logical order, axes merged where the memory allows, and works on inner runs.
 
 mod buffer;
+mod conv;
 mod copy;
 mod elementwise;
 mod extremes;
@@ -15,9 +16,11 @@ mod runs;
 mod simd;
 mod sum;
 mod threads;
+mod vectors;
 
 pub(crate) use buffer::Buffer;
 pub use buffer::release_memory;
+pub(crate) use conv::{Geometry, conv, conv_input, conv_weight};
 pub(crate) use copy::copy;
 pub(crate) use elementwise::{map, map_inplace, zip, zip_inplace, zip_inplace_many, zip_many};
 pub(crate) use extremes::{Extreme, Place, beats, undercuts};

@@ -4,6 +4,7 @@ mod caught;
 mod common;
 
 mod compare;
+mod convolution;
 mod create;
 mod elementwise;
 mod functions;
