@@ -11,6 +11,7 @@ pub(crate) mod functions;
 mod gemm;
 mod lanes;
 mod narrow;
+mod pool;
 mod rows;
 mod runs;
 mod simd;
@@ -26,6 +27,9 @@ pub(crate) use elementwise::{map, map_inplace, zip, zip_inplace, zip_inplace_man
 pub(crate) use extremes::{Extreme, Place, beats, undercuts};
 pub(crate) use gemm::{MatrixRef, products};
 pub(crate) use lanes::{Fold, Reduction, reduce, reduce_lanes};
+pub(crate) use pool::{
+    Window, Windows, avg_pool, avg_pool_gradient, max_pool, max_pool_gradient, max_pool_places,
+};
 pub(crate) use rows::{
     LogSumExp, cross_entropy_rows, layer_norm_rows, log_softmax_rows, softmax_minus_one_hot_rows,
     softmax_rows,
