@@ -105,6 +105,15 @@ impl Conv {
         Self { groups, ..self }
     }
 
+    /// The number of groups.
+    ///
+    /// ```
+    /// assert_eq!(gradus_tensor::Conv::new().groups(4).group_count(), 4);
+    /// ```
+    pub fn group_count(&self) -> usize {
+        self.groups
+    }
+
     /// By how much the result of a transposed convolution is longer than the shortest input that a convolution
     /// would make this input of; less than the stride or the dilation.
     ///

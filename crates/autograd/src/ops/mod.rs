@@ -3,12 +3,14 @@
 //! Each file ends with the cases that the test suite draws from; a test fails if a method here has none.
 
 mod arithmetic;
+mod convolution;
 mod functions;
 mod index;
 mod join;
 mod linalg;
 mod losses;
 mod norm;
+mod pooling;
 mod reduce;
 mod shape;
 mod softmax;
@@ -26,6 +28,8 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         shape::cases(),
         join::cases(),
         linalg::cases(),
+        convolution::cases(),
+        pooling::cases(),
         index::cases(),
         softmax::cases(),
         norm::cases(),

@@ -11,6 +11,7 @@
 
 #![allow(unsafe_code, reason = "tiles through pointers, whose bounds are checked before; see SAFETY")]
 
+use std::mem::transmute_copy;
 use std::ops::Range;
 
 use smallvec::SmallVec;
@@ -391,7 +392,7 @@ impl<T: Float> Correlation<'_, T> {
                 let mut planes = scratch(grid.len());
                 let planes = planes.get_mut().expect("nobody else has it");
                 grid.fill(planes, &self.source[image * of_source..][..of_source], block);
-                dispatch_vectors(Tiles {
+                run_tiles(Tiles {
                     grid,
                     block: grid.range(block),
                     planes,
@@ -430,6 +431,31 @@ struct Tiles<'a, T> {
     /// The first result of the image.
     out: *mut T,
 }
+
+/// The kernels are compiled here, for both types, and not again in every crate that uses them: they are large.
+macro_rules! compiled_once {
+    ($name:ident, $single:ident, $double:ident, $tiles:ident) => {
+        fn $name<T: Float>(tiles: $tiles<'_, T>) {
+            // SAFETY: `Float` is `f32` and `f64` alone, so that the types are the same.
+            if size_of::<T>() == 4 {
+                $single(unsafe { transmute_copy::<$tiles<'_, T>, $tiles<'_, f32>>(&tiles) });
+            } else {
+                // SAFETY: as above.
+                $double(unsafe { transmute_copy::<$tiles<'_, T>, $tiles<'_, f64>>(&tiles) });
+            }
+        }
+        #[inline(never)]
+        fn $single(tiles: $tiles<'_, f32>) {
+            dispatch_vectors(tiles);
+        }
+        #[inline(never)]
+        fn $double(tiles: $tiles<'_, f64>) {
+            dispatch_vectors(tiles);
+        }
+    };
+}
+compiled_once!(run_tiles, run_tiles_single, run_tiles_double, Tiles);
+compiled_once!(run_weight_tiles, run_weight_tiles_single, run_weight_tiles_double, WeightTiles);
 
 /// Lanes of a tile that are results side by side: the first, how many, and their place in a channel of the result.
 type Run = (usize, usize, usize);
@@ -640,7 +666,7 @@ pub(crate) fn conv_weight<T: Float>(x: &[T], g: &[T], geometry: &Geometry) -> Bu
                     most: most_rows(),
                     sums,
                 };
-                dispatch_vectors(tiles);
+                run_weight_tiles(tiles);
             }
         }
     });
