@@ -4,7 +4,6 @@ use gradus_autograd::{Conv, Float, Var};
 use rand::Rng;
 
 use crate::init;
-use crate::module::{Module, Path};
 use crate::parameter::Parameter;
 use crate::sequential::Layer;
 
@@ -13,13 +12,14 @@ use crate::sequential::Layer;
 macro_rules! convolutional {
     ($(#[$doc:meta])* $name:ident, $kernel:ty, $method:ident, $transposed:literal, $example:literal, $kernel_example:literal) => {
         $(#[$doc])*
-        #[derive(Debug, Clone)]
+        #[derive(Debug, Clone, gradus_derive::Module)]
         pub struct $name<T: Float = f32> {
             /// The kernels; see [`forward`](Self::forward).
             pub weight: Parameter<T>,
             /// `[out_channels]`.
             pub bias: Option<Parameter<T>>,
             /// Stride, padding, dilation and groups.
+            #[module(skip)]
             pub conv: Conv,
         }
 
@@ -96,17 +96,6 @@ macro_rules! convolutional {
             #[track_caller]
             pub fn forward(&self, x: &Var<T>) -> Var<T> {
                 x.$method(&self.weight, self.bias.as_deref(), self.conv.clone())
-            }
-        }
-
-        impl<T: Float> Module<T> for $name<T> {
-            fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &'a Parameter<T>)) {
-                self.weight.visit(path.child("weight"), visitor);
-                self.bias.visit(path.child("bias"), visitor);
-            }
-            fn visit_mut(&mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &mut Parameter<T>)) {
-                self.weight.visit_mut(path.child("weight"), visitor);
-                self.bias.visit_mut(path.child("bias"), visitor);
             }
         }
 
