@@ -601,7 +601,7 @@ unsafe fn tile_of<T: Float, V: Vector<T>, const ROWS: usize, const WIDE: usize>(
             for (i, row) in tile.iter_mut().enumerate() {
                 let weight = V::splat(weight.add(i));
                 for (sum, &x) in row.iter_mut().zip(&x) {
-                    *sum = sum.add(x.mul(weight));
+                    *sum = sum.add_product(x, weight);
                 }
             }
             weight = weight.add(ROWS);
@@ -687,21 +687,25 @@ pub(crate) fn conv_weight<T: Float>(x: &[T], g: &[T], geometry: &Geometry) -> Bu
 
 /// The elements of a block with their channels side by side, `padded` for each place.
 fn turn<T: Float>(out: &mut [T], g: &[T], size: [usize; 2], block: &[Range<usize>; 2], padded: usize) {
-    const SIDE: usize = 16;
+    const SIDE: usize = MOST_LANES;
     let [rows, columns] = block;
     let channels = g.len() / area(size).max(1);
     for (i, row) in rows.clone().enumerate() {
         let out = &mut out[i * columns.len() * padded..][..columns.len() * padded];
-        for first in (0..channels).step_by(SIDE) {
-            let some = SIDE.min(channels - first);
-            let from = first * area(size) + row * size[1] + columns.start;
-            let mut lanes: [&[T]; SIDE] = [&[]; SIDE];
-            for (i, lane) in lanes[..some].iter_mut().enumerate() {
-                *lane = &g[from + i * area(size)..][..columns.len()];
-            }
-            for (j, out) in out.chunks_exact_mut(padded).enumerate() {
-                for (out, lane) in out[first..first + some].iter_mut().zip(&lanes[..some]) {
-                    *out = lane[j];
+        for channel in (0..channels).step_by(SIDE) {
+            for column in (0..columns.len()).step_by(SIDE) {
+                // Tiles of fixed size, for loops without checks.
+                let mut tile = [[T::ZERO; SIDE]; SIDE];
+                let length = SIDE.min(columns.len() - column);
+                let from = row * size[1] + columns.start + column;
+                for (lane, channel) in tile.iter_mut().zip(channel..channels) {
+                    lane[..length].copy_from_slice(&g[channel * area(size) + from..][..length]);
+                }
+                for (j, out) in out[column * padded..].chunks_exact_mut(padded).take(length).enumerate() {
+                    let out = &mut out[channel..channel + SIDE];
+                    for (out, lane) in out.iter_mut().zip(&tile) {
+                        *out = lane[j];
+                    }
                 }
             }
         }
@@ -794,7 +798,7 @@ unsafe fn weight_tile<T: Float, V: Vector<T>, const ROWS: usize, const WIDE: usi
                 for (row, from) in tile.iter_mut().zip(&from) {
                     let x = V::splat(from.add(place));
                     for (sum, &lanes) in row.iter_mut().zip(&lanes) {
-                        *sum = sum.add(lanes.mul(x));
+                        *sum = sum.add_product(lanes, x);
                     }
                 }
                 // Only up to the end of what is turned, so that the pointer stays inside.

@@ -167,10 +167,15 @@ impl<T: Float> Best<T> {
     #[inline(always)]
     fn of_rows(&mut self, x: &[T], window: Window) {
         let values = self.values.get_mut().expect("nobody else has it");
-        for (number, row) in window.places().enumerate() {
+        let mut places = window.places();
+        if let Some(row) = places.next() {
+            values.copy_from_slice(&x[row * self.width..][..self.width]);
+            self.rows.fill(row as u32);
+        }
+        for row in places {
             let (x, place) = (&x[row * self.width..][..self.width], row as u32);
             for ((best, row), &x) in values.iter_mut().zip(&mut self.rows).zip(x) {
-                let wins = number == 0 || wins(x, *best);
+                let wins = wins(x, *best);
                 *best = if wins { x } else { *best };
                 *row = if wins { place } else { *row };
             }
@@ -184,22 +189,20 @@ impl<T: Float> Best<T> {
     #[inline(always)]
     fn place(&self, window: Window) -> i64 {
         let values = self.values.as_slice();
-        let mut found: Option<(T, u32, usize)> = None;
-        for column in window.places() {
-            let (x, row) = (values[column], self.rows[column]);
-            let better = match found {
-                None => true,
-                Some((best, best_row, _)) if x.is_nan() => !best.is_nan() || row >= best_row,
-                Some((best, best_row, _)) => x > best || x == best && row < best_row,
-            };
+        if window.start >= window.end || self.rows[window.start] == u32::MAX {
+            return -1;
+        }
+        let (mut best, mut place, mut row) = (values[window.start], window.start, self.rows[window.start]);
+        let mut column = window.start + window.step;
+        while column < window.end {
+            let (x, of) = (values[column], self.rows[column]);
+            let better = if x.is_nan() { !best.is_nan() || of >= row } else { x > best || x == best && of < row };
             if better {
-                found = Some((x, row, column));
+                (best, place, row) = (x, column, of);
             }
+            column += window.step;
         }
-        match found {
-            Some((_, row, column)) if row != u32::MAX => i64::from(row) * self.width as i64 + column as i64,
-            _ => -1,
-        }
+        i64::from(row) * self.width as i64 + place as i64
     }
 }
 
