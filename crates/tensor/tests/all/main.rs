@@ -14,6 +14,7 @@ mod layouts;
 mod matmul;
 mod messages;
 mod operators;
+mod pooling;
 mod print;
 mod random;
 mod reduce;
