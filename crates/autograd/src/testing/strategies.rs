@@ -369,7 +369,8 @@ pub fn poolings(axes: usize, dilation: usize) -> impl Strategy<Value = (Vec<usiz
         let (mut kernels, mut strides, mut dilations, mut paddings) = (vec![], vec![], vec![], vec![]);
         for (kernel, stride, dilation, padding, more) in axes {
             let padding = padding.min(kernel / 2);
-            shape.push((dilation * (kernel - 1) + 1).saturating_sub(2 * padding).max(1) + more);
+            // No window may see padding alone: the largest of that is -inf.
+            shape.push((dilation * (kernel - 1) + 1).saturating_sub(2 * padding).max(dilation) + more);
             kernels.push(kernel);
             strides.push(stride);
             dilations.push(dilation);

@@ -52,7 +52,7 @@ fn part(len: usize, image: usize, source: usize) -> usize {
 
 #[inline(always)]
 fn wins<T: Float>(x: T, best: T) -> bool {
-    x > best || x.is_nan()
+    (x > best) | x.is_nan()
 }
 
 /// The largest element of each window of images one after another; -inf of a window without any, NaN where there
@@ -73,8 +73,12 @@ pub(crate) fn max_pool<T: Float>(x: &[T], windows: Windows<'_>) -> Buffer<T> {
                 let images = x[first * windows.elements()..].chunks_exact(windows.elements());
                 for (x, out) in images.zip(out.chunks_exact_mut(windows.results())) {
                     for (y, out) in windows.y.iter().zip(out.chunks_exact_mut(windows.x.len())) {
-                        rows.fill(-T::INFINITY);
-                        for row in y.places() {
+                        let mut places = y.places();
+                        match places.next() {
+                            Some(row) => rows.copy_from_slice(&x[row * width..][..width]),
+                            None => rows.fill(-T::INFINITY),
+                        }
+                        for row in places {
                             for (best, &x) in rows.iter_mut().zip(&x[row * width..][..width]) {
                                 *best = if wins(x, *best) { x } else { *best };
                             }
@@ -196,10 +200,13 @@ impl<T: Float> Best<T> {
         let mut column = window.start + window.step;
         while column < window.end {
             let (x, of) = (values[column], self.rows[column]);
-            let better = if x.is_nan() { !best.is_nan() || of >= row } else { x > best || x == best && of < row };
-            if better {
-                (best, place, row) = (x, column, of);
-            }
+            // Without branches, which nobody can predict.
+            let better = (x > best)
+                | ((x == best) & (of < row))
+                | (x.is_nan() & (!best.is_nan() | (of >= row)));
+            best = if better { x } else { best };
+            place = if better { column } else { place };
+            row = if better { of } else { row };
             column += window.step;
         }
         i64::from(row) * self.width as i64 + place as i64
