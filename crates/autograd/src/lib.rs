@@ -40,8 +40,9 @@ pub use backward::{Gradients, grad, grad_create_graph, hvp, vjp, vjp_create_grap
 pub use elementwise::{Binary, BinaryFunction, Unary, UnaryFunction};
 pub use entry::live_entries;
 pub use gradus_tensor::{
-    Axes, Conv, Dims, Element, Float, InstructionSet, Number, OrPanic, Pool, Pooling, Rng, Shape, Slice, Tensor, TensorError,
-    Xoshiro256PlusPlus, broadcast_shapes, keepdim, num_threads, release_memory, seeded, set_num_threads,
+    Axes, Conv, Dims, Element, Float, InstructionSet, Number, OrPanic, Pool, Pooling, Rng, Shape, Slice,
+    Tensor, TensorError, Xoshiro256PlusPlus, broadcast_shapes, keepdim, num_threads, release_memory, seeded,
+    set_num_threads,
 };
 pub use mode::{is_recording, keep_values, no_grad};
 pub use operation::{Context, Operation, apply};

@@ -50,7 +50,7 @@ pub use module::{Module, Path};
 pub use optim::{Adam, AdamW, Optimizer, Sgd};
 pub use parameter::Parameter;
 pub use pooling::{
-    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d, AvgPool2d, Flatten,
-    MaxPool1d, MaxPool2d,
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d, AvgPool2d,
+    Flatten, MaxPool1d, MaxPool2d,
 };
 pub use sequential::{CloneLayer, Layer, Sequential};

@@ -61,7 +61,9 @@ no_parameters!(Flatten);
 impl<T: Float> Layer<T> for Flatten {
     #[track_caller]
     fn forward(&self, x: &Var<T>) -> Var<T> {
-        let [batch, rest @ ..] = x.shape() else { panic!("flatten: the input has shape []: it needs an axis, the batch") };
+        let [batch, rest @ ..] = x.shape() else {
+            panic!("flatten: the input has shape []: it needs an axis, the batch")
+        };
         x.reshape([*batch, rest.iter().product()])
     }
 }

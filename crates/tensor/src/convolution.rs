@@ -43,13 +43,7 @@ impl Conv {
     /// ```
     pub fn new() -> Self {
         let [one, zero] = [1_usize, 0].map(Dims::from);
-        Self {
-            stride: one.clone(),
-            padding: zero.clone(),
-            dilation: one,
-            output_padding: zero,
-            groups: 1,
-        }
+        Self { stride: one.clone(), padding: zero.clone(), dilation: one, output_padding: zero, groups: 1 }
     }
 
     /// How far the kernel moves from one result to the next.
@@ -512,9 +506,8 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn conv_transpose2d(&self, weight: &Self, bias: Option<&Self>, conv: Conv) -> Self {
         let bias_shape = bias.map(Self::shape);
-        let shape = conv
-            .transposed_shape("conv_transpose2d", 2, self.shape(), weight.shape(), bias_shape)
-            .or_panic();
+        let shape =
+            conv.transposed_shape("conv_transpose2d", 2, self.shape(), weight.shape(), bias_shape).or_panic();
         if self.rank() == 3 {
             return self.unsqueeze(0).conv_transpose2d(weight, bias, conv).squeeze(0);
         }
@@ -577,7 +570,13 @@ impl<T: Float> Tensor<T> {
 }
 
 #[track_caller]
-fn check_gradient(operation: &'static str, input: &[usize], weight: &[usize], gradient: &[usize], conv: &Conv) {
+fn check_gradient(
+    operation: &'static str,
+    input: &[usize],
+    weight: &[usize],
+    gradient: &[usize],
+    conv: &Conv,
+) {
     let shape = conv.output_shape(operation, 2, input, weight, None).or_panic();
     if input.len() != 4 || gradient != &shape[..] {
         TensorError::Argument {

@@ -136,7 +136,12 @@ impl Pool {
     ///
     /// # Errors
     /// [`TensorError`] if shape and attributes do not fit each other.
-    pub fn over(&self, operation: &'static str, axes: usize, shape: &[usize]) -> Result<Pooling, TensorError> {
+    pub fn over(
+        &self,
+        operation: &'static str,
+        axes: usize,
+        shape: &[usize],
+    ) -> Result<Pooling, TensorError> {
         let size = check_input(operation, axes, shape)?;
         let sizes = |argument, dims: &Dims, least| sizes_along(operation, argument, dims, axes, least, shape);
         let kernel = sizes("the kernel", &self.kernel, 1)?;
@@ -474,7 +479,11 @@ impl<T: Float> Tensor<T> {
     /// The elements one image after another; the last two axes must have these sizes.
     #[track_caller]
     fn pooled_data(&self, size: [usize; 2]) -> Self {
-        assert!(self.shape().ends_with(&size), "pooling: the shape is {:?}: it must end with {size:?}", self.shape());
+        assert!(
+            self.shape().ends_with(&size),
+            "pooling: the shape is {:?}: it must end with {size:?}",
+            self.shape()
+        );
         self.contiguous()
     }
 }

@@ -52,7 +52,8 @@ fn area([height, width]: [usize; 2]) -> usize {
 
 impl Geometry {
     fn is_shared(&self) -> bool {
-        let sizes = [self.batch, self.groups, self.inputs, self.outputs, area(self.kernel), area(self.output)];
+        let sizes =
+            [self.batch, self.groups, self.inputs, self.outputs, area(self.kernel), area(self.output)];
         sizes.iter().fold(1_usize, |product, &size| product.saturating_mul(size)) >= SHARED
     }
 }
@@ -295,7 +296,8 @@ pub(crate) fn conv_input<T: Float>(g: &[T], weight: &[T], geometry: &Geometry) -
     let mut grids = Vec::new();
     for y in 0..geometry.stride[0].min(geometry.input[0]) {
         for x in 0..geometry.stride[1].min(geometry.input[1]) {
-            let [y, x] = [(0, y), (1, x)].map(|(axis, phase)| Walk::backward(geometry, axis).swap_remove(phase));
+            let [y, x] =
+                [(0, y), (1, x)].map(|(axis, phase)| Walk::backward(geometry, axis).swap_remove(phase));
             grids.push(Grid::new(y, x, outputs, size_of::<T>(), batch * groups));
         }
     }
@@ -333,7 +335,8 @@ impl<T: Float> Weight<'_, T> {
                     for x in &grid.x.taps {
                         let out;
                         (out, rest) = rest.split_at_mut(tile);
-                        let first = row * self.row + channel * self.channel + y.kernel * self.kernel[1] + x.kernel;
+                        let first =
+                            row * self.row + channel * self.channel + y.kernel * self.kernel[1] + x.kernel;
                         for (out, row) in out.iter_mut().zip(0..) {
                             *out = group[first + row * self.row];
                         }
@@ -377,8 +380,7 @@ impl<T: Float> Correlation<'_, T> {
         }
         let blocks = firsts[self.grids.len()];
         let images = batch * groups;
-        let (of_source, of_result) =
-            (self.source.len() / images.max(1), self.rows * area(self.size));
+        let (of_source, of_result) = (self.source.len() / images.max(1), self.rows * area(self.size));
         let fill = |out: &mut [std::mem::MaybeUninit<T>]| {
             if out.is_empty() {
                 return;

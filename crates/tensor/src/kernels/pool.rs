@@ -22,7 +22,16 @@ pub(crate) struct Window {
 impl Window {
     #[inline(always)]
     fn places(self) -> impl Iterator<Item = usize> {
-        (self.start..self.end).step_by(self.step)
+        // `step_by` would divide, to know their number.
+        let mut next = self.start;
+        std::iter::from_fn(
+            #[inline(always)]
+            move || {
+                let place = next;
+                next += self.step;
+                (place < self.end).then_some(place)
+            },
+        )
     }
 }
 
@@ -201,9 +210,8 @@ impl<T: Float> Best<T> {
         while column < window.end {
             let (x, of) = (values[column], self.rows[column]);
             // Without branches, which nobody can predict.
-            let better = (x > best)
-                | ((x == best) & (of < row))
-                | (x.is_nan() & (!best.is_nan() | (of >= row)));
+            let better =
+                (x > best) | ((x == best) & (of < row)) | (x.is_nan() & (!best.is_nan() | (of >= row)));
             best = if better { x } else { best };
             place = if better { column } else { place };
             row = if better { of } else { row };

@@ -48,7 +48,8 @@ fn problems(channels: usize, size: usize) -> impl Strategy<Value = Problem> {
 /// By definition.
 fn naive(x: &Naive<f64>, weight: &Naive<f64>, bias: Option<&[f64]>, p: &Problem) -> Naive<f64> {
     let out = |axis: usize| {
-        (p.size[axis] + 2 * p.padding[axis] - p.dilation[axis] * (p.kernel[axis] - 1) - 1) / p.stride[axis] + 1
+        (p.size[axis] + 2 * p.padding[axis] - p.dilation[axis] * (p.kernel[axis] - 1) - 1) / p.stride[axis]
+            + 1
     };
     Naive::build(&[p.batch, p.groups * p.outputs, out(0), out(1)], |index| {
         let &[n, o, i, j] = index else { unreachable!() };
@@ -170,9 +171,19 @@ fn nothing_changes_a_bit() {
 #[test]
 fn blocks_fit_together() {
     let rng = &mut seeded(1);
-    for (size, kernel, stride) in [([3, 20_000], [1, 9], [1, 2]), ([400, 700], [3, 3], [1, 1]), ([301, 7], [5, 2], [3, 1])] {
+    for (size, kernel, stride) in
+        [([3, 20_000], [1, 9], [1, 2]), ([400, 700], [3, 3], [1, 1]), ([301, 7], [5, 2], [3, 1])]
+    {
         let p = Problem {
-            batch: 1, groups: 1, inputs: 12, outputs: 2, size, kernel, stride, padding: [1, 4], dilation: [1, 1],
+            batch: 1,
+            groups: 1,
+            inputs: 12,
+            outputs: 2,
+            size,
+            kernel,
+            stride,
+            padding: [1, 4],
+            dilation: [1, 1],
         };
         let p = Problem { padding: [p.kernel[0] / 2, p.kernel[1] / 2], ..p };
         let (x, weight) = (Tensor::<f64>::randn(p.x(), rng), Tensor::<f64>::randn(p.weight(), rng));
