@@ -26,12 +26,14 @@
 extern crate self as gradus;
 
 mod activation;
+mod convolution;
 pub mod init;
 mod linear;
 mod loss;
 mod module;
 mod optim;
 mod parameter;
+mod pooling;
 mod sequential;
 #[cfg(feature = "proptest")]
 pub mod testing;
@@ -39,6 +41,7 @@ pub mod testing;
 pub use activation::{
     Elu, Gelu, GeluTanh, LeakyRelu, LogSoftmax, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh,
 };
+pub use convolution::{Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d};
 pub use gradus_autograd::Float;
 pub use gradus_derive::Module;
 pub use linear::Linear;
@@ -50,4 +53,8 @@ pub use optim::{
     RmsPropRule, Rule, Schedule, Sgd, SgdRule, Step, StepLr, Then, clip_grad_norm, clip_grad_value,
 };
 pub use parameter::Parameter;
+pub use pooling::{
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d, AvgPool2d,
+    Flatten, MaxPool1d, MaxPool2d,
+};
 pub use sequential::{CloneLayer, Layer, Sequential};

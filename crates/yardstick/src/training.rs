@@ -2,6 +2,7 @@
 
 use gradus::init::xavier_uniform;
 use gradus::prelude::*;
+use gradus::{Conv, Conv2d, Relu};
 
 use crate::bench::Bench;
 
@@ -41,6 +42,22 @@ fn step<M: Module>(
     }
 }
 
+/// Convolutions, and dense layers after them.
+#[derive(Module)]
+struct LeNet {
+    first: Conv2d,
+    second: Conv2d,
+    dense: Mlp,
+}
+
+impl LeNet {
+    fn forward(&self, x: &Var) -> Var {
+        let x = self.first.forward(x).relu().max_pool2d(2);
+        let x = self.second.forward(&x).relu().max_pool2d(2);
+        self.dense.forward(&x.reshape([x.shape()[0], 400]), Var::relu)
+    }
+}
+
 /// Training steps, each a forward pass, a backward pass and an update.
 pub(crate) fn steps(bench: &mut Bench) {
     bench.train("xor_step", || {
@@ -75,6 +92,24 @@ pub(crate) fn steps(bench: &mut Bench) {
             layer.weight.set(xavier_uniform([64, 64], 1.0, rng));
         }
         step(model, Sgd::new(0.01), move |mlp| mlp.forward(&x, Var::tanh).tanh().mse_loss(&y))
+    });
+    bench.train("lenet_step", || {
+        let rng = &mut seeded(0);
+        let (x, y) = (Var::constant(Tensor::randn([64, 1, 28, 28], rng)), labels(64, 10.0, rng));
+        let model = LeNet {
+            first: Conv2d::new(1, 6, [5, 5], Conv::new().padding(2), rng),
+            second: Conv2d::new(6, 16, [5, 5], Conv::new(), rng),
+            dense: Mlp::new(&[400, 120, 84, 10], rng),
+        };
+        step(model, Sgd::new(0.05), move |lenet| lenet.forward(&x).cross_entropy(&y))
+    });
+    bench.train("conv_step", || {
+        let rng = &mut seeded(0);
+        let shape = [16, 64, 32, 32];
+        let (x, y) = (Var::constant(Tensor::randn(shape, rng)), Tensor::randn(shape, rng));
+        let [first, second] = [(), ()].map(|()| Conv2d::new(64, 64, [3, 3], Conv::new().padding(1), rng));
+        let model = Sequential::new().push(first).push(Relu {}).push(second);
+        step(model, Sgd::new(0.01), move |model| model.forward(&x).mse_loss(&y))
     });
 }
 

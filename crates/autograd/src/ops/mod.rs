@@ -3,6 +3,7 @@
 //! Each file ends with the cases that the test suite draws from; a test fails if a method here has none.
 
 mod arithmetic;
+mod convolution;
 mod diagonal;
 mod einsum;
 mod embedding;
@@ -14,6 +15,7 @@ mod linalg;
 mod losses;
 mod norm;
 mod pad;
+mod pooling;
 mod reduce;
 mod repeat;
 mod scan;
@@ -45,6 +47,8 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         einsum::cases(),
         equations::cases(),
         vectors::cases(),
+        convolution::cases(),
+        pooling::cases(),
         index::cases(),
         embedding::cases(),
         sort::cases(),
