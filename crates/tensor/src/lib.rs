@@ -16,6 +16,7 @@
 
 #![deny(unsafe_code)]
 
+mod attention;
 mod compare;
 mod create;
 mod dims;
@@ -33,6 +34,7 @@ mod normalization;
 mod operators;
 mod print;
 mod random;
+mod recurrent;
 mod reduce;
 mod slice;
 mod softmax;
