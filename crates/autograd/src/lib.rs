@@ -45,7 +45,7 @@ pub use gradus_tensor::{
 };
 pub use mode::{is_recording, keep_values, no_grad};
 pub use operation::{Context, Operation, apply};
-pub use ops::{cat, stack};
+pub use ops::{AttentionMask, cat, stack};
 pub use real::{Lift, Literal, Real};
 pub use saves::Saves;
 pub use tape::{Tape, TapeEntry};

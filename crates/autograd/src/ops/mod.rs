@@ -3,17 +3,20 @@
 //! Each file ends with the cases that the test suite draws from; a test fails if a method here has none.
 
 mod arithmetic;
+mod attention;
 mod functions;
 mod index;
 mod join;
 mod linalg;
 mod losses;
 mod norm;
+mod recurrent;
 mod reduce;
 mod shape;
 mod softmax;
 
 pub(crate) use arithmetic::{add, div, mul, neg, sub};
+pub use attention::AttentionMask;
 pub use join::{cat, stack};
 
 /// The test cases of every operation of this crate.
@@ -29,6 +32,8 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         index::cases(),
         softmax::cases(),
         norm::cases(),
+        attention::cases(),
+        recurrent::cases(),
         losses::cases(),
     ]
     .into_iter()
