@@ -26,12 +26,15 @@
 extern crate self as gradus;
 
 mod activation;
+mod attention;
 pub mod init;
 mod linear;
 mod loss;
 mod module;
+mod norm;
 mod optim;
 mod parameter;
+mod recurrent;
 mod sequential;
 #[cfg(feature = "proptest")]
 pub mod testing;
@@ -39,11 +42,14 @@ pub mod testing;
 pub use activation::{
     Elu, Gelu, GeluTanh, LeakyRelu, LogSoftmax, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh,
 };
-pub use gradus_autograd::Float;
+pub use attention::{Embedding, MultiheadAttention, TransformerBlock};
+pub use gradus_autograd::{Float, Tensor};
 pub use gradus_derive::Module;
 pub use linear::Linear;
 pub use loss::Losses;
 pub use module::{Module, Path};
+pub use norm::{BatchNorm1d, BatchNorm2d, Dropout, GroupNorm, InstanceNorm2d, LayerNorm, RmsNorm};
 pub use optim::{Adam, AdamW, Optimizer, Sgd};
 pub use parameter::Parameter;
+pub use recurrent::{Gru, Lstm, RecurrentLayer};
 pub use sequential::{CloneLayer, Layer, Sequential};

@@ -147,7 +147,7 @@ impl<T: Float> Tensor<T> {
     /// transposed in memory, as the weights of layers are.
     fn weight_gradient(&self, states: &Self, h0: &Self) -> Self {
         let (steps, hidden, gates) = (self.shape()[0], states.shape()[2], self.shape()[2]);
-        if steps == 0 {
+        if self.is_empty() {
             return Self::zeros([gates, hidden]);
         }
         let all = |x: &Self, range, width| x.slice(0, range).reshape([-1, width as isize]);
