@@ -99,11 +99,8 @@ impl<T: Float> MultiheadAttention<T> {
     /// If the shapes do not fit.
     #[track_caller]
     pub fn forward(&self, x: &Var<T>, mask: Option<AttentionMask<'_, T>>, is_causal: bool) -> Var<T> {
-        self.check(x);
-        let width = self.in_proj_weight.shape()[1];
-        let all = x.linear(&self.in_proj_weight, Some(&self.in_proj_bias));
-        let parts = all.split(&[width; 3], -1);
-        self.attend([&parts[0], &parts[1], &parts[2]], mask, is_causal)
+        // Three products of parts of the weight: one product would have to be taken apart, and its gradient put together.
+        self.forward_to([x; 3], mask, is_causal)
     }
 
     /// Attention of queries, `[..., L, width]`, to keys and values, `[..., S, width]`.

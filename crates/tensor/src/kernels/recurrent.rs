@@ -36,19 +36,13 @@ fn map_wide<T: Float, const I: usize, const O: usize>(
     f: impl Fn([T; I]) -> [T; O],
 ) {
     let length = outputs[0].len();
-    for start in (0..length).step_by(WIDE) {
-        let width = WIDE.min(length - start);
+    let whole = length - length % WIDE;
+    for start in (0..whole).step_by(WIDE) {
         // Copies of fixed size, which cannot overlap, so that the loop over them becomes wide instructions.
         let mut x = [[T::ZERO; WIDE]; I];
         let mut y = [[T::ZERO; WIDE]; O];
-        if width == WIDE {
-            for (x, input) in x.iter_mut().zip(inputs) {
-                x.copy_from_slice(&input[start..start + WIDE]);
-            }
-        } else {
-            for (x, input) in x.iter_mut().zip(inputs) {
-                x[..width].copy_from_slice(&input[start..start + width]);
-            }
+        for (x, input) in x.iter_mut().zip(inputs) {
+            x.copy_from_slice(&input[start..start + WIDE]);
         }
         for j in 0..WIDE {
             let mut column = [T::ZERO; I];
@@ -61,7 +55,13 @@ fn map_wide<T: Float, const I: usize, const O: usize>(
             }
         }
         for (y, output) in y.iter().zip(&mut outputs) {
-            output[start..start + width].copy_from_slice(&y[..width]);
+            output[start..start + WIDE].copy_from_slice(y);
+        }
+    }
+    for j in whole..length {
+        let results = f(inputs.map(|input| input[j]));
+        for (output, result) in outputs.iter_mut().zip(results) {
+            output[j] = result;
         }
     }
 }
