@@ -6,5 +6,6 @@ mod derive;
 mod init;
 mod losses;
 mod models;
+mod modes;
 mod sgd;
 mod threads;
