@@ -102,9 +102,6 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     fn attention_sizes(&self, key: &Self, value: &Self, mask: Option<&[usize]>) -> Sizes {
         let operation = "scaled_dot_product_attention";
-        let mismatch = |left: &[usize], right: &[usize], expected| -> ! {
-            TensorError::Mismatch { operation, left: left.into(), right: right.into(), expected }.panic()
-        };
         let ([front @ .., queries, width], [key_front @ .., keys, key_width]) = (self.shape(), key.shape())
         else {
             mismatch(
@@ -195,4 +192,10 @@ impl<T: Float> Tensor<T> {
         });
         matrices
     }
+}
+
+#[track_caller]
+fn mismatch(left: &[usize], right: &[usize], expected: &'static str) -> ! {
+    let operation = "scaled_dot_product_attention";
+    TensorError::Mismatch { operation, left: left.into(), right: right.into(), expected }.panic()
 }
