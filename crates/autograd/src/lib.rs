@@ -50,7 +50,7 @@ pub use gradus_tensor::{
 pub use jacobian::{batched_hessian, batched_jacobian, hessian, jacobian};
 pub use mode::{is_recording, keep_values, no_grad};
 pub use operation::{Context, Linearity, Operation, apply};
-pub use ops::{cat, einsum, stack};
+pub use ops::{AttentionMask, cat, einsum, stack};
 pub use real::{Lift, Literal, Real};
 pub use saves::Saves;
 pub use tape::{Tape, TapeEntry};

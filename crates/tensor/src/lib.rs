@@ -16,6 +16,7 @@
 
 #![deny(unsafe_code)]
 
+mod attention;
 mod compare;
 mod convolution;
 mod create;
@@ -38,6 +39,7 @@ mod pad;
 mod pooling;
 mod print;
 mod random;
+mod recurrent;
 mod reduce;
 mod repeat;
 mod scan;

@@ -3,6 +3,7 @@
 //! Each file ends with the cases that the test suite draws from; a test fails if a method here has none.
 
 mod arithmetic;
+mod attention;
 mod convolution;
 mod diagonal;
 mod einsum;
@@ -16,6 +17,7 @@ mod losses;
 mod norm;
 mod pad;
 mod pooling;
+mod recurrent;
 mod reduce;
 mod repeat;
 mod scan;
@@ -26,6 +28,7 @@ mod spread;
 mod vectors;
 
 pub(crate) use arithmetic::{add, div, mul, neg, sub};
+pub use attention::AttentionMask;
 pub use einsum::einsum;
 pub use join::{cat, stack};
 
@@ -54,6 +57,8 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         sort::cases(),
         softmax::cases(),
         norm::cases(),
+        attention::cases(),
+        recurrent::cases(),
         losses::cases(),
     ]
     .into_iter()
