@@ -53,7 +53,7 @@ fn running_statistics_are_those_of_the_batches() {
     let mut layer = BatchNorm1d::<f64>::new(1);
     layer.momentum = 0.5;
     let x = Var::constant([[1.0], [3.0]]);
-    layer.forward_mut(&x);
+    let _ = layer.forward_mut(&x);
     assert_eq!((layer.running_mean.item(), layer.running_var.item()), (1.0, 1.5));
     layer.eval();
     let before = layer.running_mean.clone();

@@ -5,7 +5,7 @@
 
 use gradus_tensor::{Conv, Float, OrPanic, Shape, Tensor};
 
-use crate::operation::{Context, Operation, apply};
+use crate::operation::{Context, Linearity, Operation, apply};
 use crate::saves::Saves;
 use crate::var::Var;
 
@@ -31,6 +31,14 @@ impl<T: Float> Operation<T> for Conv2d {
             0 => g.conv2d_input(context.shape(0), &context.input(1), self.conv.clone()),
             1 => context.input(0).conv2d_weight(context.shape(1), g, self.conv.clone()),
             _ => g.sum([0, 2, 3]),
+        })
+    }
+    fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let t = context.tangent();
+        Some(match input {
+            0 => t.conv2d(&context.input(1), None, self.conv.clone()),
+            1 => context.input(0).conv2d(t, None, self.conv.clone()),
+            _ => t.reshape([-1, 1, 1]),
         })
     }
 }
@@ -60,6 +68,9 @@ impl<T: Float> Operation<T> for Conv2dInput {
             g.conv2d_weight(context.shape(1), &context.input(0), self.conv.clone())
         })
     }
+    fn linearity(&self) -> Linearity {
+        Linearity::Multilinear
+    }
 }
 
 /// The inputs are that of a convolution, and the gradient for its output.
@@ -86,6 +97,9 @@ impl<T: Float> Operation<T> for Conv2dWeight {
         } else {
             context.input(0).conv2d(g, None, self.conv.clone())
         })
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Multilinear
     }
 }
 

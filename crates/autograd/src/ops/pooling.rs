@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Dims, Float, OrPanic, Pool, Pooling, Shape, Tensor};
 
-use crate::operation::{Context, Operation, apply};
+use crate::operation::{Context, Linearity, Operation, apply};
 use crate::saves::Saves;
 use crate::var::Var;
 
@@ -63,6 +63,9 @@ impl<T: Float> Operation<T> for AvgPool {
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         Some(apply(AvgPoolGradient { pooling: self.pooling.clone() }, &[context.cotangent()]))
     }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
 }
 
 /// The gradient of [`AvgPool`] for its input.
@@ -83,6 +86,9 @@ impl<T: Float> Operation<T> for AvgPoolGradient {
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         Some(apply(AvgPool { pooling: self.pooling.clone() }, &[context.cotangent()]))
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
     }
 }
 
