@@ -21,6 +21,7 @@ mod create;
 mod dims;
 mod element;
 mod error;
+mod gamma;
 mod index;
 mod iter;
 mod join;

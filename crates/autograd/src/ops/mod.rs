@@ -2,6 +2,7 @@
 //!
 //! Each file ends with the cases that the test suite draws from; a test fails if a method here has none.
 
+mod activations;
 mod arithmetic;
 mod functions;
 mod index;
@@ -22,6 +23,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
     [
         arithmetic::cases(),
         functions::cases(),
+        activations::cases(),
         reduce::cases(),
         shape::cases(),
         join::cases(),
