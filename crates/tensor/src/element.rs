@@ -118,7 +118,11 @@ pub trait Number:
     #[must_use]
     fn remainder(self, divisor: Self) -> Self {
         let rest = self.fmod(divisor);
-        if rest != Self::ZERO && (rest < Self::ZERO) != (divisor < Self::ZERO) { rest + divisor } else { rest }
+        if rest != Self::ZERO && (rest < Self::ZERO) != (divisor < Self::ZERO) {
+            rest + divisor
+        } else {
+            rest
+        }
     }
     /// The quotient, rounded down.
     ///

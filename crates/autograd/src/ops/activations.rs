@@ -102,8 +102,8 @@ elementwise! {
 /// What a function that is bent at 0 has below and at 0, and what it has above and for NaN.
 #[inline(always)]
 fn below_zero<R: Real>(x: R, below: impl Fn(R) -> R, above: f64) -> R {
-    // What is not chosen must not overflow: second derivatives would multiply it by 0.
-    x.le(0.0).select(below(x.gt(0.0).select(0.0, x)), above)
+    // What is not chosen must not overflow: second derivatives would multiply it by 0. At 0 itself these are 0.
+    x.le(0.0).select(below(x.lt(0.0).select(x, 0.0)), above)
 }
 
 /// x, or where that is not positive x times the slope.
