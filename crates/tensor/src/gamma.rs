@@ -19,7 +19,8 @@ pub(crate) fn polygamma(order: usize, x: f64) -> f64 {
     }
     // 6.4.10: (-1)^(n + 1) n! times the sum of 1 / (x + k)^(n + 1) over all k from 0 on.
     let factorial: f64 = (1..=order).map(|k| k as f64).product();
-    alternating(order + 1) * factorial * zeta(order as f64 + 1.0, x)
+    // Both zeros have the pole of the positive one, as in PyTorch.
+    alternating(order + 1) * factorial * zeta(order as f64 + 1.0, x.abs())
 }
 
 /// The digamma function of numbers that are not negative.
@@ -60,7 +61,7 @@ fn zeta(s: f64, x: f64) -> f64 {
         x += 1.0;
     }
     let power = x.powf(-s);
-    sum += power * (x / (s - 1.0) + 0.5);
+    sum += x.powf(1.0 - s) / (s - 1.0) + power / 2.0;
     let mut factor = power * s / x;
     for (k, coefficient) in SERIES.iter().enumerate() {
         sum += factor * coefficient;

@@ -164,7 +164,7 @@ binary_elementwise! {
         // product stays, for the second derivative.
         let flat = y.eq(0.0) * (1.0 - x.gt(0.0) - x.lt(0.0));
         let base = flat.select(0.0, y * x.pow(flat.select(0.0, y - 1.0)));
-        let zero = x.eq(0.0) * (1.0 - y.lt(0.0));
+        let zero = x.eq(0.0) * y.ge(0.0);
         let exponent = zero.select(0.0, x.pow(y) * zero.select(1.0, x).log());
         [base, exponent]
     };
