@@ -79,14 +79,17 @@ fn check_weight<T: Float>(loss: &'static str, argument: &str, weight: Option<&Va
     );
 }
 
-/// The method that sets the reduction, for the losses that have nothing else in common.
-macro_rules! reduction {
-    ($([$($generics:tt)*] $loss:ty, $example:literal;)*) => {$(
-        impl<$($generics)*> $loss {
+/// What all losses have in common: the method that sets the reduction, and defaults.
+macro_rules! common {
+    ($($loss:ident $(<$t:ident>)?)*) => {$(
+        impl$(<$t: Float>)? $loss$(<$t>)? {
             /// What becomes of the losses of single elements or rows; their mean, if this is not called.
             ///
             /// ```
-            #[doc = $example]
+            #[doc = concat!("use gradus_nn::{", stringify!($loss), ", Reduction};")]
+            ///
+            #[doc = concat!("let loss = <", stringify!($loss), ">::new().reduction(Reduction::Sum);")]
+            /// assert_eq!(loss.reduction, Reduction::Sum);
             /// ```
             #[must_use]
             pub fn reduction(self, reduction: Reduction) -> Self {
@@ -94,23 +97,15 @@ macro_rules! reduction {
             }
         }
 
-        impl<$($generics)*> Default for $loss {
+        impl$(<$t: Float>)? Default for $loss$(<$t>)? {
             fn default() -> Self {
                 Self::new()
             }
         }
     )*};
 }
-reduction! {
-    [] MseLoss, "assert_eq!(gradus_nn::MseLoss::new().reduction(gradus_nn::Reduction::Sum).reduction, gradus_nn::Reduction::Sum);";
-    [] L1Loss, "assert_eq!(gradus_nn::L1Loss::new().reduction(gradus_nn::Reduction::Sum).reduction, gradus_nn::Reduction::Sum);";
-    [] HuberLoss, "assert_eq!(gradus_nn::HuberLoss::new().reduction(gradus_nn::Reduction::Sum).reduction, gradus_nn::Reduction::Sum);";
-    [] SmoothL1Loss, "assert_eq!(gradus_nn::SmoothL1Loss::new().reduction(gradus_nn::Reduction::Sum).reduction, gradus_nn::Reduction::Sum);";
-    [] KlDivLoss, "assert_eq!(gradus_nn::KlDivLoss::new().reduction(gradus_nn::Reduction::BatchMean).reduction, gradus_nn::Reduction::BatchMean);";
-    [T: Float] BceLoss<T>, "assert_eq!(gradus_nn::BceLoss::<f32>::new().reduction(gradus_nn::Reduction::Sum).reduction, gradus_nn::Reduction::Sum);";
-    [T: Float] BceWithLogitsLoss<T>, "assert_eq!(gradus_nn::BceWithLogitsLoss::<f32>::new().reduction(gradus_nn::Reduction::Sum).reduction, gradus_nn::Reduction::Sum);";
-    [T: Float] NllLoss<T>, "assert_eq!(gradus_nn::NllLoss::<f32>::new().reduction(gradus_nn::Reduction::Sum).reduction, gradus_nn::Reduction::Sum);";
-    [T: Float] CrossEntropyLoss<T>, "assert_eq!(gradus_nn::CrossEntropyLoss::<f32>::new().reduction(gradus_nn::Reduction::Sum).reduction, gradus_nn::Reduction::Sum);";
+common! {
+    MseLoss L1Loss HuberLoss SmoothL1Loss KlDivLoss BceLoss<T> BceWithLogitsLoss<T> NllLoss<T> CrossEntropyLoss<T>
 }
 
 /// Losses with PyTorch's defaults, as methods of [`Var`]: the mean over all elements or rows. For other options, the
