@@ -209,7 +209,7 @@ elementwise! {
 }
 
 binary_elementwise! {
-    logaddexp: Logaddexp |x, y| x.exp() + y.exp(), {
+    geomean: Geomean |x, y| x.exp() + y.exp(), {
         let total: R = x;
         [x, y]
     };
@@ -244,7 +244,7 @@ fn after() {}
     #[test]
     fn declarations_are_found() {
         assert_eq!(functions(SOURCE), set(["chunk", "meshgrid", "roll"]));
-        assert_eq!(elementwise(SOURCE), set(["gudermann", "logaddexp", "shrink"]));
+        assert_eq!(elementwise(SOURCE), set(["gudermann", "geomean", "shrink"]));
         assert_eq!(operators(SOURCE), set(["rem"]));
         assert_eq!(methods(SOURCE, "pub trait Losses"), set(["hinge_loss"]));
         let expected = ("Frobnicate".to_string(), set(["etacinborf", "frobnicate"]));

@@ -146,7 +146,7 @@ fn derivatives_at_special_points() {
 #[test]
 fn probabilities_of_nothing() {
     // Rows that are all left out have no mean.
-    let x = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+    let x = Var::leaf(Tensor::from([[1.0_f64, 2.0], [3.0, 4.0]]));
     assert!(x.cross_entropy(&Tensor::from([-100, -100])).item().is_nan());
     // One that is left out has no influence, whatever it is.
     let x = Var::leaf(Tensor::from([[1.0, 1.0], [NAN, INF]]));
