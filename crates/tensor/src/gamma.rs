@@ -95,5 +95,5 @@ fn reflected(order: usize, x: f64) -> f64 {
 
 /// (-1)^n.
 fn alternating(n: usize) -> f64 {
-    if n % 2 == 0 { 1.0 } else { -1.0 }
+    if n.is_multiple_of(2) { 1.0 } else { -1.0 }
 }

@@ -88,12 +88,7 @@ impl<T: Number> Tensor<T> {
     /// If the shapes do not broadcast, or an integer is divided by 0.
     #[track_caller]
     pub fn fmod(&self, other: impl Into<Self>) -> Self {
-        self.zip(
-            "fmod",
-            &other.into(),
-            #[inline(always)]
-            |x, y| x.fmod(y),
-        )
+        self.zip("fmod", &other.into(), T::fmod)
     }
 
     /// What is left of a division whose quotient is rounded down: it has the sign of the divisor, `other`.
@@ -108,12 +103,7 @@ impl<T: Number> Tensor<T> {
     /// If the shapes do not broadcast, or an integer is divided by 0.
     #[track_caller]
     pub fn remainder(&self, other: impl Into<Self>) -> Self {
-        self.zip(
-            "remainder",
-            &other.into(),
-            #[inline(always)]
-            |x, y| x.remainder(y),
-        )
+        self.zip("remainder", &other.into(), T::remainder)
     }
 
     /// The quotient, rounded down.
@@ -128,12 +118,7 @@ impl<T: Number> Tensor<T> {
     /// If the shapes do not broadcast, or an integer is divided by 0.
     #[track_caller]
     pub fn floor_divide(&self, other: impl Into<Self>) -> Self {
-        self.zip(
-            "floor_divide",
-            &other.into(),
-            #[inline(always)]
-            |x, y| x.floor_divide(y),
-        )
+        self.zip("floor_divide", &other.into(), T::floor_divide)
     }
 
     /// Numbers below `low` become `low`, above `high` become `high`; NaN stays. If `low` is above `high`, all
@@ -295,12 +280,7 @@ impl<T: Float> Tensor<T> {
     /// If the shapes do not broadcast.
     #[track_caller]
     pub fn logaddexp(&self, other: impl Into<Self>) -> Self {
-        self.zip(
-            "logaddexp",
-            &other.into(),
-            #[inline(always)]
-            |x, y| x.logaddexp(y),
-        )
+        self.zip("logaddexp", &other.into(), T::logaddexp)
     }
 
     /// Each element times the logarithm of its partner; 0 where the element is 0, unless the partner is NaN.
@@ -316,12 +296,7 @@ impl<T: Float> Tensor<T> {
     /// If the shapes do not broadcast.
     #[track_caller]
     pub fn xlogy(&self, other: impl Into<Self>) -> Self {
-        self.zip(
-            "xlogy",
-            &other.into(),
-            #[inline(always)]
-            |x, y| x.xlogy(y),
-        )
+        self.zip("xlogy", &other.into(), T::xlogy)
     }
 
     /// Derivative `order` of the [`digamma`](Self::digamma) function: 0 gives the function itself, 1 the trigamma

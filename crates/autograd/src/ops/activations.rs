@@ -42,7 +42,7 @@ elementwise! {
     /// x / (1 + |x|).
     softsign: Softsign |x| x / (1.0 + x.abs()), from input |x| {
         // Infinity over infinity has neither a value nor a derivative.
-        (1.0 + x.abs()).reciprocal().square() + (x - x)
+        (1.0 + x.abs()).reciprocal().square() + x * 0.0
     }, on -2.0..2.0;
 
     /// max(x, 0). At 0 the derivative is 0.
@@ -178,7 +178,7 @@ impl<T: Float> Var<T> {
         let along = Axes::from(axis).resolve("glu", self.shape())[0];
         let size = self.shape()[along];
         assert!(
-            size % 2 == 0,
+            size.is_multiple_of(2),
             "glu: axis {axis} of shape {:?} has size {size}: it must be even, to be cut in halves",
             self.shape()
         );

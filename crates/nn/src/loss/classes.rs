@@ -380,7 +380,6 @@ pub(crate) fn cases() -> Vec<gradus_autograd::testing::Case> {
     use proptest::prelude::*;
 
     use super::reductions;
-    let options = || (shapes(1..=4, 1..=4), any::<u64>(), reductions(), any::<[bool; 3]>(), 0.0..1.0);
     /// Random targets; some are -1, if wanted, but never the first.
     fn targets(shape: &[usize], seed: u64, ignored: bool) -> Tensor<i64> {
         let mut shape = shape.to_vec();
@@ -394,6 +393,8 @@ pub(crate) fn cases() -> Vec<gradus_autograd::testing::Case> {
     fn classes(shape: &[usize]) -> [usize; 1] {
         [shape[usize::from(shape.len() > 1)]]
     }
+
+    let options = || (shapes(1..=4, 1..=4), any::<u64>(), reductions(), any::<[bool; 3]>(), 0.0..1.0);
     vec![
         case!(
             "nll_loss", (shape, seed, reduction, [weighted, ignored, _], _) in options(),

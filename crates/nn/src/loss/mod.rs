@@ -92,8 +92,9 @@ macro_rules! common {
             /// assert_eq!(loss.reduction, Reduction::Sum);
             /// ```
             #[must_use]
-            pub fn reduction(self, reduction: Reduction) -> Self {
-                Self { reduction, ..self }
+            pub fn reduction(mut self, reduction: Reduction) -> Self {
+                self.reduction = reduction;
+                self
             }
         }
 
