@@ -108,4 +108,106 @@ proptest! {
         let composed = |x: &[Var<f64>]| x[0].exp() / x[0].exp().sum(keepdim(axis));
         agree(&[x], |x| x[0].softmax(axis), composed)?;
     }
+
+    #[test]
+    fn rms_norm(front in shapes(0..=2, 0..=3), last in shapes(1..=2, 1..=4), seed: u64) {
+        let rng = &mut seeded(seed);
+        let shape = [&front[..], &last].concat();
+        let axes: Vec<usize> = (front.len()..shape.len()).collect();
+        let inputs = [Tensor::randn(shape, rng), Tensor::randn(last.as_slice(), rng)];
+        let composed = |x: &[Var<f64>]| {
+            &x[0] / (x[0].square().mean(keepdim(axes.as_slice())) + 0.1).sqrt() * &x[1]
+        };
+        agree(&inputs, |x| x[0].rms_norm(&last, Some(&x[1]), 0.1), composed)?;
+    }
+
+    #[test]
+    fn scaled_dot_product_attention(
+        [heads, width, values] in prop::array::uniform3(1..4_usize), queries in 1..70_usize, keys in 1..70_usize,
+        mask: bool, causal: bool, seed: u64,
+    ) {
+        let rng = &mut seeded(seed);
+        let inputs = [
+            Tensor::randn([heads, queries, width], rng),
+            Tensor::randn([keys, width], rng),
+            Tensor::randn([heads, keys, values], rng),
+            Tensor::randn([queries, keys], rng),
+        ];
+        let composed = |x: &[Var<f64>]| {
+            let mut scores = x[0].matmul(&x[1].t()) * 0.5;
+            if mask {
+                scores = scores + &x[3];
+            }
+            if causal {
+                let (rows, columns) = (Tensor::arange(0, queries as i64, 1), Tensor::arange(0, keys as i64, 1));
+                scores = Var::where_(&columns.le(rows.unsqueeze(1)), scores, f64::NEG_INFINITY);
+            }
+            scores.softmax(-1).matmul(&x[2]) + x[3].sum(..) * 0.0
+        };
+        let fused = |x: &[Var<f64>]| {
+            let mask = mask.then_some((&x[3]).into());
+            x[0].scaled_dot_product_attention(&x[1], &x[2], mask, causal, Some(0.5)) + x[3].sum(..) * 0.0
+        };
+        agree(&inputs, fused, composed)?;
+    }
+
+    #[test]
+    fn lstm(steps in 1..4_usize, [batch, features] in prop::array::uniform2(1..4_usize), hidden in 1..20_usize, seed: u64) {
+        let rng = &mut seeded(seed);
+        let inputs = [
+            Tensor::randn([steps, batch, features], rng),
+            Tensor::randn([4 * hidden, features], rng),
+            Tensor::randn([4 * hidden, hidden], rng),
+            Tensor::randn([4 * hidden], rng),
+            Tensor::randn([4 * hidden], rng),
+            Tensor::randn([batch, hidden], rng),
+            Tensor::randn([batch, hidden], rng),
+        ];
+        let composed = |x: &[Var<f64>]| {
+            let (mut h, mut c, mut all) = (x[5].clone(), x[6].clone(), Vec::new());
+            for step in 0..steps as isize {
+                let sum = x[0].select(0, step).linear(&x[1], Some(&x[3])) + h.linear(&x[2], Some(&x[4]));
+                let gates = sum.split(&[hidden; 4], 1);
+                c = gates[1].sigmoid() * c + gates[0].sigmoid() * gates[2].tanh();
+                h = gates[3].sigmoid() * c.tanh();
+                all.push(h.clone());
+            }
+            stack(&all.iter().collect::<Vec<_>>(), 0) + &h * &c
+        };
+        let fused = |x: &[Var<f64>]| {
+            let (y, [h, c]) = x[0].lstm(Some([&x[5], &x[6]]), [&x[1], &x[2]], Some([&x[3], &x[4]]));
+            y + h * c
+        };
+        agree(&inputs, fused, composed)?;
+    }
+
+    #[test]
+    fn gru(steps in 1..4_usize, [batch, features] in prop::array::uniform2(1..4_usize), hidden in 1..20_usize, seed: u64) {
+        let rng = &mut seeded(seed);
+        let inputs = [
+            Tensor::randn([steps, batch, features], rng),
+            Tensor::randn([3 * hidden, features], rng),
+            Tensor::randn([3 * hidden, hidden], rng),
+            Tensor::randn([3 * hidden], rng),
+            Tensor::randn([3 * hidden], rng),
+            Tensor::randn([batch, hidden], rng),
+        ];
+        let composed = |x: &[Var<f64>]| {
+            let (mut h, mut all) = (x[5].clone(), Vec::new());
+            for step in 0..steps as isize {
+                let a = x[0].select(0, step).linear(&x[1], Some(&x[3])).split(&[hidden; 3], 1);
+                let b = h.linear(&x[2], Some(&x[4])).split(&[hidden; 3], 1);
+                let (r, z) = ((&a[0] + &b[0]).sigmoid(), (&a[1] + &b[1]).sigmoid());
+                let n = (&a[2] + r * &b[2]).tanh();
+                h = (1.0 - &z) * n + z * h;
+                all.push(h.clone());
+            }
+            stack(&all.iter().collect::<Vec<_>>(), 0) + h.square()
+        };
+        let fused = |x: &[Var<f64>]| {
+            let (y, h) = x[0].gru(Some(&x[5]), [&x[1], &x[2]], Some([&x[3], &x[4]]));
+            y + h.square()
+        };
+        agree(&inputs, fused, composed)?;
+    }
 }

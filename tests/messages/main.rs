@@ -3,6 +3,7 @@
 mod backward;
 #[path = "../../crates/tensor/tests/all/caught.rs"]
 mod caught;
+mod images;
 mod nn;
 mod operations;
 

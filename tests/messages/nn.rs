@@ -2,9 +2,9 @@
 
 use gradus::init::{fans, kaiming_normal, kaiming_uniform, xavier_normal, xavier_uniform};
 use gradus::{
-    Adadelta, Adagrad, Adam, CosineAnnealingLr, ExponentialLr, Layer, LearningRate, Linear, LinearLr, Losses,
-    OneCycleLr, Optimizer, Parameter, ReduceLrOnPlateau, Relu, RmsProp, Schedule, Sequential, Sgd, StepLr,
-    Tensor, clip_grad_norm, clip_grad_value, seeded,
+    Adadelta, Adagrad, Adam, BatchNorm2d, CosineAnnealingLr, Dropout, ExponentialLr, Layer, LearningRate,
+    Linear, LinearLr, Losses, Lstm, MultiheadAttention, OneCycleLr, Optimizer, Parameter, ReduceLrOnPlateau,
+    Relu, RmsProp, Schedule, Sequential, Sgd, StepLr, Tensor, clip_grad_norm, clip_grad_value, seeded,
 };
 
 use crate::{leaf, panic_of, panics};
@@ -185,5 +185,52 @@ fn clipping() {
     panics(
         || gradients.update(&p, |gradient| *gradient = Tensor::from(1.0)),
         "update: the new value has shape [], the variable [2]: they must be equal",
+    );
+}
+
+#[test]
+fn modes() {
+    let mode = |layer: &str| {
+        format!(
+            "{layer}: the layer is in training mode, in which `forward` would have to change it: call `forward_mut` to \
+             train, or `eval` on the model first"
+        )
+    };
+    panics(|| BatchNorm2d::<f64>::new(3).forward(&leaf(&[2, 3, 4, 4])), &mode("BatchNorm2d"));
+    panics(|| Dropout::new(0.5, 0).forward(&leaf(&[2])), &mode("Dropout"));
+    let model = Sequential::new().push(Dropout::new(0.5, 0));
+    assert_eq!(panic_of(|| model.forward(&leaf(&[2]))).0, mode("Dropout"));
+    panics(|| Dropout::new(1.5, 0), "Dropout: p is 1.5; it must be between 0 and 1");
+    panics(
+        || BatchNorm2d::<f64>::new(3).forward_mut(&leaf(&[2, 3])),
+        "BatchNorm2d: the input has shape [2, 3]; it must be [batch, channels, height, width]",
+    );
+}
+
+#[test]
+fn sequences() {
+    let rng = &mut seeded(0);
+    panics(
+        || MultiheadAttention::<f64>::new(6, 4, &mut seeded(0)),
+        "MultiheadAttention: the width is 6 and num_heads 4: it must divide the width",
+    );
+    let layer = MultiheadAttention::<f64>::new(6, 2, rng);
+    panics(
+        || layer.forward(&leaf(&[2, 5]), None, false),
+        "MultiheadAttention: an input has shape [2, 5]; it must be [..., length, 6]",
+    );
+    let layer = Lstm::<f64>::new(2, 3, 1, rng);
+    panics(
+        || layer.forward(&leaf(&[4, 5, 7]), None),
+        "lstm: the input has shape [4, 5, 7], weight_hh [12, 3] and weight_ih [12, 2]: weight_ih must have shape [12, 7]",
+    );
+    panics(
+        || layer.forward(&leaf(&[5, 2]), None),
+        "lstm: the input has shape [5, 2]; it must have three axes, [steps, batch, features]",
+    );
+    let (h, c) = (leaf(&[2, 5, 3]), leaf(&[1, 5, 3]));
+    panics(
+        || layer.forward(&leaf(&[4, 5, 2]), Some([&c, &h])),
+        "Lstm: the state has shape [2, 5, 3]; it must be [layers, batch, hidden] with 1 layers",
     );
 }

@@ -403,3 +403,72 @@ fn equations() {
     // NaN in, NaN out.
     assert!((&eye * f64::NAN).inverse().is_ok_and(|inverse| inverse.value().isnan().any(..).item()));
 }
+
+#[test]
+fn norms() {
+    let x = leaf(&[2, 6, 4]);
+    panics(
+        || x.group_norm(4, None, None, 1e-5),
+        "group_norm: the input has shape [2, 6, 4] and num_groups is 4: it must divide the number of channels, 6",
+    );
+    panics(
+        || x.group_norm(3, Some(&leaf(&[4])), None, 1e-5),
+        "group_norm: the input has shape [2, 6, 4] and the weight [4]: the weight must have shape [6], the input's \
+         channels",
+    );
+    panics(
+        || leaf(&[2, 6]).instance_norm(None, None, 1e-5),
+        "instance_norm: the input has shape [2, 6]; it must have at least three axes, [batch, channels, ...]",
+    );
+    panics(
+        || leaf(&[6]).batch_norm(None, None, None, true, 0.1, 1e-5),
+        "batch_norm: the input has shape [6]; it must have at least two axes, [batch, channels, ...]",
+    );
+    panics(
+        || x.batch_norm(None, None, None, false, 0.1, 1e-5),
+        "batch_norm: there are no running statistics; without `training` they are needed",
+    );
+    panics(
+        || x.batch_norm(None, None, None, true, 1.5, 1e-5),
+        "batch_norm: momentum is 1.5; it must be between 0 and 1",
+    );
+    panics(
+        || leaf(&[1, 6, 1]).batch_norm(None, None, None, true, 0.1, 1e-5),
+        "batch_norm: the input has shape [1, 6, 1]: training needs more than one element for each channel",
+    );
+    panics(|| x.layer_norm([4], None, None, -1.0), "layer_norm: eps is -1; it must be 0 or larger");
+    panics(
+        || x.rms_norm([6], None, 1e-5),
+        "rms_norm: shapes [2, 6, 4] and [6] do not fit: the second, the normalized shape, must be the last axes of the \
+         first, at least one",
+    );
+}
+
+#[test]
+fn attention() {
+    let (q, k, v) = (leaf(&[2, 3, 4]), leaf(&[2, 5, 4]), leaf(&[2, 5, 6]));
+    let fit = |left: &str, right: &str, expected: &str| {
+        format!("scaled_dot_product_attention: shapes {left} and {right} do not fit: {expected}")
+    };
+    panics(
+        || q.scaled_dot_product_attention(&leaf(&[2, 5, 3]), &v, None, false, None),
+        &fit("[2, 3, 4]", "[2, 5, 3]", "the last axes of queries and keys must be equal"),
+    );
+    panics(
+        || q.scaled_dot_product_attention(&k, &leaf(&[2, 4, 6]), None, false, None),
+        &fit("[2, 5, 4]", "[2, 4, 6]", "keys and values must have the same last axis but one"),
+    );
+    panics(
+        || q.scaled_dot_product_attention(&k, &leaf(&[3, 5, 6]), None, false, None),
+        &fit("[2, 3, 4]", "[3, 5, 6]", "the axes of queries and values before the last two must broadcast"),
+    );
+    let mask = leaf(&[4, 5]);
+    panics(
+        || q.scaled_dot_product_attention(&k, &v, Some((&mask).into()), false, None),
+        &fit(
+            "[4, 5]",
+            "[2, 3, 5]",
+            "the first, the mask, must broadcast to the second, the shape of the scores, [..., queries, keys]",
+        ),
+    );
+}

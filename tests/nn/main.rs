@@ -6,6 +6,7 @@ mod derive;
 mod init;
 mod losses;
 mod models;
+mod modes;
 mod optimizers;
 mod schedules;
 mod sgd;

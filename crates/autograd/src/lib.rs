@@ -43,14 +43,14 @@ pub use elementwise::{Binary, BinaryFunction, Unary, UnaryFunction};
 pub use entry::live_entries;
 pub use forward::{jvp, jvp_create_graph};
 pub use gradus_tensor::{
-    Axes, Dims, Element, Float, InstructionSet, Number, OrPanic, PadMode, Rng, Shape, Slice, Tensor,
-    TensorError, Xoshiro256PlusPlus, broadcast_shapes, keepdim, lane_axis, num_threads, release_memory,
-    seeded, set_num_threads,
+    Axes, Conv, Dims, Element, Float, InstructionSet, Number, OrPanic, PadMode, Pool, Pooling, Rng, Shape,
+    Slice, Tensor, TensorError, Xoshiro256PlusPlus, broadcast_shapes, keepdim, lane_axis, num_threads,
+    release_memory, seeded, set_num_threads,
 };
 pub use jacobian::{batched_hessian, batched_jacobian, hessian, jacobian};
 pub use mode::{is_recording, keep_values, no_grad};
 pub use operation::{Context, Linearity, Operation, apply};
-pub use ops::{cat, einsum, stack};
+pub use ops::{AttentionMask, cat, einsum, stack};
 pub use real::{Lift, Literal, Real};
 pub use saves::Saves;
 pub use tape::{Tape, TapeEntry};

@@ -1,11 +1,13 @@
 //! The contract of an operation, built-in or a user's own.
 
+use std::cell::RefCell;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use gradus_tensor::{Float, Shape, Tensor};
 use smallvec::SmallVec;
 
+use crate::backward::{vjp, vjp_create_graph};
 use crate::entry::{Entry, Input, Saved};
 use crate::mode::{self, Mode};
 use crate::saves::Saves;
@@ -228,11 +230,14 @@ pub struct Context<'a, T: Float> {
     /// The cotangent of the output in reverse mode, the tangent of an input in forward mode.
     given: &'a Var<T>,
     recorded: bool,
+    /// The gradients of inputs that were computed together and are not asked for yet.
+    together: RefCell<Vec<Option<Tensor<T>>>>,
 }
 
 impl<'a, T: Float> Context<'a, T> {
     pub(crate) fn new(entry: &'a Arc<Entry<T>>, given: &'a Var<T>) -> Self {
-        Self { entry, given, recorded: mode::current() != Mode::Off }
+        let recorded = mode::current() != Mode::Off;
+        Self { entry, given, recorded, together: RefCell::default() }
     }
 
     /// The gradient with respect to the output, in its shape.
@@ -318,6 +323,11 @@ impl<'a, T: Float> Context<'a, T> {
     pub fn input(&self, input: usize) -> Var<T> {
         let entry = self.entry.inputs[input].entry.clone().filter(|_| self.recorded);
         Var::from_parts(self.input_value(input).clone(), entry)
+    }
+
+    /// Whether there is such an input.
+    pub(crate) fn has_input(&self, input: usize) -> bool {
+        input < self.entry.inputs.len()
     }
 
     /// The numbers of an input.
@@ -427,6 +437,41 @@ impl<'a, T: Float> Context<'a, T> {
     /// ```
     pub fn is_recorded(&self) -> bool {
         self.recorded
+    }
+
+    /// The gradient for one input, where those of all inputs are computed in one go: when the first is asked for.
+    pub(crate) fn computed_together(&self, input: usize, compute: impl FnOnce() -> Vec<Tensor<T>>) -> Var<T> {
+        let mut together = self.together.borrow_mut();
+        if together.is_empty() {
+            *together = compute().into_iter().map(Some).collect();
+        }
+        // Handed out, so that whoever adds it to another can do so in place.
+        together[input].take().expect("each input is asked for once").into()
+    }
+
+    /// The gradient for one input as that of the same function composed of other operations.
+    pub(crate) fn of_composition(
+        &self,
+        input: usize,
+        composition: impl FnOnce(&[Var<T>]) -> Var<T>,
+    ) -> Var<T> {
+        let inputs: Vec<Var<T>> = (0..self.entry.inputs.len())
+            .map(|i| match (self.recorded, i == input) {
+                // A variable of its own: an input may depend on another, and its own gradient flows there later.
+                (true, _) => self.input(i).reshape(self.shape(i)),
+                (false, true) => Var::leaf(self.input_value(i)),
+                (false, false) => self.input(i),
+            })
+            .collect();
+        let y = mode::with_mode(Mode::Record, || composition(&inputs));
+        let gradient = if !y.is_tracked() {
+            None
+        } else if self.recorded {
+            vjp_create_graph(&y, self.given, &[&inputs[input]]).remove(0)
+        } else {
+            vjp(&y, self.given.value(), &[&inputs[input]]).remove(0)
+        };
+        gradient.unwrap_or_else(|| Var::constant(Tensor::zeros(self.shape(input))))
     }
 
     #[track_caller]

@@ -57,6 +57,9 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
     };
     let mut visits = Vec::new();
     let mut visits_mut = Vec::new();
+    let mut buffers = Vec::new();
+    let mut buffers_mut = Vec::new();
+    let mut modes = Vec::new();
     let mut types = Vec::new();
     for (i, field) in data.fields.iter().enumerate() {
         if is_skipped(field)? {
@@ -72,6 +75,10 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
         };
         visits.push(quote!(::gradus::Module::<__T>::visit(&self.#access, #segment, visitor);));
         visits_mut.push(quote!(::gradus::Module::<__T>::visit_mut(&mut self.#access, #segment, visitor);));
+        buffers.push(quote!(::gradus::Module::<__T>::visit_buffers(&self.#access, #segment, visitor);));
+        buffers_mut
+            .push(quote!(::gradus::Module::<__T>::visit_buffers_mut(&mut self.#access, #segment, visitor);));
+        modes.push(quote!(::gradus::Module::<__T>::set_training(&mut self.#access, training);));
         // That a struct is a module if it is one would be no condition but a circle.
         if !mentions(field.ty.to_token_stream(), &input.ident) {
             types.push(&field.ty);
@@ -107,6 +114,29 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
             ) {
                 let _ = (&path, &visitor);
                 #(#visits_mut)*
+            }
+
+            fn visit_buffers<'__a>(
+                &'__a self,
+                path: ::gradus::Path<'_>,
+                visitor: &mut dyn ::core::ops::FnMut(::gradus::Path<'_>, &'__a ::gradus::Tensor<__T>),
+            ) {
+                let _ = (&path, &visitor);
+                #(#buffers)*
+            }
+
+            fn visit_buffers_mut(
+                &mut self,
+                path: ::gradus::Path<'_>,
+                visitor: &mut dyn ::core::ops::FnMut(::gradus::Path<'_>, &mut ::gradus::Tensor<__T>),
+            ) {
+                let _ = (&path, &visitor);
+                #(#buffers_mut)*
+            }
+
+            fn set_training(&mut self, training: bool) {
+                let _ = training;
+                #(#modes)*
             }
         }
     })

@@ -26,12 +26,17 @@
 extern crate self as gradus;
 
 mod activation;
+mod attention;
+mod convolution;
 pub mod init;
 mod linear;
 mod loss;
 mod module;
+mod norm;
 mod optim;
 mod parameter;
+mod pooling;
+mod recurrent;
 mod sequential;
 #[cfg(feature = "proptest")]
 pub mod testing;
@@ -39,15 +44,23 @@ pub mod testing;
 pub use activation::{
     Elu, Gelu, GeluTanh, LeakyRelu, LogSoftmax, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh,
 };
-pub use gradus_autograd::Float;
+pub use attention::{Embedding, MultiheadAttention, TransformerBlock};
+pub use convolution::{Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d};
+pub use gradus_autograd::{Float, Tensor};
 pub use gradus_derive::Module;
 pub use linear::Linear;
 pub use loss::Losses;
 pub use module::{Module, Path};
+pub use norm::{BatchNorm1d, BatchNorm2d, Dropout, GroupNorm, InstanceNorm2d, LayerNorm, RmsNorm};
 pub use optim::{
     Adadelta, AdadeltaRule, Adagrad, AdagradRule, Adam, AdamRule, AdamW, CosineAnnealingLr, Descent,
     ExponentialLr, LearningRate, LinearLr, MultiStepLr, OneCycleLr, Optimizer, ReduceLrOnPlateau, RmsProp,
     RmsPropRule, Rule, Schedule, Sgd, SgdRule, Step, StepLr, Then, clip_grad_norm, clip_grad_value,
 };
 pub use parameter::Parameter;
+pub use pooling::{
+    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d, AvgPool2d,
+    Flatten, MaxPool1d, MaxPool2d,
+};
+pub use recurrent::{Gru, Lstm, RecurrentLayer};
 pub use sequential::{CloneLayer, Layer, Sequential};

@@ -1,6 +1,6 @@
 //! The dense layer.
 
-use gradus_autograd::{Float, Var};
+use gradus_autograd::{Float, Tensor, Var};
 use rand::Rng;
 
 use crate::init;
@@ -28,6 +28,11 @@ pub struct Linear<T: Float = f32> {
 /// From here on the order of a weight in memory makes a difference.
 const LARGE: usize = 1024;
 
+/// The weight of a product, transposed in memory, as the product wants it; what changes it in place keeps that.
+pub(crate) fn laid_out<T: Float>(weight: Tensor<T>) -> Tensor<T> {
+    if weight.len() >= LARGE { weight.t().contiguous().t() } else { weight }
+}
+
 impl<T: Float> Linear<T> {
     /// A layer from `in_features` to `out_features` with a bias.
     ///
@@ -46,13 +51,9 @@ impl<T: Float> Linear<T> {
     #[track_caller]
     pub fn new(in_features: usize, out_features: usize, rng: &mut (impl Rng + ?Sized)) -> Self {
         let bound = 1.0 / (in_features.max(1) as f64).sqrt();
-        let mut weight = init::uniform([out_features, in_features], -bound, bound, rng);
-        if weight.len() >= LARGE {
-            // Transposed in memory, as the product wants it; what changes it in place keeps that.
-            weight = weight.t().contiguous().t();
-        }
+        let weight = init::uniform([out_features, in_features], -bound, bound, rng);
         Self {
-            weight: Parameter::new(weight),
+            weight: Parameter::new(laid_out(weight)),
             bias: Some(Parameter::new(init::uniform([out_features], -bound, bound, rng))),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use gradus_autograd::{Float, Gradients, Tape};
+use gradus_autograd::{Float, Gradients, Tape, Tensor};
 
 use crate::parameter::Parameter;
 
@@ -54,6 +54,94 @@ pub trait Module<T: Float = f32> {
     /// assert_eq!(layer.weight.value(), &Tensor::zeros([2, 3]));
     /// ```
     fn visit_mut(&mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &mut Parameter<T>));
+
+    /// Calls `visitor` with every buffer and its path below `path`: tensors that belong to the model's state and that no
+    /// gradient changes, such as the running statistics of [`BatchNorm2d`](crate::BatchNorm2d).
+    ///
+    /// `#[derive(Module)]` writes it. By default there are none.
+    ///
+    /// ```
+    /// use gradus_nn::{BatchNorm2d, Module, Path};
+    ///
+    /// let layer: BatchNorm2d = BatchNorm2d::new(3);
+    /// let mut names = Vec::new();
+    /// layer.visit_buffers(Path::ROOT, &mut |path, _| names.push(path.to_string()));
+    /// assert_eq!(names, ["running_mean", "running_var"]);
+    /// ```
+    fn visit_buffers<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &'a Tensor<T>)) {
+        let _ = (path, visitor);
+    }
+
+    /// Like [`visit_buffers`](Self::visit_buffers), to change them.
+    ///
+    /// ```
+    /// use gradus_nn::{BatchNorm2d, Module, Path};
+    ///
+    /// let mut layer: BatchNorm2d = BatchNorm2d::new(3);
+    /// layer.visit_buffers_mut(Path::ROOT, &mut |_, buffer| *buffer *= 0.5);
+    /// assert_eq!(layer.running_var.to_vec(), [0.5; 3]);
+    /// ```
+    fn visit_buffers_mut(&mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &mut Tensor<T>)) {
+        let _ = (path, visitor);
+    }
+
+    /// Sets the mode of every layer that has two: in training [`Dropout`](crate::Dropout) drops, and batch
+    /// normalisation uses the batch's statistics and remembers them.
+    ///
+    /// `#[derive(Module)]` writes it. By default nothing has two.
+    ///
+    /// ```
+    /// use gradus_nn::{Dropout, Module};
+    ///
+    /// let mut layer = Dropout::new(0.5, 0);
+    /// Module::<f32>::set_training(&mut layer, false);
+    /// assert!(!layer.training);
+    /// ```
+    fn set_training(&mut self, training: bool) {
+        let _ = training;
+    }
+
+    /// Puts the model in training mode, in which layers start.
+    ///
+    /// ```
+    /// use gradus_nn::{BatchNorm2d, Module, Sequential};
+    ///
+    /// let mut model = Sequential::<f32>::new().push(BatchNorm2d::new(3));
+    /// model.eval();
+    /// model.train();
+    /// ```
+    fn train(&mut self) {
+        self.set_training(true);
+    }
+
+    /// Puts the model in evaluation mode. Layers that have two modes allow [`Layer::forward`](crate::Layer::forward) in
+    /// this one only.
+    ///
+    /// ```
+    /// use gradus_autograd::Var;
+    /// use gradus_nn::{Dropout, Module, Sequential};
+    ///
+    /// let mut model = Sequential::new().push(Dropout::new(0.5, 0));
+    /// model.eval();
+    /// assert_eq!(model.forward(&Var::constant([1.0, 2.0])).value().to_vec(), [1.0, 2.0]);
+    /// ```
+    fn eval(&mut self) {
+        self.set_training(false);
+    }
+
+    /// The buffers with their names, such as `norm.running_mean`.
+    ///
+    /// ```
+    /// use gradus_nn::{BatchNorm2d, Module};
+    ///
+    /// let layer: BatchNorm2d = BatchNorm2d::new(3);
+    /// assert_eq!(layer.named_buffers()[0].0, "running_mean");
+    /// ```
+    fn named_buffers(&self) -> Vec<(String, &Tensor<T>)> {
+        let mut named = Vec::new();
+        self.visit_buffers(Path::ROOT, &mut |path, buffer| named.push((path.to_string(), buffer)));
+        named
+    }
 
     /// The parameters with their names, such as `hidden.0.weight`.
     ///
@@ -214,6 +302,24 @@ macro_rules! impl_container {
                 let $container_ = self;
                 for (path, module) in $elements_mut {
                     module.visit_mut(path, visitor);
+                }
+            }
+            fn visit_buffers<'a>(&'a self, $path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &'a Tensor<T>)) {
+                let $container_ = self;
+                for (path, module) in $elements {
+                    module.visit_buffers(path, visitor);
+                }
+            }
+            fn visit_buffers_mut(&mut self, $path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &mut Tensor<T>)) {
+                let $container_ = self;
+                for (path, module) in $elements_mut {
+                    module.visit_buffers_mut(path, visitor);
+                }
+            }
+            fn set_training(&mut self, training: bool) {
+                let ($container_, $path) = (self, Path::ROOT);
+                for (_, module) in $elements_mut {
+                    module.set_training(training);
                 }
             }
         }

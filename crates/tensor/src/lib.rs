@@ -16,7 +16,9 @@
 
 #![deny(unsafe_code)]
 
+mod attention;
 mod compare;
+mod convolution;
 mod create;
 mod diagonal;
 mod dims;
@@ -34,8 +36,10 @@ mod matmul;
 mod normalization;
 mod operators;
 mod pad;
+mod pooling;
 mod print;
 mod random;
+mod recurrent;
 mod reduce;
 mod repeat;
 mod scan;
@@ -47,6 +51,7 @@ mod tensor;
 mod vectors;
 mod view;
 
+pub use convolution::Conv;
 pub use dims::{Axes, Dims, Shape, broadcast_shapes, keepdim, lane_axis};
 pub use element::{Element, Float, Number};
 pub use error::{OrPanic, TensorError};
@@ -54,6 +59,7 @@ pub use iter::Iter;
 pub use kernels::{InstructionSet, num_threads, release_memory, set_num_threads};
 pub use matmul::matmul_shape;
 pub use pad::PadMode;
+pub use pooling::{Pool, Pooling};
 pub use random::{Rng, Xoshiro256PlusPlus, seeded};
 pub use slice::Slice;
 pub use tensor::Tensor;

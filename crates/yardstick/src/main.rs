@@ -49,6 +49,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Bench, String> {
 fn time(mut bench: Bench) -> ExitCode {
     gradus::set_num_threads(bench.threads());
     training::steps(&mut bench);
+    training::sequence_steps(&mut bench);
     training::passes(&mut bench);
     operations::all(&mut bench);
     if bench.all_learnt() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

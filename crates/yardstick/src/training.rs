@@ -2,6 +2,7 @@
 
 use gradus::init::xavier_uniform;
 use gradus::prelude::*;
+use gradus::{Conv, Conv2d, Embedding, LayerNorm, Lstm, Relu, TransformerBlock};
 
 use crate::bench::Bench;
 
@@ -41,6 +42,22 @@ fn step<M: Module>(
     }
 }
 
+/// Convolutions, and dense layers after them.
+#[derive(Module)]
+struct LeNet {
+    first: Conv2d,
+    second: Conv2d,
+    dense: Mlp,
+}
+
+impl LeNet {
+    fn forward(&self, x: &Var) -> Var {
+        let x = self.first.forward(x).relu().max_pool2d(2);
+        let x = self.second.forward(&x).relu().max_pool2d(2);
+        self.dense.forward(&x.reshape([x.shape()[0], 400]), Var::relu)
+    }
+}
+
 /// Training steps, each a forward pass, a backward pass and an update.
 pub(crate) fn steps(bench: &mut Bench) {
     bench.train("xor_step", || {
@@ -76,6 +93,24 @@ pub(crate) fn steps(bench: &mut Bench) {
         }
         step(model, Sgd::new(0.01), move |mlp| mlp.forward(&x, Var::tanh).tanh().mse_loss(&y))
     });
+    bench.train("lenet_step", || {
+        let rng = &mut seeded(0);
+        let (x, y) = (Var::constant(Tensor::randn([64, 1, 28, 28], rng)), labels(64, 10.0, rng));
+        let model = LeNet {
+            first: Conv2d::new(1, 6, [5, 5], Conv::new().padding(2), rng),
+            second: Conv2d::new(6, 16, [5, 5], Conv::new(), rng),
+            dense: Mlp::new(&[400, 120, 84, 10], rng),
+        };
+        step(model, Sgd::new(0.05), move |lenet| lenet.forward(&x).cross_entropy(&y))
+    });
+    bench.train("conv_step", || {
+        let rng = &mut seeded(0);
+        let shape = [16, 64, 32, 32];
+        let (x, y) = (Var::constant(Tensor::randn(shape, rng)), Tensor::randn(shape, rng));
+        let [first, second] = [(), ()].map(|()| Conv2d::new(64, 64, [3, 3], Conv::new().padding(1), rng));
+        let model = Sequential::new().push(first).push(Relu {}).push(second);
+        step(model, Sgd::new(0.01), move |model| model.forward(&x).mse_loss(&y))
+    });
 }
 
 /// A Hessian-vector product, and inference.
@@ -100,4 +135,60 @@ pub(crate) fn passes(bench: &mut Bench) {
             move || no_grad(|| model.forward(&x, Var::relu))
         });
     }
+}
+
+/// A decoder-only transformer.
+#[derive(Module)]
+struct Gpt {
+    tokens: Embedding,
+    positions: Parameter,
+    blocks: Vec<TransformerBlock>,
+    norm: LayerNorm,
+    head: Linear,
+}
+
+impl Gpt {
+    fn new(rng: &mut impl Rng) -> Self {
+        Self {
+            tokens: Embedding::new(96, 128, rng),
+            positions: Parameter::new(Tensor::randn([64, 128], rng)),
+            blocks: (0..4).map(|_| TransformerBlock::new(128, 4, 512, rng)).collect(),
+            norm: LayerNorm::new([128]),
+            head: Linear::new(128, 96, rng).without_bias(),
+        }
+    }
+
+    fn forward(&self, x: &Tensor<i64>) -> Var {
+        let start = self.tokens.forward(x) + &self.positions;
+        let x = self.blocks.iter().fold(start, |x, block| block.forward(&x, None, true));
+        self.head.forward(&self.norm.forward(&x))
+    }
+}
+
+/// A recurrent layer, of which the last state is read.
+#[derive(Module)]
+struct Recurrent {
+    lstm: Lstm,
+    head: Linear,
+}
+
+/// Training steps of models of sequences.
+pub(crate) fn sequence_steps(bench: &mut Bench) {
+    bench.train("gpt_step", || {
+        let rng = &mut seeded(0);
+        let [x, y] = [(); 2].map(|()| labels(16 * 64, 96.0, rng));
+        let (model, x) = (Gpt::new(rng), x.reshape([16, 64]));
+        let loss = move |gpt: &Gpt| gpt.forward(&x).reshape([-1, 96]).cross_entropy(&y);
+        step(model, AdamW::new(3e-4).weight_decay(0.1), loss)
+    });
+    bench.train("lstm_step", || {
+        let rng = &mut seeded(0);
+        let (x, y) = (Var::constant(Tensor::randn([32, 32, 64], rng)), labels(32, 10.0, rng));
+        let model = Recurrent { lstm: Lstm::new(64, 128, 1, rng), head: Linear::new(128, 10, rng) };
+        let loss = move |model: &Recurrent| {
+            let (_, [h, _]) = model.lstm.forward(&x, None);
+            model.head.forward(&h.select(0, 0)).cross_entropy(&y)
+        };
+        step(model, Sgd::new(0.05), loss)
+    });
 }

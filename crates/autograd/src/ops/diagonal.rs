@@ -3,7 +3,7 @@
 use gradus_tensor::{Dims, Float, OrPanic, Shape, Tensor};
 
 use super::index::zeros;
-use crate::operation::{Context, Operation, apply};
+use crate::operation::{Context, Linearity, Operation, apply};
 use crate::saves::Saves;
 use crate::var::Var;
 
@@ -38,6 +38,9 @@ impl<T: Float> Operation<T> for Diagonal {
         }
         Some(zeros(&flat).index_add(-1, &places, context.cotangent()).reshape(turned).permute(back))
     }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
 }
 
 /// Where the elements of a diagonal lie in a matrix, counted row by row.
@@ -64,6 +67,9 @@ impl<T: Float> Operation<T> for Triangle {
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let g = context.cotangent();
         Some(if self.lower { g.tril(self.diagonal) } else { g.triu(self.diagonal) })
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
     }
 }
 

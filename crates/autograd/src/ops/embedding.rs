@@ -40,6 +40,9 @@ impl<T: Float> Operation<T> for Embedding {
         let g = self.trained(context.cotangent()).reshape(rows);
         Some(zeros(shape).index_add(0, &self.index.flatten(), &g))
     }
+    fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        Some(self.trained(&context.tangent().embedding(&self.index, None)))
+    }
 }
 
 impl<T: Float> Var<T> {

@@ -108,6 +108,10 @@ impl<T: Float> Operation<T> for Inverse {
         let transposed = context.output().t();
         Some(-transposed.matmul(context.cotangent()).matmul(&transposed))
     }
+    fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let y = context.output();
+        Some(-y.matmul(context.tangent()).matmul(&y))
+    }
 }
 
 #[derive(Debug)]

@@ -53,6 +53,9 @@ impl<T: Float> Operation<T> for ScatterAdd {
         let g = context.cotangent();
         Some(if input == 0 { g.clone() } else { g.gather(self.axis, &self.index) })
     }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
 }
 
 #[derive(Debug)]
@@ -81,6 +84,9 @@ impl<T: Float> Operation<T> for Scatter {
         let stayed = Tensor::zeros(g.shape()).scatter(self.axis, index, &numbers).gather(self.axis, index);
         Some(g.gather(self.axis, index).masked_fill(&stayed.ne(numbers), T::ZERO))
     }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
 }
 
 #[derive(Debug)]
@@ -102,8 +108,8 @@ impl<T: Float> Operation<T> for MaskedFill<T> {
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         Some(context.cotangent().masked_fill(&self.mask, T::ZERO))
     }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
+    fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        Some(context.tangent().masked_fill(&self.mask, T::ZERO))
     }
 }
 

@@ -3,6 +3,8 @@
 //! Each file ends with the cases that the test suite draws from; a test fails if a method here has none.
 
 mod arithmetic;
+mod attention;
+mod convolution;
 mod diagonal;
 mod einsum;
 mod embedding;
@@ -14,6 +16,8 @@ mod linalg;
 mod losses;
 mod norm;
 mod pad;
+mod pooling;
+mod recurrent;
 mod reduce;
 mod repeat;
 mod scan;
@@ -24,6 +28,7 @@ mod spread;
 mod vectors;
 
 pub(crate) use arithmetic::{add, div, mul, neg, sub};
+pub use attention::AttentionMask;
 pub use einsum::einsum;
 pub use join::{cat, stack};
 
@@ -45,11 +50,15 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         einsum::cases(),
         equations::cases(),
         vectors::cases(),
+        convolution::cases(),
+        pooling::cases(),
         index::cases(),
         embedding::cases(),
         sort::cases(),
         softmax::cases(),
         norm::cases(),
+        attention::cases(),
+        recurrent::cases(),
         losses::cases(),
     ]
     .into_iter()

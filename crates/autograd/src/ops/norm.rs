@@ -1,4 +1,4 @@
-//! Normalisation over the last axes.
+//! Normalisation: of blocks of the last axes, of channels, of groups of channels.
 
 use gradus_tensor::{Axes, Float, Shape, Tensor, keepdim};
 
@@ -8,19 +8,26 @@ use crate::var::Var;
 
 /// The inputs are x, then the weight and the bias, whichever there are.
 #[derive(Debug)]
-struct LayerNorm {
+struct Normalize {
+    /// Whether the mean is taken off first.
+    centred: bool,
     normalized_shape: Shape,
     weight: bool,
     eps: f64,
 }
 
-impl<T: Float> Operation<T> for LayerNorm {
+impl<T: Float> Operation<T> for Normalize {
     fn name(&self) -> &'static str {
-        "layer_norm"
+        if self.centred { "layer_norm" } else { "rms_norm" }
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         let (weight, bias) = if self.weight { (inputs.get(1), inputs.get(2)) } else { (None, inputs.get(1)) };
-        inputs[0].layer_norm(&self.normalized_shape, weight.copied(), bias.copied(), self.eps)
+        let (shape, weight, eps) = (&self.normalized_shape, weight.copied(), self.eps);
+        if self.centred {
+            inputs[0].layer_norm(shape, weight, bias.copied(), eps)
+        } else {
+            inputs[0].rms_norm(shape, weight, eps)
+        }
     }
     fn saves(&self) -> Saves {
         Saves::INPUTS.of_first(1 + usize::from(self.weight))
@@ -30,23 +37,232 @@ impl<T: Float> Operation<T> for LayerNorm {
         if input > usize::from(self.weight) {
             return Some(g.clone());
         }
+        if !context.is_recorded() {
+            return Some(context.computed_together(input, || {
+                let weight = self.weight.then(|| context.input_value(1));
+                let (x, shape, g) = (context.input_value(0), &self.normalized_shape, g.value());
+                let gradient =
+                    if self.centred { Tensor::layer_norm_gradient } else { Tensor::rms_norm_gradient };
+                gradient(x, shape, weight, self.eps, g).into()
+            }));
+        }
         let x = context.input(0);
         let axes =
             || keepdim(Axes::from((x.rank() - self.normalized_shape.len()..x.rank()).collect::<Shape>()));
-        let centred = &x - x.mean(axes());
+        let centred = if self.centred { &x - x.mean(axes()) } else { x.clone() };
         let scale = (centred.square().mean(axes()) + T::from_f64(self.eps)).rsqrt();
         let normal = centred * &scale;
         if input == 1 {
             return Some(g * normal);
         }
         let g = if self.weight { g * context.input(1) } else { g.clone() };
-        // What shifts or stretches a whole block does not change its result.
-        let along = normal.clone() * (&g * normal).mean(axes());
-        Some((&g - g.mean(axes()) - along) * scale)
+        // What stretches a whole block does not change its result, and neither does what shifts it.
+        let rest = &g - normal.clone() * (&g * normal).mean(axes());
+        Some(if self.centred { rest - g.mean(axes()) } else { rest } * scale)
+    }
+}
+
+/// What a normalisation by channels is given for each of them.
+#[track_caller]
+fn check_channels<T: Float>(operation: &'static str, x: &[usize], operands: [(&str, Option<&Tensor<T>>); 4]) {
+    assert!(
+        x.len() >= 2,
+        "{operation}: the input has shape {x:?}; it must have at least two axes, [batch, channels, ...]"
+    );
+    for (name, operand) in operands {
+        if let Some(operand) = operand {
+            assert!(
+                operand.shape() == [x[1]],
+                "{operation}: the input has shape {x:?} and the {name} {:?}: the {name} must have shape [{}], the \
+                 input's channels",
+                operand.shape(),
+                x[1]
+            );
+        }
     }
 }
 
 impl<T: Float> Var<T> {
+    /// Channels, along axis 1, each normalised over all other axes: less the mean, divided by the square root of the
+    /// variance plus `eps`; then times the channel's weight, plus its bias (Ioffe and Szegedy, "Batch normalization",
+    /// 2015).
+    ///
+    /// When `training`, mean and (biased) variance are those of this variable. If `running`, a mean and a variance for
+    /// each channel, is given, the second result is what it becomes: `(1 - momentum) * running + momentum * batch`,
+    /// with the unbiased variance. No gradient flows to it.
+    ///
+    /// When not, they are those given, and the second result is the same again.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[1.0], [3.0]]));
+    /// let running = [&Tensor::from([0.0]), &Tensor::from([4.0])];
+    /// let (y, updated) = x.batch_norm(Some(running), None, None, true, 0.5, 0.0);
+    /// assert_eq!(y.value(), &Tensor::from([[-1.0], [1.0]]));
+    /// assert_eq!(updated.unwrap(), [Tensor::from([1.0]), Tensor::from([3.0])]); // of 0 and 2, of 4 and 2
+    /// let (y, _) = x.batch_norm(Some(running), None, None, false, 0.5, 0.0);
+    /// assert_eq!(y.value(), &Tensor::from([[0.5], [1.5]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If there are fewer than two axes, another operand has not the shape `[channels]`, there is but one element for
+    /// each channel when `training`, `running` is missing when not, `momentum` is not between 0 and 1, or `eps` is
+    /// negative.
+    #[track_caller]
+    pub fn batch_norm(
+        &self,
+        running: Option<[&Tensor<T>; 2]>,
+        weight: Option<&Self>,
+        bias: Option<&Self>,
+        training: bool,
+        momentum: f64,
+        eps: f64,
+    ) -> (Self, Option<[Tensor<T>; 2]>) {
+        let shape = self.shape();
+        let operands = [
+            ("running mean", running.map(|[mean, _]| mean)),
+            ("running variance", running.map(|[_, variance]| variance)),
+            ("weight", weight.map(Self::value)),
+            ("bias", bias.map(Self::value)),
+        ];
+        check_channels("batch_norm", shape, operands);
+        assert!(
+            (0.0..=1.0).contains(&momentum),
+            "batch_norm: momentum is {momentum}; it must be between 0 and 1"
+        );
+        assert!(eps >= 0.0, "batch_norm: eps is {eps}; it must be 0 or larger");
+        let rank = self.rank();
+        let channels = |operand: &Self| operand.reshape([&[shape[1]][..], &vec![1; rank - 2]].concat());
+        let (normal, running) = if training {
+            let count = shape[0] * shape[2..].iter().product::<usize>();
+            assert!(
+                count > 1 || self.is_empty(),
+                "batch_norm: the input has shape {shape:?}: training needs more than one element for each channel"
+            );
+            let updated = running.map(|[mean, variance]| {
+                let others: Shape = (0..rank).filter(|&axis| axis != 1).collect();
+                let (kept, new) = (T::from_f64(1.0 - momentum), T::from_f64(momentum));
+                let batch = [self.value().mean(others.clone()), self.detach().var(others, 1).into_value()];
+                let [batch_mean, batch_variance] = batch.map(|statistic| statistic * new);
+                [mean * kept + batch_mean, variance * kept + batch_variance]
+            });
+            // Each channel is a row of a matrix.
+            let turned = self.transpose(0, 1);
+            let rows = turned.reshape([shape[1], count]).layer_norm([count], None, None, eps);
+            (rows.reshape(turned.shape()).transpose(0, 1), updated)
+        } else {
+            let Some([mean, variance]) = running else {
+                panic!("batch_norm: there are no running statistics; without `training` they are needed")
+            };
+            let scale = (variance + T::from_f64(eps)).rsqrt();
+            let [mean, scale] = [mean, &scale].map(|statistic| channels(&Self::constant(statistic)));
+            ((self - mean) * scale, running.map(|statistics| statistics.map(Tensor::clone)))
+        };
+        let scaled = weight.map_or(normal.clone(), |weight| normal * channels(weight));
+        (bias.map_or(scaled.clone(), |bias| scaled + channels(bias)), running)
+    }
+
+    /// Channels, along axis 1, in `num_groups` groups that follow each other, each group of each row (axis 0)
+    /// normalised as a block; then times the channel's weight, plus its bias (Wu and He, "Group normalization", 2018).
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::constant([[1.0, 3.0, -8.0, 8.0]]);
+    /// let y = x.group_norm(2, None, None, 0.0);
+    /// assert_eq!(y.value(), &Tensor::from([[-1.0, 1.0, -1.0, 1.0]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If there are fewer than two axes, the number of channels is no multiple of `num_groups`, weight or bias have not
+    /// the shape `[channels]`, or `eps` is negative.
+    #[track_caller]
+    pub fn group_norm(
+        &self,
+        num_groups: usize,
+        weight: Option<&Self>,
+        bias: Option<&Self>,
+        eps: f64,
+    ) -> Self {
+        self.normalize_groups("group_norm", num_groups, weight, bias, eps)
+    }
+
+    /// Each channel, along axis 1, of each row (axis 0) normalised over the axes behind them; then times the channel's
+    /// weight, plus its bias (Ulyanov et al., "Instance normalization", 2016).
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::constant([[[1.0, 3.0], [-8.0, 8.0]]]);
+    /// let bias = Var::leaf(Tensor::from([0.0, 5.0]));
+    /// let y = x.instance_norm(None, Some(&bias), 0.0);
+    /// assert_eq!(y.value(), &Tensor::from([[[-1.0, 1.0], [4.0, 6.0]]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If there are fewer than three axes, weight or bias have not the shape `[channels]`, or `eps` is negative.
+    #[track_caller]
+    pub fn instance_norm(&self, weight: Option<&Self>, bias: Option<&Self>, eps: f64) -> Self {
+        let shape = self.shape();
+        assert!(
+            shape.len() >= 3,
+            "instance_norm: the input has shape {shape:?}; it must have at least three axes, [batch, channels, ...]"
+        );
+        self.normalize_groups("instance_norm", shape[1].max(1), weight, bias, eps)
+    }
+
+    #[track_caller]
+    fn normalize_groups(
+        &self,
+        operation: &'static str,
+        num_groups: usize,
+        weight: Option<&Self>,
+        bias: Option<&Self>,
+        eps: f64,
+    ) -> Self {
+        let shape = self.shape();
+        let operands =
+            [("weight", weight.map(Self::value)), ("bias", bias.map(Self::value)), ("", None), ("", None)];
+        check_channels(operation, shape, operands);
+        assert!(
+            num_groups > 0 && shape[1].is_multiple_of(num_groups),
+            "{operation}: the input has shape {shape:?} and num_groups is {num_groups}: it must divide the number of \
+             channels, {}",
+            shape[1]
+        );
+        assert!(eps >= 0.0, "{operation}: eps is {eps}; it must be 0 or larger");
+        let size = shape[1] / num_groups * shape[2..].iter().product::<usize>();
+        let groups = self.reshape([shape[0], num_groups, size]);
+        let normal = groups.layer_norm([size], None, None, eps).reshape(shape);
+        let channels =
+            |operand: &Self| operand.reshape([&[shape[1]][..], &vec![1; shape.len() - 2]].concat());
+        let scaled = weight.map_or(normal.clone(), |weight| normal * channels(weight));
+        bias.map_or(scaled.clone(), |bias| scaled + channels(bias))
+    }
+
+    /// Every block of the last axes, of which `normalized_shape` is the shape, divided by the square root of the mean
+    /// of its squares plus `eps`; then times the weight, of that shape (Zhang and Sennrich, "Root mean square layer
+    /// normalization", 2019).
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let weight = Var::leaf(Tensor::from([5.0, 10.0]));
+    /// let y = Var::constant([[1.0, 7.0]]).rms_norm([2], Some(&weight), 0.0);
+    /// assert_eq!(y.value(), &Tensor::from([[1.0, 14.0]])); // the mean of the squares is 25
+    /// ```
+    ///
+    /// # Panics
+    /// If `normalized_shape` is empty or not the end of this variable's shape, if the weight has another, or if `eps`
+    /// is negative.
+    #[track_caller]
+    pub fn rms_norm(&self, normalized_shape: impl AsRef<[usize]>, weight: Option<&Self>, eps: f64) -> Self {
+        let normalized_shape = Shape::from_slice(normalized_shape.as_ref());
+        let inputs: Vec<&Self> = [Some(self), weight].into_iter().flatten().collect();
+        apply(Normalize { centred: false, normalized_shape, weight: weight.is_some(), eps }, &inputs)
+    }
+
     /// Every block of the last axes, of which `normalized_shape` is the shape, less its mean and divided by the
     /// square root of its (biased) variance plus `eps`; then times the weight, plus the bias, each of that shape
     /// (Ba et al., "Layer normalization", 2016).
@@ -61,7 +277,8 @@ impl<T: Float> Var<T> {
     /// ```
     ///
     /// # Panics
-    /// If `normalized_shape` is empty or not the end of this variable's shape, or if weight or bias have another.
+    /// If `normalized_shape` is empty or not the end of this variable's shape, if weight or bias have another, or if
+    /// `eps` is negative.
     #[track_caller]
     pub fn layer_norm(
         &self,
@@ -72,7 +289,7 @@ impl<T: Float> Var<T> {
     ) -> Self {
         let normalized_shape = Shape::from_slice(normalized_shape.as_ref());
         let inputs: Vec<&Self> = [Some(self), weight, bias].into_iter().flatten().collect();
-        apply(LayerNorm { normalized_shape, weight: weight.is_some(), eps }, &inputs)
+        apply(Normalize { centred: true, normalized_shape, weight: weight.is_some(), eps }, &inputs)
     }
 }
 
@@ -80,11 +297,51 @@ impl<T: Float> Var<T> {
 pub(crate) fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{case, shapes};
     use proptest::prelude::*;
-    vec![case!(
-        "layer_norm",
-        (front, last, weight, bias, eps) in
-            (shapes(0..=2, 0..=3), shapes(1..=2, 0..=4), any::<bool>(), any::<bool>(), 0.01..1.0),
-        [[&front[..], &last].concat() => -2.0..2.0, last.clone() => -2.0..2.0, last => -2.0..2.0],
-        |x, w, b| x.layer_norm(&last, weight.then_some(w), bias.then_some(b), eps)
-    )]
+    // A channel of one element is not normalised in training, and one of two has no room to move.
+    let images = || {
+        (2..=3_usize, 1..=3_usize, shapes(0..=2, 1..=3))
+            .prop_map(|(n, c, rest)| [&[n, c][..], &rest].concat())
+    };
+    let switches = || (any::<[bool; 2]>(), 0.01..1.0);
+    vec![
+        case!(
+            "layer_norm",
+            (front, last, weight, bias, eps) in
+                (shapes(0..=2, 0..=3), shapes(1..=2, 0..=4), any::<bool>(), any::<bool>(), 0.01..1.0),
+            [[&front[..], &last].concat() => -2.0..2.0, last.clone() => -2.0..2.0, last => -2.0..2.0],
+            |x, w, b| x.layer_norm(&last, weight.then_some(w), bias.then_some(b), eps)
+        ),
+        case!(
+            "rms_norm",
+            (front, last, weight, eps) in (shapes(0..=2, 0..=3), shapes(1..=2, 0..=4), any::<bool>(), 0.01..1.0),
+            [[&front[..], &last].concat() => -2.0..2.0, last => -2.0..2.0],
+            |x, w| x.rms_norm(&last, weight.then_some(w), eps)
+        ),
+        case!(
+            "batch_norm",
+            (shape, ([weight, bias], eps), training) in (images(), switches(), any::<bool>()),
+            [shape.clone() => -2.0..2.0, [shape[1]] => -2.0..2.0, [shape[1]] => -2.0..2.0],
+            |x, w, b| {
+                let running = [&Tensor::ones([shape[1]]), &Tensor::ones([shape[1]])];
+                x.batch_norm(Some(running), weight.then_some(w), bias.then_some(b), training, 0.1, eps).0
+            }
+        ),
+        case!(
+            "group_norm",
+            (groups, size, rest, ([weight, bias], eps)) in
+                (1..=3_usize, 1..=2_usize, shapes(0..=2, 0..=3), switches()),
+            [
+                [&[2, groups * size][..], &rest].concat() => -2.0..2.0,
+                [groups * size] => -2.0..2.0,
+                [groups * size] => -2.0..2.0,
+            ],
+            |x, w, b| x.group_norm(groups, weight.then_some(w), bias.then_some(b), eps)
+        ),
+        case!(
+            "instance_norm",
+            (shape, ([weight, bias], eps)) in (shapes(3..=4, 0..=3), switches()),
+            [shape.clone() => -2.0..2.0, [shape[1]] => -2.0..2.0, [shape[1]] => -2.0..2.0],
+            |x, w, b| x.instance_norm(weight.then_some(w), bias.then_some(b), eps)
+        ),
+    ]
 }

@@ -43,6 +43,13 @@ impl<T: Float> Operation<T> for Pad<T> {
             zeros(&narrow).index_add(axis as isize, &from, &g)
         }))
     }
+    fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let mode = match self.mode {
+            PadMode::Constant(_) => PadMode::Constant(T::ZERO),
+            other => other,
+        };
+        Some(context.tangent().pad(&self.pads, mode))
+    }
 }
 
 impl<T: Float> Var<T> {

@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Tensor};
 
-use crate::operation::{Context, Operation, apply};
+use crate::operation::{Context, Linearity, Operation, apply};
 use crate::saves::Saves;
 use crate::var::Var;
 
@@ -31,6 +31,9 @@ impl<T: Float> Operation<T> for Tile {
         let repeated: Shape = (0..g.rank()).map(|axis| 2 * axis).collect();
         Some(g.reshape(pairs).sum(repeated).reshape(shape))
     }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
 }
 
 #[derive(Debug)]
@@ -54,6 +57,9 @@ impl<T: Float> Operation<T> for RepeatInterleave {
         shape.insert(self.axis + 1, self.repeats);
         Some(context.cotangent().reshape(shape).sum(self.axis + 1))
     }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
 }
 
 #[derive(Debug)]
@@ -75,6 +81,9 @@ impl<T: Float> Operation<T> for Roll {
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let back: Vec<isize> = self.shifts.as_slice().iter().map(|shift| shift.saturating_neg()).collect();
         Some(context.cotangent().roll(back, self.axes.clone()))
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
     }
 }
 

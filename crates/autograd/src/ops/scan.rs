@@ -3,7 +3,7 @@
 use gradus_tensor::{Axes, Float, OrPanic, PadMode, Shape, Tensor, lane_axis};
 
 use super::reduce::Reduced;
-use crate::operation::{Context, Operation, apply};
+use crate::operation::{Context, Linearity, Operation, apply};
 use crate::saves::Saves;
 use crate::var::Var;
 
@@ -26,6 +26,9 @@ impl<T: Float> Operation<T> for Cumsum {
         // An element is part of all sums from its place on.
         Some(context.cotangent().flip(self.axis).cumsum(self.axis).flip(self.axis))
     }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
 }
 
 /// The inputs are what is added, and the factors.
@@ -45,6 +48,11 @@ impl<T: Float> Operation<T> for LinearRecurrence {
         let adjoint = adjoint(context.cotangent(), &context.input(1), self.axis);
         Some(if input == 0 { adjoint } else { adjoint * delayed(&context.output(), self.axis, T::ZERO) })
     }
+    fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let (t, axis) = (context.tangent(), self.axis);
+        let added = if input == 0 { t.clone() } else { t * delayed(&context.output(), axis, T::ZERO) };
+        Some(added.linear_recurrence(axis as isize, &context.input(1)))
+    }
 }
 
 #[derive(Debug)]
@@ -63,6 +71,10 @@ impl<T: Float> Operation<T> for Cumprod {
         // A recurrence of factors alone: no division, so that zeros do no harm.
         let adjoint = adjoint(context.cotangent(), &context.input(0), self.axis);
         Some(adjoint * delayed(&context.output(), self.axis, T::ONE))
+    }
+    fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let added = context.tangent() * delayed(&context.output(), self.axis, T::ONE);
+        Some(added.linear_recurrence(self.axis as isize, &context.input(0)))
     }
 }
 

@@ -26,6 +26,10 @@ impl<T: Float> Operation<T> for Softmax {
         let mean = (g * &y).sum(keepdim(self.axis));
         Some((g - mean) * y)
     }
+    fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        // The Jacobian of a lane, diag(y) - y y', is symmetric.
+        self.vjp(context, input)
+    }
 }
 
 #[derive(Debug)]
@@ -46,6 +50,10 @@ impl<T: Float> Operation<T> for LogSoftmax {
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let (g, y) = (context.cotangent(), context.output());
         Some(g - y.exp() * g.sum(keepdim(self.axis)))
+    }
+    fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let (t, y) = (context.tangent(), context.output());
+        Some(t - (t * y.exp()).sum(keepdim(self.axis)))
     }
 }
 

@@ -38,6 +38,10 @@ impl<T: Float> Operation<T> for Variance {
         let g = self.over.restore(context.cotangent(), x.shape());
         Some(self.centred(&x) * (g * T::from_f64(2.0)))
     }
+    fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let products = context.tangent() * self.centred(&context.input(0));
+        Some(products.sum(self.over.axes()) * T::from_f64(2.0))
+    }
 }
 
 #[derive(Debug)]

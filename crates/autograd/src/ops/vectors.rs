@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Float, Tensor};
 
-use crate::operation::{Context, Operation, apply};
+use crate::operation::{Context, Linearity, Operation, apply};
 use crate::saves::Saves;
 use crate::var::Var;
 
@@ -23,6 +23,9 @@ impl<T: Float> Operation<T> for Outer {
         let (g, other) = (context.cotangent(), context.input(1 - input));
         Some(if input == 0 { g.matmul(&other) } else { other.matmul(g) })
     }
+    fn linearity(&self) -> Linearity {
+        Linearity::Multilinear
+    }
 }
 
 #[derive(Debug)]
@@ -40,6 +43,9 @@ impl<T: Float> Operation<T> for Dot {
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         Some(context.cotangent() * context.input(1 - input))
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Multilinear
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::ops::{Range, RangeInclusive};
 
-use gradus_tensor::{Axes, Slice, Tensor, keepdim};
+use gradus_tensor::{Axes, Conv, Pool, Slice, Tensor, keepdim};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -278,4 +278,106 @@ pub fn index_selects() -> impl Strategy<Value = (Vec<usize>, isize, Tensor<i64>)
 
 fn random_indices(shape: &[usize], below: usize, seed: u64) -> Tensor<i64> {
     (Tensor::<f64>::rand(shape, &mut gradus_tensor::seeded(seed)) * below as f64).cast()
+}
+
+/// A convolution that is possible: its attributes and the shapes of input, weight and output.
+///
+/// ```
+/// use gradus_autograd::{Tensor, testing::convolutions};
+/// use proptest::prelude::*;
+///
+/// proptest!(|(p in convolutions(2))| {
+///     let y = Tensor::<f64>::ones(&p.x).conv2d(&Tensor::ones(&p.weight), None, p.conv);
+///     prop_assert_eq!(y.shape(), &p.y);
+/// });
+/// ```
+#[derive(Debug, Clone)]
+pub struct Convolution {
+    /// The attributes.
+    pub conv: Conv,
+    /// `[batch, channels, ...]`.
+    pub x: Vec<usize>,
+    /// `[out_channels, channels / groups, ...]`.
+    pub weight: Vec<usize>,
+    /// `[batch, out_channels, ...]`.
+    pub y: Vec<usize>,
+}
+
+/// Convolutions along so many axes, of which the transposed ones are possible too.
+///
+/// ```
+/// use gradus_autograd::{Tensor, testing::convolutions};
+/// use proptest::prelude::*;
+///
+/// proptest!(|(p in convolutions(1))| {
+///     let x = Tensor::<f64>::ones(&p.y).conv_transpose1d(&Tensor::ones(&p.weight), None, p.conv);
+///     prop_assert_eq!(x.shape()[1], p.x[1]);
+/// });
+/// ```
+pub fn convolutions(axes: usize) -> impl Strategy<Value = Convolution> + Clone {
+    // Kernel, stride, dilation, padding, output padding and more places than one window.
+    let axis = (1..=3_usize, 1..=3_usize, 1..=3_usize, 0..=2_usize, 0..=2_usize, 0..=3_usize);
+    let channels = (prop_oneof![1 => Just(0_usize), 8 => 1..=2_usize], 1..=2_usize, 1..=2_usize, 1..=2_usize);
+    (channels, vec(axis, axes)).prop_map(|((batch, groups, inputs, outputs), axes)| {
+        let mut problem = Convolution {
+            conv: Conv::new(),
+            x: vec![batch, groups * inputs],
+            weight: vec![groups * outputs, inputs],
+            y: vec![batch, groups * outputs],
+        };
+        let (mut strides, mut dilations, mut paddings, mut extras) = (vec![], vec![], vec![], vec![]);
+        for (kernel, stride, dilation, padding, extra, more) in axes {
+            let span = dilation * (kernel - 1) + 1;
+            // The transposed convolution of even one place leaves something.
+            let padding = padding.min((span - 1) / 2);
+            let size = span.saturating_sub(2 * padding) + more;
+            problem.x.push(size);
+            problem.weight.push(kernel);
+            problem.y.push((size + 2 * padding - span) / stride + 1);
+            strides.push(stride);
+            dilations.push(dilation);
+            paddings.push(padding);
+            extras.push(extra.min(stride.max(dilation) - 1));
+        }
+        problem.conv = problem
+            .conv
+            .stride(strides)
+            .dilation(dilations)
+            .padding(paddings)
+            .output_padding(extras)
+            .groups(groups);
+        problem
+    })
+}
+
+/// A shape and a pooling over its last axes, so many, with a dilation of at most this.
+///
+/// ```
+/// use gradus_autograd::{Tensor, testing::poolings};
+/// use proptest::prelude::*;
+///
+/// proptest!(|((shape, pool) in poolings(2, 3))| {
+///     let y = Tensor::<f64>::ones(&shape).max_pool2d(pool);
+///     prop_assert_eq!(y.rank(), shape.len());
+/// });
+/// ```
+pub fn poolings(axes: usize, dilation: usize) -> impl Strategy<Value = (Vec<usize>, Pool)> + Clone {
+    // Kernel, stride, dilation, padding and more places than one window.
+    let axis = (1..=3_usize, 1..=3_usize, 1..=dilation, 0..=1_usize, 0..=4_usize);
+    let front = prop_oneof![Just(vec![2]), Just(vec![2, 1]), Just(vec![0, 2]), Just(vec![1, 3])];
+    (front, vec(axis, axes), any::<[bool; 3]>()).prop_map(|(mut shape, axes, [beside, ceil, count])| {
+        let (mut kernels, mut strides, mut dilations, mut paddings) = (vec![], vec![], vec![], vec![]);
+        for (kernel, stride, dilation, padding, more) in axes {
+            let padding = padding.min(kernel / 2);
+            // No window may see padding alone: the largest of that is -inf.
+            shape.push((dilation * (kernel - 1) + 1).saturating_sub(2 * padding).max(dilation) + more);
+            kernels.push(kernel);
+            strides.push(stride);
+            dilations.push(dilation);
+            paddings.push(padding);
+        }
+        let pool = Pool::new(kernels).dilation(dilations).padding(paddings).ceil_mode(ceil);
+        let pool = pool.count_include_pad(count);
+        (shape, if beside { pool } else { pool.stride(strides) })
+    })
 }

@@ -24,7 +24,12 @@ pub(crate) struct MatrixRef<'a, T> {
     pub(crate) column_stride: isize,
 }
 
-impl<T> MatrixRef<'_, T> {
+impl<'a, T> MatrixRef<'a, T> {
+    /// A matrix whose rows follow each other in `data`.
+    pub(super) fn row_major(data: &'a [T], rows: usize, columns: usize) -> Self {
+        Self { data, offset: 0, rows, columns, row_stride: columns as isize, column_stride: 1 }
+    }
+
     /// Panics unless every element lies in the buffer.
     fn check_bounds(&self) {
         let reach = |size: usize, stride: isize| (size as isize - 1) * stride;
@@ -34,9 +39,20 @@ impl<T> MatrixRef<'_, T> {
         assert!(first >= 0 && (last as usize) < self.data.len(), "a matrix reaches beyond its buffer");
     }
 
-    fn of_rows(self, rows: &Range<usize>) -> Self {
+    pub(super) fn of_rows(self, rows: &Range<usize>) -> Self {
         let offset = self.offset.wrapping_add_signed(rows.start as isize * self.row_stride);
         Self { offset, rows: rows.len(), ..self }
+    }
+
+    /// The transposed matrix.
+    pub(super) fn t(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
     }
 
     fn of_columns(self, columns: &Range<usize>) -> Self {
@@ -218,6 +234,55 @@ unsafe fn product<T: Float>(
             rhs.row_stride,
             T::ONE,
             T::ONE,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+/// What a product is written over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Over {
+    /// Whatever was there before goes.
+    Anything,
+    /// The product is added to what is there.
+    Sum,
+}
+
+/// Writes `factor * lhs x rhs` to the first rows of a row-major matrix, on this thread.
+pub(super) fn multiply<T: Float>(out: &mut [T], over: Over, factor: T, lhs: MatrixRef<T>, rhs: MatrixRef<T>) {
+    let (m, k, n) = (lhs.rows, lhs.columns, rhs.columns);
+    assert!(rhs.rows == k && out.len() >= m * n, "sizes differ");
+    let out = &mut out[..m * n];
+    if k == 0 || out.is_empty() {
+        if over == Over::Anything {
+            out.fill(T::ZERO);
+        }
+        return;
+    }
+    lhs.check_bounds();
+    rhs.check_bounds();
+    // SAFETY: `T` is f32 or f64, the types that `gemm` accepts; the elements of both operands lie in their buffers,
+    // as was checked, and those of `out` are as many as the product's, and borrowed uniquely.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            n as isize,
+            over == Over::Sum,
+            lhs.data.as_ptr().add(lhs.offset),
+            lhs.column_stride,
+            lhs.row_stride,
+            rhs.data.as_ptr().add(rhs.offset),
+            rhs.column_stride,
+            rhs.row_stride,
+            T::ONE,
+            factor,
             false,
             false,
             false,

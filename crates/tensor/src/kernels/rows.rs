@@ -16,7 +16,7 @@ use crate::element::Float;
 /// # Safety
 /// `row` must write every element it is given.
 #[inline(always)]
-unsafe fn for_each_row<T: Float>(
+pub(super) unsafe fn for_each_row<T: Float>(
     x: &[T],
     length: usize,
     row: impl Fn(usize, &[T], &mut [MaybeUninit<T>]) + Sync,
@@ -153,42 +153,6 @@ pub(crate) fn softmax_minus_one_hot_rows<T: Float>(
     }
 }
 
-/// Each row of `length` elements less its mean and divided by the square root of its (biased) variance plus
-/// `eps`, then times `weight` and plus `bias`, which are as long as a row.
-pub(crate) fn layer_norm_rows<T: Float>(
-    x: &[T],
-    length: usize,
-    weight: Option<&[T]>,
-    bias: Option<&[T]>,
-    eps: f64,
-) -> Buffer<T> {
-    let (count, eps) = (T::from_f64(length as f64), T::from_f64(eps));
-    // SAFETY: `write_all` writes all.
-    unsafe {
-        for_each_row(
-            x,
-            length,
-            #[inline(always)]
-            |_, x, out| {
-                let mean = sum_lane(x, |x| x) / count;
-                let squares = sum_lane(
-                    x,
-                    #[inline(always)]
-                    |x| (x - mean).square(),
-                );
-                let scale = (squares / count + eps).rsqrt();
-                let normal = x.iter().map(|&x| (x - mean) * scale);
-                match (weight, bias) {
-                    (None, None) => write_all(out, normal),
-                    (Some(w), None) => write_all(out, normal.zip(w).map(|(x, &w)| x * w)),
-                    (None, Some(b)) => write_all(out, normal.zip(b).map(|(x, &b)| x + b)),
-                    (Some(w), Some(b)) => write_all(out, normal.zip(w).zip(b).map(|((x, &w), &b)| x * w + b)),
-                };
-            },
-        )
-    }
-}
-
 /// log(sum(e^x)).
 pub(crate) struct LogSumExp;
 
@@ -207,39 +171,5 @@ impl<T: Float> Reduction<T> for LogSumExp {
 
     fn across(&self, _: Rows<'_, T>, _: &mut [MaybeUninit<T>]) {
         unreachable!("only along lanes");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        /// Against the definition in f64, with and without weight and bias.
-        #[test]
-        fn layer_norm_is_its_definition(
-            (length, x, scale) in (1..300_usize, 0..5_usize).prop_flat_map(|(length, rows)| {
-                let values = |count| prop::collection::vec(-10.0..10.0_f32, count);
-                (Just(length), values(rows * length), values(2 * length))
-            }),
-            given in any::<[bool; 2]>(),
-        ) {
-            let (weight, bias) = scale.split_at(length);
-            let got = layer_norm_rows(&x, length, given[0].then_some(weight), given[1].then_some(bias), 1e-5);
-            prop_assert_eq!(got.as_slice().len(), x.len());
-            for (x, got) in x.chunks(length).zip(got.as_slice().chunks(length)) {
-                let wide: Vec<f64> = x.iter().copied().map(f64::from).collect();
-                let mean = wide.iter().sum::<f64>() / length as f64;
-                let variance = wide.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / length as f64;
-                for (j, &got) in got.iter().enumerate() {
-                    let normal = (wide[j] - mean) / (variance + 1e-5).sqrt();
-                    let weighted = if given[0] { normal * f64::from(weight[j]) } else { normal };
-                    let expected = if given[1] { weighted + f64::from(bias[j]) } else { weighted };
-                    // A mean of one element is rounded, and then divided by sqrt(eps).
-                    prop_assert!((f64::from(got) - expected).abs() < 2e-3, "{got} instead of {expected}");
-                }
-            }
-        }
     }
 }

@@ -313,3 +313,25 @@ pub(crate) fn for_each_part_of<U: Send, const N: usize>(
         f(start, parts);
     });
 }
+
+/// Calls `f(piece, parts)` for each of `pieces`, with the piece's part of every buffer: beside each is the length of
+/// its parts, of which the last may be shorter. On several threads if the work is to be `shared`.
+pub(crate) fn for_each_piece_with<U: Send, const N: usize>(
+    pieces: usize,
+    shared: bool,
+    buffers: [(&mut [U], usize); N],
+    f: impl Fn(usize, [&mut [U]; N]) + Sync,
+) {
+    let lengths = buffers.each_ref().map(|(buffer, length)| (buffer.len(), *length));
+    let bases = buffers.map(|(buffer, _)| Pointer(buffer.as_mut_ptr()));
+    let piece = |piece: usize| {
+        let parts = std::array::from_fn(|k| {
+            let (all, length) = lengths[k];
+            let start = all.min(piece * length);
+            // SAFETY: as in `for_each_part`, for each of the buffers, which are borrowed uniquely and so distinct.
+            unsafe { slice::from_raw_parts_mut(bases[k].at(start), length.min(all - start)) }
+        });
+        f(piece, parts);
+    };
+    if shared { for_each_piece(pieces, &piece) } else { (0..pieces).for_each(piece) }
+}

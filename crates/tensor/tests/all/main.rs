@@ -4,6 +4,7 @@ mod caught;
 mod common;
 
 mod compare;
+mod convolution;
 mod create;
 mod elementwise;
 mod functions;
@@ -13,6 +14,7 @@ mod layouts;
 mod matmul;
 mod messages;
 mod operators;
+mod pooling;
 mod print;
 mod random;
 mod reduce;

@@ -1,0 +1,162 @@
+//! Attention, one operation that never holds all scores.
+
+use gradus_tensor::{Float, Tensor, keepdim};
+
+use crate::operation::{Context, Operation, apply};
+use crate::saves::Saves;
+use crate::var::Var;
+
+/// What is excluded, or added to the scores, in [`Var::scaled_dot_product_attention`].
+///
+/// ```
+/// use gradus_autograd::{AttentionMask, Tensor, Var};
+///
+/// let allowed: AttentionMask = (&Tensor::from([true, false])).into();
+/// let x = Var::constant(Tensor::<f32>::ones([2, 1]));
+/// let v = Var::constant([[1.0_f32], [9.0]]);
+/// let y = x.scaled_dot_product_attention(&x, &v, Some(allowed), false, None);
+/// assert_eq!(y.value(), &Tensor::from([[1.0], [1.0]]));
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub enum AttentionMask<'a, T: Float = f32> {
+    /// Where false, a query does not see a key.
+    Allowed(&'a Tensor<bool>),
+    /// Added to the scores; minus infinity excludes.
+    Added(&'a Var<T>),
+}
+
+impl<'a, T: Float> From<&'a Tensor<bool>> for AttentionMask<'a, T> {
+    fn from(allowed: &'a Tensor<bool>) -> Self {
+        Self::Allowed(allowed)
+    }
+}
+
+impl<'a, T: Float> From<&'a Var<T>> for AttentionMask<'a, T> {
+    fn from(added: &'a Var<T>) -> Self {
+        Self::Added(added)
+    }
+}
+
+/// The inputs are queries, keys and values, and what is added to the scores if there is something.
+#[derive(Debug)]
+struct Attention {
+    is_causal: bool,
+    scale: f64,
+}
+
+impl Attention {
+    /// The same made of other operations.
+    fn composed<T: Float>(&self, inputs: &[Var<T>]) -> Var<T> {
+        let (query, key, value) = (&inputs[0], &inputs[1], &inputs[2]);
+        let mut scores = query.matmul(&key.t()) * T::from_f64(self.scale);
+        if let Some(mask) = inputs.get(3) {
+            scores = scores + mask;
+        }
+        let &[.., queries, keys] = scores.shape() else { unreachable!("at least two axes") };
+        if self.is_causal {
+            let (rows, columns) = (Tensor::arange(0, queries as i64, 1), Tensor::arange(0, keys as i64, 1));
+            let seen = columns.le(rows.unsqueeze(1));
+            scores = Var::where_(&seen, scores, -T::INFINITY);
+        }
+        if keys == 0 {
+            return scores.matmul(value);
+        }
+        let blind = scores.value().max(keepdim(-1)).eq(-T::INFINITY);
+        let weights = Var::where_(&blind, T::ZERO, scores).softmax(-1);
+        Var::where_(&blind, T::ZERO, weights).matmul(value)
+    }
+}
+
+impl<T: Float> Operation<T> for Attention {
+    fn name(&self) -> &'static str {
+        "scaled_dot_product_attention"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let mask = inputs.get(3).copied();
+        let scale = T::from_f64(self.scale);
+        inputs[0].scaled_dot_product_attention(inputs[1], inputs[2], mask, self.is_causal, scale)
+    }
+    fn saves(&self) -> Saves {
+        Saves::INPUTS
+    }
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        // A gradient of the mask has the size of all scores in any case.
+        if context.is_recorded() || input == 3 {
+            return Some(context.of_composition(input, |inputs| self.composed(inputs)));
+        }
+        Some(context.computed_together(input, || {
+            let [query, key, value] = [0, 1, 2].map(|i| context.input_value(i));
+            let mask = context.has_input(3).then(|| context.input_value(3));
+            let (scale, g) = (T::from_f64(self.scale), context.cotangent().value());
+            query.scaled_dot_product_attention_gradient(key, value, mask, self.is_causal, scale, g).into()
+        }))
+    }
+}
+
+impl<T: Float> Var<T> {
+    /// `softmax(scale * self key^T + mask) value` over the last two axes: of queries, `[..., L, E]`, keys `[..., S, E]`
+    /// and values `[..., S, V]`, `[..., L, V]` (Vaswani et al., "Attention is all you need", 2017). Leading axes
+    /// broadcast, and so does the mask, to `[..., L, S]`. With `is_causal` query `i` sees only keys up to `i`. Without
+    /// a scale it is `1 / sqrt(E)`. A query that sees no key gives zeros.
+    ///
+    /// Neither the result nor its gradients ever hold all scores: they are made block by block, and made again for the
+    /// gradients.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let (query, key) = (Var::constant(Tensor::zeros([2, 3])), Var::constant(Tensor::ones([2, 3])));
+    /// let value = Var::leaf(Tensor::from([[1.0], [3.0]]));
+    /// let y = query.scaled_dot_product_attention(&key, &value, None, true, None);
+    /// assert_eq!(y.value(), &Tensor::from([[1.0], [2.0]])); // the first sees only the first
+    /// assert_eq!(y.sum(..).backward().get(&value), Some(&Tensor::from([[1.5], [0.5]])));
+    /// ```
+    ///
+    /// # Panics
+    /// If an operand has fewer than two axes, sizes differ, or the leading axes or the mask do not broadcast.
+    #[track_caller]
+    pub fn scaled_dot_product_attention(
+        &self,
+        key: &Self,
+        value: &Self,
+        mask: Option<AttentionMask<'_, T>>,
+        is_causal: bool,
+        scale: Option<f64>,
+    ) -> Self {
+        let width = self.shape().last().map_or(1, |&width| width);
+        let operation = Attention { is_causal, scale: scale.unwrap_or(1.0 / (width as f64).sqrt()) };
+        match mask {
+            None => apply(operation, &[self, key, value]),
+            Some(AttentionMask::Added(mask)) => apply(operation, &[self, key, value, mask]),
+            Some(AttentionMask::Allowed(allowed)) => {
+                let mask = allowed.map(|allowed| if allowed { T::ZERO } else { -T::INFINITY });
+                apply(operation, &[self, key, value, &Self::constant(mask)])
+            }
+        }
+    }
+}
+
+#[cfg(feature = "proptest")]
+pub(crate) fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{broadcast_pair, case};
+    use proptest::prelude::*;
+    let sizes = || (0..=3_usize, 0..=4_usize, 1..=3_usize, 0..=3_usize);
+    let mask = || prop_oneof![Just(None), any::<bool>().prop_map(Some)];
+    vec![case!(
+        "scaled_dot_product_attention",
+        ((left, right), (queries, keys, width, values), mask, causal, scale) in
+            (broadcast_pair(), sizes(), mask(), any::<bool>(), prop::option::of(0.1..2.0)),
+        [
+            [&left[..], &[queries, width]].concat() => -2.0..2.0,
+            [&right[..], &[keys, width]].concat() => -2.0..2.0,
+            [&left[..], &[keys, values]].concat() => -2.0..2.0,
+            [queries, keys] => -2.0..2.0,
+        ],
+        |q, k, v, m| {
+            // Which pairs are allowed must not change with the values.
+            let allowed = Tensor::arange(0, (queries * keys) as i64, 1).map(|i| i % 3 != 1).reshape([queries, keys]);
+            let mask = mask.map(|added| if added { m.into() } else { (&allowed).into() });
+            q.scaled_dot_product_attention(k, v, mask, causal, scale)
+        }
+    )]
+}

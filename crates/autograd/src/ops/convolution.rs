@@ -1,0 +1,291 @@
+//! Convolutions and their transposes.
+//!
+//! Three operations on images with a batch, each linear in either input, are the gradients of one another: the
+//! convolution, its gradient for the input, which is the transposed convolution, and that for the weight.
+
+use gradus_tensor::{Conv, Float, OrPanic, Shape, Tensor};
+
+use crate::operation::{Context, Linearity, Operation, apply};
+use crate::saves::Saves;
+use crate::var::Var;
+
+/// The inputs are x, the weight and, maybe, the bias.
+#[derive(Debug)]
+struct Conv2d {
+    conv: Conv,
+}
+
+impl<T: Float> Operation<T> for Conv2d {
+    fn name(&self) -> &'static str {
+        "conv2d"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].conv2d(inputs[1], inputs.get(2).copied(), self.conv.clone())
+    }
+    fn saves(&self) -> Saves {
+        Saves::OTHER_INPUTS.of_first(2)
+    }
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let g = context.cotangent();
+        Some(match input {
+            0 => g.conv2d_input(context.shape(0), &context.input(1), self.conv.clone()),
+            1 => context.input(0).conv2d_weight(context.shape(1), g, self.conv.clone()),
+            _ => g.sum([0, 2, 3]),
+        })
+    }
+    fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let t = context.tangent();
+        Some(match input {
+            0 => t.conv2d(&context.input(1), None, self.conv.clone()),
+            1 => context.input(0).conv2d(t, None, self.conv.clone()),
+            _ => t.reshape([-1, 1, 1]),
+        })
+    }
+}
+
+/// The inputs are the gradient for the output of a convolution, and its weight.
+#[derive(Debug)]
+struct Conv2dInput {
+    input: Shape,
+    conv: Conv,
+}
+
+impl<T: Float> Operation<T> for Conv2dInput {
+    fn name(&self) -> &'static str {
+        "conv2d_input"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].conv2d_input(&self.input, inputs[1], self.conv.clone())
+    }
+    fn saves(&self) -> Saves {
+        Saves::OTHER_INPUTS
+    }
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let g = context.cotangent();
+        Some(if input == 0 {
+            g.conv2d(&context.input(1), None, self.conv.clone())
+        } else {
+            g.conv2d_weight(context.shape(1), &context.input(0), self.conv.clone())
+        })
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Multilinear
+    }
+}
+
+/// The inputs are that of a convolution, and the gradient for its output.
+#[derive(Debug)]
+struct Conv2dWeight {
+    weight: Shape,
+    conv: Conv,
+}
+
+impl<T: Float> Operation<T> for Conv2dWeight {
+    fn name(&self) -> &'static str {
+        "conv2d_weight"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].conv2d_weight(&self.weight, inputs[1], self.conv.clone())
+    }
+    fn saves(&self) -> Saves {
+        Saves::OTHER_INPUTS
+    }
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let g = context.cotangent();
+        Some(if input == 0 {
+            context.input(1).conv2d_input(context.shape(0), g, self.conv.clone())
+        } else {
+            context.input(0).conv2d(g, None, self.conv.clone())
+        })
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Multilinear
+    }
+}
+
+impl<T: Float> Var<T> {
+    /// The cross-correlation along one axis: an input `[batch, channels, length]` with a weight
+    /// `[out_channels, channels / groups, kernel]` and a bias `[out_channels]` gives
+    /// `[batch, out_channels, (length + 2 padding - dilation (kernel - 1) - 1) / stride + 1]`, rounded down. The
+    /// batch may be missing.
+    ///
+    /// ```
+    /// use gradus_autograd::{Conv, Tensor, Var};
+    ///
+    /// let x = Var::constant([[[1.0, 2.0, 4.0]]]);
+    /// let weight = Var::leaf(Tensor::from([[[1.0, -1.0]]]));
+    /// let y = x.conv1d(&weight, None, Conv::new());
+    /// assert_eq!(y.value(), &Tensor::from([[[-1.0, -2.0]]]));
+    /// assert_eq!(y.sum(..).backward().get(&weight), Some(&Tensor::from([[[3.0, 6.0]]])));
+    /// ```
+    ///
+    /// # Panics
+    /// If shapes or attributes do not fit each other.
+    #[track_caller]
+    pub fn conv1d(&self, weight: &Self, bias: Option<&Self>, conv: Conv) -> Self {
+        conv.output_shape("conv1d", 1, self.shape(), weight.shape(), bias.map(Self::shape)).or_panic();
+        self.unsqueeze(-2).conv2d(&weight.unsqueeze(2), bias, conv.flat()).squeeze(-2)
+    }
+
+    /// The cross-correlation of images: an input `[batch, channels, height, width]` with a weight
+    /// `[out_channels, channels / groups, kernel_height, kernel_width]` and a bias `[out_channels]` gives
+    /// `[batch, out_channels, ...]` and along height and width
+    /// `(size + 2 padding - dilation (kernel - 1) - 1) / stride + 1`, rounded down. The batch may be missing.
+    ///
+    /// ```
+    /// use gradus_autograd::{Conv, Tensor, Var};
+    ///
+    /// let x = Var::constant([[[[1.0, 2.0], [3.0, 4.0]]]]);
+    /// let weight = Var::leaf(Tensor::from([[[[1.0, 10.0]]]]));
+    /// let y = x.conv2d(&weight, None, Conv::new());
+    /// assert_eq!(y.value(), &Tensor::from([[[[21.0], [43.0]]]]));
+    /// assert_eq!(y.sum(..).backward().get(&weight), Some(&Tensor::from([[[[4.0, 6.0]]]])));
+    /// ```
+    ///
+    /// # Panics
+    /// If shapes or attributes do not fit each other.
+    #[track_caller]
+    pub fn conv2d(&self, weight: &Self, bias: Option<&Self>, conv: Conv) -> Self {
+        if self.rank() == 3 {
+            conv.output_shape("conv2d", 2, self.shape(), weight.shape(), bias.map(Self::shape)).or_panic();
+            return self.unsqueeze(0).conv2d(weight, bias, conv).squeeze(0);
+        }
+        match bias {
+            Some(bias) => apply(Conv2d { conv }, &[self, weight, bias]),
+            None => apply(Conv2d { conv }, &[self, weight]),
+        }
+    }
+
+    /// The transpose of [`conv1d`](Self::conv1d): an input `[batch, channels, length]` with a weight
+    /// `[channels, out_channels / groups, kernel]` and a bias `[out_channels]` gives
+    /// `[batch, out_channels, (length - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1]`. The
+    /// batch may be missing.
+    ///
+    /// ```
+    /// use gradus_autograd::{Conv, Tensor, Var};
+    ///
+    /// let (x, weight) = (Var::constant([[1.0, 2.0]]), Var::constant([[[1.0, 10.0]]]));
+    /// let y = x.conv_transpose1d(&weight, None, Conv::new());
+    /// assert_eq!(y.value(), &Tensor::from([[1.0, 12.0, 20.0]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If shapes or attributes do not fit each other.
+    #[track_caller]
+    pub fn conv_transpose1d(&self, weight: &Self, bias: Option<&Self>, conv: Conv) -> Self {
+        let bias_shape = bias.map(Self::shape);
+        conv.transposed_shape("conv_transpose1d", 1, self.shape(), weight.shape(), bias_shape).or_panic();
+        self.unsqueeze(-2).conv_transpose2d(&weight.unsqueeze(2), bias, conv.flat()).squeeze(-2)
+    }
+
+    /// The transpose of [`conv2d`](Self::conv2d), with the same weight the gradient for its input: an input
+    /// `[batch, channels, height, width]` with a weight
+    /// `[channels, out_channels / groups, kernel_height, kernel_width]` and a bias `[out_channels]` gives
+    /// `[batch, out_channels, ...]` and along height and width
+    /// `(size - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1`. The batch may be missing.
+    ///
+    /// ```
+    /// use gradus_autograd::{Conv, Tensor, Var};
+    ///
+    /// let (x, weight) = (Var::constant([[[1.0, 2.0]]]), Var::constant([[[[1.0, 10.0]]]]));
+    /// let y = x.conv_transpose2d(&weight, None, Conv::new().stride([1, 2]));
+    /// assert_eq!(y.value(), &Tensor::from([[[1.0, 10.0, 2.0, 20.0]]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If shapes or attributes do not fit each other.
+    #[track_caller]
+    pub fn conv_transpose2d(&self, weight: &Self, bias: Option<&Self>, conv: Conv) -> Self {
+        let shape = conv
+            .transposed_shape("conv_transpose2d", 2, self.shape(), weight.shape(), bias.map(Self::shape))
+            .or_panic();
+        if self.rank() == 3 {
+            return self.unsqueeze(0).conv_transpose2d(weight, bias, conv).squeeze(0);
+        }
+        // A convolution of the result may be larger than this, if the output padding is not less than the stride.
+        let whole = conv.output_shape("conv_transpose2d", 2, &shape, weight.shape(), None).or_panic();
+        let mut x = self.clone();
+        for axis in 2..4 {
+            let missing = whole[axis] - x.shape()[axis];
+            if missing > 0 {
+                let mut zeros = Shape::from_slice(x.shape());
+                zeros[axis] = missing;
+                x = crate::cat(&[&x, &Var::constant(Tensor::zeros(zeros))], axis as isize);
+            }
+        }
+        let y = x.conv2d_input(shape, weight, conv);
+        if let Some(bias) = bias { y + bias.reshape([-1, 1, 1]) } else { y }
+    }
+
+    /// The gradient of [`conv2d`](Self::conv2d) for its input, of shape `input`, where this is that for the output.
+    ///
+    /// ```
+    /// use gradus_autograd::{Conv, Tensor, Var};
+    ///
+    /// let (g, weight) = (Var::constant([[[[1.0]]]]), Var::constant([[[[1.0, 10.0]]]]));
+    /// let gradient = g.conv2d_input([1, 1, 1, 3], &weight, Conv::new().stride(2));
+    /// assert_eq!(gradient.value(), &Tensor::from([[[[1.0, 10.0, 0.0]]]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If this has not the shape that the convolution of an input of that shape gives; a batch there must be.
+    #[track_caller]
+    pub fn conv2d_input(&self, input: impl AsRef<[usize]>, weight: &Self, conv: Conv) -> Self {
+        apply(Conv2dInput { input: Shape::from_slice(input.as_ref()), conv }, &[self, weight])
+    }
+
+    /// The gradient of [`conv2d`](Self::conv2d) for its weight, of shape `weight`, where this is the input and
+    /// `gradient` that for the output.
+    ///
+    /// ```
+    /// use gradus_autograd::{Conv, Tensor, Var};
+    ///
+    /// let (x, g) = (Var::constant([[[[1.0, 2.0, 4.0]]]]), Var::constant([[[[1.0, 10.0]]]]));
+    /// let gradient = x.conv2d_weight([1, 1, 1, 2], &g, Conv::new());
+    /// assert_eq!(gradient.value(), &Tensor::from([[[[21.0, 42.0]]]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If `gradient` has not the shape that the convolution with a weight of that shape gives; a batch there must be.
+    #[track_caller]
+    pub fn conv2d_weight(&self, weight: impl AsRef<[usize]>, gradient: &Self, conv: Conv) -> Self {
+        apply(Conv2dWeight { weight: Shape::from_slice(weight.as_ref()), conv }, &[self, gradient])
+    }
+}
+
+#[cfg(feature = "proptest")]
+pub(crate) fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{case, convolutions};
+    use proptest::prelude::*;
+    const NUMBERS: std::ops::Range<f64> = -2.0..2.0;
+    vec![
+        case!(
+            "conv1d", (p, bias, batch) in (convolutions(1), any::<bool>(), any::<bool>()),
+            [&p.x[usize::from(!batch)..] => NUMBERS, p.weight.clone() => NUMBERS, [p.weight[0]] => NUMBERS],
+            |x, w, b| x.conv1d(w, bias.then_some(b), p.conv)
+        ),
+        case!(
+            "conv2d", (p, bias, batch) in (convolutions(2), any::<bool>(), any::<bool>()),
+            [&p.x[usize::from(!batch)..] => NUMBERS, p.weight.clone() => NUMBERS, [p.weight[0]] => NUMBERS],
+            |x, w, b| x.conv2d(w, bias.then_some(b), p.conv)
+        ),
+        case!(
+            "conv_transpose1d", (p, bias, batch) in (convolutions(1), any::<bool>(), any::<bool>()),
+            [&p.y[usize::from(!batch)..] => NUMBERS, p.weight.clone() => NUMBERS, [p.x[1]] => NUMBERS],
+            |x, w, b| x.conv_transpose1d(w, bias.then_some(b), p.conv)
+        ),
+        case!(
+            "conv_transpose2d", (p, bias, batch) in (convolutions(2), any::<bool>(), any::<bool>()),
+            [&p.y[usize::from(!batch)..] => NUMBERS, p.weight.clone() => NUMBERS, [p.x[1]] => NUMBERS],
+            |x, w, b| x.conv_transpose2d(w, bias.then_some(b), p.conv)
+        ),
+        case!(
+            "conv2d_input", p in convolutions(2), [p.y => NUMBERS, p.weight => NUMBERS],
+            |g, w| g.conv2d_input(&p.x, w, p.conv)
+        ),
+        case!(
+            "conv2d_weight", p in convolutions(2), [p.x => NUMBERS, p.y => NUMBERS],
+            |x, g| x.conv2d_weight(&p.weight, g, p.conv)
+        ),
+    ]
+}

@@ -1,0 +1,270 @@
+//! The largest of windows, and their means.
+
+use gradus_tensor::{Dims, Float, OrPanic, Pool, Pooling, Shape, Tensor};
+
+use crate::operation::{Context, Linearity, Operation, apply};
+use crate::saves::Saves;
+use crate::var::Var;
+
+/// The largest of each window over the last two axes.
+#[derive(Debug)]
+struct MaxPool {
+    pooling: Pooling,
+}
+
+impl<T: Float> Operation<T> for MaxPool {
+    fn name(&self) -> &'static str {
+        "max_pool"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].pooled_max(&self.pooling)
+    }
+    fn saves(&self) -> Saves {
+        Saves::INPUTS
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let (g, x) = (context.cotangent(), context.input_value(0));
+        if !context.is_recorded() {
+            return Some(x.pooled_max_gradient(&self.pooling, g.value()).into());
+        }
+        let places = x.pooled_max_places(&self.pooling);
+        // What sees nothing but padding has no place, and no influence.
+        let seen = places.ge(0);
+        let g =
+            if seen.iter().all(|seen| seen) { g.clone() } else { g * Var::constant(seen.to_number::<T>()) };
+        let places = places.maximum(&Tensor::scalar(0));
+        let flat = |shape: &[usize]| -> Shape {
+            let (front, image) = shape.split_at(shape.len() - 2);
+            front.iter().copied().chain([image[0] * image[1]]).collect()
+        };
+        let (from, to) = (flat(g.shape()), flat(x.shape()));
+        let zeros = Var::constant(Tensor::scalar(T::ZERO).expand(&to));
+        let gradient = zeros.scatter_add(-1, &places.reshape(from.clone()), &g.reshape(from));
+        Some(gradient.reshape(x.shape()))
+    }
+}
+
+/// The mean of each window over the last two axes.
+#[derive(Debug)]
+struct AvgPool {
+    pooling: Pooling,
+}
+
+impl<T: Float> Operation<T> for AvgPool {
+    fn name(&self) -> &'static str {
+        "avg_pool"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].pooled_mean(&self.pooling)
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        Some(apply(AvgPoolGradient { pooling: self.pooling.clone() }, &[context.cotangent()]))
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
+}
+
+/// The gradient of [`AvgPool`] for its input.
+#[derive(Debug)]
+struct AvgPoolGradient {
+    pooling: Pooling,
+}
+
+impl<T: Float> Operation<T> for AvgPoolGradient {
+    fn name(&self) -> &'static str {
+        "avg_pool_gradient"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].pooled_mean_gradient(&self.pooling)
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        Some(apply(AvgPool { pooling: self.pooling.clone() }, &[context.cotangent()]))
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
+}
+
+impl<T: Float> Var<T> {
+    /// The largest element of each window along the last axis of `[batch (or none), channels, length]`. Of equal
+    /// ones the first has the gradient; NaN is the largest.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[1.0, 5.0, 3.0, 3.0]]));
+    /// let y = x.max_pool1d(2);
+    /// assert_eq!(y.value(), &Tensor::from([[5.0, 3.0]]));
+    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([[0.0, 1.0, 1.0, 0.0]])));
+    /// ```
+    ///
+    /// # Panics
+    /// If shape and attributes do not fit each other.
+    #[track_caller]
+    pub fn max_pool1d(&self, pool: impl Into<Pool>) -> Self {
+        let pooling = pool.into().over("max_pool1d", 1, self.shape()).or_panic();
+        apply(MaxPool { pooling }, &[&self.unsqueeze(-2)]).squeeze(-2)
+    }
+
+    /// The largest element of each window along the last two axes of `[batch (or none), channels, height, width]`. Of
+    /// equal ones the first has the gradient; NaN is the largest.
+    ///
+    /// ```
+    /// use gradus_autograd::{Pool, Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[[1.0, 5.0, 0.0], [3.0, 2.0, 0.0]]]));
+    /// let y = x.max_pool2d(2);
+    /// assert_eq!(y.value(), &Tensor::from([[[5.0]]]));
+    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([[[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]])));
+    /// assert_eq!(x.max_pool2d(Pool::new(2).stride(1)).shape(), [1, 1, 2]);
+    /// ```
+    ///
+    /// # Panics
+    /// If shape and attributes do not fit each other.
+    #[track_caller]
+    pub fn max_pool2d(&self, pool: impl Into<Pool>) -> Self {
+        let pooling = pool.into().over("max_pool2d", 2, self.shape()).or_panic();
+        apply(MaxPool { pooling }, &[self])
+    }
+
+    /// The mean of each window along the last axis of `[batch (or none), channels, length]`.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::constant([[1.0, 5.0, 3.0, 2.0]]);
+    /// assert_eq!(x.avg_pool1d(2).value(), &Tensor::from([[3.0, 2.5]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If shape and attributes do not fit each other.
+    #[track_caller]
+    pub fn avg_pool1d(&self, pool: impl Into<Pool>) -> Self {
+        let pooling = pool.into().over_means("avg_pool1d", 1, self.shape()).or_panic();
+        apply(AvgPool { pooling }, &[&self.unsqueeze(-2)]).squeeze(-2)
+    }
+
+    /// The mean of each window along the last two axes of `[batch (or none), channels, height, width]`.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[[1.0, 5.0], [3.0, 3.0]]]));
+    /// let y = x.avg_pool2d(2);
+    /// assert_eq!(y.value(), &Tensor::from([[[3.0]]]));
+    /// assert_eq!(y.backward().get(&x), Some(&Tensor::full([1, 2, 2], 0.25)));
+    /// ```
+    ///
+    /// # Panics
+    /// If shape and attributes do not fit each other.
+    #[track_caller]
+    pub fn avg_pool2d(&self, pool: impl Into<Pool>) -> Self {
+        let pooling = pool.into().over_means("avg_pool2d", 2, self.shape()).or_panic();
+        apply(AvgPool { pooling }, &[self])
+    }
+
+    /// The means of so many windows along the last axis that they cover it; see [`Pooling::adaptive`].
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::constant([[1.0, 5.0, 3.0]]);
+    /// assert_eq!(x.adaptive_avg_pool1d(2).value(), &Tensor::from([[3.0, 4.0]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the input has other axes, or an output size is 0.
+    #[track_caller]
+    pub fn adaptive_avg_pool1d(&self, output_size: impl Into<Dims>) -> Self {
+        let pooling = Pooling::adaptive("adaptive_avg_pool1d", 1, self.shape(), output_size).or_panic();
+        apply(AvgPool { pooling }, &[&self.unsqueeze(-2)]).squeeze(-2)
+    }
+
+    /// The means of so many windows along the last two axes that they cover them; see [`Pooling::adaptive`].
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::constant([[[1.0, 5.0], [3.0, 3.0]]]);
+    /// assert_eq!(x.adaptive_avg_pool2d([1, 2]).value(), &Tensor::from([[[2.0, 4.0]]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the input has other axes, or an output size is 0.
+    #[track_caller]
+    pub fn adaptive_avg_pool2d(&self, output_size: impl Into<Dims>) -> Self {
+        let pooling = Pooling::adaptive("adaptive_avg_pool2d", 2, self.shape(), output_size).or_panic();
+        apply(AvgPool { pooling }, &[self])
+    }
+
+    /// The largest of so many windows along the last axis that they cover it; see [`Pooling::adaptive`].
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::constant([[1.0, 5.0, 3.0]]);
+    /// assert_eq!(x.adaptive_max_pool1d(2).value(), &Tensor::from([[5.0, 5.0]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the input has other axes, or an output size is 0.
+    #[track_caller]
+    pub fn adaptive_max_pool1d(&self, output_size: impl Into<Dims>) -> Self {
+        let pooling = Pooling::adaptive("adaptive_max_pool1d", 1, self.shape(), output_size).or_panic();
+        apply(MaxPool { pooling }, &[&self.unsqueeze(-2)]).squeeze(-2)
+    }
+
+    /// The largest of so many windows along the last two axes that they cover them; see [`Pooling::adaptive`].
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::constant([[[1.0, 5.0], [3.0, 3.0]]]);
+    /// assert_eq!(x.adaptive_max_pool2d([1, 2]).value(), &Tensor::from([[[3.0, 5.0]]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the input has other axes, or an output size is 0.
+    #[track_caller]
+    pub fn adaptive_max_pool2d(&self, output_size: impl Into<Dims>) -> Self {
+        let pooling = Pooling::adaptive("adaptive_max_pool2d", 2, self.shape(), output_size).or_panic();
+        apply(MaxPool { pooling }, &[self])
+    }
+}
+
+#[cfg(feature = "proptest")]
+pub(crate) fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{case, poolings};
+    use proptest::prelude::*;
+    let one = || (1..=5_usize).prop_map(|size| [size; 1]);
+    let two = || [1..=5_usize, 1..=5_usize];
+    vec![
+        case!("max_pool1d", (shape, pool) in poolings(1, 3), [shape => -2.0..2.0], |x| x.max_pool1d(pool)),
+        case!("max_pool2d", (shape, pool) in poolings(2, 3), [shape => -2.0..2.0], |x| x.max_pool2d(pool)),
+        case!("avg_pool1d", (shape, pool) in poolings(1, 1), [shape => -2.0..2.0], |x| x.avg_pool1d(pool)),
+        case!("avg_pool2d", (shape, pool) in poolings(2, 1), [shape => -2.0..2.0], |x| x.avg_pool2d(pool)),
+        case!(
+            "adaptive_avg_pool1d", ((shape, _), size) in (poolings(1, 1), one()), [shape => -2.0..2.0],
+            |x| x.adaptive_avg_pool1d(size)
+        ),
+        case!(
+            "adaptive_avg_pool2d", ((shape, _), size) in (poolings(2, 1), two()), [shape => -2.0..2.0],
+            |x| x.adaptive_avg_pool2d(size)
+        ),
+        case!(
+            "adaptive_max_pool1d", ((shape, _), size) in (poolings(1, 1), one()), [shape => -2.0..2.0],
+            |x| x.adaptive_max_pool1d(size)
+        ),
+        case!(
+            "adaptive_max_pool2d", ((shape, _), size) in (poolings(2, 1), two()), [shape => -2.0..2.0],
+            |x| x.adaptive_max_pool2d(size)
+        ),
+    ]
+}

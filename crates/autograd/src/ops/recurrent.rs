@@ -1,0 +1,276 @@
+//! Recurrent layers, one operation for all steps of a sequence.
+
+use gradus_tensor::{Float, Tensor};
+
+use super::join::stack;
+use crate::operation::{Context, Operation, apply};
+use crate::var::Var;
+
+/// States and gates of all steps, from what inputs contribute to the gates, the weight of the states, h0 and c0; see
+/// [`Tensor::lstm`].
+#[derive(Debug)]
+struct Lstm;
+
+impl Lstm {
+    /// The same made of other operations.
+    fn composed<T: Float>(inputs: &[Var<T>]) -> Var<T> {
+        let [input, weight, h0, c0] = inputs else { unreachable!("four inputs") };
+        let (mut h, mut c) = (h0.clone(), c0.clone());
+        let mut planes: [Vec<Var<T>>; 6] = Default::default();
+        for step in 0..input.shape()[0] as isize {
+            let gates = (input.select(0, step) + h.matmul(&weight.t())).split(&[weight.shape()[1]; 4], 1);
+            let (i, f, g, o) = (gates[0].sigmoid(), gates[1].sigmoid(), gates[2].tanh(), gates[3].sigmoid());
+            c = &f * c + &i * &g;
+            h = &o * c.tanh();
+            for (plane, value) in planes.iter_mut().zip([h.clone(), c.clone(), i, f, g, o]) {
+                plane.push(value);
+            }
+        }
+        stack_planes(&planes, h0.shape())
+    }
+}
+
+/// Steps one after another, for each plane.
+fn stack_planes<T: Float>(planes: &[Vec<Var<T>>], state: &[usize]) -> Var<T> {
+    if planes[0].is_empty() {
+        return Var::constant(Tensor::zeros([&[planes.len(), 0][..], state].concat()));
+    }
+    let planes: Vec<Var<T>> =
+        planes.iter().map(|plane| stack(&plane.iter().collect::<Vec<_>>(), 0)).collect();
+    stack(&planes.iter().collect::<Vec<_>>(), 0)
+}
+
+impl<T: Float> Operation<T> for Lstm {
+    fn name(&self) -> &'static str {
+        "lstm"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].lstm(inputs[1], inputs[2], inputs[3])
+    }
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        if context.is_recorded() {
+            return Some(context.of_composition(input, Self::composed));
+        }
+        Some(context.computed_together(input, || {
+            let [weight, h0, c0] = [1, 2, 3].map(|i| context.input_value(i));
+            context.output_value().lstm_gradient(weight, h0, c0, context.cotangent().value()).into()
+        }))
+    }
+}
+
+/// States and gates of all steps, from what inputs contribute to the gates, the weight of the states, h0, and a bias if
+/// there is one; see [`Tensor::gru`].
+#[derive(Debug)]
+struct Gru;
+
+impl Gru {
+    /// The same made of other operations.
+    fn composed<T: Float>(inputs: &[Var<T>]) -> Var<T> {
+        let [input, weight, h0, bias @ ..] = inputs else { unreachable!("at least three inputs") };
+        let mut h = h0.clone();
+        let mut planes: [Vec<Var<T>>; 5] = Default::default();
+        for step in 0..input.shape()[0] as isize {
+            let sizes = [weight.shape()[1]; 3];
+            let of_input = input.select(0, step).split(&sizes, 1);
+            let of_state = h.linear(weight, bias.first()).split(&sizes, 1);
+            let r = (&of_input[0] + &of_state[0]).sigmoid();
+            let z = (&of_input[1] + &of_state[1]).sigmoid();
+            let n = (&of_input[2] + &r * &of_state[2]).tanh();
+            h = (-&z + T::ONE) * &n + &z * h;
+            for (plane, value) in planes.iter_mut().zip([h.clone(), r, z, n, of_state[2].clone()]) {
+                plane.push(value);
+            }
+        }
+        stack_planes(&planes, h0.shape())
+    }
+}
+
+impl<T: Float> Operation<T> for Gru {
+    fn name(&self) -> &'static str {
+        "gru"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].gru(inputs[1], inputs.get(3).copied(), inputs[2])
+    }
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        if context.is_recorded() {
+            return Some(context.of_composition(input, Self::composed));
+        }
+        Some(context.computed_together(input, || {
+            let [weight, h0] = [1, 2].map(|i| context.input_value(i));
+            let g = context.cotangent().value();
+            let [of_input, of_weight, of_bias, of_h0] = context.output_value().gru_gradient(weight, h0, g);
+            vec![of_input, of_weight, of_h0, of_bias]
+        }))
+    }
+}
+
+/// The state before the first step, zeros if there is none.
+fn start<T: Float>(state: Option<&Var<T>>, shape: [usize; 2]) -> Var<T> {
+    state.map_or_else(|| Var::constant(Tensor::zeros(shape)), Var::clone)
+}
+
+/// `[batch, hidden]`, if all shapes fit.
+#[track_caller]
+fn check<T: Float>(
+    operation: &str,
+    gates: usize,
+    x: &Var<T>,
+    states: &[&Var<T>],
+    [weight_ih, weight_hh]: [&Var<T>; 2],
+    biases: Option<[&Var<T>; 2]>,
+) -> [usize; 2] {
+    let &[_, batch, features] = x.shape() else {
+        panic!(
+            "{operation}: the input has shape {:?}; it must have three axes, [steps, batch, features]",
+            x.shape()
+        )
+    };
+    let hidden = weight_hh.shape().last().map_or(0, |&hidden| hidden);
+    let operands = [
+        ("weight_hh", Some(weight_hh), vec![gates * hidden, hidden]),
+        ("weight_ih", Some(weight_ih), vec![gates * hidden, features]),
+        ("bias_ih", biases.map(|[bias, _]| bias), vec![gates * hidden]),
+        ("bias_hh", biases.map(|[_, bias]| bias), vec![gates * hidden]),
+        ("first state", states.first().copied(), vec![batch, hidden]),
+        ("second state", states.get(1).copied(), vec![batch, hidden]),
+    ];
+    for (name, operand, expected) in operands {
+        if let Some(operand) = operand {
+            assert!(
+                operand.shape() == expected,
+                "{operation}: the input has shape {:?}, weight_hh {:?} and {name} {:?}: {name} must have shape \
+                 {expected:?}",
+                x.shape(),
+                weight_hh.shape(),
+                operand.shape()
+            );
+        }
+    }
+    [batch, hidden]
+}
+
+impl<T: Float> Var<T> {
+    /// A long short-term memory (Hochreiter and Schmidhuber, 1997, with the forget gate of Gers et al., 2000) over this
+    /// variable, `[steps, batch, features]`: the state h after every step, `[steps, batch, hidden]`, and h and c after
+    /// the last one.
+    ///
+    /// Of `x weight_ih^T + h weight_hh^T`, with weights `[4 hidden, features]` and `[4 hidden, hidden]`, plus the
+    /// biases if there are any, four equal parts make the gates: i, f and o are the sigmoid of the first, second and
+    /// last, g is the hyperbolic tangent of the third. Then `c = f c + i g` and `h = o tanh(c)`. `state` is what h and
+    /// c are before the first step, each `[batch, hidden]`; zeros if it is not given.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let (x, weight) = (Var::constant(Tensor::<f64>::ones([5, 2, 1])), Var::leaf(Tensor::ones([4, 1])));
+    /// let (y, [h, c]) = x.lstm(None, [&weight, &weight], None);
+    /// assert_eq!((y.shape(), h.shape(), c.shape()), (&[5, 2, 1][..], &[2, 1][..], &[2, 1][..]));
+    /// let sigmoid = 1.0 / (1.0 + (-1.0_f64).exp());
+    /// let first = sigmoid * (sigmoid * 1.0_f64.tanh()).tanh();
+    /// assert!((y.select(0, 0).select(0, 0).item() - first).abs() < 1e-15);
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    #[track_caller]
+    pub fn lstm(
+        &self,
+        state: Option<[&Self; 2]>,
+        weights: [&Self; 2],
+        biases: Option<[&Self; 2]>,
+    ) -> (Self, [Self; 2]) {
+        let shape = check("lstm", 4, self, state.as_ref().map_or(&[], |state| state), weights, biases);
+        let [h0, c0] = [0, 1].map(|i| start(state.map(|state| state[i]), shape));
+        let bias = biases.map(|[bias_ih, bias_hh]| bias_ih + bias_hh);
+        let input = self.linear(weights[0], bias.as_ref());
+        let planes = apply(Lstm, &[&input, weights[1], &h0, &c0]);
+        let h = planes.select(0, 0);
+        let last = if self.shape()[0] == 0 {
+            [h0, c0]
+        } else {
+            [h.select(0, -1), planes.select(0, 1).select(0, -1)]
+        };
+        (h, last)
+    }
+
+    /// A gated recurrent unit (Cho et al., 2014) over this variable, `[steps, batch, features]`: the state h after every
+    /// step, `[steps, batch, hidden]`, and after the last one.
+    ///
+    /// With a the three equal parts of `x weight_ih^T + bias_ih` and b those of `h weight_hh^T + bias_hh`, for weights
+    /// `[3 hidden, features]` and `[3 hidden, hidden]`: r is the sigmoid of `a + b` and so is z, `n = tanh(a + r b)`,
+    /// and `h = (1 - z) n + z h`. `state` is what h is before the first step, `[batch, hidden]`; zeros if it is not
+    /// given.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let (x, weight) = (Var::constant(Tensor::<f64>::ones([5, 2, 1])), Var::leaf(Tensor::ones([3, 1])));
+    /// let (y, h) = x.gru(None, [&weight, &weight], None);
+    /// assert_eq!((y.shape(), h.shape()), (&[5, 2, 1][..], &[2, 1][..]));
+    /// let sigmoid = 1.0 / (1.0 + (-1.0_f64).exp());
+    /// let first = (1.0 - sigmoid) * 1.0_f64.tanh();
+    /// assert!((y.select(0, 0).select(0, 0).item() - first).abs() < 1e-15);
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    #[track_caller]
+    pub fn gru(&self, state: Option<&Self>, weights: [&Self; 2], biases: Option<[&Self; 2]>) -> (Self, Self) {
+        let states: Vec<&Self> = state.into_iter().collect();
+        let h0 = start(state, check("gru", 3, self, &states, weights, biases));
+        let input = self.linear(weights[0], biases.map(|[bias, _]| bias));
+        let planes = match biases {
+            Some([_, bias]) => apply(Gru, &[&input, weights[1], &h0, bias]),
+            None => apply(Gru, &[&input, weights[1], &h0]),
+        };
+        let h = planes.select(0, 0);
+        let last = if self.shape()[0] == 0 { h0 } else { h.select(0, -1) };
+        (h, last)
+    }
+}
+
+#[cfg(feature = "proptest")]
+pub(crate) fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::case;
+    use proptest::prelude::*;
+    let sizes = || (0..=3_usize, 0..=2_usize, 0..=2_usize, 0..=3_usize);
+    let given = || any::<[bool; 2]>();
+    vec![
+        case!(
+            "lstm",
+            ((steps, batch, features, hidden), [state, bias]) in (sizes(), given()),
+            [
+                [steps, batch, features] => -2.0..2.0,
+                [4 * hidden, features] => -2.0..2.0,
+                [4 * hidden, hidden] => -2.0..2.0,
+                [2, 4 * hidden] => -1.0..1.0,
+                [2, batch, hidden] => -1.0..1.0,
+            ],
+            |x, weight_ih, weight_hh, biases, states| {
+                let [bias_ih, bias_hh] = [biases.select(0, 0), biases.select(0, 1)];
+                let [h0, c0] = [states.select(0, 0), states.select(0, 1)];
+                let (state, biases) = (state.then_some([&h0, &c0]), bias.then_some([&bias_ih, &bias_hh]));
+                let (y, [h, c]) = x.lstm(state, [weight_ih, weight_hh], biases);
+                y.sum(0) + h * c
+            }
+        ),
+        case!(
+            "gru",
+            ((steps, batch, features, hidden), [state, bias]) in (sizes(), given()),
+            [
+                [steps, batch, features] => -2.0..2.0,
+                [3 * hidden, features] => -2.0..2.0,
+                [3 * hidden, hidden] => -2.0..2.0,
+                [2, 3 * hidden] => -1.0..1.0,
+                [batch, hidden] => -1.0..1.0,
+            ],
+            |x, weight_ih, weight_hh, biases, h0| {
+                let [bias_ih, bias_hh] = [biases.select(0, 0), biases.select(0, 1)];
+                let (state, biases) = (state.then_some(h0), bias.then_some([&bias_ih, &bias_hh]));
+                let (y, h) = x.gru(state, [weight_ih, weight_hh], biases);
+                y.sum(0) + h.square()
+            }
+        ),
+    ]
+}

@@ -1,0 +1,144 @@
+//! Convolutional layers.
+
+use gradus_autograd::{Conv, Float, Var};
+use rand::Rng;
+
+use crate::init;
+use crate::parameter::Parameter;
+use crate::sequential::Layer;
+
+/// A layer of the given axes, whose weight begins with the channels of the `$first`, and then has those of the
+/// `$second` in a group.
+macro_rules! convolutional {
+    ($(#[$doc:meta])* $name:ident, $kernel:ty, $method:ident, $transposed:literal, $example:literal, $kernel_example:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, gradus_derive::Module)]
+        pub struct $name<T: Float = f32> {
+            /// The kernels; see [`forward`](Self::forward).
+            pub weight: Parameter<T>,
+            /// `[out_channels]`.
+            pub bias: Option<Parameter<T>>,
+            /// Stride, padding, dilation and groups.
+            #[module(skip)]
+            pub conv: Conv,
+        }
+
+        impl<T: Float> $name<T> {
+            /// A layer from `in_channels` to `out_channels` with a bias.
+            ///
+            /// Weight and bias are drawn uniformly between `-1 / sqrt(fan_in)` and `1 / sqrt(fan_in)`, where
+            /// `fan_in` is the number of elements of the weight that make one sum (the second axis times the kernel), as in
+            #[doc = concat!("[`Linear`](crate::Linear). Assign [`weight`](Self::weight) to start elsewhere; see [`init`].")]
+            ///
+            /// ```
+            /// use gradus_autograd::{Conv, seeded};
+            #[doc = concat!("use gradus_nn::{Module, ", stringify!($name), "};")]
+            ///
+            #[doc = concat!("let layer: ", stringify!($name), " = ", stringify!($name), "::new(3, 6, ", $kernel_example,
+                ", Conv::new(), &mut seeded(0));")]
+            /// assert_eq!(layer.parameter_count(), 3 * 6 * layer.weight.shape()[2..].iter().product::<usize>() + 6);
+            /// ```
+            ///
+            /// # Panics
+            /// If the groups do not divide the channels.
+            #[track_caller]
+            pub fn new(
+                in_channels: usize,
+                out_channels: usize,
+                kernel: $kernel,
+                conv: Conv,
+                rng: &mut (impl Rng + ?Sized),
+            ) -> Self {
+                let groups = conv.group_count();
+                assert!(
+                    groups > 0 && in_channels.is_multiple_of(groups) && out_channels.is_multiple_of(groups),
+                    "{}: groups is {groups} for {in_channels} input channels and {out_channels} output channels: it \
+                     must divide both",
+                    stringify!($method)
+                );
+                let channels =
+                    if $transposed { [in_channels, out_channels / groups] } else { [out_channels, in_channels / groups] };
+                let shape = [&channels[..], &kernel[..]].concat();
+                let bound = 1.0 / (init::fans(&shape).0.max(1) as f64).sqrt();
+                Self {
+                    weight: Parameter::new(init::uniform(&shape, -bound, bound, rng)),
+                    bias: Some(Parameter::new(init::uniform([out_channels], -bound, bound, rng))),
+                    conv,
+                }
+            }
+
+            /// The layer without its bias.
+            ///
+            /// ```
+            /// use gradus_autograd::{Conv, seeded};
+            #[doc = concat!("use gradus_nn::", stringify!($name), ";")]
+            ///
+            #[doc = concat!("let layer: ", stringify!($name), " = ", stringify!($name), "::new(3, 6, ", $kernel_example,
+                ", Conv::new(), &mut seeded(0)).without_bias();")]
+            /// assert!(layer.bias.is_none());
+            /// ```
+            #[must_use]
+            pub fn without_bias(self) -> Self {
+                Self { bias: None, ..self }
+            }
+
+            #[doc = concat!("[`Var::", stringify!($method), "`] with the parameters and attributes of this layer.")]
+            ///
+            /// ```
+            /// use gradus_autograd::{Conv, Tensor, Var, seeded};
+            #[doc = concat!("use gradus_nn::", stringify!($name), ";")]
+            ///
+            #[doc = $example]
+            /// ```
+            ///
+            /// # Panics
+            /// If the shape of `x` does not fit.
+            #[track_caller]
+            pub fn forward(&self, x: &Var<T>) -> Var<T> {
+                x.$method(&self.weight, self.bias.as_deref(), self.conv.clone())
+            }
+        }
+
+        impl<T: Float> Layer<T> for $name<T> {
+            #[track_caller]
+            fn forward(&self, x: &Var<T>) -> Var<T> {
+                self.forward(x)
+            }
+        }
+    };
+}
+
+convolutional! {
+    /// A convolution along one axis: `[batch (or none), in_channels, length]` to
+    /// `[batch (or none), out_channels, ...]`, with a weight `[out_channels, in_channels / groups, kernel]`.
+    Conv1d, [usize; 1], conv1d, false,
+    "let layer = Conv1d::new(3, 6, [5], Conv::new().padding(2), &mut seeded(0));
+let y = layer.forward(&Var::constant(Tensor::<f32>::ones([8, 3, 10])));
+assert_eq!(y.shape(), [8, 6, 10]);", "[5]"
+}
+convolutional! {
+    /// A convolution of images: `[batch (or none), in_channels, height, width]` to
+    /// `[batch (or none), out_channels, ...]`, with a weight
+    /// `[out_channels, in_channels / groups, kernel_height, kernel_width]`.
+    Conv2d, [usize; 2], conv2d, false,
+    "let layer = Conv2d::new(3, 6, [5, 5], Conv::new().padding(2).stride(2), &mut seeded(0));
+let y = layer.forward(&Var::constant(Tensor::<f32>::ones([8, 3, 10, 10])));
+assert_eq!(y.shape(), [8, 6, 5, 5]);", "[3, 3]"
+}
+convolutional! {
+    /// A transposed convolution along one axis: `[batch (or none), in_channels, length]` to
+    /// `[batch (or none), out_channels, ...]`, with a weight `[in_channels, out_channels / groups, kernel]`.
+    ConvTranspose1d, [usize; 1], conv_transpose1d, true,
+    "let layer = ConvTranspose1d::new(3, 6, [2], Conv::new().stride(2), &mut seeded(0));
+let y = layer.forward(&Var::constant(Tensor::<f32>::ones([8, 3, 10])));
+assert_eq!(y.shape(), [8, 6, 20]);", "[5]"
+}
+convolutional! {
+    /// A transposed convolution of images: `[batch (or none), in_channels, height, width]` to
+    /// `[batch (or none), out_channels, ...]`, with a weight
+    /// `[in_channels, out_channels / groups, kernel_height, kernel_width]`.
+    ConvTranspose2d, [usize; 2], conv_transpose2d, true,
+    "let layer = ConvTranspose2d::new(3, 6, [2, 2], Conv::new().stride(2), &mut seeded(0));
+let y = layer.forward(&Var::constant(Tensor::<f32>::ones([8, 3, 10, 10])));
+assert_eq!(y.shape(), [8, 6, 20, 20]);", "[3, 3]"
+}

@@ -1,0 +1,176 @@
+//! Normalisation of rows, and its gradients.
+
+#![allow(unsafe_code, reason = "results are written to memory that is not initialised; see SAFETY")]
+
+use std::mem::MaybeUninit;
+
+use super::buffer::Buffer;
+use super::elementwise::{PART, SHARED};
+use super::lanes::write_all;
+use super::rows::for_each_row;
+use super::simd::dispatch;
+use super::sum::sum_lane;
+use super::threads::for_each_piece_with;
+use crate::element::Float;
+
+/// The mean that is taken off a row, and what the rest is multiplied by; without `CENTRED` the mean is 0.
+#[inline(always)]
+fn shift_and_scale<T: Float, const CENTRED: bool>(x: &[T], count: T, eps: T) -> (T, T) {
+    let mean = if CENTRED { sum(x) / count } else { T::ZERO };
+    let squares = sum_lane(
+        x,
+        #[inline(always)]
+        |x| (x - mean).square(),
+    );
+    (mean, (squares / count + eps).rsqrt())
+}
+
+/// Each row of `length` elements less its mean (if it is to be `CENTRED`) and divided by the square root of the
+/// mean of the squares plus `eps`, then times `weight` and plus `bias`, which are as long as a row.
+pub(crate) fn normalize_rows<T: Float, const CENTRED: bool>(
+    x: &[T],
+    length: usize,
+    weight: Option<&[T]>,
+    bias: Option<&[T]>,
+    eps: f64,
+) -> Buffer<T> {
+    let (count, eps) = (T::from_f64(length as f64), T::from_f64(eps));
+    // SAFETY: `write_all` writes all.
+    unsafe {
+        for_each_row(
+            x,
+            length,
+            #[inline(always)]
+            |_, x, out| {
+                let (mean, scale) = shift_and_scale::<T, CENTRED>(x, count, eps);
+                let normal = x.iter().map(|&x| (x - mean) * scale);
+                match (weight, bias) {
+                    (None, None) => write_all(out, normal),
+                    (Some(w), None) => write_all(out, normal.zip(w).map(|(x, &w)| x * w)),
+                    (None, Some(b)) => write_all(out, normal.zip(b).map(|(x, &b)| x + b)),
+                    (Some(w), Some(b)) => write_all(out, normal.zip(w).zip(b).map(|((x, &w), &b)| x * w + b)),
+                };
+            },
+        )
+    }
+}
+
+/// The gradients of some rows: written to `dx`, and their sum for the weight to `dw`.
+#[inline(always)]
+fn gradient_of_rows<T: Float, const CENTRED: bool>(
+    [x, g]: [&[T]; 2],
+    weight: Option<&[T]>,
+    [count, eps]: [T; 2],
+    dx: &mut [MaybeUninit<T>],
+    dw: &mut [MaybeUninit<T>],
+) {
+    let length = dw.len();
+    let dw = write_all(dw, std::iter::repeat_n(T::ZERO, length));
+    let mut buffer = Buffer::filled(length, T::ZERO);
+    let along = buffer.get_mut().expect("nobody else has it");
+    let inputs = x.chunks_exact(length).zip(g.chunks_exact(length));
+    for (dx, (x, g)) in dx.chunks_exact_mut(length).zip(inputs) {
+        let (mean, scale) = shift_and_scale::<T, CENTRED>(x, count, eps);
+        for ((along, &x), &g) in along.iter_mut().zip(x).zip(g) {
+            *along = (x - mean) * scale * g;
+        }
+        for (dw, &along) in dw.iter_mut().zip(&*along) {
+            *dw += along;
+        }
+        let dx = match weight {
+            None => write_all(dx, g.iter().copied()),
+            Some(weight) => {
+                for (along, &w) in along.iter_mut().zip(weight) {
+                    *along *= w;
+                }
+                write_all(dx, g.iter().zip(weight).map(|(&g, &w)| g * w))
+            }
+        };
+        // What shifts or stretches a whole row does not change its result.
+        let stretch = sum(along) / count * scale;
+        let shift = if CENTRED { sum(dx) / count } else { T::ZERO };
+        for (dx, &x) in dx.iter_mut().zip(x) {
+            *dx = (*dx - shift - (x - mean) * stretch) * scale;
+        }
+    }
+}
+
+#[inline(always)]
+fn sum<T: Float>(lane: &[T]) -> T {
+    sum_lane(
+        lane,
+        #[inline(always)]
+        |x| x,
+    )
+}
+
+/// The gradients of [`normalize_rows`] from that of its result: with respect to `x`, and to the weight, the latter as
+/// rows that are still to be added up, and how many there are of them.
+pub(crate) fn normalize_rows_gradient<T: Float, const CENTRED: bool>(
+    x: &[T],
+    g: &[T],
+    length: usize,
+    weight: Option<&[T]>,
+    eps: f64,
+) -> (Buffer<T>, Buffer<T>, usize) {
+    let (count, eps) = (T::from_f64(length as f64), T::from_f64(eps));
+    let shared = x.len() >= SHARED;
+    let rows = x.len() / length.max(1);
+    let part = if shared { (PART / length).max(1) } else { rows };
+    let pieces = rows.div_ceil(part.max(1));
+    let from = |piece: usize| [x, g].map(|operand| &operand[piece * part * length..]);
+    let mut partial = None;
+    // SAFETY: pieces are whole rows of `dx`, each of which is written, and a row of `dw`, which is too.
+    let gradient = unsafe {
+        Buffer::build(x.len(), |dx| {
+            partial = Some(Buffer::build(pieces * length, |dw| {
+                for_each_piece_with(
+                    pieces,
+                    shared,
+                    [(dx, part * length), (dw, length)],
+                    |number, [dx, dw]| {
+                        dispatch(
+                            #[inline(always)]
+                            || gradient_of_rows::<T, CENTRED>(from(number), weight, [count, eps], dx, dw),
+                        );
+                    },
+                );
+            }));
+        })
+    };
+    (gradient, partial.expect("made together"), pieces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Against the definition in f64, with and without weight and bias.
+        #[test]
+        fn layer_norm_is_its_definition(
+            (length, x, scale) in (1..300_usize, 0..5_usize).prop_flat_map(|(length, rows)| {
+                let values = |count| prop::collection::vec(-10.0..10.0_f32, count);
+                (Just(length), values(rows * length), values(2 * length))
+            }),
+            given in any::<[bool; 2]>(),
+        ) {
+            let (weight, bias) = scale.split_at(length);
+            let got = normalize_rows::<_, true>(&x, length, given[0].then_some(weight), given[1].then_some(bias), 1e-5);
+            prop_assert_eq!(got.as_slice().len(), x.len());
+            for (x, got) in x.chunks(length).zip(got.as_slice().chunks(length)) {
+                let wide: Vec<f64> = x.iter().copied().map(f64::from).collect();
+                let mean = wide.iter().sum::<f64>() / length as f64;
+                let variance = wide.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / length as f64;
+                for (j, &got) in got.iter().enumerate() {
+                    let normal = (wide[j] - mean) / (variance + 1e-5).sqrt();
+                    let weighted = if given[0] { normal * f64::from(weight[j]) } else { normal };
+                    let expected = if given[1] { weighted + f64::from(bias[j]) } else { weighted };
+                    // A mean of one element is rounded, and then divided by sqrt(eps).
+                    prop_assert!((f64::from(got) - expected).abs() < 2e-3, "{got} instead of {expected}");
+                }
+            }
+        }
+    }
+}
