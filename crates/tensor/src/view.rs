@@ -3,6 +3,7 @@
 use crate::dims::{Dims, Shape, broadcast_shapes, element_count, resolve_axis, resolve_new_axis};
 use crate::element::Element;
 use crate::error::{OrPanic, TensorError};
+use crate::layout::Layout;
 use crate::slice::Slice;
 use crate::tensor::Tensor;
 
@@ -222,6 +223,58 @@ impl<T: Element> Tensor<T> {
         }
         crate::dims::checked_count("expand", shape).or_panic();
         self.with_layout(self.layout().expand(shape))
+    }
+
+    /// Another view of the same buffer: the element at `[i0, i1, ...]` is the one at
+    /// `offset + i0 * strides[0] + i1 * strides[1] + ...` in the buffer, all counted in elements. Strides may be
+    /// negative, 0, and such that indices share elements.
+    ///
+    /// The other views are easier to read; this one is for layouts that come from outside the program.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([1, 2, 3, 4, 5, 6]);
+    /// let windows = x.as_strided([3, 2], [2, -1], 1)?;
+    /// assert_eq!(windows, Tensor::from([[2, 1], [4, 3], [6, 5]]));
+    /// assert!(x.as_strided([3, 2], [2, 1], 2).is_err()); // the last one would be at 2 + 2 * 2 + 1
+    /// # Ok::<(), gradus_tensor::TensorError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is not one stride for each axis, or an element would lie outside the buffer.
+    pub fn as_strided(
+        &self,
+        shape: impl AsRef<[usize]>,
+        strides: impl AsRef<[isize]>,
+        offset: usize,
+    ) -> Result<Self, TensorError> {
+        let (shape, strides) = (shape.as_ref(), strides.as_ref());
+        let count = crate::dims::checked_count("as_strided", shape)?;
+        let error = |argument, got, expected| {
+            Err(TensorError::Argument { operation: "as_strided", argument, got, shape: shape.into(), expected })
+        };
+        if strides.len() != shape.len() {
+            let expected = "there must be one for each axis".into();
+            return error("the number of strides", strides.len().to_string(), expected);
+        }
+        // The first and the last place, in numbers in which nothing overflows.
+        let (mut first, mut last) = (offset as i128, offset as i128);
+        for (&size, &stride) in shape.iter().zip(strides) {
+            let reach = stride as i128 * (size as i128 - 1);
+            if reach < 0 { first += reach } else { last += reach }
+        }
+        let length = self.buffer().len();
+        if count == 0 {
+            // No element, no place: not even the offset says anything.
+            return Ok(self.with_layout(Layout::contiguous(shape)));
+        }
+        if first < 0 || last >= length as i128 {
+            let got = format!("{strides:?} from offset {offset}");
+            let expected = format!("its elements would lie at {first} to {last}, the buffer has {length}");
+            return error("strides", got, expected);
+        }
+        Ok(self.with_layout(Layout { shape: shape.into(), strides: strides.into(), offset }))
     }
 
     /// The elements in reverse order along the named axes.
