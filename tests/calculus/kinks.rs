@@ -1,15 +1,17 @@
 //! Kinks, jumps and ties, where the derivative is a convention.
 
 use gradus::testing::{reductions, shapes};
-use gradus::{Tensor, Var, keepdim};
+use gradus::{Losses, Tensor, Var, keepdim};
 use proptest::prelude::*;
 
 use crate::jet;
 
+const INF: f64 = f64::INFINITY;
+
 #[test]
 fn at_the_kink() {
     type Function = fn(&Var<f64>) -> Var<f64>;
-    let cases: [(&str, Function, f64, f64, f64); 20] = [
+    let cases: [(&str, Function, f64, f64, f64); 46] = [
         ("abs", |x| x.abs(), 0.0, 0.0, 0.0),
         ("abs", |x| x.abs(), -0.0, 0.0, 0.0),
         ("sign", |x| x.sign(), 0.0, 0.0, 0.0),
@@ -27,6 +29,38 @@ fn at_the_kink() {
         ("clamp", |x| x.clamp(2.0, 1.0), 0.0, 1.0, 0.0),
         ("clamp", |x| x.clamp(2.0, 1.0), 1.5, 1.0, 0.0),
         ("clamp", |x| x.clamp(2.0, 1.0), 3.0, 1.0, 0.0),
+        ("clamp without a lower bound", |x| x.clamp(-INF, 1.0), -INF, -INF, 1.0),
+        ("clamp without a lower bound", |x| x.clamp(-INF, 1.0), 1.0, 1.0, 0.0),
+        ("clamp without an upper bound", |x| x.clamp(-1.0, INF), INF, INF, 1.0),
+        ("clamp without an upper bound", |x| x.clamp(-1.0, INF), -1.0, -1.0, 0.0),
+        ("hardtanh", |x| x.hardtanh(-1.0, 2.0), -1.0, -1.0, 0.0),
+        ("hardtanh", |x| x.hardtanh(-1.0, 2.0), 2.0, 2.0, 0.0),
+        ("hardtanh", |x| x.hardtanh(-1.0, 2.0), 1.9, 1.9, 1.0),
+        ("relu6", |x| x.relu6(), 0.0, 0.0, 0.0),
+        ("relu6", |x| x.relu6(), 6.0, 6.0, 0.0),
+        ("relu6", |x| x.relu6(), 5.0, 5.0, 1.0),
+        ("hardsigmoid", |x| x.hardsigmoid(), -3.0, 0.0, 0.0),
+        ("hardsigmoid", |x| x.hardsigmoid(), 3.0, 1.0, 0.0),
+        ("hardsigmoid", |x| x.hardsigmoid(), 0.0, 0.5, 1.0 / 6.0),
+        ("hardswish", |x| x.hardswish(), -3.0, 0.0, 0.0),
+        ("hardswish", |x| x.hardswish(), 3.0, 3.0, 1.0),
+        ("hardswish", |x| x.hardswish(), 1.5, 1.125, 1.0),
+        ("celu", |x| x.celu(0.5), 0.0, 0.0, 1.0),
+        ("selu", |x| x.selu(), 0.0, 0.0, 1.050_700_987_355_480_5 * 1.673_263_242_354_377_2),
+        ("prelu", |x| x.prelu(0.125), 0.0, 0.0, 0.125),
+        ("softsign", |x| x.softsign(), 0.0, 0.0, 1.0),
+        (
+            "softplus at its threshold",
+            |x| x.softplus(2.0, 3.0),
+            1.5,
+            (3.0_f64.exp()).ln_1p() / 2.0,
+            1.0 / (1.0 + (-3.0_f64).exp()),
+        ),
+        ("softplus above its threshold", |x| x.softplus(2.0, 3.0), 1.75, 1.75, 1.0),
+        ("frac", |x| x.frac(), 2.0, 0.0, 1.0),
+        ("huber_loss", |x| x.huber_loss(0.0), 1.0, 0.5, 1.0),
+        ("smooth_l1_loss", |x| x.smooth_l1_loss(0.0), -1.0, 0.5, -1.0),
+        ("l1_loss", |x| x.l1_loss(3.0), 3.0, 0.0, 0.0),
         ("sqrt", |x| x.sqrt(), 0.0, 0.0, f64::INFINITY),
         ("square of abs", |x| x.abs().square(), 0.0, 0.0, 0.0),
         ("hypot", |x| x.hypot(0.0), 2.0, 2.0, 1.0),
@@ -48,6 +82,31 @@ proptest! {
         prop_assert_eq!(jet(Var::trunc, x), [x.trunc(), 0.0, 0.0]);
         prop_assert_eq!(jet(Var::round, x), [x.round_ties_even(), 0.0, 0.0]);
         prop_assert_eq!(jet(Var::sign, x), [f64::from(i8::from(x > 0.0)) - f64::from(i8::from(x < 0.0)), 0.0, 0.0]);
+    }
+
+    /// Quotients are rounded towards zero or down, and what is left has the sign that belongs to it. The derivatives are
+    /// those within a step, also at the jumps.
+    #[test]
+    fn divisions_with_rest(halves in -9..=9_i8, divisor in prop::sample::select(vec![-2.5, -1.0, 0.5, 1.5])) {
+        let x = f64::from(halves) / 2.0;
+        let (a, b) = (Var::leaf(Tensor::from(x)), Var::leaf(Tensor::from(divisor)));
+        let slopes = |y: Var<f64>| [&a, &b].map(|leaf| gradus::grad(&y, &[leaf])[0].item());
+        let (towards_zero, down) = ((x / divisor).trunc(), (x / divisor).floor());
+        prop_assert_eq!(a.fmod(&b).item(), x - divisor * towards_zero);
+        prop_assert_eq!(slopes(a.fmod(&b)), [1.0, -towards_zero]);
+        prop_assert_eq!(a.remainder(&b).item(), x - divisor * down);
+        prop_assert_eq!(slopes(a.remainder(&b)), [1.0, -down]);
+        prop_assert_eq!(a.floor_divide(&b).item(), down);
+        prop_assert_eq!(slopes(a.floor_divide(&b)), [0.0, 0.0]);
+    }
+
+    /// At 0, `x log(y)` is 0 for every y, and so is the derivative where there is no logarithm.
+    #[test]
+    fn nothing_times_a_logarithm(y in prop::sample::select(vec![0.0_f64, -1.0, 1.0, 3.0])) {
+        let x = Var::leaf(Tensor::from(0.0));
+        let product = x.xlogy(y);
+        prop_assert_eq!(product.item(), 0.0);
+        prop_assert_eq!(gradus::grad(&product, &[&x])[0].item(), if y > 0.0 { y.ln() } else { 0.0 });
     }
 
     /// On either side of a kink, functions are what they are there.

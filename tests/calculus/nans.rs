@@ -17,7 +17,7 @@ fn nan_wins() {
             && kept(x.sigmoid())
             && kept(x.gelu())
             && kept(x.gelu_tanh())
-            && kept(x.softplus())
+            && kept(x.softplus(1.0, 20.0))
     );
     assert!(kept(x.floor()) && kept(x.round()) && kept(x.maximum(0.0)) && kept(x.minimum(0.0)));
     // On either side, and against anything.
@@ -91,11 +91,11 @@ fn infinite_arguments() {
     for (x, sigmoid, tanh, softplus) in [(INF, 1.0, 1.0, INF), (-INF, 0.0, -1.0, 0.0)] {
         let leaf = Var::leaf(Tensor::from(x));
         assert_eq!(
-            (leaf.sigmoid().item(), leaf.tanh().item(), leaf.softplus().item()),
+            (leaf.sigmoid().item(), leaf.tanh().item(), leaf.softplus(1.0, 20.0).item()),
             (sigmoid, tanh, softplus)
         );
         assert_eq!(
-            [slope(Var::sigmoid, x), slope(Var::tanh, x), slope(Var::softplus, x)],
+            [slope(Var::sigmoid, x), slope(Var::tanh, x), slope(|x| x.softplus(1.0, 20.0), x)],
             [0.0, 0.0, sigmoid]
         );
         assert_eq!([slope(Var::atan, x), slope(Var::erf, x), slope(Var::relu, x)], [0.0, 0.0, sigmoid]);
@@ -104,4 +104,67 @@ fn infinite_arguments() {
     let x = Var::leaf(Tensor::from([1.0, INF, -INF]));
     assert_eq!(x.max(keepdim(0)).sum(..).backward().get(&x), Some(&Tensor::from([0.0, 1.0, 0.0])));
     assert_eq!(x.min(..).backward().get(&x), Some(&Tensor::from([0.0, 0.0, 1.0])));
+}
+
+/// The derivatives of NaN, infinity, minus infinity and 0 are those of PyTorch 2.15.
+#[test]
+fn derivatives_at_special_points() {
+    type Function = fn(&Var<f64>) -> Var<f64>;
+    let cases: [(&str, Function, [f64; 4]); 20] = [
+        ("abs", |x| x.abs(), [0.0, 1.0, -1.0, 0.0]),
+        ("relu", |x| x.relu(), [1.0, 1.0, 0.0, 0.0]),
+        ("relu6", |x| x.relu6(), [1.0, 0.0, 0.0, 0.0]),
+        ("leaky_relu", |x| x.leaky_relu(0.25), [0.25, 1.0, 0.25, 0.25]),
+        ("elu", |x| x.elu(1.5), [1.0, 1.0, 0.0, 1.5]),
+        ("celu", |x| x.celu(0.5), [1.0, 1.0, 0.0, 1.0]),
+        ("hardtanh", |x| x.hardtanh(-1.0, 1.0), [1.0, 0.0, 0.0, 1.0]),
+        ("clamp", |x| x.clamp(-1.0, 1.0), [0.0, 0.0, 0.0, 1.0]),
+        ("hardsigmoid", |x| x.hardsigmoid(), [0.0, 0.0, 0.0, 1.0 / 6.0]),
+        ("hardswish", |x| x.hardswish(), [1.0, 1.0, 0.0, 0.5]),
+        ("silu", |x| x.silu(), [NAN, NAN, NAN, 0.5]),
+        ("mish", |x| x.mish(), [NAN, NAN, NAN, 0.6]),
+        ("softsign", |x| x.softsign(), [NAN, NAN, NAN, 1.0]),
+        ("softplus", |x| x.softplus(1.0, 20.0), [NAN, 1.0, 0.0, 0.5]),
+        ("logsigmoid", |x| x.logsigmoid(), [NAN, 0.0, 1.0, 0.5]),
+        ("acosh", |x| x.acosh(), [NAN, 0.0, 0.0, NAN]),
+        ("erfc", |x| x.erfc(), [NAN, 0.0, 0.0, -std::f64::consts::FRAC_2_SQRT_PI]),
+        ("lgamma", |x| x.lgamma(), [NAN, INF, NAN, -INF]),
+        ("digamma", |x| x.digamma(), [NAN, 0.0, NAN, INF]),
+        ("frac", |x| x.frac(), [1.0, 1.0, 1.0, 1.0]),
+    ];
+    for (name, f, expected) in cases {
+        for (x, expected) in [NAN, INF, -INF, 0.0].into_iter().zip(expected) {
+            let got = crate::jet(f, x)[1];
+            assert!(
+                (got - expected).abs() < 1e-15 || got == expected || got.is_nan() && expected.is_nan(),
+                "{name} at {x}: {got} instead of {expected}"
+            );
+        }
+    }
+}
+
+#[test]
+fn probabilities_of_nothing() {
+    // Rows that are all left out have no mean.
+    let x = Var::leaf(Tensor::from([[1.0_f64, 2.0], [3.0, 4.0]]));
+    assert!(x.cross_entropy(&Tensor::from([-100, -100])).item().is_nan());
+    // One that is left out has no influence, whatever it is.
+    let x = Var::leaf(Tensor::from([[1.0, 1.0], [NAN, INF]]));
+    let loss = x.cross_entropy(&Tensor::from([0, -100]));
+    assert_eq!(loss.item(), 2.0_f64.ln());
+    // The logarithms of 0 are -100, and derivatives stay finite.
+    let (x, target) = (Var::leaf(Tensor::from([0.0, 1.0, 0.0, 1.0])), Tensor::from([0.0, 1.0, 1.0, 0.0]));
+    let loss = x.binary_cross_entropy(&target);
+    assert_eq!(loss.item(), 50.0);
+    assert_eq!(loss.backward().get(&x), Some(&Tensor::from([0.0, 0.0, -0.25e12, 0.25e12])));
+    // Where the target is 0, so is the divergence, and its derivative with respect to the prediction.
+    let x = Var::leaf(Tensor::from([-3.0, 0.0]));
+    let loss = x.kl_div([0.0, 1.0]);
+    assert_eq!(loss.item(), 0.0);
+    assert_eq!(loss.backward().get(&x), Some(&Tensor::from([0.0, -0.5])));
+    // A vector of length 0 has no direction.
+    let x = Var::leaf(Tensor::from([0.0, 0.0]));
+    let cosine = x.cosine_similarity([3.0, 4.0], 0, 0.5);
+    assert_eq!(cosine.item(), 0.0);
+    assert_eq!(cosine.backward().get(&x), Some(&Tensor::from([1.2, 1.6])));
 }

@@ -5,6 +5,11 @@ use proptest::prelude::*;
 
 use crate::{assert_close, jet};
 
+/// Without a threshold.
+fn softplus<T: gradus::Float>(x: &Var<T>) -> Var<T> {
+    x.softplus(1.0, f64::INFINITY)
+}
+
 fn slope32(f: impl Fn(&Var) -> Var, x: f32) -> (f32, f32) {
     let leaf = Var::leaf(Tensor::from(x));
     let y = f(&leaf);
@@ -16,7 +21,7 @@ proptest! {
     #[test]
     fn logistic_tails(x in 38.0..700.0_f64) {
         let tail = (-x).exp();
-        for got in jet(Var::sigmoid, -x).into_iter().chain(jet(Var::softplus, -x)) {
+        for got in jet(Var::sigmoid, -x).into_iter().chain(jet(softplus, -x)) {
             assert_close(got, tail, 1e-14);
         }
         let [value, slope, curvature] = jet(Var::logsigmoid, x);
@@ -24,7 +29,7 @@ proptest! {
         assert_close(slope, tail, 1e-14);
         assert_close(curvature, -tail, 1e-14);
         prop_assert_eq!(jet(Var::sigmoid, x)[0], 1.0);
-        prop_assert_eq!(&jet(Var::softplus, x)[..2], [x, 1.0]);
+        prop_assert_eq!(&jet(softplus, x)[..2], [x, 1.0]);
         prop_assert_eq!(&jet(Var::logsigmoid, -x)[..2], [-x, 1.0]);
     }
 
@@ -33,7 +38,7 @@ proptest! {
         let tail = (-f64::from(x)).exp();
         for (value, slope, sign) in [
             (slope32(Var::sigmoid, -x), tail, 1.0),
-            (slope32(Var::softplus, -x), tail, 1.0),
+            (slope32(softplus, -x), tail, 1.0),
             (slope32(Var::logsigmoid, x), tail, -1.0),
         ].map(|((value, slope), tail, sign)| (value, (slope, tail), sign)) {
             assert_close(f64::from(value), sign * slope.1, 1e-6);
@@ -47,7 +52,7 @@ proptest! {
         let [value, slope, _] = jet(Var::sigmoid, x);
         assert_close(value, 1.0 / (1.0 + (-x).exp()), 1e-14);
         prop_assert!((slope - value * (1.0 - value)).abs() < 1e-16);
-        let [softplus, first, second] = jet(Var::softplus, x);
+        let [softplus, first, second] = jet(softplus, x);
         assert_close(softplus, x.max(0.0) + (-x.abs()).exp().ln_1p(), 1e-14);
         assert_close(first, value, 1e-14);
         prop_assert!((second - slope).abs() < 1e-15);
@@ -58,7 +63,7 @@ proptest! {
     #[test]
     fn activations_far_out(exponent in 3.0..300.0_f64) {
         let x = 10.0_f64.powf(exponent);
-        for f in [Var::silu, Var::gelu, Var::gelu_tanh, Var::relu, Var::softplus] {
+        for f in [Var::silu, Var::gelu, Var::gelu_tanh, Var::relu, softplus] {
             prop_assert_eq!(jet(f, x), [x, 1.0, 0.0]);
             prop_assert_eq!(jet(f, -x), [0.0, 0.0, 0.0]);
         }
@@ -130,4 +135,66 @@ proptest! {
             prop_assert!((slope + t).abs() < 1e-15 && curvature.abs() < 1e-15);
         }
     }
+}
+
+proptest! {
+    /// 1 - erf(x) far out, by its continued fraction (Abramowitz and Stegun, 1964, 7.1.14), to all digits.
+    #[test]
+    fn erfc_tail(x in 3.0..26.0_f64) {
+        let fraction = (1..200).rev().fold(x, |rest, k| x + f64::from(k) / 2.0 / rest);
+        let expected = (-x * x).exp() / fraction / std::f64::consts::PI.sqrt();
+        let [value, slope, _] = jet(Var::erfc, x);
+        // The exponent is rounded.
+        assert_close(value, expected, 1e-15 + 2e-16 * x * x);
+        assert_close(slope, -(-x * x).exp() * std::f64::consts::FRAC_2_SQRT_PI, 1e-15);
+        assert_close(jet(Var::erfc, -x)[0], 2.0 - expected, 1e-15);
+    }
+
+    /// gamma(x + 1) = x gamma(x), and gamma(x) gamma(1 - x) = pi / sin(pi x), in logarithms and derivatives of them.
+    #[test]
+    fn gamma_identities(x in 0.01..30.0_f64, order in 1..4_usize) {
+        let close = |got: f64, expected: f64, size: f64| (got - expected).abs() <= 1e-13 * size.max(1.0);
+        let [value, slope, curvature] = jet(Var::lgamma, x);
+        let [next, next_slope, next_curvature] = jet(Var::lgamma, x + 1.0);
+        prop_assert!(close(next, value + x.ln(), next.abs()));
+        prop_assert!(close(next_slope, slope + 1.0 / x, slope.abs()));
+        prop_assert!(close(next_curvature, curvature - 1.0 / x / x, curvature));
+        prop_assert_eq!(slope, jet(Var::digamma, x)[0]);
+        prop_assert_eq!(curvature, jet(|x| x.polygamma(1), x)[0]);
+        let polygamma = |x: f64| Tensor::from(x).polygamma(order).item();
+        let step: f64 = (1..=order).map(|k| -(k as f64) / x).product::<f64>() / x;
+        prop_assert!(close(polygamma(x + 1.0), polygamma(x) + step, polygamma(x).abs()));
+    }
+
+    /// The same for negative numbers, which are computed from positive ones.
+    #[test]
+    fn gamma_reflection(whole in 0..20_i32, part in 0.05..0.95_f64, order in 0..5_usize) {
+        let x = -f64::from(whole) - part;
+        let polygamma = |x: f64| Tensor::from(x).polygamma(order).item();
+        let step: f64 = (1..=order).map(|k| -(k as f64) / x).product::<f64>() / x;
+        let size = polygamma(x).abs().max(polygamma(x + 1.0).abs()).max(step.abs());
+        prop_assert!((polygamma(x + 1.0) - polygamma(x) - step).abs() <= 1e-11 * size.max(1.0));
+    }
+
+    /// The larger of two numbers is all that is left of the sum of their powers if they are far apart.
+    #[test]
+    fn logaddexp_far_out(x in -1e300..1e300_f64, distance in 800.0..1e300_f64) {
+        prop_assume!((x - distance).is_finite() && x - distance < x - 700.0);
+        let [value, slope, curvature] = jet(|y| y.logaddexp(x - distance), x);
+        prop_assert_eq!([value, slope, curvature], [x, 1.0, 0.0]);
+    }
+}
+
+#[test]
+fn known_values_of_the_gamma_function() {
+    use std::f64::consts::{LN_2, PI};
+    const EULER: f64 = 0.577_215_664_901_532_9;
+    assert_close(jet(Var::lgamma, 0.5)[0], PI.sqrt().ln(), 1e-15);
+    assert_close(jet(Var::digamma, 1.0)[0], -EULER, 1e-15);
+    assert_close(jet(Var::digamma, 0.5)[0], -EULER - 2.0 * LN_2, 1e-15);
+    assert_close(jet(Var::digamma, 0.5)[1], PI * PI / 2.0, 1e-15);
+    // zeta(3)
+    assert_close(jet(Var::digamma, 1.0)[2], -2.0 * 1.202_056_903_159_594_3, 1e-15);
+    assert_close(jet(|x| x.polygamma(3), 1.0)[0], PI.powi(4) / 15.0, 1e-15);
+    assert_close(jet(Var::digamma, 1e10)[0], 1e10_f64.ln(), 1e-11);
 }

@@ -2,9 +2,10 @@
 
 use gradus::init::{fans, kaiming_normal, kaiming_uniform, xavier_normal, xavier_uniform};
 use gradus::{
-    Adadelta, Adagrad, Adam, BatchNorm2d, CosineAnnealingLr, Dropout, ExponentialLr, Layer, LearningRate,
-    Linear, LinearLr, Losses, Lstm, MultiheadAttention, OneCycleLr, Optimizer, Parameter, ReduceLrOnPlateau,
-    Relu, RmsProp, Schedule, Sequential, Sgd, StepLr, Tensor, clip_grad_norm, clip_grad_value, seeded,
+    Adadelta, Adagrad, Adam, BatchNorm2d, BceWithLogitsLoss, CosineAnnealingLr, CrossEntropyLoss, Dropout,
+    ExponentialLr, HuberLoss, Layer, LearningRate, Linear, LinearLr, Losses, Lstm, MultiheadAttention,
+    NllLoss, OneCycleLr, Optimizer, Parameter, ReduceLrOnPlateau, Relu, RmsProp, Schedule, Sequential, Sgd,
+    SmoothL1Loss, StepLr, Tensor, clip_grad_norm, clip_grad_value, seeded,
 };
 
 use crate::{leaf, panic_of, panics};
@@ -47,7 +48,7 @@ fn losses() {
     );
     panics(
         || leaf(&[]).cross_entropy(&Tensor::from(0)),
-        "cross_entropy: the logits have shape [] and the targets []: logits need an axis of classes",
+        "cross_entropy: the logits have shape []: they need an axis of classes",
     );
     let class = |class: i64| {
         format!(
@@ -57,6 +58,27 @@ fn losses() {
     };
     panics(|| logits.cross_entropy(&Tensor::from([0, 3])), &class(3));
     panics(|| logits.cross_entropy(&Tensor::from([-1, 5])), &class(-1));
+    // Also where not all rows count.
+    panics(|| CrossEntropyLoss::new().ignore_index(1).forward(&logits, &Tensor::from([1, 3])), &class(3));
+    panics(|| logits.cross_entropy(&Tensor::from([-100, 3])), &class(3));
+    panics(|| logits.nll_loss(&Tensor::from([0, 3])), &class(3).replace("cross_entropy", "nll_loss"));
+    panics(
+        || logits.nll_loss(&Tensor::from([0, 1, 2])),
+        "nll_loss: the logits have shape [2, 3] and the targets [3]: the targets must have shape [2], without the axis \
+         of classes",
+    );
+    panics(
+        || logits.cross_entropy(&Tensor::from([[1.0, 0.0]])),
+        "cross_entropy: the logits have shape [2, 3] and the targets, probabilities, [1, 2]: they must be equal",
+    );
+    panics(
+        || NllLoss::new().weight([1.0, 2.0]).forward(&logits, &Tensor::from([0, 1])),
+        "nll_loss: the logits have shape [2, 3] and `weight` [2]: it must be [3], one weight for each class",
+    );
+    panics(
+        || CrossEntropyLoss::new().ignore_index(1).forward(&logits, logits.value()),
+        "cross_entropy: `ignore_index` is 1, and the targets are probabilities: it is for targets that are indices",
+    );
 }
 
 #[test]
@@ -233,4 +255,33 @@ fn sequences() {
         || layer.forward(&leaf(&[4, 5, 2]), Some([&c, &h])),
         "Lstm: the state has shape [2, 5, 3]; it must be [layers, batch, hidden] with 1 layers",
     );
+}
+
+#[test]
+fn options_of_losses() {
+    panics(
+        || CrossEntropyLoss::<f32>::new().label_smoothing(1.5),
+        "cross_entropy: `label_smoothing` is 1.5: allowed is 0 to 1",
+    );
+    panics(|| HuberLoss::new().delta(0.0), "huber_loss: `delta` is 0: it must be positive");
+    panics(|| SmoothL1Loss::new().beta(-1.0), "smooth_l1_loss: `beta` is -1: it must not be negative");
+    let (x, column) = (leaf(&[4]), leaf(&[4, 1]));
+    for loss in [BceWithLogitsLoss::new().weight(&column), BceWithLogitsLoss::new().pos_weight(&column)] {
+        let argument = if loss.weight.is_some() { "weight" } else { "pos_weight" };
+        panics(
+            || loss.forward(&x, &x),
+            &format!(
+                "binary_cross_entropy_with_logits: the prediction has shape [4] and `{argument}` [4, 1]: it must \
+                 broadcast to the prediction's"
+            ),
+        );
+    }
+    let shapes = |loss: &str| {
+        format!("{loss}: the prediction has shape [4] and the target [4, 1]: they must be equal")
+    };
+    panics(|| x.l1_loss(&column), &shapes("l1_loss"));
+    panics(|| x.huber_loss(&column), &shapes("huber_loss"));
+    panics(|| x.smooth_l1_loss(&column), &shapes("smooth_l1_loss"));
+    panics(|| x.binary_cross_entropy(&column), &shapes("binary_cross_entropy"));
+    panics(|| x.kl_div(&column), &shapes("kl_div"));
 }

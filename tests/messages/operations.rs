@@ -472,3 +472,17 @@ fn attention() {
         ),
     );
 }
+
+#[test]
+fn activations() {
+    let x = leaf(&[2, 3, 4]);
+    panics(
+        || x.prelu(leaf(&[4])),
+        "prelu: the input has shape [2, 3, 4] and the weight [4]: the weight must have shape [1] or [3], one slope for \
+         all or for each channel",
+    );
+    panics(|| x.glu(1), "glu: axis 1 of shape [2, 3, 4] has size 3: it must be even, to be cut in halves");
+    panics(|| x.glu(3), "glu: axis 3 is out of range for shape [2, 3, 4]: allowed are -3 to 2");
+    let axis = "cosine_similarity: axis 2 is out of range for shape [2, 2]: allowed are -2 to 1";
+    panics(|| leaf(&[2, 1]).cosine_similarity(leaf(&[2]), 2, 1e-8), axis);
+}

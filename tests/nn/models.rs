@@ -2,7 +2,8 @@
 
 use gradus::prelude::*;
 use gradus::{
-    Elu, Gelu, GeluTanh, Layer, LeakyRelu, LogSoftmax, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh,
+    Celu, Elu, Gelu, GeluTanh, Hardsigmoid, Hardswish, Hardtanh, Layer, LeakyRelu, LogSoftmax, Logsigmoid,
+    Mish, Relu, Relu6, Selu, Sigmoid, Silu, Softmax, Softplus, Softsign, Tanh,
 };
 use proptest::prelude::*;
 
@@ -101,7 +102,7 @@ proptest! {
     #[test]
     fn activations_are_methods(seed: u64) {
         let (x, _) = batch(seed);
-        let pairs: [(&dyn Layer<f64>, Var<f64>); 11] = [
+        let pairs: [(&dyn Layer<f64>, Var<f64>); 20] = [
             (&Sigmoid {}, x.sigmoid()),
             (&Tanh {}, x.tanh()),
             (&Relu {}, x.relu()),
@@ -110,7 +111,16 @@ proptest! {
             (&Gelu {}, x.gelu()),
             (&GeluTanh {}, x.gelu_tanh()),
             (&Silu {}, x.silu()),
-            (&Softplus {}, x.softplus()),
+            (&Softplus::default(), x.softplus(1.0, 20.0)),
+            (&Logsigmoid {}, x.logsigmoid()),
+            (&Hardsigmoid {}, x.hardsigmoid()),
+            (&Hardtanh { low: -0.5, high: 0.25 }, x.hardtanh(-0.5, 0.25)),
+            (&Softsign {}, x.softsign()),
+            (&Relu6 {}, x.relu6()),
+            (&Celu { alpha: 1.5 }, x.celu(1.5)),
+            (&Selu {}, x.selu()),
+            (&Hardswish {}, x.hardswish()),
+            (&Mish {}, x.mish()),
             (&Softmax { axis: 0 }, x.softmax(0)),
             (&LogSoftmax { axis: -1 }, x.log_softmax(-1)),
         ];

@@ -26,6 +26,37 @@ macro_rules! real_functions {
             self.unary(Var::$name)
         }
     )*};
+    (declare_binary $($(#[$doc:meta])* $name:ident)*) => {$(
+        $(#[$doc])*
+        fn $name(self, other: Self) -> Self;
+    )*};
+    (plain_binary $($(#[$doc:meta])* $name:ident)*) => {$(
+        #[inline(always)]
+        fn $name(self, other: Self) -> Self {
+            Self(self.0.$name(other.0))
+        }
+    )*};
+    (traced_binary $($(#[$doc:meta])* $name:ident)*) => {$(
+        fn $name(self, other: Self) -> Self {
+            self.binary(other, |x, y| x.$name(y))
+        }
+    )*};
+    (binary $callback:ident) => { real_functions! { $callback
+        /// The angle of the point (`other`, `self`), in radians.
+        atan2
+        /// The square root of the sum of two squares.
+        hypot
+        /// log(e^x + e^y).
+        logaddexp
+        /// This number times the logarithm of another one; 0 where this is 0.
+        xlogy
+        /// What is left of a division whose quotient is rounded towards zero.
+        fmod
+        /// What is left of a division whose quotient is rounded down.
+        remainder
+        /// The quotient, rounded down.
+        floor_divide
+    } };
     (each $callback:ident) => { real_functions! { $callback
         /// e to the power of this number.
         exp
@@ -79,6 +110,10 @@ macro_rules! real_functions {
         atanh
         /// The error function.
         erf
+        /// 1 - erf(x), accurate where that is nearly 0.
+        erfc
+        /// log |gamma(x)|.
+        lgamma
         /// The largest integer that is not larger.
         floor
         /// The smallest integer that is not smaller.
@@ -91,8 +126,6 @@ macro_rules! real_functions {
         relu
         /// The logistic function.
         sigmoid
-        /// log(1 + e^x).
-        softplus
         /// x / (1 + e^-2u) with u = sqrt(2 / pi) (x + 0.044715 x^3).
         gelu_tanh
         /// x times the normal distribution function.
@@ -143,14 +176,19 @@ pub trait Real:
 
     /// This number to the power `exponent`.
     fn pow(self, exponent: impl Lift<Self>) -> Self;
-    /// The angle of the point (`x`, `self`), in radians.
-    fn atan2(self, x: Self) -> Self;
-    /// The square root of the sum of two squares.
-    fn hypot(self, other: Self) -> Self;
+    /// log(1 + e^x).
+    fn softplus(self) -> Self;
+    /// Derivative `order` of the digamma function.
+    fn polygamma(self, order: usize) -> Self;
+    real_functions! { binary declare_binary }
     /// 1 where this is greater, else 0: a constant.
     fn gt(self, other: impl Lift<Self>) -> Self;
     /// 1 where this is less, else 0: a constant.
     fn lt(self, other: impl Lift<Self>) -> Self;
+    /// 1 where this is greater or equal, else 0: a constant.
+    fn ge(self, other: impl Lift<Self>) -> Self;
+    /// 1 where this is less or equal, else 0: a constant.
+    fn le(self, other: impl Lift<Self>) -> Self;
     /// 1 where they are equal, else 0: a constant.
     fn eq(self, other: impl Lift<Self>) -> Self;
     /// Where this is not 0, `if_true`, else `if_false`; what is not chosen has no influence, not even by
@@ -219,18 +257,19 @@ pub(crate) struct Plain<T>(pub(crate) T);
 
 impl<T: Float> Real for Plain<T> {
     real_functions! { each plain }
+    real_functions! { binary plain_binary }
 
     #[inline(always)]
     fn pow(self, exponent: impl Lift<Self>) -> Self {
         Self(self.0.pow(exponent.lift(self).0))
     }
     #[inline(always)]
-    fn atan2(self, x: Self) -> Self {
-        Self(self.0.atan2(x.0))
+    fn softplus(self) -> Self {
+        Self(self.0.softplus())
     }
     #[inline(always)]
-    fn hypot(self, other: Self) -> Self {
-        Self(self.0.hypot(other.0))
+    fn polygamma(self, order: usize) -> Self {
+        Self(self.0.polygamma(order))
     }
     #[inline(always)]
     fn gt(self, other: impl Lift<Self>) -> Self {
@@ -239,6 +278,14 @@ impl<T: Float> Real for Plain<T> {
     #[inline(always)]
     fn lt(self, other: impl Lift<Self>) -> Self {
         indicator(self.0 < other.lift(self).0)
+    }
+    #[inline(always)]
+    fn ge(self, other: impl Lift<Self>) -> Self {
+        indicator(self.0 >= other.lift(self).0)
+    }
+    #[inline(always)]
+    fn le(self, other: impl Lift<Self>) -> Self {
+        indicator(self.0 <= other.lift(self).0)
     }
     #[inline(always)]
     fn eq(self, other: impl Lift<Self>) -> Self {
@@ -296,21 +343,28 @@ impl<'a, T: Float> Traced<'a, T> {
 
 impl<T: Float> Real for Traced<'_, T> {
     real_functions! { each traced }
+    real_functions! { binary traced_binary }
 
     fn pow(self, exponent: impl Lift<Self>) -> Self {
         self.binary(exponent.lift(self), |x, y| x.pow(y))
     }
-    fn atan2(self, x: Self) -> Self {
-        self.binary(x, |y, x| y.atan2(x))
+    fn softplus(self) -> Self {
+        self.unary(|x| x.softplus(1.0, f64::INFINITY))
     }
-    fn hypot(self, other: Self) -> Self {
-        self.binary(other, |x, y| x.hypot(y))
+    fn polygamma(self, order: usize) -> Self {
+        self.unary(|x| x.polygamma(order))
     }
     fn gt(self, other: impl Lift<Self>) -> Self {
         self.compare(other, |x, y| x.gt(y))
     }
     fn lt(self, other: impl Lift<Self>) -> Self {
         self.compare(other, |x, y| x.lt(y))
+    }
+    fn ge(self, other: impl Lift<Self>) -> Self {
+        self.compare(other, |x, y| x.ge(y))
+    }
+    fn le(self, other: impl Lift<Self>) -> Self {
+        self.compare(other, |x, y| x.le(y))
     }
     fn eq(self, other: impl Lift<Self>) -> Self {
         self.compare(other, |x, y| x.eq(y))

@@ -5,9 +5,9 @@ use gradus_autograd::{Float, Var};
 use crate::module::no_parameters;
 use crate::sequential::Layer;
 
-/// A layer without parameters that applies a method; for the example, its field has a value.
+/// A layer without parameters that applies a method; its fields have defaults.
 macro_rules! activations {
-    ($($name:ident { $($field:ident: $type:ty = $example:literal, $doc:literal)? } => $method:ident;)*) => {$(
+    ($($name:ident { $($field:ident: $type:ty = $default:literal, $doc:literal),* } => $method:ident;)*) => {$(
         #[doc = concat!("[`Var::", stringify!($method), "`] as a layer.")]
         ///
         /// ```
@@ -15,12 +15,9 @@ macro_rules! activations {
         #[doc = concat!("use gradus_nn::{Layer, ", stringify!($name), "};")]
         ///
         /// let x = Var::constant([-1.0, 2.0]);
+        #[doc = concat!("let y = ", stringify!($name), "::default().forward(&x);")]
         #[doc = concat!(
-            "let y = ", stringify!($name), " {", $(" ", stringify!($field), ": ", stringify!($example), " ",)?
-            "}.forward(&x);"
-        )]
-        #[doc = concat!(
-            "assert_eq!(y.value(), x.", stringify!($method), "(", $(stringify!($example),)? ").value());"
+            "assert_eq!(y.value(), x.", stringify!($method), "(", $(stringify!($default), ", ",)* ").value());"
         )]
         /// ```
         #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,7 +25,13 @@ macro_rules! activations {
             $(
                 #[doc = $doc]
                 pub $field: $type,
-            )?
+            )*
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default),* }
+            }
         }
 
         no_parameters!($name);
@@ -36,7 +39,7 @@ macro_rules! activations {
         impl<T: Float> Layer<T> for $name {
             #[track_caller]
             fn forward(&self, x: &Var<T>) -> Var<T> {
-                x.$method($(self.$field)?)
+                x.$method($(self.$field),*)
             }
         }
     )*};
@@ -44,14 +47,27 @@ macro_rules! activations {
 
 activations! {
     Sigmoid {} => sigmoid;
+    Logsigmoid {} => logsigmoid;
+    Hardsigmoid {} => hardsigmoid;
     Tanh {} => tanh;
+    Hardtanh { low: f64 = -1.0, "The smallest result.", high: f64 = 1.0, "The largest result." } => hardtanh;
+    Softsign {} => softsign;
     Relu {} => relu;
-    LeakyRelu { negative_slope: f64 = 0.1, "The slope below zero." } => leaky_relu;
+    Relu6 {} => relu6;
+    LeakyRelu { negative_slope: f64 = 0.01, "The slope below zero." } => leaky_relu;
     Elu { alpha: f64 = 1.0, "Minus the limit at minus infinity." } => elu;
+    Celu { alpha: f64 = 1.0, "Minus the limit at minus infinity." } => celu;
+    Selu {} => selu;
     Gelu {} => gelu;
     GeluTanh {} => gelu_tanh;
     Silu {} => silu;
-    Softplus {} => softplus;
+    Hardswish {} => hardswish;
+    Mish {} => mish;
+    Softplus {
+        beta: f64 = 1.0, "How steep the bend at 0 is.",
+        threshold: f64 = 20.0, "Where `beta` times a number is above it, the number stays as it is."
+    } => softplus;
+    Glu { axis: isize = -1, "The axis that is cut in halves." } => glu;
     Softmax { axis: isize = -1, "The axis along which the results add up to 1." } => softmax;
     LogSoftmax { axis: isize = -1, "The axis along which the powers of the results add up to 1." }
         => log_softmax;

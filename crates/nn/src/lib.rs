@@ -42,14 +42,18 @@ mod sequential;
 pub mod testing;
 
 pub use activation::{
-    Elu, Gelu, GeluTanh, LeakyRelu, LogSoftmax, Relu, Sigmoid, Silu, Softmax, Softplus, Tanh,
+    Celu, Elu, Gelu, GeluTanh, Glu, Hardsigmoid, Hardswish, Hardtanh, LeakyRelu, LogSoftmax, Logsigmoid,
+    Mish, Relu, Relu6, Selu, Sigmoid, Silu, Softmax, Softplus, Softsign, Tanh,
 };
 pub use attention::{Embedding, MultiheadAttention, TransformerBlock};
 pub use convolution::{Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d};
 pub use gradus_autograd::{Float, Tensor};
 pub use gradus_derive::Module;
 pub use linear::Linear;
-pub use loss::Losses;
+pub use loss::{
+    BceLoss, BceWithLogitsLoss, ClassTargets, CrossEntropyLoss, HuberLoss, KlDivLoss, L1Loss, Losses,
+    MseLoss, NllLoss, Reduction, SmoothL1Loss,
+};
 pub use module::{Module, Path};
 pub use norm::{BatchNorm1d, BatchNorm2d, Dropout, GroupNorm, InstanceNorm2d, LayerNorm, RmsNorm};
 pub use optim::{

@@ -61,6 +61,21 @@ impl<T: Float> Tensor<T> {
         self.map(Number::is_nan)
     }
 
+    /// Whether elements are infinite, of either sign.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([1.0, f64::NAN, f64::NEG_INFINITY]);
+    /// assert_eq!(x.isinf(), Tensor::from([false, false, true]));
+    /// ```
+    pub fn isinf(&self) -> Tensor<bool> {
+        self.map(
+            #[inline(always)]
+            |x| x.abs() == T::INFINITY,
+        )
+    }
+
     /// Whether elements are neither NaN nor infinite.
     ///
     /// ```
@@ -142,6 +157,27 @@ impl Tensor<bool> {
             &other.into(),
             #[inline(always)]
             |x, y| x || y,
+        )
+    }
+
+    /// Whether just one is true.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([1, 2, 3]);
+    /// assert_eq!(x.gt(1).logical_xor(x.lt(3)), Tensor::from([true, false, true]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn logical_xor(&self, other: impl Into<Self>) -> Self {
+        self.zip(
+            "logical_xor",
+            &other.into(),
+            #[inline(always)]
+            |x, y| x != y,
         )
     }
 

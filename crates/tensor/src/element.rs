@@ -3,6 +3,7 @@
 use std::fmt::{Debug, Display};
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
+use crate::gamma;
 use crate::kernels::functions;
 
 /// An element of a tensor: `f32`, `f64`, `i64` or `bool`.
@@ -92,6 +93,49 @@ pub trait Number:
     /// assert_eq!([-2.5_f64, 0.0, 2.5].map(Number::sign), [-1.0, 0.0, 1.0]);
     /// ```
     fn sign(self) -> Self;
+    /// What is left of a division whose quotient is rounded towards zero: it has the sign of this number.
+    ///
+    /// ```
+    /// use gradus_tensor::Number;
+    ///
+    /// assert_eq!((Number::fmod(-7.0, 3.0), Number::fmod(7_i64, -3)), (-1.0, 1));
+    /// ```
+    ///
+    /// # Panics
+    /// If an integer is divided by 0.
+    #[must_use]
+    fn fmod(self, divisor: Self) -> Self;
+    /// What is left of a division whose quotient is rounded down: it has the sign of the divisor.
+    ///
+    /// ```
+    /// use gradus_tensor::Number;
+    ///
+    /// assert_eq!((Number::remainder(-7.0, 3.0), Number::remainder(7_i64, -3)), (2.0, -2));
+    /// ```
+    ///
+    /// # Panics
+    /// If an integer is divided by 0.
+    #[must_use]
+    fn remainder(self, divisor: Self) -> Self {
+        let rest = self.fmod(divisor);
+        if rest != Self::ZERO && (rest < Self::ZERO) != (divisor < Self::ZERO) {
+            rest + divisor
+        } else {
+            rest
+        }
+    }
+    /// The quotient, rounded down.
+    ///
+    /// ```
+    /// use gradus_tensor::Number;
+    ///
+    /// assert_eq!((Number::floor_divide(-7.0, 3.0), Number::floor_divide(7_i64, 2)), (-3.0, 3));
+    /// ```
+    ///
+    /// # Panics
+    /// If an integer is divided by 0.
+    #[must_use]
+    fn floor_divide(self, divisor: Self) -> Self;
 }
 
 /// A floating-point element, the only kind that has gradients: `f32` or `f64`.
@@ -140,6 +184,31 @@ pub trait Float: Number {
     /// assert_eq!((Float::hypot(3.0, 4.0), Float::hypot(f64::MAX, 0.0)), (5.0, f64::MAX));
     /// ```
     fn hypot(self, other: Self) -> Self;
+    /// log(e^x + e^y), without overflow.
+    ///
+    /// ```
+    /// use gradus_tensor::Float;
+    ///
+    /// assert_eq!(Float::logaddexp(1000.0, 1000.0), 1000.0 + 2.0_f64.ln());
+    /// ```
+    fn logaddexp(self, other: Self) -> Self;
+    /// This number times the logarithm of another one; 0 where this is 0, unless the other is NaN.
+    ///
+    /// ```
+    /// use gradus_tensor::Float;
+    ///
+    /// assert_eq!((Float::xlogy(2.0, 1.0), Float::xlogy(0.0, 0.0)), (0.0, 0.0));
+    /// ```
+    fn xlogy(self, other: Self) -> Self;
+    /// Derivative `order` of the digamma function: 0 gives the function itself, 1 the trigamma function.
+    ///
+    /// ```
+    /// use std::f64::consts::PI;
+    /// use gradus_tensor::Float;
+    ///
+    /// assert!((Float::polygamma(1.0, 1) - PI * PI / 6.0).abs() < 1e-15);
+    /// ```
+    fn polygamma(self, order: usize) -> Self;
     /// Whether this is neither infinite nor NaN.
     ///
     /// ```
@@ -221,11 +290,19 @@ macro_rules! float_functions {
         |x| x.atanh() }
         float_functions! { @$callback erf "The error function.", f64::INFINITY => 1.0,
         |x| libm::erf(x), f32 functions::erf }
+        float_functions! { @$callback erfc "1 - erf(x), accurate where that is nearly 0.",
+        f64::NEG_INFINITY => 2.0, |x| Self::from_f64(libm::erfc(x.to_f64())) }
+        float_functions! { @$callback lgamma "log |gamma(x)|; infinite at 0, -1, -2, ...", 1.0 => 0.0,
+        |x| Self::from_f64(gamma::lgamma(x.to_f64())) }
+        float_functions! { @$callback digamma "The derivative of `lgamma`; NaN at -1, -2, ...",
+        f64::INFINITY => f64::INFINITY, |x| x.polygamma(0) }
         float_functions! { @$callback floor "The largest integer that is not larger.", -1.5 => -2.0,
         |x| x.floor() }
         float_functions! { @$callback ceil "The smallest integer that is not smaller.", -1.5 => -1.0,
         |x| x.ceil() }
         float_functions! { @$callback trunc "The integer part, towards zero.", -1.5 => -1.0, |x| x.trunc() }
+        float_functions! { @$callback frac "What is left without the integer part, with the sign of the number.",
+        -1.5 => -0.5, |x| x - x.trunc() }
         float_functions! { @$callback round "The nearest integer, halves to even.", 2.5 => 2.0,
         |x| x.round_ties_even() }
         float_functions! { @$callback relu "The number, or 0 if it is negative; NaN stays NaN.", -2.0 => 0.0,
@@ -313,6 +390,21 @@ macro_rules! impl_float {
             fn sign(self) -> Self {
                 if self == 0.0 { 0.0 } else { self.signum() }
             }
+            #[inline(always)]
+            fn fmod(self, divisor: Self) -> Self {
+                self % divisor
+            }
+            fn floor_divide(self, divisor: Self) -> Self {
+                if divisor == 0.0 {
+                    return self / divisor;
+                }
+                // By the rest, as in Python: rounding `self / divisor` may give the next integer.
+                let rest = self % divisor;
+                let quotient = (self - rest) / divisor;
+                let quotient =
+                    if rest != 0.0 && (rest < 0.0) != (divisor < 0.0) { quotient - 1.0 } else { quotient };
+                quotient.round()
+            }
         }
 
         impl Float for $type {
@@ -330,6 +422,20 @@ macro_rules! impl_float {
             #[inline(always)]
             fn hypot(self, other: Self) -> Self {
                 self.hypot(other)
+            }
+            #[inline(always)]
+            fn logaddexp(self, other: Self) -> Self {
+                let larger = if self >= other || self.is_nan() { self } else { other };
+                // Infinities of one sign have no difference.
+                let gap = if self == other { 0.0 } else { (self - other).abs() };
+                larger + Float::log1p(Float::exp(-gap))
+            }
+            #[inline(always)]
+            fn xlogy(self, other: Self) -> Self {
+                if self == 0.0 && !other.is_nan() { 0.0 } else { self * Float::log(other) }
+            }
+            fn polygamma(self, order: usize) -> Self {
+                Self::from_f64(gamma::polygamma(order, self.to_f64()))
             }
             #[inline(always)]
             fn is_finite(self) -> bool {
@@ -368,5 +474,15 @@ impl Number for i64 {
     #[inline(always)]
     fn sign(self) -> Self {
         self.signum()
+    }
+    #[inline(always)]
+    fn fmod(self, divisor: Self) -> Self {
+        self % divisor
+    }
+    #[inline(always)]
+    fn floor_divide(self, divisor: Self) -> Self {
+        let rest = self % divisor;
+        let quotient = self / divisor;
+        if rest != 0 && (rest < 0) != (divisor < 0) { quotient - 1 } else { quotient }
     }
 }

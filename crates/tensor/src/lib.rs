@@ -24,6 +24,7 @@ mod diagonal;
 mod dims;
 mod element;
 mod error;
+mod gamma;
 mod index;
 mod iter;
 mod join;

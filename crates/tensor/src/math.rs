@@ -75,6 +75,52 @@ impl<T: Number> Tensor<T> {
         )
     }
 
+    /// What is left of a division whose quotient is rounded towards zero: it has the sign of this tensor's
+    /// elements.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([-7, 7]).fmod(3), Tensor::from([-1, 1]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast, or an integer is divided by 0.
+    #[track_caller]
+    pub fn fmod(&self, other: impl Into<Self>) -> Self {
+        self.zip("fmod", &other.into(), T::fmod)
+    }
+
+    /// What is left of a division whose quotient is rounded down: it has the sign of the divisor, `other`.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([-7, 7]).remainder(3), Tensor::from([2, 1]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast, or an integer is divided by 0.
+    #[track_caller]
+    pub fn remainder(&self, other: impl Into<Self>) -> Self {
+        self.zip("remainder", &other.into(), T::remainder)
+    }
+
+    /// The quotient, rounded down.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([-7.0, 7.0]).floor_divide(2.0), Tensor::from([-4.0, 3.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast, or an integer is divided by 0.
+    #[track_caller]
+    pub fn floor_divide(&self, other: impl Into<Self>) -> Self {
+        self.zip("floor_divide", &other.into(), T::floor_divide)
+    }
+
     /// Numbers below `low` become `low`, above `high` become `high`; NaN stays. If `low` is above `high`, all
     /// become `high`; a bound that is NaN is none.
     ///
@@ -144,12 +190,20 @@ impl<T: Float> Tensor<T> {
         atanh 1.0 => f64::INFINITY;
         /// The error function.
         erf f64::INFINITY => 1.0;
+        /// 1 - erf(x), accurate where that is nearly 0.
+        erfc f64::NEG_INFINITY => 2.0;
+        /// The logarithm of the size of the gamma function, log |gamma(x)|; infinite at 0, -1, -2, ...
+        lgamma 2.0 => 0.0;
+        /// The derivative of `lgamma`; infinite at 0, NaN at -1, -2, ...
+        digamma f64::INFINITY => f64::INFINITY;
         /// The largest integer that is not larger.
         floor -1.5 => -2.0;
         /// The smallest integer that is not smaller.
         ceil -1.5 => -1.0;
         /// The integer part, towards zero.
         trunc -1.5 => -1.0;
+        /// What is left without the integer part, with the sign of the element.
+        frac -1.5 => -0.5;
         /// The nearest integer, halves to even.
         round 2.5 => 2.0;
         /// max(x, 0); NaN stays NaN.
@@ -211,5 +265,54 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn hypot(&self, other: impl Into<Self>) -> Self {
         self.zip("hypot", &other.into(), T::hypot)
+    }
+
+    /// log(e^x + e^y), without overflow.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let y = Tensor::from([1000.0, f64::NEG_INFINITY]).logaddexp(1000.0);
+    /// assert_eq!(y, Tensor::from([1000.0 + 2.0_f64.ln(), 1000.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn logaddexp(&self, other: impl Into<Self>) -> Self {
+        self.zip("logaddexp", &other.into(), T::logaddexp)
+    }
+
+    /// Each element times the logarithm of its partner; 0 where the element is 0, unless the partner is NaN.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([0.0, 0.0, 2.0]);
+    /// assert_eq!(x.xlogy(Tensor::from([0.0, 5.0, 1.0])), Tensor::from([0.0, 0.0, 0.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn xlogy(&self, other: impl Into<Self>) -> Self {
+        self.zip("xlogy", &other.into(), T::xlogy)
+    }
+
+    /// Derivative `order` of the [`digamma`](Self::digamma) function: 0 gives the function itself, 1 the trigamma
+    /// function. From order 1 on it is infinite at 0, -1, -2, ...
+    ///
+    /// ```
+    /// use std::f64::consts::PI;
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let y = Tensor::from([1.0, 2.0]).polygamma(1);
+    /// assert!(y.allclose(&Tensor::from([PI * PI / 6.0, PI * PI / 6.0 - 1.0]), 1e-15, 0.0));
+    /// ```
+    pub fn polygamma(&self, order: usize) -> Self {
+        self.map(
+            #[inline(always)]
+            |x| x.polygamma(order),
+        )
     }
 }

@@ -3,21 +3,15 @@
 //!
 //! Where the derivative is a function of the result, the result is what the tape keeps.
 
-use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI, LN_2, LN_10};
+use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LN_10};
 
 use gradus_tensor::Float;
 
-use crate::elementwise::{Binary, BinaryFunction, elementwise};
+use crate::elementwise::{Binary, BinaryFunction, Unary, UnaryFunction, elementwise};
 use crate::operation::apply;
 use crate::real::{Literal, Real};
+use crate::saves::Saves;
 use crate::var::Var;
-
-/// The density of the standard normal distribution at 0: 1 / sqrt(2 pi).
-const BELL: f64 = FRAC_1_SQRT_2 * FRAC_2_SQRT_PI / 2.0;
-
-/// 2 sqrt(2 / pi).
-const GELU_TANH: f64 = 2.0 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2;
-const GELU_TANH_CUBIC: f64 = GELU_TANH * 0.044_715;
 
 elementwise! {
     /// e to the power of each element.
@@ -42,8 +36,8 @@ elementwise! {
     reciprocal: Reciprocal |x| x.reciprocal(), from output |y| -y * y, on 0.3..3.0;
     /// Each element times itself.
     square: Square |x| x.square(), from input |x| x * 2.0, on -2.0..2.0;
-    /// The distance to zero. At 0 the derivative is 0.
-    abs: Abs |x| x.abs(), from input |x| x.sign(), on -2.0..2.0;
+    /// The distance to zero. At 0, and of NaN, the derivative is 0.
+    abs: Abs |x| x.abs(), from input |x| x.gt(0.0) - x.lt(0.0), on -2.0..2.0;
     /// -1, 0 or 1, and NaN for NaN. The derivative is 0 everywhere.
     sign: Sign |x| x.sign(), from nothing |like| like.constant(0.0), on -2.0..2.0;
 
@@ -68,11 +62,19 @@ elementwise! {
     /// The inverse hyperbolic sine.
     asinh: Asinh |x| x.asinh(), from input |x| (x * x + 1.0).rsqrt(), on -3.0..3.0;
     /// The inverse hyperbolic cosine, of numbers from 1 on.
-    acosh: Acosh |x| x.acosh(), from input |x| (x - 1.0).rsqrt() * (x + 1.0).rsqrt(), on 1.2..4.0;
+    acosh: Acosh |x| x.acosh(), from input |x| ((x - 1.0) * (x + 1.0)).rsqrt(), on 1.2..4.0;
     /// The inverse hyperbolic tangent.
     atanh: Atanh |x| x.atanh(), from input |x| ((1.0 - x) * (1.0 + x)).reciprocal(), on -0.9..0.9;
     /// The error function.
     erf: Erf |x| x.erf(), from input |x| (-x * x).exp() * FRAC_2_SQRT_PI, on -2.5..2.5;
+    /// 1 - erf(x), accurate where that is nearly 0.
+    erfc: Erfc |x| x.erfc(), from input |x| (-x * x).exp() * -FRAC_2_SQRT_PI, on -2.5..2.5;
+    /// The logarithm of the size of the gamma function, log |gamma(x)|; infinite at 0, -1, -2, ... The derivative is
+    /// [`digamma`](Self::digamma).
+    lgamma: Lgamma |x| x.lgamma(), from input |x| x.polygamma(0), on 0.3..4.0;
+    /// The derivative of [`lgamma`](Self::lgamma); infinite at 0, NaN at -1, -2, ... Its own derivatives are
+    /// [`polygamma`](Self::polygamma).
+    digamma: Digamma |x| x.polygamma(0), from input |x| x.polygamma(1), on 0.3..4.0;
 
     /// The largest integer that is not larger. The derivative is 0 everywhere, by convention also at the
     /// integers.
@@ -83,41 +85,20 @@ elementwise! {
     trunc: Trunc |x| x.trunc(), from nothing |like| like.constant(0.0), on -2.5..2.5;
     /// The nearest integer, halves to even. The derivative is 0 everywhere.
     round: Round |x| x.round(), from nothing |like| like.constant(0.0), on -2.5..2.5;
+    /// What is left without the integer part, with the sign of the element. The derivative is 1 everywhere, by
+    /// convention also at the integers.
+    frac: Frac |x| x - x.trunc(), from nothing |like| like.constant(1.0), on 0.1..0.9;
 
-    /// The logistic function, 1 / (1 + e^-x).
-    sigmoid: Sigmoid |x| x.sigmoid(), from output |y| y * (1.0 - y), on -4.0..4.0;
-    /// max(x, 0). At 0 the derivative is 0.
-    relu: Relu |x| x.relu(), from output |y| y.gt(0.0), on -2.0..2.0;
-    /// x where it is positive, else `negative_slope * x`. At 0 the derivative is `negative_slope`.
-    leaky_relu { negative_slope: f64 = 0.1 in 0.01..0.5 }: LeakyRelu |x| x.gt(0.0).select(x, x * negative_slope),
-        from input |x| x.gt(0.0).select(1.0, negative_slope), on -2.0..2.0;
-    /// x where it is positive, else `alpha * (e^x - 1)` (Clevert et al., 2015). At 0 the derivative is `alpha`.
-    elu { alpha: f64 = 1.0 in 0.5..1.5 }: Elu |x| x.gt(0.0).select(x, x.expm1() * alpha),
-        from input |x| x.gt(0.0).select(1.0, x.gt(0.0).select(0.0, x).exp() * alpha), on -2.0..2.0;
-    /// x / (1 + e^-x), also called swish (Elfwing et al., 2017).
-    silu: Silu |x| x * x.sigmoid(), from input |x| x.sigmoid() * (1.0 + x * (1.0 - x.sigmoid())), on -4.0..4.0;
-    /// log(1 + e^x), a smooth `relu`, without overflow.
-    softplus: Softplus |x| x.softplus(), from input |x| x.sigmoid(), on -4.0..4.0;
-    /// log(1 / (1 + e^-x)), without overflow.
-    logsigmoid: Logsigmoid |x| -(-x).softplus(), from input |x| (-x).sigmoid(), on -4.0..4.0;
-    /// x times the probability that a standard normal number is below x (Hendrycks and Gimpel, 2016).
-    gelu: Gelu |x| x.gelu(),
-        from input |x| 0.5 * (1.0 + (x * FRAC_1_SQRT_2).erf())
-            + x * (x * x * -0.5).exp() * BELL, on -3.0..3.0;
-    /// `gelu` by a formula without `erf`: x / (1 + e^-2u) with u = sqrt(2 / pi) (x + 0.044715 x^3) (Hendrycks and
-    /// Gimpel, 2016). The usual form, x (1 + tanh(u)) / 2, is the same.
-    gelu_tanh: GeluTanh |x| x.gelu_tanh(), from input |x| {
-        // Beyond 25 the derivative is 0 or 1 to all digits, and the powers of x would only overflow.
-        let x = x.lt(-25.0).select(-25.0, x);
-        let x = x.gt(25.0).select(25.0, x);
-        let gate = (x * (x * x * GELU_TANH_CUBIC + GELU_TANH)).sigmoid();
-        gate * (1.0 + x * (1.0 - gate) * (x * x * GELU_TANH_CUBIC * 3.0 + GELU_TANH))
-    }, on -3.0..3.0;
-    /// Numbers below `low` become `low`, above `high` become `high`; NaN stays. At and beyond the bounds
-    /// the derivative is 0. If `low` is above `high`, all become `high`.
+    /// Numbers below `low` become `low`, above `high` become `high`; NaN stays. A bound that is infinite is none. At
+    /// and beyond the bounds, and of NaN, the derivative is 0. If `low` is above `high`, all become `high`.
     clamp { low: f64 = -1.0 in -1.5..-0.5, high: f64 = 1.5 in 0.5..1.5 }: Clamp
         |x| { let x = x.lt(low).select(low, x); x.gt(high).select(high, x) },
-        from input |x| x.gt(low) * x.lt(high), on -2.0..2.0;
+        from input |x| {
+            // Infinity itself is within no bound.
+            let above = if low == f64::NEG_INFINITY { x.ge(low) } else { x.gt(low) };
+            let below = if high == f64::INFINITY { x.le(high) } else { x.lt(high) };
+            above * below
+        }, on -2.0..2.0;
     /// Each element to the power of a number. With exponent 0 the result is 1 everywhere, the derivative 0.
     pow_scalar { exponent: f64 = 3.0 in -2.0..3.0 }: PowScalar |x| x.pow(exponent),
         from input |x| if exponent == 0.0 { x.constant(0.0) } else { x.pow(x.constant(exponent) - 1.0) * exponent }, on 0.3..2.0;
@@ -183,7 +164,7 @@ binary_elementwise! {
         // product stays, for the second derivative.
         let flat = y.eq(0.0) * (1.0 - x.gt(0.0) - x.lt(0.0));
         let base = flat.select(0.0, y * x.pow(flat.select(0.0, y - 1.0)));
-        let zero = x.eq(0.0) * (1.0 - y.lt(0.0));
+        let zero = x.eq(0.0) * y.ge(0.0);
         let exponent = zero.select(0.0, x.pow(y) * zero.select(1.0, x).log());
         [base, exponent]
     };
@@ -196,6 +177,26 @@ binary_elementwise! {
     /// The square root of the sum of two squares, without overflow. At (0, 0) the derivatives are NaN.
     hypot at (3.0, 4.0) => (5.0, [3.0 / 5.0, 4.0 / 5.0]): Hypot
         |x, y| x.hypot(y), [x / x.hypot(y), y / x.hypot(y)];
+    /// log(e^x + e^y), without overflow.
+    logaddexp at (0.0, 0.0) => (LN_2, [0.5, 0.5]): Logaddexp
+        |x, y| x.logaddexp(y), [(x - y).sigmoid(), (y - x).sigmoid()];
+    /// The first number times the logarithm of the second; 0 where the first is 0, unless the second is NaN. There
+    /// the derivative with respect to the first is the logarithm, and 0 where that does not exist.
+    xlogy at (2.0, 1.0) => (0.0, [0.0, 2.0]): Xlogy |x, y| x.xlogy(y), {
+        let nothing = x.eq(0.0) * y.le(0.0);
+        [nothing.select(0.0, nothing.select(1.0, y).log()), x / y]
+    };
+    /// What is left of a division whose quotient is rounded towards zero: it has the sign of the first number. The
+    /// derivatives are those of x - n y with the quotient n, by convention also where that jumps.
+    fmod at (-7.0, 3.0) => (-1.0, [1.0, 2.0]): Fmod
+        |x, y| x.fmod(y), [x.constant(1.0), -(x / y).trunc()];
+    /// What is left of a division whose quotient is rounded down: it has the sign of the second number. The
+    /// derivatives are those of x - n y with the quotient n, by convention also where that jumps.
+    remainder at (-7.0, 3.0) => (2.0, [1.0, 3.0]): Remainder
+        |x, y| x.remainder(y), [x.constant(1.0), -x.floor_divide(y)];
+    /// The quotient, rounded down. The derivatives are 0 everywhere, by convention also where it jumps.
+    floor_divide at (-7.0, 3.0) => (-3.0, [0.0, 0.0]): FloorDivide
+        |x, y| x.floor_divide(y), [x.constant(0.0), y.constant(0.0)];
     /// The larger of two numbers; NaN if either is. At a tie each has half the derivative.
     maximum at (2.0, 2.0) => (2.0, [0.5, 0.5]): Maximum
         |x, y| x.lt(y).select(y, y.eq(y).select(x, y)), {
@@ -210,14 +211,114 @@ binary_elementwise! {
     };
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Polygamma {
+    order: usize,
+}
+
+impl UnaryFunction for Polygamma {
+    const NAME: &'static str = "polygamma";
+    const SAVES: Saves = Saves::INPUTS;
+    #[inline(always)]
+    fn function<R: Real>(&self, x: R) -> R
+    where
+        f64: Literal<R>,
+    {
+        x.polygamma(self.order)
+    }
+    #[inline(always)]
+    fn derivative<R: Real>(&self, x: R) -> R
+    where
+        f64: Literal<R>,
+    {
+        x.polygamma(self.order + 1)
+    }
+}
+
+impl<T: Float> Var<T> {
+    /// Derivative `order` of the [`digamma`](Self::digamma) function: 0 gives the function itself, 1 the trigamma
+    /// function. From order 1 on it is infinite at 0, -1, -2, ...
+    ///
+    /// Elementwise; the result has this shape.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, 2.5]));
+    /// let slopes = x.digamma().sum(..).backward();
+    /// assert_eq!(slopes.get(&x), Some(x.polygamma(1).value()));
+    /// ```
+    pub fn polygamma(&self, order: usize) -> Self {
+        apply(Unary(Polygamma { order }), &[self])
+    }
+
+    /// From this to `end`, the further the larger `weight` is: `self + weight * (end - self)`.
+    ///
+    /// Elementwise; the three broadcast.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var, grad};
+    ///
+    /// let (start, end) = (Var::leaf(Tensor::from(2.0)), Var::leaf(Tensor::from(6.0)));
+    /// let y = start.lerp(&end, 0.25);
+    /// assert_eq!(y.item(), 3.0);
+    /// assert_eq!(grad(&y, &[&start, &end]).iter().map(Var::item).collect::<Vec<_>>(), [0.75, 0.25]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn lerp(&self, end: impl Into<Self>, weight: impl Into<Self>) -> Self {
+        self + weight.into() * (end.into() - self)
+    }
+
+    /// `self + value * a * b`.
+    ///
+    /// Elementwise; the three broadcast.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::constant([1.0, 2.0]);
+    /// assert_eq!(x.addcmul([3.0, 4.0], 5.0, 0.5).value(), &Tensor::from([8.5, 12.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn addcmul(&self, a: impl Into<Self>, b: impl Into<Self>, value: f64) -> Self {
+        self + a.into() * b.into() * T::from_f64(value)
+    }
+}
+
 #[cfg(feature = "proptest")]
 pub(crate) fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{broadcast_pair, case};
+    use crate::testing::{broadcast_pair, case, shapes};
     let mut cases = elementwise_cases();
     cases.extend([
         case!("pow", (a, b) in broadcast_pair(), [a => 0.3..2.0, b => -2.0..2.0], |x, y| x.pow(y)),
         case!("atan2", (a, b) in broadcast_pair(), [a => -2.0..2.0, b => 0.3..2.0], |y, x| y.atan2(x)),
         case!("hypot", (a, b) in broadcast_pair(), [a => 0.3..2.0, b => -2.0..2.0], |x, y| x.hypot(y)),
+        case!("logaddexp", (a, b) in broadcast_pair(), [a => -2.0..2.0, b => -2.0..2.0], |x, y| x.logaddexp(y)),
+        case!("xlogy", (a, b) in broadcast_pair(), [a => -2.0..2.0, b => 0.3..2.0], |x, y| x.xlogy(y)),
+        // Between the jumps.
+        case!("fmod", (a, b) in broadcast_pair(), [a => -2.9..-2.1, b => 0.98..1.02], |x, y| x.fmod(y)),
+        case!("remainder", (a, b) in broadcast_pair(), [a => -2.9..-2.1, b => 0.98..1.02], |x, y| x.remainder(y)),
+        case!("floor_divide", (a, b) in broadcast_pair(), [a => -2.9..-2.1, b => 0.98..1.02], |x, y| {
+            x.floor_divide(y)
+        }),
+        case!(
+            "polygamma", (shape, order) in (shapes(0..=3, 0..=5), 0..4_usize), [shape => 0.5..4.0],
+            |x| x.polygamma(order)
+        ),
+        case!(
+            "lerp", (a, b) in broadcast_pair(),
+            [a => -2.0..2.0, b.clone() => -2.0..2.0, b => -1.0..2.0], |x, y, w| x.lerp(y, w)
+        ),
+        case!(
+            "addcmul", ((a, b), value) in (broadcast_pair(), -2.0..2.0),
+            [a => -2.0..2.0, b.clone() => -2.0..2.0, b => -2.0..2.0], |x, a, b| x.addcmul(a, b, value)
+        ),
         case!("maximum", (a, b) in broadcast_pair(), [a => -2.0..2.0, b => -2.0..2.0], |x, y| x.maximum(y)),
         case!("minimum", (a, b) in broadcast_pair(), [a => -2.0..2.0, b => -2.0..2.0], |x, y| x.minimum(y)),
     ]);

@@ -1,6 +1,6 @@
-//! The losses that most training ends in, each in one pass.
+//! The losses that most training ends in, each in one pass, and how alike two vectors are.
 
-use gradus_tensor::{Dims, Float, OrPanic, Tensor};
+use gradus_tensor::{Axes, Dims, Float, OrPanic, Tensor, broadcast_shapes, keepdim};
 
 use crate::operation::{Context, Operation, apply};
 use crate::saves::Saves;
@@ -126,6 +126,37 @@ impl<T: Float> Var<T> {
         );
         apply(MseLoss, &[self, &target])
     }
+
+    /// The cosine of the angle between vectors along an axis of the common shape: their product divided by both
+    /// lengths, each of which counts as at least `eps` (1e-8 in PyTorch), so that it is 0 if one is 0.
+    ///
+    /// The other axes broadcast.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::constant([[3.0, 4.0], [0.0, 0.0]]);
+    /// assert_eq!(x.cosine_similarity([10.0, 0.0], 1, 1e-8).value(), &Tensor::from([0.6, 0.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast, or the axis is out of range.
+    #[track_caller]
+    pub fn cosine_similarity(&self, other: impl Into<Self>, axis: isize, eps: f64) -> Self {
+        let other = other.into();
+        let mut shape = broadcast_shapes("cosine_similarity", self.shape(), other.shape()).or_panic();
+        if shape.is_empty() {
+            // A number is a vector of one.
+            shape.push(1);
+        }
+        let axis = Axes::from(axis).resolve("cosine_similarity", &shape)[0];
+        let direction = |x: Self| {
+            let squared_length = x.square().sum(keepdim(axis));
+            x / squared_length.maximum(T::from_f64(eps * eps)).sqrt()
+        };
+        let [x, y] = [self, &other].map(|x| direction(x.expand(&shape)));
+        (x * y).sum(axis)
+    }
 }
 
 #[cfg(feature = "proptest")]
@@ -143,6 +174,11 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
             "mean_squared_error", shape in shapes(0..=3, 1..=4),
             [shape.clone() => -2.0..2.0, shape => -2.0..2.0],
             |x, y| x.mean_squared_error(y)
+        ),
+        case!(
+            "cosine_similarity", ((shape, axis), swap) in (axes_of(1), any::<bool>()),
+            [shape.clone() => 0.3..2.0, shape[1..].to_vec() => -2.0..-0.3],
+            |x, y| if swap { y.cosine_similarity(x, axis, 1e-8) } else { x.cosine_similarity(y, axis, 1e-8) }
         ),
     ]
 }

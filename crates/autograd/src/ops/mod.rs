@@ -2,6 +2,7 @@
 //!
 //! Each file ends with the cases that the test suite draws from; a test fails if a method here has none.
 
+mod activations;
 mod arithmetic;
 mod attention;
 mod convolution;
@@ -38,6 +39,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
     [
         arithmetic::cases(),
         functions::cases(),
+        activations::cases(),
         reduce::cases(),
         spread::cases(),
         scan::cases(),

@@ -24,6 +24,7 @@ law! {
     [f32 f64]
     fn special_values_are_found(x in laid::<T>(0..=4)) {
         check(&x.tensor.isnan(), &x.naive.map(|x| x != x));
+        check(&x.tensor.isinf(), &x.naive.map(|x| x - x != 0.0 && x == x));
         check(&x.tensor.isfinite(), &x.naive.map(|x| x - x == 0.0));
     }
 }
@@ -63,6 +64,7 @@ proptest! {
     #[test]
     fn logic_follows_its_tables((x, y) in laid_pair(bool::any())) {
         check(&x.tensor.logical_and(&y.tensor), &x.naive.zip(&y.naive, |x, y| x & y));
+        check(&x.tensor.logical_xor(&y.tensor), &x.naive.zip(&y.naive, |x, y| x ^ y));
         check(&x.tensor.logical_or(&y.tensor), &x.naive.zip(&y.naive, |x, y| x | y));
         check(&x.tensor.logical_not(), &x.naive.map(|x| !x));
         check(&x.tensor.logical_and(true), &x.naive);

@@ -1,7 +1,7 @@
 //! Functions of each element, against those of the standard library.
 
 use crate::common::*;
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, Number, Tensor};
 use proptest::prelude::*;
 
 /// Methods of tensors, each with the function that it lifts.
@@ -35,7 +35,12 @@ law! {
             abs => T::abs;
             sign => |x| if x.is_nan() { x } else { T::from(i8::from(x > 0.0) - i8::from(x < 0.0)) };
             relu => |x| if x < 0.0 { 0.0 } else { x };
+            frac => |x| x - x.trunc();
+            erfc => Float::erfc;
+            lgamma => Float::lgamma;
+            digamma => Float::digamma;
         }
+        check(&x.tensor.polygamma(2), &x.naive.map(|x| x.polygamma(2)));
         check(&x.tensor, &x.naive);
     }
 }
@@ -94,6 +99,11 @@ law! {
         check(&x.tensor.pow(n), &x.naive.map(|x| x.powf(n)));
         check(&x.tensor.atan2(&y.tensor), &x.naive.zip(&y.naive, T::atan2));
         check(&x.tensor.hypot(y.tensor.clone()), &x.naive.zip(&y.naive, T::hypot));
+        check(&x.tensor.fmod(&y.tensor), &x.naive.zip(&y.naive, |x, y| x % y));
+        check(&x.tensor.remainder(&y.tensor), &x.naive.zip(&y.naive, Number::remainder));
+        check(&x.tensor.floor_divide(&y.tensor), &x.naive.zip(&y.naive, Number::floor_divide));
+        check(&x.tensor.logaddexp(&y.tensor), &x.naive.zip(&y.naive, Float::logaddexp));
+        check(&x.tensor.xlogy(&y.tensor), &x.naive.zip(&y.naive, Float::xlogy));
     }
 }
 
@@ -103,6 +113,27 @@ proptest! {
     fn integers_have_a_sign(x in laid::<i64>(0..=4)) {
         check(&x.tensor.abs(), &x.naive.map(i64::abs));
         check(&x.tensor.sign(), &x.naive.map(i64::signum));
+    }
+
+    /// Quotient and rest make up the number, and the rest has the sign that it should have.
+    #[test]
+    fn integers_are_divided_with_rest(x: i64, y in prop_oneof![1..=i64::MAX, i64::MIN..=-2]) {
+        let [x, y] = [x, y].map(Tensor::from);
+        let [quotient, rest] = [x.floor_divide(&y), x.remainder(&y)].map(|z| z.item());
+        prop_assert_eq!(i128::from(quotient) * i128::from(y.item()) + i128::from(rest), i128::from(x.item()));
+        prop_assert!(rest == 0 || (rest < 0) == (y.item() < 0) && rest.unsigned_abs() < y.item().unsigned_abs());
+        let rest = x.fmod(&y).item();
+        prop_assert_eq!(rest, x.item() % y.item());
+    }
+
+    /// The same for floats whose quotient is exact.
+    #[test]
+    fn floats_are_divided_with_rest(x in -1000..1000_i32, y in prop::sample::select(vec![-2.5, -1.0, 0.5, 3.0])) {
+        let x = f64::from(x) / 2.0;
+        let [quotient, rest] = [Number::floor_divide(x, y), Number::remainder(x, y)];
+        prop_assert_eq!(quotient, (x / y).floor());
+        prop_assert_eq!(quotient * y + rest, x);
+        prop_assert_eq!(Number::fmod(x, y), x - (x / y).trunc() * y);
     }
 
     /// The error function is the integral of its series.
@@ -178,4 +209,22 @@ fn special_points() {
     assert!((Tensor::from(3e200_f64).hypot(4e200).item() / 5e200 - 1.0).abs() < 1e-15);
     assert_eq!(Tensor::from(1e-20).expm1().item(), 1e-20);
     assert_eq!(Tensor::from(1e-20).log1p().item(), 1e-20);
+    let check = |got: Tensor<f64>, expected: [f64; 7]| check(&got, &row(expected));
+    check(x.erfc(), [2.0, 2.0, 1.0, 1.0, 0.0, 0.0, nan]);
+    check(Tensor::from([-inf, -3.0, -0.0, 0.0, 1.0, inf, nan]).lgamma(), [inf, inf, inf, inf, 0.0, inf, nan]);
+    let y = Tensor::from([-inf, -3.0, -0.0, 0.0, 1e300, inf, nan]);
+    check(y.digamma(), [nan, nan, inf, -inf, 1e300_f64.ln(), inf, nan]);
+    check(y.polygamma(1), [nan, inf, inf, inf, 1e-300, 0.0, nan]);
+    check(y.polygamma(2), [nan, -inf, -inf, -inf, -0.0, -0.0, nan]);
+    check(x.logaddexp(-inf), [-inf, -1000.0, 0.0, 0.0, 1000.0, inf, nan]);
+    check(x.logaddexp(inf), [inf, inf, inf, inf, inf, inf, nan]);
+    check(x.xlogy(0.0), [inf, inf, 0.0, 0.0, -inf, -inf, nan]);
+    check(Tensor::from(0.0).xlogy(&x), [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, nan]);
+    check(x.frac(), [nan, 0.0, 0.0, 0.0, 0.0, nan, nan]);
+    check(x.fmod(3.0), [nan, -1.0, -0.0, 0.0, 1.0, nan, nan]);
+    check(x.remainder(3.0), [nan, 2.0, -0.0, 0.0, 1.0, nan, nan]);
+    check(x.floor_divide(3.0), [nan, -334.0, -0.0, 0.0, 333.0, nan, nan]);
+    check(x.floor_divide(0.0), [-inf, -inf, nan, nan, inf, inf, nan]);
+    // By the rest: 1 / 0.1 rounds to 10.
+    assert_eq!(Tensor::from(1.0).floor_divide(0.1).item(), 9.0);
 }

@@ -1,0 +1,427 @@
+//! Losses of the probabilities of several classes, of which one is right.
+
+use gradus_autograd::{Float, Tensor, Var};
+
+use super::Reduction;
+
+/// The right classes: their indices, or the probability of each class.
+///
+/// It is made from either by `into`, so that a call takes both.
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var};
+/// use gradus_nn::ClassTargets;
+///
+/// let targets: ClassTargets<f64> = Tensor::from([0, 2]).into();
+/// assert!(matches!(targets, ClassTargets::Indices(_)));
+/// let targets: ClassTargets<f64> = Var::constant([[0.5, 0.5]]).into();
+/// assert!(matches!(targets, ClassTargets::Probabilities(_)));
+/// ```
+#[derive(Debug, Clone)]
+pub enum ClassTargets<T: Float = f32> {
+    /// In the logits' shape without the axis of classes.
+    Indices(Tensor<i64>),
+    /// In the logits' shape.
+    Probabilities(Var<T>),
+}
+
+impl<T: Float> From<Tensor<i64>> for ClassTargets<T> {
+    fn from(indices: Tensor<i64>) -> Self {
+        Self::Indices(indices)
+    }
+}
+
+impl<T: Float> From<&Tensor<i64>> for ClassTargets<T> {
+    fn from(indices: &Tensor<i64>) -> Self {
+        Self::Indices(indices.clone())
+    }
+}
+
+impl<T: Float> From<Var<T>> for ClassTargets<T> {
+    fn from(probabilities: Var<T>) -> Self {
+        Self::Probabilities(probabilities)
+    }
+}
+
+impl<T: Float> From<&Var<T>> for ClassTargets<T> {
+    fn from(probabilities: &Var<T>) -> Self {
+        Self::Probabilities(probabilities.clone())
+    }
+}
+
+/// For both element types by name: for every `Float`, the compiler could not tell them from `i64`.
+macro_rules! probabilities {
+    ($($type:ident)*) => {$(
+        impl From<Tensor<$type>> for ClassTargets<$type> {
+            fn from(probabilities: Tensor<$type>) -> Self {
+                Self::Probabilities(probabilities.into())
+            }
+        }
+
+        impl From<&Tensor<$type>> for ClassTargets<$type> {
+            fn from(probabilities: &Tensor<$type>) -> Self {
+                Self::Probabilities(probabilities.into())
+            }
+        }
+    )*};
+}
+probabilities! { f32 f64 }
+
+/// Minus the log-probability of the right class, for log-probabilities `[classes]` or `[rows, classes, ...]`.
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var};
+/// use gradus_nn::{NllLoss, Reduction};
+///
+/// let x = Var::leaf(Tensor::from([[-1.0, -5.0], [-7.0, -3.0]]));
+/// let loss = NllLoss::new().weight([1.0, 2.0]).reduction(Reduction::None).forward(&x, &Tensor::from([0, 1]));
+/// assert_eq!(loss.value(), &Tensor::from([1.0, 6.0]));
+/// ```
+#[derive(Debug, Clone)]
+pub struct NllLoss<T: Float = f32> {
+    /// How much each class counts, `[classes]`, if not all count the same.
+    pub weight: Option<Var<T>>,
+    /// The target that marks what is left out.
+    pub ignore_index: i64,
+    /// What becomes of the losses of single rows.
+    pub reduction: Reduction,
+}
+
+impl<T: Float> NllLoss<T> {
+    /// The mean over all rows but those with target -100, without weights.
+    ///
+    /// ```
+    /// assert_eq!(gradus_nn::NllLoss::<f32>::new().ignore_index, -100);
+    /// ```
+    pub fn new() -> Self {
+        Self { weight: None, ignore_index: -100, reduction: Reduction::Mean }
+    }
+
+    /// How much each class counts, `[classes]`: the loss of a row is multiplied by the weight of its target, and the
+    /// mean is the sum divided by the sum of these weights.
+    ///
+    /// ```
+    /// let loss = gradus_nn::NllLoss::new().weight([1.0, 2.0]);
+    /// assert_eq!(loss.weight.unwrap().shape(), [2]);
+    /// ```
+    #[must_use]
+    pub fn weight(self, weight: impl Into<Var<T>>) -> Self {
+        Self { weight: Some(weight.into()), ..self }
+    }
+
+    /// The target that marks what is left out: its loss is 0 and does not enter the mean.
+    ///
+    /// ```
+    /// assert_eq!(gradus_nn::NllLoss::<f32>::new().ignore_index(0).ignore_index, 0);
+    /// ```
+    #[must_use]
+    pub fn ignore_index(self, ignore_index: i64) -> Self {
+        Self { ignore_index, ..self }
+    }
+
+    /// The loss of log-probabilities `[classes]` or `[rows, classes, ...]`; targets are the indices of the right
+    /// classes, in the shape without the axis of classes.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    /// use gradus_nn::NllLoss;
+    ///
+    /// let x = Var::leaf(Tensor::from([[-1.0, -5.0], [-7.0, -3.0]]));
+    /// let loss = NllLoss::new().ignore_index(0).forward(&x, &Tensor::from([0, 1]));
+    /// assert_eq!(loss.item(), 3.0);
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not fit, or a target is neither the index of a class nor `ignore_index`.
+    #[track_caller]
+    pub fn forward(&self, prediction: &Var<T>, targets: &Tensor<i64>) -> Var<T> {
+        let classes = Classes::new("nll_loss", prediction, self.weight.as_ref());
+        let rows = classes.rows(targets, self.ignore_index);
+        self.reduction.reduce(rows.nll(prediction), prediction.shape(), || rows.total_weight())
+    }
+}
+
+/// The cross-entropy between the softmax of logits, `[classes]` or `[rows, classes, ...]`, and targets: indices of the
+/// right classes, or the probability of each class.
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var};
+/// use gradus_nn::CrossEntropyLoss;
+///
+/// let logits = Var::leaf(Tensor::from([[0.0_f64, 0.0], [1.0, 1.0], [5.0, 0.0]]));
+/// let loss = CrossEntropyLoss::new().label_smoothing(0.1).ignore_index(-1);
+/// let loss = loss.forward(&logits, &Tensor::from([0, 1, -1]));
+/// assert!((loss.item() - 2.0_f64.ln()).abs() < 1e-15);
+/// ```
+#[derive(Debug, Clone)]
+pub struct CrossEntropyLoss<T: Float = f32> {
+    /// How much each class counts, `[classes]`, if not all count the same.
+    pub weight: Option<Var<T>>,
+    /// The target that marks what is left out.
+    pub ignore_index: i64,
+    /// How much of the probability goes from the right class to all classes in equal parts.
+    pub label_smoothing: f64,
+    /// What becomes of the losses of single rows.
+    pub reduction: Reduction,
+}
+
+impl<T: Float> CrossEntropyLoss<T> {
+    /// The mean over all rows but those with target -100, without weights and smoothing.
+    ///
+    /// ```
+    /// assert_eq!(gradus_nn::CrossEntropyLoss::<f32>::new().label_smoothing, 0.0);
+    /// ```
+    pub fn new() -> Self {
+        Self { weight: None, ignore_index: -100, label_smoothing: 0.0, reduction: Reduction::Mean }
+    }
+
+    /// How much each class counts, `[classes]`: every term of the loss is multiplied by the weight of its class. For
+    /// targets that are indices, the mean is the sum divided by the sum of the targets' weights.
+    ///
+    /// ```
+    /// let loss = gradus_nn::CrossEntropyLoss::new().weight([1.0, 2.0]);
+    /// assert_eq!(loss.weight.unwrap().shape(), [2]);
+    /// ```
+    #[must_use]
+    pub fn weight(self, weight: impl Into<Var<T>>) -> Self {
+        Self { weight: Some(weight.into()), ..self }
+    }
+
+    /// The target that marks what is left out: its loss is 0 and does not enter the mean.
+    ///
+    /// ```
+    /// assert_eq!(gradus_nn::CrossEntropyLoss::<f32>::new().ignore_index(0).ignore_index, 0);
+    /// ```
+    #[must_use]
+    pub fn ignore_index(self, ignore_index: i64) -> Self {
+        Self { ignore_index, ..self }
+    }
+
+    /// How much of the probability, from 0 to 1, goes from the right class to all classes in equal parts (Szegedy et
+    /// al., 2016): the network is not drawn to infinite logits.
+    ///
+    /// ```
+    /// assert_eq!(gradus_nn::CrossEntropyLoss::<f32>::new().label_smoothing(0.1).label_smoothing, 0.1);
+    /// ```
+    ///
+    /// # Panics
+    /// If it is not within 0 and 1.
+    #[must_use]
+    #[track_caller]
+    pub fn label_smoothing(self, label_smoothing: f64) -> Self {
+        assert!(
+            (0.0..=1.0).contains(&label_smoothing),
+            "cross_entropy: `label_smoothing` is {label_smoothing}: allowed is 0 to 1"
+        );
+        Self { label_smoothing, ..self }
+    }
+
+    /// The loss of logits `[classes]` or `[rows, classes, ...]`. Targets are the indices of the right classes, in the
+    /// shape without the axis of classes, or the probability of each class, in the shape of the logits.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    /// use gradus_nn::CrossEntropyLoss;
+    ///
+    /// let logits = Var::leaf(Tensor::from([[0.0_f64, 0.0]]));
+    /// let loss = CrossEntropyLoss::new();
+    /// assert_eq!(loss.forward(&logits, &Tensor::from([1])).item(), 2.0_f64.ln());
+    /// assert_eq!(loss.forward(&logits, &Tensor::from([[0.5, 0.5]])).item(), 2.0_f64.ln());
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not fit, or a target is neither the index of a class nor `ignore_index`; if an `ignore_index`
+    /// that is not negative meets probabilities, among which there are no rows to leave out.
+    #[track_caller]
+    pub fn forward(&self, logits: &Var<T>, targets: impl Into<ClassTargets<T>>) -> Var<T> {
+        let classes = Classes::new("cross_entropy", logits, self.weight.as_ref());
+        let kept = 1.0 - self.label_smoothing;
+        let spread = T::from_f64(self.label_smoothing / classes.count as f64);
+        let targets = match targets.into() {
+            ClassTargets::Indices(targets) => targets,
+            ClassTargets::Probabilities(probabilities) => {
+                return self.of_probabilities(&classes, logits, probabilities * T::from_f64(kept) + spread);
+            }
+        };
+        let ignored = || targets.iter().any(|target| target == self.ignore_index);
+        let plain = self.weight.is_none() && self.label_smoothing == 0.0 && self.reduction == Reduction::Mean;
+        if plain && !ignored() {
+            return logits.softmax_cross_entropy(classes.axis as isize, &targets);
+        }
+        let rows = classes.rows(&targets, self.ignore_index);
+        let log_softmax = logits.log_softmax(classes.axis as isize);
+        let mut losses = rows.nll(&log_softmax);
+        if self.label_smoothing > 0.0 {
+            let all = -classes.weighted(log_softmax).sum(classes.axis);
+            losses = losses * T::from_f64(kept) + rows.without_ignored(all) * spread;
+        }
+        self.reduction.reduce(losses, logits.shape(), || rows.total_weight())
+    }
+
+    #[track_caller]
+    fn of_probabilities(&self, classes: &Classes<T>, logits: &Var<T>, probabilities: Var<T>) -> Var<T> {
+        assert!(
+            logits.shape() == probabilities.shape(),
+            "cross_entropy: the logits have shape {:?} and the targets, probabilities, {:?}: they must be equal",
+            logits.shape(),
+            probabilities.shape()
+        );
+        assert!(
+            self.ignore_index < 0,
+            "cross_entropy: `ignore_index` is {}, and the targets are probabilities: it is for targets that are \
+             indices",
+            self.ignore_index
+        );
+        let log_softmax = classes.weighted(logits.log_softmax(classes.axis as isize));
+        let losses = -(log_softmax * probabilities).sum(classes.axis);
+        let rows = T::from_f64(losses.len() as f64);
+        self.reduction.reduce(losses, logits.shape(), || rows.into())
+    }
+}
+
+/// The classes that a prediction is about.
+struct Classes<'a, T: Float> {
+    loss: &'static str,
+    shape: &'a [usize],
+    axis: usize,
+    count: usize,
+    weight: Option<&'a Var<T>>,
+}
+
+impl<'a, T: Float> Classes<'a, T> {
+    #[track_caller]
+    fn new(loss: &'static str, prediction: &'a Var<T>, weight: Option<&'a Var<T>>) -> Self {
+        let shape = prediction.shape();
+        assert!(!shape.is_empty(), "{loss}: the logits have shape []: they need an axis of classes");
+        let axis = usize::from(shape.len() > 1);
+        let count = shape[axis];
+        if let Some(weight) = weight {
+            assert!(
+                weight.shape() == [count],
+                "{loss}: the logits have shape {shape:?} and `weight` {:?}: it must be [{count}], one weight for each \
+                 class",
+                weight.shape()
+            );
+        }
+        Self { loss, shape, axis, count, weight }
+    }
+
+    /// Log-probabilities times the weights of their classes.
+    fn weighted(&self, log_probabilities: Var<T>) -> Var<T> {
+        let Some(weight) = self.weight else { return log_probabilities };
+        let mut shape = vec![1; self.shape.len() - self.axis];
+        shape[0] = self.count;
+        log_probabilities * weight.reshape(shape)
+    }
+
+    /// What the targets say about the rows of a prediction.
+    #[track_caller]
+    fn rows(&self, targets: &Tensor<i64>, ignore_index: i64) -> Rows<T> {
+        let Self { loss, shape, axis, count, .. } = *self;
+        let mut expected = shape.to_vec();
+        expected.remove(axis);
+        assert!(
+            targets.shape() == expected,
+            "{loss}: the logits have shape {shape:?} and the targets {:?}: the targets must have shape {expected:?}, \
+             without the axis of classes",
+            targets.shape()
+        );
+        for target in targets {
+            assert!(
+                target == ignore_index || (0..count as i64).contains(&target),
+                "{loss}: target {target} is out of range for logits of shape {shape:?}: with {count} classes, allowed \
+                 are 0 to {}",
+                count as i64 - 1
+            );
+        }
+        let kept = targets.ne(ignore_index);
+        // Any class will do where the result is left out.
+        let targets = kept.where_(targets, 0);
+        let weight = match self.weight {
+            Some(weight) => weight.index_select(0, &targets.flatten()).reshape(targets.shape()),
+            None => Var::constant(Tensor::scalar(T::ONE).expand(targets.shape())),
+        };
+        Rows { axis: axis as isize, weight: Var::where_(&kept, weight, T::ZERO), kept, targets }
+    }
+}
+
+/// What is known about each row.
+struct Rows<T: Float> {
+    axis: isize,
+    /// Whether it counts.
+    kept: Tensor<bool>,
+    /// Its class.
+    targets: Tensor<i64>,
+    /// The weight of its class, 0 if it does not count.
+    weight: Var<T>,
+}
+
+impl<T: Float> Rows<T> {
+    /// Minus the log-probabilities of the targets times their weights.
+    fn nll(&self, log_probabilities: &Var<T>) -> Var<T> {
+        let right =
+            log_probabilities.gather(self.axis, &self.targets.unsqueeze(self.axis)).squeeze(self.axis);
+        self.without_ignored(-right * &self.weight)
+    }
+
+    /// 0 where a row does not count.
+    fn without_ignored(&self, losses: Var<T>) -> Var<T> {
+        Var::where_(&self.kept, losses, T::ZERO)
+    }
+
+    fn total_weight(&self) -> Var<T> {
+        self.weight.sum(..)
+    }
+}
+
+#[cfg(feature = "proptest")]
+pub(crate) fn cases() -> Vec<gradus_autograd::testing::Case> {
+    use gradus_autograd::testing::{case, shapes};
+    use proptest::prelude::*;
+
+    use super::reductions;
+    /// Random targets; some are -1, if wanted, but never the first.
+    fn targets(shape: &[usize], seed: u64, ignored: bool) -> Tensor<i64> {
+        let mut shape = shape.to_vec();
+        let classes = shape.remove(usize::from(shape.len() > 1)) as f64;
+        let random = Tensor::<f64>::rand(shape, &mut gradus_autograd::seeded(seed));
+        let drawn: Tensor<i64> = (&random * classes).cast();
+        let place = Tensor::arange(0, random.len() as i64, 1).reshape(random.shape());
+        let left_out = random.lt(if ignored { 0.3 } else { 0.0 }).logical_and(place.gt(0));
+        left_out.where_(-1, drawn)
+    }
+    fn classes(shape: &[usize]) -> [usize; 1] {
+        [shape[usize::from(shape.len() > 1)]]
+    }
+
+    let options = || (shapes(1..=4, 1..=4), any::<u64>(), reductions(), any::<[bool; 3]>(), 0.0..1.0);
+    vec![
+        case!(
+            "nll_loss", (shape, seed, reduction, [weighted, ignored, _], _) in options(),
+            [shape.clone() => -2.0..0.0, classes(&shape) => 0.5..1.5],
+            |x, weight| {
+                let loss = NllLoss::new().reduction(reduction).ignore_index(-1);
+                let loss = if weighted { loss.weight(weight) } else { loss };
+                loss.forward(x, &targets(x.shape(), seed, ignored))
+            }
+        ),
+        case!(
+            "cross_entropy", (shape, seed, reduction, [weighted, ignored, smooth], smoothing) in options(),
+            [shape.clone() => -2.0..2.0, classes(&shape) => 0.5..1.5],
+            |x, weight| {
+                let loss = CrossEntropyLoss::new().reduction(reduction).ignore_index(-1);
+                let loss = if weighted { loss.weight(weight) } else { loss };
+                let loss = if smooth { loss.label_smoothing(smoothing) } else { loss };
+                loss.forward(x, targets(x.shape(), seed, ignored))
+            }
+        ),
+        case!(
+            "cross_entropy", (shape, _, reduction, [weighted, ..], smoothing) in options(),
+            [shape.clone() => -2.0..2.0, shape.clone() => 0.0..1.0, classes(&shape) => 0.5..1.5],
+            |x, probabilities, weight| {
+                let loss = CrossEntropyLoss::new().reduction(reduction).label_smoothing(smoothing);
+                if weighted { loss.weight(weight) } else { loss }.forward(x, probabilities)
+            }
+        ),
+    ]
+}
