@@ -6,20 +6,20 @@ use std::path::Path;
 use gradus::{Element, Tensor};
 use serde_json::{Map, Value};
 
-pub type Result<T, E = String> = std::result::Result<T, E>;
+pub(crate) type Result<T, E = String> = std::result::Result<T, E>;
 
 /// A file of tensors by name.
 ///
 /// Methods panic about what is missing or has another type: it is a mistake in the data or in the runner, and
 /// whoever runs a case reports it as a failure.
-pub struct Archive {
+pub(crate) struct Archive {
     header: Map<String, Value>,
     bytes: Vec<u8>,
 }
 
 impl Archive {
     /// Reads a file: the length of the header, the header in JSON, the data.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let wrong = |what: &dyn std::fmt::Display| format!("{}: {what}", path.display());
         let mut bytes = fs::read(path).map_err(|error| wrong(&error))?;
         let length = bytes.first_chunk().ok_or_else(|| wrong(&"no header"))?;
@@ -30,19 +30,19 @@ impl Archive {
         Ok(Self { header, bytes })
     }
 
-    pub fn contains(&self, key: &str) -> bool {
+    pub(crate) fn contains(&self, key: &str) -> bool {
         self.header.contains_key(key)
     }
 
-    pub fn f64(&self, key: &str) -> Tensor<f64> {
+    pub(crate) fn f64(&self, key: &str) -> Tensor<f64> {
         self.tensor(key, "F64", f64::from_le_bytes)
     }
 
-    pub fn i64(&self, key: &str) -> Tensor<i64> {
+    pub(crate) fn i64(&self, key: &str) -> Tensor<i64> {
         self.tensor(key, "I64", i64::from_le_bytes)
     }
 
-    pub fn bool(&self, key: &str) -> Tensor<bool> {
+    pub(crate) fn bool(&self, key: &str) -> Tensor<bool> {
         self.tensor(key, "BOOL", |[byte]| byte != 0)
     }
 
@@ -63,7 +63,7 @@ impl Archive {
 }
 
 /// The list `cases` of an index.
-pub fn cases(index: &Path) -> Result<Vec<Value>> {
+pub(crate) fn cases(index: &Path) -> Result<Vec<Value>> {
     let text = fs::read(index).map_err(|error| format!("{}: {error}", index.display()))?;
     let mut json: Value =
         serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", index.display()))?;
@@ -74,13 +74,13 @@ pub fn cases(index: &Path) -> Result<Vec<Value>> {
 }
 
 /// A list of integers in JSON.
-pub fn integers(list: &Value) -> Vec<isize> {
+pub(crate) fn integers(list: &Value) -> Vec<isize> {
     let integer = |item: &Value| item.as_i64().unwrap_or_else(|| panic!("{item} is not an integer")) as isize;
     list.as_array().unwrap_or_else(|| panic!("{list} is not a list")).iter().map(integer).collect()
 }
 
 /// A list of integers in JSON that are not negative.
-pub fn sizes(list: &Value) -> Vec<usize> {
+pub(crate) fn sizes(list: &Value) -> Vec<usize> {
     let size = |item| usize::try_from(item).unwrap_or_else(|_| panic!("{item} is negative"));
     integers(list).into_iter().map(size).collect()
 }

@@ -1,31 +1,90 @@
-//! Results of gradus held against stored results of `PyTorch`.
+//! Results of gradus held against stored results of `PyTorch`: values, gradients, second derivatives and forward
+//! mode of single operations, in any layout, and whole training runs.
 //!
 //!     cargo test --release -p gradus-tests --test conformance
 //!
-//! Environment variables:
+//! It prints a line for each operation with what failed beneath it, and in the end
+//! `conformance: N passed, N failed, N unsupported`. Environment variables:
 //!
-//! - `GRADUS_CONFORMANCE`: the folder of the data; without it, the part of them in `tests/conformance/data`.
-//! - `GRADUS_CONFORMANCE_ONLY`: only operations and models whose name contains this.
+//! - `GRADUS_CONFORMANCE`: the folder of the data, with `ops/index.json` and `training/index.json` and the files that
+//!   they name; without it, the part of them that is kept in `tests/conformance/data`.
+//! - `GRADUS_CONFORMANCE_ONLY`: only operations whose name contains this, and no training runs.
+//!
+//! The format is described in the README beside the data. Where the answer is a choice (the derivative at a kink, for
+//! example) the case is a *convention*, and counted apart.
 
+mod arguments;
+mod cases;
+mod compare;
 mod data;
+mod operations;
 mod report;
 mod training;
 
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
-use report::Report;
+use cases::text;
+use data::{Archive, Result};
+use report::{Outcome, Report};
+use serde_json::Value;
+
+/// The conventions of the reference that gradus does not follow on purpose: operation, case, and why.
+const KNOWN_DEPARTURES: &[(&str, &str, &str)] = &[];
+
+/// The message of the last panic.
+static PANIC: Mutex<String> = Mutex::new(String::new());
 
 fn main() -> ExitCode {
     let committed = || Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance/data");
     let folder = std::env::var_os("GRADUS_CONFORMANCE").map_or_else(committed, PathBuf::from);
+    let only = std::env::var("GRADUS_CONFORMANCE_ONLY").ok();
     let mut report = Report::default();
-    match training::run(&folder.join("training"), &mut report) {
-        Ok(()) if report.finish() => ExitCode::SUCCESS,
-        Ok(()) => ExitCode::FAILURE,
-        Err(error) => {
-            println!("conformance: {error}");
-            ExitCode::FAILURE
+    let result = operations(&folder.join("ops"), only.as_deref().unwrap_or(""), &mut report).and_then(|()| {
+        if only.is_none() { training::run(&folder.join("training"), &mut report) } else { Ok(()) }
+    });
+    if let Err(error) = &result {
+        println!("conformance: {error}");
+    }
+    if report.finish() && result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn operations(folder: &Path, only: &str, report: &mut Report) -> Result<()> {
+    let mut by_operation: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for case in data::cases(&folder.join("index.json"))? {
+        by_operation.entry(text(&case, "op").into()).or_default().push(case);
+    }
+    for (operation, cases) in by_operation.iter().filter(|(operation, _)| operation.contains(only)) {
+        report.begin(operation);
+        let archive = Archive::open(&folder.join(text(&cases[0], "file")))?;
+        for case in cases {
+            let name = text(case, "case");
+            let outcome = caught(|| cases::run(case, &archive));
+            if case["convention"] == true {
+                let known = |(op, case, _): &&(&str, &str, &str)| (*op, *case) == (operation, name);
+                let departure = KNOWN_DEPARTURES.iter().find(known);
+                report.add_convention(name, outcome, departure.map(|(_, _, reason)| *reason));
+            } else {
+                report.add(name, outcome);
+            }
         }
     }
+    Ok(())
+}
+
+/// What `run` returns; if it panics, a failure with the message, which is not printed.
+fn caught(run: impl FnOnce() -> Outcome) -> Outcome {
+    let hook = take_hook();
+    set_hook(Box::new(|panic| {
+        *PANIC.lock().unwrap_or_else(PoisonError::into_inner) = panic.to_string();
+    }));
+    let outcome = catch_unwind(AssertUnwindSafe(run));
+    set_hook(hook);
+    outcome.unwrap_or_else(|_| {
+        let message = std::mem::take(&mut *PANIC.lock().unwrap_or_else(PoisonError::into_inner));
+        Outcome::Failed(vec![message.replace('\n', " ")])
+    })
 }

@@ -3,7 +3,7 @@
 use std::io::{Write, stdout};
 
 /// What became of one case.
-pub enum Outcome {
+pub(crate) enum Outcome {
     Passed,
     /// What was found wrong, one line each.
     Failed(Vec<String>),
@@ -13,18 +13,18 @@ pub enum Outcome {
 
 /// Counts of cases.
 #[derive(Default, Clone, Copy)]
-pub struct Counts {
-    pub passed: usize,
-    pub failed: usize,
-    pub unsupported: usize,
+pub(crate) struct Counts {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) unsupported: usize,
 }
 
 /// Collects outcomes, and prints a line for each name with what failed beneath it.
 #[derive(Default)]
-pub struct Report {
-    pub total: Counts,
-    pub conventions_followed: usize,
-    pub conventions_differing: usize,
+pub(crate) struct Report {
+    pub(crate) total: Counts,
+    pub(crate) conventions_followed: usize,
+    pub(crate) conventions_differing: usize,
     name: String,
     counts: Counts,
     conventions: [usize; 2],
@@ -33,13 +33,13 @@ pub struct Report {
 
 impl Report {
     /// Begins the next operation or model; what came before is printed.
-    pub fn begin(&mut self, name: &str) {
+    pub(crate) fn begin(&mut self, name: &str) {
         self.flush();
         self.name = name.into();
     }
 
     /// Counts a case of the current name.
-    pub fn add(&mut self, case: &str, outcome: Outcome) {
+    pub(crate) fn add(&mut self, case: &str, outcome: Outcome) {
         for counts in [&mut self.counts, &mut self.total] {
             match &outcome {
                 Outcome::Passed => counts.passed += 1,
@@ -57,7 +57,7 @@ impl Report {
     }
 
     /// Counts a case whose answer is a choice; `departure` says why ours is another, where that is on purpose.
-    pub fn add_convention(&mut self, case: &str, outcome: Outcome, departure: Option<&str>) {
+    pub(crate) fn add_convention(&mut self, case: &str, outcome: Outcome, departure: Option<&str>) {
         self.conventions[1] += 1;
         match (outcome, departure) {
             (Outcome::Passed, None) => {
@@ -99,7 +99,7 @@ impl Report {
     }
 
     /// Prints what remains and the sums; whether nothing is wrong.
-    pub fn finish(mut self) -> bool {
+    pub(crate) fn finish(mut self) -> bool {
         self.flush();
         let Counts { passed, failed, unsupported } = self.total;
         println!(

@@ -4,6 +4,6 @@ use std::path::Path;
 
 use crate::report::Report;
 
-pub fn run(_folder: &Path, _report: &mut Report) -> Result<(), String> {
+pub(crate) fn run(_folder: &Path, _report: &mut Report) -> Result<(), String> {
     Ok(())
 }
