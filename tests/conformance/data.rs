@@ -34,6 +34,11 @@ impl Archive {
         self.header.contains_key(key)
     }
 
+    /// The type of a tensor's elements: `F64`, `I64` or `BOOL`.
+    pub(crate) fn dtype(&self, key: &str) -> &str {
+        self.header[key]["dtype"].as_str().unwrap_or_else(|| panic!("no tensor {key} in the file"))
+    }
+
     pub(crate) fn f64(&self, key: &str) -> Tensor<f64> {
         self.tensor(key, "F64", f64::from_le_bytes)
     }
