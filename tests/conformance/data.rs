@@ -30,10 +30,6 @@ impl Archive {
         Ok(Self { header, bytes })
     }
 
-    pub(crate) fn contains(&self, key: &str) -> bool {
-        self.header.contains_key(key)
-    }
-
     /// The type of a tensor's elements: `F64`, `I64` or `BOOL`.
     pub(crate) fn dtype(&self, key: &str) -> &str {
         self.header[key]["dtype"].as_str().unwrap_or_else(|| panic!("no tensor {key} in the file"))

@@ -244,3 +244,30 @@ proptest! {
         check(&x, &positions);
     }
 }
+
+proptest! {
+    /// Any layout that the buffer can hold shows the elements that its strides say, and no other is let through.
+    #[test]
+    fn strides_say_where_elements_are(
+        axes in prop::collection::vec((0..4_usize, -5..=5_isize), 0..=3),
+        offset in 0..24_usize,
+        length in 0..24_usize,
+    ) {
+        let (shape, strides): (Vec<usize>, Vec<isize>) = axes.iter().copied().unzip();
+        let buffer = Tensor::arange(0, length as i64, 1);
+        let mut places = vec![offset as isize];
+        for (&size, &stride) in shape.iter().zip(&strides) {
+            let steps = |place: isize| (0..size as isize).map(move |i| place + i * stride);
+            places = places.into_iter().flat_map(steps).collect();
+        }
+        let inside = places.iter().all(|&place| (0..length as isize).contains(&place));
+        let view = buffer.as_strided(&shape, &strides, offset);
+        prop_assert_eq!(view.is_ok(), inside);
+        if let Ok(view) = view {
+            prop_assert_eq!(view.shape(), &shape[..]);
+            prop_assert!(view.shares_buffer(&buffer));
+            prop_assert_eq!(view.to_vec(), places.iter().map(|&place| place as i64).collect::<Vec<_>>());
+        }
+        prop_assert!(buffer.as_strided(&shape, [&strides[..], &[1]].concat(), 0).is_err());
+    }
+}
