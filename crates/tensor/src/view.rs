@@ -252,7 +252,13 @@ impl<T: Element> Tensor<T> {
         let (shape, strides) = (shape.as_ref(), strides.as_ref());
         let count = crate::dims::checked_count("as_strided", shape)?;
         let error = |argument, got, expected| {
-            Err(TensorError::Argument { operation: "as_strided", argument, got, shape: shape.into(), expected })
+            Err(TensorError::Argument {
+                operation: "as_strided",
+                argument,
+                got,
+                shape: shape.into(),
+                expected,
+            })
         };
         if strides.len() != shape.len() {
             let expected = "there must be one for each axis".into();
