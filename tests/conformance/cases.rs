@@ -19,7 +19,7 @@ struct Differentiated {
 }
 
 /// An output that derivatives are taken of.
-struct Cotangent {
+struct Seeded {
     what: String,
     output: Var<f64>,
     cotangent: Tensor<f64>,
@@ -57,14 +57,14 @@ pub(crate) fn run(case: &Json, archive: &Archive) -> Outcome {
 
 fn derivatives(case: &Json, archive: &Archive, inputs: &[(String, Value)], outputs: &[Value]) -> Vec<String> {
     let optional = |item: &Json, name: &str| item[name].as_str().map(|key| archive.f64(key));
-    let cotangents: Vec<Cotangent> = outputs
+    let cotangents: Vec<Seeded> = outputs
         .iter()
         .zip(list(case, "outputs"))
         .enumerate()
         .filter_map(|(i, (output, stored))| {
             let cotangent = optional(stored, "cotangent")?;
             let output = output.var().clone();
-            Some(Cotangent {
+            Some(Seeded {
                 what: format!("tangent {i}"),
                 output,
                 cotangent,
@@ -141,9 +141,9 @@ fn derivatives(case: &Json, archive: &Archive, inputs: &[(String, Value)], outpu
 
 /// For each leaf the sum of the gradients that flow to it from all outputs.
 fn sum_over_outputs(
-    outputs: &[Cotangent],
+    outputs: &[Seeded],
     leaves: &[&Var<f64>],
-    mut gradients: impl FnMut(&Cotangent) -> Vec<Option<Var<f64>>>,
+    mut gradients: impl FnMut(&Seeded) -> Vec<Option<Var<f64>>>,
 ) -> Vec<Var<f64>> {
     let mut sums: Vec<Option<Var<f64>>> = vec![None; leaves.len()];
     for output in outputs {

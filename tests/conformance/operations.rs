@@ -12,10 +12,12 @@ use crate::arguments::{Arguments, Outputs, Value};
 
 type V = Var<f64>;
 type T<N> = Tensor<N>;
+/// Functions by the names of operations.
+type Table<F> = &'static [(&'static str, F)];
 
 /// An operation by its name, applied; `None` if there is none of that name.
 pub(crate) fn apply(name: &str, a: &Arguments) -> Option<Outputs> {
-    fn find<F: Copy>(table: &[(&str, F)], name: &str) -> Option<F> {
+    fn find<F: Copy>(table: Table<F>, name: &str) -> Option<F> {
         table.iter().find(|(other, _)| *other == name).map(|(_, function)| *function)
     }
     if let Some(f) = find(UNARY, name) {
@@ -42,13 +44,13 @@ macro_rules! methods {
     (|$x:ident, $y:ident| $($name:ident)*) => { &[$((stringify!($name), |$x, $y| $x.$name($y))),*] };
 }
 
-const UNARY: &[(&str, fn(&V) -> V)] = methods! { |x|
+const UNARY: Table<fn(&V) -> V> = methods! { |x|
     abs acos acosh asin asinh atan atanh ceil cos cosh det digamma erf erfc exp exp2 expm1 floor frac
     hardsigmoid hardswish lgamma log log10 log1p log2 logdet logsigmoid mish neg reciprocal relu relu6 round
     rsqrt selu sigmoid sign silu sin sinh softsign sqrt square tan tanh trace trunc
 };
 
-const BINARY: &[(&str, fn(&V, &V) -> V)] = &[
+const BINARY: Table<fn(&V, &V) -> V> = &[
     ("add", |x, y| x + y),
     ("atan2", |x, y| x.atan2(y)),
     ("div", |x, y| x / y),
@@ -70,18 +72,18 @@ const BINARY: &[(&str, fn(&V, &V) -> V)] = &[
     ("xlogy", |x, y| x.xlogy(y)),
 ];
 
-const TESTS: &[(&str, fn(&T<f64>) -> T<bool>)] = methods! { |x| isfinite isinf isnan };
+const TESTS: Table<fn(&T<f64>) -> T<bool>> = methods! { |x| isfinite isinf isnan };
 
-const COMPARISONS: &[(&str, fn(&T<f64>, &T<f64>) -> T<bool>)] = methods! { |x, y| eq ge gt le lt ne };
+const COMPARISONS: Table<fn(&T<f64>, &T<f64>) -> T<bool>> = methods! { |x, y| eq ge gt le lt ne };
 
-const LOGIC: &[(&str, fn(&T<bool>, &T<bool>) -> T<bool>)] =
+const LOGIC: Table<fn(&T<bool>, &T<bool>) -> T<bool>> =
     methods! { |x, y| logical_and logical_or logical_xor };
 
 macro_rules! operations {
     ($($name:ident: |$a:ident| $result:expr;)*) => { &[$((stringify!($name), |$a| $result.into())),*] };
 }
 
-const OTHERS: &[(&str, fn(&Arguments) -> Outputs)] = operations! {
+const OTHERS: Table<fn(&Arguments) -> Outputs> = operations! {
     // Elementwise, with attributes or more operands
     addcmul: |a| a.x().addcmul(a.var("a"), a.var("b"), a.float("value"));
     celu: |a| a.x().celu(a.float("alpha"));

@@ -270,11 +270,11 @@ impl<T: Element> Tensor<T> {
             let reach = stride as i128 * (size as i128 - 1);
             if reach < 0 { first += reach } else { last += reach }
         }
-        let length = self.buffer().len();
         if count == 0 {
             // No element, no place: not even the offset says anything.
             return Ok(self.with_layout(Layout::contiguous(shape)));
         }
+        let length = self.buffer().len();
         if first < 0 || last >= length as i128 {
             let got = format!("{strides:?} from offset {offset}");
             let expected = format!("its elements would lie at {first} to {last}, the buffer has {length}");

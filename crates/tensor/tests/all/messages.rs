@@ -12,6 +12,21 @@ fn list(index: &[i64]) -> Tensor<i64> {
 }
 
 #[test]
+fn strides() {
+    let x = Tensor::arange(0, 6, 1);
+    let error = |strides: &[isize], offset| x.as_strided([2, 3], strides, offset).unwrap_err().to_string();
+    assert_eq!(
+        error(&[3], 0),
+        "as_strided: the number of strides is 1 for shape [2, 3]: there must be one for each axis"
+    );
+    assert_eq!(
+        error(&[3, -1], 1),
+        "as_strided: strides is [3, -1] from offset 1 for shape [2, 3]: its elements would lie at -1 to 4, the buffer \
+         has 6"
+    );
+}
+
+#[test]
 fn creation() {
     let max = usize::MAX;
     let error = |data: Vec<f32>, shape: &[usize]| Tensor::from_vec(data, shape).unwrap_err().to_string();
