@@ -11,13 +11,14 @@ use serde_json::Value as Json;
 use crate::arguments::{Arguments, Outputs, Value};
 
 type V = Var<f64>;
-type T<N> = Tensor<N>;
+type F = Tensor<f64>;
+type B = Tensor<bool>;
 /// Functions by the names of operations.
-type Table<F> = &'static [(&'static str, F)];
+type Table<Function> = &'static [(&'static str, Function)];
 
 /// An operation by its name, applied; `None` if there is none of that name.
 pub(crate) fn apply(name: &str, a: &Arguments) -> Option<Outputs> {
-    fn find<F: Copy>(table: Table<F>, name: &str) -> Option<F> {
+    fn find<Function: Copy>(table: Table<Function>, name: &str) -> Option<Function> {
         table.iter().find(|(other, _)| *other == name).map(|(_, function)| *function)
     }
     if let Some(f) = find(UNARY, name) {
@@ -72,12 +73,11 @@ const BINARY: Table<fn(&V, &V) -> V> = &[
     ("xlogy", |x, y| x.xlogy(y)),
 ];
 
-const TESTS: Table<fn(&T<f64>) -> T<bool>> = methods! { |x| isfinite isinf isnan };
+const TESTS: Table<fn(&F) -> B> = methods! { |x| isfinite isinf isnan };
 
-const COMPARISONS: Table<fn(&T<f64>, &T<f64>) -> T<bool>> = methods! { |x, y| eq ge gt le lt ne };
+const COMPARISONS: Table<fn(&F, &F) -> B> = methods! { |x, y| eq ge gt le lt ne };
 
-const LOGIC: Table<fn(&T<bool>, &T<bool>) -> T<bool>> =
-    methods! { |x, y| logical_and logical_or logical_xor };
+const LOGIC: Table<fn(&B, &B) -> B> = methods! { |x, y| logical_and logical_or logical_xor };
 
 macro_rules! operations {
     ($($name:ident: |$a:ident| $result:expr;)*) => { &[$((stringify!($name), |$a| $result.into())),*] };
