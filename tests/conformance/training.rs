@@ -22,10 +22,16 @@ pub(crate) fn run(folder: &Path, report: &mut Report) -> Result<()> {
         let [name, file] = [options.text("case")?, options.text("file")?];
         let archive = Archive::open(&folder.join(file))?;
         report.begin(&format!("training {name}"));
-        match Run::of(options) {
-            Err(unknown) => report.add(&unknown, Outcome::Unsupported),
-            Ok(mut run) => report.add(&name, caught(|| run.compare(&archive))),
-        }
+        let mut unknown = None;
+        // Making the parts of a run may panic, too: about options that no optimizer can have.
+        let outcome = caught(|| match Run::of(options) {
+            Ok(mut run) => run.compare(&archive),
+            Err(what) => {
+                unknown = Some(what);
+                Outcome::Unsupported
+            }
+        });
+        report.add(unknown.as_deref().unwrap_or(&name), outcome);
     }
     Ok(())
 }
