@@ -50,7 +50,7 @@ impl<T: Float> Tensor<T> {
         checked_count("scaled_dot_product_attention", &shape).or_panic();
         let heads = self.heads(key, value, mask, &sizes);
         let attention = Attention { causal: is_causal, scale };
-        Self::from_buffer(kernels::attention(&heads, [sizes.queries, sizes.values], attention), &shape)
+        Self::from_buffer(T::attention(&heads, [sizes.queries, sizes.values], attention), &shape)
     }
 
     /// The gradients of [`scaled_dot_product_attention`](Self::scaled_dot_product_attention) with respect to queries,
@@ -89,7 +89,7 @@ impl<T: Float> Tensor<T> {
         let heads = self.heads(key, value, mask, &sizes);
         let gradients = gradient.matrices(&sizes.batch, [sizes.queries, sizes.values]);
         let attention = Attention { causal: is_causal, scale };
-        let [dq, dk, dv] = kernels::attention_gradient(&heads, &gradients, attention);
+        let [dq, dk, dv] = T::attention_gradient(&heads, &gradients, attention);
         let of =
             |buffer, rows, columns| Self::from_buffer(buffer, &[&sizes.batch[..], &[rows, columns]].concat());
         [

@@ -3,7 +3,7 @@
 use crate::dims::{Dims, Shape, checked_count};
 use crate::element::Float;
 use crate::error::{OrPanic, TensorError};
-use crate::kernels::{self, Geometry};
+use crate::kernels::Geometry;
 use crate::tensor::Tensor;
 
 /// The attributes of a convolution, each at first what does nothing; those along axes are one number for all of
@@ -462,7 +462,7 @@ impl<T: Float> Tensor<T> {
         }
         let geometry = conv.geometry(self.shape(), weight.shape(), &shape);
         let (x, weight, bias) = (self.contiguous(), weight.contiguous(), bias.map(Self::contiguous));
-        let data = kernels::conv(x.data(), weight.data(), bias.as_ref().map(Self::data), &geometry);
+        let data = T::conv(x.data(), weight.data(), bias.as_ref().map(Self::data), &geometry);
         Self::from_buffer(data, &shape)
     }
 
@@ -552,7 +552,7 @@ impl<T: Float> Tensor<T> {
         check_gradient("conv2d_weight", self.shape(), weight, gradient.shape(), &conv);
         let geometry = conv.geometry(self.shape(), weight, gradient.shape());
         let (x, g) = (self.contiguous(), gradient.contiguous());
-        Self::from_buffer(kernels::conv_weight(x.data(), g.data(), &geometry), weight)
+        Self::from_buffer(T::conv_weight(x.data(), g.data(), &geometry), weight)
     }
 
     /// The transposed convolution that gives `shape`, with a batch.
@@ -560,7 +560,7 @@ impl<T: Float> Tensor<T> {
     fn transposed(&self, weight: &Self, shape: &[usize], conv: &Conv) -> Self {
         let geometry = conv.geometry(shape, weight.shape(), self.shape());
         let (g, weight) = (self.contiguous(), weight.contiguous());
-        Self::from_buffer(kernels::conv_input(g.data(), weight.data(), &geometry), shape)
+        Self::from_buffer(T::conv_input(g.data(), weight.data(), &geometry), shape)
     }
 
     /// The elements of a contiguous tensor.

@@ -4,7 +4,7 @@ use std::fmt::{Debug, Display};
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
 use crate::gamma;
-use crate::kernels::functions;
+use crate::kernels::{Kernels, functions};
 
 /// An element of a tensor: `f32`, `f64`, `i64` or `bool`.
 ///
@@ -153,7 +153,7 @@ pub trait Number:
 /// assert_eq!(Tensor::from([0.0_f32, f32::INFINITY]).map(bell), Tensor::from([1.0, 0.0]));
 /// assert_eq!(bell(1.0_f64), (-1.0_f64).exp());
 /// ```
-pub trait Float: Number {
+pub trait Float: Number + Kernels {
     /// The distance from 1 to the next larger number.
     const EPSILON: Self;
     /// Positive infinity.

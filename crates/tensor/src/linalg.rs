@@ -144,7 +144,7 @@ impl<T: Float> Tensor<T> {
     /// If the last two axes are not of one size.
     #[track_caller]
     pub fn det(&self) -> Self {
-        self.determinants("det", |lu| lu.determinant())
+        self.determinants("det", nalgebra::LU::determinant)
     }
 
     /// The logarithms of determinants, `[..., n, n]` to `[...]`, also of such that are too large or small to be a

@@ -56,7 +56,7 @@ impl<T: Float> Tensor<T> {
             let starts = batch_starts(&batch, &left, &right).into_iter();
             starts.map(|(l, r)| (self.matrix(&left, l), other.matrix(&right, r))).collect()
         };
-        Self::from_buffer(kernels::products(&pairs, None), &result)
+        Self::from_buffer(T::products(&pairs, None), &result)
     }
 
     /// The product of two matrices that fit, plus a vector to each row.
@@ -81,7 +81,7 @@ impl<T: Float> Tensor<T> {
         let bias = bias.map(Self::contiguous);
         let bias = bias.as_ref().and_then(Self::as_slice);
         let pair = (self.matrix(self.layout(), self.offset()), right.matrix(right.layout(), right.offset()));
-        Self::from_buffer(kernels::products(&[pair], bias), &[*m, n])
+        Self::from_buffer(T::products(&[pair], bias), &[*m, n])
     }
 
     /// The matrix of a layout's last two axes that starts at `offset`.

@@ -2,7 +2,6 @@
 
 use crate::element::Float;
 use crate::error::TensorError;
-use crate::kernels;
 use crate::tensor::Tensor;
 
 impl<T: Float> Tensor<T> {
@@ -40,8 +39,8 @@ impl<T: Float> Tensor<T> {
     /// ```
     /// use gradus_tensor::Tensor;
     ///
-    /// let y = Tensor::from([[1.0, 7.0]]).rms_norm([2], Some(&Tensor::from([5.0, 10.0])), 0.0);
-    /// assert_eq!(y, Tensor::from([[1.0, 14.0]])); // the mean of the squares is 25
+    /// let y = Tensor::from([[2.0, -2.0]]).rms_norm([2], Some(&Tensor::from([5.0, 10.0])), 0.0);
+    /// assert_eq!(y, Tensor::from([[5.0, -10.0]])); // the mean of the squares is 4
     /// ```
     ///
     /// # Panics
@@ -115,7 +114,7 @@ impl<T: Float> Tensor<T> {
         let [weight, bias] = [&weight, &bias].map(|operand| operand.as_ref().and_then(Self::as_slice));
         let x = self.contiguous();
         let (data, size) = (x.as_slice().expect("made contiguous"), normalized.iter().product());
-        Self::from_buffer(kernels::normalize_rows::<T, CENTRED>(data, size, weight, bias, eps), self.shape())
+        Self::from_buffer(T::normalize_rows(data, size, weight, bias, eps, CENTRED), self.shape())
     }
 
     #[track_caller]
@@ -142,8 +141,7 @@ impl<T: Float> Tensor<T> {
         let (x, g) = (self.contiguous(), gradient.contiguous());
         let [x, g] = [&x, &g].map(|operand| operand.as_slice().expect("made contiguous"));
         let size = normalized.iter().product();
-        let (of_x, of_weight, pieces) =
-            kernels::normalize_rows_gradient::<T, CENTRED>(x, g, size, weight, eps);
+        let (of_x, of_weight, pieces) = T::normalize_rows_gradient(x, g, size, weight, eps, CENTRED);
         let of_weight = Self::from_buffer(of_weight, &[pieces, size]).sum(0).reshape(normalized);
         [Self::from_buffer(of_x, self.shape()), of_weight]
     }

@@ -6,7 +6,7 @@ use crate::convolution::sizes_along;
 use crate::dims::{Dims, Shape};
 use crate::element::Float;
 use crate::error::TensorError;
-use crate::kernels::{self, Window, Windows};
+use crate::kernels::{Window, Windows};
 use crate::tensor::Tensor;
 
 /// The attributes of a pooling; those along axes are one number for all of them, or one for each. A kernel alone,
@@ -410,7 +410,7 @@ impl<T: Float> Tensor<T> {
     /// ```
     pub fn pooled_max(&self, pooling: &Pooling) -> Self {
         let x = self.pooled_data(pooling.input);
-        let data = kernels::max_pool(x.as_slice().expect("made contiguous"), pooling.windows());
+        let data = T::max_pool(x.as_slice().expect("made contiguous"), pooling.windows());
         Self::from_buffer(data, &Pooling::resized(self.shape(), pooling.size()))
     }
 
@@ -426,7 +426,7 @@ impl<T: Float> Tensor<T> {
     /// ```
     pub fn pooled_max_places(&self, pooling: &Pooling) -> Tensor<i64> {
         let x = self.pooled_data(pooling.input);
-        let data = kernels::max_pool_places(x.as_slice().expect("made contiguous"), pooling.windows());
+        let data = T::max_pool_places(x.as_slice().expect("made contiguous"), pooling.windows());
         Tensor::from_buffer(data, &Pooling::resized(self.shape(), pooling.size()))
     }
 
@@ -443,7 +443,7 @@ impl<T: Float> Tensor<T> {
     pub fn pooled_max_gradient(&self, pooling: &Pooling, gradient: &Self) -> Self {
         let (x, g) = (self.pooled_data(pooling.input), gradient.pooled_data(pooling.size()));
         let (x, g) = (x.as_slice().expect("made contiguous"), g.as_slice().expect("made contiguous"));
-        Self::from_buffer(kernels::max_pool_gradient(x, g, pooling.windows()), self.shape())
+        Self::from_buffer(T::max_pool_gradient(x, g, pooling.windows()), self.shape())
     }
 
     /// The mean of each window over the last two axes; what [`avg_pool2d`](Self::avg_pool2d) is made of.
@@ -457,7 +457,7 @@ impl<T: Float> Tensor<T> {
     /// ```
     pub fn pooled_mean(&self, pooling: &Pooling) -> Self {
         let x = self.pooled_data(pooling.input);
-        let data = kernels::avg_pool(x.as_slice().expect("made contiguous"), pooling.windows());
+        let data = T::avg_pool(x.as_slice().expect("made contiguous"), pooling.windows());
         Self::from_buffer(data, &Pooling::resized(self.shape(), pooling.size()))
     }
 
@@ -472,7 +472,7 @@ impl<T: Float> Tensor<T> {
     /// ```
     pub fn pooled_mean_gradient(&self, pooling: &Pooling) -> Self {
         let g = self.pooled_data(pooling.size());
-        let data = kernels::avg_pool_gradient(g.as_slice().expect("made contiguous"), pooling.windows());
+        let data = T::avg_pool_gradient(g.as_slice().expect("made contiguous"), pooling.windows());
         Self::from_buffer(data, &Pooling::resized(self.shape(), pooling.input))
     }
 

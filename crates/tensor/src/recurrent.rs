@@ -2,7 +2,7 @@
 
 use crate::element::Float;
 use crate::error::TensorError;
-use crate::kernels::{self, MatrixRef, Sizes};
+use crate::kernels::{MatrixRef, Sizes};
 use crate::tensor::Tensor;
 
 impl<T: Float> Tensor<T> {
@@ -30,7 +30,7 @@ impl<T: Float> Tensor<T> {
         let sizes = self.recurrent_sizes("lstm", 4, weight_hh, &[h0, c0]);
         let (input, h0, c0) = (self.contiguous(), h0.contiguous(), c0.contiguous());
         let weight = weight_hh.t().contiguous();
-        let out = kernels::lstm(sizes, in_order(&input), rows(&weight), [in_order(&h0), in_order(&c0)]);
+        let out = T::lstm(sizes, in_order(&input), rows(&weight), [in_order(&h0), in_order(&c0)]);
         Self::from_buffer(out, &[6, sizes.steps, sizes.batch, sizes.hidden])
     }
 
@@ -58,7 +58,7 @@ impl<T: Float> Tensor<T> {
         let (out, gradient, weight) = (self.contiguous(), gradient.contiguous(), weight_hh.contiguous());
         let c0 = c0.contiguous();
         let [of_input, of_h0, of_c0] =
-            kernels::lstm_gradient(sizes, in_order(&out), in_order(&gradient), rows(&weight), in_order(&c0));
+            T::lstm_gradient(sizes, in_order(&out), in_order(&gradient), rows(&weight), in_order(&c0));
         let of_input = Self::from_buffer(of_input, &[steps, batch, 4 * hidden]);
         let of_weight = of_input.weight_gradient(&self.select(0, 0), h0);
         let [of_h0, of_c0] = [of_h0, of_c0].map(|buffer| Self::from_buffer(buffer, &[batch, hidden]));
@@ -98,8 +98,7 @@ impl<T: Float> Tensor<T> {
         }
         let (input, h0, bias) = (self.contiguous(), h0.contiguous(), bias_hh.map(Self::contiguous));
         let weight = weight_hh.t().contiguous();
-        let out =
-            kernels::gru(sizes, in_order(&input), rows(&weight), bias.as_ref().map(in_order), in_order(&h0));
+        let out = T::gru(sizes, in_order(&input), rows(&weight), bias.as_ref().map(in_order), in_order(&h0));
         Self::from_buffer(out, &[5, sizes.steps, sizes.batch, sizes.hidden])
     }
 
@@ -129,13 +128,8 @@ impl<T: Float> Tensor<T> {
         let sizes = Sizes { steps, batch, hidden };
         let (out, gradient, weight) = (self.contiguous(), gradient.contiguous(), weight_hh.contiguous());
         let start = h0.contiguous();
-        let [of_input, of_product, of_h0] = kernels::gru_gradient(
-            sizes,
-            in_order(&out),
-            in_order(&gradient),
-            rows(&weight),
-            in_order(&start),
-        );
+        let [of_input, of_product, of_h0] =
+            T::gru_gradient(sizes, in_order(&out), in_order(&gradient), rows(&weight), in_order(&start));
         let [of_input, of_product] =
             [of_input, of_product].map(|buffer| Self::from_buffer(buffer, &[steps, batch, 3 * hidden]));
         let of_weight = of_product.weight_gradient(&self.select(0, 0), h0);

@@ -3,7 +3,7 @@
 use crate::dims::{Shape, lane_axis, resolve_axis};
 use crate::element::{Element, Float};
 use crate::error::OrPanic;
-use crate::kernels::{self, Buffer};
+use crate::kernels::Buffer;
 use crate::tensor::Tensor;
 
 impl<T: Float> Tensor<T> {
@@ -19,7 +19,7 @@ impl<T: Float> Tensor<T> {
     /// If the axis is out of range.
     #[track_caller]
     pub fn softmax(&self, axis: isize) -> Self {
-        self.map_lanes("softmax", axis, kernels::softmax_rows)
+        self.map_lanes("softmax", axis, T::softmax_rows)
     }
 
     /// The logarithm of [`softmax`](Self::softmax), accurate where that is nearly 0 or 1.
@@ -34,7 +34,7 @@ impl<T: Float> Tensor<T> {
     /// If the axis is out of range.
     #[track_caller]
     pub fn log_softmax(&self, axis: isize) -> Self {
-        self.map_lanes("log_softmax", axis, kernels::log_softmax_rows)
+        self.map_lanes("log_softmax", axis, T::log_softmax_rows)
     }
 
     /// The mean of -log(softmax) at the places that `targets`, of this shape without the axis, names along the
@@ -56,7 +56,7 @@ impl<T: Float> Tensor<T> {
         let count = T::from_f64(targets.len() as f64);
         let lanes = self.moved_axis(axis, self.rank() - 1).contiguous();
         let data = lanes.as_slice().expect("made contiguous");
-        let losses = kernels::cross_entropy_rows(data, self.shape()[axis], &targets);
+        let losses = T::cross_entropy_rows(data, self.shape()[axis], &targets);
         Self::from_buffer(losses, &[targets.len()]).sum(..) / count
     }
 
@@ -77,7 +77,7 @@ impl<T: Float> Tensor<T> {
     pub fn softmax_minus_one_hot(&self, axis: isize, targets: &Tensor<i64>, scale: T) -> Self {
         let axis = resolve_axis("softmax_minus_one_hot", axis, self.shape()).or_panic();
         let targets = self.checked_targets(axis, targets);
-        let rows = |x: &[T], length| kernels::softmax_minus_one_hot_rows(x, length, &targets, scale);
+        let rows = |x: &[T], length| T::softmax_minus_one_hot_rows(x, length, &targets, scale);
         self.map_lanes("softmax_minus_one_hot", axis as isize, rows)
     }
 

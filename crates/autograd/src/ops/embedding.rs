@@ -63,17 +63,16 @@ impl<T: Float> Var<T> {
     /// If this has no axis, or an index, or `padding_idx`, is none of a row.
     #[track_caller]
     pub fn embedding(&self, index: &Tensor<i64>, padding_idx: Option<isize>) -> Self {
-        let padding_idx = padding_idx.map(|row| {
-            let rows = self.shape().first().copied().unwrap_or(0) as isize;
-            let resolved = if row < 0 { row + rows } else { row };
+        let rows = self.shape().first().copied().unwrap_or(0) as isize;
+        if let Some(row) = padding_idx {
             assert!(
-                (0..rows).contains(&resolved),
+                (-rows..rows).contains(&row),
                 "embedding: padding_idx is {row} for a table of shape {:?}: allowed are -{rows} to {}",
                 self.shape(),
                 rows - 1
             );
-            resolved as usize
-        });
+        }
+        let padding_idx = padding_idx.map(|row| row.rem_euclid(rows) as usize);
         apply(Embedding { index: index.clone(), padding_idx }, &[self])
     }
 }

@@ -249,8 +249,8 @@ impl<T: Float> Var<T> {
     /// use gradus_autograd::{Tensor, Var};
     ///
     /// let weight = Var::leaf(Tensor::from([5.0, 10.0]));
-    /// let y = Var::constant([[1.0, 7.0]]).rms_norm([2], Some(&weight), 0.0);
-    /// assert_eq!(y.value(), &Tensor::from([[1.0, 14.0]])); // the mean of the squares is 25
+    /// let y = Var::constant([[2.0, -2.0]]).rms_norm([2], Some(&weight), 0.0);
+    /// assert_eq!(y.value(), &Tensor::from([[5.0, -10.0]])); // the mean of the squares is 4
     /// ```
     ///
     /// # Panics

@@ -168,7 +168,23 @@ impl Sample {
     /// ```
     pub fn run(&self) -> Var<f64> {
         let leaves: Vec<Var<f64>> = self.inputs.iter().map(Var::leaf).collect();
-        (self.functions.double)(&leaves)
+        self.run_on(&leaves)
+    }
+
+    /// The operation applied to variables of the shapes of [`inputs`](Self::inputs).
+    ///
+    /// ```
+    /// use gradus_autograd::{Var, testing::{case, shapes}};
+    /// use proptest::prelude::*;
+    ///
+    /// let case = case!("square", shape in shapes(0..=2, 1..=3), [shape => 1.0..2.0], |x| x.square());
+    /// proptest!(|(sample in case.samples)| {
+    ///     let x = Var::constant(&sample.inputs()[0]);
+    ///     prop_assert!(!sample.run_on(&[x]).is_tracked());
+    /// });
+    /// ```
+    pub fn run_on(&self, inputs: &[Var<f64>]) -> Var<f64> {
+        (self.functions.double)(inputs)
     }
 
     /// Holds the operation against one law.

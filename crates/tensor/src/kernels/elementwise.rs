@@ -42,17 +42,27 @@ pub(super) unsafe fn fill<U: Element>(
     length: usize,
     part: impl Fn(usize, &mut [MaybeUninit<U>]) + Sync,
 ) -> Buffer<U> {
+    let part = |start: usize, out: &mut [MaybeUninit<U>]| {
+        dispatch(
+            #[inline(always)]
+            || part(start, out),
+        );
+    };
+    // SAFETY: as the caller promises.
+    unsafe { fill_parts(len, length, &part) }
+}
+
+/// [`fill`], compiled once for all that fill.
+///
+/// # Safety
+/// `part` must write every element it is given.
+unsafe fn fill_parts<U: Element>(
+    len: usize,
+    length: usize,
+    part: &(dyn Fn(usize, &mut [MaybeUninit<U>]) + Sync),
+) -> Buffer<U> {
     // SAFETY: parts cover all elements, and `part` writes all of each.
-    unsafe {
-        Buffer::build(len, |out| {
-            for_each_part(out, length, |start, out| {
-                dispatch(
-                    #[inline(always)]
-                    || part(start, out),
-                );
-            });
-        })
-    }
+    unsafe { Buffer::build(len, |out| for_each_part(out, length, part)) }
 }
 
 /// The elements of a tensor in logical order.
@@ -83,7 +93,7 @@ pub(crate) fn map<T: Element, U: Element>(x: &Tensor<T>, f: impl Fn(T) -> U + Sy
 /// Replaces each element by the result of `f` on it.
 pub(crate) fn map_inplace<T: Element>(x: &mut [T], f: impl Fn(T) -> T + Sync) {
     let length = part_length(x.len());
-    for_each_part(x, length, |_, x| {
+    let part: &(dyn Fn(usize, &mut [T]) + Sync) = &|_, x| {
         dispatch(
             #[inline(always)]
             || {
@@ -92,7 +102,8 @@ pub(crate) fn map_inplace<T: Element>(x: &mut [T], f: impl Fn(T) -> T + Sync) {
                 }
             },
         );
-    });
+    };
+    for_each_part(x, length, part);
 }
 
 /// The results of `f` on the elements of two operands, broadcast to one shape, in logical order.
@@ -102,87 +113,54 @@ pub(crate) fn zip<T: Element, U: Element, V: Element>(
     y: &Tensor<U>,
     f: impl Fn(T, U) -> V + Sync,
 ) -> Buffer<V> {
+    let line = |x: &[T], y: &[U], out: &mut [MaybeUninit<V>]| {
+        dispatch(
+            #[inline(always)]
+            || {
+                for ((out, &x), &y) in out.iter_mut().zip(x).zip(y) {
+                    out.write(f(x, y));
+                }
+            },
+        );
+    };
+    // SAFETY: with as many elements in each operand as in the line, it is written whole.
+    unsafe { zip_lines(shape, x, y, &line) }
+}
+
+/// [`zip`] with a function of lines of elements side by side, compiled once for all of them.
+///
+/// # Safety
+/// `line` must write every element of its line.
+unsafe fn zip_lines<T: Element, U: Element, V: Element>(
+    shape: &[usize],
+    x: &Tensor<T>,
+    y: &Tensor<U>,
+    line: &(dyn Fn(&[T], &[U], &mut [MaybeUninit<V>]) + Sync),
+) -> Buffer<V> {
+    let len = shape.iter().product();
+    let fill = |part: &(dyn Fn(usize, &mut [MaybeUninit<V>]) + Sync)| {
+        // SAFETY: what comes below writes whole parts, if each line is written.
+        unsafe { fill_parts(len, part_length(len), part) }
+    };
     if let (true, true, Some(x), Some(y)) =
         (x.shape() == shape, y.shape() == shape, x.as_slice(), y.as_slice())
     {
-        // SAFETY: both operands have an element for each of the part's.
-        return unsafe {
-            fill(
-                x.len(),
-                part_length(x.len()),
-                #[inline(always)]
-                |start, out| {
-                    let (x, y) = (&x[start..start + out.len()], &y[start..start + out.len()]);
-                    for ((out, &x), &y) in out.iter_mut().zip(x).zip(y) {
-                        out.write(f(x, y));
-                    }
-                },
-            )
-        };
-    }
-    if let (true, Some(x), Some(&[y])) = (x.shape() == shape, x.as_slice(), y.as_slice()) {
-        // SAFETY: the operand has an element for each of the part's.
-        return unsafe {
-            fill(
-                x.len(),
-                part_length(x.len()),
-                #[inline(always)]
-                |start, out| {
-                    for (out, &x) in out.iter_mut().zip(&x[start..]) {
-                        out.write(f(x, y));
-                    }
-                },
-            )
-        };
+        return fill(&|start, out| line(&x[start..start + out.len()], &y[start..start + out.len()], out));
     }
     let (x, y) = (with_the_grain(x, shape), with_the_grain(y, shape));
     let runs = Runs::new(shape, [&x.layout().expand(shape), &y.layout().expand(shape)]);
-    let (x, y) = (x.buffer(), y.buffer());
-    let len = shape.iter().product();
-    // SAFETY: the runs of a range have as many elements as the range; those of `out` are written in order.
-    unsafe {
-        fill(
-            len,
-            part_length(len),
-            #[inline(always)]
-            |first, out| {
-                let (range, mut rest) = (first..first + out.len(), out);
-                runs.for_each(
-                    range,
-                    #[inline(always)]
-                    |[x0, y0], length| {
-                        let out;
-                        (out, rest) = std::mem::take(&mut rest).split_at_mut(length);
-                        match runs.strides() {
-                            [1, 1] => {
-                                let (x, y) = (&x[x0..x0 + length], &y[y0..y0 + length]);
-                                for ((out, &x), &y) in out.iter_mut().zip(x).zip(y) {
-                                    out.write(f(x, y));
-                                }
-                            }
-                            [1, 0] => {
-                                let y = y[y0];
-                                for (out, &x) in out.iter_mut().zip(&x[x0..x0 + length]) {
-                                    out.write(f(x, y));
-                                }
-                            }
-                            [0, 1] => {
-                                let x = x[x0];
-                                for (out, &y) in out.iter_mut().zip(&y[y0..y0 + length]) {
-                                    out.write(f(x, y));
-                                }
-                            }
-                            [sx, sy] => {
-                                for (i, out) in out.iter_mut().enumerate() {
-                                    out.write(f(x[at(x0, i, sx)], y[at(y0, i, sy)]));
-                                }
-                            }
-                        }
-                    },
-                );
-            },
-        )
-    }
+    let [x_stride, y_stride] = runs.strides();
+    fill(&|first, out| {
+        let (mut x, mut y) = (Line::new(x.buffer(), x_stride), Line::new(y.buffer(), y_stride));
+        let (range, mut rest) = (first..first + out.len(), out);
+        runs.for_each(range, |[x0, y0], length| {
+            let out;
+            (out, rest) = std::mem::take(&mut rest).split_at_mut(length);
+            for (i, out) in out.chunks_mut(LINE).enumerate() {
+                line(x.get(x0, i * LINE, out.len()), y.get(y0, i * LINE, out.len()), out);
+            }
+        });
+    })
 }
 
 /// Replaces each element of a row-major buffer by the result of `f` on it and on its partner in `y`, which is
@@ -193,54 +171,79 @@ pub(crate) fn zip_inplace<T: Element, U: Element>(
     y: &Tensor<U>,
     f: impl Fn(T, U) -> T + Sync,
 ) {
-    let length = part_length(x.len());
-    if let (true, Some(y)) = (y.shape() == shape, y.as_slice()) {
-        return for_each_part(x, length, |start, x| {
-            dispatch(
-                #[inline(always)]
-                || {
-                    for (x, &y) in x.iter_mut().zip(&y[start..]) {
-                        *x = f(*x, y);
-                    }
-                },
-            );
-        });
-    }
-    let y = with_the_grain(y, shape);
-    let runs = Runs::new(shape, [&Layout::contiguous(shape), &y.layout().expand(shape)]);
-    let y = y.buffer();
-    for_each_part(x, length, |first, x| {
+    zip_lines_inplace(x, shape, y, &|x: &mut [T], y: &[U]| {
         dispatch(
             #[inline(always)]
             || {
-                runs.for_each(
-                    first..first + x.len(),
-                    #[inline(always)]
-                    |[x0, y0], length| {
-                        let x = &mut x[x0 - first..x0 - first + length];
-                        match runs.strides() {
-                            [1, 1] => {
-                                for (x, &y) in x.iter_mut().zip(&y[y0..y0 + length]) {
-                                    *x = f(*x, y);
-                                }
-                            }
-                            [1, 0] => {
-                                let y = y[y0];
-                                for x in x {
-                                    *x = f(*x, y);
-                                }
-                            }
-                            [_, stride] => {
-                                for (i, x) in x.iter_mut().enumerate() {
-                                    *x = f(*x, y[at(y0, i, stride)]);
-                                }
-                            }
-                        }
-                    },
-                );
+                for (x, &y) in x.iter_mut().zip(y) {
+                    *x = f(*x, y);
+                }
             },
         );
     });
+}
+
+/// [`zip_inplace`] with a function of lines of elements side by side, compiled once for all of them.
+fn zip_lines_inplace<T: Element, U: Element>(
+    x: &mut [T],
+    shape: &[usize],
+    y: &Tensor<U>,
+    line: &(dyn Fn(&mut [T], &[U]) + Sync),
+) {
+    let length = part_length(x.len());
+    if let (true, Some(y)) = (y.shape() == shape, y.as_slice()) {
+        return for_each_part(x, length, |start, x| line(x, &y[start..start + x.len()]));
+    }
+    let y = with_the_grain(y, shape);
+    let runs = Runs::new(shape, [&Layout::contiguous(shape), &y.layout().expand(shape)]);
+    for_each_part(x, length, |first, x| {
+        let mut y = Line::new(y.buffer(), runs.strides()[1]);
+        runs.for_each(first..first + x.len(), |[x0, y0], length| {
+            let x = &mut x[x0 - first..x0 - first + length];
+            for (i, x) in x.chunks_mut(LINE).enumerate() {
+                let length = x.len();
+                line(x, y.get(y0, i * LINE, length));
+            }
+        });
+    });
+}
+
+/// The most elements that are lined up at once.
+const LINE: usize = 512;
+
+/// The elements of an operand along a run, side by side: as they lie, or else copied.
+struct Line<'a, T> {
+    elements: &'a [T],
+    stride: isize,
+    copies: [MaybeUninit<T>; LINE],
+    /// If the operand repeats one element: which, and how many copies there are of it.
+    repeated: (usize, usize),
+}
+
+impl<'a, T: Element> Line<'a, T> {
+    fn new(elements: &'a [T], stride: isize) -> Self {
+        Self { elements, stride, copies: [MaybeUninit::uninit(); LINE], repeated: (0, 0) }
+    }
+
+    /// From element `from` of the run that starts at `start` so many, at most [`LINE`].
+    fn get(&mut self, start: usize, from: usize, length: usize) -> &[T] {
+        let copies = &mut self.copies[..length];
+        match self.stride {
+            1 => return &self.elements[start + from..start + from + length],
+            0 if self.repeated.0 == start && length <= self.repeated.1 => {}
+            0 => {
+                copies.fill(MaybeUninit::new(self.elements[start]));
+                self.repeated = (start, length);
+            }
+            stride => {
+                for (i, copy) in copies.iter_mut().enumerate() {
+                    copy.write(self.elements[at(start, from + i, stride)]);
+                }
+            }
+        }
+        // SAFETY: so many have been written, now or, if one is repeated, before.
+        unsafe { std::slice::from_raw_parts(self.copies.as_ptr().cast(), length) }
+    }
 }
 
 /// The results of `f` on the elements of `N` operands, broadcast to one shape, in logical order.

@@ -4,6 +4,7 @@
 
 mod attention;
 mod buffer;
+mod compiled;
 mod conv;
 mod copy;
 mod elementwise;
@@ -23,23 +24,19 @@ mod sum;
 mod threads;
 mod vectors;
 
-pub(crate) use attention::{Attention, Head, attention, attention_gradient};
+pub(crate) use attention::{Attention, Head};
 pub(crate) use buffer::Buffer;
 pub use buffer::release_memory;
-pub(crate) use conv::{Geometry, conv, conv_input, conv_weight};
+pub(crate) use compiled::Kernels;
+pub(crate) use conv::Geometry;
 pub(crate) use copy::copy;
 pub(crate) use elementwise::{map, map_inplace, zip, zip_inplace, zip_inplace_many, zip_many};
 pub(crate) use extremes::{Extreme, Place, beats, undercuts};
-pub(crate) use gemm::{MatrixRef, products};
+pub(crate) use gemm::MatrixRef;
 pub(crate) use lanes::{Fold, Reduction, reduce, reduce_lanes};
-pub(crate) use norm::{normalize_rows, normalize_rows_gradient};
-pub(crate) use pool::{
-    Window, Windows, avg_pool, avg_pool_gradient, max_pool, max_pool_gradient, max_pool_places,
-};
-pub(crate) use recurrent::{Sizes, gru, gru_gradient, lstm, lstm_gradient};
-pub(crate) use rows::{
-    LogSumExp, cross_entropy_rows, log_softmax_rows, softmax_minus_one_hot_rows, softmax_rows,
-};
+pub(crate) use pool::{Window, Windows};
+pub(crate) use recurrent::Sizes;
+pub(crate) use rows::LogSumExp;
 pub(crate) use runs::for_each_run;
 pub(crate) use scan::{recurrence, scan};
 pub use simd::InstructionSet;

@@ -25,9 +25,21 @@ fn shift_and_scale<T: Float, const CENTRED: bool>(x: &[T], count: T, eps: T) -> 
     (mean, (squares / count + eps).rsqrt())
 }
 
-/// Each row of `length` elements less its mean (if it is to be `CENTRED`) and divided by the square root of the
+/// Each row of `length` elements less its mean (if it is to be `centred`) and divided by the square root of the
 /// mean of the squares plus `eps`, then times `weight` and plus `bias`, which are as long as a row.
-pub(crate) fn normalize_rows<T: Float, const CENTRED: bool>(
+pub(crate) fn normalize_rows<T: Float>(
+    x: &[T],
+    length: usize,
+    weight: Option<&[T]>,
+    bias: Option<&[T]>,
+    eps: f64,
+    centred: bool,
+) -> Buffer<T> {
+    let normalized = if centred { normalized::<T, true> } else { normalized::<T, false> };
+    normalized(x, length, weight, bias, eps)
+}
+
+fn normalized<T: Float, const CENTRED: bool>(
     x: &[T],
     length: usize,
     weight: Option<&[T]>,
@@ -106,12 +118,13 @@ fn sum<T: Float>(lane: &[T]) -> T {
 
 /// The gradients of [`normalize_rows`] from that of its result: with respect to `x`, and to the weight, the latter as
 /// rows that are still to be added up, and how many there are of them.
-pub(crate) fn normalize_rows_gradient<T: Float, const CENTRED: bool>(
+pub(crate) fn normalize_rows_gradient<T: Float>(
     x: &[T],
     g: &[T],
     length: usize,
     weight: Option<&[T]>,
     eps: f64,
+    centred: bool,
 ) -> (Buffer<T>, Buffer<T>, usize) {
     let (count, eps) = (T::from_f64(length as f64), T::from_f64(eps));
     let shared = x.len() >= SHARED;
@@ -131,7 +144,14 @@ pub(crate) fn normalize_rows_gradient<T: Float, const CENTRED: bool>(
                     |number, [dx, dw]| {
                         dispatch(
                             #[inline(always)]
-                            || gradient_of_rows::<T, CENTRED>(from(number), weight, [count, eps], dx, dw),
+                            || {
+                                let (inputs, numbers) = (from(number), [count, eps]);
+                                if centred {
+                                    gradient_of_rows::<T, true>(inputs, weight, numbers, dx, dw);
+                                } else {
+                                    gradient_of_rows::<T, false>(inputs, weight, numbers, dx, dw);
+                                }
+                            },
                         );
                     },
                 );
@@ -157,7 +177,7 @@ mod tests {
             given in any::<[bool; 2]>(),
         ) {
             let (weight, bias) = scale.split_at(length);
-            let got = normalize_rows::<_, true>(&x, length, given[0].then_some(weight), given[1].then_some(bias), 1e-5);
+            let got = normalize_rows(&x, length, given[0].then_some(weight), given[1].then_some(bias), 1e-5, true);
             prop_assert_eq!(got.as_slice().len(), x.len());
             for (x, got) in x.chunks(length).zip(got.as_slice().chunks(length)) {
                 let wide: Vec<f64> = x.iter().copied().map(f64::from).collect();

@@ -6,6 +6,10 @@
 #![allow(unsafe_code, reason = "vector instructions and loads from pointers; see SAFETY")]
 
 #[cfg(target_arch = "x86_64")]
+#[allow(
+    clippy::wildcard_imports,
+    reason = "two dozen instructions, whose names say where they are from"
+)]
 use std::arch::x86_64::*;
 #[cfg(target_arch = "x86_64")]
 use std::marker::PhantomData;

@@ -1,0 +1,80 @@
+//! Kernels that are compiled in this crate, once for each type of number.
+//!
+//! A generic function is compiled anew in every program and every test that calls it. For a line over elements that
+//! is nothing, but these are long, and some exist for three instruction sets.
+
+#![allow(private_interfaces, reason = "nobody outside of this crate can name the trait")]
+
+use super::attention::{Attention, Head};
+use super::buffer::Buffer;
+use super::conv::Geometry;
+use super::gemm::MatrixRef;
+use super::pool::Windows;
+use super::recurrent::Sizes;
+use super::{attention, conv, gemm, norm, pool, recurrent, rows};
+
+macro_rules! compiled {
+    ($($module:ident::$name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
+        /// The functions of these names in `kernels`, which say what they do.
+        pub trait Kernels: Copy + 'static {$(
+            fn $name($($argument: $type),*) -> $result;
+        )*}
+        compiled! { @implement f32, $($module::$name($($argument: $type),*) -> $result;)* }
+        compiled! { @implement f64, $($module::$name($($argument: $type),*) -> $result;)* }
+    };
+    (@implement $float:ty, $($module:ident::$name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
+        impl Kernels for $float {$(
+            fn $name($($argument: $type),*) -> $result {
+                $module::$name($($argument),*)
+            }
+        )*}
+    };
+}
+
+compiled! {
+    gemm::products(pairs: &[(MatrixRef<'_, Self>, MatrixRef<'_, Self>)], bias: Option<&[Self]>) -> Buffer<Self>;
+
+    rows::softmax_rows(x: &[Self], length: usize) -> Buffer<Self>;
+    rows::log_softmax_rows(x: &[Self], length: usize) -> Buffer<Self>;
+    rows::cross_entropy_rows(x: &[Self], length: usize, targets: &[usize]) -> Buffer<Self>;
+    rows::softmax_minus_one_hot_rows(
+        x: &[Self], length: usize, targets: &[usize], scale: Self
+    ) -> Buffer<Self>;
+
+    norm::normalize_rows(
+        x: &[Self], length: usize, weight: Option<&[Self]>, bias: Option<&[Self]>, eps: f64, centred: bool
+    ) -> Buffer<Self>;
+    norm::normalize_rows_gradient(
+        x: &[Self], g: &[Self], length: usize, weight: Option<&[Self]>, eps: f64, centred: bool
+    ) -> (Buffer<Self>, Buffer<Self>, usize);
+
+    conv::conv(x: &[Self], weight: &[Self], bias: Option<&[Self]>, geometry: &Geometry) -> Buffer<Self>;
+    conv::conv_input(g: &[Self], weight: &[Self], geometry: &Geometry) -> Buffer<Self>;
+    conv::conv_weight(x: &[Self], g: &[Self], geometry: &Geometry) -> Buffer<Self>;
+
+    pool::max_pool(x: &[Self], windows: Windows<'_>) -> Buffer<Self>;
+    pool::max_pool_places(x: &[Self], windows: Windows<'_>) -> Buffer<i64>;
+    pool::max_pool_gradient(x: &[Self], g: &[Self], windows: Windows<'_>) -> Buffer<Self>;
+    pool::avg_pool(x: &[Self], windows: Windows<'_>) -> Buffer<Self>;
+    pool::avg_pool_gradient(g: &[Self], windows: Windows<'_>) -> Buffer<Self>;
+
+    attention::attention(
+        heads: &[Head<'_, Self>], size: [usize; 2], attention: Attention<Self>
+    ) -> Buffer<Self>;
+    attention::attention_gradient(
+        heads: &[Head<'_, Self>], gradients: &[MatrixRef<'_, Self>], attention: Attention<Self>
+    ) -> [Buffer<Self>; 3];
+
+    recurrent::lstm(
+        sizes: Sizes, input: &[Self], weight: MatrixRef<'_, Self>, start: [&[Self]; 2]
+    ) -> Buffer<Self>;
+    recurrent::lstm_gradient(
+        sizes: Sizes, out: &[Self], gradient: &[Self], weight: MatrixRef<'_, Self>, c0: &[Self]
+    ) -> [Buffer<Self>; 3];
+    recurrent::gru(
+        sizes: Sizes, input: &[Self], weight: MatrixRef<'_, Self>, bias: Option<&[Self]>, h0: &[Self]
+    ) -> Buffer<Self>;
+    recurrent::gru_gradient(
+        sizes: Sizes, out: &[Self], gradient: &[Self], weight: MatrixRef<'_, Self>, h0: &[Self]
+    ) -> [Buffer<Self>; 3];
+}
