@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use gradus::prelude::*;
 use gradus::{Context, Operation, Saves, apply, grad_create_graph, live_entries, release_memory};
 
-use crate::allocator::{live_bytes, with_peak};
+use super::allocator::{live_bytes, with_peak};
 
 /// Bytes that this thread uses, without those that wait for their next use.
 fn used_bytes() -> isize {

@@ -1,7 +1,7 @@
 //! The exact words of every panic, and that each names the line of the caller.
 
 mod backward;
-#[path = "../../crates/tensor/tests/all/caught.rs"]
+#[path = "../../../crates/tensor/tests/all/caught.rs"]
 mod caught;
 mod images;
 mod nn;

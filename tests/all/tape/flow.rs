@@ -5,7 +5,7 @@ use gradus::testing::{shapes, tensors};
 use gradus::{live_entries, vjp};
 use proptest::prelude::*;
 
-use crate::gradient_of;
+use super::gradient_of;
 
 #[test]
 fn leaves_that_are_not_reached() {

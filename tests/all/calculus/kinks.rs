@@ -4,7 +4,7 @@ use gradus::testing::{reductions, shapes};
 use gradus::{Losses, Tensor, Var, keepdim};
 use proptest::prelude::*;
 
-use crate::jet;
+use super::jet;
 
 const INF: f64 = f64::INFINITY;
 
@@ -120,7 +120,7 @@ proptest! {
         prop_assert_eq!(jet(|x| x.elu(attribute), x), [x, 1.0, 0.0]);
         let expected = [(-x).exp_m1() * attribute, (-x).exp() * attribute, (-x).exp() * attribute];
         for (got, expected) in jet(|x| x.elu(attribute), -x).into_iter().zip(expected) {
-            crate::assert_close(got, expected, 1e-14);
+            super::assert_close(got, expected, 1e-14);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use gradus::{Conv, Conv2d, Flatten, Layer, Pool, seeded};
 
-use crate::{leaf, panics};
+use super::{leaf, panics};
 
 #[test]
 fn convolutions() {

@@ -2,7 +2,7 @@
 
 use gradus::{PadMode, Parameter, Tensor, TensorError, Var, cat, stack};
 
-use crate::{leaf, panics};
+use super::{leaf, panics};
 
 fn broadcast(operation: &str) -> String {
     format!(

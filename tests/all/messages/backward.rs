@@ -1,11 +1,12 @@
 //! Backward passes that cannot be, rules that are wrong, and updates that are not allowed.
 
 use gradus::{
-    Context, Operation, Saves, Tensor, Var, apply, grad, grad_create_graph, hvp, keep_values, no_grad, vjp,
+    Context, Operation, Saves, Tensor, Var, apply, batched_hessian, batched_jacobian, grad,
+    grad_create_graph, hessian, hvp, jacobian, jvp, jvp_create_graph, keep_values, no_grad, vjp,
     vjp_create_graph,
 };
 
-use crate::{leaf, panic_of, panics};
+use super::{leaf, panic_of, panics};
 
 #[test]
 fn results_that_are_not_one_number() {
@@ -173,4 +174,52 @@ fn hessian_vector_products() {
     let shape = "hvp: vector 0 has shape [3], input 0 [2, 3]: they must be equal";
     panics(|| hvp(f, &x, std::slice::from_ref(&v)), shape);
     panics(|| hvp(|_| Var::constant(1.0), &x, std::slice::from_ref(&v)), shape);
+}
+
+#[test]
+fn forward_mode() {
+    let (x, v) = (leaf(&[2, 3]), Tensor::<f64>::ones([3]));
+    let y = x.square();
+    panics(
+        || jvp(&y, &[&x], &[]),
+        "jvp: there are 1 inputs and 0 tangents: there must be one tangent for each input",
+    );
+    panics(
+        || jvp(&y, &[&x], std::slice::from_ref(&v)),
+        "jvp: tangent 0 has shape [3], input 0 [2, 3]: they must be equal",
+    );
+    let constant = Var::constant(&v);
+    panics(
+        || jvp(&y, &[&constant], std::slice::from_ref(&v)),
+        "jvp: input 0 is a constant; make it with `Var::leaf` to give it a tangent",
+    );
+    panics(
+        || jvp_create_graph(&y, &[&x], std::slice::from_ref(&constant)),
+        "jvp_create_graph: tangent 0 has shape [3], input 0 [2, 3]: they must be equal",
+    );
+}
+
+#[test]
+fn matrices_of_derivatives() {
+    let (x, constant) = (leaf(&[2, 3]), Var::constant(1.0));
+    let tracked = |function| {
+        format!(
+            "{function}: x is a constant; make it with `Var::leaf` to ask for derivatives with respect to it"
+        )
+    };
+    panics(|| jacobian(&x, &constant), &tracked("jacobian"));
+    panics(|| hessian(&x, &constant), &tracked("hessian"));
+    panics(|| batched_jacobian(&x, &constant), &tracked("batched_jacobian"));
+    panics(|| batched_hessian(&x, &constant), &tracked("batched_hessian"));
+    panics(
+        || hessian(&x.exp(), &x),
+        "hessian: the result has shape [2, 3], and only one element has a Hessian; `batched_hessian` takes one for each row",
+    );
+    panics(
+        || batched_hessian(&x.exp(), &x),
+        "batched_hessian: the result has shape [2, 3]: it must be [batch]",
+    );
+    let rows =
+        "batched_jacobian: the result has shape [3], x [2, 3]: both must begin with the size of the batch";
+    panics(|| batched_jacobian(&x.sum(0), &x), rows);
 }

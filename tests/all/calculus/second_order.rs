@@ -9,7 +9,7 @@ fn vectors(size: usize) -> impl Strategy<Value = Tensor<f64>> {
 }
 
 /// A square matrix and vectors that fit it.
-fn systems() -> impl Strategy<Value = (Tensor<f64>, Tensor<f64>, Tensor<f64>)> {
+pub(super) fn systems() -> impl Strategy<Value = (Tensor<f64>, Tensor<f64>, Tensor<f64>)> {
     (1..6_usize).prop_flat_map(|n| (tensors(Just(vec![n, n]), -2.0..2.0), vectors(n), vectors(n)))
 }
 
@@ -27,7 +27,7 @@ fn gradient(f: impl Fn(&Var<f64>) -> Var<f64>, x: &Tensor<f64>) -> Tensor<f64> {
 }
 
 /// The Hessian of a function of one vector, row by row: the gradients of the elements of the gradient.
-fn hessian(f: impl Fn(&Var<f64>) -> Var<f64>, x: &Tensor<f64>) -> Tensor<f64> {
+pub(super) fn hessian_by_rows(f: impl Fn(&Var<f64>) -> Var<f64>, x: &Tensor<f64>) -> Tensor<f64> {
     let leaf = Var::leaf(x);
     let slope = grad_create_graph(&f(&leaf), &[&leaf]).remove(0);
     let row = |i: usize| vjp(&slope, &unit(x.len(), i), &[&leaf]).remove(0);
@@ -43,7 +43,7 @@ fn rosenbrock(x: &Var<f64>) -> Var<f64> {
 }
 
 /// Smooth, with all elements depending on each other.
-fn entangled(x: &Var<f64>) -> Var<f64> {
+pub(super) fn entangled(x: &Var<f64>) -> Var<f64> {
     (x.sin() * x.logsumexp(..)).sum(..) + ((x.softmax(0) * x.square()).sum(..) + 1.0).sqrt()
 }
 
@@ -91,7 +91,7 @@ proptest! {
             expected[(i + 1) * n + i] = -400.0 * x_[i];
         }
         let expected = Tensor::from(expected).reshape([n, n]);
-        prop_assert!(hessian(rosenbrock, &x).allclose(&expected, 1e-12, 1e-10));
+        prop_assert!(hessian_by_rows(rosenbrock, &x).allclose(&expected, 1e-12, 1e-10));
         // At the minimum, all ones, the gradient is exactly 0.
         prop_assert_eq!(gradient(rosenbrock, &Tensor::ones([n])), Tensor::zeros([n]));
     }
@@ -99,7 +99,7 @@ proptest! {
     /// Products are those with the dense Hessian, which is that of differences of the gradient.
     #[test]
     fn products_with_a_dense_hessian((_, x, v) in systems()) {
-        let dense = hessian(entangled, &x);
+        let dense = hessian_by_rows(entangled, &x);
         prop_assert!(dense.allclose(&dense.t(), 1e-10, 1e-12));
         let got = hvp(|x| entangled(&x[0]), std::slice::from_ref(&x), std::slice::from_ref(&v)).remove(0);
         prop_assert!(got.allclose(&dense.matmul(&v), 1e-10, 1e-12));
@@ -150,7 +150,7 @@ proptest! {
         let leaf = Var::leaf(&x);
         let slope = grad_create_graph(&entangled(&leaf), &[&leaf]).remove(0);
         let penalty = slope.square().sum(..).backward();
-        let expected = hessian(entangled, &x).matmul(slope.value()) * 2.0;
+        let expected = hessian_by_rows(entangled, &x).matmul(slope.value()) * 2.0;
         prop_assert!(penalty.get(&leaf).unwrap().allclose(&expected, 1e-10, 1e-11));
     }
 }

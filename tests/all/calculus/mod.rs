@@ -2,6 +2,7 @@
 //! kinks, tails, ties or nothing at all.
 
 mod empty;
+mod forward;
 mod kinks;
 mod nans;
 mod powers;

@@ -22,7 +22,7 @@ proptest! {
 
 #[test]
 fn the_readme_shows_this_test() {
-    let (readme, source) = (include_str!("../README.md"), include_str!("readme.rs"));
+    let (readme, source) = (include_str!("../../README.md"), include_str!("readme.rs"));
     let shown = source.split("\n\n").skip(1).take(3).collect::<Vec<_>>().join("\n\n");
     assert!(readme.contains(&shown), "the README should contain:\n{shown}");
 }

@@ -3,7 +3,7 @@
 use gradus::{Losses, Tensor, Var, grad};
 use proptest::prelude::*;
 
-use crate::{assert_close, jet};
+use super::{assert_close, jet};
 
 /// Without a threshold.
 fn softplus<T: gradus::Float>(x: &Var<T>) -> Var<T> {

@@ -87,7 +87,7 @@ proptest! {
 
 #[test]
 fn infinite_arguments() {
-    let slope = |f: fn(&Var<f64>) -> Var<f64>, x: f64| crate::jet(f, x)[1];
+    let slope = |f: fn(&Var<f64>) -> Var<f64>, x: f64| super::jet(f, x)[1];
     for (x, sigmoid, tanh, softplus) in [(INF, 1.0, 1.0, INF), (-INF, 0.0, -1.0, 0.0)] {
         let leaf = Var::leaf(Tensor::from(x));
         assert_eq!(
@@ -134,7 +134,7 @@ fn derivatives_at_special_points() {
     ];
     for (name, f, expected) in cases {
         for (x, expected) in [NAN, INF, -INF, 0.0].into_iter().zip(expected) {
-            let got = crate::jet(f, x)[1];
+            let got = super::jet(f, x)[1];
             assert!(
                 (got - expected).abs() < 1e-15 || got == expected || got.is_nan() && expected.is_nan(),
                 "{name} at {x}: {got} instead of {expected}"

@@ -4,7 +4,7 @@ use gradus::testing::{check_function, tensors};
 use gradus::{Tensor, Var, cat, grad, grad_create_graph, keepdim, vjp};
 use proptest::prelude::*;
 
-use crate::gradient_of;
+use super::gradient_of;
 
 const SHAPE: [usize; 2] = [2, 3];
 

@@ -8,7 +8,7 @@ use gradus::{
     SmoothL1Loss, StepLr, Tensor, clip_grad_norm, clip_grad_value, seeded,
 };
 
-use crate::{leaf, panic_of, panics};
+use super::{leaf, panic_of, panics};
 
 #[test]
 fn linear() {

@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use gradus_autograd::testing::{GradientError, Law, check_gradients, shapes, tensors};
 use gradus_autograd::{
-    Context, Literal, Operation, Real, Saves, Tensor, Unary, UnaryFunction, Var, apply, no_grad, seeded,
+    Context, Linearity, Literal, Operation, Real, Saves, Tensor, Unary, UnaryFunction, Var, apply, no_grad,
+    seeded,
 };
 use proptest::prelude::*;
 
@@ -25,6 +26,11 @@ enum Fault {
     Contiguous,
     /// Right for positive cotangents only.
     Nonlinear,
+    /// A factor in the rule of forward mode.
+    ForwardFactor,
+    /// No rule of forward mode, and the claim that none is needed.
+    ClaimedLinear,
+    ClaimedMultilinear,
 }
 
 /// x w x + b, for square matrices x and w and a row b.
@@ -65,6 +71,28 @@ impl Operation<f64> for Affine {
             _ => right,
         })
     }
+
+    fn linearity(&self) -> Linearity {
+        match self.0 {
+            Fault::ClaimedLinear => Linearity::Linear,
+            Fault::ClaimedMultilinear => Linearity::Multilinear,
+            _ => Linearity::Nonlinear,
+        }
+    }
+
+    fn jvp(&self, context: &Context<f64>, input: usize) -> Option<Var<f64>> {
+        let (t, x, w) = (context.tangent(), context.input(0), context.input(1));
+        let right = match input {
+            0 => t.matmul(&w).matmul(&x) + x.matmul(&w).matmul(t),
+            1 => x.matmul(t).matmul(&x),
+            _ => t.clone(),
+        };
+        match self.0 {
+            Fault::ForwardFactor if input == 1 => Some(right * 1.01),
+            Fault::None | Fault::ForwardFactor => Some(right),
+            _ => None,
+        }
+    }
 }
 
 fn square(size: usize, seed: u64) -> [Tensor<f64>; 3] {
@@ -93,12 +121,16 @@ proptest! {
             (Fault::Nan, Law::FirstOrder, Some(2)),
             (Fault::Smuggled, Law::SecondOrder, None),
             (Fault::Contiguous, Law::Layout, Some(1)),
-            (Fault::Nonlinear, Law::Linear, Some(2)),
+            (Fault::Nonlinear, Law::Linear, None),
+            (Fault::ForwardFactor, Law::ForwardMode, None),
+            (Fault::ClaimedLinear, Law::ForwardMode, None),
+            (Fault::ClaimedMultilinear, Law::ForwardMode, None),
         ] {
             let error = check(fault, size, seed).expect_err(&format!("{fault:?} must be rejected"));
             prop_assert_eq!(error.operation, Some("affine"), "{:?}: {}", fault, error);
-            // A rule that is right for some cotangents can be caught with one that it is wrong for.
-            let either = fault == Fault::Nonlinear && error.law == Law::FirstOrder;
+            // A rule that is right for some cotangents can be caught with one that it is wrong for, and is no
+            // rule to make one of forward mode from.
+            let either = fault == Fault::Nonlinear && matches!(error.law, Law::FirstOrder | Law::ForwardMode);
             prop_assert!(error.law == law || either, "{:?}: {}", fault, error);
             if let Some(input) = input {
                 prop_assert_eq!(error.input, input, "{:?}: {}", fault, error);

@@ -3,7 +3,7 @@
 use gradus::{Tensor, Var, grad, grad_create_graph, vjp};
 use proptest::prelude::*;
 
-use crate::{assert_close, jet};
+use super::{assert_close, jet};
 
 /// The value of x^y, its two derivatives, and the four of second order: by x x, x y, y x, y y.
 fn power(x: f64, y: f64) -> (f64, [f64; 2], [f64; 4]) {

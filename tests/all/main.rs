@@ -1,0 +1,10 @@
+//! What crosses the crates, in one binary: each would compile the same generic functions again.
+
+mod calculus;
+mod fused;
+mod messages;
+mod negative_controls;
+mod nn;
+mod readme;
+mod registry;
+mod tape;
