@@ -136,7 +136,7 @@ proptest! {
         let composed = |x: &[Var<f64>]| {
             let mut scores = x[0].matmul(&x[1].t()) * 0.5;
             if mask {
-                scores = scores + &x[3];
+                scores += &x[3];
             }
             if causal {
                 let (rows, columns) = (Tensor::arange(0, queries as i64, 1), Tensor::arange(0, keys as i64, 1));

@@ -32,7 +32,8 @@ use crate::walk::{BackwardError, reduce_to};
 #[track_caller]
 pub fn jvp<T: Float>(y: &Var<T>, inputs: &[&Var<T>], tangents: &[Tensor<T>]) -> Tensor<T> {
     let tangents: Vec<Var<T>> = tangents.iter().map(Var::constant).collect();
-    mode::with_mode(Mode::Off, || tangent_of("jvp", y, inputs, &tangents)).or_panic().into_value()
+    check_tangents("jvp", inputs, &tangents);
+    mode::with_mode(Mode::Off, || tangent_of(y, inputs, &tangents)).or_panic().into_value()
 }
 
 /// Like [`jvp`], as a variable that remembers how it depends on inputs and tangents, to be differentiated again.
@@ -51,23 +52,18 @@ pub fn jvp<T: Float>(y: &Var<T>, inputs: &[&Var<T>], tangents: &[Tensor<T>]) -> 
 /// Like [`jvp`].
 #[track_caller]
 pub fn jvp_create_graph<T: Float>(y: &Var<T>, inputs: &[&Var<T>], tangents: &[Var<T>]) -> Var<T> {
-    mode::with_mode(Mode::Record, || tangent_of("jvp_create_graph", y, inputs, tangents)).or_panic()
+    check_tangents("jvp_create_graph", inputs, tangents);
+    mode::with_mode(Mode::Record, || tangent_of(y, inputs, tangents)).or_panic()
 }
 
 #[track_caller]
-fn tangent_of<T: Float>(
-    function: &str,
-    y: &Var<T>,
-    inputs: &[&Var<T>],
-    given: &[Var<T>],
-) -> Result<Var<T>, BackwardError> {
+fn check_tangents<T: Float>(function: &str, inputs: &[&Var<T>], given: &[Var<T>]) {
     assert!(
         inputs.len() == given.len(),
         "{function}: there are {} inputs and {} tangents: there must be one tangent for each input",
         inputs.len(),
         given.len()
     );
-    let mut tangents: AddressMap<usize, Var<T>> = AddressMap::default();
     for (i, (input, tangent)) in inputs.iter().zip(given).enumerate() {
         assert!(
             input.shape() == tangent.shape(),
@@ -75,9 +71,17 @@ fn tangent_of<T: Float>(
             tangent.shape(),
             input.shape()
         );
-        let Some(entry) = input.entry() else {
-            panic!("{function}: input {i} is a constant; make it with `Var::leaf` to give it a tangent")
-        };
+        assert!(
+            input.is_tracked(),
+            "{function}: input {i} is a constant; make it with `Var::leaf` to give it a tangent"
+        );
+    }
+}
+
+fn tangent_of<T: Float>(y: &Var<T>, inputs: &[&Var<T>], given: &[Var<T>]) -> Result<Var<T>, BackwardError> {
+    let mut tangents: AddressMap<usize, Var<T>> = AddressMap::default();
+    for (input, tangent) in inputs.iter().zip(given) {
+        let Some(entry) = input.entry() else { continue };
         let sum = match tangents.remove(&address(entry)) {
             Some(twice) => twice + tangent,
             None => tangent.clone(),

@@ -185,7 +185,7 @@ macro_rules! norms {
         impl<T: Float> $name<T> {
             /// With a weight of ones, a bias of zeros if it has one, and an eps of 1e-5.
             pub fn new($($argument: $argument_type),*) -> Self {
-                $(let $parameter = Some(Parameter::new(initial(stringify!($parameter), &$shape)));)*
+                $(let $parameter = Some(Parameter::new(initial(stringify!($parameter), $shape)));)*
                 $(let $field: $type = $field.into();)*
                 Self { $($parameter,)* $($field,)* eps: 1e-5 }
             }
@@ -225,7 +225,7 @@ norms! {
     /// assert!((y.value().to_vec()[1] - 1.0_f64).abs() < 1e-5);
     /// ```
     LayerNorm { weight bias; normalized_shape: Vec<usize>, "The shape of what is normalised, the last axes."; }
-        new(normalized_shape: impl Into<Vec<usize>> + AsRef<[usize]>) => [normalized_shape.as_ref().to_vec()]
+        new(normalized_shape: impl Into<Vec<usize>> + AsRef<[usize]>) => [normalized_shape.as_ref()]
         |layer, x| x.layer_norm(&layer.normalized_shape, layer.weight.as_deref(), layer.bias.as_deref(), layer.eps);
     /// [`Var::rms_norm`] as a layer.
     ///
@@ -237,7 +237,7 @@ norms! {
     /// assert!((y.value().to_vec()[1] - 1.4_f64).abs() < 1e-5);
     /// ```
     RmsNorm { weight; normalized_shape: Vec<usize>, "The shape of what is normalised, the last axes."; }
-        new(normalized_shape: impl Into<Vec<usize>> + AsRef<[usize]>) => [normalized_shape.as_ref().to_vec()]
+        new(normalized_shape: impl Into<Vec<usize>> + AsRef<[usize]>) => [normalized_shape.as_ref()]
         |layer, x| x.rms_norm(&layer.normalized_shape, layer.weight.as_deref(), layer.eps);
     /// [`Var::group_norm`] as a layer, of a number of groups and a number of channels.
     ///
@@ -249,7 +249,7 @@ norms! {
     /// assert!((y.value().to_vec()[3] - 1.0_f64).abs() < 1e-5);
     /// ```
     GroupNorm { weight bias; num_groups: usize, "The number of groups."; }
-        new(num_groups: usize, channels: usize) => [[channels]]
+        new(num_groups: usize, channels: usize) => [&[channels]]
         |layer, x| x.group_norm(layer.num_groups, layer.weight.as_deref(), layer.bias.as_deref(), layer.eps);
     /// [`Var::instance_norm`] as a layer, of a number of channels.
     ///
@@ -260,7 +260,7 @@ norms! {
     /// let x = Var::constant(Tensor::from([1.0, 3.0]).reshape([1, 1, 1, 2]));
     /// assert!((InstanceNorm2d::new(1).forward(&x).value().to_vec()[1] - 1.0_f64).abs() < 1e-5);
     /// ```
-    InstanceNorm2d { weight bias; } new(channels: usize) => [[channels]]
+    InstanceNorm2d { weight bias; } new(channels: usize) => [&[channels]]
         |layer, x| x.instance_norm(layer.weight.as_deref(), layer.bias.as_deref(), layer.eps);
 }
 

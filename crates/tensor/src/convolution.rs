@@ -168,7 +168,7 @@ impl Conv {
         weight: &[usize],
         bias: Option<&[usize]>,
     ) -> Result<Shape, TensorError> {
-        self.check_ranks(operation, axes, input, weight, false)?;
+        Self::check_ranks(operation, axes, input, weight, false)?;
         let spatial = input.len() - axes;
         let (channels, groups) = (input[spatial - 1], self.groups);
         if groups == 0 || !channels.is_multiple_of(groups) || !weight[0].is_multiple_of(groups) {
@@ -242,7 +242,7 @@ impl Conv {
         weight: &[usize],
         bias: Option<&[usize]>,
     ) -> Result<Shape, TensorError> {
-        self.check_ranks(operation, axes, input, weight, true)?;
+        Self::check_ranks(operation, axes, input, weight, true)?;
         let spatial = input.len() - axes;
         let (channels, groups) = (input[spatial - 1], self.groups);
         if groups == 0 || !channels.is_multiple_of(groups) {
@@ -305,7 +305,6 @@ impl Conv {
     }
 
     fn check_ranks(
-        &self,
         operation: &'static str,
         axes: usize,
         input: &[usize],

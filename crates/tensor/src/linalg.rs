@@ -155,7 +155,7 @@ impl<T: Float> Tensor<T> {
     ///
     /// assert_eq!((Tensor::<f64>::eye(2) * 1e200).logdet().item(), 2.0 * 1e200_f64.ln());
     /// assert_eq!(Tensor::from([[1.0, 2.0], [2.0, 4.0]]).logdet().item(), f64::NEG_INFINITY);
-    /// assert!(Tensor::from([[1.0, 2.0], [3.0, 4.0]]).logdet().item().is_nan());
+    /// assert!(Tensor::<f64>::from([[1.0, 2.0], [3.0, 4.0]]).logdet().item().is_nan());
     /// ```
     ///
     /// # Panics

@@ -14,7 +14,7 @@ impl<T: Float> Tensor<T> {
     ///
     /// let x = Tensor::from([1.0, 2.0, 3.0]);
     /// assert_eq!(x.var(.., 1).item(), 1.0);
-    /// assert!(Tensor::from([7.0]).var(0, 1).item().is_nan()); // one element alone
+    /// assert!(Tensor::<f64>::from([7.0]).var(0, 1).item().is_nan()); // one element alone
     /// ```
     ///
     /// # Panics

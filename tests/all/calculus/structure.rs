@@ -4,6 +4,7 @@ use gradus::{Tensor, Var, grad_create_graph, vjp};
 use proptest::prelude::*;
 
 type Function = fn(&Var<f64>) -> Var<f64>;
+type AlongAxis<'a> = &'a dyn Fn(&Var<f64>, isize) -> Var<f64>;
 
 /// The gradient of a sum of weighted results, and the gradient of that times `direction`.
 fn twice(f: impl Fn(&Var<f64>) -> Var<f64>, x: &Tensor<f64>, direction: &Tensor<f64>) -> [Tensor<f64>; 2] {
@@ -98,7 +99,7 @@ proptest! {
     fn deviations_of_equal_elements(number in -3.0..3.0_f64, size in 2..5_usize) {
         let x = Tensor::full([size], number);
         // A mean that is rounded would be no tie.
-        let x = x.map(|x| x.round());
+        let x = x.map(f64::round);
         let zeros = Tensor::zeros([size]);
         prop_assert_eq!(x.std(.., 1).item(), 0.0);
         prop_assert_eq!(twice(|x| x.std(.., 1), &x, &Tensor::ones([size])), [zeros.clone(), zeros]);
@@ -153,11 +154,11 @@ proptest! {
             let y = f(&leaf);
             near(y.value(), &x) && near(y.backward().get(&leaf).unwrap(), &one)
         };
-        let reductions: [&dyn Fn(&Var<f64>, isize) -> Var<f64>; 7] = [
+        let reductions: [AlongAxis; 7] = [
             &|x, axis| x.sum(axis), &|x, axis| x.mean(gradus::keepdim(axis)), &|x, axis| x.prod(axis),
             &|x, axis| x.max(axis), &|x, axis| x.min(axis), &|x, axis| x.logsumexp(axis), &|x, axis| x.norm(2.0, axis),
         ];
-        let others: [&dyn Fn(&Var<f64>, isize) -> Var<f64>; 9] = [
+        let others: [AlongAxis; 9] = [
             &|x, axis| x.cumsum(axis), &|x, axis| x.cumprod(axis), &|x, axis| x.sort(axis, true).0,
             &|x, axis| x.topk(1, axis, false).0, &|x, axis| x.flip(axis), &|x, axis| x.squeeze(axis),
             &|x, axis| x.gather(axis, &Tensor::from(0)), &|x, axis| x.index_select(axis, &Tensor::from([0])),

@@ -42,12 +42,12 @@ fn losses() {
 
     let logits = leaf(&[2, 3]);
     panics(
-        || logits.cross_entropy(&Tensor::from([0, 1, 2])),
+        || logits.cross_entropy(Tensor::from([0, 1, 2])),
         "cross_entropy: the logits have shape [2, 3] and the targets [3]: the targets must have shape [2], \
          without the axis of classes",
     );
     panics(
-        || leaf(&[]).cross_entropy(&Tensor::from(0)),
+        || leaf(&[]).cross_entropy(Tensor::from(0)),
         "cross_entropy: the logits have shape []: they need an axis of classes",
     );
     let class = |class: i64| {
@@ -56,11 +56,11 @@ fn losses() {
              are 0 to 2"
         )
     };
-    panics(|| logits.cross_entropy(&Tensor::from([0, 3])), &class(3));
-    panics(|| logits.cross_entropy(&Tensor::from([-1, 5])), &class(-1));
+    panics(|| logits.cross_entropy(Tensor::from([0, 3])), &class(3));
+    panics(|| logits.cross_entropy(Tensor::from([-1, 5])), &class(-1));
     // Also where not all rows count.
-    panics(|| CrossEntropyLoss::new().ignore_index(1).forward(&logits, &Tensor::from([1, 3])), &class(3));
-    panics(|| logits.cross_entropy(&Tensor::from([-100, 3])), &class(3));
+    panics(|| CrossEntropyLoss::new().ignore_index(1).forward(&logits, Tensor::from([1, 3])), &class(3));
+    panics(|| logits.cross_entropy(Tensor::from([-100, 3])), &class(3));
     panics(|| logits.nll_loss(&Tensor::from([0, 3])), &class(3).replace("cross_entropy", "nll_loss"));
     panics(
         || logits.nll_loss(&Tensor::from([0, 1, 2])),
@@ -68,7 +68,7 @@ fn losses() {
          of classes",
     );
     panics(
-        || logits.cross_entropy(&Tensor::from([[1.0, 0.0]])),
+        || logits.cross_entropy(Tensor::from([[1.0, 0.0]])),
         "cross_entropy: the logits have shape [2, 3] and the targets, probabilities, [1, 2]: they must be equal",
     );
     panics(

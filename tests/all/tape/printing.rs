@@ -13,7 +13,7 @@ fn model() -> (Mlp, Var) {
     let model = Mlp { hidden: Linear::new(2, 3, rng), out: Linear::new(3, 2, rng).without_bias() };
     let x = Var::constant(Tensor::ones([3, 2]));
     let y = model.out.forward(&model.hidden.forward(&x).leaky_relu(0.1));
-    let loss = y.cross_entropy(&Tensor::from([0, 1, 1]));
+    let loss = y.cross_entropy(Tensor::from([0, 1, 1]));
     (model, loss)
 }
 

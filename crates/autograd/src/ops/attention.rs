@@ -11,7 +11,8 @@ use crate::var::Var;
 /// ```
 /// use gradus_autograd::{AttentionMask, Tensor, Var};
 ///
-/// let allowed: AttentionMask = (&Tensor::from([true, false])).into();
+/// let second_is_padding = Tensor::from([true, false]);
+/// let allowed: AttentionMask = (&second_is_padding).into();
 /// let x = Var::constant(Tensor::<f32>::ones([2, 1]));
 /// let v = Var::constant([[1.0_f32], [9.0]]);
 /// let y = x.scaled_dot_product_attention(&x, &v, Some(allowed), false, None);
@@ -50,7 +51,7 @@ impl Attention {
         let (query, key, value) = (&inputs[0], &inputs[1], &inputs[2]);
         let mut scores = query.matmul(&key.t()) * T::from_f64(self.scale);
         if let Some(mask) = inputs.get(3) {
-            scores = scores + mask;
+            scores += mask;
         }
         let &[.., queries, keys] = scores.shape() else { unreachable!("at least two axes") };
         if self.is_causal {

@@ -32,7 +32,7 @@ impl<T: Float> Operation<T> for MaxPool {
         let seen = places.ge(0);
         let g =
             if seen.iter().all(|seen| seen) { g.clone() } else { g * Var::constant(seen.to_number::<T>()) };
-        let places = places.maximum(&Tensor::scalar(0));
+        let places = places.maximum(Tensor::scalar(0));
         let flat = |shape: &[usize]| -> Shape {
             let (front, image) = shape.split_at(shape.len() - 2);
             front.iter().copied().chain([image[0] * image[1]]).collect()

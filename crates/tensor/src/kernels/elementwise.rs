@@ -127,7 +127,10 @@ pub(crate) fn zip<T: Element, U: Element, V: Element>(
     unsafe { zip_lines(shape, x, y, &line) }
 }
 
-/// [`zip`] with a function of lines of elements side by side, compiled once for all of them.
+/// A function of elements side by side: of two operands, and where its results go.
+type LineFunction<'a, T, U, V> = &'a (dyn Fn(&[T], &[U], &mut [MaybeUninit<V>]) + Sync);
+
+/// [`zip`] with a function of lines, compiled once for all of them.
 ///
 /// # Safety
 /// `line` must write every element of its line.
@@ -135,7 +138,7 @@ unsafe fn zip_lines<T: Element, U: Element, V: Element>(
     shape: &[usize],
     x: &Tensor<T>,
     y: &Tensor<U>,
-    line: &(dyn Fn(&[T], &[U], &mut [MaybeUninit<V>]) + Sync),
+    line: LineFunction<'_, T, U, V>,
 ) -> Buffer<V> {
     let len = shape.iter().product();
     let fill = |part: &(dyn Fn(usize, &mut [MaybeUninit<V>]) + Sync)| {
@@ -183,7 +186,7 @@ pub(crate) fn zip_inplace<T: Element, U: Element>(
     });
 }
 
-/// [`zip_inplace`] with a function of lines of elements side by side, compiled once for all of them.
+/// [`zip_inplace`] with a function of lines, compiled once for all of them.
 fn zip_lines_inplace<T: Element, U: Element>(
     x: &mut [T],
     shape: &[usize],

@@ -199,6 +199,7 @@ impl<T: Float> Best<T> {
     }
 
     /// In a window of columns, the place in the image; of equal ones the first row by row, of NaN the last.
+    #[expect(clippy::needless_bitwise_bool, reason = "no branches, which nobody can predict")]
     #[inline(always)]
     fn place(&self, window: Window) -> i64 {
         let values = self.values.as_slice();
@@ -209,7 +210,6 @@ impl<T: Float> Best<T> {
         let mut column = window.start + window.step;
         while column < window.end {
             let (x, of) = (values[column], self.rows[column]);
-            // Without branches, which nobody can predict.
             let better =
                 (x > best) | ((x == best) & (of < row)) | (x.is_nan() & (!best.is_nan() | (of >= row)));
             best = if better { x } else { best };
