@@ -86,7 +86,7 @@ macro_rules! operations {
 const OTHERS: Table<fn(&Arguments) -> Outputs> = operations! {
     // Elementwise, with attributes or more operands
     addcmul: |a| a.x().addcmul(a.var("a"), a.var("b"), a.float("value"));
-    celu: |a| a.x().celu(a.float("alpha"));
+    celu: |a| celu(a.x(), a.float("alpha"));
     clamp: |a| {
         let bound = |name, none| a.nullable(name, Arguments::float).unwrap_or(none);
         a.x().clamp(bound("min", f64::NEG_INFINITY), bound("max", f64::INFINITY))
@@ -270,6 +270,16 @@ const OTHERS: Table<fn(&Arguments) -> Outputs> = operations! {
         SmoothL1Loss { beta: a.float("beta"), reduction: a.reduction() }.forward(a.x(), a.var("target"))
     };
 };
+
+/// The derivatives of the reference are not those of its values: for them it rounds alpha to single precision, in the
+/// exponent alone. Gradus does not, so that function is made here, of `celu` at the rounded alpha; the values are those
+/// of `celu` itself.
+fn celu(x: &Var<f64>, alpha: f64) -> Var<f64> {
+    let rounded = f64::from(alpha as f32);
+    let differentiated = x.celu(rounded) * (alpha / rounded);
+    let correction = (x.celu(alpha) - &differentiated).detach();
+    Var::where_(&x.value().gt(0.0), x, differentiated + correction)
+}
 
 fn conv(a: &Arguments) -> Conv {
     Conv::new()
