@@ -11,7 +11,7 @@ use super::conv::Geometry;
 use super::gemm::MatrixRef;
 use super::pool::Windows;
 use super::recurrent::Sizes;
-use super::{attention, conv, gemm, norm, pool, recurrent, rows};
+use super::{attention, conv, conv_weight, gemm, norm, pool, recurrent, rows};
 
 macro_rules! compiled {
     ($($module:ident::$name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
@@ -50,7 +50,7 @@ compiled! {
 
     conv::conv(x: &[Self], weight: &[Self], bias: Option<&[Self]>, geometry: &Geometry) -> Buffer<Self>;
     conv::conv_input(g: &[Self], weight: &[Self], geometry: &Geometry) -> Buffer<Self>;
-    conv::conv_weight(x: &[Self], g: &[Self], geometry: &Geometry) -> Buffer<Self>;
+    conv_weight::conv_weight(x: &[Self], g: &[Self], geometry: &Geometry) -> Buffer<Self>;
 
     pool::max_pool(x: &[Self], windows: Windows<'_>) -> Buffer<Self>;
     pool::max_pool_places(x: &[Self], windows: Windows<'_>) -> Buffer<i64>;

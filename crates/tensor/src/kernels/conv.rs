@@ -7,11 +7,10 @@
 //! copied once for every tap.
 //!
 //! The gradient for the input is a walk of the same kind for each remainder of its places by the stride, and
-//! that for the weight sums over the places, with taps in rows and output channels side by side.
+//! that for the weight sums over the places (`conv_weight`).
 
 #![allow(unsafe_code, reason = "tiles through pointers, whose bounds are checked before; see SAFETY")]
 
-use std::mem::transmute_copy;
 use std::ops::Range;
 
 use smallvec::SmallVec;
@@ -26,7 +25,7 @@ const SHARED: usize = 1 << 20;
 /// The bytes of the planes of a block: they should stay in the second-level cache.
 const BLOCK: usize = 320 << 10;
 /// Into so many pieces work is cut, if there is as much of it.
-const PIECES: usize = 8;
+pub(super) const PIECES: usize = 8;
 /// The most rows of a tile.
 const MOST_ROWS: usize = 12;
 
@@ -46,12 +45,12 @@ pub(crate) struct Geometry {
     pub(crate) dilation: [usize; 2],
 }
 
-fn area([height, width]: [usize; 2]) -> usize {
+pub(super) fn area([height, width]: [usize; 2]) -> usize {
     height * width
 }
 
 impl Geometry {
-    fn is_shared(&self) -> bool {
+    pub(super) fn is_shared(&self) -> bool {
         let sizes =
             [self.batch, self.groups, self.inputs, self.outputs, area(self.kernel), area(self.output)];
         sizes.iter().fold(1_usize, |product, &size| product.saturating_mul(size)) >= SHARED
@@ -67,7 +66,7 @@ struct Tap {
 
 /// One axis of a walk over results. Result `t` lies at `start + step * t` and reads, through each tap, the source
 /// at `step_of_source * (t + first + shift) + remainder`.
-struct Walk {
+pub(super) struct Walk {
     start: usize,
     step: usize,
     count: usize,
@@ -106,7 +105,7 @@ impl Walk {
     }
 
     /// Over the output.
-    fn forward(geometry: &Geometry, axis: usize) -> Self {
+    pub(super) fn forward(geometry: &Geometry, axis: usize) -> Self {
         let Geometry { input, kernel, output, stride, padding, dilation, .. } = geometry;
         let taps = (0..kernel[axis]).map(|k| (k, (k * dilation[axis]) as isize - padding[axis] as isize));
         Self::new([0, 1, output[axis]], input[axis], stride[axis], taps)
@@ -129,19 +128,19 @@ impl Walk {
 }
 
 /// Both axes of a walk, and how it is cut into blocks.
-struct Grid {
+pub(super) struct Grid {
     y: Walk,
     x: Walk,
     channels: usize,
     /// The results of a block along each axis (the last may be smaller).
-    block: [usize; 2],
+    pub(super) block: [usize; 2],
     /// Blocks along each axis.
     blocks: [usize; 2],
 }
 
 impl Grid {
     /// For so many channels of the source, of elements of so many bytes, and so many times the same.
-    fn new(y: Walk, x: Walk, channels: usize, bytes: usize, times: usize) -> Self {
+    pub(super) fn new(y: Walk, x: Walk, channels: usize, bytes: usize, times: usize) -> Self {
         const NARROW: usize = 256;
         let planes = (channels * y.remainders.len() * x.remainders.len()).max(1);
         let limit = BLOCK / bytes / planes;
@@ -158,12 +157,12 @@ impl Grid {
         Self { y, x, channels, block: [height, width], blocks: [down, across] }
     }
 
-    fn count(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.blocks[0] * self.blocks[1]
     }
 
     /// The results of a block along both axes.
-    fn range(&self, block: usize) -> [Range<usize>; 2] {
+    pub(super) fn range(&self, block: usize) -> [Range<usize>; 2] {
         let part = |block: usize, length: usize, count: usize| {
             (block * length).min(count)..((block + 1) * length).min(count)
         };
@@ -172,18 +171,18 @@ impl Grid {
     }
 
     /// Rows and columns of a plane.
-    fn plane(&self) -> [usize; 2] {
+    pub(super) fn plane(&self) -> [usize; 2] {
         [self.block[0] + self.y.reach, self.block[1] + self.x.reach]
     }
 
     /// All elements of the planes, with room behind them for a vector that begins at the last one.
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         let planes = self.channels * self.y.remainders.len() * self.x.remainders.len();
         planes * area(self.plane()) + 2 * MOST_LANES
     }
 
     /// How far from the place of a result the elements are that it uses: by channel, then by tap.
-    fn distances(&self) -> Vec<u32> {
+    pub(super) fn distances(&self) -> Vec<u32> {
         let [height, width] = self.plane();
         assert!(u32::try_from(self.len()).is_ok(), "a block of more than 2^32 elements");
         let mut distances = Vec::with_capacity(self.channels * self.y.taps.len() * self.x.taps.len());
@@ -200,7 +199,7 @@ impl Grid {
     }
 
     /// Copies what a block uses of a source, with zeros beyond its edges.
-    fn fill<T: Float>(&self, planes: &mut [T], source: &[T], block: usize) {
+    pub(super) fn fill<T: Float>(&self, planes: &mut [T], source: &[T], block: usize) {
         let [rows, columns] = self.range(block).map(|range| range.start as isize);
         let [height, width] = self.plane();
         let mut rest = planes;
@@ -248,12 +247,12 @@ fn fill_row<T: Float>(out: &mut [T], source: &[T], first: isize, step: usize, re
 }
 
 /// The rows of the next tile, of so many that are left.
-fn tile_rows(left: usize, most: usize) -> usize {
+pub(super) fn tile_rows(left: usize, most: usize) -> usize {
     [12, 6, 4, 2].into_iter().find(|&rows| rows <= left.min(most)).unwrap_or(1)
 }
 
 /// Where threads write what belongs to one piece alone.
-struct Shared<T>(*mut T);
+pub(super) struct Shared<T>(pub(super) *mut T);
 
 // SAFETY: it is only used to write elements that belong to one piece alone.
 unsafe impl<T: Send> Sync for Shared<T> {}
@@ -261,13 +260,13 @@ unsafe impl<T: Send> Sync for Shared<T> {}
 impl<T> Shared<T> {
     /// # Safety
     /// The place must be within the allocation.
-    unsafe fn at(&self, start: usize) -> *mut T {
+    pub(super) unsafe fn at(&self, start: usize) -> *mut T {
         // SAFETY: the caller's promise.
         unsafe { self.0.add(start) }
     }
 }
 
-fn for_each_piece_of(pieces: usize, shared: bool, piece: &(dyn Fn(usize) + Sync)) {
+pub(super) fn for_each_piece_of(pieces: usize, shared: bool, piece: &(dyn Fn(usize) + Sync)) {
     if shared { for_each_piece(pieces, piece) } else { (0..pieces).for_each(piece) }
 }
 
@@ -394,7 +393,7 @@ impl<T: Float> Correlation<'_, T> {
                 let mut planes = scratch(grid.len());
                 let planes = planes.get_mut().expect("nobody else has it");
                 grid.fill(planes, &self.source[image * of_source..][..of_source], block);
-                run_tiles(Tiles {
+                dispatch_vectors(Tiles {
                     grid,
                     block: grid.range(block),
                     planes,
@@ -415,7 +414,7 @@ impl<T: Float> Correlation<'_, T> {
 }
 
 /// Memory that is written before it is read.
-fn scratch<T: Float>(len: usize) -> Buffer<T> {
+pub(super) fn scratch<T: Float>(len: usize) -> Buffer<T> {
     Buffer::filled(len, T::ZERO)
 }
 
@@ -433,31 +432,6 @@ struct Tiles<'a, T> {
     /// The first result of the image.
     out: *mut T,
 }
-
-/// The kernels are compiled here, for both types, and not again in every crate that uses them: they are large.
-macro_rules! compiled_once {
-    ($name:ident, $single:ident, $double:ident, $tiles:ident) => {
-        fn $name<T: Float>(tiles: $tiles<'_, T>) {
-            // SAFETY: `Float` is `f32` and `f64` alone, so that the types are the same.
-            if size_of::<T>() == 4 {
-                $single(unsafe { transmute_copy::<$tiles<'_, T>, $tiles<'_, f32>>(&tiles) });
-            } else {
-                // SAFETY: as above.
-                $double(unsafe { transmute_copy::<$tiles<'_, T>, $tiles<'_, f64>>(&tiles) });
-            }
-        }
-        #[inline(never)]
-        fn $single(tiles: $tiles<'_, f32>) {
-            dispatch_vectors(tiles);
-        }
-        #[inline(never)]
-        fn $double(tiles: $tiles<'_, f64>) {
-            dispatch_vectors(tiles);
-        }
-    };
-}
-compiled_once!(run_tiles, run_tiles_single, run_tiles_double, Tiles);
-compiled_once!(run_weight_tiles, run_weight_tiles_single, run_weight_tiles_double, WeightTiles);
 
 /// Lanes of a tile that are results side by side: the first, how many, and their place in a channel of the result.
 type Run = (usize, usize, usize);
@@ -612,205 +586,6 @@ unsafe fn tile_of<T: Float, V: Vector<T>, const ROWS: usize, const WIDE: usize>(
         for (i, row) in tile.iter().enumerate() {
             for (j, sum) in row.iter().enumerate() {
                 sum.store(out.add((i * WIDE + j) * V::LANES));
-            }
-        }
-    }
-}
-
-/// The gradient of [`conv`] for its weight, where `g` is that for the output.
-///
-/// Samples are added up in parts that depend on the sizes alone, and the parts one after another.
-pub(crate) fn conv_weight<T: Float>(x: &[T], g: &[T], geometry: &Geometry) -> Buffer<T> {
-    /// The most elements in all parts together, if there are several.
-    const PARTS: usize = 1 << 18;
-    let Geometry { batch, groups, inputs, outputs, .. } = *geometry;
-    let taps = area(geometry.kernel);
-    let padded = outputs.next_multiple_of(MOST_LANES);
-    let (of_group, of_channel) = (inputs * taps * padded, taps * padded);
-    let wanted = PIECES.div_ceil(groups.max(1));
-    let parts = (PARTS / (groups * of_group).max(1)).clamp(1, wanted.min(batch).max(1));
-    // What is left to be cut is cut along the channels.
-    let channels = inputs.div_ceil(wanted.div_ceil(parts)).max(1);
-    let cuts = inputs.div_ceil(channels);
-    let samples = batch.div_ceil(parts).max(1);
-    let [of_x, of_g] = [inputs * area(geometry.input), outputs * area(geometry.output)];
-    let mut sums = scratch(parts * groups * of_group);
-    let all = Shared(sums.get_mut().expect("nobody else has it").as_mut_ptr());
-    for_each_piece_of(parts * groups * cuts, geometry.is_shared(), &|piece| {
-        let (part, group, cut) = (piece / cuts / groups, piece / cuts % groups, piece % cuts);
-        let channels = cut * channels..((cut + 1) * channels).min(inputs);
-        let start = (part * groups + group) * of_group + channels.start * of_channel;
-        // SAFETY: the channels of a group of a part are one after another, and no other piece has them.
-        let sums = unsafe { std::slice::from_raw_parts_mut(all.at(start), channels.len() * of_channel) };
-        let [y_walk, x_walk] = [0, 1].map(|axis| Walk::forward(geometry, axis));
-        let grid = Grid::new(y_walk, x_walk, channels.len(), size_of::<T>(), PIECES);
-        let distances = grid.distances();
-        let mut planes = scratch(grid.len());
-        let planes = planes.get_mut().expect("nobody else has it");
-        let mut turned = scratch(area(grid.block) * padded);
-        let turned = turned.get_mut().expect("nobody else has it");
-        for sample in part * samples..((part + 1) * samples).min(batch) {
-            let image = sample * groups + group;
-            let x = &x[image * of_x + channels.start * area(geometry.input)..];
-            let g = &g[image * of_g..][..of_g];
-            for block in 0..grid.count() {
-                grid.fill(planes, x, block);
-                let range = grid.range(block);
-                turn(turned, g, geometry.output, &range, padded);
-                let tiles = WeightTiles {
-                    planes,
-                    distances: &distances,
-                    width: grid.plane()[1],
-                    size: range.map(|range| range.len()),
-                    turned,
-                    outputs,
-                    padded,
-                    most: most_rows(),
-                    sums,
-                };
-                run_weight_tiles(tiles);
-            }
-        }
-    });
-    // By output channel first, and all parts added up.
-    let sums = sums.as_slice();
-    let element = |i: usize| {
-        let (row, tap) = (i / (inputs * taps), i % (inputs * taps));
-        let place = row / outputs * of_group + tap * padded + row % outputs;
-        let mut sum = sums[place];
-        for part in 1..parts {
-            sum += sums[part * groups * of_group + place];
-        }
-        sum
-    };
-    let len = groups * outputs * inputs * taps;
-    Buffer::collect(len, (0..len).map(element))
-}
-
-/// The elements of a block with their channels side by side, `padded` for each place.
-fn turn<T: Float>(out: &mut [T], g: &[T], size: [usize; 2], block: &[Range<usize>; 2], padded: usize) {
-    const SIDE: usize = MOST_LANES;
-    let [rows, columns] = block;
-    let channels = g.len() / area(size).max(1);
-    for (i, row) in rows.clone().enumerate() {
-        let out = &mut out[i * columns.len() * padded..][..columns.len() * padded];
-        for channel in (0..channels).step_by(SIDE) {
-            for column in (0..columns.len()).step_by(SIDE) {
-                // Tiles of fixed size, for loops without checks.
-                let mut tile = [[T::ZERO; SIDE]; SIDE];
-                let length = SIDE.min(columns.len() - column);
-                let from = row * size[1] + columns.start + column;
-                for (lane, channel) in tile.iter_mut().zip(channel..channels) {
-                    lane[..length].copy_from_slice(&g[channel * area(size) + from..][..length]);
-                }
-                for (j, out) in out[column * padded..].chunks_exact_mut(padded).take(length).enumerate() {
-                    let out = &mut out[channel..channel + SIDE];
-                    for (out, lane) in out.iter_mut().zip(&tile) {
-                        *out = lane[j];
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// What a block adds to the sums for a weight: for each channel and tap a row, for each output channel a column.
-struct WeightTiles<'a, T> {
-    planes: &'a [T],
-    distances: &'a [u32],
-    /// From one row of a plane to the next.
-    width: usize,
-    size: [usize; 2],
-    turned: &'a [T],
-    outputs: usize,
-    padded: usize,
-    most: usize,
-    sums: &'a mut [T],
-}
-
-impl<T: Float> VectorLoop<T> for WeightTiles<'_, T> {
-    #[inline(always)]
-    unsafe fn run<V: Vector<T>>(self) {
-        let [rows, columns] = self.size;
-        if rows == 0 || columns == 0 {
-            return;
-        }
-        let farthest = self.distances.iter().max().map_or(0, |&distance| distance as usize);
-        assert!((rows - 1) * self.width + columns + farthest <= self.planes.len());
-        assert!(rows * columns * self.padded <= self.turned.len());
-        assert_eq!(self.sums.len(), self.distances.len() * self.padded);
-        let mut column = 0;
-        while column < self.outputs {
-            let wide = self.outputs - column > V::LANES;
-            let mut row = 0;
-            while row < self.distances.len() {
-                let tile = tile_rows(self.distances.len() - row, self.most);
-                let distances = &self.distances[row..row + tile];
-                let sums = &mut self.sums[row * self.padded + column..];
-                let block = (self.planes, self.width, self.size, &self.turned[column..], self.padded);
-                macro_rules! with {
-                    ($($rows:literal)*) => {
-                        match (tile, wide) {
-                            // SAFETY: the planes and what is turned have an element for each place, and columns
-                            // are padded to whole vectors, as asserted above.
-                            $(
-                                ($rows, true) => unsafe { weight_tile::<T, V, $rows, 2>(block, distances, sums) },
-                                ($rows, false) => unsafe { weight_tile::<T, V, $rows, 1>(block, distances, sums) },
-                            )*
-                            _ => unreachable!("a tile of other rows"),
-                        }
-                    };
-                }
-                with!(1 2 4 6 12);
-                row += tile;
-            }
-            column += if wide { 2 } else { 1 } * V::LANES;
-        }
-    }
-}
-
-/// Adds to `ROWS` rows of `WIDE` vectors the products of each place: the element of a plane at the row's distance
-/// times the output channels.
-///
-/// # Safety
-/// There must be an element for each place at each distance in the planes, and a vector in `turned` and in each
-/// row of the sums; and the machine must have the instructions.
-#[inline(always)]
-unsafe fn weight_tile<T: Float, V: Vector<T>, const ROWS: usize, const WIDE: usize>(
-    (planes, width, [rows, columns], turned, padded): (&[T], usize, [usize; 2], &[T], usize),
-    distances: &[u32],
-    sums: &mut [T],
-) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let zero = T::ZERO;
-        let mut tile = [[V::splat(&raw const zero); WIDE]; ROWS];
-        let mut from = [planes.as_ptr(); ROWS];
-        for (from, &distance) in from.iter_mut().zip(distances) {
-            *from = from.add(distance as usize);
-        }
-        let mut g = turned.as_ptr();
-        for row in 0..rows {
-            for column in 0..columns {
-                let place = row * width + column;
-                let mut lanes = [V::load(g); WIDE];
-                for (i, lanes) in lanes.iter_mut().enumerate().skip(1) {
-                    *lanes = V::load(g.add(i * V::LANES));
-                }
-                for (row, from) in tile.iter_mut().zip(&from) {
-                    let x = V::splat(from.add(place));
-                    for (sum, &lanes) in row.iter_mut().zip(&lanes) {
-                        *sum = sum.add_product(lanes, x);
-                    }
-                }
-                // Only up to the end of what is turned, so that the pointer stays inside.
-                g = g.wrapping_add(padded);
-            }
-        }
-        for (i, row) in tile.iter().enumerate() {
-            for (j, &sum) in row.iter().enumerate() {
-                let out = sums.as_mut_ptr().add(i * padded + j * V::LANES);
-                V::load(out).add(sum).store(out);
             }
         }
     }

@@ -7,6 +7,7 @@
 use super::buffer::Buffer;
 use super::elementwise::{PART, SHARED, fill};
 use super::lanes::write_all;
+use super::pool_by_two;
 use crate::element::Float;
 
 /// A window along one axis: every `step`-th place from `start` to `end`, which are within the input.
@@ -51,22 +52,35 @@ impl Windows<'_> {
     fn elements(&self) -> usize {
         self.size[0] * self.size[1]
     }
+
+    /// Whether they are of two by two, side by side, and cover everything.
+    fn by_two(&self) -> bool {
+        let along = |windows: &[Window], size: usize| {
+            let window =
+                |i: usize, window: &Window| (window.start, window.end, window.step) == (2 * i, 2 * i + 2, 1);
+            2 * windows.len() == size && windows.iter().enumerate().all(|(i, at)| window(i, at))
+        };
+        self.results() > 0 && along(self.y, self.size[0]) && along(self.x, self.size[1])
+    }
 }
 
 /// The length of parts that are whole images of `image` elements, of `len` in all.
-fn part(len: usize, image: usize, source: usize) -> usize {
+pub(super) fn part(len: usize, image: usize, source: usize) -> usize {
     let work = image.max(source).max(1);
     if len / image.max(1) * work < SHARED { len } else { (PART / work).max(1) * image }
 }
 
 #[inline(always)]
-fn wins<T: Float>(x: T, best: T) -> bool {
+pub(super) fn wins<T: Float>(x: T, best: T) -> bool {
     (x > best) | x.is_nan()
 }
 
 /// The largest element of each window of images one after another; -inf of a window without any, NaN where there
 /// is one.
 pub(crate) fn max_pool<T: Float>(x: &[T], windows: Windows<'_>) -> Buffer<T> {
+    if windows.by_two() {
+        return pool_by_two::max_pool(x, windows.size);
+    }
     let (images, width) = (x.len() / windows.elements().max(1), windows.size[1]);
     let len = images * windows.results();
     // SAFETY: every row of every image of the part is written.
@@ -137,6 +151,9 @@ pub(crate) fn max_pool_places<T: Float>(x: &[T], windows: Windows<'_>) -> Buffer
 
 /// The gradient of [`max_pool`] for its input, where `g` is that for the result.
 pub(crate) fn max_pool_gradient<T: Float>(x: &[T], g: &[T], windows: Windows<'_>) -> Buffer<T> {
+    if windows.by_two() {
+        return pool_by_two::max_pool_gradient(x, g, windows.size);
+    }
     // SAFETY: all is written at first.
     unsafe {
         fill(
