@@ -104,6 +104,16 @@ impl Walk {
         Self { start, step: step.0, count, source, step_of_source, first, reach, remainders, taps }
     }
 
+    /// Of zeros before and after what it reads of the source, the fewer ones, as far as taps reach.
+    fn overlap(&self) -> usize {
+        let padding = |remainder: &usize| {
+            let end = self.source.saturating_sub(*remainder).div_ceil(self.step_of_source) as isize;
+            let after = self.first + (self.count + self.reach) as isize - end;
+            (-self.first).min(after).max(0) as usize
+        };
+        self.remainders.iter().map(padding).min().unwrap_or(0).min(self.reach)
+    }
+
     /// Over the output.
     pub(super) fn forward(geometry: &Geometry, axis: usize) -> Self {
         let Geometry { input, kernel, output, stride, padding, dilation, .. } = geometry;
@@ -136,6 +146,8 @@ pub(super) struct Grid {
     pub(super) block: [usize; 2],
     /// Blocks along each axis.
     blocks: [usize; 2],
+    /// As many zeros at the end of a row of a plane are those at the beginning of the next one.
+    overlap: usize,
 }
 
 impl Grid {
@@ -154,7 +166,8 @@ impl Grid {
         // Enough of them for some threads.
         let wanted = PIECES.div_ceil((times * across).max(1));
         let (height, down) = cut(y.count, fitting.min(y.count.div_ceil(wanted)));
-        Self { y, x, channels, block: [height, width], blocks: [down, across] }
+        let overlap = if across == 1 { x.overlap() } else { 0 };
+        Self { y, x, channels, block: [height, width], blocks: [down, across], overlap }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -170,15 +183,15 @@ impl Grid {
         [part(down, self.block[0], self.y.count), part(across, self.block[1], self.x.count)]
     }
 
-    /// Rows and columns of a plane.
+    /// Rows of a plane, and how far they are from each other.
     pub(super) fn plane(&self) -> [usize; 2] {
-        [self.block[0] + self.y.reach, self.block[1] + self.x.reach]
+        [self.block[0] + self.y.reach, self.block[1] + self.x.reach - self.overlap]
     }
 
     /// All elements of the planes, with room behind them for a vector that begins at the last one.
     pub(super) fn len(&self) -> usize {
         let planes = self.channels * self.y.remainders.len() * self.x.remainders.len();
-        planes * area(self.plane()) + 2 * MOST_LANES
+        planes * area(self.plane()) + self.overlap + 2 * MOST_LANES
     }
 
     /// How far from the place of a result the elements are that it uses: by channel, then by tap.
@@ -446,6 +459,7 @@ impl<T: Float> Tiles<'_, T> {
         // Places after the end of a row are computed for nothing, or else the lanes after it.
         let through = all.div_ceil(lanes) < rows * columns.div_ceil(lanes);
         let (starts, length) = if through { (1, all) } else { (rows, columns) };
+        let dense = self.grid.x.step == 1;
         for start in 0..starts {
             for first in (0..length).step_by(lanes) {
                 let count = lanes.min(length - first);
@@ -460,8 +474,17 @@ impl<T: Float> Tiles<'_, T> {
                     let length = (columns - column).min(count - lane);
                     let y = self.grid.y.start + self.grid.y.step * (self.block[0].start + row);
                     let x = self.grid.x.start + self.grid.x.step * (self.block[1].start + column);
-                    runs[number] = (lane, length, y * self.size[1] + x);
-                    number += 1;
+                    let place = y * self.size[1] + x;
+                    match runs[..number].last_mut() {
+                        // It goes on where the last one ends.
+                        Some(last) if dense && (last.0 + last.1, last.2 + last.1) == (lane, place) => {
+                            last.1 += length
+                        }
+                        _ => {
+                            runs[number] = (lane, length, place);
+                            number += 1;
+                        }
+                    }
                     lane += length;
                 }
                 panel(first, count, &runs[..number]);
