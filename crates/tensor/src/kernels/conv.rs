@@ -16,7 +16,7 @@ use std::ops::Range;
 use smallvec::SmallVec;
 
 use super::buffer::Buffer;
-use super::threads::for_each_piece;
+use super::threads::{Pointer, for_each_piece_of};
 use super::vectors::{MOST_LANES, Vector, VectorLoop, dispatch_vectors, most_rows};
 use crate::element::Float;
 
@@ -264,25 +264,6 @@ pub(super) fn tile_rows(left: usize, most: usize) -> usize {
     [12, 6, 4, 2].into_iter().find(|&rows| rows <= left.min(most)).unwrap_or(1)
 }
 
-/// Where threads write what belongs to one piece alone.
-pub(super) struct Shared<T>(pub(super) *mut T);
-
-// SAFETY: it is only used to write elements that belong to one piece alone.
-unsafe impl<T: Send> Sync for Shared<T> {}
-
-impl<T> Shared<T> {
-    /// # Safety
-    /// The place must be within the allocation.
-    pub(super) unsafe fn at(&self, start: usize) -> *mut T {
-        // SAFETY: the caller's promise.
-        unsafe { self.0.add(start) }
-    }
-}
-
-pub(super) fn for_each_piece_of(pieces: usize, shared: bool, piece: &(dyn Fn(usize) + Sync)) {
-    if shared { for_each_piece(pieces, piece) } else { (0..pieces).for_each(piece) }
-}
-
 /// The convolution of `x`, `[batch, groups * inputs, ...input]`, with `weight`,
 /// `[groups * outputs, inputs, ...kernel]`, plus a number for each output channel:
 /// `[batch, groups * outputs, ...output]`.
@@ -397,7 +378,7 @@ impl<T: Float> Correlation<'_, T> {
             if out.is_empty() {
                 return;
             }
-            let out = Shared(out.as_mut_ptr().cast::<T>());
+            let out = Pointer(out.as_mut_ptr().cast::<T>());
             for_each_piece_of(images * blocks, shared, &|piece| {
                 let (image, block) = (piece / blocks, piece % blocks);
                 let number = firsts.partition_point(|&first| first <= block) - 1;

@@ -9,7 +9,8 @@
 use std::ops::Range;
 
 use super::buffer::Buffer;
-use super::conv::{Geometry, Grid, PIECES, Shared, Walk, area, for_each_piece_of, scratch, tile_rows};
+use super::conv::{Geometry, Grid, PIECES, Walk, area, scratch, tile_rows};
+use super::threads::{Pointer, for_each_piece_of};
 use super::vectors::{MOST_LANES, Vector, VectorLoop, dispatch_vectors, most_rows};
 use crate::element::Float;
 
@@ -47,7 +48,7 @@ fn sum_up<T: Float>(x: &[T], g: &[T], geometry: &Geometry, lanes_are_places: boo
     let samples = batch.div_ceil(parts).max(1);
     let [of_x, of_g] = [inputs * area(geometry.input), outputs * area(geometry.output)];
     let mut sums = scratch(parts * groups * of_group);
-    let all = Shared(sums.get_mut().expect("nobody else has it").as_mut_ptr());
+    let all = Pointer(sums.get_mut().expect("nobody else has it").as_mut_ptr());
     for_each_piece_of(parts * groups * cuts, geometry.is_shared(), &|piece| {
         let (part, group, cut) = (piece / cuts / groups, piece / cuts % groups, piece % cuts);
         let channels = cut * channels..((cut + 1) * channels).min(inputs);

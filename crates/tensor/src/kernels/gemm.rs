@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use super::buffer::Buffer;
 use super::narrow::{is_narrow, narrow_product};
-use super::threads::{for_each_piece, num_threads};
+use super::threads::{Pointer, for_each_piece_of, num_threads};
 use crate::element::Float;
 
 /// From this many multiplications on, a product is shared among threads.
@@ -88,7 +88,7 @@ pub(crate) fn products<T: Float>(pairs: &[(MatrixRef<T>, MatrixRef<T>)], bias: O
         if out.is_empty() {
             return;
         }
-        let out = Output(out.as_mut_ptr().cast::<T>());
+        let out = Pointer(out.as_mut_ptr().cast::<T>());
         for_each_piece_of(
             pairs.len() * cuts.parts,
             cuts.parts > 1 || pairs.len() * m * k * n >= SHARED,
@@ -105,10 +105,6 @@ pub(crate) fn products<T: Float>(pairs: &[(MatrixRef<T>, MatrixRef<T>)], bias: O
     };
     // SAFETY: each piece writes all elements of its part, and the parts are the whole output.
     unsafe { Buffer::build(pairs.len() * m * n, fill) }
-}
-
-fn for_each_piece_of(pieces: usize, shared: bool, piece: &(dyn Fn(usize) + Sync)) {
-    if shared { for_each_piece(pieces, piece) } else { (0..pieces).for_each(piece) }
 }
 
 /// Where a product is cut for threads: along its rows or along its columns, never along the sums. A cut that
@@ -171,21 +167,6 @@ impl Order {
             vector: size == 1 || other == 1,
             short: size <= 64 && other <= 64 && k > 512,
         }
-    }
-}
-
-/// Where threads write the parts of a product.
-struct Output<T>(*mut T);
-
-// SAFETY: it is only used to write elements that belong to one piece alone.
-unsafe impl<T: Send> Sync for Output<T> {}
-
-impl<T> Output<T> {
-    /// # Safety
-    /// The place must be within the allocation.
-    unsafe fn at(&self, start: usize) -> *mut T {
-        // SAFETY: the caller's promise.
-        unsafe { self.0.add(start) }
     }
 }
 

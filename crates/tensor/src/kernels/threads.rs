@@ -277,16 +277,16 @@ pub(crate) fn for_each_part<U: Send>(out: &mut [U], length: usize, f: impl Fn(us
     });
 }
 
-/// A pointer that threads may have.
-struct Pointer<U>(*mut U);
+/// Where threads write, each what belongs to its pieces alone.
+pub(super) struct Pointer<U>(pub(super) *mut U);
 
-// SAFETY: it is only used to make slices that do not overlap, of elements that may be sent.
+// SAFETY: it is only used to write elements that belong to one piece alone, and that may be sent.
 unsafe impl<U: Send> Sync for Pointer<U> {}
 
 impl<U> Pointer<U> {
     /// # Safety
     /// The place must be within the allocation.
-    unsafe fn at(&self, start: usize) -> *mut U {
+    pub(super) unsafe fn at(&self, start: usize) -> *mut U {
         // SAFETY: the caller's promise.
         unsafe { self.0.add(start) }
     }
@@ -333,5 +333,10 @@ pub(crate) fn for_each_piece_with<U: Send, const N: usize>(
         });
         f(piece, parts);
     };
-    if shared { for_each_piece(pieces, &piece) } else { (0..pieces).for_each(piece) }
+    for_each_piece_of(pieces, shared, &piece);
+}
+
+/// Calls `piece` with each number below `pieces`; on several threads only if the work is to be `shared`.
+pub(crate) fn for_each_piece_of(pieces: usize, shared: bool, piece: &(dyn Fn(usize) + Sync)) {
+    if shared { for_each_piece(pieces, piece) } else { (0..pieces).for_each(piece) }
 }

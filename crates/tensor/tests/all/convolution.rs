@@ -107,6 +107,38 @@ proptest! {
         prop_assert!((of_weight - value).abs() < 1e-12 * scale, "{} instead of {}", of_weight, value);
     }
 
+    /// Where the input is infinite or NaN, so are the sums that it is part of, and no others. With few output channels
+    /// and with many, which are summed up in different ways.
+    #[test]
+    fn weight_gradients_of_what_is_not_finite(
+        p in problems(2, 12), outputs in prop_oneof![Just(1_usize), Just(3), Just(20)], seed in any::<u64>(),
+    ) {
+        let p = Problem { groups: 1, outputs, ..p };
+        let rng = &mut seeded(seed);
+        let chosen = Tensor::<f64>::rand(p.x(), rng).lt(0.03);
+        let x = Tensor::where_(&chosen, f64::INFINITY, Tensor::<f64>::randn(p.x(), rng));
+        let shape = x.conv2d(&Tensor::zeros(p.weight()), None, p.conv()).shape().to_vec();
+        let g = Tensor::<f64>::randn(&shape[..], rng);
+        let got = x.conv2d_weight(p.weight(), &g, p.conv());
+        let naive = |x: &Tensor<f64>| Naive { shape: x.shape().to_vec(), data: x.to_vec() };
+        let (x, g) = (naive(&x), naive(&g));
+        for index in indices(&p.weight()) {
+            let mut sum = 0.0;
+            for at in indices(&shape) {
+                let y = (at[2] * p.stride[0] + index[2] * p.dilation[0]).wrapping_sub(p.padding[0]);
+                let column = (at[3] * p.stride[1] + index[3] * p.dilation[1]).wrapping_sub(p.padding[1]);
+                if at[1] == index[0] && y < p.size[0] && column < p.size[1] {
+                    sum += x.at(&[at[0], index[1], y, column]) * g.at(&at);
+                }
+            }
+            let got = index.iter().fold(got.clone(), |x, &i| x.select(0, i as isize)).item();
+            prop_assert!(
+                got == sum || (got.is_nan() && sum.is_nan()) || (got - sum).abs() <= 1e-11 * (1.0 + sum.abs()),
+                "{got} instead of {sum} at {index:?}"
+            );
+        }
+    }
+
     /// With the sizes that a transposed convolution makes by itself, and longer ones.
     #[test]
     fn conv_transpose2d_is_the_adjoint(p in problems(4, 6), extra in prop::array::uniform2(0..=2_usize), seed in any::<u64>()) {

@@ -17,6 +17,7 @@ mod operators;
 mod pooling;
 mod print;
 mod random;
+mod recurrent;
 mod reduce;
 mod reproducible;
 mod reshape;

@@ -48,6 +48,30 @@ proptest! {
     }
 }
 
+proptest! {
+    /// The windows that have a loop of their own: values, and the gradient at the place that the general loop names.
+    #[test]
+    fn windows_of_two_by_two(
+        (batch, [height, width], seed) in (0..4_usize, [1..=20_usize, 1..=20_usize], any::<u64>()),
+        nans in 0.0..0.2_f64,
+    ) {
+        let rng = &mut seeded(seed);
+        let shape = [batch, 2 * height, 2 * width];
+        let chosen = Tensor::<f64>::rand(shape, rng).lt(nans);
+        // With ties.
+        let x = Tensor::where_(&chosen, f64::NAN, (Tensor::<f64>::randn(shape, rng) * 2.0).round() + 0.0);
+        let pooling = Pool::new(2).over("max_pool2d", 2, &shape).unwrap();
+        let (y, places) = (x.pooled_max(&pooling), x.pooled_max_places(&pooling));
+        let flat = [batch, 4 * height * width];
+        let results = [batch, height * width];
+        let at_places = x.reshape(flat).gather(1, &places.reshape(results));
+        prop_assert_eq!(bits(&y.reshape(results)), bits(&at_places));
+        let g = Tensor::<f64>::randn(y.shape(), rng);
+        let expected = Tensor::zeros(flat).scatter_add(1, &places.reshape(results), &g.reshape(results));
+        prop_assert_eq!(x.pooled_max_gradient(&pooling, &g).reshape(flat), expected);
+    }
+}
+
 #[test]
 fn nan_is_the_largest() {
     let nan = f64::NAN;
