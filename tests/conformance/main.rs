@@ -10,7 +10,7 @@
 //!   they name; without it, the part of them that is kept in `tests/conformance/data`.
 //! - `GRADUS_CONFORMANCE_ONLY`: only operations whose name contains this, and no training runs.
 //!
-//! The format is described in the README beside the data. Where the answer is a choice (the derivative at a kink, for
+//! The format is described in `tests/conformance/data/README.md`. Where the answer is a choice (the derivative at a kink, for
 //! example) the case is a *convention*, and counted apart.
 
 mod arguments;

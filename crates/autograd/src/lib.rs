@@ -1,4 +1,4 @@
-//! Reverse-mode automatic differentiation.
+//! Automatic differentiation, in reverse and in forward mode.
 //!
 //! A [`Tensor`] is numbers. A [`Var`] is numbers that may remember where they came
 //! from. An [`Operation`] is one item: it computes, and it says how its gradient flows back.
@@ -14,8 +14,9 @@
 //!
 //! The modules, in the order to read them: `var` is what users hold, `entry` one line of the tape,
 //! `operation` the contract of an operation, `elementwise` how a scalar function becomes one, `ops` all that
-//! there are, `walk` the way back over the tape, `backward` what users ask of it, `tape` the tape as a list to look at. With the feature
-//! `proptest`, `testing` checks gradients against differences.
+//! there are, `walk` the way back over the tape, `backward` what users ask of it, `forward` the way from inputs
+//! to results, `jacobian` whole matrices of derivatives by either way, `tape` the tape as a list to look at. With
+//! the feature `proptest`, `testing` checks gradients against differences.
 //!
 //! This crate knows nothing of layers.
 

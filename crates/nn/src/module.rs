@@ -1,4 +1,4 @@
-//! Names and parameters.
+//! What a model is made of: parameters and buffers by name, and its two modes.
 
 use std::fmt::{self, Display, Formatter};
 

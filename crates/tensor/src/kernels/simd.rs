@@ -1,14 +1,15 @@
 //! One text of a loop, compiled for several instruction sets, chosen when it runs.
 //!
-//! All of them give the same bits: nothing here fuses a multiplication with an addition.
+//! All of them give the same bits: nothing here fuses a multiplication with an addition (but see `vectors`).
 
 #![allow(unsafe_code, reason = "a function compiled for more instructions is unsafe to call; see SAFETY")]
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// The instructions that gradus's own loops are compiled for. Matrix products choose by themselves.
+/// The instructions that gradus's own loops are compiled for.
 ///
-/// Results are the same to the last bit, whichever it is.
+/// Results are the same to the last bit, whichever it is, with two exceptions: matrix products choose their
+/// instructions by themselves, and convolutions fuse products and sums where there is an instruction for it.
 ///
 /// ```
 /// use gradus_tensor::{InstructionSet, Tensor};
