@@ -94,6 +94,7 @@ impl<T: Float> Entry<T> {
         Self::at(deepest.unwrap_or(0), operation, inputs, output, shape)
     }
 
+    #[inline]
     fn at(
         depth: usize,
         operation: Option<Arc<dyn Operation<T>>>,

@@ -20,6 +20,7 @@ pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
 }
 
 /// Like [`element_count`], with an error that names the operation.
+#[inline]
 pub(crate) fn checked_count(operation: &'static str, shape: &[usize]) -> Result<usize, TensorError> {
     element_count(shape).ok_or_else(|| TensorError::TooLarge { operation, shape: shape.into() })
 }

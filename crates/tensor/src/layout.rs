@@ -62,10 +62,12 @@ impl Layout {
         Self { strides: row_major(shape), shape: copied(shape), offset: 0 }
     }
 
+    #[inline]
     pub(crate) fn rank(&self) -> usize {
         self.shape.len()
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.shape.iter().product()
     }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use gradus::prelude::*;
-use gradus::{Context, Operation, Saves, apply, grad_create_graph, live_entries, release_memory};
+use gradus::{Context, Conv, Operation, Saves, apply, grad_create_graph, live_entries, release_memory};
 
 use super::allocator::{live_bytes, with_peak};
 
@@ -134,4 +134,35 @@ fn constants_and_no_grad_keep_nothing() {
     assert_eq!(live_entries(), before.0);
     assert!(used_bytes() - before.1 < 1000);
     assert_eq!(y.item(), z.item());
+}
+
+/// How many times the bytes of inputs and result a step needs at its peak, tape and gradients included.
+fn peak_of(f: impl Fn(&[Var<f32>]) -> Var<f32>, shapes: &[&[usize]]) -> f64 {
+    let rng = &mut seeded(0);
+    let leaves: Vec<Var<f32>> = shapes.iter().map(|shape| Var::leaf(Tensor::randn(*shape, rng))).collect();
+    let elements = leaves.iter().map(|leaf| leaf.len()).sum::<usize>() + f(&leaves).len();
+    release_memory();
+    let (_, peak) = with_peak(|| drop(f(&leaves).sum(..).backward()));
+    peak as f64 / (4 * elements) as f64
+}
+
+/// Neither all scores of an attention nor all windows of a convolution are ever written down.
+#[test]
+fn attention_and_convolutions_need_what_their_operands_need() {
+    let attention = |length: usize| {
+        let attend = |x: &[Var<f32>]| x[0].scaled_dot_product_attention(&x[1], &x[2], None, true, None);
+        peak_of(attend, &[&[2, length, 16], &[2, length, 16], &[2, length, 16]])
+    };
+    // The scores alone would be 32 and 128 times as much as all operands.
+    for peak in [attention(2048), attention(8192)] {
+        assert!(peak < 4.0, "attention: {peak}");
+    }
+    let convolution = |size: usize, kernel: usize| {
+        let convolve = |x: &[Var<f32>]| x[0].conv2d(&x[1], None, Conv::new().padding(kernel / 2));
+        peak_of(convolve, &[&[2, 8, size, size], &[8, 8, kernel, kernel]])
+    };
+    // Its windows would be up to 49 times the input.
+    for peak in [convolution(128, 3), convolution(128, 7), convolution(256, 7)] {
+        assert!(peak < 4.0, "convolution: {peak}");
+    }
 }
