@@ -140,9 +140,9 @@ fn constants_and_no_grad_keep_nothing() {
 fn peak_of(f: impl Fn(&[Var<f32>]) -> Var<f32>, shapes: &[&[usize]]) -> f64 {
     let rng = &mut seeded(0);
     let leaves: Vec<Var<f32>> = shapes.iter().map(|shape| Var::leaf(Tensor::randn(*shape, rng))).collect();
-    let elements = leaves.iter().map(|leaf| leaf.len()).sum::<usize>() + f(&leaves).len();
+    let elements = leaves.iter().map(Var::len).sum::<usize>() + f(&leaves).len();
     release_memory();
-    let (_, peak) = with_peak(|| drop(f(&leaves).sum(..).backward()));
+    let ((), peak) = with_peak(|| drop(f(&leaves).sum(..).backward()));
     peak as f64 / (4 * elements) as f64
 }
 

@@ -459,7 +459,7 @@ impl<T: Float> Tiles<'_, T> {
                     match runs[..number].last_mut() {
                         // It goes on where the last one ends.
                         Some(last) if dense && (last.0 + last.1, last.2 + last.1) == (lane, place) => {
-                            last.1 += length
+                            last.1 += length;
                         }
                         _ => {
                             runs[number] = (lane, length, place);
