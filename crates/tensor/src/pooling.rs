@@ -155,17 +155,19 @@ impl Pool {
         if (0..axes).any(|i| padding[i] > kernel[i] / 2) {
             return wrong("padding", &padding, format!("it must be at most half of the kernel {kernel:?}"));
         }
-        let padded: Shape = (0..axes).map(|i| size[i] + 2 * padding[i]).collect();
+        // Rounded up, the last window may end up to a stride behind the padding.
+        let beyond = |i: usize| if self.ceil_mode { stride[i] - 1 } else { 0 };
+        let room: Shape = (0..axes).map(|i| (size[i] + 2 * padding[i]).saturating_add(beyond(i))).collect();
         let span = |i: usize| (kernel[i] - 1).checked_mul(dilation[i]).and_then(|span| span.checked_add(1));
-        if (0..axes).any(|i| span(i).is_none_or(|span| span > padded[i])) {
+        if (0..axes).any(|i| span(i).is_none_or(|span| span > room[i])) {
+            let ceil = if self.ceil_mode { ", and less than a stride beyond it" } else { "" };
             let expected = format!(
-                "with dilation {dilation:?} it must not span more than {padded:?}, the input with its padding"
+                "with dilation {dilation:?} it must not span more than {room:?}, the input with its padding{ceil}"
             );
             return wrong("the kernel", &kernel, expected);
         }
         let along = |i: usize| {
-            let room = padded[i] - span(i).unwrap_or(1);
-            let mut count = if self.ceil_mode { room.div_ceil(stride[i]) } else { room / stride[i] } + 1;
+            let mut count = (room[i] - span(i).unwrap_or(1)) / stride[i] + 1;
             // The last window begins in the input or in what is before it.
             if self.ceil_mode && (count - 1) * stride[i] >= size[i] + padding[i] {
                 count -= 1;

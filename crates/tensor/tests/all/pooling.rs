@@ -72,6 +72,16 @@ proptest! {
     }
 }
 
+/// Rounded up, a window that is larger than the input is cut off.
+#[test]
+fn windows_may_end_beyond_the_input() {
+    let x = Tensor::from([[1.0, 5.0, 3.0]]);
+    let pool = || Pool::new(4).ceil_mode(true);
+    assert_eq!(x.max_pool1d(pool()), Tensor::from([[5.0]]));
+    assert_eq!(x.avg_pool1d(pool()), Tensor::from([[3.0]]));
+    assert_eq!(x.max_pool1d(pool().padding(1).stride(2)), Tensor::from([[5.0, 5.0]]));
+}
+
 #[test]
 fn nan_is_the_largest() {
     let nan = f64::NAN;
