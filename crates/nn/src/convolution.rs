@@ -1,16 +1,27 @@
 //! Convolutional layers.
 
-use gradus_autograd::{Conv, Float, Var};
+use gradus_autograd::{Conv, Dims, Float, Var};
 use rand::Rng;
 
 use crate::init;
 use crate::parameter::Parameter;
 use crate::sequential::Layer;
 
+/// The kernel's size along each axis.
+#[track_caller]
+fn kernel_sizes(layer: &str, kernel: &Dims, axes: usize) -> Vec<usize> {
+    let sizes = kernel.as_slice();
+    assert!(
+        (sizes.len() == 1 || sizes.len() == axes) && sizes.iter().all(|&size| size > 0),
+        "{layer}: the kernel is {sizes:?}: it must be one number for all axes, or one for each of {axes}, at least 1"
+    );
+    (0..axes).map(|axis| sizes[axis.min(sizes.len() - 1)] as usize).collect()
+}
+
 /// A layer of the given axes, whose weight begins with the channels of the `$first`, and then has those of the
 /// `$second` in a group.
 macro_rules! convolutional {
-    ($(#[$doc:meta])* $name:ident, $kernel:ty, $method:ident, $transposed:literal, $example:literal, $kernel_example:literal) => {
+    ($(#[$doc:meta])* $name:ident, $axes:literal, $method:ident, $transposed:literal, $example:literal, $kernel_example:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, gradus_derive::Module)]
         pub struct $name<T: Float = f32> {
@@ -39,16 +50,19 @@ macro_rules! convolutional {
             /// assert_eq!(layer.parameter_count(), 3 * 6 * layer.weight.shape()[2..].iter().product::<usize>() + 6);
             /// ```
             ///
+            /// The kernel is one number for all axes, or one for each.
+            ///
             /// # Panics
-            /// If the groups do not divide the channels.
+            /// If the groups do not divide the channels, or the kernel has not so many axes, or is empty.
             #[track_caller]
             pub fn new(
                 in_channels: usize,
                 out_channels: usize,
-                kernel: $kernel,
+                kernel: impl Into<Dims>,
                 conv: Conv,
                 rng: &mut (impl Rng + ?Sized),
             ) -> Self {
+                let kernel = kernel_sizes(stringify!($name), &kernel.into(), $axes);
                 let groups = conv.group_count();
                 assert!(
                     groups > 0 && in_channels.is_multiple_of(groups) && out_channels.is_multiple_of(groups),
@@ -111,7 +125,7 @@ macro_rules! convolutional {
 convolutional! {
     /// A convolution along one axis: `[batch (or none), in_channels, length]` to
     /// `[batch (or none), out_channels, ...]`, with a weight `[out_channels, in_channels / groups, kernel]`.
-    Conv1d, [usize; 1], conv1d, false,
+    Conv1d, 1, conv1d, false,
     "let layer = Conv1d::new(3, 6, [5], Conv::new().padding(2), &mut seeded(0));
 let y = layer.forward(&Var::constant(Tensor::<f32>::ones([8, 3, 10])));
 assert_eq!(y.shape(), [8, 6, 10]);", "[5]"
@@ -120,15 +134,15 @@ convolutional! {
     /// A convolution of images: `[batch (or none), in_channels, height, width]` to
     /// `[batch (or none), out_channels, ...]`, with a weight
     /// `[out_channels, in_channels / groups, kernel_height, kernel_width]`.
-    Conv2d, [usize; 2], conv2d, false,
-    "let layer = Conv2d::new(3, 6, [5, 5], Conv::new().padding(2).stride(2), &mut seeded(0));
+    Conv2d, 2, conv2d, false,
+    "let layer = Conv2d::new(3, 6, 5, Conv::new().padding(2).stride(2), &mut seeded(0));
 let y = layer.forward(&Var::constant(Tensor::<f32>::ones([8, 3, 10, 10])));
 assert_eq!(y.shape(), [8, 6, 5, 5]);", "[3, 3]"
 }
 convolutional! {
     /// A transposed convolution along one axis: `[batch (or none), in_channels, length]` to
     /// `[batch (or none), out_channels, ...]`, with a weight `[in_channels, out_channels / groups, kernel]`.
-    ConvTranspose1d, [usize; 1], conv_transpose1d, true,
+    ConvTranspose1d, 1, conv_transpose1d, true,
     "let layer = ConvTranspose1d::new(3, 6, [2], Conv::new().stride(2), &mut seeded(0));
 let y = layer.forward(&Var::constant(Tensor::<f32>::ones([8, 3, 10])));
 assert_eq!(y.shape(), [8, 6, 20]);", "[5]"
@@ -137,8 +151,8 @@ convolutional! {
     /// A transposed convolution of images: `[batch (or none), in_channels, height, width]` to
     /// `[batch (or none), out_channels, ...]`, with a weight
     /// `[in_channels, out_channels / groups, kernel_height, kernel_width]`.
-    ConvTranspose2d, [usize; 2], conv_transpose2d, true,
-    "let layer = ConvTranspose2d::new(3, 6, [2, 2], Conv::new().stride(2), &mut seeded(0));
+    ConvTranspose2d, 2, conv_transpose2d, true,
+    "let layer = ConvTranspose2d::new(3, 6, 2, Conv::new().stride(2), &mut seeded(0));
 let y = layer.forward(&Var::constant(Tensor::<f32>::ones([8, 3, 10, 10])));
 assert_eq!(y.shape(), [8, 6, 20, 20]);", "[3, 3]"
 }

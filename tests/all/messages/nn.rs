@@ -285,3 +285,17 @@ fn options_of_losses() {
     panics(|| x.binary_cross_entropy(&column), &shapes("binary_cross_entropy"));
     panics(|| x.kl_div(&column), &shapes("kl_div"));
 }
+
+#[test]
+fn kernels_of_layers() {
+    let rng = &mut gradus::seeded(0);
+    let message = |layer: &str, sizes: &str, axes: usize| {
+        format!("{layer}: the kernel is {sizes}: it must be one number for all axes, or one for each of {axes}, at least 1")
+    };
+    panics(
+        || gradus::Conv2d::<f64>::new(1, 1, [3, 3, 3], gradus::Conv::new(), rng),
+        &message("Conv2d", "[3, 3, 3]", 2),
+    );
+    panics(|| gradus::Conv1d::<f64>::new(1, 1, 0, gradus::Conv::new(), rng), &message("Conv1d", "[0]", 1));
+    assert_eq!(gradus::Conv2d::<f64>::new(1, 1, 3, gradus::Conv::new(), rng).weight.shape(), [1, 1, 3, 3]);
+}
