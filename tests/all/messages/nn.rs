@@ -290,7 +290,9 @@ fn options_of_losses() {
 fn kernels_of_layers() {
     let rng = &mut gradus::seeded(0);
     let message = |layer: &str, sizes: &str, axes: usize| {
-        format!("{layer}: the kernel is {sizes}: it must be one number for all axes, or one for each of {axes}, at least 1")
+        format!(
+            "{layer}: the kernel is {sizes}: it must be one number for all axes, or one for each of {axes}, at least 1"
+        )
     };
     panics(
         || gradus::Conv2d::<f64>::new(1, 1, [3, 3, 3], gradus::Conv::new(), rng),
