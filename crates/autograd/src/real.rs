@@ -50,6 +50,8 @@ macro_rules! real_functions {
         logaddexp
         /// This number times the logarithm of another one; 0 where this is 0.
         xlogy
+        /// The product; 0 where the other is 0, even if this is infinite or NaN.
+        multiply_no_nan
         /// What is left of a division whose quotient is rounded towards zero.
         fmod
         /// What is left of a division whose quotient is rounded down.

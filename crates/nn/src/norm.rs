@@ -315,7 +315,7 @@ impl Dropout {
         }
         let (p, kept) = (T::from_f64(self.p), T::from_f64(1.0 / (1.0 - self.p)));
         let factors = Tensor::<T>::rand(x.shape(), &mut self.rng).map(|u| if u < p { T::ZERO } else { kept });
-        x * factors
+        x.multiply_no_nan(factors)
     }
 }
 

@@ -168,6 +168,17 @@ pub trait Float: Number + Kernels {
     /// assert_eq!((Float::pow(2.0, 3.0), Float::pow(4.0_f32, -0.5)), (8.0, 0.5));
     /// ```
     fn pow(self, exponent: Self) -> Self;
+    /// The product, and 0 where `other` is 0, even if `self` is infinite or NaN.
+    ///
+    /// ```
+    /// use gradus_tensor::Float;
+    ///
+    /// assert_eq!((f64::NAN.multiply_no_nan(0.0), 2.0.multiply_no_nan(3.0)), (0.0, 6.0));
+    /// ```
+    #[inline(always)]
+    fn multiply_no_nan(self, other: Self) -> Self {
+        if other == Self::ZERO { Self::ZERO } else { self * other }
+    }
     /// The angle of the point (`other`, `self`), in radians from -pi to pi.
     ///
     /// ```

@@ -299,6 +299,28 @@ impl<T: Float> Tensor<T> {
         self.zip("xlogy", &other.into(), T::xlogy)
     }
 
+    /// The product, and 0 where `other` is 0, even if this is infinite or NaN there: what has weight 0 has no
+    /// influence.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([2.0, f64::NAN, f64::INFINITY]);
+    /// assert_eq!(x.multiply_no_nan(Tensor::from([3.0, 0.0, 0.0])), Tensor::from([6.0, 0.0, 0.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn multiply_no_nan(&self, other: impl Into<Self>) -> Self {
+        self.zip(
+            "multiply_no_nan",
+            &other.into(),
+            #[inline(always)]
+            |x, y| x.multiply_no_nan(y),
+        )
+    }
+
     /// Derivative `order` of the [`digamma`](Self::digamma) function: 0 gives the function itself, 1 the trigamma
     /// function. From order 1 on it is infinite at 0, -1, -2, ...
     ///

@@ -33,12 +33,12 @@ elementwise! {
         let x = x + 3.0;
         let x = x.lt(0.0).select(0.0, x);
         x.gt(6.0).select(6.0, x) / 6.0
-    }, from input |x| x.gt(-3.0) * x.lt(3.0) / 6.0, on -4.0..4.0;
+    }, gate input |x| x.gt(-3.0) * x.lt(3.0) / 6.0, on -4.0..4.0;
     /// x from `low` to `high`, and these beyond. At the bends the derivative is 0. It differs from
     /// [`clamp`](Self::clamp) in the derivative of NaN, which is 1.
     hardtanh { low: f64 = -1.0 in -1.5..-0.5, high: f64 = 1.5 in 0.5..1.5 }: Hardtanh
         |x| { let x = x.lt(low).select(low, x); x.gt(high).select(high, x) },
-        from input |x| (1.0 - x.le(low)) * (1.0 - x.ge(high)), on -2.0..2.0;
+        gate input |x| (1.0 - x.le(low)) * (1.0 - x.ge(high)), on -2.0..2.0;
     /// x / (1 + |x|).
     softsign: Softsign |x| x / (1.0 + x.abs()), from input |x| {
         // Infinity over infinity has neither a value nor a derivative.
@@ -46,13 +46,13 @@ elementwise! {
     }, on -2.0..2.0;
 
     /// max(x, 0). At 0 the derivative is 0.
-    relu: Relu |x| x.relu(), from output |y| 1.0 - y.eq(0.0), on -2.0..2.0;
+    relu: Relu |x| x.relu(), gate output |y| 1.0 - y.eq(0.0), on -2.0..2.0;
     /// x from 0 to 6, and these beyond. At 0 and 6 the derivative is 0.
     relu6: Relu6 |x| { let x = x.relu(); x.gt(6.0).select(6.0, x) },
-        from input |x| (1.0 - x.le(0.0)) * (1.0 - x.ge(6.0)), on -2.0..8.0;
+        gate input |x| (1.0 - x.le(0.0)) * (1.0 - x.ge(6.0)), on -2.0..8.0;
     /// x where it is positive, else `negative_slope * x`. At 0 the derivative is `negative_slope`.
     leaky_relu { negative_slope: f64 = 0.1 in 0.01..0.5 }: LeakyRelu |x| x.gt(0.0).select(x, x * negative_slope),
-        from input |x| x.gt(0.0).select(1.0, negative_slope), on -2.0..2.0;
+        gate input |x| x.gt(0.0).select(1.0, negative_slope), on -2.0..2.0;
     /// x where it is positive, else `alpha * (e^x - 1)` (Clevert et al., 2015). At 0 the derivative is `alpha`.
     elu { alpha: f64 = 1.0 in 0.5..1.5 }: Elu |x| x.gt(0.0).select(x, x.expm1() * alpha),
         from input |x| below_zero(x, |x| x.exp() * alpha, 1.0), on -2.0..2.0;
@@ -78,7 +78,7 @@ elementwise! {
         let gate = x + 3.0;
         let gate = gate.lt(0.0).select(0.0, gate);
         x * gate.gt(6.0).select(6.0, gate) / 6.0
-    }, from input |x| x.le(-3.0).select(0.0, x.lt(3.0).select(x / 3.0 + 0.5, 1.0)), on -4.0..4.0;
+    }, gate input |x| x.le(-3.0).select(0.0, x.lt(3.0).select(x / 3.0 + 0.5, 1.0)), on -4.0..4.0;
     /// x tanh(log(1 + e^x)) (Misra, 2019).
     mish: Mish |x| x * x.softplus().tanh(), from input |x| {
         let gate = x.softplus().tanh();
@@ -112,6 +112,7 @@ struct Prelu;
 
 impl BinaryFunction for Prelu {
     const NAME: &'static str = "prelu";
+    const GATE: bool = true;
     #[inline(always)]
     fn function<R: Real>(&self, x: R, slope: R) -> R
     where

@@ -39,7 +39,7 @@ elementwise! {
     /// The distance to zero. At 0, and of NaN, the derivative is 0.
     abs: Abs |x| x.abs(), from input |x| x.gt(0.0) - x.lt(0.0), on -2.0..2.0;
     /// -1, 0 or 1, and NaN for NaN. The derivative is 0 everywhere.
-    sign: Sign |x| x.sign(), from nothing |like| like.constant(0.0), on -2.0..2.0;
+    sign: Sign |x| x.sign(), gate nothing |like| like.constant(0.0), on -2.0..2.0;
 
     /// The sine of an angle in radians.
     sin: Sin |x| x.sin(), from input |x| x.cos(), on -3.0..3.0;
@@ -78,13 +78,13 @@ elementwise! {
 
     /// The largest integer that is not larger. The derivative is 0 everywhere, by convention also at the
     /// integers.
-    floor: Floor |x| x.floor(), from nothing |like| like.constant(0.0), on -2.5..2.5;
+    floor: Floor |x| x.floor(), gate nothing |like| like.constant(0.0), on -2.5..2.5;
     /// The smallest integer that is not smaller. The derivative is 0 everywhere.
-    ceil: Ceil |x| x.ceil(), from nothing |like| like.constant(0.0), on -2.5..2.5;
+    ceil: Ceil |x| x.ceil(), gate nothing |like| like.constant(0.0), on -2.5..2.5;
     /// The integer part, towards zero. The derivative is 0 everywhere.
-    trunc: Trunc |x| x.trunc(), from nothing |like| like.constant(0.0), on -2.5..2.5;
+    trunc: Trunc |x| x.trunc(), gate nothing |like| like.constant(0.0), on -2.5..2.5;
     /// The nearest integer, halves to even. The derivative is 0 everywhere.
-    round: Round |x| x.round(), from nothing |like| like.constant(0.0), on -2.5..2.5;
+    round: Round |x| x.round(), gate nothing |like| like.constant(0.0), on -2.5..2.5;
     /// What is left without the integer part, with the sign of the element. The derivative is 1 everywhere, by
     /// convention also at the integers.
     frac: Frac |x| x - x.trunc(), from nothing |like| like.constant(1.0), on 0.1..0.9;
@@ -93,7 +93,7 @@ elementwise! {
     /// and beyond the bounds, and of NaN, the derivative is 0. If `low` is above `high`, all become `high`.
     clamp { low: f64 = -1.0 in -1.5..-0.5, high: f64 = 1.5 in 0.5..1.5 }: Clamp
         |x| { let x = x.lt(low).select(low, x); x.gt(high).select(high, x) },
-        from input |x| {
+        gate input |x| {
             // Infinity itself is within no bound.
             let above = if low == f64::NEG_INFINITY { x.ge(low) } else { x.gt(low) };
             let below = if high == f64::INFINITY { x.le(high) } else { x.lt(high) };
@@ -105,11 +105,12 @@ elementwise! {
 }
 
 /// Functions of two numbers: a struct, a function, the two derivatives, and a method that broadcasts; for the
-/// example of each a point, with the result and the slopes there.
+/// example of each a point, with the result and the slopes there; `gate` if it is one, see
+/// [`BinaryFunction::GATE`].
 macro_rules! binary_elementwise {
     ($(
         $(#[$doc:meta])*
-        $name:ident at ($a:expr, $b:expr) => ($value:expr, $slopes:expr): $struct:ident
+        $name:ident at ($a:expr, $b:expr) => ($value:expr, $slopes:expr): $struct:ident $($gate:ident)?
             |$x:ident, $y:ident| $function:expr, $derivatives:expr;
     )*) => {
         $(
@@ -118,6 +119,7 @@ macro_rules! binary_elementwise {
 
             impl BinaryFunction for $struct {
                 const NAME: &'static str = stringify!($name);
+                const GATE: bool = !<[&str]>::is_empty(&[$(stringify!($gate))?]);
                 #[inline(always)]
                 fn function<R: Real>(&self, $x: R, $y: R) -> R where f64: Literal<R> {
                     $function
@@ -184,27 +186,28 @@ binary_elementwise! {
     /// the derivative with respect to the first is the logarithm, and 0 where that does not exist.
     xlogy at (2.0, 1.0) => (0.0, [0.0, 2.0]): Xlogy |x, y| x.xlogy(y), {
         let nothing = x.eq(0.0) * y.le(0.0);
-        [nothing.select(0.0, nothing.select(1.0, y).log()), x / y]
+        let y = nothing.select(1.0, y);
+        [nothing.select(0.0, y.log()), nothing.select(0.0, x / y)]
     };
     /// What is left of a division whose quotient is rounded towards zero: it has the sign of the first number. The
     /// derivatives are those of x - n y with the quotient n, by convention also where that jumps.
-    fmod at (-7.0, 3.0) => (-1.0, [1.0, 2.0]): Fmod
+    fmod at (-7.0, 3.0) => (-1.0, [1.0, 2.0]): Fmod gate
         |x, y| x.fmod(y), [x.constant(1.0), -(x / y).trunc()];
     /// What is left of a division whose quotient is rounded down: it has the sign of the second number. The
     /// derivatives are those of x - n y with the quotient n, by convention also where that jumps.
-    remainder at (-7.0, 3.0) => (2.0, [1.0, 3.0]): Remainder
+    remainder at (-7.0, 3.0) => (2.0, [1.0, 3.0]): Remainder gate
         |x, y| x.remainder(y), [x.constant(1.0), -x.floor_divide(y)];
     /// The quotient, rounded down. The derivatives are 0 everywhere, by convention also where it jumps.
-    floor_divide at (-7.0, 3.0) => (-3.0, [0.0, 0.0]): FloorDivide
+    floor_divide at (-7.0, 3.0) => (-3.0, [0.0, 0.0]): FloorDivide gate
         |x, y| x.floor_divide(y), [x.constant(0.0), y.constant(0.0)];
     /// The larger of two numbers; NaN if either is. At a tie each has half the derivative.
-    maximum at (2.0, 2.0) => (2.0, [0.5, 0.5]): Maximum
+    maximum at (2.0, 2.0) => (2.0, [0.5, 0.5]): Maximum gate
         |x, y| x.lt(y).select(y, y.eq(y).select(x, y)), {
         let tie = x.eq(y) * 0.5;
         [1.0 - x.lt(y) - tie, 1.0 - x.gt(y) - tie]
     };
     /// The smaller of two numbers; NaN if either is. At a tie each has half the derivative.
-    minimum at (2.0, 3.0) => (2.0, [1.0, 0.0]): Minimum
+    minimum at (2.0, 3.0) => (2.0, [1.0, 0.0]): Minimum gate
         |x, y| x.gt(y).select(y, y.eq(y).select(x, y)), {
         let tie = x.eq(y) * 0.5;
         [1.0 - x.gt(y) - tie, 1.0 - x.lt(y) - tie]

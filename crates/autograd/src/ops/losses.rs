@@ -2,7 +2,9 @@
 
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Tensor, broadcast_shapes, keepdim};
 
+use super::index::zeros;
 use crate::operation::{Context, Operation, apply};
+use crate::ops::chained;
 use crate::saves::Saves;
 use crate::var::Var;
 
@@ -28,8 +30,10 @@ impl<T: Float> Operation<T> for CrossEntropy {
         Some(if context.is_recorded() {
             let index = self.targets.unsqueeze(axis);
             let minus_one = Var::constant(Tensor::full(index.shape(), -T::ONE));
-            context.input(0).softmax(axis).scatter_add(axis, &index, &minus_one)
-                * (context.cotangent() / count)
+            let difference = context.input(0).softmax(axis).scatter_add(axis, &index, &minus_one);
+            chained(&difference, &(context.cotangent() / count))
+        } else if context.cotangent().item() == T::ZERO {
+            zeros(context.shape(0))
         } else {
             context
                 .input_value(0)
@@ -65,14 +69,15 @@ impl<T: Float> Operation<T> for MseLoss {
         let count: usize = context.shape(0).iter().product();
         let factor = T::from_f64(2.0 / count as f64);
         Some(if context.is_recorded() {
-            (context.input(input) - context.input(1 - input)) * (context.cotangent() * factor)
+            let difference = context.input(input) - context.input(1 - input);
+            chained(&difference, &(context.cotangent() * factor))
         } else {
             let scale = context.cotangent().item() * factor;
             let gradient = context.input_value(input).zip(
                 "mse_loss",
                 context.input_value(1 - input),
                 #[inline(always)]
-                |x, target| (x - target) * scale,
+                |x, target| (x - target).multiply_no_nan(scale),
             );
             gradient.into()
         })

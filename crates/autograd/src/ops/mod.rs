@@ -28,7 +28,7 @@ mod sort;
 mod spread;
 mod vectors;
 
-pub(crate) use arithmetic::{add, div, mul, neg, sub};
+pub(crate) use arithmetic::{add, chained, div, gated, mul, neg, sub};
 pub use attention::AttentionMask;
 pub use einsum::einsum;
 pub use join::{cat, stack};

@@ -3,6 +3,7 @@
 use gradus_tensor::{Axes, Float, Shape, Tensor};
 
 use crate::operation::{Context, Linearity, Operation, apply};
+use crate::ops::gated;
 use crate::saves::Saves;
 use crate::var::Var;
 
@@ -67,10 +68,10 @@ struct Extreme {
 impl Extreme {
     /// The derivative: 1 for the winner, divided equally among several. Which elements won does not change with
     /// a small change of the input, so it is a constant.
-    fn share<T: Float>(&self, x: &Var<T>, output: &Var<T>) -> Tensor<T> {
+    fn share<T: Float>(&self, x: &Var<T>, output: &Var<T>) -> Var<T> {
         let winner = self.over.restore(output, x.shape());
         let won = x.value().eq(winner.value()).to_number::<T>();
-        &won / won.sum(gradus_tensor::keepdim(self.over.axes.clone()))
+        (&won / won.sum(gradus_tensor::keepdim(self.over.axes.clone()))).into()
     }
 }
 
@@ -84,10 +85,11 @@ impl<T: Float> Operation<T> for Extreme {
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let share = self.share(&context.input(0), &context.output());
-        Some(self.over.restore(context.cotangent(), context.shape(0)) * share)
+        Some(gated(&share, &self.over.restore(context.cotangent(), context.shape(0))))
     }
     fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        Some((context.tangent() * self.share(&context.input(0), &context.output())).sum(self.over.axes()))
+        let share = self.share(&context.input(0), &context.output());
+        Some(gated(&share, context.tangent()).sum(self.over.axes()))
     }
 }
 
@@ -104,12 +106,13 @@ impl<T: Float> Operation<T> for LogSumExp {
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let x = context.input(0);
         let y = self.0.restore(&context.output(), x.shape());
-        Some(self.0.restore(context.cotangent(), x.shape()) * (x - y).exp())
+        let g = self.0.restore(context.cotangent(), x.shape());
+        Some(gated(&(x - y).exp(), &g))
     }
     fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let x = context.input(0);
         let y = self.0.restore(&context.output(), x.shape());
-        Some((context.tangent() * (x - y).exp()).sum(self.0.axes()))
+        Some(gated(&(x - y).exp(), context.tangent()).sum(self.0.axes()))
     }
 }
 

@@ -253,7 +253,7 @@ impl<T: Float> CrossEntropyLoss<T> {
         let mut losses = rows.nll(&log_softmax);
         if self.label_smoothing > 0.0 {
             let all = -classes.weighted(log_softmax).sum(classes.axis);
-            losses = losses * T::from_f64(kept) + rows.without_ignored(all) * spread;
+            losses = losses.multiply_no_nan(T::from_f64(kept)) + rows.without_ignored(all) * spread;
         }
         self.reduction.reduce(losses, logits.shape(), || rows.total_weight())
     }
@@ -273,7 +273,7 @@ impl<T: Float> CrossEntropyLoss<T> {
             self.ignore_index
         );
         let log_softmax = classes.weighted(logits.log_softmax(classes.axis as isize));
-        let losses = -(log_softmax * probabilities).sum(classes.axis);
+        let losses = -log_softmax.multiply_no_nan(probabilities).sum(classes.axis);
         let rows = T::from_f64(losses.len() as f64);
         self.reduction.reduce(losses, logits.shape(), || rows.into())
     }
@@ -311,7 +311,7 @@ impl<'a, T: Float> Classes<'a, T> {
         let Some(weight) = self.weight else { return log_probabilities };
         let mut shape = vec![1; self.shape.len() - self.axis];
         shape[0] = self.count;
-        log_probabilities * weight.reshape(shape)
+        log_probabilities.multiply_no_nan(weight.reshape(shape))
     }
 
     /// What the targets say about the rows of a prediction.
@@ -361,7 +361,7 @@ impl<T: Float> Rows<T> {
     fn nll(&self, log_probabilities: &Var<T>) -> Var<T> {
         let right =
             log_probabilities.gather(self.axis, &self.targets.unsqueeze(self.axis)).squeeze(self.axis);
-        self.without_ignored(-right * &self.weight)
+        (-right).multiply_no_nan(&self.weight)
     }
 
     /// 0 where a row does not count.

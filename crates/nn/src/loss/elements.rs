@@ -1,6 +1,8 @@
 //! Losses of single numbers: how far each is from its target.
 
-use gradus_autograd::{Float, Literal, Real, Saves, Unary, UnaryFunction, Var, apply};
+use gradus_autograd::{
+    Binary, BinaryFunction, Float, Literal, Real, Saves, Unary, UnaryFunction, Var, apply,
+};
 
 use super::{Reduction, check_shapes};
 
@@ -335,11 +337,35 @@ impl KlDivLoss {
         let target = target.into();
         check_shapes("kl_div", prediction, &target);
         let losses = if self.log_target {
-            target.exp() * (target - prediction)
+            apply(Binary(KlDivOfLogTarget), &[prediction, &target])
         } else {
-            target.xlogy(&target) - target * prediction
+            target.xlogy(&target) - prediction.multiply_no_nan(&target)
         };
         self.reduction.reduce_elements(losses)
+    }
+}
+
+/// e^t (t - x), and 0 where the probability e^t is 0.
+#[derive(Debug)]
+struct KlDivOfLogTarget;
+
+impl BinaryFunction for KlDivOfLogTarget {
+    const NAME: &'static str = "kl_div";
+    #[inline(always)]
+    fn function<R: Real>(&self, x: R, target: R) -> R
+    where
+        f64: Literal<R>,
+    {
+        (target - x).multiply_no_nan(target.exp())
+    }
+    #[inline(always)]
+    fn derivatives<R: Real>(&self, x: R, target: R) -> [R; 2]
+    where
+        f64: Literal<R>,
+    {
+        let never = target.exp().eq(0.0);
+        let [x, target] = [x, target].map(|log| never.select(0.0, log));
+        [never.select(0.0, -target.exp()), never.select(0.0, target.exp() * (target - x + 1.0))]
     }
 }
 
