@@ -9,6 +9,7 @@ mod powers;
 mod second_order;
 mod structure;
 mod tails;
+mod zeros;
 
 use gradus::{Tensor, Var, grad, grad_create_graph};
 
