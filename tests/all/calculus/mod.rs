@@ -4,6 +4,7 @@
 mod empty;
 mod forward;
 mod kinks;
+mod masks;
 mod nans;
 mod powers;
 mod second_order;
