@@ -4,8 +4,8 @@
 //! there, and again with NaN and infinities.
 
 use gradus::{
-    BceLoss, BceWithLogitsLoss, CrossEntropyLoss, Dropout, KlDivLoss, Losses, NllLoss, PadMode, Pool, Reduction, Tensor,
-    Var, jvp, keepdim, seeded, vjp, vjp_create_graph,
+    BceLoss, BceWithLogitsLoss, CrossEntropyLoss, Dropout, KlDivLoss, Losses, NllLoss, PadMode, Pool,
+    Reduction, Tensor, Var, jvp, keepdim, seeded, vjp, vjp_create_graph,
 };
 
 const NAN: f64 = f64::NAN;
@@ -129,6 +129,9 @@ fn what_is_not_chosen_has_no_influence() {
         }),
         case("where_, then a root", ANY, COLUMN, |x| Var::where_(&not_second(), x, 0.0).sqrt()),
         case("masked_fill", ANY, COLUMN, |x| x.masked_fill(&not_second().logical_not(), 3.0).square()),
+        case("lerp", ANY, COLUMN, |x| {
+            Var::constant(Tensor::from([1.0, 2.0, 3.0, 4.0])).lerp(x, without_second()).square()
+        }),
         case("multiply_no_nan", ANY, COLUMN, |x| x.exp().multiply_no_nan(without_second())),
         case("a masked sum", ANY, COLUMN, |x| Var::where_(&not_second(), x.square(), 0.0).sum(1)),
         case("a masked mean", ANY, ROW, |x| {
@@ -154,18 +157,24 @@ fn what_is_not_chosen_has_no_influence() {
             Var::constant(Tensor::zeros([3, 5])).scatter(1, &index, x).square()
         }),
         case("embedding", ANY, ROW, |x| x.embedding(&Tensor::from([2, 0, 2]), Some(0)).square()),
-        case("diagonal", ANY, [[0.3, DEAD, DEAD, DEAD], [DEAD, 0.5, DEAD, DEAD], [DEAD, DEAD, 0.2, DEAD]], |x| {
-            x.diagonal(0, 0, 1).square()
-        }),
+        case(
+            "diagonal",
+            ANY,
+            [[0.3, DEAD, DEAD, DEAD], [DEAD, 0.5, DEAD, DEAD], [DEAD, DEAD, 0.2, DEAD]],
+            |x| x.diagonal(0, 0, 1).square(),
+        ),
         case("tril", ANY, [[0.3, DEAD, DEAD, DEAD], [0.4, 0.5, DEAD, DEAD], [0.7, 0.1, 0.2, DEAD]], |x| {
             x.tril(0).square()
         }),
         case("triu", ANY, [[0.3, 0.6, 0.2, 0.7], [DEAD, 0.5, 0.9, 0.1], [DEAD, DEAD, 0.5, 0.8]], |x| {
             x.triu(0).square()
         }),
-        case("solve_triangular", ANY, [[2.0, DEAD, DEAD, 0.3], [0.4, 3.0, DEAD, 0.2], [0.7, 0.1, 2.0, 0.8]], |x| {
-            x.slice(1, 0..3).solve_triangular(&x.slice(1, 3..4), false).unwrap()
-        }),
+        case(
+            "solve_triangular",
+            ANY,
+            [[2.0, DEAD, DEAD, 0.3], [0.4, 3.0, DEAD, 0.2], [0.7, 0.1, 2.0, 0.8]],
+            |x| x.slice(1, 0..3).solve_triangular(&x.slice(1, 3..4), false).unwrap(),
+        ),
         case("max", NEVER, [[0.3, 0.6, -DEAD, 0.7], [0.6, -DEAD, 0.9, 0.1], [-DEAD, 0.2, 0.5, 0.8]], |x| {
             x.max(1).square()
         }),
@@ -183,7 +192,12 @@ fn what_is_not_chosen_has_no_influence() {
         case("hardsigmoid", &[INF], ONE_EACH, |x| x.hardsigmoid().square()),
         case("sigmoid", NEVER, LOGITS, |x| x.sigmoid().square()),
         case("exp", NEVER, LOGITS, |x| x.exp().square()),
-        case("dropout", ANY, [[DEAD, 0.6, DEAD, 0.7], [0.6, DEAD, DEAD, 0.1], [0.4, 0.2, 0.5, DEAD]], dropped),
+        case(
+            "dropout",
+            ANY,
+            [[DEAD, 0.6, DEAD, 0.7], [0.6, DEAD, DEAD, 0.1], [0.4, 0.2, 0.5, DEAD]],
+            dropped,
+        ),
     ]);
 }
 
@@ -217,7 +231,11 @@ fn what_has_probability_zero_has_no_influence() {
             loss.forward(x, &Tensor::from([0, 2, 3])).square()
         }),
         case("cross_entropy, probabilities", NEVER, LOGITS, |x| {
-            x.cross_entropy(Tensor::from([[0.5, 0.0, 0.5, 0.0], [0.0, 0.0, 1.0, 0.0], [0.25, 0.0, 0.25, 0.5]]))
+            x.cross_entropy(Tensor::from([
+                [0.5, 0.0, 0.5, 0.0],
+                [0.0, 0.0, 1.0, 0.0],
+                [0.25, 0.0, 0.25, 0.5],
+            ]))
         }),
         case("cross_entropy, probabilities and a class without weight", NEVER, LOGITS, |x| {
             CrossEntropyLoss::new().weight(without_second()).forward(x, Tensor::full([3, 4], 0.25))
@@ -281,6 +299,26 @@ fn what_a_loss_leaves_out_has_no_influence() {
     ]);
 }
 
+/// Probabilities as targets give what indices give, also beside a class that is impossible.
+#[test]
+fn an_impossible_class() {
+    let results = |targets: &dyn Fn(&Var<f64>) -> Var<f64>| {
+        let x = Var::leaf(Tensor::from([0.0, -INF]));
+        let loss = targets(&x);
+        (loss.item(), loss.backward().get(&x).unwrap().to_vec())
+    };
+    assert_eq!(results(&|x| x.cross_entropy(Tensor::from([1.0, 0.0]))), (0.0, vec![0.0, 0.0]));
+    assert_eq!(results(&|x| x.cross_entropy(Tensor::from(0))), (0.0, vec![0.0, 0.0]));
+    // What is impossible, and happens.
+    assert_eq!(results(&|x| x.cross_entropy(Tensor::from([0.5, 0.5]))).0, INF);
+    assert_eq!(results(&|x| x.cross_entropy(Tensor::from(1))).0, INF);
+    // log(1 + e^-x) at infinite logits, for targets of 0 and 1.
+    let logits = Var::leaf(Tensor::from([INF, -INF, INF, -INF]));
+    let loss = BceWithLogitsLoss::new().reduction(Reduction::None).forward(&logits, [1.0, 0.0, 0.0, 1.0]);
+    assert_eq!(loss.value(), &Tensor::from([0.0, 0.0, INF, INF]));
+    assert_eq!(loss.sum(..).backward().get(&logits), Some(&Tensor::from([0.0, 0.0, 1.0, -1.0])));
+}
+
 /// A whole loss of weight 0, of numbers that have none.
 #[test]
 fn losses_of_weight_zero() {
@@ -304,4 +342,17 @@ fn losses_of_weight_zero() {
         let recorded = vjp_create_graph(&none, &Var::constant(Tensor::from(1.0)), &[&x]).remove(0).unwrap();
         assert_eq!(recorded.value(), &Tensor::zeros([2, 2]));
     }
+}
+
+/// Running statistics with a momentum of 1 are those of the batch, and with 0 stay as they are.
+#[test]
+fn running_statistics_of_weight_zero() {
+    let nan = Tensor::from([NAN, INF]);
+    let x = Var::constant([[1.0, 2.0], [3.0, 6.0]]);
+    let updated = |x: &Var<f64>, running: &Tensor<f64>, momentum| {
+        x.batch_norm(Some([running, running]), None, None, true, momentum, 1e-5).1.unwrap()
+    };
+    assert_eq!(updated(&x, &nan, 1.0), [Tensor::from([2.0, 4.0]), Tensor::from([2.0, 8.0])]);
+    let kept = Tensor::from([1.0, 2.0]);
+    assert_eq!(updated(&(x * NAN), &kept, 0.0), [kept.clone(), kept]);
 }

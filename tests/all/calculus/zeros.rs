@@ -92,7 +92,8 @@ fn hold_zeros(sample: &Sample, seed: u64) -> Result<(), String> {
         let weight = Tensor::randn(gradient.shape(), &mut rng);
         for (second, x) in vjp(gradient, &weight, &all).iter().zip(&inputs) {
             // Broadcast operands sum over several results; elements that have one each tell enough.
-            if let Some(second) = second.as_ref().filter(|_| gradient.shape() == y.shape() && x.shape() == y.shape())
+            if let Some(second) =
+                second.as_ref().filter(|_| gradient.shape() == y.shape() && x.shape() == y.shape())
                 && !is_zero_without_cotangent(second.value(), &cotangent)
             {
                 return fail("the second gradient", second.value());

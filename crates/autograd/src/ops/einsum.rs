@@ -11,7 +11,8 @@ use crate::var::Var;
 ///
 /// An operand that names an index twice is read along that diagonal. `...` stands for any axes, which broadcast.
 /// Without `->`, the result has the axes of `...` and then, in alphabetical order, the indices named just once.
-/// Several operands are multiplied first to last.
+/// Several operands are multiplied first to last. A factor of 0 does not mask infinity or NaN; see
+/// [`matmul`](Var::matmul).
 ///
 /// ```
 /// use gradus_autograd::{Tensor, Var, einsum};

@@ -255,7 +255,8 @@ impl<T: Float> Var<T> {
         apply(Unary(Polygamma { order }), &[self])
     }
 
-    /// From this to `end`, the further the larger `weight` is: `self + weight * (end - self)`.
+    /// From this to `end`, the further the larger `weight` is: `self + weight * (end - self)`, and this where `weight`
+    /// is 0, even if `end` is infinite or NaN there.
     ///
     /// Elementwise; the three broadcast.
     ///
@@ -272,7 +273,7 @@ impl<T: Float> Var<T> {
     /// If the shapes do not broadcast.
     #[track_caller]
     pub fn lerp(&self, end: impl Into<Self>, weight: impl Into<Self>) -> Self {
-        self + weight.into() * (end.into() - self)
+        self + (end.into() - self).multiply_no_nan(weight)
     }
 
     /// `self + value * a * b`.

@@ -316,14 +316,18 @@ impl<T: Float> Var<T> {
     }
 
     /// Elements of `if_true` where the condition is true and of `if_false` where it is not; all three
-    /// broadcast. No gradient flows to what was not chosen.
+    /// broadcast.
+    ///
+    /// An element that is not chosen has no influence, even if it is infinite or NaN, or its own derivative is: its
+    /// cotangent is 0, and a cotangent of 0 stays 0 through every elementwise operation.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
     ///
-    /// let x = Var::leaf(Tensor::from([-1.0, 2.0]));
-    /// let y = Var::where_(&x.value().gt(0.0), &x, 0.0);
-    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([0.0, 1.0])));
+    /// let x = Var::leaf(Tensor::from([0.0_f64, 4.0]));
+    /// // The derivative of the root is infinite at 0.
+    /// let y = Var::where_(&x.value().gt(0.0), x.sqrt(), 0.0);
+    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([0.0, 0.25])));
     /// ```
     ///
     /// # Panics

@@ -142,10 +142,11 @@ impl<T: Float> Var<T> {
             );
             let updated = running.map(|[mean, variance]| {
                 let others: Shape = (0..rank).filter(|&axis| axis != 1).collect();
-                let (kept, new) = (T::from_f64(1.0 - momentum), T::from_f64(momentum));
+                let [kept, new] =
+                    [1.0 - momentum, momentum].map(|weight| Tensor::scalar(T::from_f64(weight)));
                 let batch = [self.value().mean(others.clone()), self.detach().var(others, 1).into_value()];
-                let [batch_mean, batch_variance] = batch.map(|statistic| statistic * new);
-                [mean * kept + batch_mean, variance * kept + batch_variance]
+                let [batch_mean, batch_variance] = batch.map(|statistic| statistic.multiply_no_nan(&new));
+                [mean.multiply_no_nan(&kept) + batch_mean, variance.multiply_no_nan(&kept) + batch_variance]
             });
             // Each channel is a row of a matrix.
             let turned = self.transpose(0, 1);

@@ -82,17 +82,18 @@ fn logarithms<R: Real>(x: R) -> [R; 2] {
     [bounded(x.log()), bounded((-x).log1p())]
 }
 
-/// The smallest variance x (1 - x) that a derivative is divided by: PyTorch's, which is 1e-12 in single precision.
+/// A probability is saturated where its variance x (1 - x) is smaller. First derivatives are divided by this instead:
+/// PyTorch's constant, which is 1e-12 in single precision.
 const SATURATED: f64 = 9.999_999_960_041_972e-13;
 
-/// The variance of a probability, at least [`SATURATED`].
+/// The variance of a probability, at least `bound`.
 #[inline(always)]
-fn variance<R: Real>(x: R) -> R
+fn variance<R: Real>(x: R, bound: f64) -> R
 where
     f64: Literal<R>,
 {
     let variance = x * (1.0 - x);
-    variance.lt(SATURATED).select(SATURATED, variance)
+    variance.lt(bound).select(bound, variance)
 }
 
 /// The loss of one element.
@@ -156,18 +157,18 @@ impl BinaryFunction for SlopeByProbability {
     where
         f64: Literal<R>,
     {
-        (x - target) / variance(x)
+        (x - target) / variance(x, SATURATED)
     }
     #[inline(always)]
     fn derivatives<R: Real>(&self, x: R, target: R) -> [R; 2]
     where
         f64: Literal<R>,
     {
-        // Where it is saturated PyTorch divides by this in place of the variance, here only.
+        // Where it is saturated, PyTorch shifts both factors in place of bounding their product.
         let exact = x * (1.0 - x);
         let root = exact.lt(SATURATED).select((x + 1e-12) * (1.0 - x + 1e-12), exact);
         let curvature = ((x - target).square() + target * (1.0 - target)) / root / root;
-        [curvature, -variance(x).reciprocal()]
+        [curvature, -variance(x, 1e-12).reciprocal()]
     }
 }
 
@@ -190,7 +191,7 @@ impl UnaryFunction for SlopeByTarget {
     where
         f64: Literal<R>,
     {
-        -variance(x).reciprocal()
+        -variance(x, 1e-12).reciprocal()
     }
 }
 
