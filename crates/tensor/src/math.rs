@@ -313,12 +313,7 @@ impl<T: Float> Tensor<T> {
     /// If the shapes do not broadcast.
     #[track_caller]
     pub fn multiply_no_nan(&self, other: impl Into<Self>) -> Self {
-        self.zip(
-            "multiply_no_nan",
-            &other.into(),
-            #[inline(always)]
-            |x, y| x.multiply_no_nan(y),
-        )
+        self.zip("multiply_no_nan", &other.into(), T::multiply_no_nan)
     }
 
     /// Derivative `order` of the [`digamma`](Self::digamma) function: 0 gives the function itself, 1 the trigamma
