@@ -156,7 +156,7 @@ fn what_is_not_chosen_has_no_influence() {
             let index = Tensor::from([[0, 2, 2, 1]]).expand([3, 4]).contiguous();
             Var::constant(Tensor::zeros([3, 5])).scatter(1, &index, x).square()
         }),
-        case("embedding", ANY, ROW, |x| x.embedding(Tensor::from([2, 0, 2]), Some(0)).square()),
+        case("embedding", ANY, ROW, |x| x.embedding(&Tensor::from([2, 0, 2]), Some(0)).square()),
         case(
             "diagonal",
             ANY,
