@@ -173,7 +173,7 @@ pub trait Float: Number + Kernels {
     /// ```
     /// use gradus_tensor::Float;
     ///
-    /// assert_eq!((f64::NAN.multiply_no_nan(0.0), 2.0.multiply_no_nan(3.0)), (0.0, 6.0));
+    /// assert_eq!((f64::NAN.multiply_no_nan(0.0), 2.0_f64.multiply_no_nan(3.0)), (0.0, 6.0));
     /// ```
     #[inline(always)]
     fn multiply_no_nan(self, other: Self) -> Self {
