@@ -8,6 +8,8 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use gradus_tensor::{Float, Tensor};
 
+use crate::elementwise::{Binary, BinaryFunction, Unary, UnaryFunction};
+use crate::operation::apply;
 use crate::var::Var;
 
 macro_rules! real_functions {
@@ -196,6 +198,15 @@ pub trait Real:
     fn select(self, if_true: impl Lift<Self>, if_false: impl Lift<Self>) -> Self;
     /// A constant of the kind of this number.
     fn constant(self, value: f64) -> Self;
+    /// Another function of this number: on the tape one entry with a derivative of its own, where the derivative of
+    /// this text would lose digits.
+    fn apply<F: UnaryFunction>(self, function: F) -> Self
+    where
+        f64: Literal<Self>;
+    /// Another function of two numbers, as in [`apply`](Self::apply).
+    fn apply_with<F: BinaryFunction>(self, other: Self, function: F) -> Self
+    where
+        f64: Literal<Self>;
 }
 
 /// What can stand where a [`Real`] is expected: one itself, or an `f64`.
@@ -299,6 +310,14 @@ impl<T: Float> Real for Plain<T> {
     fn constant(self, value: f64) -> Self {
         Self(T::from_f64(value))
     }
+    #[inline(always)]
+    fn apply<F: UnaryFunction>(self, function: F) -> Self {
+        function.function(self)
+    }
+    #[inline(always)]
+    fn apply_with<F: BinaryFunction>(self, other: Self, function: F) -> Self {
+        function.function(self, other)
+    }
 }
 
 #[inline(always)]
@@ -375,6 +394,12 @@ impl<T: Float> Real for Traced<'_, T> {
     }
     fn constant(self, value: f64) -> Self {
         Self::new(self.arena, T::from_f64(value).into())
+    }
+    fn apply<F: UnaryFunction>(self, function: F) -> Self {
+        Self::new(self.arena, apply(Unary(function), &[&self.var()]))
+    }
+    fn apply_with<F: BinaryFunction>(self, other: Self, function: F) -> Self {
+        Self::new(self.arena, apply(Binary(function), &[&self.var(), &other.var()]))
     }
 }
 

@@ -3,8 +3,8 @@
 use std::fmt::{Debug, Display};
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use crate::gamma;
 use crate::kernels::{Kernels, functions};
+use crate::{gamma, inverse_hyperbolic, normal};
 
 /// An element of a tensor: `f32`, `f64`, `i64` or `bool`.
 ///
@@ -284,10 +284,12 @@ macro_rules! float_functions {
         |x| x.cosh(), f32 functions::cosh }
         float_functions! { @$callback tanh "The hyperbolic tangent.", f64::INFINITY => 1.0,
         |x| x.tanh(), f32 functions::tanh }
-        float_functions! { @$callback asinh "The inverse hyperbolic sine.", 0.0 => 0.0, |x| x.asinh() }
-        float_functions! { @$callback acosh "The inverse hyperbolic cosine.", 1.0 => 0.0, |x| x.acosh() }
+        float_functions! { @$callback asinh "The inverse hyperbolic sine.", 0.0 => 0.0,
+        |x| Self::from_f64(inverse_hyperbolic::asinh(x.to_f64())) }
+        float_functions! { @$callback acosh "The inverse hyperbolic cosine.", 1.0 => 0.0,
+        |x| Self::from_f64(inverse_hyperbolic::acosh(x.to_f64())) }
         float_functions! { @$callback atanh "The inverse hyperbolic tangent.", 1.0 => f64::INFINITY,
-        |x| x.atanh() }
+        |x| Self::from_f64(inverse_hyperbolic::atanh(x.to_f64())) }
         float_functions! { @$callback erf "The error function.", f64::INFINITY => 1.0,
         |x| libm::erf(x), f32 functions::erf }
         float_functions! { @$callback erfc "1 - erf(x), accurate where that is nearly 0.",
@@ -308,19 +310,19 @@ macro_rules! float_functions {
         float_functions! { @$callback relu "The number, or 0 if it is negative; NaN stays NaN.", -2.0 => 0.0,
         |x| if x < 0.0 { 0.0 } else { x } }
         float_functions! { @$callback sigmoid "The logistic function, 1 / (1 + e^-x).", 0.0 => 0.5,
-        |x| 1.0 / (1.0 + (-x).exp()), f32 functions::sigmoid }
+        |x| {
+            // Of a negative number the power is small, not infinite.
+            let power = (-x.abs()).exp();
+            (if x < 0.0 { power } else { 1.0 }) / (1.0 + power)
+        }, f32 functions::sigmoid }
         float_functions! { @$callback softplus "log(1 + e^x), without overflow.", 800.0 => 800.0,
         |x| x.relu() + (-x.abs()).exp().ln_1p(), f32 functions::softplus }
         float_functions! { @$callback gelu "x times the normal distribution: x erfc(-x / sqrt(2)) / 2.",
-        f64::NEG_INFINITY => 0.0, |x| {
-            // Below the result is 0: infinity times 0 would be NaN.
-            let x = if x < -40.0 { -40.0 } else { x };
-            0.5 * x * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
-        }, f32 functions::gelu }
+        f64::NEG_INFINITY => 0.0, |x| Self::from_f64(normal::gelu(x.to_f64())), f32 functions::gelu }
         float_functions! { @$callback gelu_tanh
         "x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3): nearly `gelu` (Hendrycks and Gimpel, 2016).",
         f64::NEG_INFINITY => 0.0, |x| {
-            // As in `gelu`.
+            // Below the result is 0: infinity times 0 would be NaN.
             let x = if x < -40.0 { -40.0 } else { x };
             x * (2.0 * (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).sigmoid()
         }, f32 functions::gelu_tanh }

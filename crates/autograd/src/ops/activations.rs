@@ -67,8 +67,9 @@ elementwise! {
     /// log(1 + e^(beta x)) / beta, a smooth `relu`, without overflow. Where beta x is above `threshold` it is x itself
     /// with derivative 1; an infinite threshold is none. PyTorch's defaults are 1 and 20.
     softplus { beta: f64 = 1.0 in 0.5..2.0, threshold: f64 = 20.0 in 15.0..25.0 }: Softplus
-        |x| (x * beta).gt(threshold).select(x, (x * beta).softplus() / beta),
-        from input |x| (x * beta).gt(threshold).select(1.0, (x * beta).sigmoid()), on -4.0..4.0;
+        // From 800 on it is x to all digits: `beta x` may be infinite.
+        |x| (x * beta).gt(threshold.min(800.0)).select(x, (x * beta).softplus() / beta),
+        from input |x| (x * beta).gt(threshold.min(800.0)).select(1.0, (x * beta).sigmoid()), on -4.0..4.0;
 
     /// x / (1 + e^-x), also called swish (Elfwing et al., 2017).
     silu: Silu |x| x * x.sigmoid(), from input |x| x.sigmoid() * (1.0 + x * (1.0 - x.sigmoid())), on -4.0..4.0;
@@ -77,7 +78,7 @@ elementwise! {
     hardswish: Hardswish |x| {
         let gate = x + 3.0;
         let gate = gate.lt(0.0).select(0.0, gate);
-        x * gate.gt(6.0).select(6.0, gate) / 6.0
+        x * (gate.gt(6.0).select(6.0, gate) / 6.0)
     }, from input |x| x.le(-3.0).select(0.0, x.lt(3.0).select(x / 3.0 + 0.5, 1.0)), on -4.0..4.0;
     /// x tanh(log(1 + e^x)) (Misra, 2019).
     mish: Mish |x| x * x.softplus().tanh(), from input |x| {

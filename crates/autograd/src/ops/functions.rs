@@ -3,7 +3,7 @@
 //!
 //! Where the derivative is a function of the result, the result is what the tape keeps.
 
-use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LN_10};
+use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
 
 use gradus_tensor::Float;
 
@@ -13,19 +13,21 @@ use crate::real::{Literal, Real};
 use crate::saves::Saves;
 use crate::var::Var;
 
+use super::slopes::{AcoshSlope, AsinSlope, AsinhSlope, AtanSlope, AtanhSlope, Bell, Direction, Power, PowerOf};
+
 elementwise! {
     /// e to the power of each element.
     exp: Exp |x| x.exp(), from output |y| y, on -2.0..2.0;
     /// 2 to the power of each element.
     exp2: Exp2 |x| x.exp2(), from output |y| y * LN_2, on -2.0..2.0;
     /// e^x - 1, accurate near zero.
-    expm1: Expm1 |x| x.expm1(), from output |y| y + 1.0, on -2.0..2.0;
+    expm1: Expm1 |x| x.expm1(), from input |x| x.exp(), on -2.0..2.0;
     /// The natural logarithm.
     log: Log |x| x.log(), from input |x| x.reciprocal(), on 0.1..4.0;
     /// The logarithm to base 2.
-    log2: Log2 |x| x.log2(), from input |x| (x * LN_2).reciprocal(), on 0.1..4.0;
+    log2: Log2 |x| x.log2(), from input |x| LOG2_E / x, on 0.1..4.0;
     /// The logarithm to base 10.
-    log10: Log10 |x| x.log10(), from input |x| (x * LN_10).reciprocal(), on 0.1..4.0;
+    log10: Log10 |x| x.log10(), from input |x| LOG10_E / x, on 0.1..4.0;
     /// log(1 + x), accurate near zero.
     log1p: Log1p |x| x.log1p(), from input |x| (x + 1.0).reciprocal(), on -0.8..3.0;
     /// The square root; NaN for negative numbers. At 0 the derivative is infinite.
@@ -48,27 +50,27 @@ elementwise! {
     /// The tangent of an angle in radians.
     tan: Tan |x| x.tan(), from output |y| y * y + 1.0, on -1.2..1.2;
     /// The inverse sine, in radians.
-    asin: Asin |x| x.asin(), from input |x| ((1.0 - x) * (1.0 + x)).rsqrt(), on -0.9..0.9;
+    asin: Asin |x| x.asin(), from input |x| x.apply(AsinSlope), on -0.9..0.9;
     /// The inverse cosine, in radians.
-    acos: Acos |x| x.acos(), from input |x| -((1.0 - x) * (1.0 + x)).rsqrt(), on -0.9..0.9;
+    acos: Acos |x| x.acos(), from input |x| -x.apply(AsinSlope), on -0.9..0.9;
     /// The inverse tangent, in radians.
-    atan: Atan |x| x.atan(), from input |x| (x * x + 1.0).reciprocal(), on -3.0..3.0;
+    atan: Atan |x| x.atan(), from input |x| x.apply(AtanSlope), on -3.0..3.0;
     /// The hyperbolic sine.
     sinh: Sinh |x| x.sinh(), from input |x| x.cosh(), on -2.0..2.0;
     /// The hyperbolic cosine.
     cosh: Cosh |x| x.cosh(), from input |x| x.sinh(), on -2.0..2.0;
     /// The hyperbolic tangent.
-    tanh: Tanh |x| x.tanh(), from output |y| 1.0 - y * y, on -3.0..3.0;
+    tanh: Tanh |x| x.tanh(), from output |y| (1.0 - y) * (1.0 + y), on -3.0..3.0;
     /// The inverse hyperbolic sine.
-    asinh: Asinh |x| x.asinh(), from input |x| (x * x + 1.0).rsqrt(), on -3.0..3.0;
+    asinh: Asinh |x| x.asinh(), from input |x| x.apply(AsinhSlope), on -3.0..3.0;
     /// The inverse hyperbolic cosine, of numbers from 1 on.
-    acosh: Acosh |x| x.acosh(), from input |x| ((x - 1.0) * (x + 1.0)).rsqrt(), on 1.2..4.0;
+    acosh: Acosh |x| x.acosh(), from input |x| x.apply(AcoshSlope), on 1.2..4.0;
     /// The inverse hyperbolic tangent.
-    atanh: Atanh |x| x.atanh(), from input |x| ((1.0 - x) * (1.0 + x)).reciprocal(), on -0.9..0.9;
+    atanh: Atanh |x| x.atanh(), from input |x| x.apply(AtanhSlope), on -0.9..0.9;
     /// The error function.
-    erf: Erf |x| x.erf(), from input |x| (-x * x).exp() * FRAC_2_SQRT_PI, on -2.5..2.5;
+    erf: Erf |x| x.erf(), from input |x| x.apply(Bell) * FRAC_2_SQRT_PI, on -2.5..2.5;
     /// 1 - erf(x), accurate where that is nearly 0.
-    erfc: Erfc |x| x.erfc(), from input |x| (-x * x).exp() * -FRAC_2_SQRT_PI, on -2.5..2.5;
+    erfc: Erfc |x| x.erfc(), from input |x| x.apply(Bell) * -FRAC_2_SQRT_PI, on -2.5..2.5;
     /// The logarithm of the size of the gamma function, log |gamma(x)|; infinite at 0, -1, -2, ... The derivative is
     /// [`digamma`](Self::digamma).
     lgamma: Lgamma |x| x.lgamma(), from input |x| x.polygamma(0), on 0.3..4.0;
@@ -101,7 +103,7 @@ elementwise! {
         }, on -2.0..2.0;
     /// Each element to the power of a number. With exponent 0 the result is 1 everywhere, the derivative 0.
     pow_scalar { exponent: f64 = 3.0 in -2.0..3.0 }: PowScalar |x| x.pow(exponent),
-        from input |x| if exponent == 0.0 { x.constant(0.0) } else { x.pow(x.constant(exponent) - 1.0) * exponent }, on 0.3..2.0;
+        from input |x| x.apply(PowerOf { exponent, order: 1 }), on 0.3..2.0;
 }
 
 /// Functions of two numbers: a struct, a function, the two derivatives, and a method that broadcasts; for the
@@ -159,24 +161,18 @@ macro_rules! binary_elementwise {
 binary_elementwise! {
     /// Each element to the power of its partner. At base 0 the derivative with respect to an exponent that
     /// is not negative is 0; at exponent 0 that with respect to the base is 0.
-    pow at (2.0, 3.0) => (8.0, [12.0, 8.0 * LN_2]): Pow |x, y| x.pow(y), {
-        // Exponent and base are replaced where the product would be 0 times infinity or NaN; elsewhere the
-        // product stays, for the second derivative.
-        let flat = y.eq(0.0) * (1.0 - x.gt(0.0) - x.lt(0.0));
-        let base = flat.select(0.0, y * x.pow(flat.select(0.0, y - 1.0)));
-        let zero = x.eq(0.0) * y.ge(0.0);
-        let exponent = zero.select(0.0, x.pow(y) * zero.select(1.0, x).log());
-        [base, exponent]
-    };
+    pow at (2.0, 3.0) => (8.0, [12.0, 8.0 * LN_2]): Pow |x, y| x.pow(y), Power { order: 0 }.derivatives(x, y);
     /// The angle of the point (`other`, `self`), in radians from -pi to pi. At (0, 0) the derivatives are 0.
     atan2 at (2.0, 0.0) => (FRAC_PI_2, [0.0, -0.5]): Atan2 |y, x| y.atan2(x), {
-        let length = y.hypot(x);
-        let length = length.eq(0.0).select(1.0, length);
-        [x / length / length, -y / length / length]
+        let origin = x.eq(0.0) * y.eq(0.0);
+        let x = origin.select(1.0, x);
+        let length = x.hypot(y);
+        let [by_y, by_x] = [x.apply_with(y, Direction) / length, -y.apply_with(x, Direction) / length];
+        [origin.select(0.0, by_y), by_x]
     };
     /// The square root of the sum of two squares, without overflow. At (0, 0) the derivatives are NaN.
     hypot at (3.0, 4.0) => (5.0, [3.0 / 5.0, 4.0 / 5.0]): Hypot
-        |x, y| x.hypot(y), [x / x.hypot(y), y / x.hypot(y)];
+        |x, y| x.hypot(y), [x.apply_with(y, Direction), y.apply_with(x, Direction)];
     /// log(e^x + e^y), without overflow.
     logaddexp at (0.0, 0.0) => (LN_2, [0.5, 0.5]): Logaddexp
         |x, y| x.logaddexp(y), [(x - y).sigmoid(), (y - x).sigmoid()];
@@ -189,7 +185,7 @@ binary_elementwise! {
     /// What is left of a division whose quotient is rounded towards zero: it has the sign of the first number. The
     /// derivatives are those of x - n y with the quotient n, by convention also where that jumps.
     fmod at (-7.0, 3.0) => (-1.0, [1.0, 2.0]): Fmod
-        |x, y| x.fmod(y), [x.constant(1.0), -(x / y).trunc()];
+        |x, y| x.fmod(y), [x.constant(1.0), ((x.fmod(y) - x) / y).round()];
     /// What is left of a division whose quotient is rounded down: it has the sign of the second number. The
     /// derivatives are those of x - n y with the quotient n, by convention also where that jumps.
     remainder at (-7.0, 3.0) => (2.0, [1.0, 3.0]): Remainder

@@ -23,6 +23,7 @@ mod reduce;
 mod repeat;
 mod scan;
 mod shape;
+mod slopes;
 mod softmax;
 mod sort;
 mod spread;

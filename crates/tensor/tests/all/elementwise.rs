@@ -25,9 +25,9 @@ law! {
             asin => T::asin;
             acos => T::acos;
             atan => T::atan;
-            asinh => T::asinh;
-            acosh => T::acosh;
-            atanh => T::atanh;
+            asinh => Float::asinh;
+            acosh => Float::acosh;
+            atanh => Float::atanh;
             floor => T::floor;
             ceil => T::ceil;
             trunc => T::trunc;
@@ -61,7 +61,7 @@ law! {
             cos => T::cos;
             tan => T::tan;
             tanh => T::tanh;
-            sigmoid => |x| 1.0 / (1.0 + (-x).exp());
+            sigmoid => |x| { let power = (-x.abs()).exp(); (if x < 0.0 { power } else { 1.0 }) / (1.0 + power) };
         }
     }
 }

@@ -1,0 +1,31 @@
+//! The normal distribution, of one `f64`.
+
+use std::f64::consts::FRAC_1_SQRT_2;
+
+/// x times the distribution function, x erfc(-x / sqrt(2)) / 2.
+pub(crate) fn gelu(x: f64) -> f64 {
+    /// 1 / sqrt(2) without [`FRAC_1_SQRT_2`].
+    const REST: f64 = -4.833646656726457e-17;
+    // Below the result is 0: infinity times 0 would be NaN.
+    let x = if x < -40.0 { -40.0 } else { x };
+    let z = -x * FRAC_1_SQRT_2;
+    let tail = libm::erfc(z);
+    if z < 1.0 {
+        return 0.5 * x * tail;
+    }
+    // Far out an error of z is multiplied by -erfc'(z) / erfc(z), nearly 2 z + 1 / z.
+    let error = product_error(-x, FRAC_1_SQRT_2, z) - x * REST;
+    0.5 * x * (tail * (1.0 - error * (2.0 * z + 1.0 / z)))
+}
+
+/// What rounding took from the product of two numbers that are not near overflow: Dekker, "A Floating-Point Technique
+/// for Extending the Available Precision", 1971.
+fn product_error(x: f64, y: f64, product: f64) -> f64 {
+    let halves = |x: f64| {
+        let scaled = x * 134217729.0;
+        let high = scaled - (scaled - x);
+        (high, x - high)
+    };
+    let ((x_high, x_low), (y_high, y_low)) = (halves(x), halves(y));
+    ((x_high * y_high - product) + x_high * y_low + x_low * y_high) + x_low * y_low
+}
