@@ -198,6 +198,8 @@ pub trait Real:
     fn select(self, if_true: impl Lift<Self>, if_false: impl Lift<Self>) -> Self;
     /// A constant of the kind of this number.
     fn constant(self, value: f64) -> Self;
+    /// This number as a constant: its derivative is 0.
+    fn detach(self) -> Self;
     /// Another function of this number: on the tape one entry with a derivative of its own, where the derivative of
     /// this text would lose digits.
     fn apply<F: UnaryFunction>(self, function: F) -> Self
@@ -311,6 +313,10 @@ impl<T: Float> Real for Plain<T> {
         Self(T::from_f64(value))
     }
     #[inline(always)]
+    fn detach(self) -> Self {
+        self
+    }
+    #[inline(always)]
     fn apply<F: UnaryFunction>(self, function: F) -> Self {
         function.function(self)
     }
@@ -394,6 +400,9 @@ impl<T: Float> Real for Traced<'_, T> {
     }
     fn constant(self, value: f64) -> Self {
         Self::new(self.arena, T::from_f64(value).into())
+    }
+    fn detach(self) -> Self {
+        self.unary(Var::detach)
     }
     fn apply<F: UnaryFunction>(self, function: F) -> Self {
         Self::new(self.arena, apply(Unary(function), &[&self.var()]))

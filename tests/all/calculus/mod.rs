@@ -2,6 +2,7 @@
 //! kinks, tails, ties or nothing at all.
 
 mod accuracy;
+mod conventions;
 mod empty;
 mod forward;
 mod kinks;

@@ -69,7 +69,10 @@ elementwise! {
     softplus { beta: f64 = 1.0 in 0.5..2.0, threshold: f64 = 20.0 in 15.0..25.0 }: Softplus
         // From 800 on it is x to all digits: `beta x` may be infinite.
         |x| (x * beta).gt(threshold.min(800.0)).select(x, (x * beta).softplus() / beta),
-        from input |x| (x * beta).gt(threshold.min(800.0)).select(1.0, (x * beta).sigmoid()), on -4.0..4.0;
+        from input |x| (x * beta).gt(threshold.min(800.0)).select(1.0, {
+            // At the threshold the derivative is still that of the curve, the second one is 0.
+            (x * beta).ge(threshold.min(800.0)).select(threshold.min(800.0), x * beta).sigmoid()
+        }), on -4.0..4.0;
 
     /// x / (1 + e^-x), also called swish (Elfwing et al., 2017).
     silu: Silu |x| x * x.sigmoid(), from input |x| x.sigmoid() * (1.0 + x * (1.0 - x.sigmoid())), on -4.0..4.0;
@@ -125,13 +128,16 @@ impl BinaryFunction for Prelu {
     where
         f64: Literal<R>,
     {
-        [x.gt(0.0).select(1.0, slope), x.gt(0.0).select(0.0, x)]
+        // At 0 the mixed derivative is 0.
+        let slope = x.eq(0.0).select(slope.detach(), slope);
+        [x.gt(0.0).select(1.0, slope), x.ge(0.0).select(0.0, x)]
     }
 }
 
 impl<T: Float> Var<T> {
     /// x where it is positive, else x times a slope that is learnt (He et al., 2015): `weight` has one element, or
-    /// one for each channel along axis 1, or axis 0 if there is no other. At 0 the derivative is the slope.
+    /// one for each channel along axis 1, or axis 0 if there is no other. At 0 the derivative is the slope, and all second
+    /// derivatives are 0.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};

@@ -60,7 +60,7 @@ elementwise! {
     /// The hyperbolic cosine.
     cosh: Cosh |x| x.cosh(), from input |x| x.sinh(), on -2.0..2.0;
     /// The hyperbolic tangent.
-    tanh: Tanh |x| x.tanh(), from output |y| (1.0 - y) * (1.0 + y), on -3.0..3.0;
+    tanh: Tanh |x| x.tanh(), from output |y| 1.0 - y * y, on -3.0..3.0;
     /// The inverse hyperbolic sine.
     asinh: Asinh |x| x.asinh(), from input |x| x.apply(AsinhSlope), on -3.0..3.0;
     /// The inverse hyperbolic cosine, of numbers from 1 on.
@@ -185,7 +185,12 @@ binary_elementwise! {
     /// What is left of a division whose quotient is rounded towards zero: it has the sign of the first number. The
     /// derivatives are those of x - n y with the quotient n, by convention also where that jumps.
     fmod at (-7.0, 3.0) => (-1.0, [1.0, 2.0]): Fmod
-        |x, y| x.fmod(y), [x.constant(1.0), ((x.fmod(y) - x) / y).round()];
+        |x, y| x.fmod(y), {
+            // By the rest: x / y may be rounded to the next integer.
+            let rest = x.fmod(y);
+            let rest = rest.eq(rest).select(rest, 0.0);
+            [x.constant(1.0), ((rest - x) / y).round().detach()]
+        };
     /// What is left of a division whose quotient is rounded down: it has the sign of the second number. The
     /// derivatives are those of x - n y with the quotient n, by convention also where that jumps.
     remainder at (-7.0, 3.0) => (2.0, [1.0, 3.0]): Remainder

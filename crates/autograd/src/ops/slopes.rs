@@ -104,8 +104,10 @@ impl BinaryFunction for Direction {
         f64: Literal<R>,
     {
         let (cos, sin) = (x.apply_with(y, Direction), y.apply_with(x, Direction));
-        let curvature = sin / x.hypot(y);
-        [sin * curvature, -cos * curvature]
+        let length = x.hypot(y);
+        let infinite = length.eq(f64::INFINITY);
+        let curvature = sin / length;
+        [infinite.select(0.0, sin * curvature), infinite.select(0.0, -cos * curvature)]
     }
 }
 

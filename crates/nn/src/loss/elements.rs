@@ -182,7 +182,8 @@ impl UnaryFunction for Huber {
     where
         f64: Literal<R>,
     {
-        x.abs().le(self.delta).select(x, x.sign() * self.delta)
+        // At `delta` itself the second derivative is 0.
+        x.abs().lt(self.delta).select(x, x.sign() * self.delta)
     }
 }
 

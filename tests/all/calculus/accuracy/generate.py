@@ -191,7 +191,7 @@ UNARY = {  # name: (function, places)
     "elu(1.5)": (below(bounded(lambda x: (exp(x) - 1) * mpf("1.5"))), [-700, -88]),
     "celu(2)": (below(bounded(lambda x: (exp(x / 2) - 1) * 2)), [-1400, -176]),
     "selu": (lambda x: below(bounded(lambda x: (exp(x) - 1) * SELU[0]))(x) * SELU[1], [-700, -88]),
-    "hardswish": (lambda x: x * 0 if x.value < -3 else x if x.value > 3 else x * (x + 3) / 6, [-3, 3, -1.5]),
+    "hardswish": (lambda x: domain(abs(x.value) != 3) or x * 0 if x.value < -3 else x if x.value > 3 else x * (x + 3) / 6, [-3, 3, -1.5]),
     "pow_scalar(2.5)": (lambda x: x.chain(*[(domain(x.value > 0), power(x.value, 2.5))[1], 2.5*power(x.value, 1.5), 3.75*power(x.value, .5)]), [1]),
     "pow_scalar(-0.3125)": (lambda x: x.chain(*[(domain(x.value > 0), power(x.value, -0.3125))[1], mpf(-0.3125)*power(x.value, mpf(-0.3125) - 1), mpf(-0.3125)*(mpf(-0.3125) - 1)*power(x.value, mpf(-0.3125) - 2)]), [1]),
     "pow_scalar(3)": (lambda x: x * x * x, []),
@@ -204,8 +204,8 @@ def _hypot(x, y):
     return sqrt(x*x + y*y)
 def _atan2(y, x):
     r2 = x.value**2 + y.value**2
-    domain(r2 > 0)
-    a, b = x.value, y.value  # arguments: 0 is y, 1 is x
+    a, b = x.value, y.value
+    domain(abs(a) != abs(b))  # arguments: 0 is y, 1 is x
     return Jet({(): mp.atan2(b, a), (0,): a/r2, (1,): -b/r2,
                 (0, 0): -2*a*b/r2**2, (0, 1): (b*b - a*a)/r2**2, (1, 1): 2*a*b/r2**2})
 def _logaddexp(x, y):
@@ -275,6 +275,8 @@ def main():
             for y in ys:
                 for cast in (single, float):
                     a, b = cast(x), cast(y)
+                    if math.isinf(a) or math.isinf(b) or (a == 0) != (x == 0) or (b == 0) != (y == 0):
+                        continue
                     parts = {(): 0, (0,): 0, (1,): 0, (0, 0): 0, (0, 1): 0, (1, 1): 0}
                     try:
                         jet = f(*[Jet({k: mpf(v if k == () else int(k == (i,))) for k in parts}) for i, v in enumerate((a, b))])
