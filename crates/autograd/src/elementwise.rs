@@ -290,7 +290,8 @@ macro_rules! elementwise {
         impl<T: gradus_tensor::Float> crate::var::Var<T> {$(
             $(#[$doc])*
             ///
-            /// Elementwise; the result has this shape.
+            /// Elementwise; the result has this shape. Its errors, and those of its derivatives, are in
+            /// [`accuracy`](crate::accuracy).
             ///
             /// ```
             /// use gradus_autograd::{Var, grad};

@@ -13,7 +13,9 @@ use crate::real::{Literal, Real};
 use crate::saves::Saves;
 use crate::var::Var;
 
-use super::slopes::{AcoshSlope, AsinSlope, AsinhSlope, AtanSlope, AtanhSlope, Bell, Direction, Power, PowerOf};
+use super::slopes::{
+    AcoshSlope, AngleSlope, AsinSlope, AsinhSlope, AtanSlope, AtanhSlope, Bell, Direction, Power, PowerOf,
+};
 
 elementwise! {
     /// e to the power of each element.
@@ -134,7 +136,7 @@ macro_rules! binary_elementwise {
         impl<T: Float> Var<T> {$(
             $(#[$doc])*
             ///
-            /// Elementwise, against a variable that broadcasts, a tensor or a number.
+            /// Elementwise, against a variable that broadcasts, a tensor or a number; see [`accuracy`](crate::accuracy).
             ///
             /// ```
             /// # use std::f64::consts::*;
@@ -166,9 +168,7 @@ binary_elementwise! {
     atan2 at (2.0, 0.0) => (FRAC_PI_2, [0.0, -0.5]): Atan2 |y, x| y.atan2(x), {
         let origin = x.eq(0.0) * y.eq(0.0);
         let x = origin.select(1.0, x);
-        let length = x.hypot(y);
-        let [by_y, by_x] = [x.apply_with(y, Direction) / length, -y.apply_with(x, Direction) / length];
-        [origin.select(0.0, by_y), by_x]
+        [origin.select(0.0, x.apply_with(y, AngleSlope)), -y.apply_with(x, AngleSlope)]
     };
     /// The square root of the sum of two squares, without overflow. At (0, 0) the derivatives are NaN.
     hypot at (3.0, 4.0) => (5.0, [3.0 / 5.0, 4.0 / 5.0]): Hypot

@@ -104,11 +104,42 @@ impl BinaryFunction for Direction {
         f64: Literal<R>,
     {
         let (cos, sin) = (x.apply_with(y, Direction), y.apply_with(x, Direction));
-        let length = x.hypot(y);
-        let infinite = length.eq(f64::INFINITY);
-        let curvature = sin / length;
+        let infinite = one_is_infinite(x, y);
+        let curvature = sin / x.hypot(y);
         [infinite.select(0.0, sin * curvature), infinite.select(0.0, -cos * curvature)]
     }
+}
+
+/// x / (x^2 + y^2); NaN at the origin.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AngleSlope;
+
+impl BinaryFunction for AngleSlope {
+    const NAME: &'static str = "angle_slope";
+    #[inline(always)]
+    fn function<R: Real>(&self, x: R, y: R) -> R
+    where
+        f64: Literal<R>,
+    {
+        Direction.function(x, y) / x.hypot(y)
+    }
+    #[inline(always)]
+    fn derivatives<R: Real>(&self, x: R, y: R) -> [R; 2]
+    where
+        f64: Literal<R>,
+    {
+        let (cos, sin) = (x.apply_with(y, Direction), y.apply_with(x, Direction));
+        let infinite = one_is_infinite(x, y);
+        let length = x.hypot(y);
+        let by_x = (sin - cos) / length * ((sin + cos) / length);
+        [infinite.select(0.0, by_x), infinite.select(0.0, -2.0 * (cos / length) * (sin / length))]
+    }
+}
+
+/// Whether one coordinate is infinite and the other one finite: there, the direction does not change.
+#[inline(always)]
+fn one_is_infinite<R: Real>(x: R, y: R) -> R {
+    x.hypot(y).eq(f64::INFINITY) * (x.abs().lt(f64::INFINITY) + y.abs().lt(f64::INFINITY))
 }
 
 /// Derivative `order` of x^y with respect to x: y (y - 1) ... times x^(y - order).
@@ -144,9 +175,14 @@ impl BinaryFunction for Power {
         if self.order == 0 {
             return x.pow(y);
         }
+        // Where y is small, y - order loses its digits, and the power may overflow where its product with y does not.
+        let divide = y.lt(0.5) * (x.lt(0.0) + x.gt(0.0)) * x.abs().lt(f64::INFINITY);
+        let power = x.pow(divide.select(y, y - self.order as f64));
+        let divisor = divide.select(x, 1.0);
         let factor = self.factor(y);
+        let product = (0..self.order).fold(factor * power, |product, _| product / divisor);
         // 0 also times an infinite power.
-        factor.eq(0.0).select(0.0, factor * x.pow(y - self.order as f64))
+        factor.eq(0.0).select(0.0, product)
     }
     #[inline(always)]
     fn derivatives<R: Real>(&self, x: R, y: R) -> [R; 2]

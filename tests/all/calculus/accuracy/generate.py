@@ -191,7 +191,7 @@ UNARY = {  # name: (function, places)
     "elu(1.5)": (below(bounded(lambda x: (exp(x) - 1) * mpf("1.5"))), [-700, -88]),
     "celu(2)": (below(bounded(lambda x: (exp(x / 2) - 1) * 2)), [-1400, -176]),
     "selu": (lambda x: below(bounded(lambda x: (exp(x) - 1) * SELU[0]))(x) * SELU[1], [-700, -88]),
-    "hardswish": (lambda x: domain(abs(x.value) != 3) or x * 0 if x.value < -3 else x if x.value > 3 else x * (x + 3) / 6, [-3, 3, -1.5]),
+    "hardswish": (lambda x: domain(abs(x.value) != 3) or (x * 0 if x.value < -3 else x if x.value > 3 else x * (x + 3) / 6), [-3, 3, -1.5]),
     "pow_scalar(2.5)": (lambda x: x.chain(*[(domain(x.value > 0), power(x.value, 2.5))[1], 2.5*power(x.value, 1.5), 3.75*power(x.value, .5)]), [1]),
     "pow_scalar(-0.3125)": (lambda x: x.chain(*[(domain(x.value > 0), power(x.value, -0.3125))[1], mpf(-0.3125)*power(x.value, mpf(-0.3125) - 1), mpf(-0.3125)*(mpf(-0.3125) - 1)*power(x.value, mpf(-0.3125) - 2)]), [1]),
     "pow_scalar(3)": (lambda x: x * x * x, []),

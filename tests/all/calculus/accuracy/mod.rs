@@ -95,15 +95,20 @@ fn ulp<T: Float>(size: f64) -> f64 {
 }
 
 /// The distance of a result from the true one, in units of the last place of that or of `size`.
-fn error<T: Float>(got: f64, want: f64, size: f64) -> f64 {
+///
+/// A derivative may overflow from half the largest number on.
+fn error<T: Float>(got: f64, want: f64, size: f64, order: usize) -> f64 {
     let rounded = T::from_f64(want).to_f64();
+    let largest = if T::NAME == "f32" { f64::from(f32::MAX) } else { f64::MAX };
+    if order > 0 && got.is_infinite() && want.abs() > largest / 2.0 && got.signum() == want.signum() {
+        return 0.0;
+    }
     if got == rounded || got.is_nan() && want.is_nan() {
         0.0
     } else if got.is_finite() && rounded.is_finite() {
         (got - want).abs() / ulp::<T>(want.abs().max(size))
     } else if !got.is_nan() && got.signum() == want.signum() {
         // An overflow too early or too late: infinity is the number after the largest.
-        let largest = if T::NAME == "f32" { f64::from(f32::MAX) } else { f64::MAX };
         let bounded = |x: f64| x.abs().min(largest);
         1.0 + (bounded(got) - bounded(rounded)).abs() / ulp::<T>(largest)
     } else {
@@ -130,7 +135,9 @@ fn results<T: Float>(function: Function<T>, arguments: &[Vec<f64>]) -> [Vec<Vec<
             false => vec![None; count],
         };
         // Of two numbers: by x x, x y, y y.
-        second.extend(row.into_iter().skip(i).map(|x| x.map_or_else(|| Tensor::zeros(y.shape()), Var::into_value)));
+        second.extend(
+            row.into_iter().skip(i).map(|x| x.map_or_else(|| Tensor::zeros(y.shape()), Var::into_value)),
+        );
     }
     let numbers = |x: &Tensor<T>| x.iter().map(T::to_f64).collect::<Vec<_>>();
     [plain, first].map(|first| {
@@ -148,7 +155,8 @@ fn check<T: Float>(name: &str, function: Function<T>, bounds: &[Bound], report: 
         for (column, got) in results.iter().enumerate() {
             let order = if arguments[0].len() == 1 { column } else { [0, 1, 1, 2, 2, 2][column] };
             let bound = bounds[order];
-            let errors = got.iter().zip(&truth).map(|(got, row)| error::<T>(*got, row.1[column], bound.size));
+            let errors =
+                got.iter().zip(&truth).map(|(got, row)| error::<T>(*got, row.1[column], bound.size, order));
             let (place, worst) = errors.enumerate().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
             if worst > bound.ulps {
                 let (x, want) = (&truth[place].0, truth[place].1[column]);
@@ -168,10 +176,49 @@ fn every_function_is_within_its_bound() {
     let (wide, narrow, bounds) = (functions::<f64>(), functions::<f32>(), bounds());
     let mut report = String::new();
     for ((name, wide), (_, narrow)) in wide.iter().zip(&narrow) {
-        let (_, bounds) = bounds.iter().find(|row| row.0 == *name).unwrap_or_else(|| panic!("{name} has no bounds"));
+        let (_, bounds) =
+            bounds.iter().find(|row| row.0 == *name).unwrap_or_else(|| panic!("{name} has no bounds"));
         check(name, *wide, &bounds[..3], &mut report);
         check(name, *narrow, &bounds[3..], &mut report);
     }
     assert!(report.is_empty(), "\n{report}");
     assert_eq!(bounds.len(), wide.len(), "a function of the page is not held to its bounds");
+}
+
+/// Single points that were once wrong; the values were computed to 30 digits, those at the ends are limits.
+#[test]
+fn ends_of_domains() {
+    const INF: f64 = f64::INFINITY;
+    for (name, x, column, expected) in [
+        ("atanh", -0.999999999999, 0, -14.162095209226402),
+        ("asinh", 1e308, 0, 709.889355822726),
+        ("acosh", 1e308, 0, 709.889355822726),
+        ("acosh", 1.0 + f64::EPSILON, 0, 2.1073424255447014e-8),
+        ("asinh", -1e308, 1, 1e-308),
+        ("asin", 1e-20, 2, 1e-20),
+        ("asin", 1.0, 2, INF),
+        ("asin", -1.0, 2, -INF),
+        ("acos", 1.0, 2, -INF),
+        ("acos", -1.0, 2, INF),
+        ("atanh", 1.0, 2, INF),
+        ("atanh", -1.0, 2, -INF),
+        ("acosh", 1.0, 2, -INF),
+        ("digamma", -1e-310, 0, INF),
+        ("digamma", 1e-310, 0, -INF),
+        ("digamma", -1e-310, 1, INF),
+        ("sigmoid", -740.0, 0, 4.2e-322),
+    ] {
+        let (_, function) = functions::<f64>().into_iter().find(|f| f.0 == name).unwrap();
+        let [plain, recorded] = results(function, &[vec![x]]);
+        for got in [plain[column][0], recorded[column][0]] {
+            super::assert_close(got, expected, 1e-15);
+        }
+    }
+    // With exponent 0 the derivative with respect to the base is 0.
+    for x in [0.0, 5e-324, 1e-310, 1e308, INF, f64::NAN] {
+        for function in [(|x| x[0].pow(0.0)) as Function<f64>, |x| x[0].pow_scalar(0.0)] {
+            let [plain, recorded] = results(function, &[vec![x]]);
+            assert_eq!([plain, recorded].map(|r| [r[0][0], r[1][0], r[2][0]]), [[1.0, 0.0, 0.0]; 2], "{x}");
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! Kinks, zeros, infinities and NaN: values, first and second derivatives are those of PyTorch, but for the departures
 //! listed here.
 //!
-//! `generate.py` asked PyTorch 2.15. Signs of zeros do not count.
+//! `generate.py` asked PyTorch 2.15. Signs of zeros do not count. A departure in `departures.csv` is a function, its
+//! arguments, the column (value, first, second derivatives) and the result; the reason stands above each group.
 
 use std::fmt::Write;
 
@@ -9,6 +10,7 @@ use gradus::{Losses, Tensor, Var, grad_create_graph, vjp};
 
 const UNARY: &str = include_str!("unary.csv");
 const BINARY: &str = include_str!("binary.csv");
+const DEPARTURES: &str = include_str!("departures.csv");
 
 type Function = fn(&[Var<f64>]) -> Var<f64>;
 
@@ -63,7 +65,11 @@ fn derivatives(function: Function, arguments: &[f64]) -> Vec<f64> {
     let mut results = vec![y.item()];
     results.extend(first.iter().map(Var::item));
     for (i, slope) in first.iter().enumerate() {
-        let row = if slope.is_tracked() { vjp(slope, &Tensor::from([1.0]), &leaves) } else { vec![None; leaves.len()] };
+        let row = if slope.is_tracked() {
+            vjp(slope, &Tensor::from([1.0]), &leaves)
+        } else {
+            vec![None; leaves.len()]
+        };
         results.extend(row.into_iter().skip(i).map(|x| x.map_or(0.0, |x| x.item())));
     }
     results
@@ -73,20 +79,31 @@ fn derivatives(function: Function, arguments: &[f64]) -> Vec<f64> {
 fn special_points_are_those_of_pytorch() {
     let functions = functions();
     let mut report = String::new();
-    let mut departures = Vec::new();
+    let mut departures: Vec<&str> = DEPARTURES.lines().filter(|line| !line.starts_with('#')).collect();
+    let total = departures.len();
+    let mut met = 0;
     for row in UNARY.lines().chain(BINARY.lines()) {
         let mut cells = row.split(';');
         let name = cells.next().unwrap();
         let numbers: Vec<f64> = cells.map(|cell| cell.parse().unwrap()).collect();
         let (x, want) = numbers.split_at(if numbers.len() == 4 { 1 } else { 2 });
-        let (_, function) = functions.iter().find(|f| f.0 == name).unwrap_or_else(|| panic!("no function {name}"));
+        let (_, function) =
+            functions.iter().find(|f| f.0 == name).unwrap_or_else(|| panic!("no function {name}"));
         for (column, (got, want)) in derivatives(*function, x).into_iter().zip(want).enumerate() {
-            let same = got == *want || got.is_nan() && want.is_nan() || (got - want).abs() <= 1e-14 * want.abs();
-            if !same {
-                departures.push((name, x.to_vec(), column));
-                writeln!(report, "{name} at {x:?}, column {column}: {got:?}, in PyTorch {want:?}").unwrap();
+            let same =
+                got == *want || got.is_nan() && want.is_nan() || (got - want).abs() <= 1e-14 * want.abs();
+            // Without the sign of zero.
+            let line = format!("{name};{x:?};{column};{:?}", got + 0.0);
+            match departures.iter().position(|departure| *departure == line) {
+                Some(place) if !same => {
+                    departures.swap_remove(place);
+                    met += 1;
+                }
+                None if same => {}
+                _ => writeln!(report, "{line} in PyTorch {want:?}").unwrap(),
             }
         }
     }
     assert!(report.is_empty(), "\n{report}");
+    assert_eq!(met, total, "departures that are none: {departures:?}");
 }
