@@ -92,9 +92,7 @@ impl BinaryFunction for Direction {
     where
         f64: Literal<R>,
     {
-        // The length of a point may be infinite where the point is not, and has few digits where it is subnormal.
-        let size = x.abs().gt(y.abs()).select(x.abs(), y.abs());
-        let scale = size.lt(1e-18).select(18446744073709551616.0, size.gt(1e18).select(0.25, 1.0));
+        let scale = moderate(x, y);
         let (x, y) = (x * scale, y * scale);
         x / x.hypot(y)
     }
@@ -121,7 +119,10 @@ impl BinaryFunction for AngleSlope {
     where
         f64: Literal<R>,
     {
-        Direction.function(x, y) / x.hypot(y)
+        let scale = moderate(x, y);
+        let (x, y) = (x * scale, y * scale);
+        let length = x.hypot(y);
+        x / length / length * scale
     }
     #[inline(always)]
     fn derivatives<R: Real>(&self, x: R, y: R) -> [R; 2]
@@ -134,6 +135,14 @@ impl BinaryFunction for AngleSlope {
         let by_x = (sin - cos) / length * ((sin + cos) / length);
         [infinite.select(0.0, by_x), infinite.select(0.0, -2.0 * (cos / length) * (sin / length))]
     }
+}
+
+/// A power of two for both coordinates: the length of a point may be infinite where the point is not, and has few digits
+/// where it is subnormal.
+#[inline(always)]
+fn moderate<R: Real>(x: R, y: R) -> R {
+    let size = x.abs().gt(y.abs()).select(x.abs(), y.abs());
+    size.lt(1e-18).select(18446744073709551616.0, size.gt(1e18).select(0.25, size.constant(1.0)))
 }
 
 /// Whether one coordinate is infinite and the other one finite: there, the direction does not change.

@@ -207,12 +207,25 @@ fn ends_of_domains() {
         ("digamma", 1e-310, 0, -INF),
         ("digamma", -1e-310, 1, INF),
         ("sigmoid", -740.0, 0, 4.2e-322),
+        ("softplus(3)", 1e308, 0, 1e308),
+        ("hardswish", 1e308, 0, 1e308),
     ] {
         let (_, function) = functions::<f64>().into_iter().find(|f| f.0 == name).unwrap();
         let [plain, recorded] = results(function, &[vec![x]]);
         for got in [plain[column][0], recorded[column][0]] {
             super::assert_close(got, expected, 1e-15);
         }
+    }
+    // 1 / 0.1 rounds to 10, but 0.1 is a bit more than a tenth.
+    let [plain, recorded] = results(|x: &[Var<f64>]| x[0].fmod(&x[1]), &[vec![1.0], vec![0.1]]);
+    assert_eq!([plain[2][0], recorded[2][0]], [-9.0, -9.0]);
+    // Where the length of a point overflows: x / (x^2 + y^2), and the cosine of the angle.
+    let large = [vec![1.6e308], vec![1.6e308]];
+    for got in results(|x: &[Var<f64>]| x[0].atan2(&x[1]), &large) {
+        super::assert_close(got[1][0], 3.125e-309, 1e-14);
+    }
+    for got in results(|x: &[Var<f64>]| x[0].hypot(&x[1]), &large) {
+        super::assert_close(got[1][0], std::f64::consts::FRAC_1_SQRT_2, 1e-15);
     }
     // With exponent 0 the derivative with respect to the base is 0.
     for x in [0.0, 5e-324, 1e-310, 1e308, INF, f64::NAN] {
