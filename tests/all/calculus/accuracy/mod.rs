@@ -217,10 +217,10 @@ fn ends_of_domains() {
         }
     }
     // 1 / 0.1 rounds to 10, but 0.1 is a bit more than a tenth.
-    let [plain, recorded] = results(|x: &[Var<f64>]| x[0].fmod(&x[1]), &[vec![1.0], vec![0.1]]);
+    let [plain, recorded] = results(|x: &[Var<f64>]| x[0].fmod(&x[1]), &[vec![1.0, 0.1]]);
     assert_eq!([plain[2][0], recorded[2][0]], [-9.0, -9.0]);
     // Where the length of a point overflows: x / (x^2 + y^2), and the cosine of the angle.
-    let large = [vec![1.6e308], vec![1.6e308]];
+    let large = [vec![1.6e308, 1.6e308]];
     for got in results(|x: &[Var<f64>]| x[0].atan2(&x[1]), &large) {
         super::assert_close(got[1][0], 3.125e-309, 1e-14);
     }
