@@ -160,13 +160,13 @@ pub(super) struct Power {
 impl Power {
     /// y (y - 1) ..., `order` factors.
     #[inline(always)]
-    fn factor<R: Real>(&self, y: R) -> R {
+    fn factor<R: Real>(self, y: R) -> R {
         (0..self.order).fold(y.constant(1.0), |product, k| product * (y - k as f64))
     }
 
     /// The derivative of [`factor`](Self::factor).
     #[inline(always)]
-    fn factor_slope<R: Real>(&self, y: R) -> R {
+    fn factor_slope<R: Real>(self, y: R) -> R {
         (0..self.order).fold(y.constant(0.0), |sum, left_out| {
             let others = (0..self.order).filter(|&k| k != left_out);
             sum + others.fold(y.constant(1.0), |product, k| product * (y - k as f64))

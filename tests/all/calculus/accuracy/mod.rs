@@ -130,10 +130,8 @@ fn results<T: Float>(function: Function<T>, arguments: &[Vec<f64>]) -> [Vec<Vec<
     let plain = grad(&y.sum(..), &leaves_by_reference);
     let mut second = Vec::new();
     for (i, slope) in first.iter().enumerate() {
-        let row: Vec<Option<Var<T>>> = match slope.is_tracked() {
-            true => vjp(slope, &ones, &leaves_by_reference),
-            false => vec![None; count],
-        };
+        let row: Vec<Option<Var<T>>> =
+            if slope.is_tracked() { vjp(slope, &ones, &leaves_by_reference) } else { vec![None; count] };
         // Of two numbers: by x x, x y, y y.
         second.extend(
             row.into_iter().skip(i).map(|x| x.map_or_else(|| Tensor::zeros(y.shape()), Var::into_value)),
