@@ -8,6 +8,7 @@ mod compiled;
 mod conv;
 mod conv_weight;
 mod copy;
+mod cuts;
 mod elementwise;
 mod extremes;
 pub(crate) mod functions;
