@@ -170,32 +170,34 @@ impl<T: Element> Tensor<T> {
     /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
     pub fn scatter(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
-        self.put("scatter", axis, index, source, |place, value| *place = value)
+        let mut result = self.clone();
+        result.put("scatter", axis, index, source, |place, value| *place = value);
+        result
     }
 
-    /// This tensor with the elements of `source` put, by a function, to where `index` says along an axis.
+    /// Puts the elements of `source`, by a function, to where `index` says along an axis.
     #[track_caller]
     fn put(
-        &self,
+        &mut self,
         operation: &'static str,
         axis: isize,
         index: &Tensor<i64>,
         source: &Self,
         put: impl Fn(&mut T, T),
-    ) -> Self {
+    ) {
         let axis = lane_axis(operation, axis, self.shape()).or_panic();
-        let (x, raised) = (self.at_least_1d(), index.at_least_1d());
-        check_index_shape(operation, x.shape(), axis, &raised).or_panic();
+        let raised = index.at_least_1d();
+        // A 0-d tensor is one with an axis of size 1.
+        let shape = if self.rank() == 0 { &[1] } else { self.shape() };
+        check_index_shape(operation, shape, axis, &raised).or_panic();
         if index.shape() != source.shape() {
             one_for_each(operation, index.shape(), source.shape());
         }
-        let positions = positions(operation, x.shape(), axis, &raised).or_panic();
-        let mut results = crate::kernels::copy(self);
-        let data = results.get_mut().expect("nobody else has it");
+        let positions = positions(operation, shape, axis, &raised).or_panic();
+        let data = self.make_mut();
         for (position, value) in positions.into_iter().zip(source.iter()) {
             put(&mut data[position], value);
         }
-        Self::from_buffer(results, self.shape())
     }
 
     /// `value` where the mask, which is expanded to this shape, is true, and these elements where it is not.
@@ -248,7 +250,26 @@ impl<T: Number> Tensor<T> {
     /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
     pub fn scatter_add(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
-        self.put("scatter_add", axis, index, source, |place, value| *place += value)
+        let mut result = self.clone();
+        result.scatter_add_inplace(axis, index, source);
+        result
+    }
+
+    /// [`scatter_add`](Self::scatter_add) in place; copies first if the buffer is shared.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let mut x = Tensor::from([10, 20]);
+    /// x.scatter_add_inplace(0, &Tensor::from([0, 0]), &Tensor::from([1, 2]));
+    /// assert_eq!(x, Tensor::from([13, 20]));
+    /// ```
+    ///
+    /// # Panics
+    /// Like `scatter_add`.
+    #[track_caller]
+    pub fn scatter_add_inplace(&mut self, axis: isize, index: &Tensor<i64>, source: &Self) {
+        self.put("scatter_add", axis, index, source, |place, value| *place += value);
     }
 
     /// This tensor with the slices of `source` added to those that `index`, one axis of integers, names.
@@ -265,6 +286,25 @@ impl<T: Number> Tensor<T> {
     /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
     pub fn index_add(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
+        let mut result = self.clone();
+        result.index_add_inplace(axis, index, source);
+        result
+    }
+
+    /// [`index_add`](Self::index_add) in place; copies first if the buffer is shared.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let mut x = Tensor::from([[1, 1], [2, 2]]);
+    /// x.index_add_inplace(0, &Tensor::from([1]), &Tensor::from([[10, 20]]));
+    /// assert_eq!(x, Tensor::from([[1, 1], [12, 22]]));
+    /// ```
+    ///
+    /// # Panics
+    /// Like `index_add`.
+    #[track_caller]
+    pub fn index_add_inplace(&mut self, axis: isize, index: &Tensor<i64>, source: &Self) {
         let axis = lane_axis("index_add", axis, self.shape()).or_panic();
         let expected = selected_shape("index_add", self.shape(), axis, index).or_panic();
         if source.shape() != &expected[..] {
@@ -274,9 +314,7 @@ impl<T: Number> Tensor<T> {
         let [_, size, inner] = spans(self.shape(), axis);
         let source = source.contiguous();
         let mut rest = source.as_slice().expect("made contiguous");
-        let mut results = crate::kernels::copy(self);
-        let data = results.get_mut().expect("nobody else has it");
-        for block in data.chunks_exact_mut((size * inner).max(1)) {
+        for block in self.make_mut().chunks_exact_mut((size * inner).max(1)) {
             for &place in &places {
                 let slice;
                 (slice, rest) = rest.split_at(inner);
@@ -285,7 +323,6 @@ impl<T: Number> Tensor<T> {
                 }
             }
         }
-        Self::from_buffer(results, self.shape())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Derivatives as mathematics knows them: closed forms, higher orders, and the points where functions have
 //! kinks, tails, ties or nothing at all.
 
+mod attention;
 mod empty;
 mod forward;
 mod kinks;

@@ -53,9 +53,8 @@ impl Attention {
         let sizes = [query, key].map(|x| x.shape()[x.rank() - 2]);
         let hidden = self.hidden(inputs.get(3).map(Var::value), sizes);
         // Beside infinities and NaN, each query has to have keys and values of its own, without the hidden ones.
-        let seen = |x: &Var<T>, hidden: &Tensor<bool>| {
-            Var::where_(&hidden.unsqueeze(-1), T::ZERO, x.unsqueeze(-3))
-        };
+        let seen =
+            |x: &Var<T>, hidden: &Tensor<bool>| Var::where_(&hidden.unsqueeze(-1), T::ZERO, x.unsqueeze(-3));
         let apart = hidden.as_ref().filter(|_| !finite);
         let products = match apart {
             Some(hidden) => (query.unsqueeze(-2) * seen(key, hidden)).sum(-1),
@@ -82,7 +81,11 @@ impl Attention {
     }
 
     /// Which keys a query does not see, if there are any.
-    fn hidden<T: Float>(&self, mask: Option<&Tensor<T>>, [queries, keys]: [usize; 2]) -> Option<Tensor<bool>> {
+    fn hidden<T: Float>(
+        &self,
+        mask: Option<&Tensor<T>>,
+        [queries, keys]: [usize; 2],
+    ) -> Option<Tensor<bool>> {
         let masked = mask.map(|mask| mask.eq(-T::INFINITY));
         let later = self.is_causal.then(|| {
             let (rows, columns) = (Tensor::arange(0, queries as i64, 1), Tensor::arange(0, keys as i64, 1));

@@ -40,8 +40,9 @@ pub fn einsum<T: Float>(equation: &str, operands: &[&Var<T>]) -> Var<T> {
         term
     });
     let mut result = terms.next().expect("there is an operand");
-    for (place, term) in terms.enumerate() {
-        let later = plan.terms[place + 2..].iter().flatten();
+    let last = plan.last_terms();
+    for (place, term) in (1..).zip(terms) {
+        let later = last.iter().filter(|&(_, &last)| last > place).map(|(label, _)| label);
         let wanted: Vec<Label> = later.chain(&plan.result).copied().collect();
         result = result.times(term, &wanted);
     }
@@ -170,6 +171,14 @@ impl Plan {
             }
         }
         Ok(Self { terms, result, sizes })
+    }
+
+    /// The last term that has each label.
+    fn last_terms(&self) -> BTreeMap<Label, usize> {
+        let labels = |(place, term): (usize, &Vec<Label>)| {
+            term.iter().map(move |&label| (label, place)).collect::<Vec<_>>()
+        };
+        self.terms.iter().enumerate().flat_map(labels).collect()
     }
 }
 

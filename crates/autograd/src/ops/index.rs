@@ -4,7 +4,7 @@
 
 use gradus_tensor::{Float, OrPanic, Tensor, lane_axis};
 
-use crate::operation::{Context, Linearity, Operation, apply};
+use crate::operation::{Context, Linearity, Operation, apply, apply_inplace};
 use crate::saves::Saves;
 use crate::var::Var;
 
@@ -25,8 +25,9 @@ impl<T: Float> Operation<T> for Gather {
         Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let zeros = zeros(context.shape(0));
-        Some(zeros.scatter_add(self.axis, &self.index, context.cotangent()))
+        let operation = ScatterAdd { axis: self.axis, index: self.index.clone() };
+        let add = |sum: &mut Tensor<T>, g: &Tensor<T>| sum.scatter_add_inplace(self.axis, &self.index, g);
+        Some(apply_inplace(operation, context.gradient_so_far(0), context.cotangent(), add))
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
@@ -130,7 +131,7 @@ impl<T: Float> Operation<T> for IndexSelect {
         Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        Some(zeros(context.shape(0)).index_add(self.axis, &self.index, context.cotangent()))
+        Some(add_at(context.gradient_so_far(0), self.axis, &self.index, context.cotangent()))
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
@@ -188,6 +189,12 @@ impl<T: Float> Operation<T> for Where {
     fn linearity(&self) -> Linearity {
         Linearity::Linear
     }
+}
+
+/// Like [`Var::index_add`], in the memory of the first one.
+pub(super) fn add_at<T: Float>(x: Var<T>, axis: isize, index: &Tensor<i64>, source: &Var<T>) -> Var<T> {
+    let operation = IndexAdd { axis, index: index.clone() };
+    apply_inplace(operation, x, source, |x, source| x.index_add_inplace(axis, index, source))
 }
 
 /// Zeros that take no memory.

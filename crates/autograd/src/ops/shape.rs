@@ -2,6 +2,7 @@
 
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, Tensor};
 
+use super::index::add_at;
 use crate::operation::{Context, Linearity, Operation, apply};
 use crate::saves::Saves;
 use crate::var::Var;
@@ -120,11 +121,9 @@ impl<T: Float> Operation<T> for SliceAxis {
         Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        // What was not taken has no influence: zeros, with the cotangent added where it was taken from.
-        let size = context.shape(0)[self.axis] as i64;
-        let taken = Tensor::arange(0, size, 1).slice(0, self.slice);
-        let zeros = Var::constant(Tensor::scalar(T::ZERO).expand(context.shape(0)));
-        Some(zeros.index_add(self.axis as isize, &taken, context.cotangent()))
+        // What was not taken has no influence: the cotangent is added where it was taken from.
+        let taken = self.slice.indices(context.shape(0)[self.axis]);
+        Some(add_at(context.gradient_so_far(0), self.axis as isize, &taken, context.cotangent()))
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear

@@ -1,6 +1,6 @@
 //! What all optimizers have in common.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Debug, Formatter};
 use std::panic::Location;
 use std::sync::Arc;
@@ -273,9 +273,10 @@ impl<R: Rule, T: Float> Descent<R, T> {
     fn check_groups(&self, model: &dyn Module<T>) {
         let mut names = Vec::new();
         model.visit(Path::ROOT, &mut |path, _| names.push(path.to_string()));
+        let used: HashSet<usize> = names.iter().map(|name| Self::group_of(&self.groups, name)).collect();
         for (place, group) in self.groups.iter().enumerate().skip(1) {
             assert!(
-                names.iter().any(|name| Self::group_of(&self.groups, name) == place),
+                used.contains(&place),
                 "step: the group made at {} holds for no parameter of the model: its condition must be true for a \
                  name for which that of no earlier group is; the names are {names:?}",
                 group.made_at

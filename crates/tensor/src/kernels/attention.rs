@@ -239,7 +239,8 @@ fn multiply_seen<T: Float>(
     }
     let places = (0..x.rows).flat_map(|row| (0..x.columns).map(move |column| (row, column)));
     let numbers = places.clone().map(|(row, column)| x.at(row, column));
-    let numbers = Buffer::collect(x.rows * x.columns, numbers.map(|x| if x.is_finite() { x } else { T::ZERO }));
+    let numbers =
+        Buffer::collect(x.rows * x.columns, numbers.map(|x| if x.is_finite() { x } else { T::ZERO }));
     multiply(out, over, T::ONE, factors, MatrixRef::row_major(numbers.as_slice(), x.rows, x.columns));
     for (i, column) in places.filter(|&(i, column)| !x.at(i, column).is_finite()) {
         for row in (0..factors.rows).filter(|&row| !hides(row, i)) {

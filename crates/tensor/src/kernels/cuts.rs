@@ -167,7 +167,8 @@ mod tests {
                 1 => prop::sample::select(vec![16, 17, 64, 65, 66, 128, 129, 257]),
             ]
         };
-        let inner = prop_oneof![1..=4_usize, 5..=700_usize, prop::sample::select(vec![511, 512, 513, 1025, 1500])];
+        let inner =
+            prop_oneof![1..=4_usize, 5..=700_usize, prop::sample::select(vec![511, 512, 513, 1025, 1500])];
         (size(), inner, size()).prop_map(|(m, k, n)| [m, k, n])
     }
 
@@ -187,7 +188,11 @@ mod tests {
         for length in lengths {
             let cuts = Cuts::every(length.index(size) + 1, by_rows, size);
             if cuts.keep_order(lhs, rhs) {
-                prop_assert!(in_parts(lhs, rhs, &cuts) == whole, "parts of {}, by rows: {by_rows}", cuts.length);
+                prop_assert!(
+                    in_parts(lhs, rhs, &cuts) == whole,
+                    "parts of {}, by rows: {by_rows}",
+                    cuts.length
+                );
             }
         }
         Ok(())

@@ -13,6 +13,7 @@ mod join;
 mod layouts;
 mod matmul;
 mod messages;
+mod nans;
 mod operators;
 mod pooling;
 mod print;

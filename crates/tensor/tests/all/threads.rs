@@ -91,8 +91,12 @@ impl Lie {
     fn any() -> impl Strategy<Value = Self> {
         let flags = || prop::array::uniform2(prop::bool::weighted(0.3));
         let expanded = prop_oneof![4 => Just(None), 1 => (0..2_usize).prop_map(Some)];
-        (any::<bool>(), flags(), flags(), expanded)
-            .prop_map(|(turned, stepped, flipped, expanded)| Self { turned, stepped, flipped, expanded })
+        (any::<bool>(), flags(), flags(), expanded).prop_map(|(turned, stepped, flipped, expanded)| Self {
+            turned,
+            stepped,
+            flipped,
+            expanded,
+        })
     }
 
     fn of<T: Float>(&self, x: &Tensor<T>) -> Tensor<T> {
