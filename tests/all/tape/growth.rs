@@ -10,7 +10,8 @@ use gradus::{grad_create_graph, jvp};
 
 /// Seconds that this thread has computed for; the processor may have been busy with others meanwhile.
 fn seconds(work: &dyn Fn()) -> f64 {
-    let computed = || Some(read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok()?);
+    let computed =
+        || Some(read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok()?);
     let (start, before): (_, Option<f64>) = (Instant::now(), computed());
     work();
     match (before, computed()) {
@@ -73,10 +74,10 @@ fn reading_part_by_part() {
         ("slice", |x| (0..x.shape()[0]).map(|i| x.slice(0, i..i + 1)).collect()),
         ("split", |x| x.split(&vec![1; x.shape()[0]], 0)),
         ("chunk", |x| x.chunk(x.shape()[0], 0)),
-        ("index_select", |x| (0..x.shape()[0]).map(|i| x.index_select(0, &Tensor::from([i as i64]))).collect()),
-        ("gather", |x| {
-            (0..x.shape()[0]).map(|i| x.gather(0, &Tensor::full([1, 4], i as i64))).collect()
+        ("index_select", |x| {
+            (0..x.shape()[0]).map(|i| x.index_select(0, &Tensor::from([i as i64]))).collect()
         }),
+        ("gather", |x| (0..x.shape()[0]).map(|i| x.gather(0, &Tensor::full([1, 4], i as i64))).collect()),
         ("embedding", |x| (0..x.shape()[0]).map(|i| x.embedding(&Tensor::from([i as i64]), None)).collect()),
         ("diagonal", |x| (0..x.shape()[0]).map(|i| x.diagonal(-(i as isize), 0, 1).sum(0)).collect()),
     ];

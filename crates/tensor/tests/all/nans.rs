@@ -29,7 +29,6 @@ fn functions<T: Float>() -> Vec<(&'static str, Function<T>)> {
         ("rms_norm", |x| x.rms_norm(&x.shape()[1..], None, 1e-5)),
         ("last of cumsum", |x| x.cumsum(-1).slice(1, -1..)),
         ("last of cumprod", |x| x.cumprod(-1).slice(1, -1..)),
-        ("cross_entropy", |x| x.cross_entropy(-1, &Tensor::zeros([x.shape()[0]]).cast())),
         ("largest of topk", |x| x.topk(1, -1, true).0),
         ("max_pool1d", |x| x.max_pool1d(Pool::new(x.shape()[1]))),
         ("avg_pool1d", |x| x.avg_pool1d(Pool::new(x.shape()[1]))),
@@ -84,7 +83,7 @@ fn lanes<T: Float>(shape: [usize; 2], kind: usize) -> Tensor<T> {
 law! {
     [f32 f64]
     fn nan_comes_through(
-        [rows, length] in [1..=40_usize, prop_oneof![1..=70_usize, 120..=300_usize]],
+        (rows, length) in (1..=40_usize, prop_oneof![1..=70_usize, 120..=300_usize]),
         kind in 0..5_usize,
         places in any::<[prop::sample::Index; 2]>(),
     ) {
