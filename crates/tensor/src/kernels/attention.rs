@@ -184,7 +184,9 @@ fn softmax_gradient<T: Float>(
                 // A weight of 0 does not keep out infinities and NaN.
                 let finite = mean.is_finite();
                 if !finite {
-                    clear(slopes, |key| hides(row, key));
+                    // Whoever sees nothing has no weights, and no gradient.
+                    let blind = weights.iter().all(|&weight| weight == T::ZERO);
+                    clear(slopes, |key| blind || hides(row, key));
                     mean = sum(slopes);
                 }
                 for (slope, &weight) in slopes.iter_mut().zip(weights) {
