@@ -65,6 +65,12 @@ impl<'a, T: Copy> MatrixRef<'a, T> {
         }
     }
 
+    /// This right operand of a product, so that a single row of the left one is multiplied as all of them are: of one
+    /// column it is not known how far away others would be, and `gemm` would take a 1 for a row-major matrix.
+    fn beside(self, lhs: &Self) -> Self {
+        if self.columns == 1 && lhs.rows > 1 { Self { column_stride: 0, ..self } } else { self }
+    }
+
     pub(super) fn of_columns(self, columns: &Range<usize>) -> Self {
         let offset = self.offset.wrapping_add_signed(columns.start as isize * self.column_stride);
         Self { offset, columns: columns.len(), ..self }
@@ -98,7 +104,7 @@ pub(crate) fn products<T: Float>(pairs: &[(MatrixRef<T>, MatrixRef<T>)], bias: O
         // SAFETY: there is a chunk for each product, which writes all of it.
         return unsafe { Buffer::build(pairs.len() * m * n, fill) };
     }
-    let cuts = Cuts::new(first_lhs, first_rhs, pairs.len());
+    let cuts = Cuts::new(first_lhs, first_rhs.beside(&first_lhs), pairs.len());
     let fill = |out: &mut [MaybeUninit<T>]| {
         if out.is_empty() {
             return;
@@ -109,6 +115,7 @@ pub(crate) fn products<T: Float>(pairs: &[(MatrixRef<T>, MatrixRef<T>)], bias: O
             cuts.parts > 1 || pairs.len() * m * k * n >= SHARED,
             &|piece| {
                 let (lhs, rhs) = pairs[piece / cuts.parts];
+                let rhs = rhs.beside(&lhs);
                 let (rows, columns) = cuts.part(piece % cuts.parts, m, n);
                 let start = (piece / cuts.parts * m + rows.start) * n + columns.start;
                 let bias = bias.map(|bias| &bias[columns.clone()]);
