@@ -4,21 +4,22 @@ use crate::dims::{Shape, broadcast_shapes, checked_count, lane_axis, spans};
 use crate::element::{Element, Number};
 use crate::error::{OrPanic, TensorError};
 use crate::kernels::Buffer;
+use crate::layout::Layout;
 use crate::tensor::Tensor;
 
-/// Where in a row-major tensor of `shape` each element of `index` points along `axis`.
+/// Where in a tensor of this layout each element of `index` points along `axis`.
 fn positions(
     operation: &'static str,
-    shape: &[usize],
+    layout: &Layout,
     axis: usize,
     index: &Tensor<i64>,
 ) -> Result<Vec<usize>, TensorError> {
-    let strides = crate::layout::row_major(shape);
-    // The place that each element of `index` would have in `shape` if it pointed to 0.
-    let base = crate::layout::Layout {
+    let Layout { shape, strides, offset } = layout;
+    // The place that each element of `index` would have if it pointed to 0.
+    let base = Layout {
         shape: index.shape().into(),
         strides: (0..shape.len()).map(|i| if i == axis { 0 } else { strides[i] }).collect(),
-        offset: 0,
+        offset: *offset,
     };
     let mut bases = Vec::with_capacity(index.len());
     crate::kernels::for_each_run(index.shape(), [&base], |[start], length, [stride]| {
@@ -32,7 +33,7 @@ fn positions(
             if (0..size).contains(&index) {
                 Ok(base.wrapping_add_signed(index as isize * strides[axis]))
             } else {
-                Err(TensorError::Index { operation, index, axis, shape: shape.into() })
+                Err(TensorError::Index { operation, index, axis, shape: shape.clone() })
             }
         })
         .collect()
@@ -58,9 +59,9 @@ impl<T: Element> Tensor<T> {
         let axis = lane_axis("gather", axis, self.shape()).or_panic();
         let (x, raised) = (self.at_least_1d(), index.at_least_1d());
         check_index_shape("gather", x.shape(), axis, &raised).or_panic();
-        let positions = positions("gather", x.shape(), axis, &raised).or_panic();
-        let source = x.contiguous();
-        let data = source.as_slice().expect("made contiguous");
+        // Read where they are: to bring all into order may take more than what is asked for.
+        let positions = positions("gather", x.layout(), axis, &raised).or_panic();
+        let data = x.buffer();
         Self::from_buffer(
             Buffer::collect(positions.len(), positions.into_iter().map(|position| data[position])),
             index.shape(),
@@ -139,6 +140,12 @@ impl<T: Element> Tensor<T> {
     /// The slices of an axis at these places, one after another.
     fn select_slices(&self, axis: usize, places: &[usize], shape: &[usize]) -> Self {
         let [outer, size, inner] = spans(self.shape(), axis);
+        if !places.is_empty() && 8 * places.len() < size && !self.is_contiguous() {
+            // A few slices do not cost as much as all.
+            let slice = |&place: &usize| self.slice(axis as isize, place..place + 1);
+            let slices: Vec<Self> = places.iter().map(slice).collect();
+            return Self::cat(&slices.iter().collect::<Vec<_>>(), axis as isize).reshape(shape);
+        }
         let source = self.contiguous();
         let data = source.as_slice().expect("made contiguous");
         let mut selected = Buffer::filled(outer * places.len() * inner, T::default());
@@ -193,7 +200,7 @@ impl<T: Element> Tensor<T> {
         if index.shape() != source.shape() {
             one_for_each(operation, index.shape(), source.shape());
         }
-        let positions = positions(operation, shape, axis, &raised).or_panic();
+        let positions = positions(operation, &Layout::contiguous(shape), axis, &raised).or_panic();
         let data = self.make_mut();
         for (position, value) in positions.into_iter().zip(source.iter()) {
             put(&mut data[position], value);
