@@ -10,8 +10,7 @@ use gradus::{grad_create_graph, jvp};
 
 /// Seconds that this thread has computed for; the processor may have been busy with others meanwhile.
 fn seconds(work: &dyn Fn()) -> f64 {
-    let computed =
-        || Some(read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok()?);
+    let computed = || read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok();
     let (start, before): (_, Option<f64>) = (Instant::now(), computed());
     work();
     match (before, computed()) {
