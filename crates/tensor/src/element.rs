@@ -5,6 +5,7 @@ use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssi
 
 use crate::gamma;
 use crate::kernels::{Kernels, functions};
+use crate::range;
 
 /// An element of a tensor: `f32`, `f64`, `i64` or `bool`.
 ///
@@ -156,6 +157,10 @@ pub trait Number:
 pub trait Float: Number + Kernels {
     /// The distance from 1 to the next larger number.
     const EPSILON: Self;
+    /// The largest finite number.
+    const MAX: Self;
+    /// The smallest positive number that has all its digits.
+    const MIN_POSITIVE: Self;
     /// Positive infinity.
     const INFINITY: Self;
     /// Not a number.
@@ -217,6 +222,19 @@ pub trait Float: Number + Kernels {
     /// assert_eq!([1.0, f64::NAN, f64::INFINITY].map(Float::is_finite), [true, false, false]);
     /// ```
     fn is_finite(self) -> bool;
+    /// The largest power of two that is not larger than the magnitude of this number; 1 for 0, infinity and NaN.
+    ///
+    /// Dividing by it is exact, so it brings numbers into a range where their squares and products have all digits.
+    ///
+    /// ```
+    /// use gradus_tensor::Float;
+    ///
+    /// assert_eq!([-5.0, 0.75, 0.0].map(Float::power_of_two), [4.0, 0.5, 1.0]);
+    /// assert_eq!(Float::power_of_two(1e-45_f32), 1e-45); // the smallest of all
+    /// ```
+    fn power_of_two(self) -> Self {
+        range::power_of_two(self)
+    }
     /// A number in [0, 1) from the high bits of 64 random bits: 24 of them for `f32`, 53 for `f64`.
     ///
     /// ```
@@ -409,6 +427,8 @@ macro_rules! impl_float {
 
         impl Float for $type {
             const EPSILON: Self = $type::EPSILON;
+            const MAX: Self = $type::MAX;
+            const MIN_POSITIVE: Self = $type::MIN_POSITIVE;
             const INFINITY: Self = $type::INFINITY;
             const NAN: Self = $type::NAN;
             #[inline(always)]

@@ -3,7 +3,7 @@
 use crate::dims::{Shape, broadcast_shapes, checked_count, lane_axis, spans};
 use crate::element::{Element, Number};
 use crate::error::{OrPanic, TensorError};
-use crate::kernels::Buffer;
+use crate::kernels::{Additions, Buffer};
 use crate::tensor::Tensor;
 
 /// Where in a row-major tensor of `shape` each element of `index` points along `axis`.
@@ -170,10 +170,15 @@ impl<T: Element> Tensor<T> {
     /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
     pub fn scatter(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
-        self.put("scatter", axis, index, source, |place, value| *place = value)
+        self.put("scatter", axis, index, source, |data, positions| {
+            for (&position, value) in positions.iter().zip(source.iter()) {
+                data[position] = value;
+            }
+        })
     }
 
-    /// This tensor with the elements of `source` put, by a function, to where `index` says along an axis.
+    /// This tensor, changed by a function that is given the places that `index` names along an axis, one for each
+    /// element of `source`.
     #[track_caller]
     fn put(
         &self,
@@ -181,7 +186,7 @@ impl<T: Element> Tensor<T> {
         axis: isize,
         index: &Tensor<i64>,
         source: &Self,
-        put: impl Fn(&mut T, T),
+        put: impl FnOnce(&mut [T], &[usize]),
     ) -> Self {
         let axis = lane_axis(operation, axis, self.shape()).or_panic();
         let (x, raised) = (self.at_least_1d(), index.at_least_1d());
@@ -191,10 +196,7 @@ impl<T: Element> Tensor<T> {
         }
         let positions = positions(operation, x.shape(), axis, &raised).or_panic();
         let mut results = crate::kernels::copy(self);
-        let data = results.get_mut().expect("nobody else has it");
-        for (position, value) in positions.into_iter().zip(source.iter()) {
-            put(&mut data[position], value);
-        }
+        put(results.get_mut().expect("nobody else has it"), &positions);
         Self::from_buffer(results, self.shape())
     }
 
@@ -235,7 +237,7 @@ impl<T: Number> Tensor<T> {
     /// `out[i, index[i, j, ...], ...] += source[i, j, ...]` for axis 1, and so on.
     ///
     /// `index` and `source` have one shape, of this tensor's rank and nowhere larger except along the axis.
-    /// Additions to one place happen in logical order.
+    /// Additions to one place happen in logical order; many of them are as accurate as a [`sum`](Self::sum).
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -248,10 +250,15 @@ impl<T: Number> Tensor<T> {
     /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
     pub fn scatter_add(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
-        self.put("scatter_add", axis, index, source, |place, value| *place += value)
+        self.put("scatter_add", axis, index, source, |data, positions| {
+            let source = source.contiguous();
+            let source = source.as_slice().expect("made contiguous");
+            Additions::new::<T>(positions, data.len()).add(data, 1, source);
+        })
     }
 
-    /// This tensor with the slices of `source` added to those that `index`, one axis of integers, names.
+    /// This tensor with the slices of `source` added to those that `index`, one axis of integers, names: in order, and
+    /// many of them as accurately as by a [`sum`](Self::sum).
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -273,17 +280,13 @@ impl<T: Number> Tensor<T> {
         let places = places("index_add", self.shape(), axis, index).or_panic();
         let [_, size, inner] = spans(self.shape(), axis);
         let source = source.contiguous();
-        let mut rest = source.as_slice().expect("made contiguous");
+        let source = source.as_slice().expect("made contiguous");
         let mut results = crate::kernels::copy(self);
         let data = results.get_mut().expect("nobody else has it");
-        for block in data.chunks_exact_mut((size * inner).max(1)) {
-            for &place in &places {
-                let slice;
-                (slice, rest) = rest.split_at(inner);
-                for (x, &added) in block[place * inner..][..inner].iter_mut().zip(slice) {
-                    *x += added;
-                }
-            }
+        let additions = Additions::new::<T>(&places, size);
+        let sources = source.chunks_exact((places.len() * inner).max(1));
+        for (block, source) in data.chunks_exact_mut((size * inner).max(1)).zip(sources) {
+            additions.add(block, inner, source);
         }
         Self::from_buffer(results, self.shape())
     }

@@ -40,6 +40,7 @@ mod pad;
 mod pooling;
 mod print;
 mod random;
+mod range;
 mod recurrent;
 mod reduce;
 mod repeat;
