@@ -1,11 +1,13 @@
 //! Derivatives as mathematics knows them: closed forms, higher orders, and the points where functions have
 //! kinks, tails, ties or nothing at all.
 
+mod cancellation;
 mod empty;
 mod forward;
 mod kinks;
 mod nans;
 mod powers;
+mod range;
 mod second_order;
 mod structure;
 mod tails;

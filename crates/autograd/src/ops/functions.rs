@@ -287,7 +287,8 @@ impl<T: Float> Var<T> {
     /// If the shapes do not broadcast.
     #[track_caller]
     pub fn addcmul(&self, a: impl Into<Self>, b: impl Into<Self>, value: f64) -> Self {
-        self + a.into() * b.into() * T::from_f64(value)
+        // In this order as the product of `a` and `b` alone may be out of range.
+        self + a.into() * T::from_f64(value) * b.into()
     }
 }
 

@@ -56,7 +56,14 @@ impl<T: Float> Operation<T> for MseLoss {
                 difference * difference
             },
         );
-        squares.mean(..)
+        let mean = squares.mean(..);
+        if mean.item().is_finite() || mean.item().is_nan() {
+            return mean;
+        }
+        // Perhaps squares are too large, and their mean is not.
+        let distances = (inputs[0] - inputs[1]).abs();
+        let unit = distances.max(..).item().power_of_two();
+        (distances / unit).square().mean(..) * unit * unit
     }
     fn saves(&self) -> Saves {
         Saves::INPUTS
@@ -151,8 +158,16 @@ impl<T: Float> Var<T> {
         }
         let axis = Axes::from(axis).resolve("cosine_similarity", &shape)[0];
         let direction = |x: Self| {
-            let squared_length = x.square().sum(keepdim(axis));
-            x / squared_length.maximum(T::from_f64(eps * eps)).sqrt()
+            let length = x.norm(2.0, keepdim(axis));
+            if length.value().iter().all(T::is_finite) {
+                return x / length.maximum(T::from_f64(eps));
+            }
+            // The length of numbers may be too large to be one.
+            let unit = |length: T| if length.is_finite() { T::ONE } else { T::MAX.power_of_two() };
+            let units = length.value().map(unit);
+            let x = x / &units;
+            let length = x.norm(2.0, keepdim(axis));
+            x / length.maximum(Tensor::from(T::from_f64(eps)) / units)
         };
         let [x, y] = [self, &other].map(|x| direction(x.expand(&shape)));
         (x * y).sum(axis)

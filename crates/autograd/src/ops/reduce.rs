@@ -57,6 +57,30 @@ impl<T: Float> Operation<T> for Sum {
     }
 }
 
+#[derive(Debug)]
+struct Mean(Reduced);
+
+impl<T: Float> Operation<T> for Mean {
+    fn name(&self) -> &'static str {
+        "mean"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].mean(self.0.axes())
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let shape = context.shape(0);
+        let count: usize = self.0.axes.iter().map(|&axis| shape[axis]).product();
+        let share = context.cotangent() / T::from_f64(count as f64);
+        Some(self.0.restore(&share, shape).expand(shape))
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
+}
+
 /// The largest or the smallest element.
 #[derive(Debug)]
 struct Extreme {
@@ -147,9 +171,7 @@ impl<T: Float> Var<T> {
     /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn mean(&self, axes: impl Into<Axes>) -> Self {
-        let over = Reduced::new("mean", axes, self.shape());
-        let count: usize = over.axes.iter().map(|&axis| self.shape()[axis]).product();
-        apply(Sum(over), &[self]) / T::from_f64(count as f64)
+        apply(Mean(Reduced::new("mean", axes, self.shape())), &[self])
     }
 
     /// The largest element over the axes; NaN if there is one. Several that are equally large share the

@@ -175,7 +175,7 @@ impl UnaryFunction for Huber {
     where
         f64: Literal<R>,
     {
-        x.abs().le(self.delta).select(x.square() * 0.5, (x.abs() - x.constant(self.delta) * 0.5) * self.delta)
+        x.abs().le(self.delta).select(x * 0.5 * x, (x.abs() - x.constant(self.delta) * 0.5) * self.delta)
     }
     #[inline(always)]
     fn derivative<R: Real>(&self, x: R) -> R
@@ -268,7 +268,7 @@ impl UnaryFunction for SmoothL1 {
     where
         f64: Literal<R>,
     {
-        x.abs().lt(self.beta).select(x.square() / self.beta * 0.5, x.abs() - x.constant(self.beta) * 0.5)
+        x.abs().lt(self.beta).select(x / self.beta * x * 0.5, x.abs() - x.constant(self.beta) * 0.5)
     }
     #[inline(always)]
     fn derivative<R: Real>(&self, x: R) -> R
