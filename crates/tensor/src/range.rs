@@ -127,7 +127,8 @@ mod tests {
 
     #[test]
     fn products_round_once() {
-        let product = |factors: &[f64]| factors.iter().fold(Product::EMPTY, |p, &x| p.times(x)).value::<f64>();
+        let product =
+            |factors: &[f64]| factors.iter().fold(Product::EMPTY, |p, &x| p.times(x)).value::<f64>();
         assert!((product(&[1e200, 1e200, 1e-200, 1e-200, 3.0]) - 3.0).abs() < 1e-14);
         assert_eq!(product(&[1e200, 1e200]), f64::INFINITY);
         assert_eq!(product(&[1e200, 1e200, 0.0]), 0.0);

@@ -106,13 +106,7 @@ impl<T: Float> Tensor<T> {
 
     /// If a sum of powers of a lane is out of range: for each lane the number by which to divide it, `unit` of its
     /// largest magnitude (or the smallest one), or 1 where the sum is in range.
-    fn units(
-        &self,
-        axes: &Shape,
-        sums: &Self,
-        smallest: bool,
-        unit: impl Fn(T) -> T + Sync,
-    ) -> Option<Self> {
+    fn units(&self, axes: &Shape, sums: &Self, smallest: bool, unit: impl Fn(T) -> T + Sync) -> Option<Self> {
         if self.is_empty() || sums.iter().all(in_range) {
             return None;
         }

@@ -27,7 +27,7 @@ fn functions<T: Float>() -> Vec<Homogeneous<T>> {
         ("std across", 1, |x| x.std(0, 0)),
         ("layer_norm", 0, |x| x.layer_norm([4], None, None, 0.0)),
         ("rms_norm", 0, |x| x.rms_norm([4], None, 0.0)),
-        ("group_norm", 0, |x| x.group_norm(2, None, None, 0.0)),
+        ("group_norm", 0, |x| x.group_norm(1, None, None, 0.0)),
         ("instance_norm", 0, |x| x.reshape([1, 2, 4]).instance_norm(None, None, 0.0)),
         ("batch_norm", 0, |x| x.t().batch_norm(None, None, None, true, 0.1, 0.0).0),
         ("cosine_similarity", 0, |x| x.cosine_similarity(&x.flip(1), 1, 0.0)),
@@ -59,7 +59,12 @@ fn jet<T: Float>(x: &Tensor<T>, f: fn(&Var<T>) -> Var<T>) -> [Vec<f64>; 3] {
 }
 
 /// Equal but for rounding where that is in range: near zero and near the largest number there is less to hold.
-fn check(name: &str, got: &[f64], expected: &[f64], [smallest, largest, epsilon]: [f64; 3]) -> Result<(), TestCaseError> {
+fn check(
+    name: &str,
+    got: &[f64],
+    expected: &[f64],
+    [smallest, largest, epsilon]: [f64; 3],
+) -> Result<(), TestCaseError> {
     let scale = expected.iter().fold(0.0_f64, |scale, x| scale.max(x.abs()));
     for (got, &expected) in got.iter().zip(expected) {
         let near = (got - expected).abs() <= 512.0 * epsilon * scale + 64.0 * smallest * epsilon;
@@ -71,7 +76,14 @@ fn check(name: &str, got: &[f64], expected: &[f64], [smallest, largest, epsilon]
 /// The scales at which squares, sums or quotients leave the range of a type with these numbers of exponents.
 fn scales(largest: i32, smallest: i32) -> impl Strategy<Value = i32> {
     let roots = prop::sample::select(vec![
-        largest - 1, largest - 2, largest / 2, largest / 2 - 1, smallest / 2, smallest / 2 + 1, smallest + 3, 0,
+        largest - 1,
+        largest - 2,
+        largest / 2,
+        largest / 2 - 1,
+        smallest / 2,
+        smallest / 2 + 1,
+        smallest + 3,
+        0,
     ]);
     prop_oneof![roots, smallest..largest]
 }
@@ -81,7 +93,9 @@ fn rows() -> impl Strategy<Value = Vec<f64>> {
     Just((0..8).map(|i| 0.3 + 0.085 * f64::from(i)).collect::<Vec<_>>())
         .prop_shuffle()
         .prop_flat_map(|x| (Just(x), any::<[bool; 8]>(), any::<bool>()))
-        .prop_map(|(x, signs, mixed)| x.iter().zip(signs).map(|(x, minus)| if mixed && minus { -x } else { *x }).collect())
+        .prop_map(|(x, signs, mixed)| {
+            x.iter().zip(signs).map(|(x, minus)| if mixed && minus { -x } else { *x }).collect()
+        })
 }
 
 proptest! {
@@ -149,7 +163,7 @@ fn ordinary_values_and_gradients() {
         let leaf = Var::leaf(Tensor::from(x));
         let y = leaf.norm(2.0, ..);
         assert_eq!(y.item(), x[0]);
-        assert_eq!(grad(&y, &[&leaf])[0].value(), &Tensor::from([1.0, 0.0]));
+        assert!(grad(&y, &[&leaf])[0].value().allclose(&Tensor::from([1.0, 0.0]), 1e-6, 0.0));
     }
     // Their standard deviation is the distance divided by the root of two.
     let leaf = Var::leaf(Tensor::from([1e-30_f32, 3e-30]));
@@ -173,7 +187,12 @@ fn ordinary_values_and_gradients() {
 fn gradients_of_any_length_are_clipped() {
     let hold = |g: [[f64; 2]; 2], max: f64, norm: f64| {
         let parameters = g.map(|_| Parameter::new([1.0_f64, 1.0]));
-        let loss = parameters.iter().zip(g).map(|(p, g)| (&**p * Tensor::from(g)).sum(..)).reduce(|x, y| x + y).unwrap();
+        let loss = parameters
+            .iter()
+            .zip(g)
+            .map(|(p, g)| (&**p * Tensor::from(g)).sum(..))
+            .reduce(|x, y| x + y)
+            .unwrap();
         let mut gradients = loss.backward();
         let parameters = Vec::from(parameters);
         let got = clip_grad_norm(&mut gradients, &parameters, max);

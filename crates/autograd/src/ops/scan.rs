@@ -134,8 +134,11 @@ impl<T: Float> Operation<T> for Prod {
         let product = |factors: &Var<T>| delayed(&factors.cumprod(-1), last, T::ONE);
         let (before, behind) = (product(&factors), product(&factors.flip(-1)).flip(-1));
         let partial_in_range = in_range(&before) && in_range(&behind);
-        let others =
-            if partial_in_range || !in_range(&factors) { before * behind } else { product_of_others(&factors) };
+        let others = if partial_in_range || !in_range(&factors) {
+            before * behind
+        } else {
+            product_of_others(&factors)
+        };
         let mut back = order.clone();
         for (to, &from) in order.iter().enumerate() {
             back[from] = to;

@@ -35,7 +35,9 @@ pub fn clip_grad_norm<T: Float>(
     let parameters = model.parameters();
     let norms = |p: f64, unit: f64| -> f64 {
         let gradients = parameters.iter().filter_map(|parameter| gradients.get(parameter));
-        let norms = gradients.filter(|gradient| !gradient.is_empty()).map(|gradient| gradient.map(|g| g.to_f64() / unit).norm(p, ..).item());
+        let norms = gradients
+            .filter(|gradient| !gradient.is_empty())
+            .map(|gradient| gradient.map(|g| g.to_f64() / unit).norm(p, ..).item());
         Tensor::from(norms.collect::<Vec<f64>>()).norm(p, ..).item()
     };
     let norm = norms(2.0, 1.0);

@@ -1,6 +1,6 @@
 //! Additions to places that indices name, in order.
 
-use super::scan::error_of_sum;
+use super::scan::{error_of_sum, settled};
 use crate::element::Number;
 use crate::range::is_integer;
 
@@ -26,7 +26,14 @@ impl<'a> Additions<'a> {
             for &place in places {
                 counts[place] += 1;
             }
-            let mut slot = |count| if count > FEW { additions.crowded += 1; additions.crowded - 1 } else { NONE };
+            let mut slot = |count| {
+                if count > FEW {
+                    additions.crowded += 1;
+                    additions.crowded - 1
+                } else {
+                    NONE
+                }
+            };
             additions.slots = counts.into_iter().map(&mut slot).collect();
         }
         additions
@@ -42,15 +49,9 @@ impl<'a> Additions<'a> {
                 Some(slot) => {
                     for ((x, &added), rest) in row.zip(&mut rests[slot * inner..]) {
                         let sum = *x + added;
-                        *rest += error_of_sum(*x, added, sum);
-                        *x = sum;
+                        [*x, *rest] = settled([sum, *rest + error_of_sum(*x, added, sum)]);
                     }
                 }
-            }
-        }
-        for (place, slot) in self.slots.iter().enumerate().filter(|(_, slot)| **slot != NONE) {
-            for (x, &rest) in data[place * inner..][..inner].iter_mut().zip(&rests[slot * inner..]) {
-                *x += rest;
             }
         }
     }

@@ -268,7 +268,11 @@ pub(crate) fn avg_pool<T: Float>(x: &[T], windows: Windows<'_>) -> Buffer<T> {
                                 sum += rows[column];
                             }
                             let mean = sum / T::from_f64((y.count * window.count) as f64);
-                            out.write(if mean.is_finite() { mean } else { with_headroom(x, width, [*y, *window]) });
+                            out.write(if mean.is_finite() {
+                                mean
+                            } else {
+                                with_headroom(x, width, [*y, *window])
+                            });
                         }
                     }
                 }

@@ -12,16 +12,20 @@ use crate::tensor::Tensor;
 
 /// The columns that are walked side by side: as long as their state stays in the cache.
 const STRIP: usize = 1024;
+/// The places after which a state is settled.
+const SETTLED: usize = 16;
 
 /// Walks an axis, given as the number of indices before, along and after it. Each lane has a state, the first element
 /// and zero at first, which `step` makes from itself, an element and its place; `result` takes the place of the
-/// element. Returns whether all states were accepted in the end.
+/// element. From time to time `settle` makes it another one with the same result. Returns whether all states were
+/// accepted in the end.
 #[inline(always)]
 fn walk<T: Number>(
     data: &mut [T],
     [_, size, inner]: [usize; 3],
     step: impl Fn([T; 2], T, usize) -> [T; 2],
     result: impl Fn([T; 2]) -> T,
+    settle: impl Fn([T; 2]) -> [T; 2],
     accept: impl Fn([T; 2]) -> bool,
 ) -> bool {
     let mut accepted = true;
@@ -32,6 +36,9 @@ fn walk<T: Number>(
             for (i, x) in lane.iter_mut().enumerate().skip(1) {
                 state = step(state, *x, number * size + i);
                 *x = result(state);
+                if i % SETTLED == 0 {
+                    state = settle(state);
+                }
             }
             accepted &= accept(state);
         }
@@ -53,6 +60,11 @@ fn walk<T: Number>(
                     [*sum, *rest] = state;
                     *x = result(state);
                 }
+                if i % SETTLED == 0 {
+                    for (sum, rest) in sums.iter_mut().zip(&mut *rests) {
+                        [*sum, *rest] = settle([*sum, *rest]);
+                    }
+                }
             }
             accepted &= sums.iter().zip(&*rests).fold(true, |all, (&sum, &rest)| all & accept([sum, rest]));
         }
@@ -66,6 +78,13 @@ fn walk<T: Number>(
 pub(super) fn error_of_sum<T: Number>(a: T, b: T, sum: T) -> T {
     let share = sum - a;
     finite_or_zero((a - (sum - share)) + (b - share))
+}
+
+/// The sum of two numbers, and what rounding left out of it: a rest that grows loses digits too.
+#[inline(always)]
+pub(super) fn settled<T: Number>([sum, rest]: [T; 2]) -> [T; 2] {
+    let total = sum + rest;
+    [total, error_of_sum(sum, rest, total)]
 }
 
 /// What rounding left out of `product`, that of `a` and `b` (Dekker, "A floating-point technique for extending the
@@ -83,6 +102,11 @@ fn error_of_product<T: Number>(a: T, b: T, product: T) -> T {
 }
 
 #[inline(always)]
+fn itself<T>(state: T) -> T {
+    state
+}
+
+#[inline(always)]
 fn finite_or_zero<T: Number>(x: T) -> T {
     if is_finite(x) { x } else { T::ZERO }
 }
@@ -92,7 +116,7 @@ pub(crate) fn running_sums<T: Number>(x: &Tensor<T>, spans: [usize; 3]) -> Buffe
     let mut results = copy(x);
     let data = results.get_mut().expect("nobody else has it");
     if is_integer::<T>() {
-        walk(data, spans, |[sum, rest], x, _| [sum + x, rest], |[sum, _]| sum, |_| true);
+        walk(data, spans, |[sum, rest], x, _| [sum + x, rest], |[sum, _]| sum, itself, |_| true);
     } else if !compensated_sums(data, spans) {
         // Where a partial sum was too large, the rest of its lane is computed from smaller numbers.
         let [down, up] = headroom::<T>();
@@ -118,6 +142,7 @@ fn compensated_sums<T: Number>(data: &mut [T], spans: [usize; 3]) -> bool {
         },
         #[inline(always)]
         |[sum, rest]| sum + rest,
+        settled,
         #[inline(always)]
         |[sum, _]| is_finite(sum),
     )
@@ -137,6 +162,7 @@ pub(crate) fn running_products<T: Number>(x: &Tensor<T>, spans: [usize; 3]) -> B
         },
         #[inline(always)]
         |[product, _]| product,
+        itself,
         #[inline(always)]
         |[_, lost]| lost == T::ZERO,
     );
@@ -165,7 +191,7 @@ pub(crate) fn recurrence<T: Number>(x: &Tensor<T>, factors: &[T], spans: [usize;
     let mut results = copy(x);
     let data = results.get_mut().expect("nobody else has it");
     if is_integer::<T>() {
-        walk(data, spans, |[y, rest], x, i| [x + factors[i] * y, rest], |[y, _]| y, |_| true);
+        walk(data, spans, |[y, rest], x, i| [x + factors[i] * y, rest], |[y, _]| y, itself, |_| true);
         return results;
     }
     walk(
@@ -181,6 +207,7 @@ pub(crate) fn recurrence<T: Number>(x: &Tensor<T>, factors: &[T], spans: [usize;
         },
         #[inline(always)]
         |[y, rest]| y + rest,
+        settled,
         |_| true,
     );
     results

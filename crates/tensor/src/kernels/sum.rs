@@ -330,12 +330,7 @@ fn add<T: Number>(sums: &mut [T], others: &[T], each: impl Fn(T) -> T) {
 
 /// The partial sums of at most a block of rows, each after the other.
 #[inline(always)]
-fn sum_block_across<T: Number>(
-    rows: Rows<'_, T>,
-    columns: usize,
-    sums: &mut [T],
-    each: impl Fn(T) -> T,
-) {
+fn sum_block_across<T: Number>(rows: Rows<'_, T>, columns: usize, sums: &mut [T], each: impl Fn(T) -> T) {
     if rows.stride == columns as isize {
         // Without gaps, `WIDTH` rows are one long row.
         let elements = &rows.data[rows.start..][..rows.count * columns];

@@ -123,6 +123,7 @@ law! {
                 let (next, of_next) = split(mantissa * factor);
                 (mantissa, exponent) = (next, exponent + of_factor + of_next);
             }
+            let exponent = exponent.clamp(-2000, 2000);
             let half = exponent / 2;
             (mantissa * 2.0_f64.powi(half) * 2.0_f64.powi(exponent - half)) as T
         };
