@@ -1,7 +1,7 @@
 //! Values and gradients that are ordinary numbers although squares, sums or products on the way are not.
 
 use gradus::prelude::*;
-use gradus::{MseLoss, Pool, Reduction, clip_grad_norm, grad, grad_create_graph};
+use gradus::{Float, MseLoss, Pool, Reduction, clip_grad_norm, grad, grad_create_graph};
 use proptest::prelude::*;
 
 /// A name, the power of a scale that the value has, and the function.

@@ -89,7 +89,9 @@ impl Step {
 
 /// The optimizer of a [`Rule`]: its options, and what it remembers of each parameter.
 ///
-/// [`Sgd`](super::Sgd), [`Adam`](super::Adam) and the others are names for it with their rules.
+/// [`Sgd`](super::Sgd), [`Adam`](super::Adam) and the others are names for it with their rules. Rules that scale steps by
+/// squares of gradients keep these in the type of the parameter: the square of an `f32` above 1.8e19 is infinite, and the
+/// parameter stays where it is; the square of one below 1e-23 is 0, which only matters if `eps` is as small.
 #[derive(Debug, Clone)]
 pub struct Descent<R: Rule, T: Float = f32> {
     /// By group.

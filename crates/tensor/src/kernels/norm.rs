@@ -153,9 +153,13 @@ fn gradient_of_rows<T: Float, const CENTRED: bool>(
         // What shifts or stretches a whole row does not change its result.
         let stretch = sum(along) / count * scale;
         let shift = if CENTRED { sum(dx) / count } else { T::ZERO };
-        let scale = scale / unit;
         for (dx, &x) in dx.iter_mut().zip(x) {
             *dx = (*dx - shift - (x - mean) * stretch) * scale;
+        }
+        if unit != T::ONE {
+            for dx in dx {
+                *dx /= unit;
+            }
         }
     }
     add(dw, block);
