@@ -159,11 +159,17 @@ impl<T: Float> Var<T> {
         let axis = Axes::from(axis).resolve("cosine_similarity", &shape)[0];
         let direction = |x: Self| {
             let length = x.norm(2.0, keepdim(axis));
-            if length.value().iter().all(T::is_finite) {
+            let smallest = T::MIN_POSITIVE / T::EPSILON;
+            let fits = |length: T| length == T::ZERO || length >= smallest && length.is_finite();
+            if length.value().iter().all(fits) {
                 return x / length.maximum(T::from_f64(eps));
             }
-            // The length of numbers may be too large to be one.
-            let unit = |length: T| if length.is_finite() { T::ONE } else { T::MAX.power_of_two() };
+            // A length may have too few digits, or be too large to be a number.
+            let unit = |length: T| match length {
+                length if fits(length) => T::ONE,
+                length if length < smallest => length.power_of_two(),
+                _ => T::MAX.power_of_two(),
+            };
             let units = length.value().map(unit);
             let x = x / &units;
             let length = x.norm(2.0, keepdim(axis));
