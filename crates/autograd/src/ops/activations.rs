@@ -4,7 +4,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
-use gradus_tensor::{Axes, Float};
+use gradus_tensor::{Float, OrPanic, lane_axis};
 
 use crate::elementwise::{Binary, BinaryFunction, elementwise};
 use crate::operation::apply;
@@ -175,8 +175,8 @@ impl<T: Float> Var<T> {
     /// If the axis is out of range or its size is odd.
     #[track_caller]
     pub fn glu(&self, axis: isize) -> Self {
-        let along = Axes::from(axis).resolve("glu", self.shape())[0];
-        let size = self.shape()[along];
+        let along = lane_axis("glu", axis, self.shape()).or_panic();
+        let size = self.shape().get(along).copied().unwrap_or(1);
         assert!(
             size.is_multiple_of(2),
             "glu: axis {axis} of shape {:?} has size {size}: it must be even, to be cut in halves",

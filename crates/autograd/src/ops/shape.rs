@@ -1,6 +1,6 @@
 //! Operations that move elements and leave them as they are. Their rules move them back.
 
-use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, Tensor};
+use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, Tensor, lane_axis};
 
 use crate::operation::{Context, Linearity, Operation, apply};
 use crate::saves::Saves;
@@ -177,7 +177,7 @@ impl<T: Float> Var<T> {
         apply(Permute { axes: axes.into().resolve("permute", self.shape()).or_panic() }, &[self])
     }
 
-    /// Two axes swapped.
+    /// Two axes swapped. A 0-d variable takes the axes 0 and -1, and stays as it is.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
@@ -193,8 +193,11 @@ impl<T: Float> Var<T> {
         if !self.is_tracked() {
             return Self::constant(self.value().transpose(axis0, axis1));
         }
-        let a = Dims::from(axis0).resolve("transpose", self.shape()).or_panic()[0];
-        let b = Dims::from(axis1).resolve("transpose", self.shape()).or_panic()[0];
+        let a = lane_axis("transpose", axis0, self.shape()).or_panic();
+        let b = lane_axis("transpose", axis1, self.shape()).or_panic();
+        if a == b {
+            return self.clone();
+        }
         let mut axes: Shape = (0..self.rank()).collect();
         axes.swap(a, b);
         apply(Permute { axes }, &[self])
