@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::backward::{vjp, vjp_create_graph};
 use crate::entry::{Entry, Input, Saved};
-use crate::mode::{self, Mode};
+use crate::mode;
 use crate::saves::Saves;
 use crate::var::Var;
 
@@ -180,11 +180,11 @@ fn forward<T: Float>(operation: &(impl Operation<T> + ?Sized), inputs: &[&Var<T>
 }
 
 fn is_recorded<T: Float>(inputs: &[&Var<T>]) -> bool {
-    mode::current() != Mode::Off && inputs.iter().any(|input| input.is_tracked())
+    mode::is_recording() && inputs.iter().any(|input| input.is_tracked())
 }
 
 fn record<T: Float>(operation: Arc<dyn Operation<T>>, inputs: &[&Var<T>], value: Tensor<T>) -> Var<T> {
-    let saves = if mode::current() == Mode::KeepValues { Saves::ALL } else { operation.saves() };
+    let saves = if mode::is_keeping_values() { Saves::ALL } else { operation.saves() };
     let mut remembered = Vec::with_capacity(inputs.len());
     for (i, input) in inputs.iter().enumerate() {
         let value = if saves.keeps(i, inputs) {
@@ -236,7 +236,7 @@ pub struct Context<'a, T: Float> {
 
 impl<'a, T: Float> Context<'a, T> {
     pub(crate) fn new(entry: &'a Arc<Entry<T>>, given: &'a Var<T>) -> Self {
-        let recorded = mode::current() != Mode::Off;
+        let recorded = mode::is_recording();
         Self { entry, given, recorded, together: RefCell::default() }
     }
 
@@ -463,7 +463,7 @@ impl<'a, T: Float> Context<'a, T> {
                 (false, false) => self.input(i),
             })
             .collect();
-        let y = mode::with_mode(Mode::Record, || composition(&inputs));
+        let y = mode::with_recording(true, || composition(&inputs));
         let gradient = if !y.is_tracked() {
             None
         } else if self.recorded {
