@@ -89,7 +89,7 @@ impl<T: Float> Var<T> {
     ///
     /// When `training`, mean and (biased) variance are those of this variable. If `running`, a mean and a variance for
     /// each channel, is given, the second result is what it becomes: `(1 - momentum) * running + momentum * batch`,
-    /// with the unbiased variance. No gradient flows to it.
+    /// with the unbiased variance. No gradient flows to it. A batch without elements leaves it as it is.
     ///
     /// When not, they are those given, and the second result is the same again.
     ///
@@ -141,6 +141,10 @@ impl<T: Float> Var<T> {
                 "batch_norm: the input has shape {shape:?}: training needs more than one element for each channel"
             );
             let updated = running.map(|[mean, variance]| {
+                if count == 0 {
+                    // Nothing has no statistics, and NaN would stay for ever.
+                    return [mean.clone(), variance.clone()];
+                }
                 let others: Shape = (0..rank).filter(|&axis| axis != 1).collect();
                 let (kept, new) = (T::from_f64(1.0 - momentum), T::from_f64(momentum));
                 let batch = [self.value().mean(others.clone()), self.detach().var(others, 1).into_value()];

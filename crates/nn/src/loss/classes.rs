@@ -209,11 +209,18 @@ impl<T: Float> CrossEntropyLoss<T> {
     #[must_use]
     #[track_caller]
     pub fn label_smoothing(self, label_smoothing: f64) -> Self {
+        let changed = Self { label_smoothing, ..self };
+        changed.check_smoothing();
+        changed
+    }
+
+    #[track_caller]
+    fn check_smoothing(&self) {
+        let smoothing = self.label_smoothing;
         assert!(
-            (0.0..=1.0).contains(&label_smoothing),
-            "cross_entropy: `label_smoothing` is {label_smoothing}: allowed is 0 to 1"
+            (0.0..=1.0).contains(&smoothing),
+            "cross_entropy: `label_smoothing` is {smoothing}: allowed is 0 to 1"
         );
-        Self { label_smoothing, ..self }
     }
 
     /// The loss of logits `[classes]` or `[rows, classes, ...]`. Targets are the indices of the right classes, in the
@@ -231,9 +238,11 @@ impl<T: Float> CrossEntropyLoss<T> {
     ///
     /// # Panics
     /// If the shapes do not fit, or a target is neither the index of a class nor `ignore_index`; if an `ignore_index`
-    /// that is not negative meets probabilities, among which there are no rows to leave out.
+    /// that is not negative meets probabilities, among which there are no rows to leave out; or if `label_smoothing` is
+    /// not within 0 and 1.
     #[track_caller]
     pub fn forward(&self, logits: &Var<T>, targets: impl Into<ClassTargets<T>>) -> Var<T> {
+        self.check_smoothing();
         let classes = Classes::new("cross_entropy", logits, self.weight.as_ref());
         let kept = 1.0 - self.label_smoothing;
         let spread = T::from_f64(self.label_smoothing / classes.count as f64);

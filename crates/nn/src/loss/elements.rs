@@ -152,13 +152,14 @@ impl HuberLoss {
     /// ```
     ///
     /// # Panics
-    /// If the shapes differ.
+    /// If the shapes differ, or `delta` is not positive.
     #[track_caller]
     pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl Into<Var<T>>) -> Var<T> {
+        let Self { delta, reduction } = self.delta(self.delta);
         let target = target.into();
         check_shapes("huber_loss", prediction, &target);
-        let losses = apply(Unary(Huber { delta: self.delta }), &[&(prediction - target)]);
-        self.reduction.reduce_elements(losses)
+        let losses = apply(Unary(Huber { delta }), &[&(prediction - target)]);
+        reduction.reduce_elements(losses)
     }
 }
 
@@ -240,18 +241,16 @@ impl SmoothL1Loss {
     /// ```
     ///
     /// # Panics
-    /// If the shapes differ.
+    /// If the shapes differ, or `beta` is negative.
     #[track_caller]
     pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl Into<Var<T>>) -> Var<T> {
+        let Self { beta, reduction } = self.beta(self.beta);
         let target = target.into();
         check_shapes("smooth_l1_loss", prediction, &target);
         let difference = prediction - target;
-        let losses = if self.beta == 0.0 {
-            difference.abs()
-        } else {
-            apply(Unary(SmoothL1 { beta: self.beta }), &[&difference])
-        };
-        self.reduction.reduce_elements(losses)
+        let losses =
+            if beta == 0.0 { difference.abs() } else { apply(Unary(SmoothL1 { beta }), &[&difference]) };
+        reduction.reduce_elements(losses)
     }
 }
 
