@@ -18,9 +18,6 @@ type Table<Function> = &'static [(&'static str, Function)];
 
 /// An operation by its name, applied; `None` if there is none of that name.
 pub(crate) fn apply(name: &str, a: &Arguments) -> Option<Outputs> {
-    fn find<Function: Copy>(table: Table<Function>, name: &str) -> Option<Function> {
-        table.iter().find(|(other, _)| *other == name).map(|(_, function)| *function)
-    }
     if let Some(f) = find(UNARY, name) {
         return Some(f(a.x()).into());
     }
@@ -37,6 +34,24 @@ pub(crate) fn apply(name: &str, a: &Arguments) -> Option<Outputs> {
         return Some(f(a.bools("x"), a.bools("y")).into());
     }
     find(OTHERS, name).map(|f| f(a))
+}
+
+/// A function of one variable by its name, with the default attributes of the data; `None` if there is none of that name.
+pub(crate) fn activation(name: &str) -> Option<fn(&V) -> V> {
+    const WITH_ATTRIBUTES: Table<fn(&V) -> V> = &[
+        ("celu", |x| x.celu(1.0)),
+        ("elu", |x| x.elu(1.0)),
+        ("gelu", |x| x.gelu()),
+        ("gelu_tanh", |x| x.gelu_tanh()),
+        ("hardtanh", |x| x.hardtanh(-1.0, 1.0)),
+        ("leaky_relu", |x| x.leaky_relu(0.01)),
+        ("softplus", |x| x.softplus(1.0, 20.0)),
+    ];
+    find(UNARY, name).or_else(|| find(WITH_ATTRIBUTES, name))
+}
+
+fn find<Function: Copy>(table: Table<Function>, name: &str) -> Option<Function> {
+    table.iter().find(|(other, _)| *other == name).map(|(_, function)| *function)
 }
 
 /// A table of methods under their own names.
@@ -137,7 +152,7 @@ const OTHERS: Table<fn(&Arguments) -> Outputs> = operations! {
     diag: |a| a.x().diag(a.integer("diagonal"));
     diagonal: |a| a.x().diagonal(a.integer("offset"), a.integer("dim1"), a.integer("dim2"));
     expand: |a| a.x().expand(a.sizes("shape"));
-    flip: |a| a.x().flip(a.list("dims"));
+    flip: |a| a.x().flip(a.all_or("dims"));
     pad: |a| {
         let value = a.float("value");
         let mode = match a.text("mode") {

@@ -77,16 +77,20 @@ impl Options {
     }
 
     /// Two numbers.
-    pub(crate) fn pair(&mut self, name: &str) -> Result<[f64; 2]> {
-        let pair = self.optional(name, |value| {
+    fn pair(&mut self, name: &str) -> Result<Option<[f64; 2]>> {
+        self.optional(name, |value| {
             let numbers: Vec<f64> = value.as_array()?.iter().map(number).collect::<Option<_>>()?;
             numbers.try_into().ok()
-        })?;
-        self.required(name, pair)
+        })
+    }
+
+    pub(crate) fn pair_or(&mut self, name: &str, default: [f64; 2]) -> Result<[f64; 2]> {
+        Ok(self.pair(name)?.unwrap_or(default))
     }
 
     pub(crate) fn tolerance(&mut self, name: &str) -> Result<Tolerance> {
-        let [relative, absolute] = self.pair(name)?;
+        let pair = self.pair(name)?;
+        let [relative, absolute] = self.required(name, pair)?;
         Ok(Tolerance { relative, absolute })
     }
 
