@@ -1,6 +1,6 @@
 //! Reading and adding at places given by integer tensors.
 
-use crate::dims::{Shape, broadcast_shapes, checked_count, lane_axis, spans};
+use crate::dims::{Shape, checked_count, lane_axis, spans};
 use crate::element::{Element, Number};
 use crate::error::{OrPanic, TensorError};
 use crate::kernels::Buffer;
@@ -198,29 +198,20 @@ impl<T: Element> Tensor<T> {
         Self::from_buffer(results, self.shape())
     }
 
-    /// `value` where the mask, which is expanded to this shape, is true, and these elements where it is not.
+    /// `value` where the mask is true, and these elements where it is not; tensor and mask broadcast.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
     ///
-    /// let x = Tensor::from([[1, 2], [3, 4]]);
-    /// assert_eq!(x.masked_fill(&Tensor::from([true, false]), 0), Tensor::from([[0, 2], [0, 4]]));
+    /// let x = Tensor::from([1, 2]);
+    /// assert_eq!(x.masked_fill(&Tensor::from([true, false]), 0), Tensor::from([0, 2]));
+    /// assert_eq!(x.masked_fill(&Tensor::from([[true], [false]]), 0), Tensor::from([[0, 0], [1, 2]]));
     /// ```
     ///
     /// # Panics
-    /// If the mask cannot be expanded to this shape.
+    /// If the shapes do not broadcast.
     #[track_caller]
     pub fn masked_fill(&self, mask: &Tensor<bool>, value: T) -> Self {
-        let common = broadcast_shapes("masked_fill", self.shape(), mask.shape());
-        if !common.is_ok_and(|common| common[..] == *self.shape()) {
-            TensorError::Mismatch {
-                operation: "masked_fill",
-                left: self.shape().into(),
-                right: mask.shape().into(),
-                expected: "the second, of the mask, must expand to the first",
-            }
-            .panic();
-        }
         self.zip("masked_fill", mask, |x, masked| if masked { value } else { x })
     }
 
@@ -248,7 +239,7 @@ impl<T: Number> Tensor<T> {
     /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
     pub fn scatter_add(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
-        self.put("scatter_add", axis, index, source, |place, value| *place += value)
+        self.put("scatter_add", axis, index, source, |place, value| *place = place.wrapping_add(value))
     }
 
     /// This tensor with the slices of `source` added to those that `index`, one axis of integers, names.
@@ -281,7 +272,7 @@ impl<T: Number> Tensor<T> {
                 let slice;
                 (slice, rest) = rest.split_at(inner);
                 for (x, &added) in block[place * inner..][..inner].iter_mut().zip(slice) {
-                    *x += added;
+                    *x = x.wrapping_add(added);
                 }
             }
         }

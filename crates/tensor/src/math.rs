@@ -1,6 +1,7 @@
 //! Elementwise mathematics.
 
 use crate::element::{Float, Number};
+use crate::operators::check_divisor;
 use crate::tensor::Tensor;
 
 /// Unary functions of the element type, lifted to tensors; for the example of each a number and the result.
@@ -88,7 +89,9 @@ impl<T: Number> Tensor<T> {
     /// If the shapes do not broadcast, or an integer is divided by 0.
     #[track_caller]
     pub fn fmod(&self, other: impl Into<Self>) -> Self {
-        self.zip("fmod", &other.into(), T::fmod)
+        let other = other.into();
+        check_divisor("fmod", self.shape(), || other.clone());
+        self.zip("fmod", &other, T::fmod)
     }
 
     /// What is left of a division whose quotient is rounded down: it has the sign of the divisor, `other`.
@@ -103,7 +106,9 @@ impl<T: Number> Tensor<T> {
     /// If the shapes do not broadcast, or an integer is divided by 0.
     #[track_caller]
     pub fn remainder(&self, other: impl Into<Self>) -> Self {
-        self.zip("remainder", &other.into(), T::remainder)
+        let other = other.into();
+        check_divisor("remainder", self.shape(), || other.clone());
+        self.zip("remainder", &other, T::remainder)
     }
 
     /// The quotient, rounded down.
@@ -118,7 +123,9 @@ impl<T: Number> Tensor<T> {
     /// If the shapes do not broadcast, or an integer is divided by 0.
     #[track_caller]
     pub fn floor_divide(&self, other: impl Into<Self>) -> Self {
-        self.zip("floor_divide", &other.into(), T::floor_divide)
+        let other = other.into();
+        check_divisor("floor_divide", self.shape(), || other.clone());
+        self.zip("floor_divide", &other, T::floor_divide)
     }
 
     /// Numbers below `low` become `low`, above `high` become `high`; NaN stays. If `low` is above `high`, all

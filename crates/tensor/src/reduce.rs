@@ -120,7 +120,7 @@ impl<T: Number> Tensor<T> {
     /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn prod(&self, axes: impl Into<Axes>) -> Self {
-        self.reduce_with("prod", axes.into(), &Fold(|x| x, |product: T, x| product * x, T::ONE))
+        self.reduce_with("prod", axes.into(), &Fold(|x| x, |product: T, x| product.wrapping_mul(x), T::ONE))
     }
 
     /// The largest element over the axes; NaN if there is one.

@@ -19,7 +19,7 @@ impl<T: Number> Tensor<T> {
     /// If the axis is out of range.
     #[track_caller]
     pub fn cumsum(&self, axis: isize) -> Self {
-        self.scan("cumsum", axis, |sum, x| sum + x)
+        self.scan("cumsum", axis, T::wrapping_add)
     }
 
     /// The running product along an axis.
@@ -34,7 +34,7 @@ impl<T: Number> Tensor<T> {
     /// If the axis is out of range.
     #[track_caller]
     pub fn cumprod(&self, axis: isize) -> Self {
-        self.scan("cumprod", axis, |product, x| product * x)
+        self.scan("cumprod", axis, T::wrapping_mul)
     }
 
     #[track_caller]

@@ -49,7 +49,7 @@ pub(crate) fn recurrence<T: Number>(x: &Tensor<T>, factors: &[T], spans: [usize;
     let data = results.get_mut().expect("nobody else has it");
     walk(data, spans, |before, now, start| {
         for ((x, &before), &factor) in now.iter_mut().zip(before).zip(&factors[start..]) {
-            *x += factor * before;
+            *x = x.wrapping_add(factor.wrapping_mul(before));
         }
     });
     results

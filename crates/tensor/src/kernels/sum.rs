@@ -92,7 +92,7 @@ const fn depth(blocks: usize) -> usize {
 fn join<T: Number>(a: Partial<T>, b: Partial<T>) -> Partial<T> {
     let mut sums = a;
     for k in 0..WIDTH {
-        sums[k] += b[k];
+        sums[k] = sums[k].wrapping_add(b[k]);
     }
     sums
 }
@@ -104,11 +104,11 @@ fn sum_block<T: Number>(block: &[T], f: impl Fn(T) -> T) -> Partial<T> {
     let (vectors, tail) = block.as_chunks::<WIDTH>();
     for vector in vectors {
         for k in 0..WIDTH {
-            sums[k] += f(vector[k]);
+            sums[k] = sums[k].wrapping_add(f(vector[k]));
         }
     }
     for (sum, &x) in sums.iter_mut().zip(tail) {
-        *sum += f(x);
+        *sum = sum.wrapping_add(f(x));
     }
     sums
 }
@@ -202,7 +202,7 @@ pub(super) fn sum_lane<T: Number>(lane: &[T], f: impl Fn(T) -> T + Sync) -> T {
 fn sum_short<T: Number, const LENGTH: usize>(lane: &[T], f: impl Fn(T) -> T) -> T {
     let lane: &[T; LENGTH] = lane.first_chunk().expect("a lane of this length");
     // What began as zero is never -0.
-    join_all(lane.map(f)) + T::ZERO
+    join_all(lane.map(f)).wrapping_add(T::ZERO)
 }
 
 /// The sum of the partial sums, of which those at the end may be missing.
@@ -212,7 +212,7 @@ fn join_all<T: Number, const COUNT: usize>(sums: [T; COUNT]) -> T {
     let mut half = WIDTH / 2;
     while half > 0 {
         for k in 0..half.min(COUNT.saturating_sub(half)) {
-            sums[k] += sums[k + half];
+            sums[k] = sums[k].wrapping_add(sums[k + half]);
         }
         half /= 2;
     }
@@ -280,7 +280,7 @@ fn sum_across<T: Number>(rows: Rows<'_, T>, out: &mut [MaybeUninit<T>], finish: 
 #[inline(always)]
 fn add<T: Number>(sums: &mut [T], others: &[T]) {
     for (sum, &x) in sums.iter_mut().zip(others) {
-        *sum += x;
+        *sum = sum.wrapping_add(x);
     }
 }
 
@@ -315,7 +315,7 @@ fn sum_streams<'a, T: Number>(vectors: &mut impl ExactSizeIterator<Item = &'a [T
             for (j, sum) in sums.iter_mut().enumerate() {
                 let mut total = T::ZERO;
                 for vector in all {
-                    total += vector[j];
+                    total = total.wrapping_add(vector[j]);
                 }
                 *sum = total;
             }
@@ -330,7 +330,7 @@ fn sum_streams<'a, T: Number>(vectors: &mut impl ExactSizeIterator<Item = &'a [T
     let first = vectors.next().unwrap_or_default();
     let (begun, missing) = sums.split_at_mut(first.len());
     for (sum, &x) in begun.iter_mut().zip(first) {
-        *sum = T::ZERO + x;
+        *sum = T::ZERO.wrapping_add(x);
     }
     missing.fill(T::ZERO);
     for vector in vectors {

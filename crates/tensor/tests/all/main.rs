@@ -9,6 +9,7 @@ mod create;
 mod elementwise;
 mod functions;
 mod indexing;
+mod integers;
 mod join;
 mod layouts;
 mod matmul;
