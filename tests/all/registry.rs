@@ -13,7 +13,10 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, TestRunner};
 
 /// Functions among the operations that are none, and why.
-const NO_OPERATIONS: [(&str, &str); 2] = [
+const NO_OPERATIONS: [(&str, &str); 5] = [
+    ("chained", "a product in the rules of others, that of `multiply_no_nan`"),
+    ("divided", "a quotient in the rules of others, that of `div`"),
+    ("gated", "a product in the rules of others, that of `multiply_no_nan`"),
     ("new", "makes the axes of a reduction"),
     ("restore", "a step of the rules of reductions, made of reshape"),
 ];
@@ -134,6 +137,11 @@ fn declared() -> BTreeSet<String> {
         assert!(names.remove(name), "`{name}` is exempt ({reason}) and does not exist");
     }
     names
+}
+
+/// The operations that are declared as functions of one number or of two.
+pub(crate) fn elementwise_operations() -> BTreeSet<String> {
+    sources(&crates().join("autograd/src/ops")).iter().flat_map(|text| elementwise(text)).collect()
 }
 
 fn registered() -> BTreeSet<String> {

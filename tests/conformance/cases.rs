@@ -4,7 +4,7 @@ use gradus::{Tensor, Var, jvp, vjp, vjp_create_graph};
 use serde_json::Value as Json;
 
 use crate::arguments::{Arguments, Value};
-use crate::compare::{Tolerance, exact, floats};
+use crate::compare::{Nan, Tolerance, exact, floats};
 use crate::data::{Archive, integers, sizes};
 use crate::operations::apply;
 use crate::report::Outcome;
@@ -27,7 +27,7 @@ struct Seeded {
 }
 
 /// Runs a case; it panics if the case or the operation does.
-pub(crate) fn run(case: &Json, archive: &Archive) -> Outcome {
+pub(crate) fn run(case: &Json, archive: &Archive, nan: Nan) -> Outcome {
     let inputs: Vec<(String, Value)> =
         list(case, "inputs").iter().map(|input| (text(input, "name").into(), view(input, archive))).collect();
     let arguments = Arguments::new(&inputs, case["attrs"].as_object().expect("attrs is an object"));
@@ -37,7 +37,7 @@ pub(crate) fn run(case: &Json, archive: &Archive) -> Outcome {
 
     let stored = list(case, "outputs");
     assert!(outputs.len() == stored.len(), "got {} outputs, want {}", outputs.len(), stored.len());
-    let tolerance = tolerance(&case["tol"]["out"]);
+    let tolerance = tolerance(&case["tol"]["out"], nan);
     let differing = outputs.iter().zip(stored).enumerate();
     let mut faults: Vec<String> = differing
         .filter_map(|(i, (got, want))| {
@@ -50,12 +50,18 @@ pub(crate) fn run(case: &Json, archive: &Archive) -> Outcome {
         })
         .collect();
     if faults.is_empty() {
-        faults = derivatives(case, archive, &inputs, &outputs);
+        faults = derivatives(case, archive, &inputs, &outputs, nan);
     }
     if faults.is_empty() { Outcome::Passed } else { Outcome::Failed(faults) }
 }
 
-fn derivatives(case: &Json, archive: &Archive, inputs: &[(String, Value)], outputs: &[Value]) -> Vec<String> {
+fn derivatives(
+    case: &Json,
+    archive: &Archive,
+    inputs: &[(String, Value)],
+    outputs: &[Value],
+    nan: Nan,
+) -> Vec<String> {
     let optional = |item: &Json, name: &str| item[name].as_str().map(|key| archive.f64(key));
     let cotangents: Vec<Seeded> = outputs
         .iter()
@@ -86,7 +92,7 @@ fn derivatives(case: &Json, archive: &Archive, inputs: &[(String, Value)], outpu
             Differentiated { name: name.clone(), leaf, want, second }
         })
         .collect();
-    let tolerance = tolerance(&case["tol"]["grad"]);
+    let tolerance = tolerance(&case["tol"]["grad"], nan);
     let leaves: Vec<&Var<f64>> = differentiated.iter().map(|input| &input.leaf).collect();
     let mut faults = Vec::new();
     let mut check = |what: String, got: &Tensor<f64>, want: &Tensor<f64>| {
@@ -180,9 +186,9 @@ fn view(input: &Json, archive: &Archive) -> Value {
     }
 }
 
-fn tolerance(pair: &Json) -> Tolerance {
+fn tolerance(pair: &Json, nan: Nan) -> Tolerance {
     let number = |i: usize| pair[i].as_f64().unwrap_or_else(|| panic!("{pair} is no tolerance"));
-    Tolerance { relative: number(0), absolute: number(1) }
+    Tolerance { relative: number(0), absolute: number(1), nan }
 }
 
 /// A text in a case.

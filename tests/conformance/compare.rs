@@ -7,6 +7,16 @@ use gradus::{Element, Tensor};
 pub(crate) struct Tolerance {
     pub(crate) relative: f64,
     pub(crate) absolute: f64,
+    pub(crate) nan: Nan,
+}
+
+/// What agrees with a stored NaN.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nan {
+    /// NaN alone.
+    Agrees,
+    /// Anything.
+    IsNoAnswer,
 }
 
 impl Tolerance {
@@ -14,7 +24,8 @@ impl Tolerance {
     pub(crate) fn accepts(self, got: f64, want: f64) -> bool {
         let near = || (got - want).abs() <= self.absolute + self.relative * want.abs();
         // Near infinity, everything would be within an infinite tolerance.
-        got == want || got.is_nan() && want.is_nan() || want.is_finite() && near()
+        let same = got == want || want.is_nan() && (got.is_nan() || self.nan == Nan::IsNoAnswer);
+        same || want.is_finite() && near()
     }
 }
 

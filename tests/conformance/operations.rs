@@ -18,9 +18,6 @@ type Table<Function> = &'static [(&'static str, Function)];
 
 /// An operation by its name, applied; `None` if there is none of that name.
 pub(crate) fn apply(name: &str, a: &Arguments) -> Option<Outputs> {
-    fn find<Function: Copy>(table: Table<Function>, name: &str) -> Option<Function> {
-        table.iter().find(|(other, _)| *other == name).map(|(_, function)| *function)
-    }
     if let Some(f) = find(UNARY, name) {
         return Some(f(a.x()).into());
     }
@@ -37,6 +34,25 @@ pub(crate) fn apply(name: &str, a: &Arguments) -> Option<Outputs> {
         return Some(f(a.bools("x"), a.bools("y")).into());
     }
     find(OTHERS, name).map(|f| f(a))
+}
+
+/// A function of one variable by its name, with the default attributes of the data; `None` if there is none of that name.
+pub(crate) fn activation(name: &str) -> Option<fn(&V) -> V> {
+    const OF_TRAINING: Table<fn(&V) -> V> = &[
+        ("celu", |x| x.celu(1.0)),
+        ("elu", |x| x.elu(1.0)),
+        ("gelu", |x| x.gelu()),
+        ("gelu_tanh", |x| x.gelu_tanh()),
+        ("hardsigmoid", hardsigmoid),
+        ("hardtanh", |x| x.hardtanh(-1.0, 1.0)),
+        ("leaky_relu", |x| x.leaky_relu(0.01)),
+        ("softplus", |x| x.softplus(1.0, 20.0)),
+    ];
+    find(OF_TRAINING, name).or_else(|| find(UNARY, name))
+}
+
+fn find<Function: Copy>(table: Table<Function>, name: &str) -> Option<Function> {
+    table.iter().find(|(other, _)| *other == name).map(|(_, function)| *function)
 }
 
 /// A table of methods under their own names.
@@ -137,7 +153,7 @@ const OTHERS: Table<fn(&Arguments) -> Outputs> = operations! {
     diag: |a| a.x().diag(a.integer("diagonal"));
     diagonal: |a| a.x().diagonal(a.integer("offset"), a.integer("dim1"), a.integer("dim2"));
     expand: |a| a.x().expand(a.sizes("shape"));
-    flip: |a| a.x().flip(a.list("dims"));
+    flip: |a| a.x().flip(a.all_or("dims"));
     pad: |a| {
         let value = a.float("value");
         let mode = match a.text("mode") {
@@ -279,6 +295,15 @@ fn celu(x: &Var<f64>, alpha: f64) -> Var<f64> {
     let differentiated = x.celu(rounded) * (alpha / rounded);
     let correction = (x.celu(alpha) - &differentiated).detach();
     Var::where_(&x.value().gt(0.0), x, differentiated + correction)
+}
+
+/// In its derivative, as training runs have it, the reference rounds 1/6 to single precision. The values are those of
+/// `hardsigmoid` itself.
+fn hardsigmoid(x: &Var<f64>) -> Var<f64> {
+    let y = x.hardsigmoid();
+    let differentiated = &y * (6.0 * f64::from(1.0_f32 / 6.0));
+    let correction = (y - &differentiated).detach();
+    differentiated + correction
 }
 
 fn conv(a: &Arguments) -> Conv {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gradus_tensor::{Float, OrPanic, Tensor};
 
 use crate::entry::{AddressSet, Entry, address};
-use crate::mode::{self, Mode};
+use crate::mode;
 use crate::tape::Tape;
 use crate::var::Var;
 use crate::walk::{Found, walk};
@@ -173,7 +173,7 @@ impl<T: Float> Var<T> {
     #[track_caller]
     fn walk_back(self, function: &str, cotangent: &Tensor<T>) -> Gradients<T> {
         let Some(root) = self.into_parts().1 else { not_tracked(function) };
-        let by_leaf = mode::with_mode(Mode::Off, || walk(root, cotangent.into(), 0, |_| false)).or_panic();
+        let by_leaf = mode::with_recording(false, || walk(root, cotangent.into(), 0, |_| false)).or_panic();
         Gradients { by_leaf }
     }
 }
@@ -198,10 +198,10 @@ impl<T: Float> Var<T> {
 #[track_caller]
 pub fn grad<T: Float>(y: &Var<T>, inputs: &[&Var<T>]) -> Vec<Var<T>> {
     let seed = scalar_seed("grad", y).into();
-    require("grad", gradients_of("grad", y, &seed, inputs, Mode::Off), inputs)
+    require("grad", gradients_of("grad", y, &seed, inputs, false), inputs)
 }
 
-/// Like [`grad`], recorded: the results can be differentiated again.
+/// Like [`grad`], recorded, also inside [`no_grad`](crate::no_grad): the results can be differentiated again.
 ///
 /// ```
 /// use gradus_autograd::{Tensor, Var, grad, grad_create_graph};
@@ -217,7 +217,7 @@ pub fn grad<T: Float>(y: &Var<T>, inputs: &[&Var<T>]) -> Vec<Var<T>> {
 #[track_caller]
 pub fn grad_create_graph<T: Float>(y: &Var<T>, inputs: &[&Var<T>]) -> Vec<Var<T>> {
     let seed = scalar_seed("grad_create_graph", y).into();
-    let gradients = gradients_of("grad_create_graph", y, &seed, inputs, Mode::Record);
+    let gradients = gradients_of("grad_create_graph", y, &seed, inputs, true);
     require("grad_create_graph", gradients, inputs)
 }
 
@@ -237,7 +237,7 @@ pub fn grad_create_graph<T: Float>(y: &Var<T>, inputs: &[&Var<T>]) -> Vec<Var<T>
 /// If the cotangent has another shape than `y`, or one of the variables is a constant.
 #[track_caller]
 pub fn vjp<T: Float>(y: &Var<T>, cotangent: &Tensor<T>, inputs: &[&Var<T>]) -> Vec<Option<Var<T>>> {
-    gradients_of("vjp", y, &cotangent.into(), inputs, Mode::Off)
+    gradients_of("vjp", y, &cotangent.into(), inputs, false)
 }
 
 /// Like [`vjp`], recorded: the results can be differentiated with respect to the inputs and to the
@@ -257,7 +257,7 @@ pub fn vjp<T: Float>(y: &Var<T>, cotangent: &Tensor<T>, inputs: &[&Var<T>]) -> V
 /// Like [`vjp`].
 #[track_caller]
 pub fn vjp_create_graph<T: Float>(y: &Var<T>, cotangent: &Var<T>, inputs: &[&Var<T>]) -> Vec<Option<Var<T>>> {
-    gradients_of("vjp_create_graph", y, cotangent, inputs, Mode::Record)
+    gradients_of("vjp_create_graph", y, cotangent, inputs, true)
 }
 
 /// The Hessian-vector product: the derivative of the gradient of `f` at `inputs`, in the direction
@@ -296,22 +296,22 @@ pub fn hvp<T: Float>(
     }
     let leaves: Vec<Var<T>> = inputs.iter().map(Var::leaf).collect();
     let leaves_ref: Vec<&Var<T>> = leaves.iter().collect();
-    let y = mode::with_mode(Mode::Record, || f(&leaves));
+    let y = mode::with_recording(true, || f(&leaves));
     let seed = scalar_seed("hvp", &y).into();
     let gradients =
-        if y.is_tracked() { gradients_of("hvp", &y, &seed, &leaves_ref, Mode::Record) } else { Vec::new() };
+        if y.is_tracked() { gradients_of("hvp", &y, &seed, &leaves_ref, true) } else { Vec::new() };
     // <gradient, vector>, of which the gradient is wanted; a gradient that is constant adds nothing.
     let mut slope: Option<Var<T>> = None;
     for (gradient, vector) in gradients.into_iter().zip(vectors) {
         let Some(gradient) = gradient.filter(Var::is_tracked) else { continue };
-        slope = Some(mode::with_mode(Mode::Record, || {
+        slope = Some(mode::with_recording(true, || {
             let term = (gradient * vector).sum(..);
             slope.map_or(term.clone(), |slope| slope + term)
         }));
     }
     let seed = Tensor::scalar(T::ONE).into();
     let products =
-        slope.map(|slope| gradients_of("hvp", &slope, &seed, &leaves_ref, Mode::Off)).unwrap_or_default();
+        slope.map(|slope| gradients_of("hvp", &slope, &seed, &leaves_ref, false)).unwrap_or_default();
     let mut products = products.into_iter();
     inputs
         .iter()
@@ -325,7 +325,7 @@ fn gradients_of<T: Float>(
     y: &Var<T>,
     cotangent: &Var<T>,
     inputs: &[&Var<T>],
-    mode: Mode,
+    recording: bool,
 ) -> Vec<Option<Var<T>>> {
     check_cotangent(function, y, cotangent.value());
     let Some(root) = y.entry() else { not_tracked(function) };
@@ -337,7 +337,8 @@ fn gradients_of<T: Float>(
     let floor = targets.iter().map(|entry| entry.depth).min().unwrap_or(0);
     let addresses: AddressSet<usize> = targets.iter().map(|target| address(target)).collect();
     let wanted = |entry: &Arc<Entry<T>>| addresses.contains(&address(entry));
-    let found = mode::with_mode(mode, || walk(Arc::clone(root), cotangent.clone(), floor, wanted)).or_panic();
+    let found = mode::with_recording(recording, || walk(Arc::clone(root), cotangent.clone(), floor, wanted))
+        .or_panic();
     let gradient =
         |target: &&Arc<Entry<T>>| found.get(&address(target)).map(|(_, gradient)| gradient.clone());
     targets.iter().map(gradient).collect()

@@ -5,6 +5,7 @@ use std::fmt::{self, Debug, Formatter};
 use gradus_tensor::{Float, Tensor};
 
 use crate::operation::{Context, Operation};
+use crate::ops::{chained, gated};
 use crate::real::{Arena, Literal, Plain, Real, Traced};
 use crate::saves::Saves;
 use crate::var::Var;
@@ -42,6 +43,9 @@ pub trait UnaryFunction: Debug + Send + Sync + 'static {
     /// What the derivative is a function of: [`Saves::OUTPUT`], if it is constant [`Saves::NOTHING`], and with
     /// anything else, such as [`Saves::INPUTS`], the input.
     const SAVES: Saves;
+    /// Whether the function is a gate that is closed where its derivative is 0, as `relu` is: it then lets no cotangent
+    /// through, not even an infinite one or NaN.
+    const GATE: bool = false;
     /// The value at `x`.
     fn function<R: Real>(&self, x: R) -> R
     where
@@ -103,7 +107,7 @@ impl<F: UnaryFunction, T: Float> Operation<T> for Unary<F> {
             };
             let arena = Arena::default();
             let derivative = self.0.derivative(Traced::new(&arena, saved)).var();
-            cotangent * derivative
+            if F::GATE { gated(&derivative, cotangent) } else { chained(&derivative, cotangent) }
         } else {
             let saved = match F::SAVES {
                 Saves::OUTPUT => context.output_value(),
@@ -114,7 +118,7 @@ impl<F: UnaryFunction, T: Float> Operation<T> for Unary<F> {
                 F::NAME,
                 saved,
                 #[inline(always)]
-                |g, saved| g * self.0.derivative(Plain(saved)).0,
+                |g, saved| chain(F::GATE, self.0.derivative(Plain(saved)), g),
             );
             chained.into()
         })
@@ -154,6 +158,9 @@ impl<F: UnaryFunction, T: Float> Operation<T> for Unary<F> {
 pub trait BinaryFunction: Debug + Send + Sync + 'static {
     /// The name shown on the tape and in messages.
     const NAME: &'static str;
+    /// Whether the function is a gate that is closed for an input where the derivative with respect to it is 0, as
+    /// `maximum` is; see [`UnaryFunction::GATE`].
+    const GATE: bool = false;
     /// The value at (`x`, `y`).
     fn function<R: Real>(&self, x: R, y: R) -> R
     where
@@ -212,7 +219,8 @@ impl<F: BinaryFunction, T: Float> Operation<T> for Binary<F> {
             let (x, y) = (context.input(0), context.input(1));
             let arena = Arena::default();
             let derivatives = self.0.derivatives(Traced::new(&arena, x), Traced::new(&arena, y));
-            cotangent * derivatives[input].var()
+            let derivative = derivatives[input].var();
+            if F::GATE { gated(&derivative, cotangent) } else { chained(&derivative, cotangent) }
         } else {
             let operands = [cotangent.value(), context.input_value(0), context.input_value(1)];
             // One loop for each input: with a constant index, the compiler leaves the other derivative out.
@@ -221,7 +229,7 @@ impl<F: BinaryFunction, T: Float> Operation<T> for Binary<F> {
                     F::NAME,
                     operands,
                     #[inline(always)]
-                    |[g, x, y]| g * self.0.derivatives(Plain(x), Plain(y))[0].0,
+                    |[g, x, y]| chain(F::GATE, self.0.derivatives(Plain(x), Plain(y))[0], g),
                 );
                 by_x.into()
             } else {
@@ -229,7 +237,7 @@ impl<F: BinaryFunction, T: Float> Operation<T> for Binary<F> {
                     F::NAME,
                     operands,
                     #[inline(always)]
-                    |[g, x, y]| g * self.0.derivatives(Plain(x), Plain(y))[1].0,
+                    |[g, x, y]| chain(F::GATE, self.0.derivatives(Plain(x), Plain(y))[1], g),
                 );
                 by_y.into()
             }
@@ -240,6 +248,12 @@ impl<F: BinaryFunction, T: Float> Operation<T> for Binary<F> {
         // But for broadcasting the Jacobian is diagonal, and `zip_many` broadcasts the tangent.
         self.vjp(context, input)
     }
+}
+
+/// A derivative times the cotangent of one number: what [`chained`] and [`gated`] do for variables.
+#[inline(always)]
+fn chain<T: Float>(gate: bool, Plain(derivative): Plain<T>, g: T) -> T {
+    if gate && derivative == T::ZERO { T::ZERO } else { derivative.multiply_no_nan(g) }
 }
 
 impl<F: Debug> Debug for Unary<F> {
@@ -259,12 +273,13 @@ impl<F: Debug> Debug for Binary<F> {
 /// range given.
 ///
 /// `from output |y| ...` says that the derivative is a function of the output, which is then all that is
-/// saved; `from input |x| ...` of the input; `from nothing |like| ...` of neither.
+/// saved; `from input |x| ...` of the input; `from nothing |like| ...` of neither. `gate` in place of `from` says
+/// that the function is one; see [`UnaryFunction::GATE`](crate::UnaryFunction::GATE).
 macro_rules! elementwise {
     ($(
         $(#[$doc:meta])*
         $name:ident $({ $($attribute:ident: f64 = $example:literal in $range:expr),+ })?: $struct:ident
-            |$x:ident| $function:expr, $from:ident $source:tt |$saved:ident| $derivative:expr, on $low:literal..$high:literal;
+            |$x:ident| $function:expr, $kind:ident $source:tt |$saved:ident| $derivative:expr, on $low:literal..$high:literal;
     )*) => {
         $(
             #[derive(Debug, Clone, Copy)]
@@ -273,6 +288,7 @@ macro_rules! elementwise {
             impl crate::elementwise::UnaryFunction for $struct {
                 const NAME: &'static str = stringify!($name);
                 const SAVES: crate::saves::Saves = elementwise!(@saves $source);
+                const GATE: bool = elementwise!(@gate $kind);
                 #[inline(always)]
                 fn function<R: crate::real::Real>(&self, $x: R) -> R where f64: crate::real::Literal<R> {
                     let Self { $($($attribute),+)? } = *self;
@@ -290,7 +306,8 @@ macro_rules! elementwise {
         impl<T: gradus_tensor::Float> crate::var::Var<T> {$(
             $(#[$doc])*
             ///
-            /// Elementwise; the result has this shape.
+            /// Elementwise; the result has this shape. Its errors, and those of its derivatives, are in
+            /// [`accuracy`](crate::accuracy).
             ///
             /// ```
             /// use gradus_autograd::{Var, grad};
@@ -319,6 +336,8 @@ macro_rules! elementwise {
             )*]
         }
     };
+    (@gate from) => { false };
+    (@gate gate) => { true };
     (@saves input) => { crate::saves::Saves::INPUTS };
     (@saves output) => { crate::saves::Saves::OUTPUT };
     (@saves nothing) => { crate::saves::Saves::NOTHING };

@@ -6,7 +6,7 @@ use gradus_tensor::{Float, OrPanic, Tensor};
 
 use crate::backward::vjp_create_graph;
 use crate::entry::{AddressMap, Entry, address};
-use crate::mode::{self, Mode};
+use crate::mode;
 use crate::operation::{Context, Linearity, apply_again};
 use crate::tape::Tape;
 use crate::var::Var;
@@ -33,7 +33,7 @@ use crate::walk::{BackwardError, reduce_to};
 pub fn jvp<T: Float>(y: &Var<T>, inputs: &[&Var<T>], tangents: &[Tensor<T>]) -> Tensor<T> {
     let tangents: Vec<Var<T>> = tangents.iter().map(Var::constant).collect();
     check_tangents("jvp", inputs, &tangents);
-    mode::with_mode(Mode::Off, || tangent_of(y, inputs, &tangents)).or_panic().into_value()
+    mode::with_recording(false, || tangent_of(y, inputs, &tangents)).or_panic().into_value()
 }
 
 /// Like [`jvp`], as a variable that remembers how it depends on inputs and tangents, to be differentiated again.
@@ -53,7 +53,7 @@ pub fn jvp<T: Float>(y: &Var<T>, inputs: &[&Var<T>], tangents: &[Tensor<T>]) -> 
 #[track_caller]
 pub fn jvp_create_graph<T: Float>(y: &Var<T>, inputs: &[&Var<T>], tangents: &[Var<T>]) -> Var<T> {
     check_tangents("jvp_create_graph", inputs, tangents);
-    mode::with_mode(Mode::Record, || tangent_of(y, inputs, tangents)).or_panic()
+    mode::with_recording(true, || tangent_of(y, inputs, tangents)).or_panic()
 }
 
 #[track_caller]
@@ -150,16 +150,16 @@ fn transpose_vjp<T: Float>(
     // A leaf as deep as the entry: the walk back to it does not look at what is behind the inputs.
     let leaf = Entry::leaf_at(entry.depth, &entry.shape);
     let cotangent = Var::tracked(Tensor::zeros(&entry.shape[..]), leaf);
-    let gradient = mode::with_mode(Mode::Record, || operation.vjp(&Context::new(entry, &cotangent), input))
+    let gradient = mode::with_recording(true, || operation.vjp(&Context::new(entry, &cotangent), input))
         .ok_or_else(|| BackwardError::NoRule { operation: operation.name(), input })?;
-    let gradient = mode::with_mode(Mode::Record, || {
+    let gradient = mode::with_recording(true, || {
         reduce_to(gradient, entry.inputs[input].value.shape(), operation.name(), input)
     })?;
     let zeros = || Tensor::zeros(&entry.shape[..]).into();
     if !gradient.is_tracked() {
         return Ok(zeros());
     }
-    let recorded = mode::current() != Mode::Off;
+    let recorded = mode::is_recording();
     let found = vjp_create_graph(&gradient, tangent, &[&cotangent]).remove(0).unwrap_or_else(zeros);
     Ok(if recorded { found } else { found.detach() })
 }

@@ -22,6 +22,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod accuracy;
 mod backward;
 mod elementwise;
 mod entry;

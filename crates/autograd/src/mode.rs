@@ -1,27 +1,27 @@
-//! Whether operations on this thread write to the tape.
+//! Whether operations on this thread write to the tape, and how much of it they keep.
 
 use std::cell::Cell;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// Entries are made, and keep what their rules read.
-    Record,
-    /// Entries are made, and keep all their inputs and outputs.
-    KeepValues,
-    /// No entries are made.
-    Off,
+/// Two switches that do not know of each other. Each scope sets one of them, and puts back both.
+#[derive(Clone, Copy)]
+struct Mode {
+    /// Whether entries are made.
+    recording: bool,
+    /// Whether entries keep all their inputs and their output, and not only the values that their rules read.
+    keeping_values: bool,
 }
 
 thread_local! {
-    static MODE: Cell<Mode> = const { Cell::new(Mode::Record) };
+    static MODE: Cell<Mode> = const { Cell::new(Mode { recording: true, keeping_values: false }) };
 }
 
-pub(crate) fn current() -> Mode {
-    MODE.get()
+/// Whether an entry that is made now keeps all values.
+pub(crate) fn is_keeping_values() -> bool {
+    MODE.get().keeping_values
 }
 
 /// Runs `f` in a mode, and returns to the one before, even if `f` panics.
-pub(crate) fn with_mode<R>(mode: Mode, f: impl FnOnce() -> R) -> R {
+fn with_mode<R>(mode: Mode, f: impl FnOnce() -> R) -> R {
     struct Restore(Mode);
     impl Drop for Restore {
         fn drop(&mut self) {
@@ -32,9 +32,18 @@ pub(crate) fn with_mode<R>(mode: Mode, f: impl FnOnce() -> R) -> R {
     f()
 }
 
+/// Runs `f` with recording on or off, whatever it was: a pass decides for itself whether it is recorded.
+pub(crate) fn with_recording<R>(recording: bool, f: impl FnOnce() -> R) -> R {
+    with_mode(Mode { recording, ..MODE.get() }, f)
+}
+
 /// Runs `f` without recording: its results are constants, and cost no memory beyond their values.
 ///
-/// It holds for this thread, and threads started by `f` record as usual.
+/// Scopes nest: [`keep_values`] inside of this one does not record again, and at its end each scope restores the mode
+/// that it found, also after a panic. Only the functions that differentiate twice record in here, during their own
+/// pass: [`grad_create_graph`](crate::grad_create_graph) and its like, and [`hvp`](crate::hvp).
+///
+/// It holds for this thread; a thread started by `f` records.
 ///
 /// ```
 /// use gradus_autograd::{Tensor, Var, no_grad};
@@ -44,13 +53,15 @@ pub(crate) fn with_mode<R>(mode: Mode, f: impl FnOnce() -> R) -> R {
 /// assert!(!prediction.is_tracked());
 /// ```
 pub fn no_grad<R>(f: impl FnOnce() -> R) -> R {
-    with_mode(Mode::Off, f)
+    with_recording(false, f)
 }
 
-/// Runs `f` so that every entry of the tape keeps its inputs and its output, not only those that its
+/// Runs `f` so that every entry of the tape keeps its inputs and its output, and not only the values that its
 /// gradient rule reads.
 ///
-/// With it the tape shows all values, and an error message finds the first operation that made a NaN.
+/// With it the tape shows all values, and an error message finds the first operation that made a NaN. Inside
+/// [`no_grad`] no entries are made, and there is nothing to keep; entries that
+/// [`grad_create_graph`](crate::grad_create_graph) makes inside of this scope keep their values, too.
 ///
 /// ```
 /// use gradus_autograd::{Tape, Tensor, Var, keep_values};
@@ -61,7 +72,7 @@ pub fn no_grad<R>(f: impl FnOnce() -> R) -> R {
 /// assert_eq!(kept, [6.0, 6.0_f64.exp()]);
 /// ```
 pub fn keep_values<R>(f: impl FnOnce() -> R) -> R {
-    with_mode(Mode::KeepValues, f)
+    with_mode(Mode { keeping_values: true, ..MODE.get() }, f)
 }
 
 /// Whether operations on this thread write to the tape: true outside [`no_grad`] and outside a backward pass.
@@ -73,5 +84,5 @@ pub fn keep_values<R>(f: impl FnOnce() -> R) -> R {
 /// assert!(!no_grad(is_recording));
 /// ```
 pub fn is_recording() -> bool {
-    current() != Mode::Off
+    MODE.get().recording
 }

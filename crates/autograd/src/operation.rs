@@ -1,6 +1,6 @@
 //! The contract of an operation, built-in or a user's own.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -8,10 +8,11 @@ use gradus_tensor::{Float, Shape, Tensor};
 use smallvec::SmallVec;
 
 use crate::backward::{vjp, vjp_create_graph};
-use crate::entry::{Entry, Input, Saved};
-use crate::mode::{self, Mode};
+use crate::entry::{Entry, Input, Saved, address};
+use crate::mode;
 use crate::saves::Saves;
 use crate::var::Var;
+use crate::walk::Found;
 
 /// A differentiable operation: a value with its attributes, which can compute and differentiate.
 ///
@@ -166,6 +167,28 @@ pub(crate) fn apply_again<T: Float>(operation: &Arc<dyn Operation<T>>, inputs: &
     if is_recorded(inputs) { record(Arc::clone(operation), inputs, value) } else { Var::constant(value) }
 }
 
+/// Like [`apply`] for an operation that keeps nothing of its inputs, in the memory of the first one, if nobody else
+/// needs it.
+pub(crate) fn apply_inplace<T: Float>(
+    operation: impl Operation<T>,
+    first: Var<T>,
+    second: &Var<T>,
+    compute: impl FnOnce(&mut Tensor<T>, &Tensor<T>),
+) -> Var<T> {
+    let recorded = is_recorded(&[&first, second]);
+    if recorded && mode::is_keeping_values() {
+        return apply(operation, &[&first, second]);
+    }
+    let (mut value, entry) = first.into_parts();
+    compute(&mut value, second.value());
+    if !recorded {
+        return Var::constant(value);
+    }
+    // It has the shape of the first, of which nothing else is looked at.
+    let first = Var::from_parts(value.clone(), entry);
+    record(Arc::new(operation), &[&first, second], value)
+}
+
 #[track_caller]
 fn forward<T: Float>(operation: &(impl Operation<T> + ?Sized), inputs: &[&Var<T>]) -> Tensor<T> {
     match inputs {
@@ -180,14 +203,15 @@ fn forward<T: Float>(operation: &(impl Operation<T> + ?Sized), inputs: &[&Var<T>
 }
 
 fn is_recorded<T: Float>(inputs: &[&Var<T>]) -> bool {
-    mode::current() != Mode::Off && inputs.iter().any(|input| input.is_tracked())
+    mode::is_recording() && inputs.iter().any(|input| input.is_tracked())
 }
 
 fn record<T: Float>(operation: Arc<dyn Operation<T>>, inputs: &[&Var<T>], value: Tensor<T>) -> Var<T> {
-    let saves = if mode::current() == Mode::KeepValues { Saves::ALL } else { operation.saves() };
+    let saves = if mode::is_keeping_values() { Saves::ALL } else { operation.saves() };
+    let kept = saves.kept(inputs);
     let mut remembered = Vec::with_capacity(inputs.len());
     for (i, input) in inputs.iter().enumerate() {
-        let value = if saves.keeps(i, inputs) {
+        let value = if kept(i) {
             Saved::Value(input.value().clone())
         } else {
             Saved::Shape(Shape::from_slice(input.shape()))
@@ -231,13 +255,22 @@ pub struct Context<'a, T: Float> {
     given: &'a Var<T>,
     recorded: bool,
     /// The gradients of inputs that were computed together and are not asked for yet.
-    together: RefCell<Vec<Option<Tensor<T>>>>,
+    together: RefCell<Vec<Option<Var<T>>>>,
+    /// All gradients of a backward pass so far.
+    found: Option<&'a RefCell<Found<T>>>,
+    /// Whether the rule has taken the gradient of its input so far.
+    taken: Cell<bool>,
 }
 
 impl<'a, T: Float> Context<'a, T> {
     pub(crate) fn new(entry: &'a Arc<Entry<T>>, given: &'a Var<T>) -> Self {
-        let recorded = mode::current() != Mode::Off;
-        Self { entry, given, recorded, together: RefCell::default() }
+        let recorded = mode::is_recording();
+        Self { entry, given, recorded, together: RefCell::default(), found: None, taken: Cell::new(false) }
+    }
+
+    /// The same within a backward pass that has found these gradients.
+    pub(crate) fn within(self, found: &'a RefCell<Found<T>>) -> Self {
+        Self { found: Some(found), ..self }
     }
 
     /// The gradient with respect to the output, in its shape.
@@ -323,6 +356,11 @@ impl<'a, T: Float> Context<'a, T> {
     pub fn input(&self, input: usize) -> Var<T> {
         let entry = self.entry.inputs[input].entry.clone().filter(|_| self.recorded);
         Var::from_parts(self.input_value(input).clone(), entry)
+    }
+
+    /// The number of inputs.
+    pub(crate) fn inputs(&self) -> usize {
+        self.entry.inputs.len()
     }
 
     /// Whether there is such an input.
@@ -441,12 +479,38 @@ impl<'a, T: Float> Context<'a, T> {
 
     /// The gradient for one input, where those of all inputs are computed in one go: when the first is asked for.
     pub(crate) fn computed_together(&self, input: usize, compute: impl FnOnce() -> Vec<Tensor<T>>) -> Var<T> {
+        self.made_together(input, || compute().into_iter().map(Var::from).collect())
+    }
+
+    /// Like [`computed_together`](Self::computed_together), in differentiable operations.
+    pub(crate) fn made_together(&self, input: usize, make: impl FnOnce() -> Vec<Var<T>>) -> Var<T> {
         let mut together = self.together.borrow_mut();
         if together.is_empty() {
-            *together = compute().into_iter().map(Some).collect();
+            *together = make().into_iter().map(Some).collect();
         }
         // Handed out, so that whoever adds it to another can do so in place.
-        together[input].take().expect("each input is asked for once").into()
+        together[input].take().expect("each input is asked for once")
+    }
+
+    /// The gradient for an input as far as other operations have contributed to it; otherwise zeros.
+    ///
+    /// For a rule that only adds to some places of it, and gives the result as the gradient: so the gradient of a
+    /// tensor that was read in many small parts does not cost its whole size for each of them.
+    pub(crate) fn gradient_so_far(&self, input: usize) -> Var<T> {
+        let take = || {
+            let origin = self.entry.inputs[input].entry.as_ref()?;
+            let mut found = self.found?.borrow_mut();
+            let (_, gradient) = found.get_mut(&address(origin))?;
+            self.taken.set(true);
+            // Anything may stand there until the rule's result does.
+            Some(std::mem::replace(gradient, self.given.clone()))
+        };
+        take().unwrap_or_else(|| Var::constant(Tensor::scalar(T::ZERO).expand(self.shape(input))))
+    }
+
+    /// Whether the last rule has taken the [gradient so far](Self::gradient_so_far).
+    pub(crate) fn has_taken(&self) -> bool {
+        self.taken.take()
     }
 
     /// The gradient for one input as that of the same function composed of other operations.
@@ -463,7 +527,7 @@ impl<'a, T: Float> Context<'a, T> {
                 (false, false) => self.input(i),
             })
             .collect();
-        let y = mode::with_mode(Mode::Record, || composition(&inputs));
+        let y = mode::with_recording(true, || composition(&inputs));
         let gradient = if !y.is_tracked() {
             None
         } else if self.recorded {

@@ -8,6 +8,8 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use gradus_tensor::{Float, Tensor};
 
+use crate::elementwise::{Binary, BinaryFunction, Unary, UnaryFunction};
+use crate::operation::apply;
 use crate::var::Var;
 
 macro_rules! real_functions {
@@ -50,6 +52,8 @@ macro_rules! real_functions {
         logaddexp
         /// This number times the logarithm of another one; 0 where this is 0.
         xlogy
+        /// The product; 0 where the other is 0, even if this is infinite or NaN.
+        multiply_no_nan
         /// What is left of a division whose quotient is rounded towards zero.
         fmod
         /// What is left of a division whose quotient is rounded down.
@@ -196,6 +200,17 @@ pub trait Real:
     fn select(self, if_true: impl Lift<Self>, if_false: impl Lift<Self>) -> Self;
     /// A constant of the kind of this number.
     fn constant(self, value: f64) -> Self;
+    /// This number as a constant: its derivative is 0.
+    fn detach(self) -> Self;
+    /// Another function of this number: on the tape one entry with a derivative of its own, where the derivative of
+    /// this text would lose digits.
+    fn apply<F: UnaryFunction>(self, function: F) -> Self
+    where
+        f64: Literal<Self>;
+    /// Another function of two numbers, as in [`apply`](Self::apply).
+    fn apply_with<F: BinaryFunction>(self, other: Self, function: F) -> Self
+    where
+        f64: Literal<Self>;
 }
 
 /// What can stand where a [`Real`] is expected: one itself, or an `f64`.
@@ -299,6 +314,18 @@ impl<T: Float> Real for Plain<T> {
     fn constant(self, value: f64) -> Self {
         Self(T::from_f64(value))
     }
+    #[inline(always)]
+    fn detach(self) -> Self {
+        self
+    }
+    #[inline(always)]
+    fn apply<F: UnaryFunction>(self, function: F) -> Self {
+        function.function(self)
+    }
+    #[inline(always)]
+    fn apply_with<F: BinaryFunction>(self, other: Self, function: F) -> Self {
+        function.function(self, other)
+    }
 }
 
 #[inline(always)]
@@ -375,6 +402,15 @@ impl<T: Float> Real for Traced<'_, T> {
     }
     fn constant(self, value: f64) -> Self {
         Self::new(self.arena, T::from_f64(value).into())
+    }
+    fn detach(self) -> Self {
+        self.unary(Var::detach)
+    }
+    fn apply<F: UnaryFunction>(self, function: F) -> Self {
+        Self::new(self.arena, apply(Unary(function), &[&self.var()]))
+    }
+    fn apply_with<F: BinaryFunction>(self, other: Self, function: F) -> Self {
+        Self::new(self.arena, apply(Binary(function), &[&self.var(), &other.var()]))
     }
 }
 

@@ -96,14 +96,17 @@ impl Saves {
         Self { among: count, ..self }
     }
 
-    /// Whether input `i` is kept.
-    pub(crate) fn keeps<T: Float>(self, i: usize, inputs: &[&Var<T>]) -> bool {
+    /// Whether the input of a number is kept.
+    pub(crate) fn kept<T: Float>(self, inputs: &[&Var<T>]) -> impl Fn(usize) -> bool {
         let among = inputs.len().min(self.among);
-        i < among
-            && match self.inputs {
-                SavedInputs::None => false,
-                SavedInputs::Others => (0..among).any(|j| j != i && inputs[j].is_tracked()),
-                SavedInputs::All => true,
-            }
+        let tracked = inputs[..among].iter().filter(|input| input.is_tracked()).count();
+        move |i| {
+            i < among
+                && match self.inputs {
+                    SavedInputs::None => false,
+                    SavedInputs::Others => tracked > usize::from(inputs[i].is_tracked()),
+                    SavedInputs::All => true,
+                }
+        }
     }
 }

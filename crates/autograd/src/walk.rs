@@ -1,5 +1,6 @@
 //! The walk over the tape: from the result back to its origins, deepest entry first.
 
+use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::collections::hash_map::Entry as Slot;
@@ -69,16 +70,18 @@ pub(crate) fn walk<T: Float>(
     wanted: impl Fn(&Arc<Entry<T>>) -> bool,
 ) -> Result<Found<T>, BackwardError> {
     let leads_on = |entry: &Entry<T>| !entry.is_leaf() && entry.depth > floor;
-    let mut gradients = Found::with_capacity_and_hasher(FEW, BuildHasherDefault::new());
+    // Shared with the rules, which may add to a gradient in place.
+    let gradients = RefCell::new(Found::with_capacity_and_hasher(FEW, BuildHasherDefault::new()));
     let mut pending = BinaryHeap::new();
     if leads_on(&root) {
         pending.push(Pending(Arc::clone(&root)));
     }
-    gradients.insert(address(&root), (root, cotangent));
+    gradients.borrow_mut().insert(address(&root), (root, cotangent));
     while let Some(Pending(entry)) = pending.pop() {
-        let (_, gradient) = gradients.remove(&address(&entry)).expect("whatever waits has a gradient");
+        let (_, gradient) =
+            gradients.borrow_mut().remove(&address(&entry)).expect("whatever waits has a gradient");
         let operation = entry.operation.as_deref().expect("leaves do not wait");
-        let context = Context::new(&entry, &gradient);
+        let context = Context::new(&entry, &gradient).within(&gradients);
         for (i, input) in entry.inputs.iter().enumerate() {
             let Some(origin) = input.entry.as_ref().filter(|origin| origin.depth >= floor) else {
                 continue;
@@ -87,7 +90,8 @@ pub(crate) fn walk<T: Float>(
                 .vjp(&context, i)
                 .ok_or_else(|| BackwardError::NoRule { operation: operation.name(), input: i })?;
             let contribution = reduce_to(contribution, input.value.shape(), operation.name(), i)?;
-            match gradients.entry(address(origin)) {
+            let replaces = context.has_taken();
+            match gradients.borrow_mut().entry(address(origin)) {
                 // The first contribution is moved in, not added to zeros.
                 Slot::Vacant(slot) => {
                     slot.insert((Arc::clone(origin), contribution));
@@ -95,17 +99,18 @@ pub(crate) fn walk<T: Float>(
                         pending.push(Pending(Arc::clone(origin)));
                     }
                 }
-                Slot::Occupied(slot) => {
-                    let (address, (origin, sum)) = slot.remove_entry();
-                    gradients.insert(address, (origin, add(sum, contribution)));
+                Slot::Occupied(mut slot) if replaces => slot.get_mut().1 = contribution,
+                Slot::Occupied(mut slot) => {
+                    let sum = std::mem::replace(&mut slot.get_mut().1, gradient.clone());
+                    slot.get_mut().1 = add(sum, contribution);
                 }
             }
         }
         if wanted(&entry) {
-            gradients.insert(address(&entry), (entry, gradient));
+            gradients.borrow_mut().insert(address(&entry), (entry, gradient));
         }
     }
-    Ok(gradients)
+    Ok(gradients.into_inner())
 }
 
 /// The sum of two contributions; in place where that is safe and nothing is recorded.

@@ -48,6 +48,9 @@ pub fn fans(shape: &[usize]) -> (usize, usize) {
 /// assert!(x.min(..).item() >= -2.0 && x.max(..).item() < 3.0);
 /// assert!((x.mean(..).item() - 0.5).abs() < 0.5);
 /// ```
+///
+/// # Panics
+/// If `low` is above `high`.
 #[track_caller]
 pub fn uniform<T: Float>(
     shape: impl AsRef<[usize]>,
@@ -55,6 +58,7 @@ pub fn uniform<T: Float>(
     high: f64,
     rng: &mut (impl Rng + ?Sized),
 ) -> Tensor<T> {
+    assert!(low <= high, "uniform: `low` is {low} and `high` {high}: `low` must not be above `high`");
     Tensor::rand(shape, rng).map(|u: T| T::from_f64(low) + u * T::from_f64(high - low))
 }
 
@@ -69,6 +73,9 @@ pub fn uniform<T: Float>(
 /// let variance = (x - &mean).square().mean(..);
 /// assert!((mean.item() - 5.0).abs() < 0.1 && (variance.item() - 4.0).abs() < 0.2);
 /// ```
+///
+/// # Panics
+/// If `std` is negative.
 #[track_caller]
 pub fn normal<T: Float>(
     shape: impl AsRef<[usize]>,
@@ -76,6 +83,7 @@ pub fn normal<T: Float>(
     std: f64,
     rng: &mut (impl Rng + ?Sized),
 ) -> Tensor<T> {
+    assert!(std >= 0.0, "normal: `std` is {std}: it must be 0 or larger");
     Tensor::randn(shape, rng).map(|z: T| T::from_f64(mean) + z * T::from_f64(std))
 }
 

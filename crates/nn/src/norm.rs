@@ -12,7 +12,8 @@ macro_rules! batch_norm {
         #[doc = concat!("Batch normalisation of inputs ", $shapes, "; see [`Var::batch_norm`].")]
         ///
         /// In training it normalises by the statistics of the batch and changes the running ones, which takes
-        /// [`forward_mut`](Self::forward_mut); in evaluation mode it normalises by the running ones.
+        /// [`forward_mut`](Self::forward_mut); in evaluation mode it normalises by the running ones. A batch without
+        /// elements does not change them, and one of a single element for each channel, which has no variance, is refused.
         ///
         /// ```
         /// use gradus_autograd::{Tensor, Var};
@@ -293,7 +294,7 @@ impl Dropout {
     /// If `p` is not between 0 and 1.
     #[track_caller]
     pub fn new(p: f64, seed: u64) -> Self {
-        assert!((0.0..=1.0).contains(&p), "Dropout: p is {p}; it must be between 0 and 1");
+        check_probability(p);
         Self { p, training: true, rng: seeded(seed) }
     }
 
@@ -308,15 +309,24 @@ impl Dropout {
     }
 
     /// The output in the mode that the layer is in.
+    ///
+    /// # Panics
+    /// In training, if `p` is not between 0 and 1.
     #[track_caller]
     pub fn forward_mut<T: Float>(&mut self, x: &Var<T>) -> Var<T> {
         if !self.training {
             return x.clone();
         }
+        check_probability(self.p);
         let (p, kept) = (T::from_f64(self.p), T::from_f64(1.0 / (1.0 - self.p)));
         let factors = Tensor::<T>::rand(x.shape(), &mut self.rng).map(|u| if u < p { T::ZERO } else { kept });
-        x * factors
+        x.multiply_no_nan(factors)
     }
+}
+
+#[track_caller]
+fn check_probability(p: f64) {
+    assert!((0.0..=1.0).contains(&p), "Dropout: p is {p}; it must be between 0 and 1");
 }
 
 impl<T: Float> Module<T> for Dropout {

@@ -101,26 +101,28 @@ impl<T: Number> Tensor<T> {
 
     /// The numbers from `start` up to but not including `stop`, `step` apart.
     ///
+    /// Integers are exact. Of floats, element i is `start + i * step` rounded once or twice, without errors that add up; if
+    /// the last one would be rounded to `stop` or beyond, it is left out.
+    ///
     /// ```
     /// use gradus_tensor::Tensor;
     ///
     /// assert_eq!(Tensor::arange(0, 6, 2), Tensor::from([0, 2, 4]));
     /// assert_eq!(Tensor::arange(1.0, 0.0, -0.5), Tensor::from([1.0, 0.5]));
+    /// let large = (1_i64 << 53) + 1; // no f64
+    /// assert_eq!(Tensor::arange(large, large + 2, 1), Tensor::from([large, large + 1]));
     /// ```
     ///
     /// # Panics
-    /// If `step` is 0, or the number of elements is not finite.
+    /// If `step` is 0, or there are infinitely many elements or more than a machine can hold.
     #[track_caller]
     pub fn arange(start: T, stop: T, step: T) -> Self {
-        let steps = ((stop.to_f64() - start.to_f64()) / step.to_f64()).ceil();
-        assert!(
-            steps.is_finite() && step != T::ZERO && steps <= MAX_COUNT as f64,
-            "arange: the number of steps is ({stop} - {start}) / {step}: it must be finite and at most {MAX_COUNT}"
-        );
-        let data: Vec<T> =
-            (0..steps.max(0.0) as usize).map(|i| start + T::from_f64(i as f64) * step).collect();
-        let shape = [data.len()];
-        Self::from_slice(&data, &shape)
+        let Some(count) = T::terms(start, stop, step).filter(|&count| count <= MAX_COUNT) else {
+            panic!(
+                "arange: the number of steps is ({stop} - {start}) / {step}: it must be finite and at most {MAX_COUNT}"
+            )
+        };
+        Self::from_buffer(Buffer::collect(count, (0..count).map(|i| T::term(start, step, i))), &[count])
     }
 
     /// The identity matrix of `size` rows.
@@ -157,15 +159,80 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn linspace(start: T, stop: T, count: usize) -> Self {
         checked_count("linspace", &[count]).or_panic();
-        let last = T::from_f64(count.saturating_sub(1) as f64);
+        let (first, end) = (start.to_f64(), stop.to_f64());
+        let last = count.saturating_sub(1) as f64;
+        let between = |part: f64| match first + (end - first) * part {
+            x if x.is_finite() => x,
+            // The distance may be too large for a number.
+            _ => 2.0 * (first / 2.0 + (end / 2.0 - first / 2.0) * part),
+        };
         let at = |i: usize| match i {
             0 => start,
             _ if i + 1 == count => stop,
-            _ => start + (stop - start) * (T::from_f64(i as f64) / last),
+            _ => T::from_f64(between(i as f64 / last)),
         };
         Self::from_buffer(Buffer::collect(count, (0..count).map(at)), &[count])
     }
 }
+
+/// The numbers `start`, `start + step`, `start + 2 step` and so on.
+pub trait Progression: Sized {
+    /// The number of them before `stop`, unless that is infinite or not a number.
+    fn terms(start: Self, stop: Self, step: Self) -> Option<usize>;
+    /// The one after `i` steps.
+    fn term(start: Self, step: Self, i: usize) -> Self;
+}
+
+impl Progression for i64 {
+    fn terms(start: Self, stop: Self, step: Self) -> Option<usize> {
+        let [first, end] = [start, stop].map(i128::from);
+        let distance = if step > 0 { end - first } else { first - end };
+        let width = u128::from(step.unsigned_abs());
+        (step != 0).then(|| usize::try_from((distance.max(0) as u128).div_ceil(width)).ok())?
+    }
+    fn term(start: Self, step: Self, i: usize) -> Self {
+        // Modulo 2^64, and therefore right, as the result has its place between `start` and `stop`.
+        start.wrapping_add(step.wrapping_mul(i as Self))
+    }
+}
+
+macro_rules! float_progression {
+    ($($float:ty)*) => {$(
+        impl Progression for $float {
+            fn terms(start: Self, stop: Self, step: Self) -> Option<usize> {
+                let [first, end, width] = [start, stop, step].map(f64::from);
+                let exact = (end - first) / width;
+                // The distance may be too large for a number.
+                let exact = if exact.is_finite() { exact } else { end / width - first / width };
+                if step == 0.0 || !exact.is_finite() || exact > MAX_COUNT as f64 {
+                    return None;
+                }
+                let before = |x: Self| if step > 0.0 { x < stop } else { x > stop };
+                // A quotient may be too small for a number, too.
+                let count = exact.ceil().max(if before(start) { 1.0 } else { 0.0 }) as usize;
+                if count == 0 || before(Self::term(start, step, count - 1)) {
+                    return Some(count);
+                }
+                let (mut inside, mut outside) = (0, count - 1);
+                while inside < outside {
+                    let middle = inside + (outside - inside) / 2;
+                    if before(Self::term(start, step, middle)) { inside = middle + 1 } else { outside = middle }
+                }
+                Some(inside)
+            }
+            fn term(start: Self, step: Self, i: usize) -> Self {
+                let [first, width, i] = [f64::from(start), f64::from(step), i as f64];
+                match first + i * width {
+                    x if x.is_finite() => x as Self,
+                    // A product may be too large for a number; and 0 times infinity is none.
+                    _ if i == 0.0 => start,
+                    _ => ((first / 2.0 + i * (width / 2.0)) * 2.0) as Self,
+                }
+            }
+        }
+    )*};
+}
+float_progression!(f32 f64);
 
 impl<T: Element> From<T> for Tensor<T> {
     fn from(value: T) -> Self {

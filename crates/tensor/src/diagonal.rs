@@ -33,7 +33,7 @@ impl<T: Element> Tensor<T> {
             }
             .panic();
         }
-        let (down, right) = ((-offset).max(0) as usize, offset.max(0) as usize);
+        let (down, right) = if offset < 0 { (offset.unsigned_abs(), 0) } else { (0, offset as usize) };
         let (rows, columns) = (self.shape()[first], self.shape()[second]);
         let length = rows.saturating_sub(down).min(columns.saturating_sub(right));
         let mut layout = self.layout().clone();

@@ -3,8 +3,9 @@
 use std::fmt::{Debug, Display};
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use crate::gamma;
+use crate::create::Progression;
 use crate::kernels::{Kernels, functions};
+use crate::{gamma, inverse_hyperbolic, normal, range};
 
 /// An element of a tensor: `f32`, `f64`, `i64` or `bool`.
 ///
@@ -25,6 +26,24 @@ pub trait Element:
     const NAME: &'static str;
 }
 
+/// Methods of two operands, with operands and a result for the example.
+macro_rules! wrapping_operators {
+    ($($(#[$doc:meta])* $name:ident($other:ident) $x:expr, $y:expr => $result:expr;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// ```
+        /// use gradus_tensor::Number;
+        ///
+        #[doc = concat!(
+            "assert_eq!(Number::", stringify!($name), "(", stringify!($x), ", ", stringify!($y), "), ",
+            stringify!($result), ");"
+        )]
+        /// ```
+        #[must_use]
+        fn $name(self, $other: Self) -> Self;
+    )*};
+}
+
 /// An element with arithmetic: `f32`, `f64` or `i64`.
 ///
 /// ```
@@ -36,8 +55,36 @@ pub trait Element:
 /// assert_eq!(dot(&Tensor::from([1, 2]), &Tensor::from([3, 4])), 11);
 /// assert_eq!(dot(&Tensor::from([0.5]), &Tensor::from([0.5])), 0.25);
 /// ```
+///
+/// # Integers
+/// All operations on integer tensors compute in 64 bits, exactly, and **wrap around** on overflow in every build, debug
+/// or release, as in NumPy and PyTorch: the result is the true one modulo 2^64. So `i64::MIN` is its own negative and
+/// absolute value, and its own quotient by -1.
+///
+/// `/` rounds towards zero, and goes with [`fmod`](Self::fmod); [`floor_divide`](Self::floor_divide) rounds down, and
+/// goes with [`remainder`](Self::remainder). There is no integer for a division **by 0**: it panics before any element is
+/// computed, so that `x /= y` leaves `x` as it was.
+///
+/// A **conversion** to a float type gives the nearest number; one from a float type drops the fraction, saturates, and
+/// makes 0 of NaN.
+///
+/// The operators of the numbers themselves, as in a function given to [`Tensor::map`](crate::Tensor::map), are Rust's own:
+/// they panic on overflow if the program checks for it. The `wrapping` methods below do not.
+///
+/// ```
+/// use gradus_tensor::Tensor;
+///
+/// let x = Tensor::from([i64::MAX, i64::MIN, -7]);
+/// assert_eq!(&x + 1, Tensor::from([i64::MIN, i64::MIN + 1, -6]));
+/// assert_eq!(x.abs(), Tensor::from([i64::MAX, i64::MIN, 7]));
+/// assert_eq!(&x / -1, Tensor::from([-i64::MAX, i64::MIN, 7]));
+/// assert_eq!((&x / 2).select(0, 2).item(), -3);
+/// assert_eq!(x.floor_divide(2).select(0, 2).item(), -4);
+/// assert_eq!(Tensor::from([f64::NAN, 1e300, -1.5]).cast::<i64>(), Tensor::from([0, i64::MAX, -1]));
+/// ```
 pub trait Number:
     Element
+    + Progression
     + Add<Output = Self>
     + Sub<Output = Self>
     + Mul<Output = Self>
@@ -52,7 +99,9 @@ pub trait Number:
     const ZERO: Self;
     /// The neutral element of multiplication.
     const ONE: Self;
-    /// The nearest number of this type; an integer drops the fraction and saturates.
+    /// Whether this is an integer type, which has neither fractions nor infinities.
+    const INTEGER: bool;
+    /// The nearest number of this type; an integer drops the fraction, saturates, and makes 0 of NaN.
     ///
     /// ```
     /// use gradus_tensor::Number;
@@ -69,6 +118,47 @@ pub trait Number:
     /// assert_eq!((3_i64.to_f64(), 0.5_f32.to_f64()), (3.0, 0.5));
     /// ```
     fn to_f64(self) -> f64;
+    /// The nearest number of another type, as in [`from_f64`](Self::from_f64), without a detour that rounds twice.
+    ///
+    /// ```
+    /// use gradus_tensor::Number;
+    ///
+    /// // 2^54 + 2^30 + 1 is nearer to 2^54 + 2^31 than to 2^54; the nearest f64 lies just in the middle.
+    /// let x = (1_i64 << 54) + (1 << 30) + 1;
+    /// assert_eq!(Number::cast::<f32>(x), ((1_i64 << 54) + (1 << 31)) as f32);
+    /// ```
+    fn cast<U: Number>(self) -> U;
+    /// The nearest number of this type.
+    ///
+    /// ```
+    /// use gradus_tensor::Number;
+    ///
+    /// assert_eq!((f32::from_i64(3), i64::from_i64(i64::MAX)), (3.0, i64::MAX));
+    /// ```
+    fn from_i64(value: i64) -> Self;
+    wrapping_operators! {
+        /// The sum; of integers modulo 2^64.
+        wrapping_add(other) i64::MAX, 1 => i64::MIN;
+        /// The difference; of integers modulo 2^64.
+        wrapping_sub(other) i64::MIN, 1 => i64::MAX;
+        /// The product; of integers modulo 2^64.
+        wrapping_mul(other) i64::MAX, 2 => -2;
+        /// The quotient; of integers rounded towards zero, modulo 2^64.
+        ///
+        /// # Panics
+        /// If an integer is divided by 0.
+        #[track_caller]
+        wrapping_div(other) i64::MIN, -1 => i64::MIN;
+    }
+    /// This number with the other sign; of integers modulo 2^64.
+    ///
+    /// ```
+    /// use gradus_tensor::Number;
+    ///
+    /// assert_eq!((Number::wrapping_neg(2.5), Number::wrapping_neg(i64::MIN)), (-2.5, i64::MIN));
+    /// ```
+    #[must_use]
+    fn wrapping_neg(self) -> Self;
     /// Whether this is not a number; never for an integer.
     ///
     /// ```
@@ -77,7 +167,7 @@ pub trait Number:
     /// assert!(Number::is_nan(f64::NAN) && !Number::is_nan(0_i64));
     /// ```
     fn is_nan(self) -> bool;
-    /// The distance to zero.
+    /// The distance to zero; of `i64::MIN` itself.
     ///
     /// ```
     /// use gradus_tensor::Number;
@@ -104,6 +194,7 @@ pub trait Number:
     /// # Panics
     /// If an integer is divided by 0.
     #[must_use]
+    #[track_caller]
     fn fmod(self, divisor: Self) -> Self;
     /// What is left of a division whose quotient is rounded down: it has the sign of the divisor.
     ///
@@ -116,6 +207,7 @@ pub trait Number:
     /// # Panics
     /// If an integer is divided by 0.
     #[must_use]
+    #[track_caller]
     fn remainder(self, divisor: Self) -> Self {
         let rest = self.fmod(divisor);
         if rest != Self::ZERO && (rest < Self::ZERO) != (divisor < Self::ZERO) {
@@ -135,14 +227,16 @@ pub trait Number:
     /// # Panics
     /// If an integer is divided by 0.
     #[must_use]
+    #[track_caller]
     fn floor_divide(self, divisor: Self) -> Self;
 }
 
 /// A floating-point element, the only kind that has gradients: `f32` or `f64`.
 ///
-/// The mathematical functions are those of [`f64`](primitive@f64) under NumPy's names. For `f32`, exponential
-/// functions, `log`, `log1p`, `sin`, `cos`, `sinh`, `cosh`, `tanh`, `erf`, `sigmoid` and `softplus` are at most
-/// 2 units in the last place off for every argument, `tan` 3, with the same bits on every processor.
+/// The mathematical functions have NumPy's names. For `f32`, exponential functions, `log`, `log1p`, `sin`, `cos`,
+/// `sinh`, `cosh`, `tanh`, `erf`, `sigmoid` and `softplus` are at most 2 units in the last place off for every argument,
+/// `tan` 3, with the same bits on every processor. The errors of all functions near the ends of their domains, in both
+/// types, are a table in the documentation of `gradus_autograd::accuracy`.
 ///
 /// ```
 /// use gradus_tensor::{Float, Tensor};
@@ -156,6 +250,10 @@ pub trait Number:
 pub trait Float: Number + Kernels {
     /// The distance from 1 to the next larger number.
     const EPSILON: Self;
+    /// The largest finite number.
+    const MAX: Self;
+    /// The smallest positive number that has all its digits.
+    const MIN_POSITIVE: Self;
     /// Positive infinity.
     const INFINITY: Self;
     /// Not a number.
@@ -168,6 +266,17 @@ pub trait Float: Number + Kernels {
     /// assert_eq!((Float::pow(2.0, 3.0), Float::pow(4.0_f32, -0.5)), (8.0, 0.5));
     /// ```
     fn pow(self, exponent: Self) -> Self;
+    /// The product, and 0 where `other` is 0, even if `self` is infinite or NaN.
+    ///
+    /// ```
+    /// use gradus_tensor::Float;
+    ///
+    /// assert_eq!((f64::NAN.multiply_no_nan(0.0), 2.0_f64.multiply_no_nan(3.0)), (0.0, 6.0));
+    /// ```
+    #[inline(always)]
+    fn multiply_no_nan(self, other: Self) -> Self {
+        if other == Self::ZERO { Self::ZERO } else { self * other }
+    }
     /// The angle of the point (`other`, `self`), in radians from -pi to pi.
     ///
     /// ```
@@ -217,6 +326,19 @@ pub trait Float: Number + Kernels {
     /// assert_eq!([1.0, f64::NAN, f64::INFINITY].map(Float::is_finite), [true, false, false]);
     /// ```
     fn is_finite(self) -> bool;
+    /// The largest power of two that is not larger than the magnitude of this number; 1 for 0, infinity and NaN.
+    ///
+    /// Dividing by it is exact, so it brings numbers into a range where their squares and products have all digits.
+    ///
+    /// ```
+    /// use gradus_tensor::Float;
+    ///
+    /// assert_eq!([-5.0, 0.75, 0.0].map(Float::power_of_two), [4.0, 0.5, 1.0]);
+    /// assert_eq!(Float::power_of_two(1e-45_f32), 1e-45); // the smallest of all
+    /// ```
+    fn power_of_two(self) -> Self {
+        range::power_of_two(self)
+    }
     /// A number in [0, 1) from the high bits of 64 random bits: 24 of them for `f32`, 53 for `f64`.
     ///
     /// ```
@@ -284,10 +406,12 @@ macro_rules! float_functions {
         |x| x.cosh(), f32 functions::cosh }
         float_functions! { @$callback tanh "The hyperbolic tangent.", f64::INFINITY => 1.0,
         |x| x.tanh(), f32 functions::tanh }
-        float_functions! { @$callback asinh "The inverse hyperbolic sine.", 0.0 => 0.0, |x| x.asinh() }
-        float_functions! { @$callback acosh "The inverse hyperbolic cosine.", 1.0 => 0.0, |x| x.acosh() }
+        float_functions! { @$callback asinh "The inverse hyperbolic sine.", 0.0 => 0.0,
+        |x| Self::from_f64(inverse_hyperbolic::asinh(x.to_f64())) }
+        float_functions! { @$callback acosh "The inverse hyperbolic cosine.", 1.0 => 0.0,
+        |x| Self::from_f64(inverse_hyperbolic::acosh(x.to_f64())) }
         float_functions! { @$callback atanh "The inverse hyperbolic tangent.", 1.0 => f64::INFINITY,
-        |x| x.atanh() }
+        |x| Self::from_f64(inverse_hyperbolic::atanh(x.to_f64())) }
         float_functions! { @$callback erf "The error function.", f64::INFINITY => 1.0,
         |x| libm::erf(x), f32 functions::erf }
         float_functions! { @$callback erfc "1 - erf(x), accurate where that is nearly 0.",
@@ -308,22 +432,18 @@ macro_rules! float_functions {
         float_functions! { @$callback relu "The number, or 0 if it is negative; NaN stays NaN.", -2.0 => 0.0,
         |x| if x < 0.0 { 0.0 } else { x } }
         float_functions! { @$callback sigmoid "The logistic function, 1 / (1 + e^-x).", 0.0 => 0.5,
-        |x| 1.0 / (1.0 + (-x).exp()), f32 functions::sigmoid }
+        |x| {
+            // Of a negative number the power is small, not infinite.
+            let power = (-x.abs()).exp();
+            (if x < 0.0 { power } else { 1.0 }) / (1.0 + power)
+        }, f32 functions::sigmoid }
         float_functions! { @$callback softplus "log(1 + e^x), without overflow.", 800.0 => 800.0,
         |x| x.relu() + (-x.abs()).exp().ln_1p(), f32 functions::softplus }
         float_functions! { @$callback gelu "x times the normal distribution: x erfc(-x / sqrt(2)) / 2.",
-        f64::NEG_INFINITY => 0.0, |x| {
-            // Below the result is 0: infinity times 0 would be NaN.
-            let x = if x < -40.0 { -40.0 } else { x };
-            0.5 * x * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2)
-        }, f32 functions::gelu }
+        f64::NEG_INFINITY => 0.0, |x| Self::from_f64(normal::gelu(x.to_f64())), f32 functions::gelu }
         float_functions! { @$callback gelu_tanh
         "x sigmoid(2u), u = sqrt(2/pi) (x + 0.044715 x^3): nearly `gelu` (Hendrycks and Gimpel, 2016).",
-        f64::NEG_INFINITY => 0.0, |x| {
-            // As in `gelu`.
-            let x = if x < -40.0 { -40.0 } else { x };
-            x * (2.0 * (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x * x * x)).sigmoid()
-        }, f32 functions::gelu_tanh }
+        f64::NEG_INFINITY => 0.0, |x| Self::from_f64(normal::gelu_tanh(x.to_f64())), f32 functions::gelu_tanh }
     };
     (@declare_one $name:ident $doc:literal, $at:expr => $value:expr, |$x:ident| $body:expr
     $(, f32 $f:path)?) => {
@@ -370,6 +490,7 @@ macro_rules! impl_float {
         impl Number for $type {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
+            const INTEGER: bool = false;
             #[inline(always)]
             fn from_f64(value: f64) -> Self {
                 value as Self
@@ -377,6 +498,34 @@ macro_rules! impl_float {
             #[inline(always)]
             fn to_f64(self) -> f64 {
                 f64::from(self)
+            }
+            #[inline(always)]
+            fn cast<U: Number>(self) -> U {
+                U::from_f64(self.to_f64())
+            }
+            #[inline(always)]
+            fn from_i64(value: i64) -> Self {
+                value as Self
+            }
+            #[inline(always)]
+            fn wrapping_add(self, other: Self) -> Self {
+                self + other
+            }
+            #[inline(always)]
+            fn wrapping_sub(self, other: Self) -> Self {
+                self - other
+            }
+            #[inline(always)]
+            fn wrapping_mul(self, other: Self) -> Self {
+                self * other
+            }
+            #[inline(always)]
+            fn wrapping_div(self, other: Self) -> Self {
+                self / other
+            }
+            #[inline(always)]
+            fn wrapping_neg(self) -> Self {
+                -self
             }
             #[inline(always)]
             fn is_nan(self) -> bool {
@@ -409,6 +558,8 @@ macro_rules! impl_float {
 
         impl Float for $type {
             const EPSILON: Self = $type::EPSILON;
+            const MAX: Self = $type::MAX;
+            const MIN_POSITIVE: Self = $type::MIN_POSITIVE;
             const INFINITY: Self = $type::INFINITY;
             const NAN: Self = $type::NAN;
             #[inline(always)]
@@ -452,9 +603,20 @@ macro_rules! impl_float {
 impl_float!(f32, 24);
 impl_float!(f64, 53);
 
+/// For a division of integers.
+#[track_caller]
+#[inline(always)]
+fn check_nonzero(operation: &str, divisor: i64) {
+    assert!(divisor != 0, "{operation}: the divisor is 0: {BY_ZERO}");
+}
+
+/// What is wrong with a division of integers by 0.
+pub(crate) const BY_ZERO: &str = "integers can only be divided by other numbers; those of a float type (see `cast`) become infinite or NaN";
+
 impl Number for i64 {
     const ZERO: Self = 0;
     const ONE: Self = 1;
+    const INTEGER: bool = true;
     #[inline(always)]
     fn from_f64(value: f64) -> Self {
         value as Self
@@ -464,25 +626,66 @@ impl Number for i64 {
         self as f64
     }
     #[inline(always)]
+    fn cast<U: Number>(self) -> U {
+        U::from_i64(self)
+    }
+    #[inline(always)]
+    fn from_i64(value: i64) -> Self {
+        value
+    }
+    #[inline(always)]
+    fn wrapping_add(self, other: Self) -> Self {
+        self.wrapping_add(other)
+    }
+    #[inline(always)]
+    fn wrapping_sub(self, other: Self) -> Self {
+        self.wrapping_sub(other)
+    }
+    #[inline(always)]
+    fn wrapping_mul(self, other: Self) -> Self {
+        self.wrapping_mul(other)
+    }
+    #[inline(always)]
+    #[track_caller]
+    fn wrapping_div(self, other: Self) -> Self {
+        check_nonzero("wrapping_div", other);
+        self.wrapping_div(other)
+    }
+    #[inline(always)]
+    fn wrapping_neg(self) -> Self {
+        self.wrapping_neg()
+    }
+    #[inline(always)]
     fn is_nan(self) -> bool {
         false
     }
     #[inline(always)]
     fn abs(self) -> Self {
-        self.abs()
+        self.wrapping_abs()
     }
     #[inline(always)]
     fn sign(self) -> Self {
         self.signum()
     }
     #[inline(always)]
+    #[track_caller]
     fn fmod(self, divisor: Self) -> Self {
-        self % divisor
+        check_nonzero("fmod", divisor);
+        self.wrapping_rem(divisor)
     }
     #[inline(always)]
+    #[track_caller]
+    fn remainder(self, divisor: Self) -> Self {
+        check_nonzero("remainder", divisor);
+        let rest = self.wrapping_rem(divisor);
+        if rest != 0 && (rest < 0) != (divisor < 0) { rest + divisor } else { rest }
+    }
+    #[inline(always)]
+    #[track_caller]
     fn floor_divide(self, divisor: Self) -> Self {
-        let rest = self % divisor;
-        let quotient = self / divisor;
+        check_nonzero("floor_divide", divisor);
+        let rest = self.wrapping_rem(divisor);
+        let quotient = self.wrapping_div(divisor);
         if rest != 0 && (rest < 0) != (divisor < 0) { quotient - 1 } else { quotient }
     }
 }

@@ -89,7 +89,9 @@ fn reflected(order: usize, x: f64) -> f64 {
         coefficients = next;
     }
     let cot = 1.0 / (PI * (x - x.round())).tan();
-    let derivative = coefficients.iter().rev().fold(0.0, |sum, coefficient| sum * cot + coefficient);
+    // Beside a pole `cot` is infinite: nothing may be multiplied by 0.
+    let derivative =
+        coefficients.iter().rev().copied().reduce(|sum, coefficient| sum * cot + coefficient).unwrap_or(0.0);
     alternating(order) * polygamma(order, 1.0 - x) - PI.powf(order as f64 + 1.0) * derivative
 }
 

@@ -1,24 +1,25 @@
 //! Reading and adding at places given by integer tensors.
 
-use crate::dims::{Shape, broadcast_shapes, checked_count, lane_axis, spans};
+use crate::dims::{Shape, checked_count, lane_axis, spans};
 use crate::element::{Element, Number};
 use crate::error::{OrPanic, TensorError};
-use crate::kernels::Buffer;
+use crate::kernels::{Additions, Buffer};
+use crate::layout::Layout;
 use crate::tensor::Tensor;
 
-/// Where in a row-major tensor of `shape` each element of `index` points along `axis`.
+/// Where in a tensor of this layout each element of `index` points along `axis`.
 fn positions(
     operation: &'static str,
-    shape: &[usize],
+    layout: &Layout,
     axis: usize,
     index: &Tensor<i64>,
 ) -> Result<Vec<usize>, TensorError> {
-    let strides = crate::layout::row_major(shape);
-    // The place that each element of `index` would have in `shape` if it pointed to 0.
-    let base = crate::layout::Layout {
+    let Layout { shape, strides, offset } = layout;
+    // The place that each element of `index` would have if it pointed to 0.
+    let base = Layout {
         shape: index.shape().into(),
         strides: (0..shape.len()).map(|i| if i == axis { 0 } else { strides[i] }).collect(),
-        offset: 0,
+        offset: *offset,
     };
     let mut bases = Vec::with_capacity(index.len());
     crate::kernels::for_each_run(index.shape(), [&base], |[start], length, [stride]| {
@@ -32,7 +33,7 @@ fn positions(
             if (0..size).contains(&index) {
                 Ok(base.wrapping_add_signed(index as isize * strides[axis]))
             } else {
-                Err(TensorError::Index { operation, index, axis, shape: shape.into() })
+                Err(TensorError::Index { operation, index, axis, shape: shape.clone() })
             }
         })
         .collect()
@@ -58,9 +59,9 @@ impl<T: Element> Tensor<T> {
         let axis = lane_axis("gather", axis, self.shape()).or_panic();
         let (x, raised) = (self.at_least_1d(), index.at_least_1d());
         check_index_shape("gather", x.shape(), axis, &raised).or_panic();
-        let positions = positions("gather", x.shape(), axis, &raised).or_panic();
-        let source = x.contiguous();
-        let data = source.as_slice().expect("made contiguous");
+        // Read where they are: to bring all into order may take more than what is asked for.
+        let positions = positions("gather", x.layout(), axis, &raised).or_panic();
+        let data = x.buffer();
         Self::from_buffer(
             Buffer::collect(positions.len(), positions.into_iter().map(|position| data[position])),
             index.shape(),
@@ -139,6 +140,12 @@ impl<T: Element> Tensor<T> {
     /// The slices of an axis at these places, one after another.
     fn select_slices(&self, axis: usize, places: &[usize], shape: &[usize]) -> Self {
         let [outer, size, inner] = spans(self.shape(), axis);
+        if !places.is_empty() && 8 * places.len() < size && !self.is_contiguous() {
+            // A few slices do not cost as much as all.
+            let slice = |&place: &usize| self.slice(axis as isize, place..place + 1);
+            let slices: Vec<Self> = places.iter().map(slice).collect();
+            return Self::cat(&slices.iter().collect::<Vec<_>>(), axis as isize).reshape(shape);
+        }
         let source = self.contiguous();
         let data = source.as_slice().expect("made contiguous");
         let mut selected = Buffer::filled(outer * places.len() * inner, T::default());
@@ -170,57 +177,52 @@ impl<T: Element> Tensor<T> {
     /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
     pub fn scatter(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
-        self.put("scatter", axis, index, source, |place, value| *place = value)
+        let mut result = self.clone();
+        result.put("scatter", axis, index, source, |data, positions| {
+            for (&position, value) in positions.iter().zip(source.iter()) {
+                data[position] = value;
+            }
+        });
+        result
     }
 
-    /// This tensor with the elements of `source` put, by a function, to where `index` says along an axis.
+    /// Changes this tensor by a function that is given the places that `index` names along an axis, one for each
+    /// element of `source`.
     #[track_caller]
     fn put(
-        &self,
+        &mut self,
         operation: &'static str,
         axis: isize,
         index: &Tensor<i64>,
         source: &Self,
-        put: impl Fn(&mut T, T),
-    ) -> Self {
+        put: impl FnOnce(&mut [T], &[usize]),
+    ) {
         let axis = lane_axis(operation, axis, self.shape()).or_panic();
-        let (x, raised) = (self.at_least_1d(), index.at_least_1d());
-        check_index_shape(operation, x.shape(), axis, &raised).or_panic();
+        let raised = index.at_least_1d();
+        // A 0-d tensor is one with an axis of size 1.
+        let shape = if self.rank() == 0 { &[1] } else { self.shape() };
+        check_index_shape(operation, shape, axis, &raised).or_panic();
         if index.shape() != source.shape() {
             one_for_each(operation, index.shape(), source.shape());
         }
-        let positions = positions(operation, x.shape(), axis, &raised).or_panic();
-        let mut results = crate::kernels::copy(self);
-        let data = results.get_mut().expect("nobody else has it");
-        for (position, value) in positions.into_iter().zip(source.iter()) {
-            put(&mut data[position], value);
-        }
-        Self::from_buffer(results, self.shape())
+        let positions = positions(operation, &Layout::contiguous(shape), axis, &raised).or_panic();
+        put(self.make_mut(), &positions);
     }
 
-    /// `value` where the mask, which is expanded to this shape, is true, and these elements where it is not.
+    /// `value` where the mask is true, and these elements where it is not; tensor and mask broadcast.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
     ///
-    /// let x = Tensor::from([[1, 2], [3, 4]]);
-    /// assert_eq!(x.masked_fill(&Tensor::from([true, false]), 0), Tensor::from([[0, 2], [0, 4]]));
+    /// let x = Tensor::from([1, 2]);
+    /// assert_eq!(x.masked_fill(&Tensor::from([true, false]), 0), Tensor::from([0, 2]));
+    /// assert_eq!(x.masked_fill(&Tensor::from([[true], [false]]), 0), Tensor::from([[0, 0], [1, 2]]));
     /// ```
     ///
     /// # Panics
-    /// If the mask cannot be expanded to this shape.
+    /// If the shapes do not broadcast.
     #[track_caller]
     pub fn masked_fill(&self, mask: &Tensor<bool>, value: T) -> Self {
-        let common = broadcast_shapes("masked_fill", self.shape(), mask.shape());
-        if !common.is_ok_and(|common| common[..] == *self.shape()) {
-            TensorError::Mismatch {
-                operation: "masked_fill",
-                left: self.shape().into(),
-                right: mask.shape().into(),
-                expected: "the second, of the mask, must expand to the first",
-            }
-            .panic();
-        }
         self.zip("masked_fill", mask, |x, masked| if masked { value } else { x })
     }
 
@@ -235,7 +237,7 @@ impl<T: Number> Tensor<T> {
     /// `out[i, index[i, j, ...], ...] += source[i, j, ...]` for axis 1, and so on.
     ///
     /// `index` and `source` have one shape, of this tensor's rank and nowhere larger except along the axis.
-    /// Additions to one place happen in logical order.
+    /// Additions to one place happen in logical order; many of them are as accurate as a [`sum`](Self::sum).
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -248,10 +250,34 @@ impl<T: Number> Tensor<T> {
     /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
     pub fn scatter_add(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
-        self.put("scatter_add", axis, index, source, |place, value| *place += value)
+        let mut result = self.clone();
+        result.scatter_add_inplace(axis, index, source);
+        result
     }
 
-    /// This tensor with the slices of `source` added to those that `index`, one axis of integers, names.
+    /// [`scatter_add`](Self::scatter_add) in place; copies first if the buffer is shared.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let mut x = Tensor::from([10, 20]);
+    /// x.scatter_add_inplace(0, &Tensor::from([0, 0]), &Tensor::from([1, 2]));
+    /// assert_eq!(x, Tensor::from([13, 20]));
+    /// ```
+    ///
+    /// # Panics
+    /// Like `scatter_add`.
+    #[track_caller]
+    pub fn scatter_add_inplace(&mut self, axis: isize, index: &Tensor<i64>, source: &Self) {
+        self.put("scatter_add", axis, index, source, |data, positions| {
+            let source = source.contiguous();
+            let source = source.as_slice().expect("made contiguous");
+            Additions::new::<T>(positions, data.len()).add(data, 1, source);
+        })
+    }
+
+    /// This tensor with the slices of `source` added to those that `index`, one axis of integers, names: in order, and
+    /// many of them as accurately as by a [`sum`](Self::sum).
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -265,6 +291,25 @@ impl<T: Number> Tensor<T> {
     /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
     pub fn index_add(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
+        let mut result = self.clone();
+        result.index_add_inplace(axis, index, source);
+        result
+    }
+
+    /// [`index_add`](Self::index_add) in place; copies first if the buffer is shared.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let mut x = Tensor::from([[1, 1], [2, 2]]);
+    /// x.index_add_inplace(0, &Tensor::from([1]), &Tensor::from([[10, 20]]));
+    /// assert_eq!(x, Tensor::from([[1, 1], [12, 22]]));
+    /// ```
+    ///
+    /// # Panics
+    /// Like `index_add`.
+    #[track_caller]
+    pub fn index_add_inplace(&mut self, axis: isize, index: &Tensor<i64>, source: &Self) {
         let axis = lane_axis("index_add", axis, self.shape()).or_panic();
         let expected = selected_shape("index_add", self.shape(), axis, index).or_panic();
         if source.shape() != &expected[..] {
@@ -273,19 +318,12 @@ impl<T: Number> Tensor<T> {
         let places = places("index_add", self.shape(), axis, index).or_panic();
         let [_, size, inner] = spans(self.shape(), axis);
         let source = source.contiguous();
-        let mut rest = source.as_slice().expect("made contiguous");
-        let mut results = crate::kernels::copy(self);
-        let data = results.get_mut().expect("nobody else has it");
-        for block in data.chunks_exact_mut((size * inner).max(1)) {
-            for &place in &places {
-                let slice;
-                (slice, rest) = rest.split_at(inner);
-                for (x, &added) in block[place * inner..][..inner].iter_mut().zip(slice) {
-                    *x += added;
-                }
-            }
+        let source = source.as_slice().expect("made contiguous");
+        let additions = Additions::new::<T>(&places, size);
+        let sources = source.chunks_exact((places.len() * inner).max(1));
+        for (block, source) in self.make_mut().chunks_exact_mut((size * inner).max(1)).zip(sources) {
+            additions.add(block, inner, source);
         }
-        Self::from_buffer(results, self.shape())
     }
 }
 

@@ -7,6 +7,7 @@ use nalgebra::{Cholesky, DMatrix, Dyn, LU};
 use crate::dims::{Shape, broadcast_shapes};
 use crate::element::Float;
 use crate::error::{OrPanic, TensorError};
+use crate::range::Product;
 use crate::tensor::Tensor;
 
 impl<T: Float> Tensor<T> {
@@ -144,7 +145,10 @@ impl<T: Float> Tensor<T> {
     /// If the last two axes are not of one size.
     #[track_caller]
     pub fn det(&self) -> Self {
-        self.determinants("det", nalgebra::LU::determinant)
+        self.determinants("det", |lu| {
+            let (sign, pivots) = (lu.p().determinant::<f64>(), lu.u().diagonal());
+            pivots.iter().fold(Product::EMPTY, |product, &pivot| product.times(pivot)).value::<f64>() * sign
+        })
     }
 
     /// The logarithms of determinants, `[..., n, n]` to `[...]`, also of such that are too large or small to be a

@@ -165,18 +165,25 @@ impl<T: Element> Tensor<T> {
 }
 
 impl<T: Number> Tensor<T> {
-    /// The elements converted to another number type; to an integer, the fraction is dropped.
+    /// The elements converted to another number type: the nearest number, and for an integer type without the fraction,
+    /// saturated, and 0 for NaN.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
     ///
     /// assert_eq!(Tensor::from([1.7, -1.7]).cast::<i64>(), Tensor::from([1, -1]));
     /// ```
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "only a closure is inlined into every loop"
+    )]
     pub fn cast<U: Number>(&self) -> Tensor<U> {
-        // Through f64, large integers would not even keep their own type's value.
         match (self as &dyn Any).downcast_ref::<Tensor<U>>() {
             Some(same) => same.clone(),
-            None => self.map(|x| U::from_f64(x.to_f64())),
+            None => self.map(
+                #[inline(always)]
+                |x| x.cast(),
+            ),
         }
     }
 }

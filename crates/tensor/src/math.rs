@@ -1,6 +1,7 @@
 //! Elementwise mathematics.
 
 use crate::element::{Float, Number};
+use crate::operators::check_divisor;
 use crate::tensor::Tensor;
 
 /// Unary functions of the element type, lifted to tensors; for the example of each a number and the result.
@@ -88,7 +89,9 @@ impl<T: Number> Tensor<T> {
     /// If the shapes do not broadcast, or an integer is divided by 0.
     #[track_caller]
     pub fn fmod(&self, other: impl Into<Self>) -> Self {
-        self.zip("fmod", &other.into(), T::fmod)
+        let other = other.into();
+        check_divisor("fmod", self.shape(), || other.clone());
+        self.zip("fmod", &other, T::fmod)
     }
 
     /// What is left of a division whose quotient is rounded down: it has the sign of the divisor, `other`.
@@ -103,7 +106,9 @@ impl<T: Number> Tensor<T> {
     /// If the shapes do not broadcast, or an integer is divided by 0.
     #[track_caller]
     pub fn remainder(&self, other: impl Into<Self>) -> Self {
-        self.zip("remainder", &other.into(), T::remainder)
+        let other = other.into();
+        check_divisor("remainder", self.shape(), || other.clone());
+        self.zip("remainder", &other, T::remainder)
     }
 
     /// The quotient, rounded down.
@@ -118,7 +123,9 @@ impl<T: Number> Tensor<T> {
     /// If the shapes do not broadcast, or an integer is divided by 0.
     #[track_caller]
     pub fn floor_divide(&self, other: impl Into<Self>) -> Self {
-        self.zip("floor_divide", &other.into(), T::floor_divide)
+        let other = other.into();
+        check_divisor("floor_divide", self.shape(), || other.clone());
+        self.zip("floor_divide", &other, T::floor_divide)
     }
 
     /// Numbers below `low` become `low`, above `high` become `high`; NaN stays. If `low` is above `high`, all
@@ -297,6 +304,23 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn xlogy(&self, other: impl Into<Self>) -> Self {
         self.zip("xlogy", &other.into(), T::xlogy)
+    }
+
+    /// The product, and 0 where `other` is 0, even if this is infinite or NaN there: what has weight 0 has no
+    /// influence.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([2.0, f64::NAN, f64::INFINITY]);
+    /// assert_eq!(x.multiply_no_nan(Tensor::from([3.0, 0.0, 0.0])), Tensor::from([6.0, 0.0, 0.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn multiply_no_nan(&self, other: impl Into<Self>) -> Self {
+        self.zip("multiply_no_nan", &other.into(), T::multiply_no_nan)
     }
 
     /// Derivative `order` of the [`digamma`](Self::digamma) function: 0 gives the function itself, 1 the trigamma

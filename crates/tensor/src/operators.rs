@@ -4,23 +4,33 @@
 
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
-use crate::element::Number;
+use crate::dims::broadcast_shapes;
+use crate::element::{BY_ZERO, Number};
+use crate::error::TensorError;
+use crate::layout::row_major;
 use crate::tensor::Tensor;
 
+/// The trait and its method, with those that assign; names for messages, the operator, the function of two numbers that
+/// it is, and what the second operand is held against before.
 macro_rules! binary_operator {
-    ($trait:ident, $method:ident, $assign_trait:ident, $assign:ident, $name:literal, $assign_name:literal, $op:tt) => {
+    (
+        $trait:ident, $method:ident, $assign_trait:ident, $assign:ident, $name:literal, $assign_name:literal, $op:tt,
+        $function:ident $(, $check:ident)?
+    ) => {
         impl<T: Number> $trait<&Tensor<T>> for &Tensor<T> {
             type Output = Tensor<T>;
             #[track_caller]
             fn $method(self, other: &Tensor<T>) -> Tensor<T> {
-                self.zip($name, other, #[inline(always)] |x, y| x $op y)
+                $($check($name, self.shape(), || other.clone());)?
+                self.zip($name, other, #[inline(always)] |x, y| x.$function(y))
             }
         }
         impl<T: Number> $trait<&Tensor<T>> for Tensor<T> {
             type Output = Tensor<T>;
             #[track_caller]
             fn $method(self, other: &Tensor<T>) -> Tensor<T> {
-                self.zip_reusing($name, other, #[inline(always)] |x, y| x $op y)
+                $($check($name, self.shape(), || other.clone());)?
+                self.zip_reusing($name, other, #[inline(always)] |x, y| x.$function(y))
             }
         }
         impl<T: Number> $trait<Tensor<T>> for Tensor<T> {
@@ -36,7 +46,8 @@ macro_rules! binary_operator {
             fn $method(self, other: Tensor<T>) -> Tensor<T> {
                 // `zip_reusing` would name the shapes the wrong way round.
                 if other.shape() == self.shape() {
-                    other.zip_reusing($name, self, #[inline(always)] |y, x| x $op y)
+                    $($check($name, self.shape(), || other.clone());)?
+                    other.zip_reusing($name, self, #[inline(always)] |y, x| x.$function(y))
                 } else {
                     self $op &other
                 }
@@ -44,23 +55,30 @@ macro_rules! binary_operator {
         }
         impl<T: Number> $trait<T> for Tensor<T> {
             type Output = Tensor<T>;
+            #[track_caller]
             fn $method(mut self, number: T) -> Tensor<T> {
-                self.map_inplace(#[inline(always)] |x| x $op number);
+                $($check($name, self.shape(), || number.into());)?
+                self.map_inplace(#[inline(always)] |x| x.$function(number));
                 self
             }
         }
         impl<T: Number> $trait<T> for &Tensor<T> {
             type Output = Tensor<T>;
+            #[track_caller]
             fn $method(self, number: T) -> Tensor<T> {
-                self.map(#[inline(always)] |x| x $op number)
+                $($check($name, self.shape(), || number.into());)?
+                self.map(#[inline(always)] |x| x.$function(number))
             }
         }
-        binary_operator!(@left $trait, $method, $op, f32, f64, i64);
+        binary_operator!(@left $trait, $method, $name, $function, [$($check)?], f32);
+        binary_operator!(@left $trait, $method, $name, $function, [$($check)?], f64);
+        binary_operator!(@left $trait, $method, $name, $function, [$($check)?], i64);
 
         impl<T: Number> $assign_trait<&Tensor<T>> for Tensor<T> {
             #[track_caller]
             fn $assign(&mut self, other: &Tensor<T>) {
-                self.zip_assign($assign_name, other, #[inline(always)] |x, y| x $op y);
+                $($check($assign_name, self.shape(), || other.clone());)?
+                self.zip_assign($assign_name, other, #[inline(always)] |x, y| x.$function(y));
             }
         }
         impl<T: Number> $assign_trait<Tensor<T>> for Tensor<T> {
@@ -70,38 +88,48 @@ macro_rules! binary_operator {
             }
         }
         impl<T: Number> $assign_trait<T> for Tensor<T> {
+            #[track_caller]
             fn $assign(&mut self, number: T) {
-                self.map_inplace(#[inline(always)] |x| x $op number);
+                $($check($assign_name, self.shape(), || number.into());)?
+                self.map_inplace(#[inline(always)] |x| x.$function(number));
             }
         }
     };
-    (@left $trait:ident, $method:ident, $op:tt, $($number:ty),*) => {$(
+    (@left $trait:ident, $method:ident, $name:literal, $function:ident, [$($check:ident)?], $number:ty) => {
         impl $trait<Tensor<$number>> for $number {
             type Output = Tensor<$number>;
+            #[track_caller]
             fn $method(self, mut tensor: Tensor<$number>) -> Tensor<$number> {
-                tensor.map_inplace(#[inline(always)] |x| self $op x);
+                $($check($name, &[], || tensor.clone());)?
+                tensor.map_inplace(#[inline(always)] |x| Number::$function(self, x));
                 tensor
             }
         }
         impl $trait<&Tensor<$number>> for $number {
             type Output = Tensor<$number>;
+            #[track_caller]
             fn $method(self, tensor: &Tensor<$number>) -> Tensor<$number> {
-                tensor.map(#[inline(always)] |x| self $op x)
+                $($check($name, &[], || tensor.clone());)?
+                tensor.map(#[inline(always)] |x| Number::$function(self, x))
             }
         }
-    )*};
+    };
 }
-binary_operator!(Add, add, AddAssign, add_assign, "add", "add_assign", +);
-binary_operator!(Sub, sub, SubAssign, sub_assign, "sub", "sub_assign", -);
-binary_operator!(Mul, mul, MulAssign, mul_assign, "mul", "mul_assign", *);
-binary_operator!(Div, div, DivAssign, div_assign, "div", "div_assign", /);
+binary_operator!(Add, add, AddAssign, add_assign, "add", "add_assign", +, wrapping_add);
+binary_operator!(Sub, sub, SubAssign, sub_assign, "sub", "sub_assign", -, wrapping_sub);
+binary_operator!(Mul, mul, MulAssign, mul_assign, "mul", "mul_assign", *, wrapping_mul);
+binary_operator!(Div, div, DivAssign, div_assign, "div", "div_assign", /, wrapping_div, check_divisor);
 
 impl<T: Number> Neg for Tensor<T> {
     type Output = Tensor<T>;
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "only a closure is inlined into every loop"
+    )]
     fn neg(mut self) -> Tensor<T> {
         self.map_inplace(
             #[inline(always)]
-            |x| -x,
+            |x| x.wrapping_neg(),
         );
         self
     }
@@ -109,10 +137,46 @@ impl<T: Number> Neg for Tensor<T> {
 
 impl<T: Number> Neg for &Tensor<T> {
     type Output = Tensor<T>;
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "only a closure is inlined into every loop"
+    )]
     fn neg(self) -> Tensor<T> {
         self.map(
             #[inline(always)]
-            |x| -x,
+            |x| x.wrapping_neg(),
         )
+    }
+}
+
+/// Refuses to divide integers by 0, before anything is computed. Shapes that do not broadcast are refused later.
+#[track_caller]
+#[inline(always)]
+pub(crate) fn check_divisor<T: Number>(
+    operation: &'static str,
+    dividend: &[usize],
+    divisor: impl FnOnce() -> Tensor<T>,
+) {
+    // Nothing is left of this for floats.
+    if T::INTEGER {
+        check_integers(operation, dividend, &divisor());
+    }
+}
+
+#[track_caller]
+fn check_integers<T: Number>(operation: &'static str, dividend: &[usize], divisor: &Tensor<T>) {
+    let divides =
+        broadcast_shapes(operation, dividend, divisor.shape()).is_ok_and(|common| !common.contains(&0));
+    if divides && let Some(place) = divisor.iter().position(|x| x == T::ZERO) {
+        let steps = row_major(divisor.shape()).into_iter().zip(divisor.shape());
+        let index: Vec<usize> = steps.map(|(step, size)| place / step as usize % size).collect();
+        TensorError::Argument {
+            operation,
+            argument: "the divisor",
+            got: if index.is_empty() { "0".into() } else { format!("0 at {index:?}") },
+            shape: divisor.shape().into(),
+            expected: BY_ZERO.into(),
+        }
+        .panic()
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::convolution::sizes_along;
-use crate::dims::{Dims, Shape};
+use crate::dims::{Dims, Shape, checked_count};
 use crate::element::Float;
 use crate::error::TensorError;
 use crate::kernels::{Window, Windows};
@@ -278,6 +278,7 @@ impl Pooling {
     ) -> Result<Self, TensorError> {
         let size = check_input(operation, axes, shape)?;
         let output = sizes_along(operation, "the output size", &output_size.into(), axes, 1, shape)?;
+        checked_count(operation, &[&shape[..shape.len() - axes], &output[..axes]].concat())?;
         let along = |i: usize| {
             let bound = |t: usize| (t * size[i] / output[i], ((t + 1) * size[i]).div_ceil(output[i]));
             let window = |(start, end)| Window { start, end, step: 1, count: end - start };

@@ -3,7 +3,9 @@
 use crate::dims::{Axes, Shape};
 use crate::element::{Element, Float, Number};
 use crate::error::TensorError;
-use crate::kernels::{self, Extreme, Fold, LogSumExp, Place, Reduction, Sum, beats, undercuts};
+use crate::kernels::{
+    self, Extreme, Fold, LogSumExp, Place, Product, Reduction, Sum, beats, sum_then, undercuts,
+};
 use crate::tensor::Tensor;
 
 impl<T: Element> Tensor<T> {
@@ -82,7 +84,7 @@ impl<T: Element> Tensor<T> {
     }
 }
 
-fn reduced_shape(shape: &[usize], axes: &[usize], keepdim: bool) -> Shape {
+pub(crate) fn reduced_shape(shape: &[usize], axes: &[usize], keepdim: bool) -> Shape {
     let size = |(axis, &size)| if axes.contains(&axis) { keepdim.then_some(1) } else { Some(size) };
     shape.iter().enumerate().filter_map(size).collect()
 }
@@ -105,7 +107,7 @@ impl<T: Number> Tensor<T> {
     /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn sum(&self, axes: impl Into<Axes>) -> Self {
-        self.reduce_with("sum", axes.into(), &Sum(|sum| sum))
+        self.reduce_with("sum", axes.into(), &sum_then(|sum| sum))
     }
 
     /// The product over the axes; 1 over nothing.
@@ -120,7 +122,7 @@ impl<T: Number> Tensor<T> {
     /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn prod(&self, axes: impl Into<Axes>) -> Self {
-        self.reduce_with("prod", axes.into(), &Fold(|x| x, |product: T, x| product * x, T::ONE))
+        self.reduce_with("prod", axes.into(), &Product)
     }
 
     /// The largest element over the axes; NaN if there is one.
@@ -218,7 +220,7 @@ impl<T: Number> Tensor<T> {
         );
         let repeated = |axis: &usize| *axis < added || shape[axis - added] == 1 && self.shape()[*axis] != 1;
         let axes: Shape = (0..self.rank()).filter(repeated).collect();
-        Self::from_buffer(kernels::reduce(self, &axes, &Sum(|sum| sum)), shape)
+        Self::from_buffer(kernels::reduce(self, &axes, &sum_then(|sum| sum)), shape)
     }
 }
 
@@ -241,7 +243,7 @@ impl<T: Float> Tensor<T> {
         let resolved = axes.resolve("mean", self.shape());
         let count: usize = resolved.iter().map(|&axis| self.shape()[axis]).product();
         let count = T::from_f64(count as f64);
-        self.reduce_resolved(&resolved, axes.keepdim, &Sum(|sum| sum / count))
+        self.reduce_resolved(&resolved, axes.keepdim, &sum_then(|sum| sum / count))
     }
 
     /// log(sum(e^x)) over the axes, without overflow; -infinity over nothing.
@@ -258,6 +260,13 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn logsumexp(&self, axes: impl Into<Axes>) -> Self {
         self.reduce_with("logsumexp", axes.into(), &LogSumExp)
+    }
+}
+
+impl<T: Float> Tensor<T> {
+    /// The sum of a function of each element over axes from the front, which stay with size 1.
+    pub(crate) fn sum_of(&self, axes: &[usize], each: impl Fn(T) -> T + Sync) -> Self {
+        self.reduce_resolved(axes, true, &Sum { each, finish: |sum| sum })
     }
 }
 

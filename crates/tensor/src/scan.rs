@@ -7,7 +7,7 @@ use crate::kernels;
 use crate::tensor::Tensor;
 
 impl<T: Number> Tensor<T> {
-    /// The running sum along an axis.
+    /// The running sum along an axis, each element of it as accurate as [`sum`](Self::sum) is.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -19,10 +19,11 @@ impl<T: Number> Tensor<T> {
     /// If the axis is out of range.
     #[track_caller]
     pub fn cumsum(&self, axis: isize) -> Self {
-        self.scan("cumsum", axis, |sum, x| sum + x)
+        let axis = lane_axis("cumsum", axis, self.shape()).or_panic();
+        Self::from_buffer(kernels::running_sums(self, spans(self.shape(), axis)), self.shape())
     }
 
-    /// The running product along an axis.
+    /// The running product along an axis. A product that is in range is right even if one before it is not.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -34,17 +35,12 @@ impl<T: Number> Tensor<T> {
     /// If the axis is out of range.
     #[track_caller]
     pub fn cumprod(&self, axis: isize) -> Self {
-        self.scan("cumprod", axis, |product, x| product * x)
-    }
-
-    #[track_caller]
-    fn scan(&self, operation: &'static str, axis: isize, combine: impl Fn(T, T) -> T) -> Self {
-        let axis = lane_axis(operation, axis, self.shape()).or_panic();
-        Self::from_buffer(kernels::scan(self, spans(self.shape(), axis), combine), self.shape())
+        let axis = lane_axis("cumprod", axis, self.shape()).or_panic();
+        Self::from_buffer(kernels::running_products(self, spans(self.shape(), axis)), self.shape())
     }
 
     /// `out[i] = factors[i] * out[i - 1] + self[i]` along an axis, with nothing before the first: sums that fade, or
-    /// grow. The factors are expanded to this tensor's shape.
+    /// grow. The factors are expanded to this tensor's shape. Rounding errors do not add up along the axis.
     ///
     /// ```
     /// use gradus_tensor::Tensor;

@@ -11,7 +11,7 @@ use crate::layout::Layout;
 /// An n-dimensional array of numbers or truth values.
 ///
 /// Cloning shares the buffer; so do views. Writing through one tensor never changes another: the buffer
-/// is copied first if it is shared.
+/// is copied first if it is shared. [`Number`](crate::Number) says how integers are computed with.
 ///
 /// ```
 /// use gradus_tensor::Tensor;

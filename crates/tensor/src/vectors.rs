@@ -21,7 +21,7 @@ impl<T: Number> Tensor<T> {
         if self.rank() != 1 || other.rank() != 1 {
             vectors("outer", self.shape(), other.shape(), "both must have one axis");
         }
-        self.unsqueeze(1).zip("outer", other, |x, y| x * y)
+        self.unsqueeze(1).zip("outer", other, T::wrapping_mul)
     }
 
     /// The inner product of two vectors: the sum of the products of their elements.
@@ -39,7 +39,7 @@ impl<T: Number> Tensor<T> {
         if self.rank() != 1 || self.shape() != other.shape() {
             vectors("dot", self.shape(), other.shape(), "both must have one axis, of the same size");
         }
-        self.zip("dot", other, |x, y| x * y).sum(..)
+        self.zip("dot", other, T::wrapping_mul).sum(..)
     }
 }
 

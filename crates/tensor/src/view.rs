@@ -1,6 +1,6 @@
 //! Views: other shapes and strides for the same buffer, without a copy.
 
-use crate::dims::{Dims, Shape, broadcast_shapes, element_count, resolve_axis, resolve_new_axis};
+use crate::dims::{Dims, Shape, broadcast_shapes, element_count, lane_axis, resolve_axis, resolve_new_axis};
 use crate::element::Element;
 use crate::error::{OrPanic, TensorError};
 use crate::layout::Layout;
@@ -86,20 +86,24 @@ impl<T: Element> Tensor<T> {
         self.with_layout(self.layout().permute(&order))
     }
 
-    /// Two axes swapped.
+    /// Two axes swapped. A 0-d tensor takes the axes 0 and -1, and stays as it is.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
     ///
     /// assert_eq!(Tensor::<f32>::zeros([2, 3, 4]).transpose(0, -1).shape(), [4, 3, 2]);
+    /// assert_eq!(Tensor::from(5).transpose(0, -1), Tensor::from(5));
     /// ```
     ///
     /// # Panics
     /// If an axis is out of range.
     #[track_caller]
     pub fn transpose(&self, axis0: isize, axis1: isize) -> Self {
-        let first = resolve_axis("transpose", axis0, self.shape()).or_panic();
-        let second = resolve_axis("transpose", axis1, self.shape()).or_panic();
+        let first = lane_axis("transpose", axis0, self.shape()).or_panic();
+        let second = lane_axis("transpose", axis1, self.shape()).or_panic();
+        if first == second {
+            return self.clone();
+        }
         self.with_layout(self.layout().swap_axes(first, second))
     }
 

@@ -1,14 +1,21 @@
 //! Derivatives as mathematics knows them: closed forms, higher orders, and the points where functions have
 //! kinks, tails, ties or nothing at all.
 
+mod accuracy;
+mod attention;
+mod cancellation;
+mod conventions;
 mod empty;
 mod forward;
 mod kinks;
+mod masks;
 mod nans;
 mod powers;
+mod range;
 mod second_order;
 mod structure;
 mod tails;
+mod zeros;
 
 use gradus::{Tensor, Var, grad, grad_create_graph};
 

@@ -1,6 +1,6 @@
 //! Conventions of what picks, orders, multiplies or measures elements: zeros, ties and NaN.
 
-use gradus::{Tensor, Var, grad_create_graph, vjp};
+use gradus::{Tensor, Var, grad_create_graph, seeded, vjp};
 use proptest::prelude::*;
 
 type Function = fn(&Var<f64>) -> Var<f64>;
@@ -143,6 +143,23 @@ proptest! {
         }
     }
 
+    /// Tensor and mask broadcast, whichever has more axes; every place that an element is repeated to counts.
+    #[test]
+    fn masks_broadcast((shape, mask_shape) in gradus::testing::broadcast_pair(), seed: u64) {
+        let rng = &mut seeded(seed);
+        let mask = Tensor::<f64>::rand(&mask_shape, rng).gt(0.5);
+        let x = Tensor::randn(&shape, rng);
+        let both = |f: &dyn Fn(&Var<f64>) -> Var<f64>| {
+            let leaf = Var::leaf(&x);
+            let y = f(&leaf);
+            let cotangent = Tensor::arange(1, y.len() as i64 + 1, 1).cast::<f64>().reshape(y.shape());
+            let gradient = vjp(&y, &cotangent, &[&leaf]).remove(0).unwrap();
+            (y.into_value(), gradient.into_value())
+        };
+        let chosen = both(&|x| Var::where_(&mask, Tensor::from(7.0), x));
+        prop_assert_eq!(both(&|x| x.masked_fill(&mask, 7.0)), chosen);
+    }
+
     /// A number takes the axes 0 and -1 as if it had one, and stays a number.
     #[test]
     fn lanes_of_a_number(number in 0.5..3.0_f64, axis in -1..=0_isize) {
@@ -158,7 +175,8 @@ proptest! {
             &|x, axis| x.sum(axis), &|x, axis| x.mean(gradus::keepdim(axis)), &|x, axis| x.prod(axis),
             &|x, axis| x.max(axis), &|x, axis| x.min(axis), &|x, axis| x.logsumexp(axis), &|x, axis| x.norm(2.0, axis),
         ];
-        let others: [AlongAxis; 9] = [
+        let others: [AlongAxis; 11] = [
+            &|x, axis| x.transpose(axis, 0), &|x, axis| x.transpose(-1, axis),
             &|x, axis| x.cumsum(axis), &|x, axis| x.cumprod(axis), &|x, axis| x.sort(axis, true).0,
             &|x, axis| x.topk(1, axis, false).0, &|x, axis| x.flip(axis), &|x, axis| x.squeeze(axis),
             &|x, axis| x.gather(axis, &Tensor::from(0)), &|x, axis| x.index_select(axis, &Tensor::from([0])),
@@ -170,6 +188,18 @@ proptest! {
         prop_assert_eq!(Var::leaf(&x).softmax(axis).into_value(), one);
         prop_assert_eq!(x.argmax(axis), Tensor::from(0));
     }
+}
+
+/// A mask of more axes than the tensor; as PyTorch 2.15 has it.
+#[test]
+fn masks_with_more_axes() {
+    let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0]));
+    let y = x.masked_fill(&Tensor::from([[true, false, false], [true, true, false]]), -1.0);
+    assert_eq!(y.value(), &Tensor::from([[-1.0, 2.0, 3.0], [-1.0, -1.0, 3.0]]));
+    let cotangent = Tensor::from([[1.0, 2.0, 4.0], [8.0, 16.0, 32.0]]);
+    assert_eq!(y.backward_with(&cotangent).get(&x), Some(&Tensor::from([0.0, 2.0, 36.0])));
+    let number = Var::leaf(Tensor::from(5.0)).masked_fill(&Tensor::from([true, false]), 0.0);
+    assert_eq!(number.value(), &Tensor::from([0.0, 5.0]));
 }
 
 /// The row that fills up batches is read like any other, and learns nothing.

@@ -3,11 +3,12 @@
 mod backward;
 #[path = "../../../crates/tensor/tests/all/caught.rs"]
 mod caught;
+mod extremes;
 mod images;
 mod nn;
 mod operations;
 
-use caught::{panic_of, panics};
+use caught::{caught, panic_of, panics};
 use gradus::{Tensor, Var};
 
 /// A leaf of this shape.

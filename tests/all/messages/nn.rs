@@ -1,11 +1,11 @@
 //! Layers, losses, initialisation and parameters.
 
-use gradus::init::{fans, kaiming_normal, kaiming_uniform, xavier_normal, xavier_uniform};
+use gradus::init::{fans, kaiming_normal, kaiming_uniform, normal, uniform, xavier_normal, xavier_uniform};
 use gradus::{
-    Adadelta, Adagrad, Adam, BatchNorm2d, BceWithLogitsLoss, CosineAnnealingLr, CrossEntropyLoss, Dropout,
-    ExponentialLr, HuberLoss, Layer, LearningRate, Linear, LinearLr, Losses, Lstm, MultiheadAttention,
-    NllLoss, OneCycleLr, Optimizer, Parameter, ReduceLrOnPlateau, Relu, RmsProp, Schedule, Sequential, Sgd,
-    SmoothL1Loss, StepLr, Tensor, clip_grad_norm, clip_grad_value, seeded,
+    Adadelta, Adagrad, Adam, BatchNorm1d, BatchNorm2d, BceWithLogitsLoss, CosineAnnealingLr,
+    CrossEntropyLoss, Dropout, ExponentialLr, HuberLoss, Layer, LearningRate, Linear, LinearLr, Losses, Lstm,
+    MultiheadAttention, NllLoss, OneCycleLr, Optimizer, Parameter, ReduceLrOnPlateau, Relu, RmsProp,
+    Schedule, Sequential, Sgd, SmoothL1Loss, StepLr, Tensor, clip_grad_norm, clip_grad_value, seeded,
 };
 
 use super::{leaf, panic_of, panics};
@@ -265,6 +265,33 @@ fn options_of_losses() {
     );
     panics(|| HuberLoss::new().delta(0.0), "huber_loss: `delta` is 0: it must be positive");
     panics(|| SmoothL1Loss::new().beta(-1.0), "smooth_l1_loss: `beta` is -1: it must not be negative");
+    // Set as a field, they are refused as well.
+    let x = leaf(&[4]);
+    let huber = HuberLoss { delta: -1.0, ..HuberLoss::new() };
+    panics(|| huber.forward(&x, &x), "huber_loss: `delta` is -1: it must be positive");
+    let smooth = SmoothL1Loss { beta: f64::NAN, ..SmoothL1Loss::new() };
+    panics(|| smooth.forward(&x, &x), "smooth_l1_loss: `beta` is NaN: it must not be negative");
+    let smoothed = CrossEntropyLoss { label_smoothing: -0.1, ..CrossEntropyLoss::new() };
+    panics(
+        || smoothed.forward(&x, Tensor::from(1)),
+        "cross_entropy: `label_smoothing` is -0.1: allowed is 0 to 1",
+    );
+    let mut dropout = Dropout::new(0.5, 0);
+    dropout.p = 2.0;
+    panics(|| dropout.forward_mut(&x), "Dropout: p is 2; it must be between 0 and 1");
+    let mut norm = BatchNorm1d::<f64>::new(4);
+    norm.momentum = -0.5;
+    panics(|| norm.forward_mut(&leaf(&[2, 4])), "batch_norm: momentum is -0.5; it must be between 0 and 1");
+    norm.momentum = 0.5;
+    panics(
+        || norm.forward_mut(&leaf(&[1, 4])),
+        "batch_norm: the input has shape [1, 4]: training needs more than one element for each channel",
+    );
+    panics(
+        || uniform::<f64>([2], 1.0, -1.0, &mut seeded(0)),
+        "uniform: `low` is 1 and `high` -1: `low` must not be above `high`",
+    );
+    panics(|| normal::<f64>([2], 0.0, -1.0, &mut seeded(0)), "normal: `std` is -1: it must be 0 or larger");
     let (x, column) = (leaf(&[4]), leaf(&[4, 1]));
     for loss in [BceWithLogitsLoss::new().weight(&column), BceWithLogitsLoss::new().pos_weight(&column)] {
         let argument = if loss.weight.is_some() { "weight" } else { "pos_weight" };

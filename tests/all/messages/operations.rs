@@ -270,8 +270,9 @@ fn indices() {
     panics(|| x.scatter(1, &list(0), &x), &shape("scatter"));
     panics(|| x.scatter(1, &place(0), &leaf(&[2, 2])), &source("scatter", "[1, 1]"));
     panics(
-        || leaf(&[2]).masked_fill(&Tensor::full([2, 2], true), 0.0),
-        "masked_fill: shapes [2] and [2, 2] do not fit: the second, of the mask, must expand to the first",
+        || leaf(&[2]).masked_fill(&Tensor::full([2, 3], true), 0.0),
+        "masked_fill: shapes [2] and [2, 3] do not broadcast: counted from the end, sizes must be equal or one of \
+         them 1",
     );
     let table = |index: i64, place: &str| {
         format!(

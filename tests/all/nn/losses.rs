@@ -2,6 +2,7 @@
 
 use gradus::prelude::*;
 use gradus::testing::{shapes, tensors};
+use gradus::{grad, grad_create_graph};
 use proptest::prelude::*;
 
 fn close(got: f64, expected: f64) -> bool {
@@ -65,5 +66,58 @@ proptest! {
             (0..classes).map(|class| logit(class).exp()).sum::<f64>().ln() - logit(target as usize)
         };
         prop_assert!(close(got, mean(targets.iter().enumerate().map(term))));
+    }
+}
+
+/// The values, the derivatives and the second derivatives of PyTorch 2.15 where probabilities are saturated: its bounds
+/// are part of the convention. The derivative with respect to the target, which is infinite there at 0 and 1, is the one
+/// of the bounded value here.
+#[test]
+fn saturated_binary_cross_entropy() {
+    // The probability, the target, the value, and the derivatives by x; by target; by x and x, and by x and target.
+    let rows = [
+        [0.0, 0.0, 0.0, 0.0, 100.0, 0.0, -1e12],
+        [1.0, 1.0, 0.0, 0.0, -100.0, 0.0, -1e12],
+        [0.0, 1.0, 100.0, -1_000_000_003_995.802_9, 100.0, 9.999_999_999_979_999e23, -1e12],
+        [1.0, 0.0, 100.0, 1_000_000_003_995.802_9, -100.0, 9.999_999_999_979_999e23, -1e12],
+        [0.0, 0.3, 30.0, -300_000_001_198.740_84, 100.0, 2.999_999_999_993_999_5e23, -1e12],
+        [1.0, 0.3, 70.0, 700_000_002_797.061_9, -100.0, 6.999_999_999_985_999e23, -1e12],
+        [1e-50, 0.0, 1e-50, 1.000_000_003_995_802_8e-38, 100.0, 9.999_999_999_98e-77, -1e12],
+        [1e-50, 1.0, 100.0, -1_000_000_003_995.802_9, 100.0, 9.999_999_999_979_999e23, -1e12],
+        [
+            1e-13,
+            1.0,
+            29.933_606_208_922_594,
+            -1_000_000_003_995.702_8,
+            29.933_606_208_922_495,
+            8.264_462_809_900_83e23,
+            -1e12,
+        ],
+        [1e-300, 0.4, 40.0, -400_000_001_598.321_17, 100.0, 3.999_999_999_991_999_6e23, -1e12],
+        // Not saturated; the second derivative is (x^2 - 2 x t + t) / (x (1 - x))^2.
+        [0.25, 0.5, 0.836_988_216_785_764_1, -4.0 / 3.0, 3.0_f64.ln(), 80.0 / 9.0, -16.0 / 3.0],
+        [1e-8, 1.0, 18.420_680_743_952_367, -1e8, 18.420_680_733_952_366, 1e16, -1.000_000_01e8],
+    ];
+    for [x, target, value, by_x, by_target, by_x_x, by_x_target] in rows {
+        let (x, target) = (Var::leaf(Tensor::from(x)), Var::leaf(Tensor::from(target)));
+        let loss = x.binary_cross_entropy(&target);
+        let plain = grad(&loss, &[&x, &target]);
+        let recorded = grad_create_graph(&loss, &[&x, &target]);
+        let [of_x, of_target] = [0, 1].map(|i| grad(&recorded[i], &[&x]).remove(0).item());
+        let got = [
+            loss.item(),
+            plain[0].item(),
+            plain[1].item(),
+            recorded[0].item(),
+            recorded[1].item(),
+            of_x,
+            of_target,
+            grad(&recorded[0], &[&target])[0].item(),
+        ];
+        let expected = [value, by_x, by_target, by_x, by_target, by_x_x, by_x_target, by_x_target];
+        for (got, expected) in got.into_iter().zip(expected) {
+            let close = (got - expected).abs() <= 1e-12_f64.max(1e-11 * expected.abs()).min(expected.abs());
+            assert!(close, "{x:?}, {target:?}: {got:?} instead of {expected:?}");
+        }
     }
 }

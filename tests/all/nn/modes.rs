@@ -1,8 +1,11 @@
 //! Training and evaluation, and what belongs to a model beside its parameters.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use gradus::prelude::*;
 use gradus::testing::check_module;
 use gradus::{BatchNorm1d, BatchNorm2d, Dropout, Lstm, TransformerBlock};
+use proptest::prelude::*;
 
 #[derive(Module, Clone)]
 struct Inner {
@@ -59,6 +62,54 @@ fn running_statistics_are_those_of_the_batches() {
     let before = layer.running_mean.clone();
     let y = layer.forward_mut(&x);
     assert_eq!((layer.running_mean, y.value().to_vec()[0]), (before, 0.0));
+}
+
+/// The running statistics of a layer.
+macro_rules! statistics {
+    ($layer:ident) => {
+        ($layer.running_mean.to_vec(), $layer.running_var.to_vec())
+    };
+}
+
+/// A batch of 0 rows, or images without pixels: in PyTorch they make the running statistics NaN.
+#[test]
+fn batches_of_nothing_change_no_statistics() {
+    let mut layer = BatchNorm1d::<f64>::new(2);
+    let x = Var::leaf(Tensor::zeros([0, 2]));
+    let y = layer.forward_mut(&x);
+    assert_eq!(y.shape(), [0, 2]);
+    assert_eq!(statistics!(layer), (vec![0.0, 0.0], vec![1.0, 1.0]));
+    // The weight gets a gradient, which is 0.
+    let gradients = y.sum(..).backward();
+    assert_eq!(gradients.get(layer.weight.as_ref().unwrap()), Some(&Tensor::zeros([2])));
+    layer.eval();
+    assert!(layer.forward(&Var::constant([[1.0, 1.0]])).value().iter().all(f64::is_finite));
+    let mut layer = BatchNorm2d::<f64>::new(2);
+    let _ = layer.forward_mut(&Var::constant(Tensor::zeros([3, 2, 0, 4])));
+    assert_eq!(statistics!(layer), (vec![0.0, 0.0], vec![1.0, 1.0]));
+}
+
+proptest! {
+    /// Empty batches among others are as if they were not there; nor does a batch that is refused, of one element for
+    /// each channel, leave anything behind.
+    #[test]
+    fn statistics_are_those_of_batches_with_elements(rows in prop::collection::vec(0..4_usize, 0..6), seed: u64) {
+        let rng = &mut seeded(seed);
+        let (mut all, mut others) = (BatchNorm1d::<f64>::new(3), BatchNorm1d::<f64>::new(3));
+        let (mut images, mut other_images) = (BatchNorm2d::<f64>::new(3), BatchNorm2d::<f64>::new(3));
+        for rows in rows {
+            let (x, image) = (Tensor::randn([rows, 3], rng), Tensor::randn([rows, 3, 1, 1], rng));
+            let (x, image) = (Var::constant(x), Var::constant(image));
+            let ended = catch_unwind(AssertUnwindSafe(|| (all.forward_mut(&x), images.forward_mut(&image))));
+            prop_assert_eq!(ended.is_err(), rows == 1);
+            if rows > 1 {
+                let _ = (others.forward_mut(&x), other_images.forward_mut(&image));
+            }
+            prop_assert_eq!(statistics!(all), statistics!(others));
+            prop_assert_eq!(statistics!(images), statistics!(other_images));
+            prop_assert!(all.running_var.iter().all(f64::is_finite));
+        }
+    }
 }
 
 #[test]

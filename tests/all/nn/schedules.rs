@@ -4,6 +4,7 @@ use gradus::prelude::*;
 use gradus::{
     CosineAnnealingLr, ExponentialLr, LinearLr, MultiStepLr, OneCycleLr, ReduceLrOnPlateau, StepLr,
 };
+use proptest::prelude::*;
 
 fn check(schedule: &dyn Schedule, initial: f64, expected: &[f64]) {
     for (step, expected) in expected.iter().enumerate() {
@@ -79,6 +80,87 @@ fn plateaus() {
     let expected =
         [0.4, 0.4, 0.4, 0.4, 0.2, 0.2, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05, 0.025, 0.025, 0.0125, 0.0125];
     assert_eq!(rates(plateau.absolute_threshold(0.1), &scores), expected);
-    let expected = [0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.4, 0.2, 0.2, 0.2, 0.2];
+    // Not PyTorch's numbers: there the margin, a part of the best metric, is below a best metric that is negative.
+    let expected =
+        [0.4, 0.4, 0.4, 0.4, 0.2, 0.2, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05, 0.025, 0.025, 0.025, 0.025];
     assert_eq!(rates(plateau.threshold(0.1), &scores), expected);
+}
+
+/// A loss below 0, such as a log-likelihood, that no longer falls: in PyTorch -1 is for ever better than -1 * 0.9999.
+#[test]
+fn plateaus_below_zero() {
+    let plateau = ReduceLrOnPlateau::min().factor(0.5).patience(1);
+    assert_eq!(rates(plateau, &[-1.0; 6]), [0.4, 0.4, 0.4, 0.2, 0.2, 0.1]);
+    // Each step down is larger than a hundredth, and then smaller.
+    let losses = [-1.0, -1.1, -1.2, -1.205, -1.21, -1.211];
+    assert_eq!(rates(plateau.threshold(0.01), &losses), [0.4, 0.4, 0.4, 0.4, 0.4, 0.2]);
+}
+
+/// At the lowest rate nothing is reduced, and `observe` does not say so; one group above it is enough.
+#[test]
+fn plateaus_at_the_lowest_rate() {
+    let mut sgd = Sgd::<f32>::new(0.1).group(|name| name.ends_with("bias"), |sgd| sgd.learning_rate(0.3));
+    let mut plateau = ReduceLrOnPlateau::min().factor(0.5).patience(0).min_lr(0.1);
+    let reduced: Vec<bool> = (0..5).map(|_| plateau.observe(1.0, &mut sgd)).collect();
+    assert_eq!(reduced, [false, true, true, false, false]);
+    assert_eq!(sgd.learning_rates().iter().map(|rate| rate.current).collect::<Vec<_>>(), [0.1, 0.1]);
+    // A rate that is below already is not raised.
+    let mut low = Sgd::<f32>::new(0.01);
+    assert!(!(0..5).any(|_| plateau.observe(1.0, &mut low)));
+    assert_eq!(low.lr(), 0.01);
+}
+
+proptest! {
+    /// Better is beyond the best metric by a part of its size: of any sign, in both directions. NaN never is.
+    #[test]
+    fn plateaus_count_what_is_not_better(
+        metrics in prop::collection::vec(
+            prop_oneof![8 => -2.0..2.0_f64, 2 => Just(0.0), 1 => Just(f64::NAN), 1 => Just(-f64::INFINITY)], 1..40,
+        ),
+        threshold in prop::sample::select(vec![0.0, 0.1, 0.5, 2.0]), relative: bool, patience in 0..3_usize,
+    ) {
+        let with = |plateau: ReduceLrOnPlateau| {
+            let plateau = plateau.factor(0.5).patience(patience);
+            if relative { plateau.threshold(threshold) } else { plateau.absolute_threshold(threshold) }
+        };
+        let (mut best, mut bad, mut rate, mut expected) = (f64::INFINITY, 0, 0.4, Vec::new());
+        for metric in metrics.iter().copied() {
+            expected.push(rate);
+            let first = best == f64::INFINITY;
+            let margin = if relative { threshold * best.abs() } else { threshold };
+            let better = if first || best == -f64::INFINITY { metric < best } else { best - metric > margin };
+            // Where the difference is rounded, either answer will do.
+            prop_assume!(first || (best - metric - margin).abs() > 1e-12 || (best - metric - margin).is_nan());
+            (best, bad) = if better { (metric, 0) } else { (best, bad + 1) };
+            if bad > patience {
+                (rate, bad) = (if rate * 0.5 > 1e-8 { rate * 0.5 } else { rate }, 0);
+            }
+        }
+        prop_assert_eq!(&rates(with(ReduceLrOnPlateau::min()), &metrics), &expected);
+        let mirrored: Vec<f64> = metrics.iter().map(|metric| -metric).collect();
+        prop_assert_eq!(&rates(with(ReduceLrOnPlateau::max()), &mirrored), &expected);
+    }
+
+    /// Whatever the options are, a schedule gives rates that an optimizer can have.
+    #[test]
+    fn rates_are_finite_and_not_negative(
+        initial in 0.0..2.0_f64, other in 0.0..2.0_f64, steps in 1..20_usize, gamma in 0.0..3.0_f64, part in 0.0..=1.0_f64,
+    ) {
+        let schedules: [Box<dyn Schedule>; 7] = [
+            Box::new(StepLr::new(steps, gamma)),
+            Box::new(MultiStepLr::new([steps, 2 * steps], gamma)),
+            Box::new(ExponentialLr::new(gamma)),
+            // Upwards, too.
+            Box::new(CosineAnnealingLr::new(steps).lowest(other)),
+            Box::new(LinearLr::new(gamma, other, steps)),
+            Box::new(OneCycleLr::new(other, steps).pct_start(part)),
+            Box::new(OneCycleLr::new(other, steps).pct_start(part).linear().div_factor(0.1).final_div_factor(0.01)),
+        ];
+        for (number, schedule) in schedules.iter().enumerate() {
+            for step in 0..if number < 5 { 3 * steps } else { steps } {
+                let rate = schedule.lr(step, initial);
+                prop_assert!(rate.is_finite() && rate >= 0.0, "schedule {} at step {}: {}", number, step, rate);
+            }
+        }
+    }
 }

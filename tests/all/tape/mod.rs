@@ -3,6 +3,7 @@
 mod allocator;
 mod chains;
 mod flow;
+mod growth;
 mod memory;
 mod modes;
 mod printing;

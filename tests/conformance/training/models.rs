@@ -10,6 +10,7 @@ use gradus::{
 use super::Data;
 use super::options::Options;
 use crate::data::{Archive, Result};
+use crate::operations;
 
 /// A model that can be trained on data.
 pub(crate) trait Model: Module<f64> {
@@ -111,11 +112,8 @@ struct Mlp {
 
 impl Mlp {
     fn new(options: &mut Options, rng: &mut impl Rng) -> Result<Self> {
-        let activation = match &options.text_or("act", "tanh")?[..] {
-            "tanh" => Var::tanh,
-            "gelu" => Var::gelu,
-            other => return Err(format!("activation {other}")),
-        };
+        let name = options.text_or("act", "tanh")?;
+        let activation = operations::activation(&name).ok_or_else(|| format!("activation {name}"))?;
         Ok(Self {
             layers: [[8, 16], [16, 16], [16, 4]].map(|[from, to]| Linear::new(from, to, rng)),
             activation,

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::compare::Tolerance;
+use crate::compare::{Nan, Tolerance};
 use crate::data::Result;
 
 /// The options of something; each is taken out when it is read, and in the end none may be left.
@@ -77,17 +77,21 @@ impl Options {
     }
 
     /// Two numbers.
-    pub(crate) fn pair(&mut self, name: &str) -> Result<[f64; 2]> {
-        let pair = self.optional(name, |value| {
+    fn pair(&mut self, name: &str) -> Result<Option<[f64; 2]>> {
+        self.optional(name, |value| {
             let numbers: Vec<f64> = value.as_array()?.iter().map(number).collect::<Option<_>>()?;
             numbers.try_into().ok()
-        })?;
-        self.required(name, pair)
+        })
+    }
+
+    pub(crate) fn pair_or(&mut self, name: &str, default: [f64; 2]) -> Result<[f64; 2]> {
+        Ok(self.pair(name)?.unwrap_or(default))
     }
 
     pub(crate) fn tolerance(&mut self, name: &str) -> Result<Tolerance> {
-        let [relative, absolute] = self.pair(name)?;
-        Ok(Tolerance { relative, absolute })
+        let pair = self.pair(name)?;
+        let [relative, absolute] = self.required(name, pair)?;
+        Ok(Tolerance { relative, absolute, nan: Nan::Agrees })
     }
 
     /// Whether something is asked for.

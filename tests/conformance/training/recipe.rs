@@ -49,34 +49,39 @@ pub(crate) fn clip(options: Option<Options>) -> Result<Clip> {
     }
 }
 
+/// Defaults are those of `PyTorch`.
 pub(crate) fn optimizer(mut options: Options) -> Result<Box<dyn Optimizer<f64>>> {
     let name = options.text("name")?;
-    let [lr, weight_decay] = [options.number("lr")?, options.number("weight_decay")?];
+    let lr = options.number("lr")?;
+    let weight_decay = options.number_or("weight_decay", if name == "AdamW" { 0.01 } else { 0.0 })?;
     let optimizer: Box<dyn Optimizer<f64>> = match &name[..] {
         "SGD" => {
             let sgd = Sgd::new(lr).weight_decay(weight_decay);
-            let sgd = sgd.momentum(options.number("momentum")?).dampening(options.number("dampening")?);
+            let sgd = sgd.momentum(options.number_or("momentum", 0.0)?);
+            let sgd = sgd.dampening(options.number_or("dampening", 0.0)?);
             Box::new(if options.flag("nesterov")? { sgd.nesterov() } else { sgd })
         }
         "Adam" => Box::new(adam::<false>(lr, weight_decay, &mut options)?),
         "AdamW" => Box::new(adam::<true>(lr, weight_decay, &mut options)?),
         "RMSprop" => {
-            let rms_prop = RmsProp::new(lr).weight_decay(weight_decay).alpha(options.number("alpha")?);
-            let rms_prop = rms_prop.eps(options.number("eps")?).momentum(options.number("momentum")?);
+            let rms_prop = RmsProp::new(lr).weight_decay(weight_decay);
+            let rms_prop =
+                rms_prop.alpha(options.number_or("alpha", 0.99)?).eps(options.number_or("eps", 1e-8)?);
+            let rms_prop = rms_prop.momentum(options.number_or("momentum", 0.0)?);
             Box::new(if options.flag("centered")? { rms_prop.centered() } else { rms_prop })
         }
         "Adagrad" => Box::new(
             Adagrad::new(lr)
                 .weight_decay(weight_decay)
-                .lr_decay(options.number("lr_decay")?)
-                .initial_accumulator_value(options.number("initial_accumulator_value")?)
-                .eps(options.number("eps")?),
+                .lr_decay(options.number_or("lr_decay", 0.0)?)
+                .initial_accumulator_value(options.number_or("initial_accumulator_value", 0.0)?)
+                .eps(options.number_or("eps", 1e-10)?),
         ),
         "Adadelta" => Box::new(
             Adadelta::new(lr)
                 .weight_decay(weight_decay)
-                .rho(options.number("rho")?)
-                .eps(options.number("eps")?),
+                .rho(options.number_or("rho", 0.9)?)
+                .eps(options.number_or("eps", 1e-6)?),
         ),
         _ => return Err(format!("optimizer {name}")),
     };
@@ -89,9 +94,9 @@ fn adam<const DECOUPLED: bool>(
     weight_decay: f64,
     options: &mut Options,
 ) -> Result<Descent<AdamRule<DECOUPLED>, f64>> {
-    let [first, second] = options.pair("betas")?;
+    let [first, second] = options.pair_or("betas", [0.9, 0.999])?;
     let adam = Descent::<AdamRule<DECOUPLED>, f64>::new(lr).weight_decay(weight_decay);
-    let adam = adam.betas(first, second).eps(options.number("eps")?);
+    let adam = adam.betas(first, second).eps(options.number_or("eps", 1e-8)?);
     Ok(if options.flag("amsgrad")? { adam.amsgrad() } else { adam })
 }
 

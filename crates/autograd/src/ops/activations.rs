@@ -4,7 +4,7 @@
 
 use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
-use gradus_tensor::{Axes, Float};
+use gradus_tensor::{Float, OrPanic, lane_axis};
 
 use crate::elementwise::{Binary, BinaryFunction, elementwise};
 use crate::operation::apply;
@@ -33,12 +33,12 @@ elementwise! {
         let x = x + 3.0;
         let x = x.lt(0.0).select(0.0, x);
         x.gt(6.0).select(6.0, x) / 6.0
-    }, from input |x| x.gt(-3.0) * x.lt(3.0) / 6.0, on -4.0..4.0;
+    }, gate input |x| x.gt(-3.0) * x.lt(3.0) / 6.0, on -4.0..4.0;
     /// x from `low` to `high`, and these beyond. At the bends the derivative is 0. It differs from
     /// [`clamp`](Self::clamp) in the derivative of NaN, which is 1.
     hardtanh { low: f64 = -1.0 in -1.5..-0.5, high: f64 = 1.5 in 0.5..1.5 }: Hardtanh
         |x| { let x = x.lt(low).select(low, x); x.gt(high).select(high, x) },
-        from input |x| (1.0 - x.le(low)) * (1.0 - x.ge(high)), on -2.0..2.0;
+        gate input |x| (1.0 - x.le(low)) * (1.0 - x.ge(high)), on -2.0..2.0;
     /// x / (1 + |x|).
     softsign: Softsign |x| x / (1.0 + x.abs()), from input |x| {
         // Infinity over infinity has neither a value nor a derivative.
@@ -46,13 +46,13 @@ elementwise! {
     }, on -2.0..2.0;
 
     /// max(x, 0). At 0 the derivative is 0.
-    relu: Relu |x| x.relu(), from output |y| 1.0 - y.eq(0.0), on -2.0..2.0;
+    relu: Relu |x| x.relu(), gate output |y| 1.0 - y.eq(0.0), on -2.0..2.0;
     /// x from 0 to 6, and these beyond. At 0 and 6 the derivative is 0.
     relu6: Relu6 |x| { let x = x.relu(); x.gt(6.0).select(6.0, x) },
-        from input |x| (1.0 - x.le(0.0)) * (1.0 - x.ge(6.0)), on -2.0..8.0;
+        gate input |x| (1.0 - x.le(0.0)) * (1.0 - x.ge(6.0)), on -2.0..8.0;
     /// x where it is positive, else `negative_slope * x`. At 0 the derivative is `negative_slope`.
     leaky_relu { negative_slope: f64 = 0.1 in 0.01..0.5 }: LeakyRelu |x| x.gt(0.0).select(x, x * negative_slope),
-        from input |x| x.gt(0.0).select(1.0, negative_slope), on -2.0..2.0;
+        gate input |x| x.gt(0.0).select(1.0, negative_slope), on -2.0..2.0;
     /// x where it is positive, else `alpha * (e^x - 1)` (Clevert et al., 2015). At 0 the derivative is `alpha`.
     elu { alpha: f64 = 1.0 in 0.5..1.5 }: Elu |x| x.gt(0.0).select(x, x.expm1() * alpha),
         from input |x| below_zero(x, |x| x.exp() * alpha, 1.0), on -2.0..2.0;
@@ -67,8 +67,12 @@ elementwise! {
     /// log(1 + e^(beta x)) / beta, a smooth `relu`, without overflow. Where beta x is above `threshold` it is x itself
     /// with derivative 1; an infinite threshold is none. PyTorch's defaults are 1 and 20.
     softplus { beta: f64 = 1.0 in 0.5..2.0, threshold: f64 = 20.0 in 15.0..25.0 }: Softplus
-        |x| (x * beta).gt(threshold).select(x, (x * beta).softplus() / beta),
-        from input |x| (x * beta).gt(threshold).select(1.0, (x * beta).sigmoid()), on -4.0..4.0;
+        // From 800 on it is x to all digits: `beta x` may be infinite.
+        |x| (x * beta).gt(threshold.min(800.0)).select(x, (x * beta).softplus() / beta),
+        from input |x| (x * beta).gt(threshold.min(800.0)).select(1.0, {
+            // At the threshold the derivative is still that of the curve, the second one is 0.
+            (x * beta).ge(threshold.min(800.0)).select(threshold.min(800.0), x * beta).sigmoid()
+        }), on -4.0..4.0;
 
     /// x / (1 + e^-x), also called swish (Elfwing et al., 2017).
     silu: Silu |x| x * x.sigmoid(), from input |x| x.sigmoid() * (1.0 + x * (1.0 - x.sigmoid())), on -4.0..4.0;
@@ -77,8 +81,8 @@ elementwise! {
     hardswish: Hardswish |x| {
         let gate = x + 3.0;
         let gate = gate.lt(0.0).select(0.0, gate);
-        x * gate.gt(6.0).select(6.0, gate) / 6.0
-    }, from input |x| x.le(-3.0).select(0.0, x.lt(3.0).select(x / 3.0 + 0.5, 1.0)), on -4.0..4.0;
+        x * (gate.gt(6.0).select(6.0, gate) / 6.0)
+    }, gate input |x| x.le(-3.0).select(0.0, x.lt(3.0).select(x / 3.0 + 0.5, 1.0)), on -4.0..4.0;
     /// x tanh(log(1 + e^x)) (Misra, 2019).
     mish: Mish |x| x * x.softplus().tanh(), from input |x| {
         let gate = x.softplus().tanh();
@@ -112,6 +116,7 @@ struct Prelu;
 
 impl BinaryFunction for Prelu {
     const NAME: &'static str = "prelu";
+    const GATE: bool = true;
     #[inline(always)]
     fn function<R: Real>(&self, x: R, slope: R) -> R
     where
@@ -124,13 +129,16 @@ impl BinaryFunction for Prelu {
     where
         f64: Literal<R>,
     {
-        [x.gt(0.0).select(1.0, slope), x.gt(0.0).select(0.0, x)]
+        // At 0 the mixed derivative is 0.
+        let slope = x.eq(0.0).select(slope.detach(), slope);
+        [x.gt(0.0).select(1.0, slope), x.ge(0.0).select(0.0, x)]
     }
 }
 
 impl<T: Float> Var<T> {
     /// x where it is positive, else x times a slope that is learnt (He et al., 2015): `weight` has one element, or
-    /// one for each channel along axis 1, or axis 0 if there is no other. At 0 the derivative is the slope.
+    /// one for each channel along axis 1, or axis 0 if there is no other. At 0 the derivative is the slope, and all second
+    /// derivatives are 0.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
@@ -175,8 +183,8 @@ impl<T: Float> Var<T> {
     /// If the axis is out of range or its size is odd.
     #[track_caller]
     pub fn glu(&self, axis: isize) -> Self {
-        let along = Axes::from(axis).resolve("glu", self.shape())[0];
-        let size = self.shape()[along];
+        let along = lane_axis("glu", axis, self.shape()).or_panic();
+        let size = self.shape().get(along).copied().unwrap_or(1);
         assert!(
             size.is_multiple_of(2),
             "glu: axis {axis} of shape {:?} has size {size}: it must be even, to be cut in halves",

@@ -49,47 +49,85 @@ impl<T: Float> Operation<T> for Sub {
     }
 }
 
+/// Which factors of a product, by being exactly 0, make it 0 even if the other one is infinite or NaN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StrongZero {
+    Neither,
+    Second,
+    Either,
+}
+
 #[derive(Debug)]
-struct Mul;
+struct Mul(StrongZero);
 
 impl<T: Float> Operation<T> for Mul {
     fn name(&self) -> &'static str {
-        "mul"
+        if self.0 == StrongZero::Neither { "mul" } else { "multiply_no_nan" }
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        inputs[0] * inputs[1]
+        match self.0 {
+            StrongZero::Neither => inputs[0] * inputs[1],
+            StrongZero::Second => inputs[0].multiply_no_nan(inputs[1]),
+            StrongZero::Either => inputs[0].zip(
+                "multiply_no_nan",
+                inputs[1],
+                #[inline(always)]
+                |x, y| if x == T::ZERO { x } else { x.multiply_no_nan(y) },
+            ),
+        }
     }
     fn saves(&self) -> Saves {
         Saves::OTHER_INPUTS
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        Some(context.cotangent() * context.input(1 - input))
+        let (g, other) = (context.cotangent(), context.input(1 - input));
+        let other_is_strong = match self.0 {
+            StrongZero::Neither => false,
+            StrongZero::Second => input == 0,
+            StrongZero::Either => true,
+        };
+        Some(if other_is_strong { gated(&other, g) } else { chained(&other, g) })
     }
-    fn linearity(&self) -> Linearity {
-        Linearity::Multilinear
+    fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        self.vjp(context, input)
     }
 }
 
 #[derive(Debug)]
-struct Div;
+struct Div {
+    /// Whether a dividend of exactly 0 makes the quotient 0 even if the divisor is 0 or NaN.
+    strong_zero: bool,
+}
 
 impl<T: Float> Operation<T> for Div {
     fn name(&self) -> &'static str {
         "div"
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        inputs[0] / inputs[1]
+        if self.strong_zero {
+            inputs[0].zip(
+                "div",
+                inputs[1],
+                #[inline(always)]
+                |x, y| if x == T::ZERO { x } else { x / y },
+            )
+        } else {
+            inputs[0] / inputs[1]
+        }
     }
     fn saves(&self) -> Saves {
         Saves::ALL
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let (g, y) = (context.cotangent(), context.input(1));
-        Some(if input == 0 { g / y } else { -(g * context.output() / y) })
+        Some(match (input, self.strong_zero) {
+            (0, _) => divided(g, &y),
+            (_, false) => -divided(&chained(&context.output(), g), &y),
+            (_, true) => -divided(&gated(&context.output(), g), &y),
+        })
     }
     fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let (t, y) = (context.tangent(), context.input(1));
-        Some(if input == 0 { t / y } else { -(t * context.output() / y) })
+        self.vjp(context, input)
     }
 }
 
@@ -126,12 +164,52 @@ pub(crate) fn sub<T: Float>(x: &Var<T>, y: &Var<T>) -> Var<T> {
 
 #[track_caller]
 pub(crate) fn mul<T: Float>(x: &Var<T>, y: &Var<T>) -> Var<T> {
-    apply(Mul, &[x, y])
+    apply(Mul(StrongZero::Neither), &[x, y])
+}
+
+/// A derivative times the cotangent. A cotangent of exactly 0 stays 0, whatever the derivative: where a result has no
+/// influence, neither has an input, even if the derivative is infinite or NaN there.
+pub(crate) fn chained<T: Float>(derivative: &Var<T>, cotangent: &Var<T>) -> Var<T> {
+    apply(Mul(StrongZero::Second), &[derivative, cotangent])
+}
+
+/// A cotangent divided by a number. A cotangent of exactly 0 stays 0, as in [`chained`].
+pub(crate) fn divided<T: Float>(cotangent: &Var<T>, divisor: &Var<T>) -> Var<T> {
+    apply(Div { strong_zero: true }, &[cotangent, divisor])
+}
+
+/// [`chained`] for a derivative of exactly 0 that means a closed gate: it lets no cotangent through, not even an
+/// infinite one or NaN.
+pub(crate) fn gated<T: Float>(derivative: &Var<T>, cotangent: &Var<T>) -> Var<T> {
+    apply(Mul(StrongZero::Either), &[derivative, cotangent])
+}
+
+impl<T: Float> Var<T> {
+    /// The product, and 0 where `other` is 0, even if this is infinite or NaN there: what has weight 0 has no
+    /// influence on value and gradient.
+    ///
+    /// Elementwise, against a variable that broadcasts, a tensor or a number.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([2.0, f64::NAN]));
+    /// let y = x.multiply_no_nan([3.0, 0.0]);
+    /// assert_eq!(y.value(), &Tensor::from([6.0, 0.0]));
+    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([3.0, 0.0])));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn multiply_no_nan(&self, other: impl Into<Self>) -> Self {
+        apply(Mul(StrongZero::Second), &[self, &other.into()])
+    }
 }
 
 #[track_caller]
 pub(crate) fn div<T: Float>(x: &Var<T>, y: &Var<T>) -> Var<T> {
-    apply(Div, &[x, y])
+    apply(Div { strong_zero: false }, &[x, y])
 }
 
 pub(crate) fn neg<T: Float>(x: &Var<T>) -> Var<T> {
@@ -145,6 +223,9 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         case!("add", (a, b) in broadcast_pair(), [a => -2.0..2.0, b => -2.0..2.0], |x, y| x + y),
         case!("sub", (a, b) in broadcast_pair(), [a => -2.0..2.0, b => -2.0..2.0], |x, y| x - y),
         case!("mul", (a, b) in broadcast_pair(), [a => -2.0..2.0, b => -2.0..2.0], |x, y| x * y),
+        case!("multiply_no_nan", (a, b) in broadcast_pair(), [a => -2.0..2.0, b => -2.0..2.0], |x, y| {
+            x.multiply_no_nan(y)
+        }),
         case!("div", (a, b) in broadcast_pair(), [a => -2.0..2.0, b => 0.5..2.0], |x, y| x / y),
         case!("neg", shape in shapes(0..=3, 0..=5), [shape => -2.0..2.0], |x| -x),
     ]

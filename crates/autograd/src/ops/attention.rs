@@ -46,25 +46,55 @@ struct Attention {
 }
 
 impl Attention {
-    /// The same made of other operations.
-    fn composed<T: Float>(&self, inputs: &[Var<T>]) -> Var<T> {
+    /// The same made of other operations. With `finite` queries, keys, values and gradients, a weight of 0 is enough to
+    /// keep out what is hidden.
+    fn composed<T: Float>(&self, inputs: &[Var<T>], finite: bool) -> Var<T> {
         let (query, key, value) = (&inputs[0], &inputs[1], &inputs[2]);
-        let mut scores = query.matmul(&key.t()) * T::from_f64(self.scale);
+        let sizes = [query, key].map(|x| x.shape()[x.rank() - 2]);
+        let hidden = self.hidden(inputs.get(3).map(Var::value), sizes);
+        // Beside infinities and NaN, each query has to have keys and values of its own, without the hidden ones.
+        let seen =
+            |x: &Var<T>, hidden: &Tensor<bool>| Var::where_(&hidden.unsqueeze(-1), T::ZERO, x.unsqueeze(-3));
+        let apart = hidden.as_ref().filter(|_| !finite);
+        let products = match apart {
+            Some(hidden) => (query.unsqueeze(-2) * seen(key, hidden)).sum(-1),
+            None => query.matmul(&key.t()),
+        };
+        let mut scores = products * T::from_f64(self.scale);
         if let Some(mask) = inputs.get(3) {
             scores += mask;
         }
-        let &[.., queries, keys] = scores.shape() else { unreachable!("at least two axes") };
-        if self.is_causal {
-            let (rows, columns) = (Tensor::arange(0, queries as i64, 1), Tensor::arange(0, keys as i64, 1));
-            let seen = columns.le(rows.unsqueeze(1));
-            scores = Var::where_(&seen, scores, -T::INFINITY);
-        }
-        if keys == 0 {
+        if sizes[1] == 0 {
             return scores.matmul(value);
+        }
+        if let Some(hidden) = &hidden {
+            scores = Var::where_(hidden, -T::INFINITY, scores);
         }
         let blind = scores.value().max(keepdim(-1)).eq(-T::INFINITY);
         let weights = Var::where_(&blind, T::ZERO, scores).softmax(-1);
-        Var::where_(&blind, T::ZERO, weights).matmul(value)
+        let weightless = hidden.as_ref().map_or(blind.clone(), |hidden| blind.logical_or(hidden));
+        let weights = Var::where_(&weightless, T::ZERO, weights);
+        match apart {
+            Some(hidden) => (weights.unsqueeze(-1) * seen(value, hidden)).sum(-2),
+            None => weights.matmul(value),
+        }
+    }
+
+    /// Which keys a query does not see, if there are any.
+    fn hidden<T: Float>(
+        &self,
+        mask: Option<&Tensor<T>>,
+        [queries, keys]: [usize; 2],
+    ) -> Option<Tensor<bool>> {
+        let masked = mask.map(|mask| mask.eq(-T::INFINITY));
+        let later = self.is_causal.then(|| {
+            let (rows, columns) = (Tensor::arange(0, queries as i64, 1), Tensor::arange(0, keys as i64, 1));
+            columns.gt(rows.unsqueeze(1))
+        });
+        match (masked, later) {
+            (Some(masked), Some(later)) => Some(masked.logical_or(later)),
+            (masked, later) => masked.or(later),
+        }
     }
 }
 
@@ -83,7 +113,10 @@ impl<T: Float> Operation<T> for Attention {
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         // A gradient of the mask has the size of all scores in any case.
         if context.is_recorded() || input == 3 {
-            return Some(context.of_composition(input, |inputs| self.composed(inputs)));
+            let finite = |x: &Tensor<T>| x.isfinite().all(..).item();
+            let finite =
+                (0..3).all(|i| finite(context.input_value(i))) && finite(context.cotangent().value());
+            return Some(context.of_composition(input, |inputs| self.composed(inputs, finite)));
         }
         Some(context.computed_together(input, || {
             let [query, key, value] = [0, 1, 2].map(|i| context.input_value(i));

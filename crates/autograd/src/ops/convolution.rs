@@ -109,6 +109,8 @@ impl<T: Float> Var<T> {
     /// `[batch, out_channels, (length + 2 padding - dilation (kernel - 1) - 1) / stride + 1]`, rounded down. The
     /// batch may be missing.
     ///
+    /// A weight of 0 does not mask infinity or NaN; see [`matmul`](Self::matmul).
+    ///
     /// ```
     /// use gradus_autograd::{Conv, Tensor, Var};
     ///
@@ -131,6 +133,8 @@ impl<T: Float> Var<T> {
     /// `[out_channels, channels / groups, kernel_height, kernel_width]` and a bias `[out_channels]` gives
     /// `[batch, out_channels, ...]` and along height and width
     /// `(size + 2 padding - dilation (kernel - 1) - 1) / stride + 1`, rounded down. The batch may be missing.
+    ///
+    /// A weight of 0 does not mask infinity or NaN; see [`matmul`](Self::matmul).
     ///
     /// ```
     /// use gradus_autograd::{Conv, Tensor, Var};

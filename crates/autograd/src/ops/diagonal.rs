@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Dims, Float, OrPanic, Shape, Tensor};
 
-use super::index::zeros;
+use super::index::{add_at, zeros};
 use crate::operation::{Context, Linearity, Operation, apply};
 use crate::saves::Saves;
 use crate::var::Var;
@@ -24,7 +24,7 @@ impl<T: Float> Operation<T> for Diagonal {
         Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        // Zeros, with the cotangent added where it was taken from, in matrices that lie along one last axis.
+        // The cotangent is added where it was taken from, in matrices that lie along one last axis.
         let shape = context.shape(0);
         let kept = (0..shape.len()).filter(|axis| !self.axes.contains(axis));
         let order: Shape = kept.chain(self.axes).collect();
@@ -36,7 +36,9 @@ impl<T: Float> Operation<T> for Diagonal {
         for (to, &from) in order.iter().enumerate() {
             back[from] = to;
         }
-        Some(zeros(&flat).index_add(-1, &places, context.cotangent()).reshape(turned).permute(back))
+        let so_far = context.gradient_so_far(0).permute(order).reshape(flat);
+        let axis = outer.len() as isize;
+        Some(add_at(so_far, axis, &places, context.cotangent()).reshape(turned).permute(back))
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
@@ -45,7 +47,12 @@ impl<T: Float> Operation<T> for Diagonal {
 
 /// Where the elements of a diagonal lie in a matrix, counted row by row.
 fn places([rows, columns]: [usize; 2], offset: isize) -> Tensor<i64> {
-    Tensor::arange(0, (rows * columns) as i64, 1).reshape([rows, columns]).diagonal(offset, 0, 1)
+    let (down, right) = (offset.min(0).unsigned_abs(), offset.max(0).unsigned_abs());
+    let count = rows.saturating_sub(down).min(columns.saturating_sub(right));
+    // Beyond the matrix, where there are none, a start might overflow.
+    let start = if count == 0 { 0 } else { down * columns + right };
+    let step = columns as i64 + 1;
+    Tensor::arange(start as i64, start as i64 + count as i64 * step, step)
 }
 
 #[derive(Debug)]

@@ -11,7 +11,8 @@ use crate::var::Var;
 ///
 /// An operand that names an index twice is read along that diagonal. `...` stands for any axes, which broadcast.
 /// Without `->`, the result has the axes of `...` and then, in alphabetical order, the indices named just once.
-/// Several operands are multiplied first to last.
+/// Several operands are multiplied first to last. A factor of 0 does not mask infinity or NaN; see
+/// [`matmul`](Var::matmul).
 ///
 /// ```
 /// use gradus_autograd::{Tensor, Var, einsum};
@@ -40,8 +41,9 @@ pub fn einsum<T: Float>(equation: &str, operands: &[&Var<T>]) -> Var<T> {
         term
     });
     let mut result = terms.next().expect("there is an operand");
-    for (place, term) in terms.enumerate() {
-        let later = plan.terms[place + 2..].iter().flatten();
+    let last = plan.last_terms();
+    for (place, term) in (1..).zip(terms) {
+        let later = last.iter().filter(|&(_, &last)| last > place).map(|(label, _)| label);
         let wanted: Vec<Label> = later.chain(&plan.result).copied().collect();
         result = result.times(term, &wanted);
     }
@@ -170,6 +172,14 @@ impl Plan {
             }
         }
         Ok(Self { terms, result, sizes })
+    }
+
+    /// The last term that has each label.
+    fn last_terms(&self) -> BTreeMap<Label, usize> {
+        let labels = |(place, term): (usize, &Vec<Label>)| {
+            term.iter().map(move |&label| (label, place)).collect::<Vec<_>>()
+        };
+        self.terms.iter().enumerate().flat_map(labels).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Float, Shape, Tensor};
 
-use super::index::zeros;
+use super::index::add_at;
 use crate::operation::{Context, Operation, apply};
 use crate::saves::Saves;
 use crate::var::Var;
@@ -38,7 +38,7 @@ impl<T: Float> Operation<T> for Embedding {
         let mut rows = Shape::from_slice(shape);
         rows[0] = self.index.len();
         let g = self.trained(context.cotangent()).reshape(rows);
-        Some(zeros(shape).index_add(0, &self.index.flatten(), &g))
+        Some(add_at(context.gradient_so_far(0), 0, &self.index.flatten(), &g))
     }
     fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         Some(self.trained(&context.tangent().embedding(&self.index, None)))

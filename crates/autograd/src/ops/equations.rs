@@ -164,7 +164,11 @@ fn cofactors<T: Float>(x: &Var<T>) -> Var<T> {
         return Var::constant(Tensor::ones(x.shape()));
     }
     if is_regular(x.value()) {
-        return of_matrices(&apply(Det, &[x])) * apply(Inverse, &[x]).t();
+        let determinants = apply(Det, &[x]);
+        let in_range = |x: T| x.is_finite() && x.abs() >= T::MIN_POSITIVE;
+        if determinants.value().iter().all(in_range) {
+            return of_matrices(&determinants) * apply(Inverse, &[x]).t();
+        }
     }
     let all = n as i64;
     // Of all rows and columns, those that are left without one.
@@ -184,7 +188,7 @@ fn cofactors<T: Float>(x: &Var<T>) -> Var<T> {
 /// Whether the inverses are right to about half of the digits at least.
 fn is_regular<T: Float>(x: &Tensor<T>) -> bool {
     const CONDITION: f64 = 1e7;
-    let norm = |x: &Tensor<T>| x.square().sum([-2, -1]).map(|sum| sum.to_f64().sqrt());
+    let norm = |x: &Tensor<T>| x.norm(2.0, [-2, -1]).cast::<f64>();
     x.inverse().is_ok_and(|inverse| (norm(x) * norm(&inverse)).lt(CONDITION).all(..).item())
 }
 

@@ -3,7 +3,7 @@
 //!
 //! Where the derivative is a function of the result, the result is what the tape keeps.
 
-use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LN_10};
+use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
 
 use gradus_tensor::Float;
 
@@ -13,19 +13,23 @@ use crate::real::{Literal, Real};
 use crate::saves::Saves;
 use crate::var::Var;
 
+use super::slopes::{
+    AcoshSlope, AngleSlope, AsinSlope, AsinhSlope, AtanSlope, AtanhSlope, Bell, Direction, Power, PowerOf,
+};
+
 elementwise! {
     /// e to the power of each element.
     exp: Exp |x| x.exp(), from output |y| y, on -2.0..2.0;
     /// 2 to the power of each element.
     exp2: Exp2 |x| x.exp2(), from output |y| y * LN_2, on -2.0..2.0;
     /// e^x - 1, accurate near zero.
-    expm1: Expm1 |x| x.expm1(), from output |y| y + 1.0, on -2.0..2.0;
+    expm1: Expm1 |x| x.expm1(), from input |x| x.exp(), on -2.0..2.0;
     /// The natural logarithm.
     log: Log |x| x.log(), from input |x| x.reciprocal(), on 0.1..4.0;
     /// The logarithm to base 2.
-    log2: Log2 |x| x.log2(), from input |x| (x * LN_2).reciprocal(), on 0.1..4.0;
+    log2: Log2 |x| x.log2(), from input |x| LOG2_E / x, on 0.1..4.0;
     /// The logarithm to base 10.
-    log10: Log10 |x| x.log10(), from input |x| (x * LN_10).reciprocal(), on 0.1..4.0;
+    log10: Log10 |x| x.log10(), from input |x| LOG10_E / x, on 0.1..4.0;
     /// log(1 + x), accurate near zero.
     log1p: Log1p |x| x.log1p(), from input |x| (x + 1.0).reciprocal(), on -0.8..3.0;
     /// The square root; NaN for negative numbers. At 0 the derivative is infinite.
@@ -39,7 +43,7 @@ elementwise! {
     /// The distance to zero. At 0, and of NaN, the derivative is 0.
     abs: Abs |x| x.abs(), from input |x| x.gt(0.0) - x.lt(0.0), on -2.0..2.0;
     /// -1, 0 or 1, and NaN for NaN. The derivative is 0 everywhere.
-    sign: Sign |x| x.sign(), from nothing |like| like.constant(0.0), on -2.0..2.0;
+    sign: Sign |x| x.sign(), gate nothing |like| like.constant(0.0), on -2.0..2.0;
 
     /// The sine of an angle in radians.
     sin: Sin |x| x.sin(), from input |x| x.cos(), on -3.0..3.0;
@@ -48,11 +52,11 @@ elementwise! {
     /// The tangent of an angle in radians.
     tan: Tan |x| x.tan(), from output |y| y * y + 1.0, on -1.2..1.2;
     /// The inverse sine, in radians.
-    asin: Asin |x| x.asin(), from input |x| ((1.0 - x) * (1.0 + x)).rsqrt(), on -0.9..0.9;
+    asin: Asin |x| x.asin(), from input |x| x.apply(AsinSlope), on -0.9..0.9;
     /// The inverse cosine, in radians.
-    acos: Acos |x| x.acos(), from input |x| -((1.0 - x) * (1.0 + x)).rsqrt(), on -0.9..0.9;
+    acos: Acos |x| x.acos(), from input |x| -x.apply(AsinSlope), on -0.9..0.9;
     /// The inverse tangent, in radians.
-    atan: Atan |x| x.atan(), from input |x| (x * x + 1.0).reciprocal(), on -3.0..3.0;
+    atan: Atan |x| x.atan(), from input |x| x.apply(AtanSlope), on -3.0..3.0;
     /// The hyperbolic sine.
     sinh: Sinh |x| x.sinh(), from input |x| x.cosh(), on -2.0..2.0;
     /// The hyperbolic cosine.
@@ -60,15 +64,15 @@ elementwise! {
     /// The hyperbolic tangent.
     tanh: Tanh |x| x.tanh(), from output |y| 1.0 - y * y, on -3.0..3.0;
     /// The inverse hyperbolic sine.
-    asinh: Asinh |x| x.asinh(), from input |x| (x * x + 1.0).rsqrt(), on -3.0..3.0;
+    asinh: Asinh |x| x.asinh(), from input |x| x.apply(AsinhSlope), on -3.0..3.0;
     /// The inverse hyperbolic cosine, of numbers from 1 on.
-    acosh: Acosh |x| x.acosh(), from input |x| ((x - 1.0) * (x + 1.0)).rsqrt(), on 1.2..4.0;
+    acosh: Acosh |x| x.acosh(), from input |x| x.apply(AcoshSlope), on 1.2..4.0;
     /// The inverse hyperbolic tangent.
-    atanh: Atanh |x| x.atanh(), from input |x| ((1.0 - x) * (1.0 + x)).reciprocal(), on -0.9..0.9;
+    atanh: Atanh |x| x.atanh(), from input |x| x.apply(AtanhSlope), on -0.9..0.9;
     /// The error function.
-    erf: Erf |x| x.erf(), from input |x| (-x * x).exp() * FRAC_2_SQRT_PI, on -2.5..2.5;
+    erf: Erf |x| x.erf(), from input |x| x.apply(Bell) * FRAC_2_SQRT_PI, on -2.5..2.5;
     /// 1 - erf(x), accurate where that is nearly 0.
-    erfc: Erfc |x| x.erfc(), from input |x| (-x * x).exp() * -FRAC_2_SQRT_PI, on -2.5..2.5;
+    erfc: Erfc |x| x.erfc(), from input |x| x.apply(Bell) * -FRAC_2_SQRT_PI, on -2.5..2.5;
     /// The logarithm of the size of the gamma function, log |gamma(x)|; infinite at 0, -1, -2, ... The derivative is
     /// [`digamma`](Self::digamma).
     lgamma: Lgamma |x| x.lgamma(), from input |x| x.polygamma(0), on 0.3..4.0;
@@ -78,13 +82,13 @@ elementwise! {
 
     /// The largest integer that is not larger. The derivative is 0 everywhere, by convention also at the
     /// integers.
-    floor: Floor |x| x.floor(), from nothing |like| like.constant(0.0), on -2.5..2.5;
+    floor: Floor |x| x.floor(), gate nothing |like| like.constant(0.0), on -2.5..2.5;
     /// The smallest integer that is not smaller. The derivative is 0 everywhere.
-    ceil: Ceil |x| x.ceil(), from nothing |like| like.constant(0.0), on -2.5..2.5;
+    ceil: Ceil |x| x.ceil(), gate nothing |like| like.constant(0.0), on -2.5..2.5;
     /// The integer part, towards zero. The derivative is 0 everywhere.
-    trunc: Trunc |x| x.trunc(), from nothing |like| like.constant(0.0), on -2.5..2.5;
+    trunc: Trunc |x| x.trunc(), gate nothing |like| like.constant(0.0), on -2.5..2.5;
     /// The nearest integer, halves to even. The derivative is 0 everywhere.
-    round: Round |x| x.round(), from nothing |like| like.constant(0.0), on -2.5..2.5;
+    round: Round |x| x.round(), gate nothing |like| like.constant(0.0), on -2.5..2.5;
     /// What is left without the integer part, with the sign of the element. The derivative is 1 everywhere, by
     /// convention also at the integers.
     frac: Frac |x| x - x.trunc(), from nothing |like| like.constant(1.0), on 0.1..0.9;
@@ -93,7 +97,7 @@ elementwise! {
     /// and beyond the bounds, and of NaN, the derivative is 0. If `low` is above `high`, all become `high`.
     clamp { low: f64 = -1.0 in -1.5..-0.5, high: f64 = 1.5 in 0.5..1.5 }: Clamp
         |x| { let x = x.lt(low).select(low, x); x.gt(high).select(high, x) },
-        from input |x| {
+        gate input |x| {
             // Infinity itself is within no bound.
             let above = if low == f64::NEG_INFINITY { x.ge(low) } else { x.gt(low) };
             let below = if high == f64::INFINITY { x.le(high) } else { x.lt(high) };
@@ -101,15 +105,16 @@ elementwise! {
         }, on -2.0..2.0;
     /// Each element to the power of a number. With exponent 0 the result is 1 everywhere, the derivative 0.
     pow_scalar { exponent: f64 = 3.0 in -2.0..3.0 }: PowScalar |x| x.pow(exponent),
-        from input |x| if exponent == 0.0 { x.constant(0.0) } else { x.pow(x.constant(exponent) - 1.0) * exponent }, on 0.3..2.0;
+        from input |x| x.apply(PowerOf { exponent, order: 1 }), on 0.3..2.0;
 }
 
 /// Functions of two numbers: a struct, a function, the two derivatives, and a method that broadcasts; for the
-/// example of each a point, with the result and the slopes there.
+/// example of each a point, with the result and the slopes there; `gate` if it is one, see
+/// [`BinaryFunction::GATE`].
 macro_rules! binary_elementwise {
     ($(
         $(#[$doc:meta])*
-        $name:ident at ($a:expr, $b:expr) => ($value:expr, $slopes:expr): $struct:ident
+        $name:ident at ($a:expr, $b:expr) => ($value:expr, $slopes:expr): $struct:ident $($gate:ident)?
             |$x:ident, $y:ident| $function:expr, $derivatives:expr;
     )*) => {
         $(
@@ -118,6 +123,7 @@ macro_rules! binary_elementwise {
 
             impl BinaryFunction for $struct {
                 const NAME: &'static str = stringify!($name);
+                const GATE: bool = !<[&str]>::is_empty(&[$(stringify!($gate))?]);
                 #[inline(always)]
                 fn function<R: Real>(&self, $x: R, $y: R) -> R where f64: Literal<R> {
                     $function
@@ -132,7 +138,7 @@ macro_rules! binary_elementwise {
         impl<T: Float> Var<T> {$(
             $(#[$doc])*
             ///
-            /// Elementwise, against a variable that broadcasts, a tensor or a number.
+            /// Elementwise, against a variable that broadcasts, a tensor or a number; see [`accuracy`](crate::accuracy).
             ///
             /// ```
             /// # use std::f64::consts::*;
@@ -159,24 +165,16 @@ macro_rules! binary_elementwise {
 binary_elementwise! {
     /// Each element to the power of its partner. At base 0 the derivative with respect to an exponent that
     /// is not negative is 0; at exponent 0 that with respect to the base is 0.
-    pow at (2.0, 3.0) => (8.0, [12.0, 8.0 * LN_2]): Pow |x, y| x.pow(y), {
-        // Exponent and base are replaced where the product would be 0 times infinity or NaN; elsewhere the
-        // product stays, for the second derivative.
-        let flat = y.eq(0.0) * (1.0 - x.gt(0.0) - x.lt(0.0));
-        let base = flat.select(0.0, y * x.pow(flat.select(0.0, y - 1.0)));
-        let zero = x.eq(0.0) * y.ge(0.0);
-        let exponent = zero.select(0.0, x.pow(y) * zero.select(1.0, x).log());
-        [base, exponent]
-    };
+    pow at (2.0, 3.0) => (8.0, [12.0, 8.0 * LN_2]): Pow |x, y| x.pow(y), Power { order: 0 }.derivatives(x, y);
     /// The angle of the point (`other`, `self`), in radians from -pi to pi. At (0, 0) the derivatives are 0.
     atan2 at (2.0, 0.0) => (FRAC_PI_2, [0.0, -0.5]): Atan2 |y, x| y.atan2(x), {
-        let length = y.hypot(x);
-        let length = length.eq(0.0).select(1.0, length);
-        [x / length / length, -y / length / length]
+        let origin = x.eq(0.0) * y.eq(0.0);
+        let x = origin.select(1.0, x);
+        [origin.select(0.0, x.apply_with(y, AngleSlope)), -y.apply_with(x, AngleSlope)]
     };
     /// The square root of the sum of two squares, without overflow. At (0, 0) the derivatives are NaN.
     hypot at (3.0, 4.0) => (5.0, [3.0 / 5.0, 4.0 / 5.0]): Hypot
-        |x, y| x.hypot(y), [x / x.hypot(y), y / x.hypot(y)];
+        |x, y| x.hypot(y), [x.apply_with(y, Direction), y.apply_with(x, Direction)];
     /// log(e^x + e^y), without overflow.
     logaddexp at (0.0, 0.0) => (LN_2, [0.5, 0.5]): Logaddexp
         |x, y| x.logaddexp(y), [(x - y).sigmoid(), (y - x).sigmoid()];
@@ -184,27 +182,33 @@ binary_elementwise! {
     /// the derivative with respect to the first is the logarithm, and 0 where that does not exist.
     xlogy at (2.0, 1.0) => (0.0, [0.0, 2.0]): Xlogy |x, y| x.xlogy(y), {
         let nothing = x.eq(0.0) * y.le(0.0);
-        [nothing.select(0.0, nothing.select(1.0, y).log()), x / y]
+        let y = nothing.select(1.0, y);
+        [nothing.select(0.0, y.log()), nothing.select(0.0, x / y)]
     };
     /// What is left of a division whose quotient is rounded towards zero: it has the sign of the first number. The
     /// derivatives are those of x - n y with the quotient n, by convention also where that jumps.
-    fmod at (-7.0, 3.0) => (-1.0, [1.0, 2.0]): Fmod
-        |x, y| x.fmod(y), [x.constant(1.0), -(x / y).trunc()];
+    fmod at (-7.0, 3.0) => (-1.0, [1.0, 2.0]): Fmod gate
+        |x, y| x.fmod(y), {
+            // By the rest: x / y may be rounded to the next integer.
+            let rest = x.fmod(y);
+            let rest = rest.eq(rest).select(rest, 0.0);
+            [x.constant(1.0), ((rest - x) / y).round().detach()]
+        };
     /// What is left of a division whose quotient is rounded down: it has the sign of the second number. The
     /// derivatives are those of x - n y with the quotient n, by convention also where that jumps.
-    remainder at (-7.0, 3.0) => (2.0, [1.0, 3.0]): Remainder
+    remainder at (-7.0, 3.0) => (2.0, [1.0, 3.0]): Remainder gate
         |x, y| x.remainder(y), [x.constant(1.0), -x.floor_divide(y)];
     /// The quotient, rounded down. The derivatives are 0 everywhere, by convention also where it jumps.
-    floor_divide at (-7.0, 3.0) => (-3.0, [0.0, 0.0]): FloorDivide
+    floor_divide at (-7.0, 3.0) => (-3.0, [0.0, 0.0]): FloorDivide gate
         |x, y| x.floor_divide(y), [x.constant(0.0), y.constant(0.0)];
     /// The larger of two numbers; NaN if either is. At a tie each has half the derivative.
-    maximum at (2.0, 2.0) => (2.0, [0.5, 0.5]): Maximum
+    maximum at (2.0, 2.0) => (2.0, [0.5, 0.5]): Maximum gate
         |x, y| x.lt(y).select(y, y.eq(y).select(x, y)), {
         let tie = x.eq(y) * 0.5;
         [1.0 - x.lt(y) - tie, 1.0 - x.gt(y) - tie]
     };
     /// The smaller of two numbers; NaN if either is. At a tie each has half the derivative.
-    minimum at (2.0, 3.0) => (2.0, [1.0, 0.0]): Minimum
+    minimum at (2.0, 3.0) => (2.0, [1.0, 0.0]): Minimum gate
         |x, y| x.gt(y).select(y, y.eq(y).select(x, y)), {
         let tie = x.eq(y) * 0.5;
         [1.0 - x.gt(y) - tie, 1.0 - x.lt(y) - tie]
@@ -252,7 +256,8 @@ impl<T: Float> Var<T> {
         apply(Unary(Polygamma { order }), &[self])
     }
 
-    /// From this to `end`, the further the larger `weight` is: `self + weight * (end - self)`.
+    /// From this to `end`, the further the larger `weight` is: `self + weight * (end - self)`, and this where `weight`
+    /// is 0, even if `end` is infinite or NaN there.
     ///
     /// Elementwise; the three broadcast.
     ///
@@ -269,7 +274,14 @@ impl<T: Float> Var<T> {
     /// If the shapes do not broadcast.
     #[track_caller]
     pub fn lerp(&self, end: impl Into<Self>, weight: impl Into<Self>) -> Self {
-        self + weight.into() * (end.into() - self)
+        let (end, weight) = (end.into(), weight.into());
+        let distance = &end - self;
+        let is_finite = |x: &Self| x.value().isfinite().all(..).item();
+        if !is_finite(&distance) && is_finite(self) && is_finite(&end) {
+            // The distance of two numbers may be larger than every number.
+            return self.multiply_no_nan(-&weight + T::ONE) + end.multiply_no_nan(weight);
+        }
+        self + distance.multiply_no_nan(weight)
     }
 
     /// `self + value * a * b`.
@@ -287,7 +299,8 @@ impl<T: Float> Var<T> {
     /// If the shapes do not broadcast.
     #[track_caller]
     pub fn addcmul(&self, a: impl Into<Self>, b: impl Into<Self>, value: f64) -> Self {
-        self + a.into() * b.into() * T::from_f64(value)
+        // In this order as the product of `a` and `b` alone may be out of range.
+        self + a.into() * T::from_f64(value) * b.into()
     }
 }
 

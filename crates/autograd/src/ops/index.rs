@@ -4,7 +4,7 @@
 
 use gradus_tensor::{Float, OrPanic, Tensor, lane_axis};
 
-use crate::operation::{Context, Linearity, Operation, apply};
+use crate::operation::{Context, Linearity, Operation, apply, apply_inplace};
 use crate::saves::Saves;
 use crate::var::Var;
 
@@ -25,8 +25,9 @@ impl<T: Float> Operation<T> for Gather {
         Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let zeros = zeros(context.shape(0));
-        Some(zeros.scatter_add(self.axis, &self.index, context.cotangent()))
+        let operation = ScatterAdd { axis: self.axis, index: self.index.clone() };
+        let add = |sum: &mut Tensor<T>, g: &Tensor<T>| sum.scatter_add_inplace(self.axis, &self.index, g);
+        Some(apply_inplace(operation, context.gradient_so_far(0), context.cotangent(), add))
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
@@ -130,7 +131,7 @@ impl<T: Float> Operation<T> for IndexSelect {
         Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        Some(zeros(context.shape(0)).index_add(self.axis, &self.index, context.cotangent()))
+        Some(add_at(context.gradient_so_far(0), self.axis, &self.index, context.cotangent()))
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
@@ -188,6 +189,12 @@ impl<T: Float> Operation<T> for Where {
     fn linearity(&self) -> Linearity {
         Linearity::Linear
     }
+}
+
+/// Like [`Var::index_add`], in the memory of the first one.
+pub(super) fn add_at<T: Float>(x: Var<T>, axis: isize, index: &Tensor<i64>, source: &Var<T>) -> Var<T> {
+    let operation = IndexAdd { axis, index: index.clone() };
+    apply_inplace(operation, x, source, |x, source| x.index_add_inplace(axis, index, source))
 }
 
 /// Zeros that take no memory.
@@ -257,7 +264,7 @@ impl<T: Float> Var<T> {
         apply(Scatter { axis, index: index.clone() }, &[self, source])
     }
 
-    /// `value` where the mask, which is expanded to this shape, is true, and these elements where it is not.
+    /// `value` where the mask is true, and these elements where it is not; variable and mask broadcast.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
@@ -269,7 +276,7 @@ impl<T: Float> Var<T> {
     /// ```
     ///
     /// # Panics
-    /// If the mask cannot be expanded to this shape.
+    /// If the shapes do not broadcast.
     #[track_caller]
     pub fn masked_fill(&self, mask: &Tensor<bool>, value: T) -> Self {
         apply(MaskedFill { mask: mask.clone(), value }, &[self])
@@ -316,14 +323,18 @@ impl<T: Float> Var<T> {
     }
 
     /// Elements of `if_true` where the condition is true and of `if_false` where it is not; all three
-    /// broadcast. No gradient flows to what was not chosen.
+    /// broadcast.
+    ///
+    /// An element that is not chosen has no influence, even if it is infinite or NaN, or its own derivative is: its
+    /// cotangent is 0, and a cotangent of 0 stays 0 through every elementwise operation.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
     ///
-    /// let x = Var::leaf(Tensor::from([-1.0, 2.0]));
-    /// let y = Var::where_(&x.value().gt(0.0), &x, 0.0);
-    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([0.0, 1.0])));
+    /// let x = Var::leaf(Tensor::from([0.0_f64, 4.0]));
+    /// // The derivative of the root is infinite at 0.
+    /// let y = Var::where_(&x.value().gt(0.0), x.sqrt(), 0.0);
+    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([0.0, 0.25])));
     /// ```
     ///
     /// # Panics
@@ -336,7 +347,7 @@ impl<T: Float> Var<T> {
 
 #[cfg(feature = "proptest")]
 pub(crate) fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{broadcast_pair, case, gathers, index_selects, shapes};
+    use crate::testing::{broadcast_pair, case, gathers, index_selects};
     vec![
         case!("gather", (shape, axis, index) in gathers(), [shape => -2.0..2.0], |x| x.gather(axis, &index)),
         case!(
@@ -349,9 +360,9 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
             [shape => -2.0..2.0, index.shape().to_vec() => -2.0..2.0],
             |x, source| x.scatter(axis, &index, source)
         ),
-        case!("masked_fill", shape in shapes(0..=4, 0..=4), [shape => -2.0..2.0], |x| {
-            let mask = Tensor::arange(0, x.len() as i64, 1).map(|i| i % 3 == 1).reshape(x.shape());
-            x.masked_fill(&mask, 7.0)
+        case!("masked_fill", (shape, mask) in broadcast_pair(), [shape => -2.0..2.0], |x| {
+            let count = mask.iter().product::<usize>() as i64;
+            x.masked_fill(&Tensor::arange(0, count, 1).map(|i| i % 3 == 1).reshape(mask.clone()), 7.0)
         }),
         case!(
             "index_select", (shape, axis, index) in index_selects(),

@@ -22,9 +22,15 @@ impl<T: Float> Operation<T> for Cat {
         Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let start: usize = (0..input).map(|i| context.shape(i)[self.axis]).sum();
-        let end = start + context.shape(input)[self.axis];
-        Some(context.cotangent().slice(self.axis as isize, start..end))
+        // All at once: to find the place of one input takes the sizes of all before it.
+        Some(context.made_together(input, || {
+            let mut start = 0;
+            let part = |i| {
+                start += context.shape(i)[self.axis];
+                context.cotangent().slice(self.axis as isize, start - context.shape(i)[self.axis]..start)
+            };
+            (0..context.inputs()).map(part).collect()
+        }))
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear

@@ -2,7 +2,9 @@
 
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Tensor, broadcast_shapes, keepdim};
 
+use super::index::zeros;
 use crate::operation::{Context, Operation, apply};
+use crate::ops::chained;
 use crate::saves::Saves;
 use crate::var::Var;
 
@@ -28,8 +30,10 @@ impl<T: Float> Operation<T> for CrossEntropy {
         Some(if context.is_recorded() {
             let index = self.targets.unsqueeze(axis);
             let minus_one = Var::constant(Tensor::full(index.shape(), -T::ONE));
-            context.input(0).softmax(axis).scatter_add(axis, &index, &minus_one)
-                * (context.cotangent() / count)
+            let difference = context.input(0).softmax(axis).scatter_add(axis, &index, &minus_one);
+            chained(&difference, &(context.cotangent() / count))
+        } else if context.cotangent().item() == T::ZERO {
+            zeros(context.shape(0))
         } else {
             context
                 .input_value(0)
@@ -56,7 +60,14 @@ impl<T: Float> Operation<T> for MseLoss {
                 difference * difference
             },
         );
-        squares.mean(..)
+        let mean = squares.mean(..);
+        if mean.item().is_finite() || mean.item().is_nan() {
+            return mean;
+        }
+        // Perhaps squares are too large, and their mean is not.
+        let distances = (inputs[0] - inputs[1]).abs();
+        let unit = distances.max(..).item().power_of_two();
+        (distances / unit).square().mean(..) * unit * unit
     }
     fn saves(&self) -> Saves {
         Saves::INPUTS
@@ -65,14 +76,15 @@ impl<T: Float> Operation<T> for MseLoss {
         let count: usize = context.shape(0).iter().product();
         let factor = T::from_f64(2.0 / count as f64);
         Some(if context.is_recorded() {
-            (context.input(input) - context.input(1 - input)) * (context.cotangent() * factor)
+            let difference = context.input(input) - context.input(1 - input);
+            chained(&difference, &(context.cotangent() * factor))
         } else {
             let scale = context.cotangent().item() * factor;
             let gradient = context.input_value(input).zip(
                 "mse_loss",
                 context.input_value(1 - input),
                 #[inline(always)]
-                |x, target| (x - target) * scale,
+                |x, target| (x - target).multiply_no_nan(scale),
             );
             gradient.into()
         })
@@ -151,8 +163,22 @@ impl<T: Float> Var<T> {
         }
         let axis = Axes::from(axis).resolve("cosine_similarity", &shape)[0];
         let direction = |x: Self| {
-            let squared_length = x.square().sum(keepdim(axis));
-            x / squared_length.maximum(T::from_f64(eps * eps)).sqrt()
+            let length = x.norm(2.0, keepdim(axis));
+            let smallest = T::MIN_POSITIVE / T::EPSILON;
+            let fits = |length: T| length == T::ZERO || length >= smallest && length.is_finite();
+            if length.value().iter().all(fits) {
+                return x / length.maximum(T::from_f64(eps));
+            }
+            // A length may have too few digits, or be too large to be a number.
+            let unit = |length: T| match length {
+                length if fits(length) => T::ONE,
+                length if length < smallest => length.power_of_two(),
+                _ => T::MAX.power_of_two(),
+            };
+            let units = length.value().map(unit);
+            let x = x / &units;
+            let length = x.norm(2.0, keepdim(axis));
+            x / length.maximum(Tensor::from(T::from_f64(eps)) / units)
         };
         let [x, y] = [self, &other].map(|x| direction(x.expand(&shape)));
         (x * y).sum(axis)

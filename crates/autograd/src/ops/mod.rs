@@ -23,12 +23,13 @@ mod reduce;
 mod repeat;
 mod scan;
 mod shape;
+mod slopes;
 mod softmax;
 mod sort;
 mod spread;
 mod vectors;
 
-pub(crate) use arithmetic::{add, div, mul, neg, sub};
+pub(crate) use arithmetic::{add, chained, div, divided, gated, mul, neg, sub};
 pub use attention::AttentionMask;
 pub use einsum::einsum;
 pub use join::{cat, stack};

@@ -2,6 +2,8 @@
 
 use gradus_tensor::{Axes, Float, Shape, Tensor, keepdim};
 
+use super::chained;
+use super::spread::centred;
 use crate::operation::{Context, Operation, apply};
 use crate::saves::Saves;
 use crate::var::Var;
@@ -47,19 +49,43 @@ impl<T: Float> Operation<T> for Normalize {
             }));
         }
         let x = context.input(0);
-        let axes =
-            || keepdim(Axes::from((x.rank() - self.normalized_shape.len()..x.rank()).collect::<Shape>()));
-        let centred = if self.centred { &x - x.mean(axes()) } else { x.clone() };
-        let scale = (centred.square().mean(axes()) + T::from_f64(self.eps)).rsqrt();
-        let normal = centred * &scale;
+        let over: Shape = (x.rank() - self.normalized_shape.len()..x.rank()).collect();
+        let axes = || keepdim(Axes::from(over.clone()));
+        let centred = |x: &Var<T>| if self.centred { centred(x, &over) } else { x.clone() };
+        let variance = |centred: &Var<T>, eps: &Tensor<T>| centred.square().mean(axes()) + eps;
+        let eps = Tensor::from(T::from_f64(self.eps));
+        let (mut x, mut units) = (centred(&x), None);
+        let mut square = variance(&x, &eps);
+        if let Some(unit) = units_of(x.value(), square.value(), &eps, axes()) {
+            // A block that is divided by a number has the same result if `eps` is divided by the square.
+            x = centred(&(context.input(0) / &unit));
+            square = variance(&x, &(eps / &unit / &unit));
+            units = Some(unit);
+        }
+        let scale = square.rsqrt();
+        let normal = x * &scale;
         if input == 1 {
-            return Some(g * normal);
+            return Some(chained(&normal, g));
         }
         let g = if self.weight { g * context.input(1) } else { g.clone() };
         // What stretches a whole block does not change its result, and neither does what shifts it.
-        let rest = &g - normal.clone() * (&g * normal).mean(axes());
-        Some(if self.centred { rest - g.mean(axes()) } else { rest } * scale)
+        let stretch = chained(&normal, &g).mean(axes());
+        let rest = &g - chained(&normal, &stretch);
+        let gradient = chained(&scale, &if self.centred { rest - g.mean(axes()) } else { rest });
+        Some(units.map_or(gradient.clone(), |units| gradient / units))
     }
+}
+
+/// If the `square` by whose root blocks are divided is out of range: for each block a number to divide it by before, 1
+/// where the square is in range.
+fn units_of<T: Float>(x: &Tensor<T>, square: &Tensor<T>, eps: &Tensor<T>, axes: Axes) -> Option<Tensor<T>> {
+    let in_range = |square: T| square.is_finite() && square >= T::MIN_POSITIVE / T::EPSILON;
+    if x.is_empty() || square.iter().all(in_range) {
+        return None;
+    }
+    let largest = x.abs().max(axes).maximum(eps.sqrt());
+    let unit = |square, largest: T| if in_range(square) { T::ONE } else { largest.power_of_two() };
+    Some(square.zip("norm", &largest, unit))
 }
 
 /// What a normalisation by channels is given for each of them.
@@ -89,7 +115,7 @@ impl<T: Float> Var<T> {
     ///
     /// When `training`, mean and (biased) variance are those of this variable. If `running`, a mean and a variance for
     /// each channel, is given, the second result is what it becomes: `(1 - momentum) * running + momentum * batch`,
-    /// with the unbiased variance. No gradient flows to it.
+    /// with the unbiased variance. No gradient flows to it. A batch without elements leaves it as it is.
     ///
     /// When not, they are those given, and the second result is the same again.
     ///
@@ -141,11 +167,16 @@ impl<T: Float> Var<T> {
                 "batch_norm: the input has shape {shape:?}: training needs more than one element for each channel"
             );
             let updated = running.map(|[mean, variance]| {
+                if count == 0 {
+                    // Nothing has no statistics, and NaN would stay for ever.
+                    return [mean.clone(), variance.clone()];
+                }
                 let others: Shape = (0..rank).filter(|&axis| axis != 1).collect();
-                let (kept, new) = (T::from_f64(1.0 - momentum), T::from_f64(momentum));
+                let [kept, new] =
+                    [1.0 - momentum, momentum].map(|weight| Tensor::scalar(T::from_f64(weight)));
                 let batch = [self.value().mean(others.clone()), self.detach().var(others, 1).into_value()];
-                let [batch_mean, batch_variance] = batch.map(|statistic| statistic * new);
-                [mean * kept + batch_mean, variance * kept + batch_variance]
+                let [batch_mean, batch_variance] = batch.map(|statistic| statistic.multiply_no_nan(&new));
+                [mean.multiply_no_nan(&kept) + batch_mean, variance.multiply_no_nan(&kept) + batch_variance]
             });
             // Each channel is a row of a matrix.
             let turned = self.transpose(0, 1);

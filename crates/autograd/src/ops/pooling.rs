@@ -29,9 +29,8 @@ impl<T: Float> Operation<T> for MaxPool {
         }
         let places = x.pooled_max_places(&self.pooling);
         // What sees nothing but padding has no place, and no influence.
-        let seen = places.ge(0);
-        let g =
-            if seen.iter().all(|seen| seen) { g.clone() } else { g * Var::constant(seen.to_number::<T>()) };
+        let unseen = places.lt(0);
+        let g = if unseen.any(..).item() { g.masked_fill(&unseen, T::ZERO) } else { g.clone() };
         let places = places.maximum(Tensor::scalar(0));
         let flat = |shape: &[usize]| -> Shape {
             let (front, image) = shape.split_at(shape.len() - 2);

@@ -3,6 +3,7 @@
 use gradus_tensor::{Axes, Float, Shape, Tensor};
 
 use crate::operation::{Context, Linearity, Operation, apply};
+use crate::ops::gated;
 use crate::saves::Saves;
 use crate::var::Var;
 
@@ -57,6 +58,30 @@ impl<T: Float> Operation<T> for Sum {
     }
 }
 
+#[derive(Debug)]
+struct Mean(Reduced);
+
+impl<T: Float> Operation<T> for Mean {
+    fn name(&self) -> &'static str {
+        "mean"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].mean(self.0.axes())
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let shape = context.shape(0);
+        let count: usize = self.0.axes.iter().map(|&axis| shape[axis]).product();
+        let share = context.cotangent() / T::from_f64(count as f64);
+        Some(self.0.restore(&share, shape).expand(shape))
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
+}
+
 /// The largest or the smallest element.
 #[derive(Debug)]
 struct Extreme {
@@ -67,10 +92,10 @@ struct Extreme {
 impl Extreme {
     /// The derivative: 1 for the winner, divided equally among several. Which elements won does not change with
     /// a small change of the input, so it is a constant.
-    fn share<T: Float>(&self, x: &Var<T>, output: &Var<T>) -> Tensor<T> {
+    fn share<T: Float>(&self, x: &Var<T>, output: &Var<T>) -> Var<T> {
         let winner = self.over.restore(output, x.shape());
         let won = x.value().eq(winner.value()).to_number::<T>();
-        &won / won.sum(gradus_tensor::keepdim(self.over.axes.clone()))
+        (&won / won.sum(gradus_tensor::keepdim(self.over.axes.clone()))).into()
     }
 }
 
@@ -84,10 +109,11 @@ impl<T: Float> Operation<T> for Extreme {
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let share = self.share(&context.input(0), &context.output());
-        Some(self.over.restore(context.cotangent(), context.shape(0)) * share)
+        Some(gated(&share, &self.over.restore(context.cotangent(), context.shape(0))))
     }
     fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        Some((context.tangent() * self.share(&context.input(0), &context.output())).sum(self.over.axes()))
+        let share = self.share(&context.input(0), &context.output());
+        Some(gated(&share, context.tangent()).sum(self.over.axes()))
     }
 }
 
@@ -104,12 +130,13 @@ impl<T: Float> Operation<T> for LogSumExp {
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let x = context.input(0);
         let y = self.0.restore(&context.output(), x.shape());
-        Some(self.0.restore(context.cotangent(), x.shape()) * (x - y).exp())
+        let g = self.0.restore(context.cotangent(), x.shape());
+        Some(gated(&(x - y).exp(), &g))
     }
     fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let x = context.input(0);
         let y = self.0.restore(&context.output(), x.shape());
-        Some((context.tangent() * (x - y).exp()).sum(self.0.axes()))
+        Some(gated(&(x - y).exp(), context.tangent()).sum(self.0.axes()))
     }
 }
 
@@ -147,9 +174,7 @@ impl<T: Float> Var<T> {
     /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn mean(&self, axes: impl Into<Axes>) -> Self {
-        let over = Reduced::new("mean", axes, self.shape());
-        let count: usize = over.axes.iter().map(|&axis| self.shape()[axis]).product();
-        apply(Sum(over), &[self]) / T::from_f64(count as f64)
+        apply(Mean(Reduced::new("mean", axes, self.shape())), &[self])
     }
 
     /// The largest element over the axes; NaN if there is one. Several that are equally large share the

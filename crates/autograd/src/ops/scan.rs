@@ -1,7 +1,8 @@
 //! Running sums and products, and the product over axes.
 
-use gradus_tensor::{Axes, Float, OrPanic, PadMode, Shape, Tensor, lane_axis};
+use gradus_tensor::{Axes, Float, OrPanic, PadMode, Shape, Tensor, keepdim, lane_axis};
 
+use super::chained;
 use super::reduce::Reduced;
 use crate::operation::{Context, Linearity, Operation, apply};
 use crate::saves::Saves;
@@ -45,8 +46,10 @@ impl<T: Float> Operation<T> for LinearRecurrence {
         inputs[0].linear_recurrence(self.axis as isize, inputs[1])
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let adjoint = adjoint(context.cotangent(), &context.input(1), self.axis);
-        Some(if input == 0 { adjoint } else { adjoint * delayed(&context.output(), self.axis, T::ZERO) })
+        let (g, axis) = (context.cotangent(), self.axis);
+        let adjoint = adjoint(g, &with_influence(context.input(1), g, axis), axis);
+        let output = || with_influence(context.output(), g, axis);
+        Some(if input == 0 { adjoint } else { adjoint * delayed(&output(), axis, T::ZERO) })
     }
     fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let (t, axis) = (context.tangent(), self.axis);
@@ -68,14 +71,31 @@ impl<T: Float> Operation<T> for Cumprod {
         inputs[0].cumprod(self.axis as isize)
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let g = context.cotangent();
+        let [x, y] = [context.input(0), context.output()].map(|x| with_influence(x, g, self.axis));
+        if !in_range(&y) && in_range(&x) {
+            // Each result divided by each of its factors.
+            let products = g * y.masked_fill(&g.value().eq(T::ZERO), T::ZERO);
+            let sums = products.flip(self.axis).cumsum(self.axis as isize).flip(self.axis);
+            return Some(sums / x);
+        }
         // A recurrence of factors alone: no division, so that zeros do no harm.
-        let adjoint = adjoint(context.cotangent(), &context.input(0), self.axis);
-        Some(adjoint * delayed(&context.output(), self.axis, T::ONE))
+        let adjoint = adjoint(g, &x, self.axis);
+        Some(adjoint * delayed(&y, self.axis, T::ONE))
     }
     fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let added = context.tangent() * delayed(&context.output(), self.axis, T::ONE);
         Some(added.linear_recurrence(self.axis as isize, &context.input(0)))
     }
+}
+
+/// 1 in place of all elements in lanes whose cotangents are all 0, if there are infinities or NaN, which would make them
+/// NaN.
+fn with_influence<T: Float>(x: Var<T>, g: &Var<T>, axis: usize) -> Var<T> {
+    if x.value().iter().all(Float::is_finite) {
+        return x;
+    }
+    x.masked_fill(&g.value().eq(T::ZERO).all(keepdim(Shape::from_slice(&[axis]))), T::ONE)
 }
 
 /// What the results of a recurrence from each place on contribute to the derivative: the recurrence
@@ -125,17 +145,38 @@ impl<T: Float> Operation<T> for Prod {
         // For each one the product of those before it and of those behind it: no division by what may be 0.
         let factors = lanes.reshape(flat);
         let product = |factors: &Var<T>| delayed(&factors.cumprod(-1), last, T::ONE);
-        let others = product(&factors) * product(&factors.flip(-1)).flip(-1);
+        let (before, behind) = (product(&factors), product(&factors.flip(-1)).flip(-1));
+        let partial_in_range = in_range(&before) && in_range(&behind);
+        let others = if partial_in_range || !in_range(&factors) {
+            before * behind
+        } else {
+            product_of_others(&factors)
+        };
         let mut back = order.clone();
         for (to, &from) in order.iter().enumerate() {
             back[from] = to;
         }
-        Some(g * others.reshape(lanes.shape()).permute(back))
+        Some(chained(&others.reshape(lanes.shape()).permute(back), &g))
     }
 }
 
+/// Whether no number is 0, so small that it lacks digits, infinite or NaN.
+fn in_range<T: Float>(x: &Var<T>) -> bool {
+    x.value().iter().all(|x| x.is_finite() && x.abs() >= T::MIN_POSITIVE)
+}
+
+/// For each factor along the last axis the product of the others, by division; the product of all may be out of range.
+fn product_of_others<T: Float>(factors: &Var<T>) -> Var<T> {
+    let count = factors.shape()[factors.rank() - 1];
+    // The product of quotients by the geometric mean is near 1.
+    let mean = factors.value().abs().log().mean(keepdim(-1)).exp();
+    let quotients = factors / &mean;
+    let others = quotients.prod(keepdim(-1)) / quotients;
+    others * mean.map(|mean| mean.pow(T::from_f64(count as f64 - 1.0)))
+}
+
 impl<T: Float> Var<T> {
-    /// The running sum along an axis.
+    /// The running sum along an axis, each element of it as accurate as [`sum`](Self::sum) is.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};

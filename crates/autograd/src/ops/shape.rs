@@ -1,7 +1,8 @@
 //! Operations that move elements and leave them as they are. Their rules move them back.
 
-use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, Tensor};
+use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, Tensor, lane_axis};
 
+use super::index::add_at;
 use crate::operation::{Context, Linearity, Operation, apply};
 use crate::saves::Saves;
 use crate::var::Var;
@@ -120,11 +121,9 @@ impl<T: Float> Operation<T> for SliceAxis {
         Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        // What was not taken has no influence: zeros, with the cotangent added where it was taken from.
-        let size = context.shape(0)[self.axis] as i64;
-        let taken = Tensor::arange(0, size, 1).slice(0, self.slice);
-        let zeros = Var::constant(Tensor::scalar(T::ZERO).expand(context.shape(0)));
-        Some(zeros.index_add(self.axis as isize, &taken, context.cotangent()))
+        // What was not taken has no influence: the cotangent is added where it was taken from.
+        let taken = self.slice.indices(context.shape(0)[self.axis]);
+        Some(add_at(context.gradient_so_far(0), self.axis as isize, &taken, context.cotangent()))
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
@@ -177,7 +176,7 @@ impl<T: Float> Var<T> {
         apply(Permute { axes: axes.into().resolve("permute", self.shape()).or_panic() }, &[self])
     }
 
-    /// Two axes swapped.
+    /// Two axes swapped. A 0-d variable takes the axes 0 and -1, and stays as it is.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
@@ -193,8 +192,11 @@ impl<T: Float> Var<T> {
         if !self.is_tracked() {
             return Self::constant(self.value().transpose(axis0, axis1));
         }
-        let a = Dims::from(axis0).resolve("transpose", self.shape()).or_panic()[0];
-        let b = Dims::from(axis1).resolve("transpose", self.shape()).or_panic()[0];
+        let a = lane_axis("transpose", axis0, self.shape()).or_panic();
+        let b = lane_axis("transpose", axis1, self.shape()).or_panic();
+        if a == b {
+            return self.clone();
+        }
         let mut axes: Shape = (0..self.rank()).collect();
         axes.swap(a, b);
         apply(Permute { axes }, &[self])

@@ -3,6 +3,7 @@
 use gradus_tensor::{Float, OrPanic, Tensor, keepdim, lane_axis};
 
 use crate::operation::{Context, Operation, apply};
+use crate::ops::gated;
 use crate::saves::Saves;
 use crate::var::Var;
 
@@ -22,9 +23,10 @@ impl<T: Float> Operation<T> for Softmax {
         Saves::OUTPUT
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        // What has probability 0 is masked: no gradient passes it, whatever the cotangent.
         let (g, y) = (context.cotangent(), context.output());
-        let mean = (g * &y).sum(keepdim(self.axis));
-        Some((g - mean) * y)
+        let mean = gated(&y, g).sum(keepdim(self.axis));
+        Some(gated(&y, &(g - mean)))
     }
     fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         // The Jacobian of a lane, diag(y) - y y', is symmetric.
@@ -49,11 +51,11 @@ impl<T: Float> Operation<T> for LogSoftmax {
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let (g, y) = (context.cotangent(), context.output());
-        Some(g - y.exp() * g.sum(keepdim(self.axis)))
+        Some(g - gated(&y.exp(), &g.sum(keepdim(self.axis))))
     }
     fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let (t, y) = (context.tangent(), context.output());
-        Some(t - (t * y.exp()).sum(keepdim(self.axis)))
+        Some(t - gated(&y.exp(), t).sum(keepdim(self.axis)))
     }
 }
 

@@ -1,12 +1,41 @@
 //! How far elements lie from their mean, and from zero.
 
-use gradus_tensor::{Axes, Float, Tensor, keepdim};
+use gradus_tensor::{Axes, Float, Shape, Tensor};
 
 use super::index::zeros;
 use super::reduce::Reduced;
-use crate::operation::{Context, Operation, apply};
+use super::{chained, divided};
+use crate::operation::{Context, Linearity, Operation, apply};
 use crate::saves::Saves;
 use crate::var::Var;
+
+/// The elements less their mean over axes.
+#[derive(Debug)]
+struct Centre(Shape);
+
+impl<T: Float> Operation<T> for Centre {
+    fn name(&self) -> &'static str {
+        "centre"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].centred(self.0.clone())
+    }
+    fn saves(&self) -> Saves {
+        Saves::NOTHING
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        // A projection is its own adjoint.
+        Some(centred(context.cotangent(), &self.0))
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Linear
+    }
+}
+
+/// The elements less their mean over axes, as [`Tensor::centred`] computes them.
+pub(super) fn centred<T: Float>(x: &Var<T>, axes: &Shape) -> Var<T> {
+    apply(Centre(axes.clone()), &[x])
+}
 
 #[derive(Debug)]
 struct Variance {
@@ -15,11 +44,10 @@ struct Variance {
 }
 
 impl Variance {
-    /// Distances from the mean, divided by the degrees of freedom.
-    fn centred<T: Float>(&self, x: &Var<T>) -> Var<T> {
-        let count: usize = self.over.axes.iter().map(|&axis| x.shape()[axis]).product();
-        let freedom = T::from_f64(count.saturating_sub(self.correction) as f64);
-        (x - x.mean(keepdim(self.over.axes.clone()))) / freedom
+    /// The degrees of freedom.
+    fn freedom<T: Float>(&self, shape: &[usize]) -> T {
+        let count: usize = self.over.axes.iter().map(|&axis| shape[axis]).product();
+        T::from_f64(count.saturating_sub(self.correction) as f64)
     }
 }
 
@@ -36,11 +64,12 @@ impl<T: Float> Operation<T> for Variance {
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let x = context.input(0);
         let g = self.over.restore(context.cotangent(), x.shape());
-        Some(self.centred(&x) * (g * T::from_f64(2.0)))
+        Some(chained(&centred(&x, &self.over.axes), &(g * T::from_f64(2.0) / self.freedom::<T>(x.shape()))))
     }
     fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let products = context.tangent() * self.centred(&context.input(0));
-        Some(products.sum(self.over.axes()) * T::from_f64(2.0))
+        let x = context.input(0);
+        let products = chained(&centred(&x, &self.over.axes), context.tangent());
+        Some(products.sum(self.over.axes()) * T::from_f64(2.0) / self.freedom::<T>(x.shape()))
     }
 }
 
@@ -55,16 +84,43 @@ impl<T: Float> Operation<T> for StandardDeviation {
         inputs[0].std(self.0.over.axes(), self.0.correction)
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let x = context.input(0);
-        let scale = quotient(context.cotangent(), &context.output());
-        Some(self.0.centred(&x) * self.0.over.restore(&scale, x.shape()))
+        let Self(Variance { over, correction }) = self;
+        let std = |x: &Var<T>| x.std(over.axes(), *correction);
+        let (x, y) = moved_into_range(over, context.input(0), context.output(), std);
+        let scale = quotient(context.cotangent(), &y) / self.0.freedom::<T>(x.shape());
+        Some(chained(&centred(&x, &over.axes), &over.restore(&scale, x.shape())))
     }
 }
 
 /// `g / y`, and 0 where y is 0, with the derivative 0.
 fn quotient<T: Float>(g: &Var<T>, y: &Var<T>) -> Var<T> {
     let zero = y.value().eq(T::ZERO);
-    g.masked_fill(&zero, T::ZERO) / y.masked_fill(&zero, T::ONE)
+    divided(&g.masked_fill(&zero, T::ZERO), &y.masked_fill(&zero, T::ONE))
+}
+
+/// A variable and a norm of it, both divided by a power of two in lanes where a quotient by the norm may be out of range:
+/// the derivative is the same there.
+fn moved_into_range<T: Float>(
+    over: &Reduced,
+    x: Var<T>,
+    y: Var<T>,
+    norm: impl Fn(&Var<T>) -> Var<T>,
+) -> (Var<T>, Var<T>) {
+    let [smallest, largest] = [T::MIN_POSITIVE, T::MAX].map(Float::sqrt);
+    let fits = |y: T| y == T::ZERO || y.is_nan() || (smallest <= y && y <= largest);
+    if y.value().iter().all(fits) {
+        return (x, y);
+    }
+    let unit = |y: T| match y {
+        y if fits(y) => T::ONE,
+        y if y.is_finite() => y.power_of_two(),
+        // The norm of numbers may be too large to be one.
+        _ => T::MAX.power_of_two(),
+    };
+    let units = over.restore(&Var::constant(y.value().map(unit)), x.shape());
+    let x = x / units;
+    let y = norm(&x);
+    (x, y)
 }
 
 /// A norm whose derivative is not that of a simpler reduction.
@@ -89,16 +145,17 @@ impl<T: Float> Operation<T> for Norm {
             // It counts, and does not change with a small change.
             return Some(zeros(context.shape(0)));
         }
-        let (x, y, g) = (context.input(0), context.output(), context.cotangent());
+        let norm = |x: &Var<T>| x.norm(self.p, self.over.axes());
+        let (x, y) = moved_into_range(&self.over, context.input(0), context.output(), norm);
+        let g = context.cotangent();
         if self.p == 2.0 {
-            return Some(self.over.restore(&quotient(g, &y), x.shape()) * x);
+            return Some(chained(&x, &self.over.restore(&quotient(g, &y), x.shape())));
         }
-        // sign(x) |x|^(p - 1) / y^(p - 1), and 0 where x or y is.
-        let zero = x.value().eq(T::ZERO);
-        let powers = x.masked_fill(&zero, T::ONE).abs().pow_scalar(self.p - 1.0) * x.value().sign();
-        let zero = y.value().eq(T::ZERO);
-        let scale = g.masked_fill(&zero, T::ZERO) * y.masked_fill(&zero, T::ONE).pow_scalar(1.0 - self.p);
-        Some(self.over.restore(&scale, x.shape()) * powers)
+        // sign(x) (|x| / y)^(p - 1), and 0 where x or y is. No power of the quotient is out of range.
+        let [no_x, no_y] = [&x, &y].map(|number| number.value().eq(T::ZERO));
+        let y = self.over.restore(&y.masked_fill(&no_y, T::ONE), x.shape());
+        let powers = (x.masked_fill(&no_x, T::ONE).abs() / y).pow_scalar(self.p - 1.0) * x.value().sign();
+        Some(chained(&powers, &self.over.restore(&g.masked_fill(&no_y, T::ZERO), x.shape())))
     }
 }
 

@@ -5,7 +5,7 @@ use gradus_tensor::{Tensor, seeded};
 use super::error::{GradientError, Law};
 use super::laws;
 use super::measure::{Failure, Function};
-use crate::mode::keep_values;
+use crate::mode::{keep_values, with_recording};
 use crate::operation::apply_again;
 use crate::tape::Tape;
 use crate::var::Var;
@@ -72,6 +72,11 @@ pub(super) fn check_law(
     inputs: &[Tensor<f64>],
     seed: u64,
 ) -> Result<(), GradientError> {
+    // Also inside `no_grad`.
+    with_recording(true, || check_recorded(law, f, inputs, seed))
+}
+
+fn check_recorded(law: Law, f: &Function, inputs: &[Tensor<f64>], seed: u64) -> Result<(), GradientError> {
     let Err(failure) = run_law(law, f, inputs, seed) else { return Ok(()) };
     let leaves: Vec<Var<f64>> = inputs.iter().map(Var::leaf).collect();
     let outputs = keep_values(|| f(&leaves));

@@ -1,6 +1,9 @@
 //! Losses of probabilities of yes or no.
 
-use gradus_autograd::{Binary, BinaryFunction, Float, Literal, Real, Var, apply};
+use gradus_autograd::{
+    Binary, BinaryFunction, Context, Float, Literal, Operation, Real, Saves, Tensor, Unary, UnaryFunction,
+    Var, apply,
+};
 
 use super::{Reduction, check_shapes, check_weight};
 
@@ -60,29 +63,42 @@ impl<T: Float> BceLoss<T> {
         let target = target.into();
         check_shapes("binary_cross_entropy", prediction, &target);
         check_weight("binary_cross_entropy", "weight", self.weight.as_ref(), prediction.shape());
-        let losses = apply(Binary(BinaryCrossEntropy), &[prediction, &target]);
+        let losses = apply(BoundedBinaryCrossEntropy, &[prediction, &target]);
         self.reduction.reduce_elements(weighted(losses, self.weight.as_ref()))
     }
 }
 
 fn weighted<T: Float>(losses: Var<T>, weight: Option<&Var<T>>) -> Var<T> {
     match weight {
-        Some(weight) => losses * weight,
+        Some(weight) => losses.multiply_no_nan(weight),
         None => losses,
     }
 }
 
+/// log(x) and log(1 - x), at least -100.
+#[inline(always)]
+fn logarithms<R: Real>(x: R) -> [R; 2] {
+    let bounded = |x: R| x.lt(-100.0).select(-100.0, x);
+    [bounded(x.log()), bounded((-x).log1p())]
+}
+
+/// A probability is saturated where its variance x (1 - x) is smaller. First derivatives are divided by this instead:
+/// PyTorch's constant, which is 1e-12 in single precision.
+const SATURATED: f64 = 9.999_999_960_041_972e-13;
+
+/// The variance of a probability, at least `bound`.
+#[inline(always)]
+fn variance<R: Real>(x: R, bound: f64) -> R
+where
+    f64: Literal<R>,
+{
+    let variance = x * (1.0 - x);
+    variance.lt(bound).select(bound, variance)
+}
+
+/// The loss of one element.
 #[derive(Debug)]
 struct BinaryCrossEntropy;
-
-impl BinaryCrossEntropy {
-    /// log(x) and log(1 - x), at least -100.
-    #[inline(always)]
-    fn logarithms<R: Real>(x: R) -> [R; 2] {
-        let bounded = |x: R| x.lt(-100.0).select(-100.0, x);
-        [bounded(x.log()), bounded((-x).log1p())]
-    }
-}
 
 impl BinaryFunction for BinaryCrossEntropy {
     const NAME: &'static str = "binary_cross_entropy";
@@ -91,7 +107,7 @@ impl BinaryFunction for BinaryCrossEntropy {
     where
         f64: Literal<R>,
     {
-        let [yes, no] = Self::logarithms(x);
+        let [yes, no] = logarithms(x);
         -(target * yes) - (1.0 - target) * no
     }
     #[inline(always)]
@@ -99,11 +115,83 @@ impl BinaryFunction for BinaryCrossEntropy {
     where
         f64: Literal<R>,
     {
-        // At 0 and 1 PyTorch divides by this small number.
-        let variance = x * (1.0 - x);
-        let variance = variance.lt(1e-12).select(1e-12, variance);
-        let [yes, no] = Self::logarithms(x);
-        [(x - target) / variance, no - yes]
+        [SlopeByProbability.function(x, target), SlopeByTarget.function(x)]
+    }
+}
+
+/// [`BinaryCrossEntropy`] with second derivatives that are not derivatives of the first ones where these are bounded.
+#[derive(Debug)]
+struct BoundedBinaryCrossEntropy;
+
+impl<T: Float> Operation<T> for BoundedBinaryCrossEntropy {
+    fn name(&self) -> &'static str {
+        "binary_cross_entropy"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        Binary(BinaryCrossEntropy).forward(inputs)
+    }
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        if !context.is_recorded() {
+            return Binary(BinaryCrossEntropy).vjp(context, input);
+        }
+        let (x, target) = (context.input(0), context.input(1));
+        let slope = if input == 0 {
+            apply(Binary(SlopeByProbability), &[&x, &target])
+        } else {
+            apply(Unary(SlopeByTarget), &[&x])
+        };
+        Some(slope.multiply_no_nan(context.cotangent()))
+    }
+    fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        self.vjp(context, input)
+    }
+}
+
+#[derive(Debug)]
+struct SlopeByProbability;
+
+impl BinaryFunction for SlopeByProbability {
+    const NAME: &'static str = "binary_cross_entropy_slope";
+    #[inline(always)]
+    fn function<R: Real>(&self, x: R, target: R) -> R
+    where
+        f64: Literal<R>,
+    {
+        (x - target) / variance(x, SATURATED)
+    }
+    #[inline(always)]
+    fn derivatives<R: Real>(&self, x: R, target: R) -> [R; 2]
+    where
+        f64: Literal<R>,
+    {
+        // Where it is saturated, PyTorch shifts both factors in place of bounding their product.
+        let exact = x * (1.0 - x);
+        let root = exact.lt(SATURATED).select((x + 1e-12) * (1.0 - x + 1e-12), exact);
+        let curvature = ((x - target).square() + target * (1.0 - target)) / root / root;
+        [curvature, -variance(x, 1e-12).reciprocal()]
+    }
+}
+
+#[derive(Debug)]
+struct SlopeByTarget;
+
+impl UnaryFunction for SlopeByTarget {
+    const NAME: &'static str = "binary_cross_entropy_slope";
+    const SAVES: Saves = Saves::INPUTS;
+    #[inline(always)]
+    fn function<R: Real>(&self, x: R) -> R
+    where
+        f64: Literal<R>,
+    {
+        let [yes, no] = logarithms(x);
+        no - yes
+    }
+    #[inline(always)]
+    fn derivative<R: Real>(&self, x: R) -> R
+    where
+        f64: Literal<R>,
+    {
+        -variance(x, 1e-12).reciprocal()
     }
 }
 
@@ -181,8 +269,9 @@ impl<T: Float> BceWithLogitsLoss<T> {
         let losses = match &self.pos_weight {
             None => apply(Binary(BinaryCrossEntropyWithLogits), &[prediction, &target]),
             Some(pos_weight) => {
-                let importance = (pos_weight - T::ONE) * &target + T::ONE;
-                (-&target + T::ONE) * prediction - importance * prediction.logsigmoid()
+                let yes = prediction.logsigmoid().multiply_no_nan(pos_weight.multiply_no_nan(&target));
+                let no = (-prediction).logsigmoid().multiply_no_nan(-&target + T::ONE);
+                -(yes + no)
             }
         };
         self.reduction.reduce_elements(weighted(losses, self.weight.as_ref()))
@@ -199,7 +288,9 @@ impl BinaryFunction for BinaryCrossEntropyWithLogits {
     where
         f64: Literal<R>,
     {
-        (1.0 - target) * x + (-x).softplus()
+        // The loss of a target on the side of the logit, and what the distance between them adds.
+        let missed = x.gt(0.0).select(x.multiply_no_nan(1.0 - target), -x.multiply_no_nan(target));
+        (-x.abs()).softplus() + missed
     }
     #[inline(always)]
     fn derivatives<R: Real>(&self, x: R, target: R) -> [R; 2]

@@ -209,11 +209,18 @@ impl<T: Float> CrossEntropyLoss<T> {
     #[must_use]
     #[track_caller]
     pub fn label_smoothing(self, label_smoothing: f64) -> Self {
+        let changed = Self { label_smoothing, ..self };
+        changed.check_smoothing();
+        changed
+    }
+
+    #[track_caller]
+    fn check_smoothing(&self) {
+        let smoothing = self.label_smoothing;
         assert!(
-            (0.0..=1.0).contains(&label_smoothing),
-            "cross_entropy: `label_smoothing` is {label_smoothing}: allowed is 0 to 1"
+            (0.0..=1.0).contains(&smoothing),
+            "cross_entropy: `label_smoothing` is {smoothing}: allowed is 0 to 1"
         );
-        Self { label_smoothing, ..self }
     }
 
     /// The loss of logits `[classes]` or `[rows, classes, ...]`. Targets are the indices of the right classes, in the
@@ -231,9 +238,11 @@ impl<T: Float> CrossEntropyLoss<T> {
     ///
     /// # Panics
     /// If the shapes do not fit, or a target is neither the index of a class nor `ignore_index`; if an `ignore_index`
-    /// that is not negative meets probabilities, among which there are no rows to leave out.
+    /// that is not negative meets probabilities, among which there are no rows to leave out; or if `label_smoothing` is
+    /// not within 0 and 1.
     #[track_caller]
     pub fn forward(&self, logits: &Var<T>, targets: impl Into<ClassTargets<T>>) -> Var<T> {
+        self.check_smoothing();
         let classes = Classes::new("cross_entropy", logits, self.weight.as_ref());
         let kept = 1.0 - self.label_smoothing;
         let spread = T::from_f64(self.label_smoothing / classes.count as f64);
@@ -253,7 +262,7 @@ impl<T: Float> CrossEntropyLoss<T> {
         let mut losses = rows.nll(&log_softmax);
         if self.label_smoothing > 0.0 {
             let all = -classes.weighted(log_softmax).sum(classes.axis);
-            losses = losses * T::from_f64(kept) + rows.without_ignored(all) * spread;
+            losses = losses.multiply_no_nan(T::from_f64(kept)) + rows.without_ignored(all) * spread;
         }
         self.reduction.reduce(losses, logits.shape(), || rows.total_weight())
     }
@@ -273,7 +282,7 @@ impl<T: Float> CrossEntropyLoss<T> {
             self.ignore_index
         );
         let log_softmax = classes.weighted(logits.log_softmax(classes.axis as isize));
-        let losses = -(log_softmax * probabilities).sum(classes.axis);
+        let losses = -log_softmax.multiply_no_nan(probabilities).sum(classes.axis);
         let rows = T::from_f64(losses.len() as f64);
         self.reduction.reduce(losses, logits.shape(), || rows.into())
     }
@@ -311,7 +320,7 @@ impl<'a, T: Float> Classes<'a, T> {
         let Some(weight) = self.weight else { return log_probabilities };
         let mut shape = vec![1; self.shape.len() - self.axis];
         shape[0] = self.count;
-        log_probabilities * weight.reshape(shape)
+        log_probabilities.multiply_no_nan(weight.reshape(shape))
     }
 
     /// What the targets say about the rows of a prediction.
@@ -361,7 +370,7 @@ impl<T: Float> Rows<T> {
     fn nll(&self, log_probabilities: &Var<T>) -> Var<T> {
         let right =
             log_probabilities.gather(self.axis, &self.targets.unsqueeze(self.axis)).squeeze(self.axis);
-        self.without_ignored(-right * &self.weight)
+        (-right).multiply_no_nan(&self.weight)
     }
 
     /// 0 where a row does not count.

@@ -1,6 +1,8 @@
 //! Losses of single numbers: how far each is from its target.
 
-use gradus_autograd::{Float, Literal, Real, Saves, Unary, UnaryFunction, Var, apply};
+use gradus_autograd::{
+    Binary, BinaryFunction, Float, Literal, Real, Saves, Unary, UnaryFunction, Var, apply,
+};
 
 use super::{Reduction, check_shapes};
 
@@ -152,13 +154,14 @@ impl HuberLoss {
     /// ```
     ///
     /// # Panics
-    /// If the shapes differ.
+    /// If the shapes differ, or `delta` is not positive.
     #[track_caller]
     pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl Into<Var<T>>) -> Var<T> {
+        let Self { delta, reduction } = self.delta(self.delta);
         let target = target.into();
         check_shapes("huber_loss", prediction, &target);
-        let losses = apply(Unary(Huber { delta: self.delta }), &[&(prediction - target)]);
-        self.reduction.reduce_elements(losses)
+        let losses = apply(Unary(Huber { delta }), &[&(prediction - target)]);
+        reduction.reduce_elements(losses)
     }
 }
 
@@ -175,14 +178,15 @@ impl UnaryFunction for Huber {
     where
         f64: Literal<R>,
     {
-        x.abs().le(self.delta).select(x.square() * 0.5, (x.abs() - x.constant(self.delta) * 0.5) * self.delta)
+        x.abs().le(self.delta).select(x * 0.5 * x, (x.abs() - x.constant(self.delta) * 0.5) * self.delta)
     }
     #[inline(always)]
     fn derivative<R: Real>(&self, x: R) -> R
     where
         f64: Literal<R>,
     {
-        x.abs().le(self.delta).select(x, x.sign() * self.delta)
+        // At `delta` itself the second derivative is 0.
+        x.abs().lt(self.delta).select(x, x.sign() * self.delta)
     }
 }
 
@@ -240,18 +244,16 @@ impl SmoothL1Loss {
     /// ```
     ///
     /// # Panics
-    /// If the shapes differ.
+    /// If the shapes differ, or `beta` is negative.
     #[track_caller]
     pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl Into<Var<T>>) -> Var<T> {
+        let Self { beta, reduction } = self.beta(self.beta);
         let target = target.into();
         check_shapes("smooth_l1_loss", prediction, &target);
         let difference = prediction - target;
-        let losses = if self.beta == 0.0 {
-            difference.abs()
-        } else {
-            apply(Unary(SmoothL1 { beta: self.beta }), &[&difference])
-        };
-        self.reduction.reduce_elements(losses)
+        let losses =
+            if beta == 0.0 { difference.abs() } else { apply(Unary(SmoothL1 { beta }), &[&difference]) };
+        reduction.reduce_elements(losses)
     }
 }
 
@@ -268,7 +270,7 @@ impl UnaryFunction for SmoothL1 {
     where
         f64: Literal<R>,
     {
-        x.abs().lt(self.beta).select(x.square() / self.beta * 0.5, x.abs() - x.constant(self.beta) * 0.5)
+        x.abs().lt(self.beta).select(x / self.beta * x * 0.5, x.abs() - x.constant(self.beta) * 0.5)
     }
     #[inline(always)]
     fn derivative<R: Real>(&self, x: R) -> R
@@ -335,11 +337,35 @@ impl KlDivLoss {
         let target = target.into();
         check_shapes("kl_div", prediction, &target);
         let losses = if self.log_target {
-            target.exp() * (target - prediction)
+            apply(Binary(KlDivOfLogTarget), &[prediction, &target])
         } else {
-            target.xlogy(&target) - target * prediction
+            target.xlogy(&target) - prediction.multiply_no_nan(&target)
         };
         self.reduction.reduce_elements(losses)
+    }
+}
+
+/// e^t (t - x), and 0 where the probability e^t is 0.
+#[derive(Debug)]
+struct KlDivOfLogTarget;
+
+impl BinaryFunction for KlDivOfLogTarget {
+    const NAME: &'static str = "kl_div";
+    #[inline(always)]
+    fn function<R: Real>(&self, x: R, target: R) -> R
+    where
+        f64: Literal<R>,
+    {
+        (target - x).multiply_no_nan(target.exp())
+    }
+    #[inline(always)]
+    fn derivatives<R: Real>(&self, x: R, target: R) -> [R; 2]
+    where
+        f64: Literal<R>,
+    {
+        let never = target.exp().eq(0.0);
+        let [x, target] = [x, target].map(|log| never.select(0.0, log));
+        [never.select(0.0, -target.exp()), never.select(0.0, target.exp() * (target - x + 1.0))]
     }
 }
 

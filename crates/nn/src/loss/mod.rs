@@ -44,9 +44,11 @@ impl Reduction {
     fn reduce<T: Float>(self, losses: Var<T>, shape: &[usize], count: impl FnOnce() -> Var<T>) -> Var<T> {
         match self {
             Self::None => losses,
-            Self::Mean => losses.sum(..) / count(),
+            Self::Mean => quotient(losses, count()),
             Self::Sum => losses.sum(..),
-            Self::BatchMean => losses.sum(..) / T::from_f64(shape.first().map_or(1.0, |&size| size as f64)),
+            Self::BatchMean => {
+                quotient(losses, T::from_f64(shape.first().map_or(1.0, |&size| size as f64)).into())
+            }
         }
     }
 
@@ -55,6 +57,12 @@ impl Reduction {
         let (shape, count) = (losses.shape().to_vec(), T::from_f64(losses.len() as f64));
         self.reduce(losses, &shape, || count.into())
     }
+}
+
+/// The sum of the losses divided by a number; of each loss if the sum alone is too large.
+fn quotient<T: Float>(losses: Var<T>, divisor: Var<T>) -> Var<T> {
+    let sum = losses.sum(..);
+    if sum.item().is_finite() { sum / divisor } else { (losses / divisor).sum(..) }
 }
 
 /// Panics unless both shapes are equal: `[n]` against `[n, 1]` would broadcast to the wrong thing.

@@ -1,6 +1,6 @@
 //! Bounds for gradients.
 
-use gradus_autograd::{Float, Gradients};
+use gradus_autograd::{Float, Gradients, Tensor};
 
 use super::non_negative;
 use crate::module::Module;
@@ -9,8 +9,8 @@ use crate::module::Module;
 /// `max_norm`; returns how long they were.
 ///
 /// Each is multiplied by `min(1, max_norm / (norm + 1e-6))` (Pascanu, Mikolov and Bengio, "On the difficulty of
-/// training recurrent neural networks", 2013). If the norm is infinite or NaN, which is what it returns, the
-/// gradients stay as they are: there is no right length for them, and the caller can skip the step.
+/// training recurrent neural networks", 2013). If one of the gradients is infinite or NaN, so is the norm that it
+/// returns, and they stay as they are: there is no right length for them, and the caller can skip the step.
 ///
 /// ```
 /// use gradus_autograd::Tensor;
@@ -33,15 +33,28 @@ pub fn clip_grad_norm<T: Float>(
 ) -> f64 {
     assert!(max_norm >= 0.0, "clip_grad_norm: max_norm is {max_norm}: it must be 0 or larger");
     let parameters = model.parameters();
-    let squares = parameters.iter().filter_map(|parameter| gradients.get(parameter)).map(|gradient| {
-        // In double precision, squares of single precision do not overflow.
-        gradient.map(|g| g.to_f64() * g.to_f64()).sum(..).item()
-    });
-    let norm = squares.sum::<f64>().sqrt();
-    let factor = max_norm / (norm + 1e-6);
-    if norm.is_finite() && factor < 1.0 {
+    let norms = |p: f64, unit: f64| -> f64 {
+        let gradients = parameters.iter().filter_map(|parameter| gradients.get(parameter));
+        let norms = gradients
+            .filter(|gradient| !gradient.is_empty())
+            .map(|gradient| gradient.map(|g| g.to_f64() / unit).norm(p, ..).item());
+        Tensor::from(norms.collect::<Vec<f64>>()).norm(p, ..).item()
+    };
+    let norm = norms(2.0, 1.0);
+    // The length of numbers may be too large to be one.
+    let unit = if norm == f64::INFINITY { norms(f64::INFINITY, 1.0).power_of_two() } else { 1.0 };
+    let length = if unit == 1.0 { norm } else { norms(2.0, unit) };
+    let factor = max_norm / (length + 1e-6 / unit);
+    if length.is_finite() && factor / unit < 1.0 {
+        let narrow = T::from_f64(factor / unit);
         for parameter in parameters {
-            gradients.update(parameter, |gradient| *gradient *= T::from_f64(factor));
+            gradients.update(parameter, |gradient| {
+                if narrow >= T::MIN_POSITIVE {
+                    *gradient *= narrow;
+                } else {
+                    gradient.map_inplace(|g| T::from_f64(g.to_f64() / unit * factor));
+                }
+            });
         }
     }
     norm

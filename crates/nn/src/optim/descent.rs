@@ -1,6 +1,6 @@
 //! What all optimizers have in common.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Debug, Formatter};
 use std::panic::Location;
 use std::sync::Arc;
@@ -89,7 +89,9 @@ impl Step {
 
 /// The optimizer of a [`Rule`]: its options, and what it remembers of each parameter.
 ///
-/// [`Sgd`](super::Sgd), [`Adam`](super::Adam) and the others are names for it with their rules.
+/// [`Sgd`](super::Sgd), [`Adam`](super::Adam) and the others are names for it with their rules. Rules that scale steps by
+/// squares of gradients keep these in the type of the parameter: the square of an `f32` above 1.8e19 is infinite, and the
+/// parameter stays where it is; the square of one below 1e-23 is 0, which only matters if `eps` is as small.
 #[derive(Debug, Clone)]
 pub struct Descent<R: Rule, T: Float = f32> {
     /// By group.
@@ -273,9 +275,10 @@ impl<R: Rule, T: Float> Descent<R, T> {
     fn check_groups(&self, model: &dyn Module<T>) {
         let mut names = Vec::new();
         model.visit(Path::ROOT, &mut |path, _| names.push(path.to_string()));
+        let used: HashSet<usize> = names.iter().map(|name| Self::group_of(&self.groups, name)).collect();
         for (place, group) in self.groups.iter().enumerate().skip(1) {
             assert!(
-                names.iter().any(|name| Self::group_of(&self.groups, name) == place),
+                used.contains(&place),
                 "step: the group made at {} holds for no parameter of the model: its condition must be true for a \
                  name for which that of no earlier group is; the names are {names:?}",
                 group.made_at

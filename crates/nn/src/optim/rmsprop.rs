@@ -48,6 +48,11 @@ impl Rule for RmsPropRule {
         let [kept, fresh] = [self.alpha, 1.0 - self.alpha].map(T::from_f64);
         let decayed = step.decayed();
         let averaged = move |mean: T, x: T| kept * mean + fresh * x;
+        // v - a^2 by itself, from squares alone: the difference of the two would lose its digits, and be negative at
+        // times (Finch, "Incremental calculation of weighted mean and variance", 2009).
+        let centred = move |[variance, mean]: [T; 2], g: T| {
+            [kept * (variance + fresh * (g - mean).square()), averaged(mean, g)]
+        };
         match (state, self.centered) {
             ([square], _) => Tensor::zip_inplace_many(
                 [p, square],
@@ -70,24 +75,24 @@ impl Rule for RmsPropRule {
                     [p - lr * b, v, b]
                 },
             ),
-            ([square, mean], true) => Tensor::zip_inplace_many(
-                [p, square, mean],
+            ([variance, mean], true) => Tensor::zip_inplace_many(
+                [p, variance, mean],
                 g,
                 #[inline(always)]
                 move |[p, v, a], g| {
                     let g = decayed(p, g);
-                    let (v, a) = (averaged(v, g * g), averaged(a, g));
-                    [p - lr * (g / ((v - a * a).sqrt() + eps)), v, a]
+                    let [v, a] = centred([v, a], g);
+                    [p - lr * (g / (v.sqrt() + eps)), v, a]
                 },
             ),
-            ([square, mean, velocity], _) => Tensor::zip_inplace_many(
-                [p, square, mean, velocity],
+            ([variance, mean, velocity], _) => Tensor::zip_inplace_many(
+                [p, variance, mean, velocity],
                 g,
                 #[inline(always)]
                 move |[p, v, a, b], g| {
                     let g = decayed(p, g);
-                    let (v, a) = (averaged(v, g * g), averaged(a, g));
-                    let b = momentum * b + g / ((v - a * a).sqrt() + eps);
+                    let [v, a] = centred([v, a], g);
+                    let b = momentum * b + g / (v.sqrt() + eps);
                     [p - lr * b, v, a, b]
                 },
             ),

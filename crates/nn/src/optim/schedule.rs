@@ -364,8 +364,10 @@ impl Anneal {
 
 /// Reduces learning rates when a metric, such as the loss on data held back, no longer gets better.
 ///
-/// When it was not better than the best one by `threshold`, a part of it, for more than `patience` observations in
-/// a row, every rate is multiplied by `factor`; after that, `cooldown` observations do not count.
+/// When it was not better than the best one by `threshold`, a part of the size of that, for more than `patience`
+/// observations in a row, every rate is multiplied by `factor`; after that, `cooldown` observations do not count.
+///
+/// "Better" is beyond the best metric, whatever its sign: a loss of -2 has to fall below -2 - 2 * `threshold`.
 ///
 /// ```
 /// use gradus_nn::{Optimizer, ReduceLrOnPlateau, Sgd};
@@ -469,15 +471,15 @@ impl ReduceLrOnPlateau {
         Self { min_lr: non_negative("min_lr: the rate", min_lr), ..self }
     }
 
-    /// Takes note of the metric, and reduces the optimizer's rates if that is due; says whether it was. A NaN is
-    /// no better than anything.
+    /// Takes note of the metric, and reduces the optimizer's rates if that is due; says whether a rate is lower than
+    /// before. A NaN is no better than anything. As in PyTorch, a rate stays if it would be reduced by no more than 1e-8.
     ///
     /// See [`ReduceLrOnPlateau`] for an example.
     pub fn observe<T: Float>(&mut self, metric: f64, optimizer: &mut (impl Optimizer<T> + ?Sized)) -> bool {
         let margin = match self.best {
             // What the first metric is compared with; a part of it would be no number.
             best if best.is_infinite() => 0.0,
-            best if self.relative => self.threshold * best,
+            best if self.relative => self.threshold * best.abs(),
             _ => self.threshold,
         };
         let bound = self.best + self.sign * margin;
@@ -496,14 +498,15 @@ impl ReduceLrOnPlateau {
         }
         self.cooling = self.cooldown;
         self.bad = 0;
+        let mut changed = false;
         for rate in optimizer.learning_rates_mut() {
             let reduced = (rate.current * self.factor).max(self.min_lr);
-            // As in PyTorch, a change that is next to nothing is none.
             if rate.current - reduced > 1e-8 {
                 rate.current = reduced;
+                changed = true;
             }
         }
-        true
+        changed
     }
 }
 

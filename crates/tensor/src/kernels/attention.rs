@@ -40,8 +40,13 @@ impl<T: Float> Attention<T> {
         })
     }
 
-    /// Writes the softmax of the scores of `count` queries against the first `keys`; zeros where there is nothing to
-    /// see.
+    /// Whether a query does not see a key, which then has no influence, whatever it and its value hold.
+    fn hides(self, head: &Head<T>, query: usize, key: usize) -> bool {
+        self.causal && key > query || head.mask.is_some_and(|mask| mask.at(query, key) == -T::INFINITY)
+    }
+
+    /// Writes the softmax of the scores of `count` queries against the first `keys`; 0 for a key that is hidden, and
+    /// zeros where there is nothing to see.
     fn weights(self, head: &Head<T>, first: usize, count: usize, keys: usize, out: &mut [T]) {
         let query = head.query.of_rows(&(first..first + count));
         multiply(out, Over::Anything, self.scale, query, head.key.of_rows(&(0..keys)).t());
@@ -58,24 +63,28 @@ impl<T: Float> Attention<T> {
                     if let Some(mask) = head.mask {
                         let start = mask.offset.wrapping_add_signed(row as isize * mask.row_stride);
                         for (column, score) in scores.iter_mut().enumerate() {
-                            *score +=
+                            let added =
                                 mask.data[start.wrapping_add_signed(column as isize * mask.column_stride)];
+                            *score = if added == -T::INFINITY { added } else { *score + added };
                         }
                     }
                     let shift = largest(scores);
-                    if shift == -T::INFINITY {
+                    // Among scores of minus infinity, NaN may have been passed over.
+                    if shift == -T::INFINITY && !scores.iter().any(|score| score.is_nan()) {
                         scores.fill(T::ZERO);
                         continue;
                     }
                     for score in &mut *scores {
                         *score = (*score - shift).exp();
                     }
-                    let scale = sum_lane(
-                        scores,
-                        #[inline(always)]
-                        |x| x,
-                    )
-                    .reciprocal();
+                    let sum = sum(scores);
+                    if sum.is_nan() {
+                        for (key, weight) in scores.iter_mut().enumerate() {
+                            *weight = if self.hides(head, row, key) { T::ZERO } else { sum };
+                        }
+                        continue;
+                    }
+                    let scale = sum.reciprocal();
                     for score in scores {
                         *score *= scale;
                     }
@@ -110,8 +119,9 @@ pub(crate) fn attention<T: Float>(
         for (first, count, keys) in attention.blocks(head) {
             attention.weights(head, first, count, keys, weights);
             let weights = MatrixRef::row_major(&weights[..count * keys], count, keys);
+            let hides = |row, key| attention.hides(head, first + row, key);
             let out = &mut out[first * width..];
-            multiply(out, Over::Anything, T::ONE, weights, head.value.of_rows(&(0..keys)));
+            multiply_seen(out, Over::Anything, weights, head.value.of_rows(&(0..keys)), hides);
         }
     });
     out
@@ -140,37 +150,118 @@ pub(crate) fn attention_gradient<T: Float>(
             attention.weights(head, first, count, keys, weights);
             let g = g.of_rows(&rows);
             multiply(slopes, Over::Anything, T::ONE, g, head.value.of_rows(&(0..keys)).t());
-            multiply(dv, Over::Sum, T::ONE, MatrixRef::row_major(weights, count, keys).t(), g);
-            softmax_gradient(weights, slopes, keys, attention.scale);
+            let hides = |row, key| attention.hides(head, first + row, key);
+            multiply_seen(dv, Over::Sum, MatrixRef::row_major(weights, count, keys).t(), g, |key, row| {
+                hides(row, key)
+            });
+            softmax_gradient(weights, slopes, keys, attention.scale, hides);
             let slopes = MatrixRef::row_major(slopes, count, keys);
             let dq = &mut dq[first * head.query.columns..];
-            multiply(dq, Over::Anything, T::ONE, slopes, head.key.of_rows(&(0..keys)));
-            multiply(dk, Over::Sum, T::ONE, slopes.t(), head.query.of_rows(&rows));
+            multiply_seen(dq, Over::Anything, slopes, head.key.of_rows(&(0..keys)), hides);
+            multiply_seen(dk, Over::Sum, slopes.t(), head.query.of_rows(&rows), |key, row| hides(row, key));
         }
     });
     buffers
 }
 
-/// Replaces the gradient of each row of weights by that of its scores, times `scale`.
-fn softmax_gradient<T: Float>(weights: &mut [T], slopes: &mut [T], keys: usize, scale: T) {
+/// Replaces the gradient of each row of weights by that of its scores, times `scale`; 0 for a key that is hidden.
+fn softmax_gradient<T: Float>(
+    weights: &[T],
+    slopes: &mut [T],
+    keys: usize,
+    scale: T,
+    hides: impl Fn(usize, usize) -> bool,
+) {
     dispatch(
         #[inline(always)]
         || {
-            for (weights, slopes) in
-                weights.chunks_exact_mut(keys.max(1)).zip(slopes.chunks_exact_mut(keys.max(1)))
-            {
-                for (slope, &weight) in slopes.iter_mut().zip(&*weights) {
+            let rows = weights.chunks_exact(keys.max(1)).zip(slopes.chunks_exact_mut(keys.max(1)));
+            for (row, (weights, slopes)) in rows.enumerate() {
+                for (slope, &weight) in slopes.iter_mut().zip(weights) {
                     *slope *= weight;
                 }
-                let mean = sum_lane(
-                    slopes,
-                    #[inline(always)]
-                    |x| x,
-                );
-                for (slope, &weight) in slopes.iter_mut().zip(&*weights) {
+                let mut mean = sum(slopes);
+                // A weight of 0 does not keep out infinities and NaN.
+                let finite = mean.is_finite();
+                if !finite {
+                    // Whoever sees nothing has no weights, and no gradient.
+                    let blind = weights.iter().all(|&weight| weight == T::ZERO);
+                    clear(slopes, |key| blind || hides(row, key));
+                    mean = sum(slopes);
+                }
+                for (slope, &weight) in slopes.iter_mut().zip(weights) {
                     *slope = (*slope - weight * mean) * scale;
+                }
+                if !finite {
+                    clear(slopes, |key| hides(row, key));
                 }
             }
         },
     );
+}
+
+#[inline(always)]
+fn sum<T: Float>(lane: &[T]) -> T {
+    sum_lane(
+        lane,
+        #[inline(always)]
+        |x| x,
+    )
+}
+
+fn clear<T: Float>(slopes: &mut [T], hidden: impl Fn(usize) -> bool) {
+    for (key, slope) in slopes.iter_mut().enumerate() {
+        if hidden(key) {
+            *slope = T::ZERO;
+        }
+    }
+}
+
+/// Like [`multiply`], where the factors of pairs that are hidden from each other are 0, and stay without influence
+/// beside infinities and NaN in `x`.
+fn multiply_seen<T: Float>(
+    out: &mut [T],
+    over: Over,
+    factors: MatrixRef<T>,
+    x: MatrixRef<T>,
+    hides: impl Fn(usize, usize) -> bool,
+) {
+    if over == Over::Anything {
+        multiply(out, over, T::ONE, factors, x);
+        // One element of `x` that is not finite makes its whole column so.
+        if out[..x.columns].iter().all(|x| x.is_finite()) {
+            return;
+        }
+    }
+    if is_finite(x) {
+        if over == Over::Sum {
+            multiply(out, over, T::ONE, factors, x);
+        }
+        return;
+    }
+    let places = (0..x.rows).flat_map(|row| (0..x.columns).map(move |column| (row, column)));
+    let numbers = places.clone().map(|(row, column)| x.at(row, column));
+    let numbers =
+        Buffer::collect(x.rows * x.columns, numbers.map(|x| if x.is_finite() { x } else { T::ZERO }));
+    multiply(out, over, T::ONE, factors, MatrixRef::row_major(numbers.as_slice(), x.rows, x.columns));
+    for (i, column) in places.filter(|&(i, column)| !x.at(i, column).is_finite()) {
+        for row in (0..factors.rows).filter(|&row| !hides(row, i)) {
+            out[row * x.columns + column] += factors.at(row, i) * x.at(i, column);
+        }
+    }
+}
+
+fn is_finite<T: Float>(x: MatrixRef<T>) -> bool {
+    if x.column_stride != 1 || x.columns == 0 {
+        return (0..x.rows).all(|row| (0..x.columns).all(|column| x.at(row, column).is_finite()));
+    }
+    dispatch(
+        #[inline(always)]
+        || {
+            (0..x.rows).all(|row| {
+                let start = x.offset.wrapping_add_signed(row as isize * x.row_stride);
+                x.data[start..][..x.columns].iter().fold(true, |finite, x| finite & x.is_finite())
+            })
+        },
+    )
 }

@@ -6,12 +6,13 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::buffer::Buffer;
+use super::cuts::Cuts;
 use super::narrow::{is_narrow, narrow_product};
-use super::threads::{Pointer, for_each_piece_of, num_threads};
+use super::threads::{Pointer, for_each_piece_of};
 use crate::element::Float;
 
 /// From this many multiplications on, a product is shared among threads.
-const SHARED: usize = 1 << 20;
+pub(super) const SHARED: usize = 1 << 20;
 
 /// A matrix somewhere in a buffer.
 #[derive(Clone, Copy)]
@@ -24,14 +25,14 @@ pub(crate) struct MatrixRef<'a, T> {
     pub(crate) column_stride: isize,
 }
 
-impl<'a, T> MatrixRef<'a, T> {
+impl<'a, T: Copy> MatrixRef<'a, T> {
     /// A matrix whose rows follow each other in `data`.
     pub(super) fn row_major(data: &'a [T], rows: usize, columns: usize) -> Self {
         Self { data, offset: 0, rows, columns, row_stride: columns as isize, column_stride: 1 }
     }
 
     /// Panics unless every element lies in the buffer.
-    fn check_bounds(&self) {
+    pub(super) fn check_bounds(&self) {
         let reach = |size: usize, stride: isize| (size as isize - 1) * stride;
         let (rows, columns) = (reach(self.rows, self.row_stride), reach(self.columns, self.column_stride));
         let first = self.offset as isize + rows.min(0) + columns.min(0);
@@ -39,9 +40,18 @@ impl<'a, T> MatrixRef<'a, T> {
         assert!(first >= 0 && (last as usize) < self.data.len(), "a matrix reaches beyond its buffer");
     }
 
+    pub(super) fn strides(&self) -> [isize; 2] {
+        [self.row_stride, self.column_stride]
+    }
+
     pub(super) fn of_rows(self, rows: &Range<usize>) -> Self {
         let offset = self.offset.wrapping_add_signed(rows.start as isize * self.row_stride);
         Self { offset, rows: rows.len(), ..self }
+    }
+
+    pub(super) fn at(&self, row: usize, column: usize) -> T {
+        let place = row as isize * self.row_stride + column as isize * self.column_stride;
+        self.data[self.offset.wrapping_add_signed(place)]
     }
 
     /// The transposed matrix.
@@ -55,18 +65,29 @@ impl<'a, T> MatrixRef<'a, T> {
         }
     }
 
-    fn of_columns(self, columns: &Range<usize>) -> Self {
+    /// This right operand of a product, so that a single row of the left one is multiplied as all of them are: of one
+    /// column it is not known how far away others would be, and `gemm` would take a 1 for a row-major matrix.
+    fn beside(self, lhs: &Self) -> Self {
+        if self.columns == 1 && lhs.rows > 1 { Self { column_stride: 0, ..self } } else { self }
+    }
+
+    pub(super) fn of_columns(self, columns: &Range<usize>) -> Self {
         let offset = self.offset.wrapping_add_signed(columns.start as isize * self.column_stride);
         Self { offset, columns: columns.len(), ..self }
     }
 }
 
-/// The products of pairs of matrices, which all have the same sizes, one after another and each row-major; to
+/// The products of pairs of matrices, which all have the same sizes and strides, one after another and each row-major; to
 /// every row of them `bias` is added if there is one.
 pub(crate) fn products<T: Float>(pairs: &[(MatrixRef<T>, MatrixRef<T>)], bias: Option<&[T]>) -> Buffer<T> {
-    let (m, k, n) = pairs.first().map_or((0, 0, 0), |(lhs, rhs)| (lhs.rows, lhs.columns, rhs.columns));
+    let Some(&(first_lhs, first_rhs)) = pairs.first() else { return Buffer::collect(0, []) };
+    let (m, k, n) = (first_lhs.rows, first_lhs.columns, first_rhs.columns);
     for (lhs, rhs) in pairs {
         assert!([lhs.rows, lhs.columns, rhs.rows, rhs.columns] == [m, k, k, n], "sizes differ");
+        assert!(
+            [lhs.strides(), rhs.strides()] == [first_lhs.strides(), first_rhs.strides()],
+            "layouts differ"
+        );
         if m > 0 && k > 0 && n > 0 {
             lhs.check_bounds();
             rhs.check_bounds();
@@ -83,7 +104,7 @@ pub(crate) fn products<T: Float>(pairs: &[(MatrixRef<T>, MatrixRef<T>)], bias: O
         // SAFETY: there is a chunk for each product, which writes all of it.
         return unsafe { Buffer::build(pairs.len() * m * n, fill) };
     }
-    let cuts = Cuts::new(m, k, n, pairs.len());
+    let cuts = Cuts::new(first_lhs, first_rhs.beside(&first_lhs), pairs.len());
     let fill = |out: &mut [MaybeUninit<T>]| {
         if out.is_empty() {
             return;
@@ -94,6 +115,7 @@ pub(crate) fn products<T: Float>(pairs: &[(MatrixRef<T>, MatrixRef<T>)], bias: O
             cuts.parts > 1 || pairs.len() * m * k * n >= SHARED,
             &|piece| {
                 let (lhs, rhs) = pairs[piece / cuts.parts];
+                let rhs = rhs.beside(&lhs);
                 let (rows, columns) = cuts.part(piece % cuts.parts, m, n);
                 let start = (piece / cuts.parts * m + rows.start) * n + columns.start;
                 let bias = bias.map(|bias| &bias[columns.clone()]);
@@ -107,75 +129,12 @@ pub(crate) fn products<T: Float>(pairs: &[(MatrixRef<T>, MatrixRef<T>)], bias: O
     unsafe { Buffer::build(pairs.len() * m * n, fill) }
 }
 
-/// Where a product is cut for threads: along its rows or along its columns, never along the sums. A cut that
-/// would change the order of a sum is not made.
-struct Cuts {
-    parts: usize,
-    by_rows: bool,
-    /// The rows or columns of a part.
-    length: usize,
-}
-
-impl Cuts {
-    fn new(m: usize, k: usize, n: usize, products: usize) -> Self {
-        // Parts should end where the tiles of the kernels do.
-        const TILES: [usize; 4] = [64, 32, 16, 8];
-        // The kernels copy the rows of a part; a longer one would ask the system for a large block each time.
-        const MOST_ROWS: usize = 1024;
-        let by_rows = m >= n;
-        let (size, other) = if by_rows { (m, n) } else { (n, m) };
-        let uncut = Self { parts: 1, by_rows, length: size };
-        let threads = if products >= num_threads() { 1 } else { num_threads() };
-        let most = if by_rows { MOST_ROWS } else { size };
-        if m * k * n < SHARED || threads == 1 && size <= most {
-            return uncut;
-        }
-        let order = Order::of(size, k, other);
-        let keeps_order = |length: &usize| {
-            let last = (size - 1) % length + 1;
-            [*length, last].iter().all(|&length| Order::of(length, k, other) == order)
-        };
-        let whole_tiles =
-            |tile: usize| size.div_ceil(threads).next_multiple_of(tile.min(size / 2).max(1)).min(most);
-        let length = TILES.into_iter().map(whole_tiles).find(keeps_order);
-        length.map_or(uncut, |length| Self { parts: size.div_ceil(length), by_rows, length })
-    }
-
-    /// The rows and columns of a part.
-    fn part(&self, part: usize, m: usize, n: usize) -> (Range<usize>, Range<usize>) {
-        let cut = |size: usize| part * self.length..((part + 1) * self.length).min(size);
-        if self.by_rows { (cut(m), 0..n) } else { (0..m, cut(n)) }
-    }
-}
-
-/// What decides in which order `gemm` 0.19 adds up the terms of an element. Layouts do too, but those of a part
-/// are those of the whole.
-#[derive(PartialEq, Eq)]
-struct Order {
-    /// Maybe one dot product for each element.
-    dot: bool,
-    /// A matrix times a vector.
-    vector: bool,
-    /// Terms in blocks of 512; otherwise in blocks of equal length.
-    short: bool,
-}
-
-impl Order {
-    fn of(size: usize, k: usize, other: usize) -> Self {
-        Self {
-            dot: size * other <= 16 * 16,
-            vector: size == 1 || other == 1,
-            short: size <= 64 && other <= 64 && k > 512,
-        }
-    }
-}
-
 /// Writes `lhs x rhs + bias` to `out`, whose rows are `row_stride` apart.
 ///
 /// # Safety
 /// `out` must be valid for writes of all elements, which nobody else reads or writes meanwhile, and the
 /// elements of both operands must lie in their buffers.
-unsafe fn product<T: Float>(
+pub(super) unsafe fn product<T: Float>(
     out: *mut T,
     row_stride: usize,
     lhs: MatrixRef<T>,

@@ -12,7 +12,8 @@ use super::buffer::Buffer;
 use super::elementwise::{PART, SHARED, at, fill};
 use super::runs::{MergedAxes, merge_axes, place};
 use crate::dims::Shape;
-use crate::element::Element;
+use crate::element::{Element, Number};
+use crate::range::{self, out_of_range};
 use crate::tensor::Tensor;
 
 /// Lanes of this length are shared among threads one by one.
@@ -52,6 +53,14 @@ impl<'a, T> Rows<'a, T> {
     #[inline(always)]
     pub(super) fn row(&self, row: usize, columns: usize) -> &'a [T] {
         &self.data[at(self.start, row, self.stride)..][..columns]
+    }
+
+    /// A copy of one of the `columns` that are reduced side by side.
+    pub(super) fn column(&self, column: usize, columns: usize) -> Vec<T>
+    where
+        T: Copy,
+    {
+        (0..self.count).map(|row| self.row(row, columns)[column]).collect()
     }
 }
 
@@ -225,6 +234,53 @@ where
         for row in row..rows.count {
             for (result, &x) in results.iter_mut().zip(rows.row(row, columns)) {
                 *result = (self.1)(*result, x);
+            }
+        }
+    }
+}
+
+/// The product, whose partial results may be out of range.
+pub(crate) struct Product;
+
+impl Product {
+    /// The product with one more factor, and whether it has overflowed or lost digits.
+    #[inline(always)]
+    fn step<T: Number>((product, lost): (T, bool), x: T) -> (T, bool) {
+        let next = product.wrapping_mul(x);
+        (next, lost | out_of_range(product, x, next))
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn in_range<T: Number>(lane: &[T]) -> T {
+        lane.iter().fold(range::Product::EMPTY, |product, &x| product.times(x)).value()
+    }
+}
+
+impl<T: Number> Reduction<T> for Product {
+    type Output = T;
+    const ACROSS: bool = true;
+
+    #[inline(always)]
+    fn lane(&self, lane: &[T]) -> T {
+        let Some((&first, rest)) = lane.split_first() else { return T::ONE };
+        let (product, lost) = rest.iter().fold((first, false), |so_far, &x| Self::step(so_far, x));
+        if lost { Self::in_range(lane) } else { product }
+    }
+
+    #[inline(always)]
+    fn across(&self, rows: Rows<'_, T>, out: &mut [MaybeUninit<T>]) {
+        let columns = out.len();
+        let results = write_all(out, rows.row(0, columns).iter().copied());
+        let mut any_lost = false;
+        for row in 1..rows.count {
+            for (result, &x) in results.iter_mut().zip(rows.row(row, columns)) {
+                (*result, any_lost) = Self::step((*result, any_lost), x);
+            }
+        }
+        if any_lost {
+            for (column, result) in results.iter_mut().enumerate() {
+                *result = self.lane(&rows.column(column, columns));
             }
         }
     }

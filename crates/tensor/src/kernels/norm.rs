@@ -13,16 +13,64 @@ use super::sum::sum_lane;
 use super::threads::for_each_piece_with;
 use crate::element::Float;
 
-/// The mean that is taken off a row, and what the rest is multiplied by; without `CENTRED` the mean is 0.
+/// How a row is normalised: `(x - mean) * scale`, and its gradient is divided by `unit`.
+#[derive(Clone, Copy)]
+struct Statistics<T> {
+    /// 0 if the row is not to be centred.
+    mean: T,
+    scale: T,
+    /// What the elements were divided by, a power of two; usually 1.
+    unit: T,
+}
+
+/// Elements of a row and its statistics: the row itself, or, where its squares are out of range or its mean has not
+/// enough digits, one with the same result, which is made in `spare`.
 #[inline(always)]
-fn shift_and_scale<T: Float, const CENTRED: bool>(x: &[T], count: T, eps: T) -> (T, T) {
+fn prepared<'a, T: Float, const CENTRED: bool>(
+    x: &'a [T],
+    [count, eps]: [T; 2],
+    spare: &'a mut Option<Buffer<T>>,
+) -> (&'a [T], Statistics<T>) {
     let mean = if CENTRED { sum(x) / count } else { T::ZERO };
     let squares = sum_lane(
         x,
         #[inline(always)]
         |x| (x - mean).square(),
     );
-    (mean, (squares / count + eps).rsqrt())
+    let variance = squares / count + eps;
+    // Rounding the mean is an error of the result only if the mean is much larger than what remains.
+    let far = T::from_f64(16.0) * variance < mean * mean;
+    if far || !variance.is_finite() || variance < T::MIN_POSITIVE / T::EPSILON {
+        return moved_into_range::<T, CENTRED>(x, [count, eps], spare);
+    }
+    (x, Statistics { mean, scale: variance.rsqrt(), unit: T::ONE })
+}
+
+/// The row divided by a power of two near its largest magnitude, and then centred twice: what rounding left of the mean
+/// is taken off too, as in the corrected two-pass algorithm (Chan, Golub and LeVeque, "Algorithms for computing the
+/// sample variance", 1983).
+#[cold]
+#[inline(never)]
+fn moved_into_range<'a, T: Float, const CENTRED: bool>(
+    x: &[T],
+    [count, eps]: [T; 2],
+    spare: &'a mut Option<Buffer<T>>,
+) -> (&'a [T], Statistics<T>) {
+    // Not smaller than the root of `eps`, which is divided by the square.
+    let largest = x.iter().fold(eps.sqrt(), |largest, &x| if x.abs() <= largest { largest } else { x.abs() });
+    let unit = largest.power_of_two();
+    let row = spare.insert(Buffer::filled(x.len(), T::ZERO)).get_mut().expect("nobody else has it");
+    for (to, &x) in row.iter_mut().zip(x) {
+        *to = x / unit;
+    }
+    for _ in 0..if CENTRED { 2 } else { 0 } {
+        let mean = sum(row) / count;
+        for x in &mut *row {
+            *x -= mean;
+        }
+    }
+    let variance = sum_lane(row, |x| x.square()) / count + eps / unit / unit;
+    (row, Statistics { mean: T::ZERO, scale: variance.rsqrt(), unit })
 }
 
 /// Each row of `length` elements less its mean (if it is to be `centred`) and divided by the square root of the
@@ -54,7 +102,8 @@ fn normalized<T: Float, const CENTRED: bool>(
             length,
             #[inline(always)]
             |_, x, out| {
-                let (mean, scale) = shift_and_scale::<T, CENTRED>(x, count, eps);
+                let mut spare = None;
+                let (x, Statistics { mean, scale, .. }) = prepared::<T, CENTRED>(x, [count, eps], &mut spare);
                 let normal = x.iter().map(|&x| (x - mean) * scale);
                 match (weight, bias) {
                     (None, None) => write_all(out, normal),
@@ -78,17 +127,26 @@ fn gradient_of_rows<T: Float, const CENTRED: bool>(
 ) {
     let length = dw.len();
     let dw = write_all(dw, std::iter::repeat_n(T::ZERO, length));
-    let mut buffer = Buffer::filled(length, T::ZERO);
-    let along = buffer.get_mut().expect("nobody else has it");
+    let mut buffer = Buffer::filled(2 * length, T::ZERO);
+    let (along, block) = buffer.get_mut().expect("nobody else has it").split_at_mut(length);
     let inputs = x.chunks_exact(length).zip(g.chunks_exact(length));
-    for (dx, (x, g)) in dx.chunks_exact_mut(length).zip(inputs) {
-        let (mean, scale) = shift_and_scale::<T, CENTRED>(x, count, eps);
+    for (row, (dx, (x, g))) in dx.chunks_exact_mut(length).zip(inputs).enumerate() {
+        let mut spare = None;
+        let (x, Statistics { mean, scale, unit }) = prepared::<T, CENTRED>(x, [count, eps], &mut spare);
+        // A row without influence has no gradient, even if it holds NaN, or infinities, whose scale is 0.
+        let ordinary = scale.is_finite() && scale > T::ZERO;
+        if !ordinary && g.iter().all(|&g| g == T::ZERO) {
+            write_all(dx, std::iter::repeat_n(T::ZERO, length));
+            continue;
+        }
         for ((along, &x), &g) in along.iter_mut().zip(x).zip(g) {
             *along = (x - mean) * scale * g;
         }
-        for (dw, &along) in dw.iter_mut().zip(&*along) {
-            *dw += along;
+        if row % BLOCK == 0 {
+            add(dw, block);
+            block.fill(T::ZERO);
         }
+        add(block, along);
         let dx = match weight {
             None => write_all(dx, g.iter().copied()),
             Some(weight) => {
@@ -104,6 +162,22 @@ fn gradient_of_rows<T: Float, const CENTRED: bool>(
         for (dx, &x) in dx.iter_mut().zip(x) {
             *dx = (*dx - shift - (x - mean) * stretch) * scale;
         }
+        if unit != T::ONE {
+            for dx in dx {
+                *dx /= unit;
+            }
+        }
+    }
+    add(dw, block);
+}
+
+/// The rows whose gradients for the weight are added up before they join the others: long sums lose fewer digits.
+const BLOCK: usize = 64;
+
+#[inline(always)]
+fn add<T: Float>(sums: &mut [T], others: &[T]) {
+    for (sum, &x) in sums.iter_mut().zip(others) {
+        *sum += x;
     }
 }
 

@@ -9,6 +9,7 @@ use super::elementwise::{PART, SHARED, fill};
 use super::lanes::write_all;
 use super::pool_by_two;
 use crate::element::Float;
+use crate::range::headroom;
 
 /// A window along one axis: every `step`-th place from `start` to `end`, which are within the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -266,13 +267,32 @@ pub(crate) fn avg_pool<T: Float>(x: &[T], windows: Windows<'_>) -> Buffer<T> {
                             for column in window.places() {
                                 sum += rows[column];
                             }
-                            out.write(sum / T::from_f64((y.count * window.count) as f64));
+                            let mean = sum / T::from_f64((y.count * window.count) as f64);
+                            out.write(if mean.is_finite() {
+                                mean
+                            } else {
+                                with_headroom(x, width, [*y, *window])
+                            });
                         }
                     }
                 }
             },
         )
     }
+}
+
+/// The mean of a window, whose sum may be too large.
+#[cold]
+#[inline(never)]
+fn with_headroom<T: Float>(x: &[T], width: usize, [y, window]: [Window; 2]) -> T {
+    let [down, up] = headroom::<T>();
+    let mut sum = T::ZERO;
+    for row in y.places() {
+        for column in window.places() {
+            sum += x[row * width + column] * down;
+        }
+    }
+    sum / T::from_f64((y.count * window.count) as f64) * up
 }
 
 /// The gradient of [`avg_pool`] for its input, where `g` is that for the result.

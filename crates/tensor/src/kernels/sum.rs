@@ -13,10 +13,11 @@ use std::array::from_fn;
 use std::mem::MaybeUninit;
 
 use super::buffer::Buffer;
-use super::lanes::{Reduction, Rows};
+use super::lanes::{Reduction, Rows, write_all};
 use super::simd::dispatch;
 use super::threads::for_each_part;
 use crate::element::Number;
+use crate::range::{headroom, is_finite};
 
 /// The partial sums: a vector of `f32` in AVX-512.
 const WIDTH: usize = 16;
@@ -32,25 +33,65 @@ const STREAMS: usize = BLOCK / WIDTH;
 /// The places of a chunk that are read in turn: so several pages are on their way from the memory at once.
 const PLACES: usize = 4;
 
-/// The sum, and what becomes of it.
-pub(crate) struct Sum<F>(pub(crate) F);
+/// The sum of `each` of the elements, and a linear function of it.
+///
+/// A result that is not finite is computed again from smaller numbers: perhaps only a partial sum was too large, or
+/// the mean is in range and the sum is not.
+pub(crate) struct Sum<E, F> {
+    pub(crate) each: E,
+    pub(crate) finish: F,
+}
 
-impl<T: Number, F: Fn(T) -> T + Sync> Reduction<T> for Sum<F> {
+/// The sum of the elements themselves.
+pub(crate) fn sum_then<T: Number, F: Fn(T) -> T + Sync>(finish: F) -> impl Reduction<T, Output = T> {
+    Sum { each: itself, finish }
+}
+
+#[inline(always)]
+fn itself<T>(x: T) -> T {
+    x
+}
+
+impl<T, E, F> Reduction<T> for Sum<E, F>
+where
+    T: Number,
+    E: Fn(T) -> T + Sync,
+    F: Fn(T) -> T + Sync,
+{
     type Output = T;
     const ACROSS: bool = true;
 
     #[inline(always)]
     fn lane(&self, lane: &[T]) -> T {
-        (self.0)(sum_lane(
-            lane,
-            #[inline(always)]
-            |x| x,
-        ))
+        let result = (self.finish)(sum_lane(lane, &self.each));
+        if is_finite(result) { result } else { self.with_headroom(lane) }
     }
 
     #[inline(always)]
     fn across(&self, rows: Rows<'_, T>, out: &mut [MaybeUninit<T>]) {
-        sum_across(rows, out, &self.0);
+        let results = sum_across(rows, out, &self.each, &self.finish);
+        if results.iter().fold(true, |all, &x| all & is_finite(x)) {
+            return;
+        }
+        let columns = results.len();
+        for (column, result) in results.iter_mut().enumerate() {
+            if !is_finite(*result) {
+                *result = self.with_headroom(&rows.column(column, columns));
+            }
+        }
+    }
+}
+
+impl<E, F> Sum<E, F> {
+    #[cold]
+    #[inline(never)]
+    fn with_headroom<T: Number>(&self, lane: &[T]) -> T
+    where
+        E: Fn(T) -> T + Sync,
+        F: Fn(T) -> T + Sync,
+    {
+        let [down, up] = headroom::<T>();
+        (self.finish)(sum_lane(lane, |x| (self.each)(x) * down)) * up
     }
 }
 
@@ -92,7 +133,7 @@ const fn depth(blocks: usize) -> usize {
 fn join<T: Number>(a: Partial<T>, b: Partial<T>) -> Partial<T> {
     let mut sums = a;
     for k in 0..WIDTH {
-        sums[k] += b[k];
+        sums[k] = sums[k].wrapping_add(b[k]);
     }
     sums
 }
@@ -104,11 +145,11 @@ fn sum_block<T: Number>(block: &[T], f: impl Fn(T) -> T) -> Partial<T> {
     let (vectors, tail) = block.as_chunks::<WIDTH>();
     for vector in vectors {
         for k in 0..WIDTH {
-            sums[k] += f(vector[k]);
+            sums[k] = sums[k].wrapping_add(f(vector[k]));
         }
     }
     for (sum, &x) in sums.iter_mut().zip(tail) {
-        *sum += f(x);
+        *sum = sum.wrapping_add(f(x));
     }
     sums
 }
@@ -202,7 +243,7 @@ pub(super) fn sum_lane<T: Number>(lane: &[T], f: impl Fn(T) -> T + Sync) -> T {
 fn sum_short<T: Number, const LENGTH: usize>(lane: &[T], f: impl Fn(T) -> T) -> T {
     let lane: &[T; LENGTH] = lane.first_chunk().expect("a lane of this length");
     // What began as zero is never -0.
-    join_all(lane.map(f)) + T::ZERO
+    join_all(lane.map(f)).wrapping_add(T::ZERO)
 }
 
 /// The sum of the partial sums, of which those at the end may be missing.
@@ -212,7 +253,7 @@ fn join_all<T: Number, const COUNT: usize>(sums: [T; COUNT]) -> T {
     let mut half = WIDTH / 2;
     while half > 0 {
         for k in 0..half.min(COUNT.saturating_sub(half)) {
-            sums[k] += sums[k + half];
+            sums[k] = sums[k].wrapping_add(sums[k + half]);
         }
         half /= 2;
     }
@@ -241,9 +282,14 @@ fn sum_long<T: Number>(lane: &[T], f: impl Fn(T) -> T + Sync) -> Partial<T> {
     partials[0]
 }
 
-/// The sums of the columns, with `finish` on each.
+/// The sums of `each` of the elements of columns, with `finish` on each sum.
 #[inline(always)]
-fn sum_across<T: Number>(rows: Rows<'_, T>, out: &mut [MaybeUninit<T>], finish: impl Fn(T) -> T) {
+fn sum_across<'a, T: Number>(
+    rows: Rows<'_, T>,
+    out: &'a mut [MaybeUninit<T>],
+    each: impl Fn(T) -> T,
+    finish: impl Fn(T) -> T,
+) -> &'a mut [T] {
     let columns = out.len();
     let (blocks, level) = (rows.count.div_ceil(BLOCK), WIDTH.min(rows.count) * columns);
     let mut scratch = Buffer::filled(depth(blocks) * level, T::ZERO);
@@ -254,11 +300,11 @@ fn sum_across<T: Number>(rows: Rows<'_, T>, out: &mut [MaybeUninit<T>], finish: 
         |step| match step {
             Step::Sum(block, place) => {
                 let block = rows.part(block * BLOCK, BLOCK);
-                sum_block_across(block, columns, &mut stack[place * level..][..level]);
+                sum_block_across(block, columns, &mut stack[place * level..][..level], &each);
             }
             Step::Join(place) => {
                 let (sums, others) = stack[place * level..].split_at_mut(level);
-                add(sums, others);
+                add(sums, others, itself);
             }
         },
     );
@@ -268,30 +314,28 @@ fn sum_across<T: Number>(rows: Rows<'_, T>, out: &mut [MaybeUninit<T>], finish: 
     let mut half = WIDTH / 2;
     while half > 0 {
         let (sums, others) = sums.split_at_mut(level.min(half * columns));
-        add(sums, others);
+        add(sums, others, itself);
         half /= 2;
     }
-    for (out, &sum) in out.iter_mut().zip(&stack[..columns]) {
-        out.write(finish(sum));
-    }
+    write_all(out, stack[..columns].iter().map(|&sum| finish(sum)))
 }
 
-/// Adds to each element that of the same place, as far as both go.
+/// Adds `each` of the others to the sum in its place, as far as both go.
 #[inline(always)]
-fn add<T: Number>(sums: &mut [T], others: &[T]) {
+fn add<T: Number>(sums: &mut [T], others: &[T], each: impl Fn(T) -> T) {
     for (sum, &x) in sums.iter_mut().zip(others) {
-        *sum += x;
+        *sum = sum.wrapping_add(each(x));
     }
 }
 
 /// The partial sums of at most a block of rows, each after the other.
 #[inline(always)]
-fn sum_block_across<T: Number>(rows: Rows<'_, T>, columns: usize, sums: &mut [T]) {
+fn sum_block_across<T: Number>(rows: Rows<'_, T>, columns: usize, sums: &mut [T], each: impl Fn(T) -> T) {
     if rows.stride == columns as isize {
         // Without gaps, `WIDTH` rows are one long row.
         let elements = &rows.data[rows.start..][..rows.count * columns];
         let mut vectors = elements.chunks(WIDTH * columns);
-        sum_streams(&mut vectors, sums);
+        sum_streams(&mut vectors, sums, each);
         return;
     }
     for (k, sums) in sums.chunks_exact_mut(columns).enumerate() {
@@ -299,13 +343,17 @@ fn sum_block_across<T: Number>(rows: Rows<'_, T>, columns: usize, sums: &mut [T]
             #[inline(always)]
             |row| rows.row(row, columns),
         );
-        sum_streams(&mut vectors, sums);
+        sum_streams(&mut vectors, sums, &each);
     }
 }
 
-/// The sums of elements at the same place of vectors, of which the last may be shorter.
+/// The sums of `each` of the elements at the same place of vectors, of which the last may be shorter.
 #[inline(always)]
-fn sum_streams<'a, T: Number>(vectors: &mut impl ExactSizeIterator<Item = &'a [T]>, sums: &mut [T]) {
+fn sum_streams<'a, T: Number>(
+    vectors: &mut impl ExactSizeIterator<Item = &'a [T]>,
+    sums: &mut [T],
+    each: impl Fn(T) -> T,
+) {
     let length = sums.len();
     if vectors.len() == STREAMS {
         // At once, as sums in memory would be read and written each time.
@@ -315,14 +363,14 @@ fn sum_streams<'a, T: Number>(vectors: &mut impl ExactSizeIterator<Item = &'a [T
             for (j, sum) in sums.iter_mut().enumerate() {
                 let mut total = T::ZERO;
                 for vector in all {
-                    total += vector[j];
+                    total = total.wrapping_add(each(vector[j]));
                 }
                 *sum = total;
             }
         } else {
             sums.fill(T::ZERO);
             for vector in all {
-                add(sums, vector);
+                add(sums, vector, &each);
             }
         }
         return;
@@ -330,10 +378,10 @@ fn sum_streams<'a, T: Number>(vectors: &mut impl ExactSizeIterator<Item = &'a [T
     let first = vectors.next().unwrap_or_default();
     let (begun, missing) = sums.split_at_mut(first.len());
     for (sum, &x) in begun.iter_mut().zip(first) {
-        *sum = T::ZERO + x;
+        *sum = T::ZERO.wrapping_add(each(x));
     }
     missing.fill(T::ZERO);
     for vector in vectors {
-        add(sums, vector);
+        add(sums, vector, &each);
     }
 }

@@ -27,15 +27,19 @@ fn install_hook() {
     });
 }
 
-/// The message of the panic of an action, and where it says that it was.
-#[track_caller]
-pub(crate) fn panic_of<R>(action: impl FnOnce() -> R) -> (String, String, u32) {
+/// The message of the panic of an action, and where it says that it was; nothing if there is no panic.
+pub(crate) fn caught<R>(action: impl FnOnce() -> R) -> Option<(String, String, u32)> {
     install_hook();
     CATCHING.set(true);
     let result = catch_unwind(AssertUnwindSafe(|| drop(action())));
     CATCHING.set(false);
-    assert!(result.is_err(), "there was no panic");
-    CAUGHT.take().expect("the hook has run")
+    result.err().map(|_| CAUGHT.take().expect("the hook has run"))
+}
+
+/// The message of the panic of an action, and where it says that it was.
+#[track_caller]
+pub(crate) fn panic_of<R>(action: impl FnOnce() -> R) -> (String, String, u32) {
+    caught(action).expect("there was no panic")
 }
 
 /// The action must panic with this message, at its own line: that of the call, or the next if it is long.

@@ -78,8 +78,26 @@ proptest! {
         let stop = start + (count as f64 - 0.5) * step;
         check(&Tensor::arange(start, stop, step), &Naive::build(&[count], |index| start + index[0] as f64 * step));
         let (start, step) = (start as f32, step as f32);
-        let single = Naive::build(&[count], |index| start + index[0] as f32 * step);
+        let exact = |i: usize| f64::from(start) + i as f64 * f64::from(step);
+        let single = Naive::build(&[count], |index| exact(index[0]) as f32);
         check(&Tensor::arange(start, stop as f32, step), &single);
+    }
+
+    /// No element is at the end or beyond it, and none is missing but by rounding.
+    #[test]
+    fn arange_of_floats_stops_before_the_end(
+        start in -4..=4_i8, stop in -40..=40_i8, scale in prop::sample::select(vec![0.1, 0.3, 1.0, 1e-300, 1e-3]),
+        step in prop::sample::select(vec![0.1, 0.7, -0.1, 1.0, 0.3, 1e300, -1e-3]),
+    ) {
+        let (start, stop) = (f64::from(start) * scale, f64::from(stop) * scale);
+        let x = Tensor::arange(start, stop, step).to_vec();
+        prop_assert!(x.iter().all(|x| if step > 0.0 { *x < stop } else { *x > stop }), "{:?}", x);
+        prop_assert!(x.len() as f64 <= ((stop - start) / step).ceil().max(1.0));
+        let missing = (stop - (start + x.len() as f64 * step)) / step;
+        prop_assert!(missing < 1e-9, "{} steps are missing", missing);
+        let single = Tensor::arange(start as f32, stop as f32, step as f32).to_vec();
+        let inside = |x: &f32| if step > 0.0 { *x < stop as f32 } else { *x > stop as f32 };
+        prop_assert!(single.iter().all(inside), "{:?}", single);
     }
 
     /// Evenly spaced numbers hit both ends exactly.
@@ -144,4 +162,23 @@ fn an_expanded_tensor_may_be_as_large_as_can_be_addressed() {
     assert_eq!(x.slice(0, most - 2..).to_vec(), [1.5, 1.5]);
     assert_eq!(x.reshape([7, -1, 9]).shape(), [7, most / 63, 9]);
     assert_eq!(x.to_string(), "[1.5 1.5 1.5 ... 1.5 1.5 1.5]");
+}
+
+/// Distances and products that are larger than every number, between ends that are not; a quotient that vanishes.
+#[test]
+fn ranges_as_wide_as_all_numbers() {
+    let max = f64::MAX;
+    let even = Tensor::from([-max, -max / 2.0, 0.0, max / 2.0, max]);
+    assert!(Tensor::linspace(-max, max, 5).allclose(&even, 1e-15, 0.0));
+    let step = max / 2.0;
+    let arange = Tensor::arange(-max, max, step);
+    assert!(arange.allclose(&Tensor::from([-max, -step, 0.0, step]), 1e-15, 0.0), "{arange}");
+    assert_eq!(Tensor::arange(max, -max, -max), Tensor::from([max, 0.0]));
+    assert_eq!(Tensor::arange(0.0, 1e-320, 1e10), Tensor::from([0.0]));
+    assert_eq!(Tensor::arange(0.0, -1e30, 1.0).len(), 0);
+    assert_eq!(Tensor::arange(1.0, 2.0, f64::INFINITY), Tensor::from([1.0]));
+    let single = f32::MAX;
+    assert_eq!(Tensor::linspace(-single, single, 3), Tensor::from([-single, 0.0, single]));
+    // (1.3 - 1) / 0.1 is a little more than 3, but 1 + 3 * 0.1 is no less than 1.3.
+    assert_eq!(Tensor::arange(1.0, 1.3, 0.1).len(), 3);
 }

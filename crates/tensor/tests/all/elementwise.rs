@@ -25,9 +25,9 @@ law! {
             asin => T::asin;
             acos => T::acos;
             atan => T::atan;
-            asinh => T::asinh;
-            acosh => T::acosh;
-            atanh => T::atanh;
+            asinh => Float::asinh;
+            acosh => Float::acosh;
+            atanh => Float::atanh;
             floor => T::floor;
             ceil => T::ceil;
             trunc => T::trunc;
@@ -61,7 +61,7 @@ law! {
             cos => T::cos;
             tan => T::tan;
             tanh => T::tanh;
-            sigmoid => |x| 1.0 / (1.0 + (-x).exp());
+            sigmoid => |x| { let power = (-x.abs()).exp(); (if x < 0.0 { power } else { 1.0 }) / (1.0 + power) };
         }
     }
 }
@@ -104,6 +104,8 @@ law! {
         check(&x.tensor.floor_divide(&y.tensor), &x.naive.zip(&y.naive, Number::floor_divide));
         check(&x.tensor.logaddexp(&y.tensor), &x.naive.zip(&y.naive, Float::logaddexp));
         check(&x.tensor.xlogy(&y.tensor), &x.naive.zip(&y.naive, Float::xlogy));
+        let product = |x, y| if y == T::ZERO { T::ZERO } else { x * y };
+        check(&x.tensor.multiply_no_nan(&y.tensor), &x.naive.zip(&y.naive, product));
     }
 }
 
@@ -220,6 +222,9 @@ fn special_points() {
     check(x.logaddexp(inf), [inf, inf, inf, inf, inf, inf, nan]);
     check(x.xlogy(0.0), [inf, inf, 0.0, 0.0, -inf, -inf, nan]);
     check(Tensor::from(0.0).xlogy(&x), [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, nan]);
+    check(x.multiply_no_nan(0.0), [0.0; 7]);
+    check(x.multiply_no_nan(-0.0), [0.0; 7]);
+    check(Tensor::from(0.0).multiply_no_nan(&x), [nan, -0.0, 0.0, 0.0, 0.0, nan, nan]);
     check(x.frac(), [nan, 0.0, 0.0, 0.0, 0.0, nan, nan]);
     check(x.fmod(3.0), [nan, -1.0, -0.0, 0.0, 1.0, nan, nan]);
     check(x.remainder(3.0), [nan, 2.0, -0.0, 0.0, 1.0, nan, nan]);

@@ -89,11 +89,44 @@ proptest! {
     }
 }
 
+/// A number as one from 1 to below 2 in double precision, and a power of two.
+fn split(x: f64) -> (f64, i32) {
+    let (mut mantissa, mut exponent) = (x, 0);
+    while mantissa.abs() >= 2.0 && mantissa.is_finite() {
+        (mantissa, exponent) = (mantissa / 2.0, exponent + 1);
+    }
+    while mantissa.abs() < 1.0 && mantissa != 0.0 {
+        (mantissa, exponent) = (mantissa * 2.0, exponent - 1);
+    }
+    (mantissa, exponent)
+}
+
 law! {
-    /// Products of floats are made from first to last.
+    /// Products of floats are made from first to last, without bounds for the exponents of partial products.
     [f32 f64]
     fn products_go_in_order((x, reduction) in reducible(T::any())) {
-        let product = |lane: &[T]| lane.iter().fold(1.0, |product, x| product * x);
+        let product = |lane: &[T]| {
+            let (mut product, mut lost) = (1.0, false);
+            for (i, &x) in lane.iter().enumerate() {
+                let next: T = product * x;
+                let overflow = product.is_finite() && x.is_finite() && !next.is_finite();
+                let underflow = product != 0.0 && x != 0.0 && next.abs() < T::MIN_POSITIVE;
+                lost |= i > 0 && (overflow || underflow);
+                product = next;
+            }
+            if !lost {
+                return product;
+            }
+            let (mut mantissa, mut exponent) = (1.0, 0);
+            for &x in lane {
+                let (factor, of_factor) = split(f64::from(x));
+                let (next, of_next) = split(mantissa * factor);
+                (mantissa, exponent) = (next, exponent + of_factor + of_next);
+            }
+            let exponent = exponent.clamp(-2000, 2000);
+            let half = exponent / 2;
+            (mantissa * 2.0_f64.powi(half) * 2.0_f64.powi(exponent - half)) as T
+        };
         check(&x.tensor.prod(reduction.axes.clone()), &reduced(&x.naive, &reduction, product));
     }
 }

@@ -27,7 +27,12 @@ fn problem() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> {
 
 /// The same elements in another layout: the axes in memory as `order` says, or with gaps between elements; some
 /// of them backwards.
-fn laid_out<T: Float>(x: &Tensor<T>, order: &[usize], stepped: &[bool], flipped: &[bool]) -> Tensor<T> {
+pub(crate) fn laid_out<T: Float>(
+    x: &Tensor<T>,
+    order: &[usize],
+    stepped: &[bool],
+    flipped: &[bool],
+) -> Tensor<T> {
     let mut back = vec![0; order.len()];
     for (place, &axis) in order.iter().enumerate() {
         back[axis] = place;

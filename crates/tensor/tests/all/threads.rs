@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use std::thread;
 
 use crate::common::*;
+use crate::reproducible::laid_out;
 use gradus_tensor::{Float, Tensor, seeded, set_num_threads};
 use proptest::prelude::*;
 
@@ -56,20 +57,101 @@ fn same_for_any_threads<T: Value + Float>(
 ) -> Result<(), String> {
     let x = matrices::<T>([count, m, k], turned[0], start);
     let y = matrices::<T>([count, k, n], turned[1], start / 2);
+    same_bits(|| products(&x, &y)).map_err(|(kind, threads)| {
+        let name = ["batch", "matmul", "linear with bias", "linear"][kind];
+        format!("{name}: {count} x {m} x {k} x {n}, turned {turned:?}, {threads} threads")
+    })
+}
+
+/// Which of several results depends on the number of threads, and the first number that changes it.
+fn same_bits<const N: usize>(results: impl Fn() -> [Vec<u64>; N]) -> Result<(), (usize, usize)> {
     set_num_threads(1);
-    let expected = products(&x, &y);
+    let expected = results();
     for threads in [2, 3, 5, 8] {
         set_num_threads(threads);
-        for (kind, (got, expected)) in products(&x, &y).iter().zip(&expected).enumerate() {
-            if got != expected {
-                let name = ["batch", "matmul", "linear with bias", "linear"][kind];
-                return Err(format!(
-                    "{name}: {count} x {m} x {k} x {n}, turned {turned:?}, {threads} threads"
-                ));
-            }
+        let got = results();
+        if let Some(kind) = (0..N).find(|&kind| got[kind] != expected[kind]) {
+            return Err((kind, threads));
         }
     }
     Ok(())
+}
+
+/// Where the elements of a matrix lie: in the order of columns, with gaps, backwards, or all rows or all columns in
+/// one place.
+#[derive(Debug, Clone)]
+struct Lie {
+    turned: bool,
+    stepped: [bool; 2],
+    flipped: [bool; 2],
+    expanded: Option<usize>,
+}
+
+impl Lie {
+    fn any() -> impl Strategy<Value = Self> {
+        let flags = || prop::array::uniform2(prop::bool::weighted(0.3));
+        let expanded = prop_oneof![4 => Just(None), 1 => (0..2_usize).prop_map(Some)];
+        (any::<bool>(), flags(), flags(), expanded).prop_map(|(turned, stepped, flipped, expanded)| Self {
+            turned,
+            stepped,
+            flipped,
+            expanded,
+        })
+    }
+
+    fn of<T: Float>(&self, x: &Tensor<T>) -> Tensor<T> {
+        let order: &[usize] = if self.turned { &[1, 0] } else { &[0, 1] };
+        let lying = |x: &Tensor<T>| laid_out(x, order, &self.stepped, &self.flipped);
+        let Some(axis) = self.expanded else { return lying(x) };
+        lying(&x.slice(axis as isize, ..1)).expand(x.shape())
+    }
+}
+
+/// Sizes of a product that is shared: a few rows, terms or columns, and just enough of the others.
+fn shared_sizes() -> impl Strategy<Value = [usize; 3]> {
+    let few = || prop_oneof![4 => 1..=4_usize, 2 => 5..=40_usize, 1 => 41..=700_usize];
+    (few(), few(), 0..600_usize, 0..3_usize).prop_map(|(a, b, more, place)| {
+        let mut sizes = vec![a, b];
+        sizes.insert(place, (1 << 20) / (a * b) + 1 + more);
+        sizes.try_into().expect("three sizes")
+    })
+}
+
+/// Compares the products of operands that lie in memory in these ways, for several numbers of threads.
+fn same_however_they_lie<T: Value + Float>([m, k, n]: [usize; 3], lies: &[Lie; 2]) -> Result<(), String> {
+    let x = lies[0].of(&matrices::<T>([1, m, k], false, 0).select(0, 0));
+    let y = lies[1].of(&matrices::<T>([1, k, n], false, 7).select(0, 0));
+    let bias = NUMBERS.slice(0, ..n as isize).cast::<T>();
+    same_bits(|| [bits(&x.matmul(&y)), bits(&x.linear(&y.t(), Some(&bias))), bits(&y.t().matmul(&x.t()))])
+        .map_err(|(kind, threads)| format!("product {kind} on {threads} threads"))
+}
+
+proptest! {
+    // Each case takes a dozen products of a million multiplications.
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 8, ..ProptestConfig::default() })]
+
+    /// However its operands lie in memory, a product has the same bits for any number of threads.
+    #[test]
+    fn products_of_any_layout_for_any_threads(sizes in shared_sizes(), lies in [Lie::any(), Lie::any()]) {
+        let _settings = settings();
+        same_however_they_lie::<f32>(sizes, &lies).map_err(TestCaseError::fail)?;
+        same_however_they_lie::<f64>(sizes, &lies).map_err(TestCaseError::fail)?;
+    }
+}
+
+/// A single row, a part of this product on two threads, lies beside a column that is read backwards: what is a dot
+/// product for the kernels is a multiple of one column after another for them.
+#[test]
+fn a_row_beside_a_reversed_column() {
+    fn check<T: Value + Float>() {
+        let x = matrices::<T>([1, 2, 600_000], false, 0).select(0, 0);
+        let y = NUMBERS.slice(0, ..600_000_isize).cast::<T>().unsqueeze(1).flip(0).contiguous().flip(0);
+        let outcome = same_bits(|| [bits(&x.matmul(&y)), bits(&x.linear(&y.t(), None))]);
+        assert_eq!(outcome, Ok(()));
+    }
+    let _settings = settings();
+    check::<f32>();
+    check::<f64>();
 }
 
 law! {
