@@ -273,7 +273,7 @@ impl<T: Number> Tensor<T> {
             let source = source.contiguous();
             let source = source.as_slice().expect("made contiguous");
             Additions::new::<T>(positions, data.len()).add(data, 1, source);
-        })
+        });
     }
 
     /// This tensor with the slices of `source` added to those that `index`, one axis of integers, names: in order, and

@@ -10,6 +10,7 @@ pub(crate) fn is_integer<T: Number>() -> bool {
 
 /// Whether a number is neither infinite nor NaN; always for an integer.
 #[inline(always)]
+#[allow(clippy::eq_op, reason = "infinity less infinity is NaN")]
 pub(crate) fn is_finite<T: Number>(x: T) -> bool {
     x - x == T::ZERO
 }
@@ -38,6 +39,7 @@ pub(crate) fn power_of_two<T: Float>(x: T) -> T {
 
 /// Whether a product of two numbers has overflowed, or lost digits for being too small.
 #[inline(always)]
+#[allow(clippy::needless_bitwise_bool, reason = "a loop without branches is made of vectors")]
 pub(crate) fn out_of_range<T: Number>(x: T, y: T, product: T) -> bool {
     let smallest = if size_of::<T>() == 4 { f64::from(f32::MIN_POSITIVE) } else { f64::MIN_POSITIVE };
     let underflow = (product.abs() < T::from_f64(smallest)) & (x != T::ZERO) & (y != T::ZERO);
@@ -50,7 +52,7 @@ pub(crate) fn product_in_range<T: Number>(factors: impl Iterator<Item = T>) -> b
     let mut product = T::ONE;
     let mut lost = false;
     for x in factors {
-        lost |= out_of_range(product, x, product * x) & (product != T::ONE);
+        lost |= product != T::ONE && out_of_range(product, x, product * x);
         product *= x;
     }
     !lost

@@ -80,7 +80,6 @@ impl<T: Float> Tensor<T> {
     /// # Panics
     /// If an axis is out of range or named twice.
     #[track_caller]
-    #[must_use]
     pub fn centred(&self, axes: impl Into<Axes>) -> Self {
         self.centred_with_squares(&axes.into().resolve("centred", self.shape())).0
     }

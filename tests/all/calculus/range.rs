@@ -30,7 +30,7 @@ fn functions<T: Float>() -> Vec<Homogeneous<T>> {
         ("group_norm", 0, |x| x.group_norm(1, None, None, 0.0)),
         ("instance_norm", 0, |x| x.reshape([1, 2, 4]).instance_norm(None, None, 0.0)),
         ("batch_norm", 0, |x| x.t().batch_norm(None, None, None, true, 0.1, 0.0).0),
-        ("cosine_similarity", 0, |x| x.cosine_similarity(&x.flip(1), 1, 0.0)),
+        ("cosine_similarity", 0, |x| x.cosine_similarity(x.flip(1), 1, 0.0)),
         ("avg_pool2d", 1, |x| x.unsqueeze(0).avg_pool2d(Pool::new([2, 2]))),
         ("mse_loss", 2, |x| x.mse_loss(Tensor::<T>::zeros([2, 4]))),
         ("mse_loss, batch", 2, |x| {
@@ -41,7 +41,7 @@ fn functions<T: Float>() -> Vec<Homogeneous<T>> {
         ("smooth_l1_loss", 1, |x| x.smooth_l1_loss(Tensor::<T>::zeros([2, 4]))),
         ("kl_div", 1, |x| x.kl_div(Tensor::<T>::ones([2, 4]))),
         ("bce_with_logits", 1, |x| x.binary_cross_entropy_with_logits(Tensor::<T>::zeros([2, 4]))),
-        ("cross_entropy", 1, |x| x.cross_entropy(&Tensor::from([0, 1]))),
+        ("cross_entropy", 1, |x| x.cross_entropy(Tensor::from([0, 1]))),
         ("softmax", 0, |x| x.softmax(1)),
         ("logsumexp", 1, |x| x.logsumexp(1)),
     ]

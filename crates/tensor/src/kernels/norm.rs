@@ -69,7 +69,7 @@ fn moved_into_range<'a, T: Float, const CENTRED: bool>(
             *x -= mean;
         }
     }
-    let variance = sum_lane(row, |x| x.square()) / count + eps / unit / unit;
+    let variance = sum_lane(row, Float::square) / count + eps / unit / unit;
     (row, Statistics { mean: T::ZERO, scale: variance.rsqrt(), unit })
 }
 

@@ -103,7 +103,7 @@ proptest! {
 #[test]
 fn ordinary_results() {
     let close = |got: f32, expected: f32| {
-        assert!((got - expected).abs() <= 4.0 * f32::EPSILON * expected.abs(), "{got:e}")
+        assert!((got - expected).abs() <= 4.0 * f32::EPSILON * expected.abs(), "{got:e}");
     };
     close(Tensor::from([1e20_f32, 0.0]).norm(2.0, ..).item(), 1e20);
     close(Tensor::from([1e-30_f32, 0.0]).norm(2.0, ..).item(), 1e-30);
