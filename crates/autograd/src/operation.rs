@@ -184,7 +184,7 @@ pub(crate) fn apply_inplace<T: Float>(
     if !recorded {
         return Var::constant(value);
     }
-    // It has the shape of the first, of which nothing else is looked at.
+    // Only the shape of the first input is recorded, and the result has the same shape.
     let first = Var::from_parts(value.clone(), entry);
     record(Arc::new(operation), &[&first, second], value)
 }
@@ -492,7 +492,7 @@ impl<'a, T: Float> Context<'a, T> {
         together[input].take().expect("each input is asked for once")
     }
 
-    /// The gradient for an input as far as other operations have contributed to it; otherwise zeros.
+    /// The gradient accumulated for an input so far, or zeros if there is none.
     ///
     /// For a rule that only adds to some places of it, and gives the result as the gradient: so the gradient of a
     /// tensor that was read in many small parts does not cost its whole size for each of them.

@@ -272,7 +272,7 @@ impl<T: Number> Tensor<T> {
         self.put("scatter_add", axis, index, source, |data, positions| {
             let source = source.contiguous();
             let source = source.as_slice().expect("made contiguous");
-            Additions::new::<T>(positions, data.len()).add(data, 1, source);
+            Additions::new::<T>(positions).add(data, 1, source);
         });
     }
 
@@ -319,7 +319,7 @@ impl<T: Number> Tensor<T> {
         let [_, size, inner] = spans(self.shape(), axis);
         let source = source.contiguous();
         let source = source.as_slice().expect("made contiguous");
-        let additions = Additions::new::<T>(&places, size);
+        let additions = Additions::new::<T>(&places);
         let sources = source.chunks_exact((places.len() * inner).max(1));
         for (block, source) in self.make_mut().chunks_exact_mut((size * inner).max(1)).zip(sources) {
             additions.add(block, inner, source);

@@ -2,12 +2,6 @@
 
 use crate::element::{Float, Number};
 
-/// Whether there are no fractions, and so no rounding.
-#[inline(always)]
-pub(crate) fn is_integer<T: Number>() -> bool {
-    T::from_f64(0.5) == T::ZERO
-}
-
 /// Whether a number is neither infinite nor NaN; always for an integer.
 #[inline(always)]
 #[allow(clippy::eq_op, reason = "infinity less infinity is NaN")]
@@ -44,7 +38,7 @@ pub(crate) fn out_of_range<T: Number>(x: T, y: T, product: T) -> bool {
     let smallest = if size_of::<T>() == 4 { f64::from(f32::MIN_POSITIVE) } else { f64::MIN_POSITIVE };
     let underflow = (product.abs() < T::from_f64(smallest)) & (x != T::ZERO) & (y != T::ZERO);
     let overflow = !is_finite(product) & is_finite(x) & is_finite(y);
-    !is_integer::<T>() & (underflow | overflow)
+    !T::INTEGER & (underflow | overflow)
 }
 
 /// Whether no partial product of these factors, taken in order, overflows or loses digits for being too small.
@@ -62,7 +56,7 @@ pub(crate) fn product_in_range<T: Number>(factors: impl Iterator<Item = T>) -> b
 /// got all its factors.
 #[derive(Clone, Copy)]
 pub(crate) struct Product {
-    /// From 1 to below 2, if it is finite and not 0.
+    /// Its magnitude is in [1, 2), unless it is 0, infinite or NaN.
     mantissa: f64,
     exponent: i64,
 }

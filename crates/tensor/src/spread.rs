@@ -67,7 +67,7 @@ impl<T: Float> Tensor<T> {
     }
 
     /// The elements less their mean over the axes. Where the mean is much larger than what remains, its rounding error
-    /// is taken off too, so that equal digits cancel and no others do (the corrected two-pass algorithm: Chan, Golub
+    /// is taken off too, so that no digits are lost to cancellation (the corrected two-pass algorithm: Chan, Golub
     /// and LeVeque, "Algorithms for computing the sample variance", 1983).
     ///
     /// ```
@@ -112,7 +112,9 @@ impl<T: Float> Tensor<T> {
         let (magnitudes, axes) = (self.abs(), keepdim(axes.clone()));
         let magnitudes = if smallest { magnitudes.min(axes) } else { magnitudes.max(axes) };
         let unit = |sum, magnitude| if in_range(sum) { T::ONE } else { unit(magnitude) };
-        Some(sums.zip("norm", &magnitudes, unit))
+        let units = sums.zip("norm", &magnitudes, unit);
+        // A sum of zeros is in range.
+        (!units.iter().all(|unit| unit == T::ONE)).then_some(units)
     }
 
     /// The `p`-norm over the axes, (sum |x|^p)^(1/p): 2 for the length, 1 for the sum of distances from zero,

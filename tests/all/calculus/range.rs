@@ -188,6 +188,24 @@ fn ordinary_values_and_gradients() {
     assert!(cofactors[0].value().allclose(&(Tensor::<f64>::eye(2) * 1e200), 1e-14, 0.0));
 }
 
+/// A derivative of a product is the product of the other factors, whatever becomes of the whole.
+#[test]
+fn gradients_of_products_out_of_range() {
+    for (x, expected) in [([1e-30_f32, 1e-20], [1.0_f32, 1e-30]), ([1e20, 1e20], [1e20, 1e20])] {
+        let leaf = Var::leaf(Tensor::from(x));
+        let gradients = leaf.cumprod(0).backward_with(&Tensor::ones([2]));
+        assert!(gradients.get(&leaf).unwrap().allclose(&Tensor::from(expected), 1e-6, 0.0));
+    }
+    for (first, other) in [(1e-30_f32, 4.64e-4_f32), (1e30, 2.15e3)] {
+        let mut x = vec![other; 10];
+        x[0] = first;
+        let leaf = Var::leaf(Tensor::from(x));
+        let slope = grad(&leaf.prod(..), &[&leaf])[0].value().select(0, 0).item();
+        let expected = f64::from(other).powi(9);
+        assert!((f64::from(slope) / expected - 1.0).abs() < 1e-4, "{slope:e} instead of {expected:e}");
+    }
+}
+
 /// The length over several parameters, of which each alone may be in range.
 #[test]
 fn gradients_of_any_length_are_clipped() {

@@ -38,7 +38,7 @@ fn leaves(n: usize) -> Vec<Var<f64>> {
 
 /// A table of `n` rows.
 fn table(n: usize) -> Var<f64> {
-    Var::leaf(Tensor::ones([n, 16]))
+    Var::leaf(Tensor::ones([n, 64]))
 }
 
 fn stacked(parts: &[Var<f64>]) -> Var<f64> {
@@ -78,7 +78,7 @@ fn reading_part_by_part() {
         ("index_select", |x| {
             (0..x.shape()[0]).map(|i| x.index_select(0, &Tensor::from([i as i64]))).collect()
         }),
-        ("gather", |x| (0..x.shape()[0]).map(|i| x.gather(0, &Tensor::full([1, 16], i as i64))).collect()),
+        ("gather", |x| (0..x.shape()[0]).map(|i| x.gather(0, &Tensor::full([1, 64], i as i64))).collect()),
         ("embedding", |x| (0..x.shape()[0]).map(|i| x.embedding(&Tensor::from([i as i64]), None)).collect()),
         ("diagonal", |x| (0..x.shape()[0]).map(|i| x.diagonal(-(i as isize), 0, 1).sum(0)).collect()),
     ];

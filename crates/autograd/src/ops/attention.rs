@@ -46,8 +46,8 @@ struct Attention {
 }
 
 impl Attention {
-    /// The same made of other operations. With `finite` queries, keys, values and gradients, a weight of 0 is enough to
-    /// keep out what is hidden.
+    /// The same made of other operations. With `finite` queries, keys, values and gradients, a weight of 0 suffices to
+    /// exclude hidden keys.
     fn composed<T: Float>(&self, inputs: &[Var<T>], finite: bool) -> Var<T> {
         let (query, key, value) = (&inputs[0], &inputs[1], &inputs[2]);
         let sizes = [query, key].map(|x| x.shape()[x.rank() - 2]);

@@ -159,6 +159,8 @@ fn of_matrices<T: Float>(x: &Var<T>) -> Var<T> {
 /// The derivative of a determinant by the elements: `det(A) A^-T`; where that is no number, or has few digits, the
 /// determinants of what is left without a row and a column, which are right for singular matrices too.
 fn cofactors<T: Float>(x: &Var<T>) -> Var<T> {
+    /// The largest regular matrix whose determinants without a row and a column are computed: there are n^2.
+    const MOST: usize = 16;
     let n = x.shape()[x.rank() - 1];
     if n <= 1 {
         return Var::constant(Tensor::ones(x.shape()));
@@ -166,7 +168,7 @@ fn cofactors<T: Float>(x: &Var<T>) -> Var<T> {
     if is_regular(x.value()) {
         let determinants = apply(Det, &[x]);
         let in_range = |x: T| x.is_finite() && x.abs() >= T::MIN_POSITIVE;
-        if determinants.value().iter().all(in_range) {
+        if n > MOST || determinants.value().iter().all(in_range) {
             return of_matrices(&determinants) * apply(Inverse, &[x]).t();
         }
     }

@@ -73,9 +73,10 @@ impl<T: Float> Operation<T> for Cumprod {
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let g = context.cotangent();
         let [x, y] = [context.input(0), context.output()].map(|x| with_influence(x, g, self.axis));
-        if !in_range(&y) && in_range(&x) {
-            // Each result divided by each of its factors.
-            let products = g * y.masked_fill(&g.value().eq(T::ZERO), T::ZERO);
+        let seen = y.masked_fill(&g.value().eq(T::ZERO), T::ONE);
+        if !in_range(&y) && in_range(&seen) && in_range(&x) {
+            // Each result that has influence, divided by each of its factors.
+            let products = chained(&y, g);
             let sums = products.flip(self.axis).cumsum(self.axis as isize).flip(self.axis);
             return Some(sums / x);
         }
@@ -89,13 +90,15 @@ impl<T: Float> Operation<T> for Cumprod {
     }
 }
 
-/// 1 in place of all elements in lanes whose cotangents are all 0, if there are infinities or NaN, which would make them
+/// 1 in place of the elements of lanes that hold infinities or NaN and whose cotangents are all 0, which they would make
 /// NaN.
 fn with_influence<T: Float>(x: Var<T>, g: &Var<T>, axis: usize) -> Var<T> {
     if x.value().iter().all(Float::is_finite) {
         return x;
     }
-    x.masked_fill(&g.value().eq(T::ZERO).all(keepdim(Shape::from_slice(&[axis]))), T::ONE)
+    let all = |x: &Tensor<bool>| x.all(keepdim(Shape::from_slice(&[axis])));
+    let [idle, finite] = [g.value().eq(T::ZERO), x.value().isfinite()].map(|lanes| all(&lanes));
+    x.masked_fill(&idle.logical_and(finite.logical_not()), T::ONE)
 }
 
 /// What the results of a recurrence from each place on contribute to the derivative: the recurrence
@@ -172,7 +175,9 @@ fn product_of_others<T: Float>(factors: &Var<T>) -> Var<T> {
     let mean = factors.value().abs().log().mean(keepdim(-1)).exp();
     let quotients = factors / &mean;
     let others = quotients.prod(keepdim(-1)) / quotients;
-    others * mean.map(|mean| mean.pow(T::from_f64(count as f64 - 1.0)))
+    // In two steps, as the power of the mean may be out of range where the product is not.
+    let power = mean.map(|mean| mean.pow(T::from_f64((count as f64 - 1.0) / 2.0)));
+    others * &power * power
 }
 
 impl<T: Float> Var<T> {

@@ -63,8 +63,9 @@ impl<T: Float> Operation<T> for Variance {
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let x = context.input(0);
-        let g = self.over.restore(context.cotangent(), x.shape());
-        Some(chained(&centred(&x, &self.over.axes), &(g * T::from_f64(2.0) / self.freedom::<T>(x.shape()))))
+        let freedom = self.freedom::<T>(x.shape()).into();
+        let g = divided(&(self.over.restore(context.cotangent(), x.shape()) * T::from_f64(2.0)), &freedom);
+        Some(chained(&centred(&x, &self.over.axes), &g))
     }
     fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let x = context.input(0);
@@ -87,7 +88,7 @@ impl<T: Float> Operation<T> for StandardDeviation {
         let Self(Variance { over, correction }) = self;
         let std = |x: &Var<T>| x.std(over.axes(), *correction);
         let (x, y) = moved_into_range(over, context.input(0), context.output(), std);
-        let scale = quotient(context.cotangent(), &y) / self.0.freedom::<T>(x.shape());
+        let scale = divided(&quotient(context.cotangent(), &y), &self.0.freedom::<T>(x.shape()).into());
         Some(chained(&centred(&x, &over.axes), &over.restore(&scale, x.shape())))
     }
 }

@@ -63,8 +63,8 @@ use crate::module::Module;
 /// ```
 pub trait Optimizer<T: Float> {
     /// Changes every parameter of the model for which there is a gradient; others stay as they are
-    /// ([`Module::names_without_gradient`] tells which). A gradient is taken as it is: NaN makes its parameter NaN, and
-    /// what is remembered of it.
+    /// ([`Module::names_without_gradient`] tells which). A gradient is taken as it is: NaN makes the parameter and
+    /// its optimizer state NaN.
     ///
     /// ```
     /// use gradus_nn::{Optimizer, Parameter, Sgd};

@@ -364,8 +364,8 @@ impl Anneal {
 
 /// Reduces learning rates when a metric, such as the loss on data held back, no longer gets better.
 ///
-/// When it was not better than the best one by `threshold`, a part of the size of that, for more than `patience`
-/// observations in a row, every rate is multiplied by `factor`; after that, `cooldown` observations do not count.
+/// When the metric fails to beat the best one by a margin of `threshold * |best|` for more than `patience` observations
+/// in a row, every rate is multiplied by `factor`; after that, `cooldown` observations do not count.
 ///
 /// "Better" is beyond the best metric, whatever its sign: a loss of -2 has to fall below -2 - 2 * `threshold`.
 ///

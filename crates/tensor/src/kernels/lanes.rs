@@ -272,16 +272,14 @@ impl<T: Number> Reduction<T> for Product {
     fn across(&self, rows: Rows<'_, T>, out: &mut [MaybeUninit<T>]) {
         let columns = out.len();
         let results = write_all(out, rows.row(0, columns).iter().copied());
-        let mut any_lost = false;
+        let mut lost = vec![false; columns];
         for row in 1..rows.count {
-            for (result, &x) in results.iter_mut().zip(rows.row(row, columns)) {
-                (*result, any_lost) = Self::step((*result, any_lost), x);
+            for ((result, lost), &x) in results.iter_mut().zip(&mut lost).zip(rows.row(row, columns)) {
+                (*result, *lost) = Self::step((*result, *lost), x);
             }
         }
-        if any_lost {
-            for (column, result) in results.iter_mut().enumerate() {
-                *result = self.lane(&rows.column(column, columns));
-            }
+        for (column, result) in results.iter_mut().enumerate().filter(|(column, _)| lost[*column]) {
+            *result = Self::in_range(&rows.column(column, columns));
         }
     }
 }

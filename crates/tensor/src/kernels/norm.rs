@@ -38,8 +38,8 @@ fn prepared<'a, T: Float, const CENTRED: bool>(
         |x| (x - mean).square(),
     );
     let variance = squares / count + eps;
-    // Rounding the mean is an error of the result only if the mean is much larger than what remains.
-    let far = T::from_f64(16.0) * variance < mean * mean;
+    // Rounding the mean costs digits of the result only if the mean is much larger than what remains.
+    let far = T::from_f64(1024.0) * variance < mean * mean;
     if far || !variance.is_finite() || variance < T::MIN_POSITIVE / T::EPSILON {
         return moved_into_range::<T, CENTRED>(x, [count, eps], spare);
     }
@@ -59,7 +59,8 @@ fn moved_into_range<'a, T: Float, const CENTRED: bool>(
     // Not smaller than the root of `eps`, which is divided by the square.
     let largest = x.iter().fold(eps.sqrt(), |largest, &x| if x.abs() <= largest { largest } else { x.abs() });
     let unit = largest.power_of_two();
-    let row = spare.insert(Buffer::filled(x.len(), T::ZERO)).get_mut().expect("nobody else has it");
+    let row =
+        spare.get_or_insert_with(|| Buffer::filled(x.len(), T::ZERO)).get_mut().expect("nobody else has it");
     for (to, &x) in row.iter_mut().zip(x) {
         *to = x / unit;
     }
@@ -130,8 +131,8 @@ fn gradient_of_rows<T: Float, const CENTRED: bool>(
     let mut buffer = Buffer::filled(2 * length, T::ZERO);
     let (along, block) = buffer.get_mut().expect("nobody else has it").split_at_mut(length);
     let inputs = x.chunks_exact(length).zip(g.chunks_exact(length));
+    let mut spare = None;
     for (row, (dx, (x, g))) in dx.chunks_exact_mut(length).zip(inputs).enumerate() {
-        let mut spare = None;
         let (x, Statistics { mean, scale, unit }) = prepared::<T, CENTRED>(x, [count, eps], &mut spare);
         // A row without influence has no gradient, even if it holds NaN, or infinities, whose scale is 0.
         let ordinary = scale.is_finite() && scale > T::ZERO;

@@ -7,7 +7,7 @@
 use super::buffer::Buffer;
 use super::copy::copy;
 use crate::element::Number;
-use crate::range::{Product, headroom, is_finite, is_integer, out_of_range, product_in_range};
+use crate::range::{Product, headroom, is_finite, out_of_range, product_in_range};
 use crate::tensor::Tensor;
 
 /// The columns that are walked side by side: as long as their state stays in the cache.
@@ -115,7 +115,7 @@ fn finite_or_zero<T: Number>(x: T) -> T {
 pub(crate) fn running_sums<T: Number>(x: &Tensor<T>, spans: [usize; 3]) -> Buffer<T> {
     let mut results = copy(x);
     let data = results.get_mut().expect("nobody else has it");
-    if is_integer::<T>() {
+    if T::INTEGER {
         walk(data, spans, |[sum, rest], x, _| [sum.wrapping_add(x), rest], |[sum, _]| sum, itself, |_| true);
     } else if !compensated_sums(data, spans) {
         // Where a partial sum was too large, the rest of its lane is computed from smaller numbers.
@@ -152,7 +152,7 @@ fn compensated_sums<T: Number>(data: &mut [T], spans: [usize; 3]) -> bool {
 pub(crate) fn running_products<T: Number>(x: &Tensor<T>, spans: [usize; 3]) -> Buffer<T> {
     let mut results = copy(x);
     let data = results.get_mut().expect("nobody else has it");
-    if is_integer::<T>() {
+    if T::INTEGER {
         walk(
             data,
             spans,
@@ -205,7 +205,7 @@ pub(crate) fn running_products<T: Number>(x: &Tensor<T>, spans: [usize; 3]) -> B
 pub(crate) fn recurrence<T: Number>(x: &Tensor<T>, factors: &[T], spans: [usize; 3]) -> Buffer<T> {
     let mut results = copy(x);
     let data = results.get_mut().expect("nobody else has it");
-    if is_integer::<T>() {
+    if T::INTEGER {
         walk(
             data,
             spans,
