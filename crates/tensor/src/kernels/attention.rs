@@ -178,7 +178,8 @@ fn softmax_gradient<T: Float>(
             let rows = weights.chunks_exact(keys.max(1)).zip(slopes.chunks_exact_mut(keys.max(1)));
             for (row, (weights, slopes)) in rows.enumerate() {
                 for (slope, &weight) in slopes.iter_mut().zip(weights) {
-                    *slope *= weight;
+                    // A key of weight 0 has no gradient, as in `softmax`.
+                    *slope = slope.multiply_no_nan(weight);
                 }
                 let mut mean = sum(slopes);
                 // A weight of 0 does not keep out infinities and NaN.
@@ -190,7 +191,7 @@ fn softmax_gradient<T: Float>(
                     mean = sum(slopes);
                 }
                 for (slope, &weight) in slopes.iter_mut().zip(weights) {
-                    *slope = (*slope - weight * mean) * scale;
+                    *slope = (*slope - mean.multiply_no_nan(weight)) * scale;
                 }
                 if !finite {
                     clear(slopes, |key| hides(row, key));
