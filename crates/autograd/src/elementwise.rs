@@ -306,7 +306,7 @@ macro_rules! elementwise {
         impl<T: gradus_tensor::Float> crate::var::Var<T> {$(
             $(#[$doc])*
             ///
-            /// Elementwise; the result has this shape. Its errors, and those of its derivatives, are in
+            /// Elementwise; the result has this shape. Its errors and the errors of its derivatives are in
             /// [`accuracy`](crate::accuracy).
             ///
             /// ```

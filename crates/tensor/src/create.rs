@@ -224,7 +224,7 @@ macro_rules! float_progression {
                 let [first, width, i] = [f64::from(start), f64::from(step), i as f64];
                 match first + i * width {
                     x if x.is_finite() => x as Self,
-                    // A product may be too large for a number; and 0 times infinity is none.
+                    // A product may overflow, and 0 times infinity is NaN.
                     _ if i == 0.0 => start,
                     _ => ((first / 2.0 + i * (width / 2.0)) * 2.0) as Self,
                 }

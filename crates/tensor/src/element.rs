@@ -610,7 +610,7 @@ fn check_nonzero(operation: &str, divisor: i64) {
     assert!(divisor != 0, "{operation}: the divisor is 0: {BY_ZERO}");
 }
 
-/// What is wrong with a division of integers by 0.
+/// The message for a division of integers by 0.
 pub(crate) const BY_ZERO: &str = "integers can only be divided by other numbers; those of a float type (see `cast`) become infinite or NaN";
 
 impl Number for i64 {

@@ -31,12 +31,17 @@ pub(crate) fn power_of_two<T: Float>(x: T) -> T {
     T::from_f64(power * two_to(-lift))
 }
 
+/// The smallest positive number that has all its digits.
+#[inline(always)]
+pub(crate) fn smallest_normal<T: Number>() -> T {
+    T::from_f64(if size_of::<T>() == 4 { f64::from(f32::MIN_POSITIVE) } else { f64::MIN_POSITIVE })
+}
+
 /// Whether a product of two numbers has overflowed, or lost digits for being too small.
 #[inline(always)]
 #[allow(clippy::needless_bitwise_bool, reason = "a loop without branches is made of vectors")]
-pub(crate) fn out_of_range<T: Number>(x: T, y: T, product: T) -> bool {
-    let smallest = if size_of::<T>() == 4 { f64::from(f32::MIN_POSITIVE) } else { f64::MIN_POSITIVE };
-    let underflow = (product.abs() < T::from_f64(smallest)) & (x != T::ZERO) & (y != T::ZERO);
+fn out_of_range<T: Number>(x: T, y: T, product: T) -> bool {
+    let underflow = (product.abs() < smallest_normal()) & (x != T::ZERO) & (y != T::ZERO);
     let overflow = !is_finite(product) & is_finite(x) & is_finite(y);
     !T::INTEGER & (underflow | overflow)
 }

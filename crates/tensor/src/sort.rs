@@ -54,13 +54,16 @@ impl<T: Number> Tensor<T> {
     pub fn topk(&self, k: usize, axis: isize, largest: bool) -> (Self, Tensor<i64>) {
         let axis = lane_axis("topk", axis, self.shape()).or_panic();
         let size = self.shape().get(axis).copied().unwrap_or(1);
-        if k > size {
+        if k > size || self.rank() == 0 && k == 0 {
             TensorError::Argument {
                 operation: "topk",
                 argument: "k",
                 got: k.to_string(),
                 shape: self.shape().into(),
-                expected: format!("along axis {axis}, allowed are 0 to {size}"),
+                expected: match self.rank() {
+                    0 => "a tensor without axes has one element: allowed is 1".into(),
+                    _ => format!("along axis {axis}, allowed are 0 to {size}"),
+                },
             }
             .panic();
         }

@@ -233,6 +233,9 @@ fn arrangements() {
     );
     let k = |k: usize| format!("topk: k is {k} for shape [2, 3]: along axis 1, allowed are 0 to 3");
     panics(|| x.topk(4, -1, true), &k(4));
+    let single = "topk: k is 0 for shape []: a tensor without axes has one element: allowed is 1";
+    panics(|| leaf(&[]).topk(0, 0, true), single);
+    panics(|| leaf(&[]).value().topk(0, -1, true), single);
 }
 
 #[test]

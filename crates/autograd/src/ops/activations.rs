@@ -70,7 +70,7 @@ elementwise! {
         // From 800 on it is x to all digits: `beta x` may be infinite.
         |x| (x * beta).gt(threshold.min(800.0)).select(x, (x * beta).softplus() / beta),
         from input |x| (x * beta).gt(threshold.min(800.0)).select(1.0, {
-            // At the threshold the derivative is still that of the curve, the second one is 0.
+            // At the threshold the derivative is the limit from the left, and the second derivative is 0.
             (x * beta).ge(threshold.min(800.0)).select(threshold.min(800.0), x * beta).sigmoid()
         }), on -4.0..4.0;
 

@@ -1,7 +1,8 @@
 //! Additions to places that indices name, in order.
 
-use super::scan::{error_of_sum, settled};
+use super::scan::error_of_sum;
 use crate::element::Number;
+use crate::range::is_finite;
 
 /// From more additions to one place on, their rounding errors are compensated.
 const FEW: usize = 32;
@@ -36,10 +37,18 @@ impl<'a> Additions<'a> {
                 Ok(slot) => {
                     for ((x, &added), rest) in row.zip(&mut rests[slot * inner..]) {
                         let sum = *x + added;
-                        [*x, *rest] = settled([sum, *rest + error_of_sum(*x, added, sum)]);
+                        let lost = *rest + finite_or_zero(error_of_sum(*x, added, sum));
+                        *x = sum + lost;
+                        *rest = finite_or_zero(error_of_sum(sum, lost, *x));
                     }
                 }
             }
         }
     }
+}
+
+/// What rounding leaves out of a sum that is infinite is not a number.
+#[inline(always)]
+fn finite_or_zero<T: Number>(x: T) -> T {
+    if is_finite(x) { x } else { T::ZERO }
 }

@@ -164,7 +164,7 @@ pub(crate) fn attention_gradient<T: Float>(
     buffers
 }
 
-/// Replaces the gradient of each row of weights by that of its scores, times `scale`; 0 for a key that is hidden.
+/// Replaces the gradient of each row of weights by `scale` times the gradient of its scores: 0 for a hidden key.
 fn softmax_gradient<T: Float>(
     weights: &[T],
     slopes: &mut [T],

@@ -87,7 +87,7 @@ enum Kernel {
 impl Order {
     /// The order for a product that is written into rows `row_stride` apart.
     fn of<T: Copy>(lhs: MatrixRef<T>, rhs: MatrixRef<T>, row_stride: usize) -> Self {
-        // A row-major result is that of the transposed product with the operands exchanged.
+        // A row-major result is the column-major result of the transposed product, with the operands exchanged.
         let turned = row_stride > 1;
         let (lhs, rhs) = if turned { (rhs.t(), lhs.t()) } else { (lhs, rhs) };
         let (m, k, n) = (lhs.rows, lhs.columns, rhs.columns);

@@ -13,7 +13,7 @@ use super::elementwise::{PART, SHARED, at, fill};
 use super::runs::{MergedAxes, merge_axes, place};
 use crate::dims::Shape;
 use crate::element::{Element, Number};
-use crate::range::{self, out_of_range};
+use crate::range::{self, is_finite};
 use crate::tensor::Tensor;
 
 /// Lanes of this length are shared among threads one by one.
@@ -243,17 +243,28 @@ where
 pub(crate) struct Product;
 
 impl Product {
-    /// The product with one more factor, and whether it has overflowed or lost digits.
+    /// The product with one more factor, and the smallest magnitude of a product so far.
     #[inline(always)]
-    fn step<T: Number>((product, lost): (T, bool), x: T) -> (T, bool) {
+    fn step<T: Number>((product, smallest): (T, T), x: T) -> (T, T) {
         let next = product.wrapping_mul(x);
-        (next, lost | out_of_range(product, x, next))
+        (next, if next.abs() < smallest { next.abs() } else { smallest })
     }
 
+    /// Whether no product on the way was out of range, if the last and the smallest one are these.
+    #[inline(always)]
+    fn in_range<T: Number>((product, smallest): (T, T)) -> bool {
+        T::INTEGER | (is_finite(product) & (smallest >= range::smallest_normal()))
+    }
+
+    /// The product of a lane that has a 0, or is out of range somewhere.
     #[cold]
     #[inline(never)]
-    fn in_range<T: Number>(lane: &[T]) -> T {
-        lane.iter().fold(range::Product::EMPTY, |product, &x| product.times(x)).value()
+    fn of<T: Number>(lane: impl Iterator<Item = T> + Clone) -> T {
+        if range::product_in_range(lane.clone()) {
+            lane.fold(T::ONE, |product, x| product * x)
+        } else {
+            lane.fold(range::Product::EMPTY, range::Product::times).value()
+        }
     }
 }
 
@@ -264,22 +275,25 @@ impl<T: Number> Reduction<T> for Product {
     #[inline(always)]
     fn lane(&self, lane: &[T]) -> T {
         let Some((&first, rest)) = lane.split_first() else { return T::ONE };
-        let (product, lost) = rest.iter().fold((first, false), |so_far, &x| Self::step(so_far, x));
-        if lost { Self::in_range(lane) } else { product }
+        let state = rest.iter().fold((first, T::ONE), |state, &x| Self::step(state, x));
+        if Self::in_range(state) { state.0 } else { Self::of(lane.iter().copied()) }
     }
 
     #[inline(always)]
     fn across(&self, rows: Rows<'_, T>, out: &mut [MaybeUninit<T>]) {
         let columns = out.len();
         let results = write_all(out, rows.row(0, columns).iter().copied());
-        let mut lost = vec![false; columns];
+        let mut smallest = [T::ONE; STRIP];
         for row in 1..rows.count {
-            for ((result, lost), &x) in results.iter_mut().zip(&mut lost).zip(rows.row(row, columns)) {
-                (*result, *lost) = Self::step((*result, *lost), x);
+            for ((result, smallest), &x) in results.iter_mut().zip(&mut smallest).zip(rows.row(row, columns))
+            {
+                (*result, *smallest) = Self::step((*result, *smallest), x);
             }
         }
-        for (column, result) in results.iter_mut().enumerate().filter(|(column, _)| lost[*column]) {
-            *result = Self::in_range(&rows.column(column, columns));
+        for (column, (result, smallest)) in results.iter_mut().zip(smallest).enumerate() {
+            if !Self::in_range((*result, smallest)) {
+                *result = Self::of(rows.column(column, columns).into_iter());
+            }
         }
     }
 }
