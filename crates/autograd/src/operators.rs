@@ -5,7 +5,7 @@ use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssi
 use gradus_tensor::{Float, Tensor};
 
 use crate::ops;
-use crate::var::Var;
+use crate::tape::Var;
 
 macro_rules! operators {
     ($($trait:ident $method:ident $assign_trait:ident $assign:ident)*) => {$(

@@ -2,7 +2,7 @@
 
 use gradus::prelude::*;
 use gradus::testing::{shapes, tensors};
-use gradus::{live_entries, vjp};
+use gradus::{live_nodes, vjp};
 use proptest::prelude::*;
 
 use super::gradient_of;
@@ -63,9 +63,9 @@ proptest! {
         let x = Var::leaf(&value);
         prop_assert_eq!(gradient_of(&(&x * x.detach()).sum(..).backward(), &x), value.clone());
         prop_assert_eq!(gradient_of(&(&x * no_grad(|| x.sin())).sum(..).backward(), &x), value.sin());
-        let entries = live_entries();
+        let entries = live_nodes();
         prop_assert!(!no_grad(|| x.sin()).is_tracked() && !x.detach().sin().is_tracked());
-        prop_assert_eq!(live_entries(), entries);
+        prop_assert_eq!(live_nodes(), entries);
     }
 
     /// A leaf that is changed after it was used: the tape keeps the numbers that it was recorded with.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use gradus::prelude::*;
-use gradus::{Context, Conv, Operation, Saves, apply, grad_create_graph, live_entries, release_memory};
+use gradus::{Context, Conv, Operation, Saves, apply, grad_create_graph, live_nodes, release_memory};
 
 use super::allocator::{live_bytes, with_peak};
 
@@ -39,7 +39,7 @@ fn train(steps: usize, penalty: bool) -> Vec<(isize, isize)> {
             loss += slope.square().sum(..);
         }
         sgd.step(&mut model, &loss.backward());
-        lives.push((live_entries(), used_bytes()));
+        lives.push((live_nodes(), used_bytes()));
     }
     lives
 }
@@ -48,13 +48,13 @@ fn train(steps: usize, penalty: bool) -> Vec<(isize, isize)> {
 fn a_thousand_steps_leave_no_more_than_ten() {
     // The first product of matrices makes this thread's workspace for all others.
     train(1, false);
-    let before = (live_entries(), used_bytes());
+    let before = (live_nodes(), used_bytes());
     for penalty in [false, true] {
         let lives = train(1000, penalty);
         assert_eq!(lives[999], lives[9], "entries and bytes; with a penalty: {penalty}");
         assert_eq!(lives[999].0 - before.0, 5, "the four parameters and x");
     }
-    assert_eq!((live_entries(), used_bytes()), before, "after all is dropped");
+    assert_eq!((live_nodes(), used_bytes()), before, "after all is dropped");
 }
 
 thread_local! {
@@ -78,7 +78,7 @@ impl Operation<f64> for Probe {
     }
     fn vjp(&self, context: &Context<f64>, _input: usize) -> Option<Var<f64>> {
         let gradient = context.cotangent() * context.output().sign();
-        SEEN.with_borrow_mut(|seen| seen.push((live_entries(), used_bytes())));
+        SEEN.with_borrow_mut(|seen| seen.push((live_nodes(), used_bytes())));
         Some(gradient)
     }
 }
@@ -128,10 +128,10 @@ fn memory_falls_step_by_step_only_if_the_loss_is_consumed() {
 #[test]
 fn constants_and_no_grad_keep_nothing() {
     let x = Var::leaf(Tensor::<f64>::ones([SIZE]));
-    let before = (live_entries(), used_bytes());
+    let before = (live_nodes(), used_bytes());
     let y = no_grad(|| x.exp().sin().sum(..));
     let z = x.detach().exp().sin().sum(..);
-    assert_eq!(live_entries(), before.0);
+    assert_eq!(live_nodes(), before.0);
     assert!(used_bytes() - before.1 < 1000);
     assert_eq!(y.item(), z.item());
 }

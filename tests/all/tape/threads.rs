@@ -3,7 +3,7 @@
 use std::thread;
 
 use gradus::prelude::*;
-use gradus::{Identity, live_entries};
+use gradus::{Identity, live_nodes};
 
 #[derive(Module, Clone, Debug)]
 struct Mlp {
@@ -90,18 +90,18 @@ fn tapes_meet() {
 
 #[test]
 fn a_tape_is_dropped_by_whoever_has_it_last() {
-    let before = live_entries();
+    let before = live_nodes();
     let x = Var::leaf(Tensor::from(1.0));
     let y = (0..100_000).fold(x.clone(), |y, _| -y);
-    assert_eq!(live_entries() - before, 100_001);
+    assert_eq!(live_nodes() - before, 100_001);
     let small = thread::Builder::new().stack_size(128 << 10);
     let there = small.spawn(move || {
         drop(y);
-        live_entries()
+        live_nodes()
     });
     // Each thread counts for itself; the sum is what lives.
     assert_eq!(there.unwrap().join().unwrap(), -100_000);
-    assert_eq!(live_entries() - before, 100_001);
+    assert_eq!(live_nodes() - before, 100_001);
 }
 
 /// Two threads let go of two results of one chain at the same time: it dies once, and whole.
@@ -112,7 +112,7 @@ fn two_threads_drop_what_they_share() {
         let (left, right) = (&shared + 1.0, &shared * 2.0);
         drop(shared);
         thread::scope(|scope| {
-            let drops = [left, right].map(|var| scope.spawn(move || (drop(var), live_entries()).1));
+            let drops = [left, right].map(|var| scope.spawn(move || (drop(var), live_nodes()).1));
             drops.into_iter().map(|worker| worker.join().unwrap()).sum()
         })
     };

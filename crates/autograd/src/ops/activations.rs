@@ -6,10 +6,9 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 use gradus_tensor::{Float, OrPanic, lane_axis};
 
-use crate::elementwise::{Binary, BinaryFunction, elementwise};
-use crate::operation::apply;
-use crate::real::{Literal, Real};
-use crate::var::Var;
+use crate::scalar::elementwise::{Binary, BinaryFunction, elementwise};
+use crate::scalar::{Literal, Real};
+use crate::tape::{Var, apply};
 
 /// The density of the standard normal distribution at 0: 1 / sqrt(2 pi).
 const BELL: f64 = FRAC_1_SQRT_2 * FRAC_2_SQRT_PI / 2.0;

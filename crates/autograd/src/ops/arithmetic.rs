@@ -2,9 +2,7 @@
 
 use gradus_tensor::{Float, Tensor};
 
-use crate::operation::{Context, Linearity, Operation, apply};
-use crate::saves::Saves;
-use crate::var::Var;
+use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
 
 #[derive(Debug)]
 struct Add;

@@ -2,9 +2,8 @@
 
 use gradus_tensor::{Float, Tensor, keepdim};
 
-use crate::operation::{Context, Operation, apply};
-use crate::saves::Saves;
-use crate::var::Var;
+use crate::engine::gradients_of_composition;
+use crate::tape::{Context, Operation, Saves, Var, apply};
 
 /// What is excluded, or added to the scores, in [`Var::scaled_dot_product_attention`].
 ///
@@ -110,20 +109,28 @@ impl<T: Float> Operation<T> for Attention {
     fn saves(&self) -> Saves {
         Saves::INPUTS
     }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        // A gradient of the mask has the size of all scores in any case.
-        if context.is_recorded() || input == 3 {
+    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
+        let composed = |context: &Context<T>| {
             let finite = |x: &Tensor<T>| x.isfinite().all(..).item();
             let finite =
                 (0..3).all(|i| finite(context.input_value(i))) && finite(context.cotangent().value());
-            return Some(context.of_composition(input, |inputs| self.composed(inputs, finite)));
+            gradients_of_composition(context, |inputs| self.composed(inputs, finite))
+        };
+        if context.is_recorded() {
+            return Some(composed(context));
         }
-        Some(context.computed_together(input, || {
-            let [query, key, value] = [0, 1, 2].map(|i| context.input_value(i));
-            let mask = context.has_input(3).then(|| context.input_value(3));
-            let (scale, g) = (T::from_f64(self.scale), context.cotangent().value());
-            query.scaled_dot_product_attention_gradient(key, value, mask, self.is_causal, scale, g).into()
-        }))
+        let mask = context.has_input(3).then(|| context.input_value(3));
+        // The gradient of the mask has the size of all scores in any case.
+        let of_mask = if mask.is_some() && context.needs(3) {
+            composed(&context.asked_for(&[3])).pop().flatten()
+        } else {
+            None
+        };
+        let [query, key, value] = [0, 1, 2].map(|i| context.input_value(i));
+        let (scale, g) = (T::from_f64(self.scale), context.cotangent().value());
+        let [of_query, of_key, of_value] =
+            query.scaled_dot_product_attention_gradient(key, value, mask, self.is_causal, scale, g);
+        Some(vec![Some(of_query.into()), Some(of_key.into()), Some(of_value.into()), of_mask])
     }
 }
 

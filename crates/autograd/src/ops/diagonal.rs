@@ -3,9 +3,7 @@
 use gradus_tensor::{Dims, Float, OrPanic, Shape, Tensor};
 
 use super::index::{add_at, zeros};
-use crate::operation::{Context, Linearity, Operation, apply};
-use crate::saves::Saves;
-use crate::var::Var;
+use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
 
 #[derive(Debug)]
 struct Diagonal {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use gradus_tensor::{Float, Tensor};
 
-use crate::var::Var;
+use crate::tape::Var;
 
 /// Sums of products of elements, by an equation that names the axes of all operands and of the result: an index
 /// that the result does not have is summed over (Einstein, 1916, in the notation of NumPy).

@@ -3,9 +3,7 @@
 use gradus_tensor::{Float, Shape, Tensor};
 
 use super::index::add_at;
-use crate::operation::{Context, Operation, apply};
-use crate::saves::Saves;
-use crate::var::Var;
+use crate::tape::{Context, Operation, Saves, Var, apply};
 
 #[derive(Debug)]
 struct Embedding {

@@ -7,11 +7,9 @@ use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
 
 use gradus_tensor::Float;
 
-use crate::elementwise::{Binary, BinaryFunction, Unary, UnaryFunction, elementwise};
-use crate::operation::apply;
-use crate::real::{Literal, Real};
-use crate::saves::Saves;
-use crate::var::Var;
+use crate::scalar::elementwise::{Binary, BinaryFunction, Unary, UnaryFunction, elementwise};
+use crate::scalar::{Literal, Real};
+use crate::tape::{Saves, Var, apply};
 
 use super::slopes::{
     AcoshSlope, AngleSlope, AsinSlope, AsinhSlope, AtanSlope, AtanhSlope, Bell, Direction, Power, PowerOf,

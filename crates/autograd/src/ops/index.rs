@@ -4,9 +4,7 @@
 
 use gradus_tensor::{Float, OrPanic, Tensor, lane_axis};
 
-use crate::operation::{Context, Linearity, Operation, apply, apply_inplace};
-use crate::saves::Saves;
-use crate::var::Var;
+use crate::tape::{Context, Linearity, Operation, Saves, Var, apply, apply_inplace};
 
 #[derive(Debug)]
 struct Gather {

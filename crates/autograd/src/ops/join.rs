@@ -2,9 +2,7 @@
 
 use gradus_tensor::{Float, Tensor};
 
-use crate::operation::{Context, Linearity, Operation, apply};
-use crate::saves::Saves;
-use crate::var::Var;
+use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
 
 #[derive(Debug)]
 struct Cat {
@@ -21,16 +19,13 @@ impl<T: Float> Operation<T> for Cat {
     fn saves(&self) -> Saves {
         Saves::NOTHING
     }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        // All at once: to find the place of one input takes the sizes of all before it.
-        Some(context.made_together(input, || {
-            let mut start = 0;
-            let part = |i| {
-                start += context.shape(i)[self.axis];
-                context.cotangent().slice(self.axis as isize, start - context.shape(i)[self.axis]..start)
-            };
-            (0..context.inputs()).map(part).collect()
-        }))
+    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
+        let mut start = 0;
+        let part = |i| {
+            start += context.shape(i)[self.axis];
+            Some(context.cotangent().slice(self.axis as isize, start - context.shape(i)[self.axis]..start))
+        };
+        Some((0..context.inputs()).map(part).collect())
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear

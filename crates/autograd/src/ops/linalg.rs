@@ -1,152 +1,409 @@
-//! Matrix products.
+//! Linear equations, inverses and determinants.
 
-use gradus_tensor::{Float, OrPanic, Tensor, matmul_shape};
+use gradus_tensor::{Float, Tensor, TensorError};
 
-use crate::operation::{Context, Linearity, Operation, apply};
-use crate::saves::Saves;
-use crate::var::Var;
+use crate::tape::{Context, Operation, Saves, Var, apply};
 
-/// The product of matrices, or of stacks of matrices.
+/// What cannot be computed is NaN here; the methods then find out why.
+fn or_nan<T: Float>(result: Result<Tensor<T>, TensorError>, shape: &[usize]) -> Tensor<T> {
+    result.unwrap_or_else(|_| Tensor::full(shape, T::NAN))
+}
+
+/// The result, or the error because of which it is NaN.
+fn checked<T: Float>(
+    result: Var<T>,
+    again: impl FnOnce() -> Result<Tensor<T>, TensorError>,
+) -> Result<Var<T>, TensorError> {
+    if result.value().isnan().any(..).item()
+        && let Err(error) = again()
+    {
+        return Err(error);
+    }
+    Ok(result)
+}
+
 #[derive(Debug)]
-struct Matmul;
+struct Cholesky;
 
-impl<T: Float> Operation<T> for Matmul {
+impl<T: Float> Operation<T> for Cholesky {
     fn name(&self) -> &'static str {
-        "matmul"
+        "cholesky"
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        inputs[0].matmul(inputs[1])
+        or_nan(inputs[0].cholesky(), inputs[0].shape())
     }
     fn saves(&self) -> Saves {
-        Saves::OTHER_INPUTS
+        Saves::OUTPUT
     }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let g = context.cotangent();
-        Some(if input == 0 { g.matmul(&context.input(1).t()) } else { context.input(0).t().matmul(g) })
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Multilinear
+    // Murray, "Differentiation of the Cholesky decomposition", 2016, equation 10.
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let transposed = context.output().t();
+        let weights = |diagonal| triangle::<T>(context.shape(0), false, diagonal);
+        let g = context.cotangent() * weights(1.0);
+        let inner = transposed.matmul(&g) * weights(0.5);
+        let solved = |b: &Var<T>| apply(SolveTriangular { upper: true }, &[&transposed, b]);
+        let gradient = solved(&solved(&inner).t());
+        Some((&gradient + gradient.t()) * T::from_f64(0.5))
     }
 }
 
-/// A dense layer: a product with a transposed matrix, and a bias if there is one.
 #[derive(Debug)]
-struct Linear;
+struct Solve;
 
-impl<T: Float> Operation<T> for Linear {
+impl<T: Float> Operation<T> for Solve {
     fn name(&self) -> &'static str {
-        "linear"
+        "solve"
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        inputs[0].linear(inputs[1], inputs.get(2).copied())
+        or_nan(inputs[0].solve(inputs[1]), inputs[1].shape())
     }
-    fn saves(&self) -> Saves {
-        Saves::OTHER_INPUTS.of_first(2)
-    }
+    // Giles, "An extended collection of matrix derivative results", 2008, section 2.3.1.
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let g = context.cotangent();
-        Some(match input {
-            0 => g.matmul(&context.input(1)),
-            // In the order in memory that the weight of a layer has.
-            1 if g.rank() == 2 => context.input(0).t().matmul(g).t(),
-            1 => rows(&context.input(0)).t().matmul(&rows(g)).t(),
-            _ => g.clone(),
-        })
+        let of_right = apply(Solve, &[&context.input(0).t(), context.cotangent()]);
+        Some(if input == 1 { of_right } else { -of_right.matmul(&context.output().t()) })
     }
-    fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let t = context.tangent();
-        Some(match input {
-            0 => t.linear(&context.input(1), None),
-            1 => context.input(0).linear(t, None),
-            _ => t.clone(),
+}
+
+#[derive(Debug)]
+struct SolveTriangular {
+    upper: bool,
+}
+
+impl<T: Float> Operation<T> for SolveTriangular {
+    fn name(&self) -> &'static str {
+        "solve_triangular"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        or_nan(inputs[0].solve_triangular(inputs[1], self.upper), inputs[1].shape())
+    }
+    // As of `solve`, for the triangle that is read.
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let turned = Self { upper: !self.upper };
+        let of_right = apply(turned, &[&context.input(0).t(), context.cotangent()]);
+        Some(if input == 1 {
+            of_right
+        } else {
+            -of_right.matmul(&context.output().t()) * triangle::<T>(context.shape(0), self.upper, 1.0)
         })
     }
 }
 
-/// All rows, whatever the number of axes in front, as one matrix.
-fn rows<T: Float>(x: &Var<T>) -> Var<T> {
-    match x.shape() {
-        [_, _] => x.clone(),
-        [front @ .., columns] => x.reshape([front.iter().product(), *columns]),
-        [] => unreachable!("an operand of a product has an axis"),
+#[derive(Debug)]
+struct Inverse;
+
+impl<T: Float> Operation<T> for Inverse {
+    fn name(&self) -> &'static str {
+        "inverse"
     }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        or_nan(inputs[0].inverse(), inputs[0].shape())
+    }
+    fn saves(&self) -> Saves {
+        Saves::OUTPUT
+    }
+    // Giles, 2008, section 2.2.3.
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let transposed = context.output().t();
+        Some(-transposed.matmul(context.cotangent()).matmul(&transposed))
+    }
+    fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        let y = context.output();
+        Some(-y.matmul(context.tangent()).matmul(&y))
+    }
+}
+
+#[derive(Debug)]
+struct Det;
+
+impl<T: Float> Operation<T> for Det {
+    fn name(&self) -> &'static str {
+        "det"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].det()
+    }
+    fn saves(&self) -> Saves {
+        Saves::INPUTS
+    }
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        Some(of_matrices(context.cotangent()) * cofactors(&context.input(0)))
+    }
+}
+
+#[derive(Debug)]
+struct Logdet;
+
+impl<T: Float> Operation<T> for Logdet {
+    fn name(&self) -> &'static str {
+        "logdet"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].logdet()
+    }
+    fn saves(&self) -> Saves {
+        Saves::INPUTS
+    }
+    // Giles, 2008, section 2.2.4.
+    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+        Some(of_matrices(context.cotangent()) * apply(Inverse, &[&context.input(0)]).t())
+    }
+}
+
+/// One number for each matrix, in the shape that broadcasts to the matrices.
+fn of_matrices<T: Float>(x: &Var<T>) -> Var<T> {
+    x.unsqueeze(-1).unsqueeze(-1)
+}
+
+/// The derivative of a determinant by the elements: `det(A) A^-T`; where that is no number, or has few digits, the
+/// determinants of what is left without a row and a column, which are right for singular matrices too.
+fn cofactors<T: Float>(x: &Var<T>) -> Var<T> {
+    /// The largest regular matrix whose determinants without a row and a column are computed: there are n^2.
+    const MOST: usize = 16;
+    let n = x.shape()[x.rank() - 1];
+    if n <= 1 {
+        return Var::constant(Tensor::ones(x.shape()));
+    }
+    if is_regular(x.value()) {
+        let determinants = apply(Det, &[x]);
+        let in_range = |x: T| x.is_finite() && x.abs() >= T::MIN_POSITIVE;
+        if n > MOST || determinants.value().iter().all(in_range) {
+            return of_matrices(&determinants) * apply(Inverse, &[x]).t();
+        }
+    }
+    let all = n as i64;
+    // Of all rows and columns, those that are left without one.
+    let without = |left_out: i64| (0..all).filter(move |&i| i != left_out);
+    let mut index = Vec::with_capacity(n * n * (n - 1) * (n - 1));
+    let mut signs = Vec::with_capacity(n * n);
+    for (row, column) in (0..all).flat_map(|row| (0..all).map(move |column| (row, column))) {
+        index.extend(without(row).flat_map(|i| without(column).map(move |j| i * all + j)));
+        signs.push(if (row + column) % 2 == 0 { T::ONE } else { -T::ONE });
+    }
+    let front = &x.shape()[..x.rank() - 2];
+    let elements = x.reshape([front, &[n * n]].concat()).index_select(-1, &Tensor::from(index));
+    let minors = apply(Det, &[&elements.reshape([front, &[n * n, n - 1, n - 1]].concat())]);
+    (minors * Tensor::from(signs)).reshape(x.shape())
+}
+
+/// Whether the inverses are right to about half of the digits at least.
+fn is_regular<T: Float>(x: &Tensor<T>) -> bool {
+    const CONDITION: f64 = 1e7;
+    let norm = |x: &Tensor<T>| x.norm(2.0, [-2, -1]).cast::<f64>();
+    x.inverse().is_ok_and(|inverse| (norm(x) * norm(&inverse)).lt(CONDITION).all(..).item())
+}
+
+/// What to multiply matrices with so that one triangle is left: ones, and this number on the diagonal.
+fn triangle<T: Float>(shape: &[usize], upper: bool, diagonal: f64) -> Tensor<T> {
+    let places = Tensor::arange(0, shape[shape.len() - 1] as i64, 1);
+    let weight = move |row: i64, column: i64| {
+        T::from_f64(if row == column { diagonal } else { f64::from((row < column) == upper) })
+    };
+    places.unsqueeze(1).zip("triangle", &places, weight)
 }
 
 impl<T: Float> Var<T> {
-    /// The matrix product, by NumPy's rules: `[..., m, k] x [..., k, n]` gives `[..., m, n]`, leading axes
-    /// broadcast, and a 1-d operand is a row on the left, a column on the right, whose axis then goes.
-    ///
-    /// A weight of 0 does not mask, as in IEEE arithmetic: 0 times an infinite number or NaN is NaN. What may not be finite
-    /// must be filled first, by [`masked_fill`](Self::masked_fill) for example.
+    /// The lower triangular L with `L L^T = (A + A^T) / 2`, for positive definite matrices, `[..., n, n]`.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
     ///
-    /// let w = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
-    /// let y = w.matmul(&Var::constant([1.0, 10.0]));
-    /// assert_eq!(y.value(), &Tensor::from([21.0, 43.0]));
+    /// let x = Var::leaf(Tensor::from([[4.0, 2.0], [2.0, 5.0]]));
+    /// let l = x.cholesky()?;
+    /// assert_eq!(l.value(), &Tensor::from([[2.0, 0.0], [1.0, 2.0]]));
+    /// // The product of the diagonal is the root of the determinant.
+    /// let root = l.select(0, 0).select(0, 0) * l.select(0, 1).select(0, 1);
+    /// assert_eq!(root.backward().get(&x), Some(&Tensor::from([[0.625, -0.25], [-0.25, 0.5]])));
+    /// # Ok::<(), gradus_autograd::TensorError>(())
     /// ```
     ///
+    /// # Errors
+    /// [`TensorError::Matrix`] if a matrix is not positive definite.
+    ///
     /// # Panics
-    /// If an operand is 0-d, the inner sizes differ or the leading axes do not broadcast.
+    /// If the last two axes are not of one size.
     #[track_caller]
-    pub fn matmul(&self, other: &Self) -> Self {
-        if let ([_, left], [right, _]) = (self.shape(), other.shape())
-            && left == right
-        {
-            return apply(Matmul, &[self, other]);
-        }
-        let shape = matmul_shape(self.shape(), other.shape()).or_panic();
-        match (self.rank(), other.rank()) {
-            (1, _) => self.unsqueeze(0).matmul(other).reshape(shape),
-            (_, 1) => self.matmul(&other.unsqueeze(1)).reshape(shape),
-            // One matrix on the right: all rows on the left make one product, and one gradient.
-            (rank, 2) if rank > 2 && !self.is_empty() => {
-                let rows = self.reshape([-1, self.shape()[rank - 1] as isize]);
-                apply(Matmul, &[&rows, other]).reshape(shape)
-            }
-            _ => apply(Matmul, &[self, other]),
-        }
+    pub fn cholesky(&self) -> Result<Self, TensorError> {
+        let lower = apply(Cholesky, &[self]);
+        checked(lower, || self.value().cholesky())
     }
 
-    /// `self weight^T + bias`, as in a dense layer: `[..., in]` with a weight `[out, in]` and a bias `[out]`
-    /// gives `[..., out]`.
+    /// The X with `A X = B`, for this A, `[..., n, n]`, and B, `[..., n, k]`, or `[n]` if A is one matrix. Axes in
+    /// front broadcast.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
     ///
-    /// let x = Var::constant([[1.0, 2.0], [3.0, 4.0]]);
-    /// let (weight, bias) = (Var::leaf(Tensor::from([[1.0, 10.0]])), Var::leaf(Tensor::from([5.0])));
-    /// let y = x.linear(&weight, Some(&bias));
-    /// assert_eq!(y.value(), &Tensor::from([[26.0], [48.0]]));
-    /// let gradients = y.sum(..).backward();
-    /// assert_eq!(gradients.get(&weight), Some(&Tensor::from([[4.0, 6.0]])));
-    /// assert_eq!(gradients.get(&bias), Some(&Tensor::from([2.0])));
+    /// let a = Var::leaf(Tensor::from([[0.0, 2.0], [4.0, 0.0]]));
+    /// let x = a.solve(&Var::constant([6.0, 8.0]))?;
+    /// assert_eq!(x.value(), &Tensor::from([2.0, 3.0]));
+    /// assert_eq!(x.sum(..).backward().get(&a), Some(&Tensor::from([[-1.0, -1.5], [-0.5, -0.75]])));
+    /// # Ok::<(), gradus_autograd::TensorError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TensorError::Matrix`] if a matrix is singular.
+    ///
+    /// # Panics
+    /// If the last two axes of A are not of one size, or the shapes do not fit.
+    #[track_caller]
+    pub fn solve(&self, b: &Self) -> Result<Self, TensorError> {
+        let x = system(self, b, Solve);
+        checked(x, || self.value().solve(b.value()))
+    }
+
+    /// The X with `A X = B` as in [`solve`](Self::solve), for a triangular A: what lies on the other side of the
+    /// diagonal is not read.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let a = Var::leaf(Tensor::from([[2.0, 7.0], [1.0, 4.0]]));
+    /// let x = a.solve_triangular(&Var::constant([2.0, 9.0]), false)?;
+    /// assert_eq!(x.value(), &Tensor::from([1.0, 2.0]));
+    /// assert_eq!(x.sum(..).backward().get(&a), Some(&Tensor::from([[-0.375, 0.0], [-0.25, -0.5]])));
+    /// # Ok::<(), gradus_autograd::TensorError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TensorError::Matrix`] if a matrix is singular: there is a 0 on its diagonal.
+    ///
+    /// # Panics
+    /// If the last two axes of A are not of one size, or the shapes do not fit.
+    #[track_caller]
+    pub fn solve_triangular(&self, b: &Self, upper: bool) -> Result<Self, TensorError> {
+        let x = system(self, b, SolveTriangular { upper });
+        checked(x, || self.value().solve_triangular(b.value(), upper))
+    }
+
+    /// The inverse of matrices, `[..., n, n]`.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[0.0, 2.0], [4.0, 0.0]]));
+    /// let inverse = x.inverse()?;
+    /// assert_eq!(inverse.value(), &Tensor::from([[0.0, 0.25], [0.5, 0.0]]));
+    /// let gradients = inverse.sum(..).backward();
+    /// assert_eq!(gradients.get(&x), Some(&Tensor::from([[-0.125, -0.25], [-0.0625, -0.125]])));
+    /// # Ok::<(), gradus_autograd::TensorError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TensorError::Matrix`] if a matrix is singular.
+    ///
+    /// # Panics
+    /// If the last two axes are not of one size.
+    #[track_caller]
+    pub fn inverse(&self) -> Result<Self, TensorError> {
+        let inverse = apply(Inverse, &[self]);
+        checked(inverse, || self.value().inverse())
+    }
+
+    /// The determinants of matrices: `[..., n, n]` to `[...]`.
+    ///
+    /// Its derivatives are right at singular matrices, too, but there they take much longer for large ones: about
+    /// n^5 operations.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[1.0, 2.0], [2.0, 4.0]]));
+    /// let y = x.det();
+    /// assert_eq!(y.item(), 0.0);
+    /// assert_eq!(y.backward().get(&x), Some(&Tensor::from([[4.0, -2.0], [-2.0, 1.0]])));
     /// ```
     ///
     /// # Panics
-    /// If the weight has not two axes, the last axis of this variable has another size than the weight's, or
-    /// the bias another shape than `[out]`.
+    /// If the last two axes are not of one size.
     #[track_caller]
-    pub fn linear(&self, weight: &Self, bias: Option<&Self>) -> Self {
-        match bias {
-            Some(bias) => apply(Linear, &[self, weight, bias]),
-            None => apply(Linear, &[self, weight]),
-        }
+    pub fn det(&self) -> Self {
+        apply(Det, &[self])
     }
+
+    /// The logarithms of determinants, `[..., n, n]` to `[...]`: minus infinity for 0, and NaN for a negative one.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[2.0_f64, 0.0], [1.0, 4.0]]));
+    /// let y = x.logdet();
+    /// assert!((y.item() - 8.0_f64.ln()).abs() < 1e-15);
+    /// assert_eq!(y.backward().get(&x), Some(&Tensor::from([[0.5, -0.125], [0.0, 0.25]])));
+    /// ```
+    ///
+    /// # Panics
+    /// If the last two axes are not of one size.
+    #[track_caller]
+    pub fn logdet(&self) -> Self {
+        apply(Logdet, &[self])
+    }
+}
+
+/// A system of equations whose sides have the same axes in front, and a right side with columns.
+#[track_caller]
+fn system<T: Float>(a: &Var<T>, b: &Var<T>, operation: impl Operation<T>) -> Var<T> {
+    let ([front_a @ .., n, _], true) = (a.shape(), b.rank() > 0) else {
+        // For its message.
+        return apply(operation, &[a, b]);
+    };
+    if a.rank() == 2 && b.rank() == 1 {
+        return apply(operation, &[a, &b.unsqueeze(1)]).squeeze(-1);
+    }
+    let [front_b @ .., rows, columns] = b.shape() else { return apply(operation, &[a, b]) };
+    match gradus_tensor::broadcast_shapes("solve", front_a, front_b) {
+        Ok(front) if front[..] != *front_a || front[..] != *front_b => {
+            let stacked = |last: [usize; 2]| [&front[..], &last].concat();
+            apply(operation, &[&a.expand(stacked([*n, *n])), &b.expand(stacked([*rows, *columns]))])
+        }
+        _ => apply(operation, &[a, b]),
+    }
+}
+
+/// The shape of square matrices in a stack.
+#[cfg(feature = "proptest")]
+fn square(front: &[usize], n: usize) -> Vec<usize> {
+    [front, &[n, n]].concat()
+}
+
+/// Matrices far from singular: on the diagonal there is more than beside it.
+#[cfg(feature = "proptest")]
+fn regular<T: Float>(x: &Var<T>) -> Var<T> {
+    x + Tensor::eye(x.shape()[x.rank() - 1]) * T::from_f64(5.0)
 }
 
 #[cfg(feature = "proptest")]
 pub(crate) fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{case, matrix_pair, shapes};
+    use crate::testing::{case, shapes};
     use proptest::prelude::*;
+    // Matrices in a stack, of one size.
+    let stacks = || (shapes(0..=2, 0..=3), 0..=4_usize);
     vec![
-        case!("matmul", (a, b) in matrix_pair(), [a => -2.0..2.0, b => -2.0..2.0], |x, y| x.matmul(y)),
+        case!("cholesky", (front, n) in stacks(), [square(&front, n) => -1.0..1.0], |x| {
+            regular(x).cholesky().expect("positive definite")
+        }),
         case!(
-            "linear",
-            (front, inner, out, bias) in (shapes(0..=3, 0..=3), 0..=4_usize, 0..=4_usize, any::<bool>()),
-            [[&front[..], &[inner]].concat() => -2.0..2.0, [out, inner] => -2.0..2.0, [out] => -2.0..2.0],
-            |x, weight, b| x.linear(weight, bias.then_some(b))
+            "solve", (front, n, columns, broadcast) in (shapes(0..=2, 0..=3), 0..=4_usize, 0..=3_usize, any::<bool>()),
+            [
+                square(if broadcast { &[] } else { &front }, n) => -1.0..1.0,
+                [&front[..], &[n, columns]].concat() => -2.0..2.0,
+            ],
+            |a, b| regular(a).solve(b).expect("regular")
         ),
+        case!(
+            "solve_triangular", (front, n, columns, upper) in (shapes(0..=2, 0..=3), 0..=4_usize, 0..=3_usize, any::<bool>()),
+            [square(&front, n) => -1.0..1.0, [&front[..], &[n, columns]].concat() => -2.0..2.0],
+            |a, b| regular(a).solve_triangular(b, upper).expect("regular")
+        ),
+        case!("inverse", (front, n) in stacks(), [square(&front, n) => -1.0..1.0], |x| {
+            regular(x).inverse().expect("regular")
+        }),
+        // Also of singular matrices, with a row of zeros; of nearly singular ones, where digits are lost, by no law.
+        case!("det", (front, n, factor) in (shapes(0..=1, 0..=3), 0..=3_usize, prop_oneof![Just(0.0), Just(1.0)]),
+        [square(&front, n) => -1.0..1.0], |x| {
+            let n = x.shape()[x.rank() - 1];
+            let first = Tensor::arange(0, n as i64, 1).map(|row| if row == 0 { factor } else { 1.0 });
+            (regular(x) * first.unsqueeze(1).cast()).det()
+        }),
+        case!("logdet", (front, n) in stacks(), [square(&front, n) => -1.0..1.0], |x| regular(x).logdet()),
     ]
 }

@@ -5,29 +5,29 @@
 mod activations;
 mod arithmetic;
 mod attention;
-mod convolution;
+mod conv;
 mod diagonal;
 mod einsum;
 mod embedding;
-mod equations;
 mod functions;
 mod index;
 mod join;
 mod linalg;
-mod losses;
+mod loss;
+mod matmul;
 mod norm;
 mod pad;
-mod pooling;
+mod pool;
 mod recurrent;
 mod reduce;
 mod repeat;
 mod scan;
-mod shape;
 mod slopes;
 mod softmax;
 mod sort;
-mod spread;
+mod stats;
 mod vectors;
+mod view;
 
 pub(crate) use arithmetic::{add, chained, div, divided, gated, mul, neg, sub};
 pub use attention::AttentionMask;
@@ -42,19 +42,19 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         functions::cases(),
         activations::cases(),
         reduce::cases(),
-        spread::cases(),
+        stats::cases(),
         scan::cases(),
-        shape::cases(),
+        view::cases(),
         diagonal::cases(),
         repeat::cases(),
         pad::cases(),
         join::cases(),
-        linalg::cases(),
+        matmul::cases(),
         einsum::cases(),
-        equations::cases(),
+        linalg::cases(),
         vectors::cases(),
-        convolution::cases(),
-        pooling::cases(),
+        conv::cases(),
+        pool::cases(),
         index::cases(),
         embedding::cases(),
         sort::cases(),
@@ -62,7 +62,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         norm::cases(),
         attention::cases(),
         recurrent::cases(),
-        losses::cases(),
+        loss::cases(),
     ]
     .into_iter()
     .flatten()

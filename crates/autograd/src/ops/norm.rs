@@ -3,10 +3,8 @@
 use gradus_tensor::{Axes, Float, Shape, Tensor, keepdim};
 
 use super::chained;
-use super::spread::centred;
-use crate::operation::{Context, Operation, apply};
-use crate::saves::Saves;
-use crate::var::Var;
+use super::stats::centred;
+use crate::tape::{Context, Operation, Saves, Var, apply};
 
 /// The inputs are x, then the weight and the bias, whichever there are.
 #[derive(Debug)]
@@ -16,6 +14,14 @@ struct Normalize {
     normalized_shape: Shape,
     weight: bool,
     eps: f64,
+}
+
+impl Normalize {
+    /// The gradients in the order of the inputs.
+    fn by_input<T: Float>(&self, of_x: Var<T>, of_weight: Var<T>, of_bias: &Var<T>) -> Vec<Option<Var<T>>> {
+        let of_weight = self.weight.then_some(of_weight);
+        [Some(of_x), of_weight, Some(of_bias.clone())].into_iter().flatten().map(Some).collect()
+    }
 }
 
 impl<T: Float> Operation<T> for Normalize {
@@ -34,19 +40,14 @@ impl<T: Float> Operation<T> for Normalize {
     fn saves(&self) -> Saves {
         Saves::INPUTS.of_first(1 + usize::from(self.weight))
     }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
         let g = context.cotangent();
-        if input > usize::from(self.weight) {
-            return Some(g.clone());
-        }
         if !context.is_recorded() {
-            return Some(context.computed_together(input, || {
-                let weight = self.weight.then(|| context.input_value(1));
-                let (x, shape, g) = (context.input_value(0), &self.normalized_shape, g.value());
-                let gradient =
-                    if self.centred { Tensor::layer_norm_gradient } else { Tensor::rms_norm_gradient };
-                gradient(x, shape, weight, self.eps, g).into()
-            }));
+            let weight = self.weight.then(|| context.input_value(1));
+            let (x, shape) = (context.input_value(0), &self.normalized_shape);
+            let gradient = if self.centred { Tensor::layer_norm_gradient } else { Tensor::rms_norm_gradient };
+            let [of_x, of_weight] = gradient(x, shape, weight, self.eps, g.value()).map(Var::from);
+            return Some(self.by_input(of_x, of_weight, g));
         }
         let x = context.input(0);
         let over: Shape = (x.rank() - self.normalized_shape.len()..x.rank()).collect();
@@ -64,15 +65,15 @@ impl<T: Float> Operation<T> for Normalize {
         }
         let scale = square.rsqrt();
         let normal = x * &scale;
-        if input == 1 {
-            return Some(chained(&normal, g));
-        }
+        let of_weight = chained(&normal, g);
+        let of_bias = g;
         let g = if self.weight { g * context.input(1) } else { g.clone() };
         // What stretches a whole block does not change its result, and neither does what shifts it.
         let stretch = chained(&normal, &g).mean(axes());
         let rest = &g - chained(&normal, &stretch);
         let gradient = chained(&scale, &if self.centred { rest - g.mean(axes()) } else { rest });
-        Some(units.map_or(gradient.clone(), |units| gradient / units))
+        let of_x = units.map_or(gradient.clone(), |units| gradient / units);
+        Some(self.by_input(of_x, of_weight, of_bias))
     }
 }
 

@@ -3,8 +3,8 @@
 use gradus_tensor::{Float, Tensor};
 
 use super::join::stack;
-use crate::operation::{Context, Operation, apply};
-use crate::var::Var;
+use crate::engine::gradients_of_composition;
+use crate::tape::{Context, Operation, Var, apply};
 
 /// States and gates of all steps, from what inputs contribute to the gates, the weight of the states, h0 and c0; see
 /// [`Tensor::lstm`].
@@ -47,14 +47,13 @@ impl<T: Float> Operation<T> for Lstm {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].lstm(inputs[1], inputs[2], inputs[3])
     }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
         if context.is_recorded() {
-            return Some(context.of_composition(input, Self::composed));
+            return Some(gradients_of_composition(context, Self::composed));
         }
-        Some(context.computed_together(input, || {
-            let [weight, h0, c0] = [1, 2, 3].map(|i| context.input_value(i));
-            context.output_value().lstm_gradient(weight, h0, c0, context.cotangent().value()).into()
-        }))
+        let [weight, h0, c0] = [1, 2, 3].map(|i| context.input_value(i));
+        let gradients = context.output_value().lstm_gradient(weight, h0, c0, context.cotangent().value());
+        Some(gradients.map(|gradient| Some(gradient.into())).into())
     }
 }
 
@@ -92,16 +91,14 @@ impl<T: Float> Operation<T> for Gru {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].gru(inputs[1], inputs.get(3).copied(), inputs[2])
     }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
         if context.is_recorded() {
-            return Some(context.of_composition(input, Self::composed));
+            return Some(gradients_of_composition(context, Self::composed));
         }
-        Some(context.computed_together(input, || {
-            let [weight, h0] = [1, 2].map(|i| context.input_value(i));
-            let g = context.cotangent().value();
-            let [of_input, of_weight, of_bias, of_h0] = context.output_value().gru_gradient(weight, h0, g);
-            vec![of_input, of_weight, of_h0, of_bias]
-        }))
+        let [weight, h0] = [1, 2].map(|i| context.input_value(i));
+        let g = context.cotangent().value();
+        let [of_input, of_weight, of_bias, of_h0] = context.output_value().gru_gradient(weight, h0, g);
+        Some([of_input, of_weight, of_h0, of_bias].map(|gradient| Some(gradient.into())).into())
     }
 }
 

@@ -2,10 +2,8 @@
 
 use gradus_tensor::{Axes, Float, Shape, Tensor};
 
-use crate::operation::{Context, Linearity, Operation, apply};
 use crate::ops::gated;
-use crate::saves::Saves;
-use crate::var::Var;
+use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
 
 /// The axes of a reduction, from the front.
 #[derive(Debug, Clone)]

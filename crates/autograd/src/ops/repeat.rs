@@ -2,9 +2,7 @@
 
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Tensor};
 
-use crate::operation::{Context, Linearity, Operation, apply};
-use crate::saves::Saves;
-use crate::var::Var;
+use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
 
 #[derive(Debug)]
 struct Tile {

@@ -4,9 +4,7 @@ use gradus_tensor::{Axes, Float, OrPanic, PadMode, Shape, Tensor, keepdim, lane_
 
 use super::chained;
 use super::reduce::Reduced;
-use crate::operation::{Context, Linearity, Operation, apply};
-use crate::saves::Saves;
-use crate::var::Var;
+use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
 
 #[derive(Debug)]
 struct Cumsum {

@@ -3,9 +3,9 @@
 //! A second derivative comes from the text of the first one. Where that text, differentiated, would overflow, vanish
 //! or cancel, the derivative is a function here, whose own derivative is written so that it does not.
 
-use crate::elementwise::{BinaryFunction, UnaryFunction};
-use crate::real::{Literal, Real};
-use crate::saves::Saves;
+use crate::scalar::elementwise::{BinaryFunction, UnaryFunction};
+use crate::scalar::{Literal, Real};
+use crate::tape::Saves;
 
 /// Declares functions of the input, each with its name on the tape and its derivative.
 macro_rules! slopes {

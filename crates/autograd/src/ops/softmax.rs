@@ -2,10 +2,8 @@
 
 use gradus_tensor::{Float, OrPanic, Tensor, keepdim, lane_axis};
 
-use crate::operation::{Context, Operation, apply};
 use crate::ops::gated;
-use crate::saves::Saves;
-use crate::var::Var;
+use crate::tape::{Context, Operation, Saves, Var, apply};
 
 #[derive(Debug)]
 struct Softmax {

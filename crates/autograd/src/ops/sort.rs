@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Float, Tensor};
 
-use crate::var::Var;
+use crate::tape::Var;
 
 impl<T: Float> Var<T> {
     /// The elements in rising order along an axis, or falling if `descending`, and the index of each. Equal elements

@@ -11,7 +11,7 @@ use super::check::check_law;
 use super::error::{GradientError, Law};
 use super::layout::relayout;
 use super::measure::{Function, Tolerance, compare};
-use crate::var::Var;
+use crate::tape::Var;
 
 /// A function of some variables.
 type SharedFunction<T> = Arc<dyn Fn(&[Var<T>]) -> Var<T> + Send + Sync>;

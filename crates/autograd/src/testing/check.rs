@@ -5,10 +5,8 @@ use gradus_tensor::{Tensor, seeded};
 use super::error::{GradientError, Law};
 use super::laws;
 use super::measure::{Failure, Function};
-use crate::mode::{keep_values, with_recording};
-use crate::operation::apply_again;
-use crate::tape::Tape;
-use crate::var::Var;
+use crate::tape::mode::{keep_values, with_recording};
+use crate::tape::{Tape, Var, apply_again};
 
 /// Checks the gradients of a function of `N` tensors at one point, against everything in [`Law`] but
 /// [`Law::Precision`].
@@ -83,21 +81,20 @@ fn check_recorded(law: Law, f: &Function, inputs: &[Tensor<f64>], seed: u64) -> 
     let tape: Vec<&'static str> =
         outputs.iter().flat_map(|y| Tape::of(y).iter().map(|e| e.operation()).collect::<Vec<_>>()).collect();
     for output in &outputs {
-        for entry in Tape::of(output).entries().iter().filter(|entry| !entry.is_leaf()) {
-            let values: Vec<Var<f64>> = entry
+        for node in Tape::of(output).nodes().iter().filter(|node| !node.is_leaf()) {
+            let values: Vec<Var<f64>> = node
                 .inputs
                 .iter()
                 .map(|input| Var::constant(input.value.value().expect("all were kept")))
                 .collect();
-            let tracked: Vec<usize> =
-                (0..values.len()).filter(|&i| entry.inputs[i].entry.is_some()).collect();
+            let tracked: Vec<usize> = (0..values.len()).filter(|&i| node.inputs[i].node.is_some()).collect();
             // The operation alone, as a function of its tracked inputs.
             let alone = |xs: &[Var<f64>]| {
                 let mut values = values.clone();
                 for (&i, x) in tracked.iter().zip(xs) {
                     values[i] = x.clone();
                 }
-                let operation = entry.operation.as_ref().expect("not a leaf");
+                let operation = node.operation.as_ref().expect("not a leaf");
                 vec![apply_again(operation, &values.iter().collect::<Vec<_>>())]
             };
             let inputs: Vec<Tensor<f64>> = tracked.iter().map(|&i| values[i].value().clone()).collect();
@@ -106,7 +103,7 @@ fn check_recorded(law: Law, f: &Function, inputs: &[Tensor<f64>], seed: u64) -> 
                     failure.input = input;
                 }
                 let all: Vec<Tensor<f64>> = values.into_iter().map(Var::into_value).collect();
-                return Err(failure.report(&all, Some(entry.name()), tape));
+                return Err(failure.report(&all, Some(node.name()), tape));
             }
         }
     }

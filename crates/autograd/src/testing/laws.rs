@@ -4,8 +4,8 @@ use gradus_tensor::{Tensor, Xoshiro256PlusPlus};
 
 use super::error::Law;
 use super::layout::relayout;
-use crate::forward::jvp;
-use crate::var::Var;
+use crate::engine::jvp;
+use crate::tape::Var;
 
 use super::measure::{
     Failure, Function, ROUNDING, Tolerance, compare, compare_all, contract, gradients, pullback, randn_like,

@@ -3,8 +3,8 @@
 use gradus_tensor::{Tensor, Xoshiro256PlusPlus};
 
 use super::error::{GradientError, Law};
-use crate::backward::{vjp, vjp_create_graph};
-use crate::var::Var;
+use crate::engine::{vjp, vjp_create_graph};
+use crate::tape::Var;
 
 /// A function with any number of inputs and outputs.
 pub(super) type Function<'a> = dyn Fn(&[Var<f64>]) -> Vec<Var<f64>> + 'a;

@@ -5,9 +5,9 @@ use std::cell::Cell;
 /// Two switches that do not know of each other. Each scope sets one of them, and puts back both.
 #[derive(Clone, Copy)]
 struct Mode {
-    /// Whether entries are made.
+    /// Whether nodes are made.
     recording: bool,
-    /// Whether entries keep all their inputs and their output, and not only the values that their rules read.
+    /// Whether nodes keep all their inputs and their output, and not only the values that their rules read.
     keeping_values: bool,
 }
 
@@ -15,7 +15,7 @@ thread_local! {
     static MODE: Cell<Mode> = const { Cell::new(Mode { recording: true, keeping_values: false }) };
 }
 
-/// Whether an entry that is made now keeps all values.
+/// Whether a node that is made now keeps all values.
 pub(crate) fn is_keeping_values() -> bool {
     MODE.get().keeping_values
 }
@@ -56,11 +56,11 @@ pub fn no_grad<R>(f: impl FnOnce() -> R) -> R {
     with_recording(false, f)
 }
 
-/// Runs `f` so that every entry of the tape keeps its inputs and its output, and not only the values that its
+/// Runs `f` so that every node of the tape keeps its inputs and its output, and not only the values that its
 /// gradient rule reads.
 ///
 /// With it the tape shows all values, and an error message finds the first operation that made a NaN. Inside
-/// [`no_grad`] no entries are made, and there is nothing to keep; entries that
+/// [`no_grad`] no nodes are made, and there is nothing to keep; nodes that
 /// [`grad_create_graph`](crate::grad_create_graph) makes inside of this scope keep their values, too.
 ///
 /// ```
@@ -68,7 +68,7 @@ pub fn no_grad<R>(f: impl FnOnce() -> R) -> R {
 ///
 /// let x = Var::leaf(Tensor::from(2.0));
 /// let y = keep_values(|| (&x * 3.0).exp());
-/// let kept: Vec<f64> = Tape::of(&y).iter().filter_map(|entry| entry.output()).map(|y| y.item()).collect();
+/// let kept: Vec<f64> = Tape::of(&y).iter().filter_map(|node| node.output()).map(|y| y.item()).collect();
 /// assert_eq!(kept, [6.0, 6.0_f64.exp()]);
 /// ```
 pub fn keep_values<R>(f: impl FnOnce() -> R) -> R {

@@ -8,9 +8,8 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use gradus_tensor::{Float, Tensor};
 
-use crate::elementwise::{Binary, BinaryFunction, Unary, UnaryFunction};
-use crate::operation::apply;
-use crate::var::Var;
+use crate::scalar::elementwise::{Binary, BinaryFunction, Unary, UnaryFunction};
+use crate::tape::{Var, apply};
 
 macro_rules! real_functions {
     (declare $($(#[$doc:meta])* $name:ident)*) => {$(
@@ -202,7 +201,7 @@ pub trait Real:
     fn constant(self, value: f64) -> Self;
     /// This number as a constant: its derivative is 0.
     fn detach(self) -> Self;
-    /// Another function of this number: on the tape one entry with a derivative of its own, where the derivative of
+    /// Another function of this number: on the tape one node with a derivative of its own, where the derivative of
     /// this text would lose digits.
     fn apply<F: UnaryFunction>(self, function: F) -> Self
     where

@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use gradus_tensor::{Float, OrPanic, Tensor};
 
-use crate::entry::{AddressSet, Entry, address};
-use crate::mode;
-use crate::tape::Tape;
-use crate::var::Var;
-use crate::walk::{Found, walk};
+use super::reverse::walk;
+use crate::tape::node::{AddressSet, Node, address};
+use crate::tape::{Found, Tape, Var, mode};
 
 /// The gradients that a backward pass found: one tensor for each leaf that was reached.
 ///
@@ -38,7 +36,7 @@ impl<T: Float> Gradients<T> {
     /// assert_eq!(gradients.get(&x), Some(&Tensor::from([3.0, 3.0])));
     /// ```
     pub fn get(&self, leaf: &Var<T>) -> Option<&Tensor<T>> {
-        let (_, gradient) = self.by_leaf.get(&address(leaf.entry()?))?;
+        let (_, gradient) = self.by_leaf.get(&address(leaf.node()?))?;
         Some(gradient.value())
     }
 
@@ -81,7 +79,7 @@ impl<T: Float> Gradients<T> {
     /// If the new gradient has another shape.
     #[track_caller]
     pub fn update(&mut self, leaf: &Var<T>, update: impl FnOnce(&mut Tensor<T>)) {
-        if let Some((_, gradient)) = leaf.entry().and_then(|entry| self.by_leaf.get_mut(&address(entry))) {
+        if let Some((_, gradient)) = leaf.node().and_then(|node| self.by_leaf.get_mut(&address(node))) {
             gradient.update(update);
         }
     }
@@ -115,9 +113,9 @@ impl<T: Float> Gradients<T> {
     /// assert_eq!(gradients.get(&x), Some(&Tensor::from(8.0))); // 2 + 2 x
     /// ```
     pub fn accumulate(&mut self, other: Self) {
-        for (address, (entry, gradient)) in other.by_leaf {
+        for (address, (node, gradient)) in other.by_leaf {
             match self.by_leaf.entry(address) {
-                Slot::Vacant(slot) => drop(slot.insert((entry, gradient))),
+                Slot::Vacant(slot) => drop(slot.insert((node, gradient))),
                 Slot::Occupied(mut slot) => slot.get_mut().1.update(|sum| *sum += gradient.value()),
             }
         }
@@ -127,7 +125,7 @@ impl<T: Float> Gradients<T> {
 impl<T: Float> Var<T> {
     /// The gradients of this scalar with respect to all leaves that it depends on.
     ///
-    /// Consumes the variable: entries of the tape that nothing else holds are freed as the walk goes.
+    /// Consumes the variable: nodes of the tape that nothing else holds are freed as the walk goes.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
@@ -328,19 +326,18 @@ fn gradients_of<T: Float>(
     recording: bool,
 ) -> Vec<Option<Var<T>>> {
     check_cotangent(function, y, cotangent.value());
-    let Some(root) = y.entry() else { not_tracked(function) };
+    let Some(root) = y.node() else { not_tracked(function) };
     if let Some(i) = inputs.iter().position(|input| !input.is_tracked()) {
         panic!("{function}: input {i} is a constant; make it with `Var::leaf` to ask for its gradient");
     }
-    let targets: Vec<&Arc<Entry<T>>> = inputs.iter().filter_map(|input| input.entry()).collect();
+    let targets: Vec<&Arc<Node<T>>> = inputs.iter().filter_map(|input| input.node()).collect();
     // Nothing behind the shallowest target can lead to a target.
-    let floor = targets.iter().map(|entry| entry.depth).min().unwrap_or(0);
+    let floor = targets.iter().map(|node| node.depth).min().unwrap_or(0);
     let addresses: AddressSet<usize> = targets.iter().map(|target| address(target)).collect();
-    let wanted = |entry: &Arc<Entry<T>>| addresses.contains(&address(entry));
+    let wanted = |node: &Arc<Node<T>>| addresses.contains(&address(node));
     let found = mode::with_recording(recording, || walk(Arc::clone(root), cotangent.clone(), floor, wanted))
         .or_panic();
-    let gradient =
-        |target: &&Arc<Entry<T>>| found.get(&address(target)).map(|(_, gradient)| gradient.clone());
+    let gradient = |target: &&Arc<Node<T>>| found.get(&address(target)).map(|(_, gradient)| gradient.clone());
     targets.iter().map(gradient).collect()
 }
 
@@ -390,9 +387,9 @@ fn require<T: Float>(function: &str, gradients: Vec<Option<Var<T>>>, inputs: &[&
 /// Names the first operation on the tape that is known to have made a NaN.
 fn first_nan<T: Float>(y: &Var<T>) -> String {
     let tape = Tape::of(y);
-    let culprit = tape.iter().find(|entry| entry.output().is_some_and(|value| value.isnan().any(..).item()));
+    let culprit = tape.iter().find(|node| node.output().is_some_and(|value| value.isnan().any(..).item()));
     match culprit {
-        Some(entry) => format!("; the first NaN known to the tape is {entry}"),
+        Some(node) => format!("; the first NaN known to the tape is {node}"),
         None => "; run the forward pass inside `keep_values` to learn which operation made it".into(),
     }
 }

@@ -4,13 +4,10 @@ use std::sync::Arc;
 
 use gradus_tensor::{Float, OrPanic, Tensor};
 
-use crate::backward::vjp_create_graph;
-use crate::entry::{AddressMap, Entry, address};
-use crate::mode;
-use crate::operation::{Context, Linearity, apply_again};
-use crate::tape::Tape;
-use crate::var::Var;
-use crate::walk::{BackwardError, reduce_to};
+use super::gradients::vjp_create_graph;
+use super::reverse::{BackwardError, each_gradient};
+use crate::tape::node::{AddressMap, Node, address};
+use crate::tape::{Context, Linearity, Tape, Var, apply_again, mode};
 
 /// The Jacobian of `y` with respect to some inputs times a tangent for each: the change of `y`, to first
 /// order, when the inputs change by their tangents. Zeros if `y` depends on none of them.
@@ -81,85 +78,85 @@ fn check_tangents<T: Float>(function: &str, inputs: &[&Var<T>], given: &[Var<T>]
 fn tangent_of<T: Float>(y: &Var<T>, inputs: &[&Var<T>], given: &[Var<T>]) -> Result<Var<T>, BackwardError> {
     let mut tangents: AddressMap<usize, Var<T>> = AddressMap::default();
     for (input, tangent) in inputs.iter().zip(given) {
-        let Some(entry) = input.entry() else { continue };
-        let sum = match tangents.remove(&address(entry)) {
+        let Some(node) = input.node() else { continue };
+        let sum = match tangents.remove(&address(node)) {
             Some(twice) => twice + tangent,
             None => tangent.clone(),
         };
-        tangents.insert(address(entry), sum);
+        tangents.insert(address(node), sum);
     }
     // An input may itself be the result of others: its change is then the one that was given.
-    for entry in Tape::of(y).entries() {
-        if !tangents.contains_key(&address(entry))
-            && let Some(tangent) = push_forward(entry, &tangents)?
+    for node in Tape::of(y).nodes() {
+        if !tangents.contains_key(&address(node))
+            && let Some(tangent) = push_forward(node, &tangents)?
         {
-            tangents.insert(address(entry), tangent);
+            tangents.insert(address(node), tangent);
         }
     }
-    let found = y.entry().and_then(|entry| tangents.remove(&address(entry)));
+    let found = y.node().and_then(|node| tangents.remove(&address(node)));
     Ok(found.unwrap_or_else(|| Tensor::zeros(y.shape()).into()))
 }
 
-/// The tangent of an entry's output from those of its inputs; `None` if none of them changes.
+/// The tangent of a node's output from those of its inputs; `None` if none of them changes.
 fn push_forward<T: Float>(
-    entry: &Arc<Entry<T>>,
+    node: &Arc<Node<T>>,
     tangents: &AddressMap<usize, Var<T>>,
 ) -> Result<Option<Var<T>>, BackwardError> {
-    let Some(operation) = &entry.operation else { return Ok(None) };
-    let of_input = |i: usize| tangents.get(&address(entry.inputs[i].entry.as_ref()?));
+    let Some(operation) = &node.operation else { return Ok(None) };
+    let of_input = |i: usize| tangents.get(&address(node.inputs[i].node.as_ref()?));
     let changing: Vec<(usize, &Var<T>)> =
-        (0..entry.inputs.len()).filter_map(|i| Some((i, of_input(i)?))).collect();
+        (0..node.inputs.len()).filter_map(|i| Some((i, of_input(i)?))).collect();
     if changing.is_empty() {
         return Ok(None);
     }
     if operation.linearity() == Linearity::Linear {
-        let zeros = |i: usize| Tensor::scalar(T::ZERO).expand(entry.inputs[i].value.shape()).into();
+        let zeros = |i: usize| Tensor::scalar(T::ZERO).expand(node.inputs[i].value.shape()).into();
         let directions: Vec<Var<T>> =
-            (0..entry.inputs.len()).map(|i| of_input(i).cloned().unwrap_or_else(|| zeros(i))).collect();
+            (0..node.inputs.len()).map(|i| of_input(i).cloned().unwrap_or_else(|| zeros(i))).collect();
         return Ok(Some(apply_again(operation, &directions.iter().collect::<Vec<_>>())));
     }
-    let mut sum: Option<Var<T>> = None;
+    let mut contributions = Vec::with_capacity(changing.len());
+    let mut by_transposition = Vec::new();
     for (i, tangent) in changing {
-        let context = Context::new(entry, tangent);
-        let contribution = match operation.jvp(&context, i) {
-            Some(contribution) => contribution,
+        let context = Context::new(node, tangent);
+        match operation.jvp(&context, i) {
+            Some(contribution) => contributions.push(contribution),
             None if operation.linearity() == Linearity::Multilinear => {
-                let inputs: Vec<Var<T>> = (0..entry.inputs.len())
+                let inputs: Vec<Var<T>> = (0..node.inputs.len())
                     .map(|j| if j == i { tangent.clone() } else { context.input(j) })
                     .collect();
-                apply_again(operation, &inputs.iter().collect::<Vec<_>>())
+                contributions.push(apply_again(operation, &inputs.iter().collect::<Vec<_>>()));
             }
-            None => transpose_vjp(entry, i, tangent)?,
-        };
-        sum = Some(match sum {
-            Some(sum) => sum + contribution,
-            None => contribution,
-        });
+            None => by_transposition.push((i, tangent)),
+        }
     }
-    Ok(sum.map(|sum| if sum.shape() == &entry.shape[..] { sum } else { sum.expand(&entry.shape) }))
+    if !by_transposition.is_empty() {
+        contributions.extend(transpose_vjp(node, &by_transposition)?);
+    }
+    let sum = contributions.into_iter().reduce(|sum, contribution| sum + contribution);
+    let sum = sum.or_else(|| Some(Tensor::zeros(&node.shape[..]).into()));
+    Ok(sum.map(|sum| if sum.shape() == &node.shape[..] { sum } else { sum.expand(&node.shape) }))
 }
 
 /// The gradient is linear in the cotangent; its own gradient with respect to the cotangent is the product with
 /// the Jacobian that the gradient is a product with the transpose of.
 fn transpose_vjp<T: Float>(
-    entry: &Arc<Entry<T>>,
-    input: usize,
-    tangent: &Var<T>,
-) -> Result<Var<T>, BackwardError> {
-    let operation = entry.operation.as_ref().expect("a leaf has no rule");
-    // A leaf as deep as the entry: the walk back to it does not look at what is behind the inputs.
-    let leaf = Entry::leaf_at(entry.depth, &entry.shape);
-    let cotangent = Var::tracked(Tensor::zeros(&entry.shape[..]), leaf);
-    let gradient = mode::with_recording(true, || operation.vjp(&Context::new(entry, &cotangent), input))
-        .ok_or_else(|| BackwardError::NoRule { operation: operation.name(), input })?;
-    let gradient = mode::with_recording(true, || {
-        reduce_to(gradient, entry.inputs[input].value.shape(), operation.name(), input)
+    node: &Arc<Node<T>>,
+    tangents: &[(usize, &Var<T>)],
+) -> Result<Option<Var<T>>, BackwardError> {
+    // A leaf as deep as the node: the walk back to it does not look at what is behind the inputs.
+    let leaf = Node::leaf_at(node.depth, &node.shape);
+    let cotangent = Var::tracked(Tensor::zeros(&node.shape[..]), leaf);
+    let asked: Vec<usize> = tangents.iter().map(|(i, _)| *i).collect();
+    let mut gradients = Vec::with_capacity(asked.len());
+    mode::with_recording(true, || {
+        let context = Context::new(node, &cotangent).asked_for(&asked);
+        each_gradient(node, &context, |_, gradient| gradients.push(gradient))
     })?;
-    let zeros = || Tensor::zeros(&entry.shape[..]).into();
-    if !gradient.is_tracked() {
-        return Ok(zeros());
-    }
     let recorded = mode::is_recording();
-    let found = vjp_create_graph(&gradient, tangent, &[&cotangent]).remove(0).unwrap_or_else(zeros);
-    Ok(if recorded { found } else { found.detach() })
+    let pairs = gradients.iter().zip(tangents).filter(|(gradient, _)| gradient.is_tracked());
+    let found = pairs
+        .filter_map(|(gradient, (_, tangent))| vjp_create_graph(gradient, tangent, &[&cotangent]).remove(0));
+    let sum = found.reduce(|sum, contribution| sum + contribution);
+    Ok(sum.map(|sum| if recorded { sum } else { sum.detach() }))
 }

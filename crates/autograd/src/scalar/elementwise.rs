@@ -4,11 +4,9 @@ use std::fmt::{self, Debug, Formatter};
 
 use gradus_tensor::{Float, Tensor};
 
-use crate::operation::{Context, Operation};
+use super::real::{Arena, Literal, Plain, Real, Traced};
 use crate::ops::{chained, gated};
-use crate::real::{Arena, Literal, Plain, Real, Traced};
-use crate::saves::Saves;
-use crate::var::Var;
+use crate::tape::{Context, Operation, Saves, Var};
 
 /// A function of one number with its derivative; [`Unary`] makes it an operation on tensors.
 ///
@@ -285,25 +283,25 @@ macro_rules! elementwise {
             #[derive(Debug, Clone, Copy)]
             struct $struct { $($($attribute: f64),+)? }
 
-            impl crate::elementwise::UnaryFunction for $struct {
+            impl crate::scalar::elementwise::UnaryFunction for $struct {
                 const NAME: &'static str = stringify!($name);
-                const SAVES: crate::saves::Saves = elementwise!(@saves $source);
+                const SAVES: crate::tape::Saves = elementwise!(@saves $source);
                 const GATE: bool = elementwise!(@gate $kind);
                 #[inline(always)]
-                fn function<R: crate::real::Real>(&self, $x: R) -> R where f64: crate::real::Literal<R> {
+                fn function<R: crate::scalar::Real>(&self, $x: R) -> R where f64: crate::scalar::Literal<R> {
                     let Self { $($($attribute),+)? } = *self;
                     $function
                 }
                 #[inline(always)]
                 #[allow(unused_variables, reason = "a derivative need not look at every attribute")]
-                fn derivative<R: crate::real::Real>(&self, $saved: R) -> R where f64: crate::real::Literal<R> {
+                fn derivative<R: crate::scalar::Real>(&self, $saved: R) -> R where f64: crate::scalar::Literal<R> {
                     let Self { $($($attribute),+)? } = *self;
                     $derivative
                 }
             }
         )*
 
-        impl<T: gradus_tensor::Float> crate::var::Var<T> {$(
+        impl<T: gradus_tensor::Float> crate::tape::Var<T> {$(
             $(#[$doc])*
             ///
             /// Elementwise; the result has this shape. Its errors and the errors of its derivatives are in
@@ -319,7 +317,7 @@ macro_rules! elementwise {
             /// assert!((slope - difference).abs() < 1e-8);
             /// ```
             pub fn $name(&self $($(, $attribute: f64)+)?) -> Self {
-                crate::operation::apply(crate::elementwise::Unary($struct { $($($attribute),+)? }), &[self])
+                crate::tape::apply(crate::scalar::elementwise::Unary($struct { $($($attribute),+)? }), &[self])
             }
         )*}
 
@@ -338,8 +336,8 @@ macro_rules! elementwise {
     };
     (@gate from) => { false };
     (@gate gate) => { true };
-    (@saves input) => { crate::saves::Saves::INPUTS };
-    (@saves output) => { crate::saves::Saves::OUTPUT };
-    (@saves nothing) => { crate::saves::Saves::NOTHING };
+    (@saves input) => { crate::tape::Saves::INPUTS };
+    (@saves output) => { crate::tape::Saves::OUTPUT };
+    (@saves nothing) => { crate::tape::Saves::NOTHING };
 }
 pub(crate) use elementwise;

@@ -2,9 +2,9 @@
 
 use gradus_tensor::{Float, Shape, Tensor};
 
-use crate::backward::{vjp, vjp_create_graph};
-use crate::forward::jvp;
-use crate::var::Var;
+use crate::engine::jvp;
+use crate::engine::{vjp, vjp_create_graph};
+use crate::tape::Var;
 
 /// The derivatives of all elements of `y` with respect to all elements of `x`, of the shape of `y` followed by
 /// that of `x`.

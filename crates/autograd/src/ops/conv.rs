@@ -5,9 +5,7 @@
 
 use gradus_tensor::{Conv, Float, OrPanic, Shape, Tensor};
 
-use crate::operation::{Context, Linearity, Operation, apply};
-use crate::saves::Saves;
-use crate::var::Var;
+use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
 
 /// The inputs are x, the weight and, maybe, the bias.
 #[derive(Debug)]

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use gradus_tensor::{Float, Tensor};
 
-use crate::entry::{Entry, address};
-use crate::var::Var;
+use super::node::{Node, address};
+use super::var::Var;
 
-/// The entries behind a result, origins first (a Wengert list; Wengert, 1964).
+/// The nodes behind a result, origins first (a Wengert list; Wengert, 1964).
 ///
 /// ```
 /// use gradus_autograd::{Tape, Tensor, Var};
@@ -26,7 +26,7 @@ use crate::var::Var;
 /// ```
 #[derive(Debug)]
 pub struct Tape<T: Float = f32> {
-    entries: Vec<Arc<Entry<T>>>,
+    nodes: Vec<Arc<Node<T>>>,
     positions: HashMap<usize, usize>,
     labels: HashMap<usize, String>,
 }
@@ -38,11 +38,11 @@ pub struct Tape<T: Float = f32> {
 ///
 /// let x = Var::leaf(Tensor::from([1.0, 2.0]));
 /// let tape = Tape::of(&(&x * 3.0));
-/// let lines: Vec<String> = tape.iter().map(|entry| entry.to_string()).collect();
+/// let lines: Vec<String> = tape.iter().map(|node| node.to_string()).collect();
 /// assert_eq!(lines, ["%0 = leaf : [2] f64", "%1 = mul %0 3 : [2] f64"]);
 /// ```
 #[derive(Debug)]
-pub struct TapeEntry<'a, T: Float> {
+pub struct TapeNode<'a, T: Float> {
     tape: &'a Tape<T>,
     position: usize,
 }
@@ -60,19 +60,19 @@ impl<T: Float> Tape<T> {
     /// ");
     /// ```
     pub fn of(var: &Var<T>) -> Self {
-        let mut entries: Vec<Arc<Entry<T>>> = Vec::new();
+        let mut nodes: Vec<Arc<Node<T>>> = Vec::new();
         let mut positions = HashMap::new();
-        let mut found: Vec<Arc<Entry<T>>> = var.entry().into_iter().cloned().collect();
-        while let Some(entry) = found.pop() {
-            if positions.insert(address(&entry), 0).is_none() {
-                found.extend(entry.inputs.iter().rev().filter_map(|input| input.entry.clone()));
-                entries.push(entry);
+        let mut found: Vec<Arc<Node<T>>> = var.node().into_iter().cloned().collect();
+        while let Some(node) = found.pop() {
+            if positions.insert(address(&node), 0).is_none() {
+                found.extend(node.inputs.iter().rev().filter_map(|input| input.node.clone()));
+                nodes.push(node);
             }
         }
-        // An entry is deeper than all its inputs; a stable sort keeps the order deterministic.
-        entries.sort_by_key(|entry| entry.depth);
-        positions.extend(entries.iter().enumerate().map(|(i, entry)| (address(entry), i)));
-        Self { entries, positions, labels: HashMap::new() }
+        // A node is deeper than all its inputs; a stable sort keeps the order deterministic.
+        nodes.sort_by_key(|node| node.depth);
+        positions.extend(nodes.iter().enumerate().map(|(i, node)| (address(node), i)));
+        Self { nodes, positions, labels: HashMap::new() }
     }
 
     /// Shows a variable under a name in place of its operation's; without effect if it is not on the tape.
@@ -85,13 +85,13 @@ impl<T: Float> Tape<T> {
     /// ```
     #[must_use]
     pub fn label(mut self, var: &Var<T>, name: impl Into<String>) -> Self {
-        if let Some(&position) = var.entry().and_then(|entry| self.positions.get(&address(entry))) {
+        if let Some(&position) = var.node().and_then(|node| self.positions.get(&address(node))) {
             self.labels.insert(position, name.into());
         }
         self
     }
 
-    /// The number of entries, leaves included.
+    /// The number of nodes, leaves included.
     ///
     /// ```
     /// use gradus_autograd::{Tape, Tensor, Var};
@@ -100,10 +100,10 @@ impl<T: Float> Tape<T> {
     /// assert_eq!(Tape::of(&x.exp().sin()).len(), 3); // leaf, exp, sin
     /// ```
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.nodes.len()
     }
 
-    /// Whether there are no entries: the variable was a constant.
+    /// Whether there are no nodes: the variable was a constant.
     ///
     /// ```
     /// use gradus_autograd::{Tape, Tensor, Var};
@@ -111,10 +111,10 @@ impl<T: Float> Tape<T> {
     /// assert!(Tape::of(&Var::constant(Tensor::from(2.0)).exp()).is_empty());
     /// ```
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.nodes.is_empty()
     }
 
-    /// The number of bytes of the buffers that entries keep for their rules, each counted once.
+    /// The number of bytes of the buffers that nodes keep for their rules, each counted once.
     ///
     /// ```
     /// use gradus_autograd::{Tape, Tensor, Var};
@@ -124,25 +124,24 @@ impl<T: Float> Tape<T> {
     /// assert_eq!(Tape::of(&(&x + &x)).bytes(), 0); // add keeps nothing
     /// ```
     pub fn bytes(&self) -> usize {
-        let outputs = self.entries.iter().filter_map(|entry| entry.output.as_ref());
-        let inputs =
-            self.entries.iter().flat_map(|entry| &entry.inputs).filter_map(|input| input.value.value());
+        let outputs = self.nodes.iter().filter_map(|node| node.output.as_ref());
+        let inputs = self.nodes.iter().flat_map(|node| &node.inputs).filter_map(|input| input.value.value());
         let buffers: HashMap<usize, usize> = outputs.chain(inputs).map(Tensor::buffer_id_and_bytes).collect();
         buffers.values().sum()
     }
 
-    /// The entries, origins first.
+    /// The nodes, origins first.
     ///
     /// ```
     /// use gradus_autograd::{Tape, Tensor, Var};
     ///
     /// let x = Var::leaf(Tensor::from(2.0));
     /// let tape = Tape::of(&x.exp().sin());
-    /// let names: Vec<&str> = tape.iter().map(|entry| entry.operation()).collect();
+    /// let names: Vec<&str> = tape.iter().map(|node| node.operation()).collect();
     /// assert_eq!(names, ["leaf", "exp", "sin"]);
     /// ```
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = TapeEntry<'_, T>> + '_ {
-        (0..self.entries.len()).map(|position| TapeEntry { tape: self, position })
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = TapeNode<'_, T>> + '_ {
+        (0..self.nodes.len()).map(|position| TapeNode { tape: self, position })
     }
 
     /// The tape as a graph in the language of Graphviz: `dot -Tsvg` draws it.
@@ -156,13 +155,13 @@ impl<T: Float> Tape<T> {
     /// ```
     pub fn to_dot(&self) -> String {
         let mut out = String::from("digraph tape {\n  node [fontname=\"monospace\", shape=box];\n");
-        for (line, entry) in self.iter().zip(&self.entries) {
+        for (line, node) in self.iter().zip(&self.nodes) {
             let i = line.position();
-            let style = if entry.is_leaf() { ", style=filled, fillcolor=lightgrey" } else { "" };
+            let style = if node.is_leaf() { ", style=filled, fillcolor=lightgrey" } else { "" };
             let text =
                 format!("{}{}", line.label(), line.attributes().map_or(String::new(), |a| format!("\n{a}")));
             let label = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-            let _ = writeln!(out, "  n{i} [label=\"{label}\\n{:?}\"{style}];", entry.shape);
+            let _ = writeln!(out, "  n{i} [label=\"{label}\\n{:?}\"{style}];", node.shape);
             for input in line.inputs().flatten() {
                 let _ = writeln!(out, "  n{input} -> n{i};");
             }
@@ -171,14 +170,14 @@ impl<T: Float> Tape<T> {
         out
     }
 
-    pub(crate) fn entries(&self) -> &[Arc<Entry<T>>] {
-        &self.entries
+    pub(crate) fn nodes(&self) -> &[Arc<Node<T>>] {
+        &self.nodes
     }
 }
 
-impl<'a, T: Float> TapeEntry<'a, T> {
-    fn entry(&self) -> &'a Entry<T> {
-        &self.tape.entries[self.position]
+impl<'a, T: Float> TapeNode<'a, T> {
+    fn node(&self) -> &'a Node<T> {
+        &self.tape.nodes[self.position]
     }
 
     /// The place on the tape.
@@ -187,7 +186,7 @@ impl<'a, T: Float> TapeEntry<'a, T> {
     /// use gradus_autograd::{Tape, Tensor, Var};
     ///
     /// let tape = Tape::of(&Var::leaf(Tensor::from(2.0)).exp());
-    /// assert_eq!(tape.iter().map(|entry| entry.position()).collect::<Vec<_>>(), [0, 1]);
+    /// assert_eq!(tape.iter().map(|node| node.position()).collect::<Vec<_>>(), [0, 1]);
     /// ```
     pub fn position(&self) -> usize {
         self.position
@@ -199,10 +198,10 @@ impl<'a, T: Float> TapeEntry<'a, T> {
     /// use gradus_autograd::{Tape, Tensor, Var};
     ///
     /// let tape = Tape::of(&Var::leaf(Tensor::from(2.0)).exp());
-    /// assert_eq!(tape.iter().map(|entry| entry.operation()).collect::<Vec<_>>(), ["leaf", "exp"]);
+    /// assert_eq!(tape.iter().map(|node| node.operation()).collect::<Vec<_>>(), ["leaf", "exp"]);
     /// ```
     pub fn operation(&self) -> &'static str {
-        self.entry().name()
+        self.node().name()
     }
 
     /// The name given with [`Tape::label`], or else the operation's.
@@ -212,10 +211,10 @@ impl<'a, T: Float> TapeEntry<'a, T> {
     ///
     /// let x = Var::leaf(Tensor::from(2.0));
     /// let tape = Tape::of(&x.exp()).label(&x, "x");
-    /// assert_eq!(tape.iter().map(|entry| entry.label()).collect::<Vec<_>>(), ["x", "exp"]);
+    /// assert_eq!(tape.iter().map(|node| node.label()).collect::<Vec<_>>(), ["x", "exp"]);
     /// ```
     pub fn label(&self) -> &'a str {
-        self.tape.labels.get(&self.position).map_or(self.entry().name(), String::as_str)
+        self.tape.labels.get(&self.position).map_or(self.node().name(), String::as_str)
     }
 
     /// The attributes of the operation, if it has any: `{ axes: [0], keepdim: false }`.
@@ -224,11 +223,11 @@ impl<'a, T: Float> TapeEntry<'a, T> {
     /// use gradus_autograd::{Tape, Tensor, Var};
     ///
     /// let tape = Tape::of(&Var::leaf(Tensor::from([1.0, 2.0])).softmax(-1));
-    /// let attributes: Vec<Option<String>> = tape.iter().map(|entry| entry.attributes()).collect();
+    /// let attributes: Vec<Option<String>> = tape.iter().map(|node| node.attributes()).collect();
     /// assert_eq!(attributes, [None, Some("{ axis: 0 }".into())]);
     /// ```
     pub fn attributes(&self) -> Option<String> {
-        let text = format!("{:?}", self.entry().operation.as_ref()?);
+        let text = format!("{:?}", self.node().operation.as_ref()?);
         let (start, end) = text.find('{').zip(text.rfind('}'))?;
         // A tensor among them is printed over several lines.
         Some(text[start..=end].split_whitespace().collect::<Vec<_>>().join(" "))
@@ -241,12 +240,12 @@ impl<'a, T: Float> TapeEntry<'a, T> {
     ///
     /// let x = Var::leaf(Tensor::from(2.0));
     /// let tape = Tape::of(&(&x.exp() * &x + 1.0));
-    /// let inputs = tape.iter().map(|entry| entry.inputs().collect::<Vec<_>>()).collect::<Vec<_>>();
+    /// let inputs = tape.iter().map(|node| node.inputs().collect::<Vec<_>>()).collect::<Vec<_>>();
     /// assert_eq!(inputs, [vec![], vec![Some(0)], vec![Some(1), Some(0)], vec![Some(2), None]]);
     /// ```
     pub fn inputs(&self) -> impl Iterator<Item = Option<usize>> + 'a {
-        let (entry, tape) = (self.entry(), self.tape);
-        entry.inputs.iter().map(|input| input.entry.as_ref().map(|origin| tape.positions[&address(origin)]))
+        let (node, tape) = (self.node(), self.tape);
+        node.inputs.iter().map(|input| input.node.as_ref().map(|origin| tape.positions[&address(origin)]))
     }
 
     /// The shape of the result.
@@ -255,10 +254,10 @@ impl<'a, T: Float> TapeEntry<'a, T> {
     /// use gradus_autograd::{Tape, Tensor, Var};
     ///
     /// let tape = Tape::of(&Var::leaf(Tensor::<f32>::ones([2, 3])).sum(0));
-    /// assert_eq!(tape.iter().map(|entry| entry.shape()).collect::<Vec<_>>(), [vec![2, 3], vec![3]]);
+    /// assert_eq!(tape.iter().map(|node| node.shape()).collect::<Vec<_>>(), [vec![2, 3], vec![3]]);
     /// ```
     pub fn shape(&self) -> &'a [usize] {
-        &self.entry().shape
+        &self.node().shape
     }
 
     /// The result, if the tape keeps it.
@@ -268,19 +267,19 @@ impl<'a, T: Float> TapeEntry<'a, T> {
     ///
     /// let x = Var::leaf(Tensor::from(1.0));
     /// let tape = Tape::of(&x.exp().sin()); // exp keeps its output, sin its input
-    /// let kept: Vec<bool> = tape.iter().map(|entry| entry.output().is_some()).collect();
+    /// let kept: Vec<bool> = tape.iter().map(|node| node.output().is_some()).collect();
     /// assert_eq!(kept, [false, true, false]);
     /// ```
     pub fn output(&self) -> Option<&'a Tensor<T>> {
-        self.entry().output.as_ref()
+        self.node().output.as_ref()
     }
 }
 
 /// `%4 = mul %1 %3 : [64, 128] f32`
-impl<T: Float> Display for TapeEntry<'_, T> {
+impl<T: Float> Display for TapeNode<'_, T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "%{} = {}", self.position, self.label())?;
-        for (input, remembered) in self.inputs().zip(&self.entry().inputs) {
+        for (input, remembered) in self.inputs().zip(&self.node().inputs) {
             match (input, remembered.value.value()) {
                 (Some(position), _) => write!(f, " %{position}")?,
                 (None, Some(value)) if value.len() == 1 => write!(f, " {}", value.item())?,
@@ -296,6 +295,6 @@ impl<T: Float> Display for TapeEntry<'_, T> {
 
 impl<T: Float> Display for Tape<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.iter().try_for_each(|entry| writeln!(f, "{entry}"))
+        self.iter().try_for_each(|node| writeln!(f, "{node}"))
     }
 }

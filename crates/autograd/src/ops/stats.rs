@@ -5,9 +5,7 @@ use gradus_tensor::{Axes, Float, Shape, Tensor};
 use super::index::zeros;
 use super::reduce::Reduced;
 use super::{chained, divided};
-use crate::operation::{Context, Linearity, Operation, apply};
-use crate::saves::Saves;
-use crate::var::Var;
+use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
 
 /// The elements less their mean over axes.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use gradus_tensor::Float;
 
-use crate::var::Var;
+use super::var::Var;
 
 /// What an operation keeps for its rule.
 ///

@@ -1,4 +1,4 @@
-//! One entry of the tape: an operation that happened. It never changes after it is made.
+//! One node of the tape: an operation that happened. It never changes after it is made.
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
@@ -8,13 +8,13 @@ use std::sync::Arc;
 use gradus_tensor::{Float, Shape, Tensor};
 use smallvec::SmallVec;
 
-use crate::operation::Operation;
+use super::operation::Operation;
 
 /// An operation that happened, or a leaf.
 ///
-/// Entries own their inputs' entries, so the graph points from results to origins, has no cycles, and a
+/// Nodes own their inputs' nodes, so the graph points from results to origins, has no cycles, and a
 /// branch that nobody holds dies at once.
-pub(crate) struct Entry<T: Float> {
+pub(crate) struct Node<T: Float> {
     /// `None` for a leaf.
     pub(crate) operation: Option<Arc<dyn Operation<T>>>,
     pub(crate) inputs: Vec<Input<T>>,
@@ -23,14 +23,14 @@ pub(crate) struct Entry<T: Float> {
     pub(crate) shape: Shape,
     /// One more than that of the deepest input; 0 for a leaf of the user's.
     pub(crate) depth: usize,
-    /// Later entries of a thread have larger ones.
+    /// Later nodes of a thread have larger ones.
     pub(crate) number: u64,
 }
 
-/// What an entry remembers of one input.
+/// What a node remembers of one input.
 pub(crate) struct Input<T: Float> {
     /// `None` for a constant.
-    pub(crate) entry: Option<Arc<Entry<T>>>,
+    pub(crate) node: Option<Arc<Node<T>>>,
     pub(crate) value: Saved<T>,
 }
 
@@ -57,40 +57,39 @@ impl<T: Float> Saved<T> {
 }
 
 thread_local! {
-    /// Entries made minus entries dropped by this thread.
+    /// Nodes made minus nodes dropped by this thread.
     static LIVE: Cell<isize> = const { Cell::new(0) };
-    /// Entries made by this thread.
+    /// Nodes made by this thread.
     static MADE: Cell<u64> = const { Cell::new(0) };
 }
 
-/// How many more tape entries this thread has made than dropped.
+/// How many more tape nodes this thread has made than dropped.
 ///
-/// For a program that trains on one thread, this is the number of entries alive; a number that grows from
+/// For a program that trains on one thread, this is the number of nodes alive; a number that grows from
 /// step to step means that something holds on to old losses.
 ///
 /// ```
-/// use gradus_autograd::{Tensor, Var, live_entries};
+/// use gradus_autograd::{Tensor, Var, live_nodes};
 ///
-/// let before = live_entries();
+/// let before = live_nodes();
 /// let x = Var::leaf(Tensor::from(2.0));
 /// let loss = (&x * &x).exp();
-/// assert_eq!(live_entries() - before, 3);
+/// assert_eq!(live_nodes() - before, 3);
 /// loss.backward();
-/// assert_eq!(live_entries() - before, 1);
+/// assert_eq!(live_nodes() - before, 1);
 /// ```
-pub fn live_entries() -> isize {
+pub fn live_nodes() -> isize {
     LIVE.get()
 }
 
-impl<T: Float> Entry<T> {
+impl<T: Float> Node<T> {
     pub(crate) fn new(
         operation: Option<Arc<dyn Operation<T>>>,
         inputs: Vec<Input<T>>,
         output: Option<Tensor<T>>,
         shape: &[usize],
     ) -> Arc<Self> {
-        let deepest =
-            inputs.iter().filter_map(|input| input.entry.as_ref()).map(|entry| entry.depth + 1).max();
+        let deepest = inputs.iter().filter_map(|input| input.node.as_ref()).map(|node| node.depth + 1).max();
         Self::at(deepest.unwrap_or(0), operation, inputs, output, shape)
     }
 
@@ -133,9 +132,9 @@ impl<T: Float> Entry<T> {
     }
 }
 
-/// What an entry is recognised by while somebody holds it.
-pub(crate) fn address<T: Float>(entry: &Arc<Entry<T>>) -> usize {
-    Arc::as_ptr(entry) as usize
+/// What a node is recognised by while somebody holds it.
+pub(crate) fn address<T: Float>(node: &Arc<Node<T>>) -> usize {
+    Arc::as_ptr(node) as usize
 }
 
 /// A map from [`address`]es, or from what hashes as one.
@@ -167,26 +166,26 @@ impl Hasher for AddressHasher {
     }
 }
 
-impl<T: Float> Drop for Entry<T> {
-    /// Dropping a chain by recursion would overflow the stack, so entries that die with this one are
+impl<T: Float> Drop for Node<T> {
+    /// Dropping a chain by recursion would overflow the stack, so nodes that die with this one are
     /// collected in a list.
     fn drop(&mut self) {
         LIVE.set(LIVE.get() - 1);
         let mut dying = SmallVec::new();
-        take_entries(self, &mut dying);
-        while let Some(entry) = dying.pop() {
-            let mut entry = entry;
-            if let Some(entry) = Arc::get_mut(&mut entry) {
+        take_nodes(self, &mut dying);
+        while let Some(node) = dying.pop() {
+            let mut node = node;
+            if let Some(node) = Arc::get_mut(&mut node) {
                 // The usual case, without moving it: it is dropped where it is, with nothing behind it.
-                take_entries(entry, &mut dying);
-            } else if let Some(mut entry) = Arc::into_inner(entry) {
+                take_nodes(node, &mut dying);
+            } else if let Some(mut node) = Arc::into_inner(node) {
                 // Another thread has let go meanwhile.
-                take_entries(&mut entry, &mut dying);
+                take_nodes(&mut node, &mut dying);
             }
         }
     }
 }
 
-fn take_entries<T: Float>(entry: &mut Entry<T>, dying: &mut SmallVec<[Arc<Entry<T>>; 8]>) {
-    dying.extend(entry.inputs.iter_mut().filter_map(|input| input.entry.take()));
+fn take_nodes<T: Float>(node: &mut Node<T>, dying: &mut SmallVec<[Arc<Node<T>>; 8]>) {
+    dying.extend(node.inputs.iter_mut().filter_map(|input| input.node.take()));
 }

@@ -3,10 +3,8 @@
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Tensor, broadcast_shapes, keepdim};
 
 use super::index::zeros;
-use crate::operation::{Context, Operation, apply};
 use crate::ops::chained;
-use crate::saves::Saves;
-use crate::var::Var;
+use crate::tape::{Context, Operation, Saves, Var, apply};
 
 #[derive(Debug)]
 struct CrossEntropy {

@@ -3,9 +3,7 @@
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, Tensor, lane_axis};
 
 use super::index::add_at;
-use crate::operation::{Context, Linearity, Operation, apply};
-use crate::saves::Saves;
-use crate::var::Var;
+use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
 
 #[derive(Debug)]
 struct Reshape {

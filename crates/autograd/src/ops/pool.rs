@@ -2,9 +2,7 @@
 
 use gradus_tensor::{Dims, Float, OrPanic, Pool, Pooling, Shape, Tensor};
 
-use crate::operation::{Context, Linearity, Operation, apply};
-use crate::saves::Saves;
-use crate::var::Var;
+use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
 
 /// The largest of each window over the last two axes.
 #[derive(Debug)]

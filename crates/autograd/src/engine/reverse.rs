@@ -1,4 +1,4 @@
-//! The walk over the tape: from the result back to its origins, deepest entry first.
+//! The walk over the tape: from the result back to its origins, deepest node first.
 
 use std::cell::RefCell;
 use std::cmp::Ordering;
@@ -9,15 +9,11 @@ use std::sync::Arc;
 
 use gradus_tensor::{Float, Shape};
 
-use crate::entry::{AddressMap, Entry, address};
-use crate::operation::Context;
-use crate::var::Var;
+use crate::tape::node::{Node, address};
+use crate::tape::{Context, Found, Var};
 
 /// As many gradients as a small table holds, which most small models need; it grows for others.
 const FEW: usize = 14;
-
-/// Entries, which are held so that no others get their addresses, with their gradients.
-pub(crate) type Found<T> = AddressMap<usize, (Arc<Entry<T>>, Var<T>)>;
 
 /// What stops a backward pass.
 #[derive(Debug, thiserror::Error)]
@@ -34,8 +30,8 @@ pub(crate) enum BackwardError {
     RuleShape { operation: &'static str, input: usize, got: Shape, expected: Shape },
 }
 
-/// An entry that waits for its turn; the deepest is the greatest.
-struct Pending<T: Float>(Arc<Entry<T>>);
+/// A node that waits for its turn; the deepest is the greatest.
+struct Pending<T: Float>(Arc<Node<T>>);
 
 impl<T: Float> Ord for Pending<T> {
     fn cmp(&self, other: &Self) -> Ordering {
@@ -55,21 +51,21 @@ impl<T: Float> PartialEq for Pending<T> {
 }
 impl<T: Float> Eq for Pending<T> {}
 
-/// Hands the finished gradient of every `wanted` entry to `keep`.
+/// Hands the finished gradient of every `wanted` node to `keep`.
 ///
-/// An entry's depth exceeds that of all its inputs, so once it is the deepest one waiting, everything made
+/// A node's depth exceeds that of all its inputs, so once it is the deepest one waiting, everything made
 /// from it is done and its gradient is complete: the order is that of the tape read backwards, found
-/// without sorting it first. Entries are let go as soon as they are done.
+/// without sorting it first. Nodes are let go as soon as they are done.
 ///
-/// Returns the gradients of the leaves and of what else is `wanted`; behind entries of a depth below `floor`
+/// Returns the gradients of the leaves and of what else is `wanted`; behind nodes of a depth below `floor`
 /// nothing is looked for.
 pub(crate) fn walk<T: Float>(
-    root: Arc<Entry<T>>,
+    root: Arc<Node<T>>,
     cotangent: Var<T>,
     floor: usize,
-    wanted: impl Fn(&Arc<Entry<T>>) -> bool,
+    wanted: impl Fn(&Arc<Node<T>>) -> bool,
 ) -> Result<Found<T>, BackwardError> {
-    let leads_on = |entry: &Entry<T>| !entry.is_leaf() && entry.depth > floor;
+    let leads_on = |node: &Node<T>| !node.is_leaf() && node.depth > floor;
     // Shared with the rules, which may add to a gradient in place.
     let gradients = RefCell::new(Found::with_capacity_and_hasher(FEW, BuildHasherDefault::new()));
     let mut pending = BinaryHeap::new();
@@ -77,19 +73,12 @@ pub(crate) fn walk<T: Float>(
         pending.push(Pending(Arc::clone(&root)));
     }
     gradients.borrow_mut().insert(address(&root), (root, cotangent));
-    while let Some(Pending(entry)) = pending.pop() {
+    while let Some(Pending(node)) = pending.pop() {
         let (_, gradient) =
-            gradients.borrow_mut().remove(&address(&entry)).expect("whatever waits has a gradient");
-        let operation = entry.operation.as_deref().expect("leaves do not wait");
-        let context = Context::new(&entry, &gradient).within(&gradients);
-        for (i, input) in entry.inputs.iter().enumerate() {
-            let Some(origin) = input.entry.as_ref().filter(|origin| origin.depth >= floor) else {
-                continue;
-            };
-            let contribution = operation
-                .vjp(&context, i)
-                .ok_or_else(|| BackwardError::NoRule { operation: operation.name(), input: i })?;
-            let contribution = reduce_to(contribution, input.value.shape(), operation.name(), i)?;
+            gradients.borrow_mut().remove(&address(&node)).expect("whatever waits has a gradient");
+        let context = Context::new(&node, &gradient).within(&gradients, floor);
+        each_gradient(&node, &context, |i, contribution| {
+            let origin = node.inputs[i].node.as_ref().expect("a gradient is needed");
             let replaces = context.has_taken();
             match gradients.borrow_mut().entry(address(origin)) {
                 // The first contribution is moved in, not added to zeros.
@@ -105,12 +94,32 @@ pub(crate) fn walk<T: Float>(
                     slot.get_mut().1 = add(sum, contribution);
                 }
             }
-        }
-        if wanted(&entry) {
-            gradients.borrow_mut().insert(address(&entry), (entry, gradient));
+        })?;
+        if wanted(&node) {
+            gradients.borrow_mut().insert(address(&node), (node, gradient));
         }
     }
     Ok(gradients.into_inner())
+}
+
+/// Hands the gradient for each input that needs one to `take`, in the input's shape.
+pub(crate) fn each_gradient<T: Float>(
+    node: &Node<T>,
+    context: &Context<T>,
+    mut take: impl FnMut(usize, Var<T>),
+) -> Result<(), BackwardError> {
+    let operation = node.operation.as_deref().expect("a leaf has no rule");
+    let mut all = operation.vjps(context);
+    for (i, input) in node.inputs.iter().enumerate().filter(|(i, _)| context.needs(*i)) {
+        let gradient = match &mut all {
+            Some(all) => all.get_mut(i).and_then(Option::take),
+            None => operation.vjp(context, i),
+        };
+        let gradient =
+            gradient.ok_or_else(|| BackwardError::NoRule { operation: operation.name(), input: i })?;
+        take(i, reduce_to(gradient, input.value.shape(), operation.name(), i)?);
+    }
+    Ok(())
 }
 
 /// The sum of two contributions; in place where that is safe and nothing is recorded.
@@ -124,7 +133,7 @@ fn add<T: Float>(sum: Var<T>, contribution: Var<T>) -> Var<T> {
 }
 
 /// Undoes broadcasting: sums over the axes that were added or repeated.
-pub(crate) fn reduce_to<T: Float>(
+fn reduce_to<T: Float>(
     gradient: Var<T>,
     shape: &[usize],
     operation: &'static str,

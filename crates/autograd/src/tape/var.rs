@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gradus_tensor::{Float, Shape, Tensor};
 
-use crate::entry::Entry;
+use super::node::Node;
 
 /// A tensor that takes part in differentiation.
 ///
@@ -25,7 +25,7 @@ use crate::entry::Entry;
 #[must_use]
 pub struct Var<T: Float = f32> {
     value: Tensor<T>,
-    entry: Option<Arc<Entry<T>>>,
+    node: Option<Arc<Node<T>>>,
 }
 
 impl<T: Float> Var<T> {
@@ -39,7 +39,7 @@ impl<T: Float> Var<T> {
     /// ```
     pub fn leaf(value: impl Into<Tensor<T>>) -> Self {
         let value = value.into();
-        Self { entry: Some(Entry::leaf(value.shape())), value }
+        Self { node: Some(Node::leaf(value.shape())), value }
     }
 
     /// Numbers that do not change: nothing is recorded for their sake.
@@ -51,23 +51,23 @@ impl<T: Float> Var<T> {
     /// assert!(!c.is_tracked() && !c.exp().is_tracked());
     /// ```
     pub fn constant(value: impl Into<Tensor<T>>) -> Self {
-        Self { value: value.into(), entry: None }
+        Self { value: value.into(), node: None }
     }
 
-    pub(crate) fn tracked(value: Tensor<T>, entry: Arc<Entry<T>>) -> Self {
-        Self { value, entry: Some(entry) }
+    pub(crate) fn tracked(value: Tensor<T>, node: Arc<Node<T>>) -> Self {
+        Self { value, node: Some(node) }
     }
 
-    pub(crate) fn from_parts(value: Tensor<T>, entry: Option<Arc<Entry<T>>>) -> Self {
-        Self { value, entry }
+    pub(crate) fn from_parts(value: Tensor<T>, node: Option<Arc<Node<T>>>) -> Self {
+        Self { value, node }
     }
 
-    pub(crate) fn entry(&self) -> Option<&Arc<Entry<T>>> {
-        self.entry.as_ref()
+    pub(crate) fn node(&self) -> Option<&Arc<Node<T>>> {
+        self.node.as_ref()
     }
 
-    pub(crate) fn into_parts(self) -> (Tensor<T>, Option<Arc<Entry<T>>>) {
-        (self.value, self.entry)
+    pub(crate) fn into_parts(self) -> (Tensor<T>, Option<Arc<Node<T>>>) {
+        (self.value, self.node)
     }
 
     /// The numbers.
@@ -114,10 +114,10 @@ impl<T: Float> Var<T> {
     /// If the variable is the result of an operation, or if the new value has another shape.
     #[track_caller]
     pub fn update(&mut self, update: impl FnOnce(&mut Tensor<T>)) {
-        if let Some(entry) = self.entry.as_ref().filter(|entry| !entry.is_leaf()) {
+        if let Some(node) = self.node.as_ref().filter(|node| !node.is_leaf()) {
             panic!(
                 "update: the variable is the result of `{}`; only a leaf or a constant can be changed (detach it first)",
-                entry.name()
+                node.name()
             );
         }
         let shape = Shape::from_slice(self.value.shape());
@@ -200,7 +200,7 @@ impl<T: Float> Var<T> {
     /// ```
     #[inline]
     pub fn is_tracked(&self) -> bool {
-        self.entry.is_some()
+        self.node.is_some()
     }
 
     /// Whether this is a leaf, to which gradients can flow and behind which there is nothing.
@@ -212,7 +212,7 @@ impl<T: Float> Var<T> {
     /// assert!(x.is_leaf() && !x.exp().is_leaf() && !x.detach().is_leaf());
     /// ```
     pub fn is_leaf(&self) -> bool {
-        self.entry.as_ref().is_some_and(|entry| entry.is_leaf())
+        self.node.as_ref().is_some_and(|node| node.is_leaf())
     }
 
     /// What distinguishes this tracked variable from all others; `None` for a constant.
@@ -230,7 +230,7 @@ impl<T: Float> Var<T> {
     /// assert_ne!(Var::leaf(Tensor::from(2.0)).identity(), before);
     /// ```
     pub fn identity(&self) -> Option<Identity<T>> {
-        self.entry.clone().map(Identity)
+        self.node.clone().map(Identity)
     }
 
     /// The same numbers as a constant: no gradient flows through.
@@ -258,7 +258,7 @@ impl<T: Float> Var<T> {
 /// assert_eq!(names.get(&x.clone().identity().unwrap()), Some(&"x"));
 /// ```
 #[derive(Debug, Clone)]
-pub struct Identity<T: Float = f32>(pub(crate) Arc<Entry<T>>);
+pub struct Identity<T: Float = f32>(pub(crate) Arc<Node<T>>);
 
 impl<T: Float> PartialEq for Identity<T> {
     fn eq(&self, other: &Self) -> bool {
@@ -297,12 +297,12 @@ impl<T: Float> Display for Var<T> {
 /// The kind of variable, and the tensor.
 impl<T: Float> Debug for Var<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let kind = self.entry.as_ref().map_or("constant", |entry| entry.name());
+        let kind = self.node.as_ref().map_or("constant", |node| node.name());
         write!(f, "Var({kind}) {:?}", self.value)
     }
 }
 
-impl<T: Float> Debug for Entry<T> {
+impl<T: Float> Debug for Node<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{} : {:?} {}", self.name(), self.shape, T::NAME)
     }

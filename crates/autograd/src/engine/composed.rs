@@ -1,0 +1,38 @@
+//! The gradient of an operation as the gradient of the same function composed of other operations.
+
+use gradus_tensor::{Float, Tensor};
+
+use super::gradients::{vjp, vjp_create_graph};
+use crate::tape::{Context, Var, mode};
+
+/// The gradients for all inputs that need one, through a composition that runs once.
+pub(crate) fn gradients_of_composition<T: Float>(
+    context: &Context<T>,
+    composition: impl FnOnce(&[Var<T>]) -> Var<T>,
+) -> Vec<Option<Var<T>>> {
+    let recorded = context.is_recorded();
+    let inputs: Vec<Var<T>> = (0..context.inputs())
+        .map(|i| match (recorded, context.needs(i)) {
+            // A variable of its own: an input may depend on another, and its own gradient flows there later.
+            (true, _) => context.input(i).reshape(context.shape(i)),
+            (false, true) => Var::leaf(context.input_value(i)),
+            (false, false) => context.input(i),
+        })
+        .collect();
+    let needed: Vec<&Var<T>> =
+        inputs.iter().enumerate().filter(|(i, _)| context.needs(*i)).map(|(_, input)| input).collect();
+    let y = mode::with_recording(true, || composition(&inputs));
+    let mut gradients = if !y.is_tracked() {
+        vec![None; needed.len()]
+    } else if recorded {
+        vjp_create_graph(&y, context.cotangent(), &needed)
+    } else {
+        vjp(&y, context.cotangent().value(), &needed)
+    }
+    .into_iter();
+    let mut gradient = |i| {
+        let zeros = || Tensor::zeros(context.shape(i)).into();
+        context.needs(i).then(|| gradients.next().flatten().unwrap_or_else(zeros))
+    };
+    (0..inputs.len()).map(&mut gradient).collect()
+}

@@ -1,0 +1,150 @@
+//! Matrix products.
+
+use gradus_tensor::{Float, OrPanic, Tensor, matmul_shape};
+
+use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
+
+/// The product of matrices, or of stacks of matrices.
+#[derive(Debug)]
+struct Matmul;
+
+impl<T: Float> Operation<T> for Matmul {
+    fn name(&self) -> &'static str {
+        "matmul"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].matmul(inputs[1])
+    }
+    fn saves(&self) -> Saves {
+        Saves::OTHER_INPUTS
+    }
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let g = context.cotangent();
+        Some(if input == 0 { g.matmul(&context.input(1).t()) } else { context.input(0).t().matmul(g) })
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Multilinear
+    }
+}
+
+/// A dense layer: a product with a transposed matrix, and a bias if there is one.
+#[derive(Debug)]
+struct Linear;
+
+impl<T: Float> Operation<T> for Linear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].linear(inputs[1], inputs.get(2).copied())
+    }
+    fn saves(&self) -> Saves {
+        Saves::OTHER_INPUTS.of_first(2)
+    }
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let g = context.cotangent();
+        Some(match input {
+            0 => g.matmul(&context.input(1)),
+            // In the order in memory that the weight of a layer has.
+            1 if g.rank() == 2 => context.input(0).t().matmul(g).t(),
+            1 => rows(&context.input(0)).t().matmul(&rows(g)).t(),
+            _ => g.clone(),
+        })
+    }
+    fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let t = context.tangent();
+        Some(match input {
+            0 => t.linear(&context.input(1), None),
+            1 => context.input(0).linear(t, None),
+            _ => t.clone(),
+        })
+    }
+}
+
+/// All rows, whatever the number of axes in front, as one matrix.
+fn rows<T: Float>(x: &Var<T>) -> Var<T> {
+    match x.shape() {
+        [_, _] => x.clone(),
+        [front @ .., columns] => x.reshape([front.iter().product(), *columns]),
+        [] => unreachable!("an operand of a product has an axis"),
+    }
+}
+
+impl<T: Float> Var<T> {
+    /// The matrix product, by NumPy's rules: `[..., m, k] x [..., k, n]` gives `[..., m, n]`, leading axes
+    /// broadcast, and a 1-d operand is a row on the left, a column on the right, whose axis then goes.
+    ///
+    /// A weight of 0 does not mask, as in IEEE arithmetic: 0 times an infinite number or NaN is NaN. What may not be finite
+    /// must be filled first, by [`masked_fill`](Self::masked_fill) for example.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let w = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
+    /// let y = w.matmul(&Var::constant([1.0, 10.0]));
+    /// assert_eq!(y.value(), &Tensor::from([21.0, 43.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If an operand is 0-d, the inner sizes differ or the leading axes do not broadcast.
+    #[track_caller]
+    pub fn matmul(&self, other: &Self) -> Self {
+        if let ([_, left], [right, _]) = (self.shape(), other.shape())
+            && left == right
+        {
+            return apply(Matmul, &[self, other]);
+        }
+        let shape = matmul_shape(self.shape(), other.shape()).or_panic();
+        match (self.rank(), other.rank()) {
+            (1, _) => self.unsqueeze(0).matmul(other).reshape(shape),
+            (_, 1) => self.matmul(&other.unsqueeze(1)).reshape(shape),
+            // One matrix on the right: all rows on the left make one product, and one gradient.
+            (rank, 2) if rank > 2 && !self.is_empty() => {
+                let rows = self.reshape([-1, self.shape()[rank - 1] as isize]);
+                apply(Matmul, &[&rows, other]).reshape(shape)
+            }
+            _ => apply(Matmul, &[self, other]),
+        }
+    }
+
+    /// `self weight^T + bias`, as in a dense layer: `[..., in]` with a weight `[out, in]` and a bias `[out]`
+    /// gives `[..., out]`.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::constant([[1.0, 2.0], [3.0, 4.0]]);
+    /// let (weight, bias) = (Var::leaf(Tensor::from([[1.0, 10.0]])), Var::leaf(Tensor::from([5.0])));
+    /// let y = x.linear(&weight, Some(&bias));
+    /// assert_eq!(y.value(), &Tensor::from([[26.0], [48.0]]));
+    /// let gradients = y.sum(..).backward();
+    /// assert_eq!(gradients.get(&weight), Some(&Tensor::from([[4.0, 6.0]])));
+    /// assert_eq!(gradients.get(&bias), Some(&Tensor::from([2.0])));
+    /// ```
+    ///
+    /// # Panics
+    /// If the weight has not two axes, the last axis of this variable has another size than the weight's, or
+    /// the bias another shape than `[out]`.
+    #[track_caller]
+    pub fn linear(&self, weight: &Self, bias: Option<&Self>) -> Self {
+        match bias {
+            Some(bias) => apply(Linear, &[self, weight, bias]),
+            None => apply(Linear, &[self, weight]),
+        }
+    }
+}
+
+#[cfg(feature = "proptest")]
+pub(crate) fn cases() -> Vec<crate::testing::Case> {
+    use crate::testing::{case, matrix_pair, shapes};
+    use proptest::prelude::*;
+    vec![
+        case!("matmul", (a, b) in matrix_pair(), [a => -2.0..2.0, b => -2.0..2.0], |x, y| x.matmul(y)),
+        case!(
+            "linear",
+            (front, inner, out, bias) in (shapes(0..=3, 0..=3), 0..=4_usize, 0..=4_usize, any::<bool>()),
+            [[&front[..], &[inner]].concat() => -2.0..2.0, [out, inner] => -2.0..2.0, [out] => -2.0..2.0],
+            |x, weight, b| x.linear(weight, bias.then_some(b))
+        ),
+    ]
+}

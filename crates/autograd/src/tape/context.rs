@@ -1,0 +1,309 @@
+//! What a gradient rule may look at.
+
+use std::cell::{Cell, RefCell};
+use std::sync::Arc;
+
+use gradus_tensor::{Float, Tensor};
+
+use super::mode;
+use super::node::{AddressMap, Node, address};
+use super::var::Var;
+
+/// Nodes, which are held so that no others get their addresses, with their gradients.
+pub(crate) type Found<T> = AddressMap<usize, (Arc<Node<T>>, Var<T>)>;
+
+/// The inputs, the output and the cotangent of an operation, for its gradient rule.
+///
+/// While a backward pass is itself being recorded, the values it hands out remember where they came from;
+/// otherwise they are constants. That is all there is to derivatives of higher order.
+///
+/// ```
+/// # use gradus_autograd::{Context, Operation, Tensor, Var, apply};
+/// # #[derive(Debug)]
+/// # struct Square;
+/// impl Operation<f64> for Square {
+///     // ...
+///     # fn name(&self) -> &'static str {
+///     #     "square"
+///     # }
+///     # fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+///     #     inputs[0] * inputs[0]
+///     # }
+///     fn vjp(&self, context: &Context<f64>, input: usize) -> Option<Var<f64>> {
+///         Some(context.cotangent() * context.input(input) * 2.0)
+///     }
+/// }
+///
+/// let x = Var::leaf(Tensor::from(3.0));
+/// assert_eq!(apply(Square, &[&x]).backward().get(&x), Some(&Tensor::from(6.0)));
+/// ```
+#[derive(Debug)]
+pub struct Context<'a, T: Float> {
+    node: &'a Arc<Node<T>>,
+    /// The cotangent of the output in reverse mode, the tangent of an input in forward mode.
+    given: &'a Var<T>,
+    recorded: bool,
+    /// The backward pass does not look at nodes of a smaller depth.
+    floor: usize,
+    /// The inputs whose gradients are needed, if not all that are tracked.
+    asked: Option<&'a [usize]>,
+    /// All gradients of a backward pass so far.
+    found: Option<&'a RefCell<Found<T>>>,
+    /// Whether the rule has taken the gradient of its input so far.
+    taken: Cell<bool>,
+}
+
+impl<'a, T: Float> Context<'a, T> {
+    pub(crate) fn new(node: &'a Arc<Node<T>>, given: &'a Var<T>) -> Self {
+        let recorded = mode::is_recording();
+        Self { node, given, recorded, floor: 0, asked: None, found: None, taken: Cell::new(false) }
+    }
+
+    /// The same within a backward pass that has found these gradients, and ends at a depth.
+    pub(crate) fn within(self, found: &'a RefCell<Found<T>>, floor: usize) -> Self {
+        Self { found: Some(found), floor, ..self }
+    }
+
+    /// The same for these inputs only.
+    pub(crate) fn asked_for(&self, inputs: &'a [usize]) -> Self {
+        Self { asked: Some(inputs), ..Self::new(self.node, self.given) }
+    }
+
+    /// Whether a gradient with respect to an input is needed.
+    pub fn needs(&self, input: usize) -> bool {
+        match self.asked {
+            Some(asked) => asked.contains(&input),
+            None => self.node.inputs[input].node.as_ref().is_some_and(|origin| origin.depth >= self.floor),
+        }
+    }
+
+    /// The gradient with respect to the output, in its shape.
+    ///
+    /// ```
+    /// # use gradus_autograd::{Context, Operation, Tensor, Var, apply};
+    /// # #[derive(Debug)]
+    /// # struct Double;
+    /// # impl Operation<f64> for Double {
+    /// #     fn name(&self) -> &'static str {
+    /// #         "double"
+    /// #     }
+    /// #     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+    /// #         inputs[0] * 2.0
+    /// #     }
+    /// // The rule of 2 x:
+    /// fn vjp(&self, context: &Context<f64>, _input: usize) -> Option<Var<f64>> {
+    ///     Some(context.cotangent() * 2.0)
+    /// }
+    /// # }
+    /// # let x = Var::leaf(Tensor::from(5.0));
+    /// # assert_eq!((apply(Double, &[&x]) * 3.0).backward().get(&x), Some(&Tensor::from(6.0)));
+    /// ```
+    pub fn cotangent(&self) -> &'a Var<T> {
+        self.given
+    }
+
+    /// In [`Operation::jvp`]: the change of the input, in its shape.
+    ///
+    /// ```
+    /// # use gradus_autograd::{Context, Operation, Tensor, Var, apply, jvp};
+    /// # #[derive(Debug)]
+    /// # struct Double;
+    /// # impl Operation<f64> for Double {
+    /// #     fn name(&self) -> &'static str {
+    /// #         "double"
+    /// #     }
+    /// #     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+    /// #         inputs[0] * 2.0
+    /// #     }
+    /// // The rule of 2 x:
+    /// fn jvp(&self, context: &Context<f64>, _input: usize) -> Option<Var<f64>> {
+    ///     Some(context.tangent() * 2.0)
+    /// }
+    /// # }
+    /// # let x = Var::leaf(Tensor::from(5.0));
+    /// # assert_eq!(jvp(&apply(Double, &[&x]), &[&x], &[Tensor::from(3.0)]), Tensor::from(6.0));
+    /// ```
+    pub fn tangent(&self) -> &'a Var<T> {
+        self.given
+    }
+
+    /// An input.
+    ///
+    /// ```
+    /// # use gradus_autograd::{Context, Operation, Saves, Tensor, Var, apply};
+    /// # #[derive(Debug)]
+    /// # struct Product;
+    /// # impl Operation<f64> for Product {
+    /// #     fn name(&self) -> &'static str {
+    /// #         "product"
+    /// #     }
+    /// #     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+    /// #         inputs[0] * inputs[1]
+    /// #     }
+    /// fn saves(&self) -> Saves {
+    ///     Saves::OTHER_INPUTS
+    /// }
+    /// // The rule of x y, for either:
+    /// fn vjp(&self, context: &Context<f64>, input: usize) -> Option<Var<f64>> {
+    ///     Some(context.cotangent() * context.input(1 - input))
+    /// }
+    /// # }
+    /// # let (x, y) = (Var::leaf(Tensor::from(5.0)), Var::leaf(Tensor::from(7.0)));
+    /// # let gradients = apply(Product, &[&x, &y]).backward();
+    /// # assert_eq!(gradients.get(&x), Some(&Tensor::from(7.0)));
+    /// # assert_eq!(gradients.get(&y), Some(&Tensor::from(5.0)));
+    /// ```
+    ///
+    /// # Panics
+    /// If the operation does not list it in [`Operation::saves`].
+    #[track_caller]
+    pub fn input(&self, input: usize) -> Var<T> {
+        let node = self.node.inputs[input].node.clone().filter(|_| self.recorded);
+        Var::from_parts(self.input_value(input).clone(), node)
+    }
+
+    /// The number of inputs.
+    pub(crate) fn inputs(&self) -> usize {
+        self.node.inputs.len()
+    }
+
+    /// Whether there is such an input.
+    pub(crate) fn has_input(&self, input: usize) -> bool {
+        input < self.node.inputs.len()
+    }
+
+    /// The numbers of an input.
+    #[track_caller]
+    pub(crate) fn input_value(&self, input: usize) -> &'a Tensor<T> {
+        let Some(value) = self.node.inputs[input].value.value() else {
+            self.not_saved(&format!("input {input}"))
+        };
+        value
+    }
+
+    /// The output.
+    ///
+    /// ```
+    /// # use gradus_autograd::{Context, Operation, Saves, Tensor, Var, apply};
+    /// # #[derive(Debug)]
+    /// # struct Exp;
+    /// # impl Operation<f64> for Exp {
+    /// #     fn name(&self) -> &'static str {
+    /// #         "exp"
+    /// #     }
+    /// #     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+    /// #         inputs[0].exp()
+    /// #     }
+    /// fn saves(&self) -> Saves {
+    ///     Saves::OUTPUT
+    /// }
+    /// // The rule of e^x:
+    /// fn vjp(&self, context: &Context<f64>, _input: usize) -> Option<Var<f64>> {
+    ///     Some(context.cotangent() * context.output())
+    /// }
+    /// # }
+    /// # let x = Var::leaf(Tensor::from(2.0));
+    /// # assert_eq!(apply(Exp, &[&x]).backward().get(&x), Some(&Tensor::from(2.0_f64.exp())));
+    /// ```
+    ///
+    /// # Panics
+    /// If the operation does not list it in [`Operation::saves`].
+    #[track_caller]
+    pub fn output(&self) -> Var<T> {
+        Var::from_parts(self.output_value().clone(), self.recorded.then(|| Arc::clone(self.node)))
+    }
+
+    /// The numbers of the output.
+    #[track_caller]
+    pub(crate) fn output_value(&self) -> &'a Tensor<T> {
+        let Some(value) = &self.node.output else { self.not_saved("the output") };
+        value
+    }
+
+    /// The shape of an input, which need not be saved.
+    ///
+    /// ```
+    /// # use gradus_autograd::{Context, Operation, Saves, Tensor, Var, apply};
+    /// # #[derive(Debug)]
+    /// # struct Total;
+    /// # impl Operation<f64> for Total {
+    /// #     fn name(&self) -> &'static str {
+    /// #         "total"
+    /// #     }
+    /// #     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+    /// #         inputs[0].sum(..)
+    /// #     }
+    /// fn saves(&self) -> Saves {
+    ///     Saves::NOTHING
+    /// }
+    /// // The rule of the sum of all elements:
+    /// fn vjp(&self, context: &Context<f64>, input: usize) -> Option<Var<f64>> {
+    ///     Some(context.cotangent().expand(context.shape(input)))
+    /// }
+    /// # }
+    /// # let x = Var::leaf(Tensor::from([2.0, 3.0]));
+    /// # assert_eq!(apply(Total, &[&x]).backward().get(&x), Some(&Tensor::from([1.0, 1.0])));
+    /// ```
+    pub fn shape(&self, input: usize) -> &'a [usize] {
+        self.node.inputs[input].value.shape()
+    }
+
+    /// Whether the rule's own operations are being recorded, for a derivative of higher order.
+    ///
+    /// ```
+    /// # use gradus_autograd::{Context, Operation, Tensor, Var, apply, grad, grad_create_graph};
+    /// # #[derive(Debug)]
+    /// # struct Sin;
+    /// # impl Operation<f64> for Sin {
+    /// #     fn name(&self) -> &'static str {
+    /// #         "sin"
+    /// #     }
+    /// #     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+    /// #         inputs[0].sin()
+    /// #     }
+    /// // The rule of sin(x), in one loop where nothing is recorded:
+    /// fn vjp(&self, context: &Context<f64>, input: usize) -> Option<Var<f64>> {
+    ///     let (g, x) = (context.cotangent(), context.input(input));
+    ///     Some(if context.is_recorded() {
+    ///         g * x.cos()
+    ///     } else {
+    ///         g.value().zip("sin", x.value(), |g, x| g * x.cos()).into()
+    ///     })
+    /// }
+    /// # }
+    /// # let x = Var::leaf(Tensor::from(2.0));
+    /// # let y = apply(Sin, &[&x]);
+    /// # assert_eq!(grad(&y, &[&x])[0].item(), 2.0_f64.cos());
+    /// # let first = grad_create_graph(&y, &[&x]).remove(0);
+    /// # assert_eq!((first.item(), grad(&first, &[&x])[0].item()), (2.0_f64.cos(), -2.0_f64.sin()));
+    /// ```
+    pub fn is_recorded(&self) -> bool {
+        self.recorded
+    }
+
+    /// The gradient accumulated for an input so far, or zeros if there is none.
+    ///
+    /// For a rule that only adds to some places of it, and gives the result as the gradient: so the gradient of a
+    /// tensor that was read in many small parts does not cost its whole size for each of them.
+    pub(crate) fn gradient_so_far(&self, input: usize) -> Var<T> {
+        let take = || {
+            let origin = self.node.inputs[input].node.as_ref()?;
+            let mut found = self.found?.borrow_mut();
+            let (_, gradient) = found.get_mut(&address(origin))?;
+            self.taken.set(true);
+            // Anything may stand there until the rule's result does.
+            Some(std::mem::replace(gradient, self.given.clone()))
+        };
+        take().unwrap_or_else(|| Var::constant(Tensor::scalar(T::ZERO).expand(self.shape(input))))
+    }
+
+    /// Whether the last rule has taken the [gradient so far](Self::gradient_so_far).
+    pub(crate) fn has_taken(&self) -> bool {
+        self.taken.take()
+    }
+
+    #[track_caller]
+    fn not_saved(&self, what: &str) -> ! {
+        panic!("{}: the gradient rule reads {what}, which `saves` does not list", self.node.name())
+    }
+}

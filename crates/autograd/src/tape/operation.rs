@@ -1,0 +1,232 @@
+//! The contract of an operation, built-in or a user's own.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use gradus_tensor::{Float, Shape, Tensor};
+use smallvec::SmallVec;
+
+use super::context::Context;
+use super::mode;
+use super::node::{Input, Node, Saved};
+use super::saves::Saves;
+use super::var::Var;
+
+/// A differentiable operation: a value with its attributes, which can compute and differentiate.
+///
+/// Built-in operations use nothing else. An example of a user's own, `x^3`:
+///
+/// ```
+/// use gradus_autograd::{Context, Float, Operation, Saves, Tensor, Var, apply};
+///
+/// #[derive(Debug)]
+/// struct Cube;
+///
+/// impl<T: Float> Operation<T> for Cube {
+///     fn name(&self) -> &'static str {
+///         "cube"
+///     }
+///     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+///         inputs[0].map(|x| x * x * x)
+///     }
+///     fn saves(&self) -> Saves {
+///         Saves::INPUTS
+///     }
+///     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+///         let x = context.input(0);
+///         Some(context.cotangent() * &x * &x * T::from_f64(3.0))
+///     }
+/// }
+///
+/// let x = Var::leaf(Tensor::from([1.0, 2.0]));
+/// let y = apply(Cube, &[&x]);
+/// assert_eq!(y.value(), &Tensor::from([1.0, 8.0]));
+/// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([3.0, 12.0])));
+/// ```
+pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
+    /// The name shown on the tape and in messages.
+    fn name(&self) -> &'static str;
+
+    /// The result for these inputs. It must depend on nothing but them and the attributes.
+    #[track_caller]
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T>;
+
+    /// What the rule reads, and the tape therefore keeps. Everything, unless said otherwise.
+    fn saves(&self) -> Saves {
+        Saves::ALL
+    }
+
+    /// The rule: the gradient of <cotangent, output> with respect to one input, in differentiable
+    /// operations, so that it can itself be differentiated.
+    ///
+    /// What varies with the inputs must be rebuilt from [`Context::input`] or [`Context::output`], never be
+    /// carried along as a number: that would drop a term of the second derivative. The result may have any
+    /// shape that the input's broadcasts to; the engine sums over the axes that were added or repeated, adds
+    /// up contributions, and asks only for inputs that need a gradient.
+    ///
+    /// `None`, the default, says that there is no rule: a backward pass that needs it panics with the
+    /// operation's name.
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let _ = (context, input);
+        None
+    }
+
+    /// The gradients with respect to all inputs, for a rule that computes them together; an input that
+    /// [`Context::needs`] says no gradient is needed for may have `None`.
+    ///
+    /// `None`, the default, says that [`vjp`](Self::vjp) gives them one by one. Of the two methods the engine asks this
+    /// one first.
+    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
+        let _ = context;
+        None
+    }
+
+    /// What the operation is as a function of its inputs. If it is linear, its derivative in a direction is
+    /// the operation itself, applied to the direction, and forward mode needs no rule.
+    fn linearity(&self) -> Linearity {
+        Linearity::Nonlinear
+    }
+
+    /// The rule of forward mode: what a change of one input by [`Context::tangent`] changes the output by, in
+    /// differentiable operations; of any shape that broadcasts to the output's.
+    ///
+    /// `None`, the default, derives it from [`linearity`](Self::linearity), or else from [`vjp`](Self::vjp),
+    /// which is linear in its cotangent: the gradient of the gradient with respect to the cotangent.
+    fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let _ = (context, input);
+        None
+    }
+}
+
+/// What an operation is as a function of its inputs; see [`Operation::linearity`].
+///
+/// ```
+/// use gradus_autograd::{Linearity, Operation, Saves, Tensor, Var, apply, jvp};
+///
+/// #[derive(Debug)]
+/// struct Reversed;
+///
+/// impl Operation<f64> for Reversed {
+///     fn name(&self) -> &'static str {
+///         "reversed"
+///     }
+///     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+///         inputs[0].index_select(0, &Tensor::from([2, 1, 0]))
+///     }
+///     fn saves(&self) -> Saves {
+///         Saves::NOTHING
+///     }
+///     fn linearity(&self) -> Linearity {
+///         Linearity::Linear
+///     }
+/// }
+///
+/// let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0]));
+/// let y = apply(Reversed, &[&x]);
+/// assert_eq!(jvp(&y, &[&x], &[Tensor::from([4.0, 5.0, 6.0])]), Tensor::from([6.0, 5.0, 4.0]));
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Linearity {
+    /// Not linear, or nothing is said about it.
+    Nonlinear,
+    /// Linear in all inputs together, as a sum, a reordering or a selection is.
+    Linear,
+    /// Linear in each input while the others are fixed, as a product is.
+    Multilinear,
+}
+
+/// Runs an operation, and writes it to the tape if an input is tracked and this thread is recording.
+///
+/// ```
+/// use gradus_autograd::{Operation, Tape, Tensor, Var, apply};
+///
+/// #[derive(Debug)]
+/// struct Double;
+///
+/// impl Operation<f64> for Double {
+///     fn name(&self) -> &'static str {
+///         "double"
+///     }
+///     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+///         inputs[0] * 2.0
+///     }
+/// }
+///
+/// let (x, c) = (Var::leaf(Tensor::from(3.0)), Var::constant(Tensor::from(3.0)));
+/// assert_eq!(Tape::of(&apply(Double, &[&x])).to_string(), "\
+/// %0 = leaf : [] f64
+/// %1 = double %0 : [] f64
+/// ");
+/// assert!(!apply(Double, &[&c]).is_tracked());
+/// ```
+///
+/// # Panics
+/// As the operation does, at the caller's line.
+#[track_caller]
+pub fn apply<T: Float>(operation: impl Operation<T>, inputs: &[&Var<T>]) -> Var<T> {
+    let value = forward(&operation, inputs);
+    if is_recorded(inputs) { record(Arc::new(operation), inputs, value) } else { Var::constant(value) }
+}
+
+/// Runs the operation of a node again, on other inputs.
+#[track_caller]
+pub(crate) fn apply_again<T: Float>(operation: &Arc<dyn Operation<T>>, inputs: &[&Var<T>]) -> Var<T> {
+    let value = forward(&**operation, inputs);
+    if is_recorded(inputs) { record(Arc::clone(operation), inputs, value) } else { Var::constant(value) }
+}
+
+/// Like [`apply`] for an operation that keeps nothing of its inputs, in the memory of the first one, if nobody else
+/// needs it.
+pub(crate) fn apply_inplace<T: Float>(
+    operation: impl Operation<T>,
+    first: Var<T>,
+    second: &Var<T>,
+    compute: impl FnOnce(&mut Tensor<T>, &Tensor<T>),
+) -> Var<T> {
+    let recorded = is_recorded(&[&first, second]);
+    if recorded && mode::is_keeping_values() {
+        return apply(operation, &[&first, second]);
+    }
+    let (mut value, node) = first.into_parts();
+    compute(&mut value, second.value());
+    if !recorded {
+        return Var::constant(value);
+    }
+    // Only the shape of the first input is recorded, and the result has the same shape.
+    let first = Var::from_parts(value.clone(), node);
+    record(Arc::new(operation), &[&first, second], value)
+}
+
+#[track_caller]
+fn forward<T: Float>(operation: &(impl Operation<T> + ?Sized), inputs: &[&Var<T>]) -> Tensor<T> {
+    match inputs {
+        // Most operations, without a list that might grow.
+        [x] => operation.forward(&[x.value()]),
+        [x, y] => operation.forward(&[x.value(), y.value()]),
+        _ => {
+            let values: SmallVec<[&Tensor<T>; 4]> = inputs.iter().map(|input| input.value()).collect();
+            operation.forward(&values)
+        }
+    }
+}
+
+fn is_recorded<T: Float>(inputs: &[&Var<T>]) -> bool {
+    mode::is_recording() && inputs.iter().any(|input| input.is_tracked())
+}
+
+fn record<T: Float>(operation: Arc<dyn Operation<T>>, inputs: &[&Var<T>], value: Tensor<T>) -> Var<T> {
+    let saves = if mode::is_keeping_values() { Saves::ALL } else { operation.saves() };
+    let kept = saves.kept(inputs);
+    let mut remembered = Vec::with_capacity(inputs.len());
+    for (i, input) in inputs.iter().enumerate() {
+        let value = if kept(i) {
+            Saved::Value(input.value().clone())
+        } else {
+            Saved::Shape(Shape::from_slice(input.shape()))
+        };
+        remembered.push(Input { node: input.node().cloned(), value });
+    }
+    let output = saves.output.then(|| value.clone());
+    let node = Node::new(Some(operation), remembered, output, value.shape());
+    Var::tracked(value, node)
+}
