@@ -1,11 +1,18 @@
 //! Every differentiable operation, held against every law of gradients, at random shapes, layouts and values.
+//!
+//! `OPERATION=conv2d cargo test -p gradus-tests --test gradients` holds one operation only.
 
 use gradus::testing::{Case, Law, cases};
 use proptest::test_runner::{Config, TestError, TestRunner};
 
 /// Draws samples of every case and holds them against a law; reports all cases that fail, not only the first.
 fn hold_all(law: Law) {
-    let failures: Vec<String> = cases().iter().filter_map(|case| hold(case, law).err()).collect();
+    let mut cases = cases();
+    if let Ok(name) = std::env::var("OPERATION") {
+        cases.retain(|case| case.name == name);
+        assert!(!cases.is_empty(), "there is no operation of the name {name}");
+    }
+    let failures: Vec<String> = cases.iter().filter_map(|case| hold(case, law).err()).collect();
     assert!(failures.is_empty(), "{}", failures.join("\n\n"));
 }
 
@@ -39,5 +46,6 @@ laws! {
     gradients_are_linear_in_the_cotangent: Linear,
     gradients_do_not_depend_on_what_else_is_tracked: Subsets,
     layouts_do_not_matter: Layout,
+    expressions_agree_with_numbers: Expression,
     single_precision_agrees_with_double: Precision,
 }

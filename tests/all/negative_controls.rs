@@ -174,7 +174,7 @@ fn a_report_names_operation_input_element_and_values() {
 /// A function that keeps more than its derivative needs is differentiated from its input all the same.
 #[test]
 fn a_function_may_save_everything() {
-    #[derive(Debug)]
+    #[derive(Debug, Clone)]
     struct Cube;
     impl UnaryFunction for Cube {
         const NAME: &'static str = "cube";

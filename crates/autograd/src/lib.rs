@@ -41,7 +41,7 @@ pub use gradus_tensor::{
     release_memory, seeded, set_num_threads,
 };
 pub use ops::{AttentionMask, cat, einsum, stack};
-pub use scalar::{Binary, BinaryFunction, Lift, Literal, Real, Unary, UnaryFunction};
+pub use scalar::{Binary, BinaryFunction, Expression, Lift, Literal, Real, Unary, UnaryFunction};
 pub use tape::{
     Context, Identity, Linearity, Operation, Saves, Tape, TapeNode, Var, apply, is_recording, keep_values,
     live_nodes, no_grad,

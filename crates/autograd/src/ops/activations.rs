@@ -6,7 +6,8 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
 use gradus_tensor::{Float, OrPanic, lane_axis};
 
-use crate::scalar::elementwise::{Binary, BinaryFunction, elementwise};
+use crate::scalar::elementwise::elementwise;
+use crate::scalar::{Binary, BinaryFunction};
 use crate::scalar::{Literal, Real};
 use crate::tape::{Var, apply};
 

@@ -2,6 +2,7 @@
 
 use gradus_tensor::{Float, Tensor};
 
+use crate::scalar::{Expression, Real};
 use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
 
 #[derive(Debug)]
@@ -13,6 +14,9 @@ impl<T: Float> Operation<T> for Add {
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0] + inputs[1]
+    }
+    fn expression(&self) -> Option<Expression> {
+        Some(Expression::of(2, |x| x[0] + x[1]))
     }
     fn saves(&self) -> Saves {
         Saves::NOTHING
@@ -34,6 +38,9 @@ impl<T: Float> Operation<T> for Sub {
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0] - inputs[1]
+    }
+    fn expression(&self) -> Option<Expression> {
+        Some(Expression::of(2, |x| x[0] - x[1]))
     }
     fn saves(&self) -> Saves {
         Saves::NOTHING
@@ -74,6 +81,13 @@ impl<T: Float> Operation<T> for Mul {
             ),
         }
     }
+    fn expression(&self) -> Option<Expression> {
+        Some(Expression::of(2, |x| match self.0 {
+            StrongZero::Neither => x[0] * x[1],
+            StrongZero::Second => x[0].multiply_no_nan(x[1]),
+            StrongZero::Either => x[0].eq(0.0).select(x[0], x[0].multiply_no_nan(x[1])),
+        }))
+    }
     fn saves(&self) -> Saves {
         Saves::OTHER_INPUTS
     }
@@ -113,6 +127,12 @@ impl<T: Float> Operation<T> for Div {
             inputs[0] / inputs[1]
         }
     }
+    fn expression(&self) -> Option<Expression> {
+        Some(Expression::of(2, |x| {
+            let quotient = x[0] / x[1];
+            if self.strong_zero { x[0].eq(0.0).select(x[0], quotient) } else { quotient }
+        }))
+    }
     fn saves(&self) -> Saves {
         Saves::ALL
     }
@@ -138,6 +158,9 @@ impl<T: Float> Operation<T> for Neg {
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         -inputs[0]
+    }
+    fn expression(&self) -> Option<Expression> {
+        Some(Expression::of(1, |x| -x[0]))
     }
     fn saves(&self) -> Saves {
         Saves::NOTHING

@@ -7,7 +7,8 @@ use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
 
 use gradus_tensor::Float;
 
-use crate::scalar::elementwise::{Binary, BinaryFunction, Unary, UnaryFunction, elementwise};
+use crate::scalar::elementwise::elementwise;
+use crate::scalar::{Binary, BinaryFunction, Unary, UnaryFunction};
 use crate::scalar::{Literal, Real};
 use crate::tape::{Saves, Var, apply};
 

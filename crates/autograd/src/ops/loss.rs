@@ -2,8 +2,10 @@
 
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Tensor, broadcast_shapes, keepdim};
 
-use super::index::zeros;
+use crate::engine::gradients_of_composition;
 use crate::ops::chained;
+use crate::scalar::elementwise::BinaryGradient;
+use crate::scalar::{BinaryFunction, Literal, Real};
 use crate::tape::{Context, Operation, Saves, Var, apply};
 
 #[derive(Debug)]
@@ -23,21 +25,40 @@ impl<T: Float> Operation<T> for CrossEntropy {
         Saves::INPUTS
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let axis = self.axis as isize;
-        let count = T::from_f64(self.targets.len() as f64);
-        Some(if context.is_recorded() {
+        let gradient = CrossEntropyGradient { axis: self.axis, targets: self.targets.clone() };
+        Some(apply(gradient, &[context.cotangent(), &context.input(0)]))
+    }
+}
+
+/// The gradient of [`CrossEntropy`], from a cotangent and logits: softmax less one at the targets, in one pass.
+#[derive(Debug)]
+struct CrossEntropyGradient {
+    axis: usize,
+    targets: Tensor<i64>,
+}
+
+impl<T: Float> Operation<T> for CrossEntropyGradient {
+    fn name(&self) -> &'static str {
+        "cross_entropy_gradient"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let scale = inputs[0].item() / T::from_f64(self.targets.len() as f64);
+        if scale == T::ZERO {
+            return Tensor::zeros(inputs[1].shape());
+        }
+        inputs[1].softmax_minus_one_hot(self.axis as isize, &self.targets, scale)
+    }
+    fn saves(&self) -> Saves {
+        Saves::INPUTS
+    }
+    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
+        Some(gradients_of_composition(context, |inputs| {
+            let axis = self.axis as isize;
             let index = self.targets.unsqueeze(axis);
             let minus_one = Var::constant(Tensor::full(index.shape(), -T::ONE));
-            let difference = context.input(0).softmax(axis).scatter_add(axis, &index, &minus_one);
-            chained(&difference, &(context.cotangent() / count))
-        } else if context.cotangent().item() == T::ZERO {
-            zeros(context.shape(0))
-        } else {
-            context
-                .input_value(0)
-                .softmax_minus_one_hot(axis, &self.targets, context.cotangent().item() / count)
-                .into()
-        })
+            let difference = inputs[1].softmax(axis).scatter_add(axis, &index, &minus_one);
+            chained(&difference, &(&inputs[0] / T::from_f64(self.targets.len() as f64)))
+        }))
     }
 }
 
@@ -72,20 +93,31 @@ impl<T: Float> Operation<T> for MseLoss {
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let count: usize = context.shape(0).iter().product();
-        let factor = T::from_f64(2.0 / count as f64);
-        Some(if context.is_recorded() {
-            let difference = context.input(input) - context.input(1 - input);
-            chained(&difference, &(context.cotangent() * factor))
-        } else {
-            let scale = context.cotangent().item() * factor;
-            let gradient = context.input_value(input).zip(
-                "mse_loss",
-                context.input_value(1 - input),
-                #[inline(always)]
-                |x, target| (x - target).multiply_no_nan(scale),
-            );
-            gradient.into()
-        })
+        let g = context.cotangent() * T::from_f64(2.0 / count as f64);
+        let gradient = BinaryGradient { function: HalfSquare, input };
+        Some(apply(gradient, &[&g, &context.input(0), &context.input(1)]))
+    }
+}
+
+/// Half of the square of a difference.
+#[derive(Debug, Clone)]
+struct HalfSquare;
+
+impl BinaryFunction for HalfSquare {
+    const NAME: &'static str = "mse_loss";
+    #[inline(always)]
+    fn function<R: Real>(&self, x: R, target: R) -> R
+    where
+        f64: Literal<R>,
+    {
+        0.5 * (x - target).square()
+    }
+    #[inline(always)]
+    fn derivatives<R: Real>(&self, x: R, target: R) -> [R; 2]
+    where
+        f64: Literal<R>,
+    {
+        [x - target, target - x]
     }
 }
 

@@ -2,6 +2,7 @@
 
 use gradus_tensor::{Dims, Float, OrPanic, Pool, Pooling, Shape, Tensor};
 
+use super::index::zeros;
 use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
 
 /// The largest of each window over the last two axes.
@@ -21,23 +22,43 @@ impl<T: Float> Operation<T> for MaxPool {
         Saves::INPUTS
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let (g, x) = (context.cotangent(), context.input_value(0));
-        if !context.is_recorded() {
-            return Some(x.pooled_max_gradient(&self.pooling, g.value()).into());
+        let gradient = MaxPoolGradient { pooling: self.pooling.clone() };
+        Some(apply(gradient, &[context.cotangent(), &context.input(0)]))
+    }
+}
+
+/// The gradient of [`MaxPool`], from a cotangent and an input: each number at the place of its maximum.
+#[derive(Debug)]
+struct MaxPoolGradient {
+    pooling: Pooling,
+}
+
+impl<T: Float> Operation<T> for MaxPoolGradient {
+    fn name(&self) -> &'static str {
+        "max_pool_gradient"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[1].pooled_max_gradient(&self.pooling, inputs[0])
+    }
+    fn saves(&self) -> Saves {
+        Saves::INPUTS
+    }
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        if input == 1 {
+            // A small change of the input moves no maximum.
+            return Some(zeros(context.shape(1)));
         }
-        let places = x.pooled_max_places(&self.pooling);
-        // What sees nothing but padding has no place, and no influence.
-        let unseen = places.lt(0);
-        let g = if unseen.any(..).item() { g.masked_fill(&unseen, T::ZERO) } else { g.clone() };
-        let places = places.maximum(Tensor::scalar(0));
+        let places = context.input_value(1).pooled_max_places(&self.pooling);
         let flat = |shape: &[usize]| -> Shape {
             let (front, image) = shape.split_at(shape.len() - 2);
             front.iter().copied().chain([image[0] * image[1]]).collect()
         };
-        let (from, to) = (flat(g.shape()), flat(x.shape()));
-        let zeros = Var::constant(Tensor::scalar(T::ZERO).expand(&to));
-        let gradient = zeros.scatter_add(-1, &places.reshape(from.clone()), &g.reshape(from));
-        Some(gradient.reshape(x.shape()))
+        let (from, to) = (flat(context.shape(1)), flat(places.shape()));
+        let g = context.cotangent().reshape(from);
+        let taken = g.gather(-1, &places.maximum(Tensor::scalar(0)).reshape(to)).reshape(places.shape());
+        // What sees nothing but padding has no place, and no influence.
+        let unseen = places.lt(0);
+        Some(if unseen.any(..).item() { taken.masked_fill(&unseen, T::ZERO) } else { taken })
     }
 }
 

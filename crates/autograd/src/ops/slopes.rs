@@ -3,7 +3,7 @@
 //! A second derivative comes from the text of the first one. Where that text, differentiated, would overflow, vanish
 //! or cancel, the derivative is a function here, whose own derivative is written so that it does not.
 
-use crate::scalar::elementwise::{BinaryFunction, UnaryFunction};
+use crate::scalar::{BinaryFunction, UnaryFunction};
 use crate::scalar::{Literal, Real};
 use crate::tape::Saves;
 

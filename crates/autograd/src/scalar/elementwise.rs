@@ -3,64 +3,21 @@
 use std::fmt::{self, Debug, Formatter};
 
 use gradus_tensor::{Float, Tensor};
+use smallvec::SmallVec;
 
-use super::real::{Arena, Literal, Plain, Real, Traced};
-use crate::ops::{chained, gated};
-use crate::tape::{Context, Operation, Saves, Var};
-
-/// A function of one number with its derivative; [`Unary`] makes it an operation on tensors.
-///
-/// Both are written once, for numbers or variables ([`Real`]): the first backward pass runs them in one
-/// fused loop, and a recorded one runs the same text on variables.
-///
-/// ```
-/// use gradus_autograd::{Literal, Real, Saves, Tensor, Unary, UnaryFunction, Var, apply};
-///
-/// /// The Gaussian bell, e^(-x^2).
-/// #[derive(Debug)]
-/// struct Bell;
-///
-/// impl UnaryFunction for Bell {
-///     const NAME: &'static str = "bell";
-///     const SAVES: Saves = Saves::INPUTS;
-///     fn function<R: Real>(&self, x: R) -> R where f64: Literal<R> {
-///         (-x.square()).exp()
-///     }
-///     fn derivative<R: Real>(&self, x: R) -> R where f64: Literal<R> {
-///         -2.0 * x * (-x.square()).exp()
-///     }
-/// }
-///
-/// let x = Var::leaf(Tensor::from([0.0_f64, 1.0]));
-/// let y = apply(Unary(Bell), &[&x]);
-/// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([-0.0, -2.0 * (-1.0_f64).exp()])));
-/// ```
-pub trait UnaryFunction: Debug + Send + Sync + 'static {
-    /// The name shown on the tape and in messages.
-    const NAME: &'static str;
-    /// What the derivative is a function of: [`Saves::OUTPUT`], if it is constant [`Saves::NOTHING`], and with
-    /// anything else, such as [`Saves::INPUTS`], the input.
-    const SAVES: Saves;
-    /// Whether the function is a gate that is closed where its derivative is 0, as `relu` is: it then lets no cotangent
-    /// through, not even an infinite one or NaN.
-    const GATE: bool = false;
-    /// The value at `x`.
-    fn function<R: Real>(&self, x: R) -> R
-    where
-        f64: Literal<R>;
-    /// The derivative, as a function of the input or of the output, whichever is saved; if nothing is, of
-    /// a number that it must not look at.
-    fn derivative<R: Real>(&self, saved: R) -> R
-    where
-        f64: Literal<R>;
-}
+use super::expression::Expression;
+use super::function::{BinaryFunction, UnaryFunction};
+use super::real::{Literal, Plain, Real};
+use super::traced::traced;
+use crate::engine::gradients_of_composition;
+use crate::tape::{Context, Operation, Saves, Var, apply};
 
 /// The elementwise operation of a [`UnaryFunction`].
 ///
 /// ```
 /// use gradus_autograd::{Literal, Real, Saves, Tensor, Unary, UnaryFunction, Var, apply};
 ///
-/// #[derive(Debug)]
+/// #[derive(Debug, Clone)]
 /// struct Triple;
 ///
 /// impl UnaryFunction for Triple {
@@ -97,29 +54,16 @@ impl<F: UnaryFunction, T: Float> Operation<T> for Unary<F> {
 
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let cotangent = context.cotangent();
-        Some(if context.is_recorded() {
-            let saved = match F::SAVES {
-                Saves::OUTPUT => context.output(),
-                Saves::NOTHING => cotangent.detach(),
-                _ => context.input(0),
-            };
-            let arena = Arena::default();
-            let derivative = self.0.derivative(Traced::new(&arena, saved)).var();
-            if F::GATE { gated(&derivative, cotangent) } else { chained(&derivative, cotangent) }
-        } else {
-            let saved = match F::SAVES {
-                Saves::OUTPUT => context.output_value(),
-                Saves::NOTHING => cotangent.value(),
-                _ => context.input_value(0),
-            };
-            let chained = cotangent.value().zip(
-                F::NAME,
-                saved,
-                #[inline(always)]
-                |g, saved| chain(F::GATE, self.0.derivative(Plain(saved)), g),
-            );
-            chained.into()
-        })
+        let saved = match F::SAVES {
+            Saves::OUTPUT => context.output(),
+            Saves::NOTHING => cotangent.detach(),
+            _ => context.input(0),
+        };
+        Some(apply(UnaryGradient(self.0.clone()), &[cotangent, &saved]))
+    }
+
+    fn expression(&self) -> Option<Expression> {
+        Some(Expression::of(1, |x| self.0.function(x[0])))
     }
 
     fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
@@ -128,53 +72,12 @@ impl<F: UnaryFunction, T: Float> Operation<T> for Unary<F> {
     }
 }
 
-/// A function of two numbers with its two partial derivatives; [`Binary`] makes it an operation on tensors
-/// that broadcast.
-///
-/// ```
-/// use gradus_autograd::{Binary, BinaryFunction, Literal, Real, Tensor, Var, apply};
-///
-/// /// x y^2.
-/// #[derive(Debug)]
-/// struct Moment;
-///
-/// impl BinaryFunction for Moment {
-///     const NAME: &'static str = "moment";
-///     fn function<R: Real>(&self, x: R, y: R) -> R where f64: Literal<R> {
-///         x * y.square()
-///     }
-///     fn derivatives<R: Real>(&self, x: R, y: R) -> [R; 2] where f64: Literal<R> {
-///         [y.square(), 2.0 * x * y]
-///     }
-/// }
-///
-/// let (x, y) = (Var::leaf(Tensor::from(2.0)), Var::leaf(Tensor::from(3.0)));
-/// let gradients = apply(Binary(Moment), &[&x, &y]).backward();
-/// assert_eq!(gradients.get(&x), Some(&Tensor::from(9.0)));
-/// assert_eq!(gradients.get(&y), Some(&Tensor::from(12.0)));
-/// ```
-pub trait BinaryFunction: Debug + Send + Sync + 'static {
-    /// The name shown on the tape and in messages.
-    const NAME: &'static str;
-    /// Whether the function is a gate that is closed for an input where the derivative with respect to it is 0, as
-    /// `maximum` is; see [`UnaryFunction::GATE`].
-    const GATE: bool = false;
-    /// The value at (`x`, `y`).
-    fn function<R: Real>(&self, x: R, y: R) -> R
-    where
-        f64: Literal<R>;
-    /// The derivatives with respect to `x` and to `y`.
-    fn derivatives<R: Real>(&self, x: R, y: R) -> [R; 2]
-    where
-        f64: Literal<R>;
-}
-
 /// The elementwise operation of a [`BinaryFunction`].
 ///
 /// ```
 /// use gradus_autograd::{Binary, BinaryFunction, Literal, Real, Tensor, Var, apply};
 ///
-/// #[derive(Debug)]
+/// #[derive(Debug, Clone)]
 /// struct Difference;
 ///
 /// impl BinaryFunction for Difference {
@@ -212,34 +115,12 @@ impl<F: BinaryFunction, T: Float> Operation<T> for Binary<F> {
     }
 
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let cotangent = context.cotangent();
-        Some(if context.is_recorded() {
-            let (x, y) = (context.input(0), context.input(1));
-            let arena = Arena::default();
-            let derivatives = self.0.derivatives(Traced::new(&arena, x), Traced::new(&arena, y));
-            let derivative = derivatives[input].var();
-            if F::GATE { gated(&derivative, cotangent) } else { chained(&derivative, cotangent) }
-        } else {
-            let operands = [cotangent.value(), context.input_value(0), context.input_value(1)];
-            // One loop for each input: with a constant index, the compiler leaves the other derivative out.
-            if input == 0 {
-                let by_x = Tensor::zip_many(
-                    F::NAME,
-                    operands,
-                    #[inline(always)]
-                    |[g, x, y]| chain(F::GATE, self.0.derivatives(Plain(x), Plain(y))[0], g),
-                );
-                by_x.into()
-            } else {
-                let by_y = Tensor::zip_many(
-                    F::NAME,
-                    operands,
-                    #[inline(always)]
-                    |[g, x, y]| chain(F::GATE, self.0.derivatives(Plain(x), Plain(y))[1], g),
-                );
-                by_y.into()
-            }
-        })
+        let gradient = BinaryGradient { function: self.0.clone(), input };
+        Some(apply(gradient, &[context.cotangent(), &context.input(0), &context.input(1)]))
+    }
+
+    fn expression(&self) -> Option<Expression> {
+        Some(Expression::of(2, |x| self.0.function(x[0], x[1])))
     }
 
     fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
@@ -248,10 +129,123 @@ impl<F: BinaryFunction, T: Float> Operation<T> for Binary<F> {
     }
 }
 
-/// A derivative times the cotangent of one number: what [`chained`] and [`gated`] do for variables.
+/// The gradient of a [`Unary`]: the cotangent times the derivative at what was saved, in one pass.
+#[derive(Debug)]
+struct UnaryGradient<F>(F);
+
+impl<F: UnaryFunction> UnaryGradient<F> {
+    #[inline(always)]
+    fn function<R: Real>(&self, [g, saved]: [R; 2]) -> R
+    where
+        f64: Literal<R>,
+    {
+        chain(F::GATE, self.0.derivative(saved), g)
+    }
+}
+
+impl<F: UnaryFunction, T: Float> Operation<T> for UnaryGradient<F> {
+    fn name(&self) -> &'static str {
+        "unary_gradient"
+    }
+
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].zip(
+            F::NAME,
+            inputs[1],
+            #[inline(always)]
+            |g, saved| self.function([Plain(g), Plain(saved)]).0,
+        )
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::INPUTS
+    }
+
+    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
+        // Linear in the cotangent.
+        let of_cotangent =
+            context.needs(0).then(|| apply(Self(self.0.clone()), &[context.cotangent(), &context.input(1)]));
+        let of_saved = context.needs(1).then(|| {
+            let text = |x: &[Var<T>]| traced(x, |x| self.function([x[0], x[1]]));
+            gradients_of_composition(&context.asked_for(&[1]), text).pop().flatten()
+        });
+        Some(vec![of_cotangent, of_saved.flatten()])
+    }
+
+    fn expression(&self) -> Option<Expression> {
+        Some(Expression::of(2, |x| self.function([x[0], x[1]])))
+    }
+}
+
+/// The gradient of a [`Binary`] with respect to an input, in one pass.
+#[derive(Debug)]
+pub(crate) struct BinaryGradient<F> {
+    pub(crate) function: F,
+    pub(crate) input: usize,
+}
+
+impl<F: BinaryFunction> BinaryGradient<F> {
+    #[inline(always)]
+    fn function<R: Real>(&self, input: usize, [g, x, y]: [R; 3]) -> R
+    where
+        f64: Literal<R>,
+    {
+        chain(F::GATE, self.function.derivatives(x, y)[input], g)
+    }
+}
+
+impl<F: BinaryFunction, T: Float> Operation<T> for BinaryGradient<F> {
+    fn name(&self) -> &'static str {
+        "binary_gradient"
+    }
+
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let operands = [inputs[0], inputs[1], inputs[2]];
+        // One loop for each input: with a constant index, the compiler leaves the other derivative out.
+        if self.input == 0 {
+            Tensor::zip_many(
+                F::NAME,
+                operands,
+                #[inline(always)]
+                |operands| self.function(0, operands.map(Plain)).0,
+            )
+        } else {
+            Tensor::zip_many(
+                F::NAME,
+                operands,
+                #[inline(always)]
+                |operands| self.function(1, operands.map(Plain)).0,
+            )
+        }
+    }
+
+    fn saves(&self) -> Saves {
+        Saves::INPUTS
+    }
+
+    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
+        // Linear in the cotangent.
+        let of_cotangent = context.needs(0).then(|| {
+            let again = Self { function: self.function.clone(), input: self.input };
+            apply(again, &[context.cotangent(), &context.input(1), &context.input(2)])
+        });
+        let asked: SmallVec<[usize; 2]> = [1, 2].into_iter().filter(|&i| context.needs(i)).collect();
+        let text = |x: &[Var<T>]| traced(x, |x| self.function(self.input, [x[0], x[1], x[2]]));
+        let mut gradients = gradients_of_composition(&context.asked_for(&asked), text);
+        gradients[0] = of_cotangent;
+        Some(gradients)
+    }
+
+    fn expression(&self) -> Option<Expression> {
+        Some(Expression::of(3, |x| self.function(self.input, [x[0], x[1], x[2]])))
+    }
+}
+
+/// A derivative times the cotangent. A cotangent of 0 stays 0, whatever the derivative, and so does anything that a
+/// closed gate stops.
 #[inline(always)]
-fn chain<T: Float>(gate: bool, Plain(derivative): Plain<T>, g: T) -> T {
-    if gate && derivative == T::ZERO { T::ZERO } else { derivative.multiply_no_nan(g) }
+fn chain<R: Real>(gate: bool, derivative: R, g: R) -> R {
+    if gate { derivative.gate(g) } else { derivative.multiply_no_nan(g) }
 }
 
 impl<F: Debug> Debug for Unary<F> {
@@ -283,7 +277,7 @@ macro_rules! elementwise {
             #[derive(Debug, Clone, Copy)]
             struct $struct { $($($attribute: f64),+)? }
 
-            impl crate::scalar::elementwise::UnaryFunction for $struct {
+            impl crate::scalar::UnaryFunction for $struct {
                 const NAME: &'static str = stringify!($name);
                 const SAVES: crate::tape::Saves = elementwise!(@saves $source);
                 const GATE: bool = elementwise!(@gate $kind);

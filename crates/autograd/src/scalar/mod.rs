@@ -1,7 +1,13 @@
 //! Functions of numbers, written once for all that is done with them.
 
 pub(crate) mod elementwise;
+mod expression;
+mod function;
 mod real;
+mod traced;
 
-pub use elementwise::{Binary, BinaryFunction, Unary, UnaryFunction};
+pub use elementwise::{Binary, Unary};
+pub use expression::Expression;
+pub use function::{BinaryFunction, UnaryFunction};
 pub use real::{Lift, Literal, Real};
+pub(crate) use traced::traced;

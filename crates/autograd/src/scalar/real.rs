@@ -1,15 +1,14 @@
-//! Numbers or variables: what the text of a scalar function and of its derivative is written in.
+//! The vocabulary in which a scalar function and its derivative are written.
 //!
-//! One text runs twice: on plain numbers, inside one fused loop, where nothing is recorded; and on whole
-//! variables, where its operations go to the tape and can be differentiated again.
+//! One text has three readings: plain numbers, inside one fused loop, where nothing is recorded ([`Plain`]); whole
+//! variables, whose operations go to the tape and can be differentiated again (`Traced`); and an expression, a list of
+//! steps that can be printed and evaluated (`Symbol`).
 
-use std::cell::RefCell;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::Float;
 
-use crate::scalar::elementwise::{Binary, BinaryFunction, Unary, UnaryFunction};
-use crate::tape::{Var, apply};
+use super::function::{BinaryFunction, UnaryFunction};
 
 macro_rules! real_functions {
     (declare $($(#[$doc:meta])* $name:ident)*) => {$(
@@ -27,6 +26,42 @@ macro_rules! real_functions {
             self.unary(Var::$name)
         }
     )*};
+    (symbolic $($(#[$doc:meta])* $name:ident)*) => {$(
+        fn $name(self) -> Self {
+            self.step(Function::Unary(stringify!($name)), &[])
+        }
+    )*};
+    (evaluate $($(#[$doc:meta])* $name:ident)*) => {
+        fn unary<R: Real>(name: &str, x: R) -> R {
+            match name {
+                $(stringify!($name) => x.$name(),)*
+                _ => unreachable!("a step is made by a method of `Real`"),
+            }
+        }
+    };
+    (symbolic_binary $($(#[$doc:meta])* $name:ident)*) => {$(
+        fn $name(self, other: Self) -> Self {
+            self.step(Function::Binary(stringify!($name)), &[other])
+        }
+    )*};
+    (evaluate_binary $($(#[$doc:meta])* $name:ident)*) => {
+        fn binary<R: Real>(name: &str, x: R, y: R) -> R {
+            match name {
+                "add" => x + y,
+                "sub" => x - y,
+                "mul" => x * y,
+                "div" => x / y,
+                "pow" => x.pow(y),
+                "gt" => x.gt(y),
+                "lt" => x.lt(y),
+                "ge" => x.ge(y),
+                "le" => x.le(y),
+                "eq" => x.eq(y),
+                $(stringify!($name) => x.$name(y),)*
+                _ => unreachable!("a step is made by a method of `Real`"),
+            }
+        }
+    };
     (declare_binary $($(#[$doc:meta])* $name:ident)*) => {$(
         $(#[$doc])*
         fn $name(self, other: Self) -> Self;
@@ -135,8 +170,9 @@ macro_rules! real_functions {
         gelu
     } };
 }
+pub(crate) use real_functions;
 
-/// A number or a variable; see [`UnaryFunction`](crate::UnaryFunction) for how it is used.
+/// A number, a variable or an expression; see [`UnaryFunction`](crate::UnaryFunction) for how it is used.
 ///
 /// Constants of type `f64` mix with it on either side of an operator.
 ///
@@ -148,7 +184,7 @@ macro_rules! real_functions {
 /// fn huber<R: Real>(x: R) -> R where f64: Literal<R> {
 ///     x.abs().lt(1.0).select(0.5 * x.square(), x.abs() - 0.5)
 /// }
-/// # #[derive(Debug)]
+/// # #[derive(Debug, Clone)]
 /// # struct Huber;
 /// # impl UnaryFunction for Huber {
 /// #     const NAME: &'static str = "huber";
@@ -197,6 +233,11 @@ pub trait Real:
     /// Where this is not 0, `if_true`, else `if_false`; what is not chosen has no influence, not even by
     /// being NaN.
     fn select(self, if_true: impl Lift<Self>, if_false: impl Lift<Self>) -> Self;
+    /// The product of a derivative and a cotangent: 0 where either is, whatever the other.
+    #[doc(hidden)]
+    fn gate(self, cotangent: Self) -> Self {
+        self.eq(0.0).select(0.0, self.multiply_no_nan(cotangent))
+    }
     /// A constant of the kind of this number.
     fn constant(self, value: f64) -> Self;
     /// This number as a constant: its derivative is 0.
@@ -241,7 +282,7 @@ impl<R: Real> Lift<R> for f64 {
 /// fn complement<R: Real>(x: R) -> R where f64: Literal<R> {
 ///     1.0 - x // without the bound, only x - 1.0 would do
 /// }
-/// # #[derive(Debug)]
+/// # #[derive(Debug, Clone)]
 /// # struct Complement;
 /// # impl UnaryFunction for Complement {
 /// #     const NAME: &'static str = "complement";
@@ -332,114 +373,28 @@ fn indicator<T: Float>(condition: bool) -> Plain<T> {
     Plain(if condition { T::ONE } else { T::ZERO })
 }
 
-/// The variables that a text has made so far; handles to them are `Copy`, as the text expects.
-pub(crate) type Arena<T> = RefCell<Vec<Var<T>>>;
-
-/// A variable in an arena.
-#[derive(Clone, Copy)]
-pub(crate) struct Traced<'a, T: Float> {
-    arena: &'a Arena<T>,
-    index: usize,
-}
-
-impl<'a, T: Float> Traced<'a, T> {
-    pub(crate) fn new(arena: &'a Arena<T>, var: Var<T>) -> Self {
-        let mut vars = arena.borrow_mut();
-        vars.push(var);
-        Self { arena, index: vars.len() - 1 }
-    }
-
-    pub(crate) fn var(self) -> Var<T> {
-        self.arena.borrow()[self.index].clone()
-    }
-
-    fn unary(self, f: impl Fn(&Var<T>) -> Var<T>) -> Self {
-        Self::new(self.arena, f(&self.var()))
-    }
-
-    fn binary(self, other: Self, f: impl Fn(&Var<T>, &Var<T>) -> Var<T>) -> Self {
-        Self::new(self.arena, f(&self.var(), &other.var()))
-    }
-
-    fn compare(self, other: impl Lift<Self>, f: impl Fn(&Tensor<T>, Tensor<T>) -> Tensor<bool>) -> Self {
-        let (left, right) = (self.var(), other.lift(self).var());
-        Self::new(self.arena, f(left.value(), right.into_value()).to_number::<T>().into())
-    }
-}
-
-impl<T: Float> Real for Traced<'_, T> {
-    real_functions! { each traced }
-    real_functions! { binary traced_binary }
-
-    fn pow(self, exponent: impl Lift<Self>) -> Self {
-        self.binary(exponent.lift(self), |x, y| x.pow(y))
-    }
-    fn softplus(self) -> Self {
-        self.unary(|x| x.softplus(1.0, f64::INFINITY))
-    }
-    fn polygamma(self, order: usize) -> Self {
-        self.unary(|x| x.polygamma(order))
-    }
-    fn gt(self, other: impl Lift<Self>) -> Self {
-        self.compare(other, |x, y| x.gt(y))
-    }
-    fn lt(self, other: impl Lift<Self>) -> Self {
-        self.compare(other, |x, y| x.lt(y))
-    }
-    fn ge(self, other: impl Lift<Self>) -> Self {
-        self.compare(other, |x, y| x.ge(y))
-    }
-    fn le(self, other: impl Lift<Self>) -> Self {
-        self.compare(other, |x, y| x.le(y))
-    }
-    fn eq(self, other: impl Lift<Self>) -> Self {
-        self.compare(other, |x, y| x.eq(y))
-    }
-    fn select(self, if_true: impl Lift<Self>, if_false: impl Lift<Self>) -> Self {
-        let condition = self.var().value().ne(T::ZERO);
-        if_true.lift(self).binary(if_false.lift(self), |x, y| Var::where_(&condition, x, y))
-    }
-    fn constant(self, value: f64) -> Self {
-        Self::new(self.arena, T::from_f64(value).into())
-    }
-    fn detach(self) -> Self {
-        self.unary(Var::detach)
-    }
-    fn apply<F: UnaryFunction>(self, function: F) -> Self {
-        Self::new(self.arena, apply(Unary(function), &[&self.var()]))
-    }
-    fn apply_with<F: BinaryFunction>(self, other: Self, function: F) -> Self {
-        Self::new(self.arena, apply(Binary(function), &[&self.var(), &other.var()]))
-    }
-}
-
+/// The four operators of a reading, and of it and plain numbers.
 macro_rules! real_operators {
-    ($($trait:ident $method:ident $op:tt)*) => {$(
-        impl<T: Float> $trait for Plain<T> {
+    ($generics:tt $real:ty, |$x:ident, $y:ident| $($trait:ident $method:ident $op:tt $result:expr;)*) => {$(
+        real_operators! { @one $generics $real, |$x, $y| $trait $method $op $result }
+    )*};
+    (@one [$($generics:tt)*] $real:ty, |$x:ident, $y:ident| $trait:ident $method:ident $op:tt $result:expr) => {
+        impl<$($generics)*> std::ops::$trait for $real {
             type Output = Self;
             #[inline(always)]
-            fn $method(self, other: Self) -> Self {
-                Self(self.0 $op other.0)
+            fn $method(self, $y: Self) -> Self {
+                let $x = self;
+                $result
             }
         }
-        impl<T: Float> $trait for Traced<'_, T> {
-            type Output = Self;
-            fn $method(self, other: Self) -> Self {
-                self.binary(other, |x, y| x $op y)
-            }
-        }
-        real_operators!(@mixed $trait $method $op, [T: Float] Plain<T>);
-        real_operators!(@mixed $trait $method $op, ['a, T: Float] Traced<'a, T>);
-    )*};
-    (@mixed $trait:ident $method:ident $op:tt, [$($generics:tt)*] $real:ty) => {
-        impl<$($generics)*> $trait<f64> for $real {
+        impl<$($generics)*> std::ops::$trait<f64> for $real {
             type Output = Self;
             #[inline(always)]
             fn $method(self, number: f64) -> Self {
                 self $op self.constant(number)
             }
         }
-        impl<$($generics)*> $trait<$real> for f64 {
+        impl<$($generics)*> std::ops::$trait<$real> for f64 {
             type Output = $real;
             #[inline(always)]
             fn $method(self, real: $real) -> $real {
@@ -448,19 +403,20 @@ macro_rules! real_operators {
         }
     };
 }
-real_operators! { Add add + Sub sub - Mul mul * Div div / }
+pub(crate) use real_operators;
+
+real_operators! {
+    [T: Float] Plain<T>, |x, y|
+    Add add + Plain(x.0 + y.0);
+    Sub sub - Plain(x.0 - y.0);
+    Mul mul * Plain(x.0 * y.0);
+    Div div / Plain(x.0 / y.0);
+}
 
 impl<T: Float> Neg for Plain<T> {
     type Output = Self;
     #[inline(always)]
     fn neg(self) -> Self {
         Self(-self.0)
-    }
-}
-
-impl<T: Float> Neg for Traced<'_, T> {
-    type Output = Self;
-    fn neg(self) -> Self {
-        self.unary(|x| -x)
     }
 }

@@ -8,6 +8,7 @@ use gradus_tensor::{Float, Tensor};
 
 use super::node::{Node, address};
 use super::var::Var;
+use crate::scalar::Expression;
 
 /// The nodes behind a result, origins first (a Wengert list; Wengert, 1964).
 ///
@@ -246,6 +247,11 @@ impl<'a, T: Float> TapeNode<'a, T> {
     pub fn inputs(&self) -> impl Iterator<Item = Option<usize>> + 'a {
         let (node, tape) = (self.node(), self.tape);
         node.inputs.iter().map(|input| input.node.as_ref().map(|origin| tape.positions[&address(origin)]))
+    }
+
+    /// The function of numbers that the operation is for each element; see [`Expression`].
+    pub fn expression(&self) -> Option<Expression> {
+        self.node().operation.as_ref()?.expression()
     }
 
     /// The shape of the result.

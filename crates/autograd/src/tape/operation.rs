@@ -11,6 +11,7 @@ use super::mode;
 use super::node::{Input, Node, Saved};
 use super::saves::Saves;
 use super::var::Var;
+use crate::scalar::Expression;
 
 /// A differentiable operation: a value with its attributes, which can compute and differentiate.
 ///
@@ -78,6 +79,12 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
     /// one first.
     fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
         let _ = context;
+        None
+    }
+
+    /// The function of numbers that this operation is for each element, of one number from each input; `None`, the
+    /// default, if it is not elementwise.
+    fn expression(&self) -> Option<Expression> {
         None
     }
 
@@ -216,7 +223,7 @@ fn is_recorded<T: Float>(inputs: &[&Var<T>]) -> bool {
 
 fn record<T: Float>(operation: Arc<dyn Operation<T>>, inputs: &[&Var<T>], value: Tensor<T>) -> Var<T> {
     let saves = if mode::is_keeping_values() { Saves::ALL } else { operation.saves() };
-    let kept = saves.kept(inputs);
+    let kept = saves.kept(inputs.len(), |i| inputs[i].is_tracked());
     let mut remembered = Vec::with_capacity(inputs.len());
     for (i, input) in inputs.iter().enumerate() {
         let value = if kept(i) {

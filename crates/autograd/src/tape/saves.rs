@@ -1,9 +1,5 @@
 //! What the tape keeps of an operation.
 
-use gradus_tensor::Float;
-
-use super::var::Var;
-
 /// What an operation keeps for its rule.
 ///
 /// ```
@@ -97,14 +93,14 @@ impl Saves {
     }
 
     /// Whether the input of a number is kept.
-    pub(crate) fn kept<T: Float>(self, inputs: &[&Var<T>]) -> impl Fn(usize) -> bool {
-        let among = inputs.len().min(self.among);
-        let tracked = inputs[..among].iter().filter(|input| input.is_tracked()).count();
+    pub(crate) fn kept(self, inputs: usize, is_tracked: impl Fn(usize) -> bool) -> impl Fn(usize) -> bool {
+        let among = inputs.min(self.among);
+        let tracked = (0..among).filter(|&i| is_tracked(i)).count();
         move |i| {
             i < among
                 && match self.inputs {
                     SavedInputs::None => false,
-                    SavedInputs::Others => tracked > usize::from(inputs[i].is_tracked()),
+                    SavedInputs::Others => tracked > usize::from(is_tracked(i)),
                     SavedInputs::All => true,
                 }
         }

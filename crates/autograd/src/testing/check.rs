@@ -122,6 +122,7 @@ fn run_law(law: Law, f: &Function, inputs: &[Tensor<f64>], seed: u64) -> Result<
         Law::Linear => laws::linear(f, inputs, rng),
         Law::Subsets => laws::subsets(f, inputs, rng),
         Law::Layout => laws::layout(f, inputs, rng),
+        Law::Expression => laws::expression(f, inputs, rng),
         Law::Precision => Ok(()),
     }
 }

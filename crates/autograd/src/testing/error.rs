@@ -35,6 +35,9 @@ pub enum Law {
     Subsets,
     /// Values and gradients do not depend on how inputs and cotangents lie in memory.
     Layout,
+    /// The expression of every elementwise operation on the tape, backward pass included, gives the same bits as its
+    /// forward pass, evaluated on numbers and on variables.
+    Expression,
     /// In `f32` values and gradients agree with those in `f64`.
     Precision,
 }
@@ -51,6 +54,7 @@ impl Display for Law {
             Self::Linear => "the gradient is not linear in the cotangent",
             Self::Subsets => "the gradient depends on whether other inputs are tracked",
             Self::Layout => "values or gradients depend on how the inputs lie in memory",
+            Self::Expression => "the expression of an elementwise operation differs from its numbers",
             Self::Precision => "f32 differs from f64",
         })
     }
@@ -66,7 +70,7 @@ impl Display for Law {
 /// use gradus_autograd::testing::check_gradients;
 ///
 /// /// x^2, with the derivative x in place of 2 x.
-/// #[derive(Debug)]
+/// #[derive(Debug, Clone)]
 /// struct Wrong;
 ///
 /// impl UnaryFunction for Wrong {

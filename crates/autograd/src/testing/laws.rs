@@ -5,7 +5,8 @@ use gradus_tensor::{Tensor, Xoshiro256PlusPlus};
 use super::error::Law;
 use super::layout::relayout;
 use crate::engine::jvp;
-use crate::tape::Var;
+use crate::scalar::traced;
+use crate::tape::{Tape, Var, keep_values};
 
 use super::measure::{
     Failure, Function, ROUNDING, Tolerance, compare, compare_all, contract, gradients, pullback, randn_like,
@@ -227,6 +228,43 @@ pub(super) fn layout(
             copies[i] = views[i].contiguous();
             same(&views, &copies, &cotangents)?;
         }
+    }
+    Ok(())
+}
+
+/// Expressions of all elementwise operations behind values and gradients.
+pub(super) fn expression(
+    f: &Function,
+    inputs: &[Tensor<f64>],
+    rng: &mut Xoshiro256PlusPlus,
+) -> Result<(), Failure> {
+    let cotangents = randn_like(&values(f, inputs), rng);
+    let leaves: Vec<Var<f64>> = inputs.iter().chain(&cotangents).map(Var::leaf).collect();
+    let results = keep_values(|| {
+        let mut results = f(&leaves[..inputs.len()]);
+        results.extend(pullback(f, inputs.len())(&leaves));
+        results
+    });
+    for node in results.iter().flat_map(|y| Tape::of(y).nodes().to_vec()) {
+        let Some(expression) = node.operation.as_ref().and_then(|operation| operation.expression()) else {
+            continue;
+        };
+        let operands: Vec<Tensor<f64>> = node
+            .inputs
+            .iter()
+            .map(|input| input.value.value().expect("all were kept").expand(&node.shape))
+            .collect();
+        let output = node.output.clone().expect("it was kept");
+        let elements: Vec<Vec<f64>> = operands.iter().map(Tensor::to_vec).collect();
+        let numbers: Vec<f64> = (0..output.len())
+            .map(|i| expression.evaluate(&elements.iter().map(|operand| operand[i]).collect::<Vec<_>>()))
+            .collect();
+        let variables: Vec<Var<f64>> = operands.into_iter().map(Var::from).collect();
+        let exact = Tolerance { relative: 0.0, floor: 1.0 };
+        let numbers = Tensor::from(numbers).reshape(output.shape());
+        compare(Law::Expression, 0, &numbers, &output, exact)?;
+        let read = traced(&variables, |x| expression.read(x)).into_value().expand(output.shape());
+        compare(Law::Expression, 0, &read, &output, exact)?;
     }
     Ok(())
 }

@@ -97,7 +97,7 @@ where
 }
 
 /// The loss of one element.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct BinaryCrossEntropy;
 
 impl BinaryFunction for BinaryCrossEntropy {
@@ -147,7 +147,7 @@ impl<T: Float> Operation<T> for BoundedBinaryCrossEntropy {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct SlopeByProbability;
 
 impl BinaryFunction for SlopeByProbability {
@@ -172,7 +172,7 @@ impl BinaryFunction for SlopeByProbability {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct SlopeByTarget;
 
 impl UnaryFunction for SlopeByTarget {
@@ -278,7 +278,7 @@ impl<T: Float> BceWithLogitsLoss<T> {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct BinaryCrossEntropyWithLogits;
 
 impl BinaryFunction for BinaryCrossEntropyWithLogits {

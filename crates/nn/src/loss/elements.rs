@@ -165,7 +165,7 @@ impl HuberLoss {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Huber {
     delta: f64,
 }
@@ -257,7 +257,7 @@ impl SmoothL1Loss {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct SmoothL1 {
     beta: f64,
 }
@@ -346,7 +346,7 @@ impl KlDivLoss {
 }
 
 /// e^t (t - x), and 0 where the probability e^t is 0.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct KlDivOfLogTarget;
 
 impl BinaryFunction for KlDivOfLogTarget {

@@ -1,0 +1,213 @@
+//! The reading of a scalar function as an expression: a list of steps.
+
+use std::cell::RefCell;
+use std::fmt::{self, Display, Formatter};
+use std::ops::Neg;
+
+use gradus_tensor::Float;
+use smallvec::SmallVec;
+
+use super::function::{BinaryFunction, UnaryFunction};
+use super::real::{Lift, Plain, Real, real_functions, real_operators};
+
+/// A function of some numbers as a list of steps, each made from steps before it; the last one is the result.
+///
+/// Elementwise operations have one: see [`Operation::expression`](crate::Operation::expression). Equal steps are one
+/// step. It prints as the tape does, with the arguments first:
+///
+/// ```
+/// use gradus_autograd::{Tape, Tensor, Var};
+///
+/// let y = Var::leaf(Tensor::from(0.5)).softplus(2.0, 20.0);
+/// let expression = Tape::of(&y).iter().last().unwrap().expression().unwrap();
+/// assert_eq!(expression.evaluate(&[0.5]), y.item());
+/// assert!(expression.to_string().starts_with("%0 = argument\n%1 = mul %0 2\n"));
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expression {
+    steps: Vec<Step>,
+    result: usize,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Step {
+    Argument(usize),
+    Constant(f64),
+    Function(Function, SmallVec<[usize; 3]>),
+}
+
+/// What a step does with its operands, by the name of the method of [`Real`].
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Function {
+    Unary(&'static str),
+    Binary(&'static str),
+    Polygamma(usize),
+    Select,
+}
+
+impl Expression {
+    /// The expression of a text with some arguments.
+    pub(crate) fn of(arguments: usize, text: impl for<'a> FnOnce(&[Symbol<'a>]) -> Symbol<'a>) -> Self {
+        let steps = RefCell::new((0..arguments).map(Step::Argument).collect());
+        let symbols: SmallVec<[Symbol<'_>; 3]> =
+            (0..arguments).map(|index| Symbol { steps: &steps, index }).collect();
+        let result = text(&symbols).index;
+        Self { steps: steps.take(), result }
+    }
+
+    /// The value for these arguments.
+    ///
+    /// # Panics
+    /// If there are fewer arguments than the expression has.
+    #[track_caller]
+    pub fn evaluate<T: Float>(&self, arguments: &[T]) -> T {
+        let arguments: SmallVec<[Plain<T>; 3]> = arguments.iter().copied().map(Plain).collect();
+        self.read(&arguments).0
+    }
+
+    /// The value in another reading.
+    #[track_caller]
+    pub(crate) fn read<R: Real>(&self, arguments: &[R]) -> R {
+        let mut values: Vec<R> = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            let value = match step {
+                Step::Argument(index) => arguments[*index],
+                Step::Constant(number) => arguments[0].constant(*number),
+                Step::Function(function, operands) => {
+                    let operand = |i: usize| values[operands[i]];
+                    match function {
+                        Function::Unary("neg") => -operand(0),
+                        Function::Unary("softplus") => operand(0).softplus(),
+                        Function::Unary(name) => unary(name, operand(0)),
+                        Function::Binary(name) => binary(name, operand(0), operand(1)),
+                        Function::Polygamma(order) => operand(0).polygamma(*order),
+                        Function::Select => operand(0).select(operand(1), operand(2)),
+                    }
+                }
+            };
+            values.push(value);
+        }
+        values[self.result]
+    }
+}
+
+real_functions! { each evaluate }
+real_functions! { binary evaluate_binary }
+
+impl Display for Expression {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (i, step) in self.steps.iter().enumerate() {
+            match step {
+                Step::Argument(_) => writeln!(f, "%{i} = argument")?,
+                Step::Constant(_) => {}
+                Step::Function(function, operands) => {
+                    write!(f, "%{i} = ")?;
+                    match function {
+                        Function::Unary(name) | Function::Binary(name) => f.write_str(name)?,
+                        Function::Polygamma(order) => write!(f, "polygamma_{order}")?,
+                        Function::Select => f.write_str("select")?,
+                    }
+                    for &operand in operands {
+                        self.write_operand(f, operand)?;
+                    }
+                    writeln!(f)?;
+                }
+            }
+        }
+        f.write_str("result")?;
+        self.write_operand(f, self.result)
+    }
+}
+
+impl Expression {
+    fn write_operand(&self, f: &mut Formatter<'_>, operand: usize) -> fmt::Result {
+        match self.steps[operand] {
+            Step::Constant(number) => write!(f, " {number}"),
+            _ => write!(f, " %{operand}"),
+        }
+    }
+}
+
+/// A step of an expression that is being made.
+#[derive(Clone, Copy)]
+pub(crate) struct Symbol<'a> {
+    steps: &'a RefCell<Vec<Step>>,
+    index: usize,
+}
+
+impl Symbol<'_> {
+    /// The place of a step, which may be there already.
+    fn make(self, step: Step) -> Self {
+        let mut steps = self.steps.borrow_mut();
+        let index = steps.iter().position(|other| *other == step).unwrap_or_else(|| {
+            steps.push(step);
+            steps.len() - 1
+        });
+        Self { index, ..self }
+    }
+
+    fn step(self, function: Function, others: &[Self]) -> Self {
+        let operands = std::iter::once(self.index).chain(others.iter().map(|other| other.index));
+        self.make(Step::Function(function, operands.collect()))
+    }
+}
+
+impl Real for Symbol<'_> {
+    real_functions! { each symbolic }
+    real_functions! { binary symbolic_binary }
+
+    fn pow(self, exponent: impl Lift<Self>) -> Self {
+        self.step(Function::Binary("pow"), &[exponent.lift(self)])
+    }
+    fn softplus(self) -> Self {
+        self.step(Function::Unary("softplus"), &[])
+    }
+    fn polygamma(self, order: usize) -> Self {
+        self.step(Function::Polygamma(order), &[])
+    }
+    fn gt(self, other: impl Lift<Self>) -> Self {
+        self.step(Function::Binary("gt"), &[other.lift(self)])
+    }
+    fn lt(self, other: impl Lift<Self>) -> Self {
+        self.step(Function::Binary("lt"), &[other.lift(self)])
+    }
+    fn ge(self, other: impl Lift<Self>) -> Self {
+        self.step(Function::Binary("ge"), &[other.lift(self)])
+    }
+    fn le(self, other: impl Lift<Self>) -> Self {
+        self.step(Function::Binary("le"), &[other.lift(self)])
+    }
+    fn eq(self, other: impl Lift<Self>) -> Self {
+        self.step(Function::Binary("eq"), &[other.lift(self)])
+    }
+    fn select(self, if_true: impl Lift<Self>, if_false: impl Lift<Self>) -> Self {
+        self.step(Function::Select, &[if_true.lift(self), if_false.lift(self)])
+    }
+    fn constant(self, value: f64) -> Self {
+        self.make(Step::Constant(value))
+    }
+    fn detach(self) -> Self {
+        self
+    }
+    fn apply<F: UnaryFunction>(self, function: F) -> Self {
+        function.function(self)
+    }
+    fn apply_with<F: BinaryFunction>(self, other: Self, function: F) -> Self {
+        function.function(self, other)
+    }
+}
+
+real_operators! {
+    ['a] Symbol<'a>, |x, y|
+    Add add + x.step(Function::Binary("add"), &[y]);
+    Sub sub - x.step(Function::Binary("sub"), &[y]);
+    Mul mul * x.step(Function::Binary("mul"), &[y]);
+    Div div / x.step(Function::Binary("div"), &[y]);
+}
+
+impl Neg for Symbol<'_> {
+    type Output = Self;
+    fn neg(self) -> Self {
+        self.step(Function::Unary("neg"), &[])
+    }
+}
