@@ -18,9 +18,6 @@ impl<T: Float> Operation<T> for Add {
     fn expression(&self) -> Option<Expression> {
         Some(Expression::of(2, |x| x[0] + x[1]))
     }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
-    }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         Some(context.cotangent().clone())
     }
@@ -41,9 +38,6 @@ impl<T: Float> Operation<T> for Sub {
     }
     fn expression(&self) -> Option<Expression> {
         Some(Expression::of(2, |x| x[0] - x[1]))
-    }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let g = context.cotangent();
@@ -161,9 +155,6 @@ impl<T: Float> Operation<T> for Neg {
     }
     fn expression(&self) -> Option<Expression> {
         Some(Expression::of(1, |x| -x[0]))
-    }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         Some(-context.cotangent())

@@ -55,9 +55,6 @@ impl<T: Float> Operation<T> for Conv2dInput {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].conv2d_input(&self.input, inputs[1], self.conv.clone())
     }
-    fn saves(&self) -> Saves {
-        Saves::OTHER_INPUTS
-    }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let g = context.cotangent();
         Some(if input == 0 {
@@ -84,9 +81,6 @@ impl<T: Float> Operation<T> for Conv2dWeight {
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].conv2d_weight(&self.weight, inputs[1], self.conv.clone())
-    }
-    fn saves(&self) -> Saves {
-        Saves::OTHER_INPUTS
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let g = context.cotangent();
@@ -134,15 +128,7 @@ impl<T: Float> Var<T> {
     ///
     /// A weight of 0 does not mask infinity or NaN; see [`matmul`](Self::matmul).
     ///
-    /// ```
-    /// use gradus_autograd::{Conv, Tensor, Var};
-    ///
-    /// let x = Var::constant([[[[1.0, 2.0], [3.0, 4.0]]]]);
-    /// let weight = Var::leaf(Tensor::from([[[[1.0, 10.0]]]]));
-    /// let y = x.conv2d(&weight, None, Conv::new());
-    /// assert_eq!(y.value(), &Tensor::from([[[[21.0], [43.0]]]]));
-    /// assert_eq!(y.sum(..).backward().get(&weight), Some(&Tensor::from([[[[4.0, 6.0]]]])));
-    /// ```
+    /// See [`Tensor::conv2d`](gradus_tensor::Tensor::conv2d).
     ///
     /// # Panics
     /// If shapes or attributes do not fit each other.
@@ -163,13 +149,7 @@ impl<T: Float> Var<T> {
     /// `[batch, out_channels, (length - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1]`. The
     /// batch may be missing.
     ///
-    /// ```
-    /// use gradus_autograd::{Conv, Tensor, Var};
-    ///
-    /// let (x, weight) = (Var::constant([[1.0, 2.0]]), Var::constant([[[1.0, 10.0]]]));
-    /// let y = x.conv_transpose1d(&weight, None, Conv::new());
-    /// assert_eq!(y.value(), &Tensor::from([[1.0, 12.0, 20.0]]));
-    /// ```
+    /// See [`Tensor::conv_transpose1d`](gradus_tensor::Tensor::conv_transpose1d).
     ///
     /// # Panics
     /// If shapes or attributes do not fit each other.
@@ -186,13 +166,7 @@ impl<T: Float> Var<T> {
     /// `[batch, out_channels, ...]` and along height and width
     /// `(size - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1`. The batch may be missing.
     ///
-    /// ```
-    /// use gradus_autograd::{Conv, Tensor, Var};
-    ///
-    /// let (x, weight) = (Var::constant([[[1.0, 2.0]]]), Var::constant([[[[1.0, 10.0]]]]));
-    /// let y = x.conv_transpose2d(&weight, None, Conv::new().stride([1, 2]));
-    /// assert_eq!(y.value(), &Tensor::from([[[1.0, 10.0, 2.0, 20.0]]]));
-    /// ```
+    /// See [`Tensor::conv_transpose2d`](gradus_tensor::Tensor::conv_transpose2d).
     ///
     /// # Panics
     /// If shapes or attributes do not fit each other.
@@ -221,13 +195,7 @@ impl<T: Float> Var<T> {
 
     /// The gradient of [`conv2d`](Self::conv2d) for its input, of shape `input`, where this is that for the output.
     ///
-    /// ```
-    /// use gradus_autograd::{Conv, Tensor, Var};
-    ///
-    /// let (g, weight) = (Var::constant([[[[1.0]]]]), Var::constant([[[[1.0, 10.0]]]]));
-    /// let gradient = g.conv2d_input([1, 1, 1, 3], &weight, Conv::new().stride(2));
-    /// assert_eq!(gradient.value(), &Tensor::from([[[[1.0, 10.0, 0.0]]]]));
-    /// ```
+    /// See [`Tensor::conv2d_input`](gradus_tensor::Tensor::conv2d_input).
     ///
     /// # Panics
     /// If this has not the shape that the convolution of an input of that shape gives; a batch there must be.
@@ -239,13 +207,7 @@ impl<T: Float> Var<T> {
     /// The gradient of [`conv2d`](Self::conv2d) for its weight, of shape `weight`, where this is the input and
     /// `gradient` that for the output.
     ///
-    /// ```
-    /// use gradus_autograd::{Conv, Tensor, Var};
-    ///
-    /// let (x, g) = (Var::constant([[[[1.0, 2.0, 4.0]]]]), Var::constant([[[[1.0, 10.0]]]]));
-    /// let gradient = x.conv2d_weight([1, 1, 1, 2], &g, Conv::new());
-    /// assert_eq!(gradient.value(), &Tensor::from([[[[21.0, 42.0]]]]));
-    /// ```
+    /// See [`Tensor::conv2d_weight`](gradus_tensor::Tensor::conv2d_weight).
     ///
     /// # Panics
     /// If `gradient` has not the shape that the convolution with a weight of that shape gives; a batch there must be.

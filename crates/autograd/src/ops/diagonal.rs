@@ -3,7 +3,7 @@
 use gradus_tensor::{Dims, Float, OrPanic, Shape, Tensor};
 
 use super::index::{add_at, zeros};
-use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
+use crate::tape::{Context, Linearity, Operation, Var, apply};
 
 #[derive(Debug)]
 struct Diagonal {
@@ -17,9 +17,6 @@ impl<T: Float> Operation<T> for Diagonal {
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].diagonal(self.offset, self.axes[0] as isize, self.axes[1] as isize)
-    }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         // The cotangent is added where it was taken from, in matrices that lie along one last axis.
@@ -66,9 +63,6 @@ impl<T: Float> Operation<T> for Triangle {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         if self.lower { inputs[0].tril(self.diagonal) } else { inputs[0].triu(self.diagonal) }
     }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
-    }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let g = context.cotangent();
         Some(if self.lower { g.tril(self.diagonal) } else { g.triu(self.diagonal) })
@@ -101,14 +95,7 @@ impl<T: Float> Var<T> {
 
     /// A square matrix with these elements on a diagonal and zeros elsewhere; of a matrix, that diagonal.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([1.0, 2.0]));
-    /// let y = x.diag(0);
-    /// assert_eq!(y.value(), &Tensor::from([[1.0, 0.0], [0.0, 2.0]]));
-    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([1.0, 1.0])));
-    /// ```
+    /// See [`Tensor::diag`](gradus_tensor::Tensor::diag).
     ///
     /// # Panics
     /// Unless there are one or two axes.
@@ -124,14 +111,7 @@ impl<T: Float> Var<T> {
 
     /// The sum of the main diagonal of a matrix.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
-    /// let y = x.trace();
-    /// assert_eq!(y.item(), 5.0);
-    /// assert_eq!(y.backward().get(&x), Some(&Tensor::from([[1.0, 0.0], [0.0, 1.0]])));
-    /// ```
+    /// See [`Tensor::trace`](gradus_tensor::Tensor::trace).
     ///
     /// # Panics
     /// Unless there are two axes.
@@ -146,14 +126,7 @@ impl<T: Float> Var<T> {
 
     /// The elements of the last two axes on a diagonal and below it, the others 0.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
-    /// let y = x.tril(0);
-    /// assert_eq!(y.value(), &Tensor::from([[1.0, 0.0], [3.0, 4.0]]));
-    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([[1.0, 0.0], [1.0, 1.0]])));
-    /// ```
+    /// See [`Tensor::tril`](gradus_tensor::Tensor::tril).
     ///
     /// # Panics
     /// If there are fewer than two axes.
@@ -164,14 +137,7 @@ impl<T: Float> Var<T> {
 
     /// The elements of the last two axes on a diagonal and above it, the others 0.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
-    /// let y = x.triu(1);
-    /// assert_eq!(y.value(), &Tensor::from([[0.0, 2.0], [0.0, 0.0]]));
-    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([[0.0, 1.0], [0.0, 0.0]])));
-    /// ```
+    /// See [`Tensor::triu`](gradus_tensor::Tensor::triu).
     ///
     /// # Panics
     /// If there are fewer than two axes.

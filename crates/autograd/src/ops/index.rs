@@ -19,9 +19,6 @@ impl<T: Float> Operation<T> for Gather {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].gather(self.axis, &self.index)
     }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
-    }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let operation = ScatterAdd { axis: self.axis, index: self.index.clone() };
         let add = |sum: &mut Tensor<T>, g: &Tensor<T>| sum.scatter_add_inplace(self.axis, &self.index, g);
@@ -45,9 +42,6 @@ impl<T: Float> Operation<T> for ScatterAdd {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].scatter_add(self.axis, &self.index, inputs[1])
     }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
-    }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let g = context.cotangent();
         Some(if input == 0 { g.clone() } else { g.gather(self.axis, &self.index) })
@@ -69,9 +63,6 @@ impl<T: Float> Operation<T> for Scatter {
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].scatter(self.axis, &self.index, inputs[1])
-    }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let (g, index) = (context.cotangent(), &self.index);
@@ -125,9 +116,6 @@ impl<T: Float> Operation<T> for IndexSelect {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].index_select(self.axis, &self.index)
     }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
-    }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         Some(add_at(context.gradient_so_far(0), self.axis, &self.index, context.cotangent()))
     }
@@ -149,9 +137,6 @@ impl<T: Float> Operation<T> for IndexAdd {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].index_add(self.axis, &self.index, inputs[1])
     }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
-    }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let g = context.cotangent();
         Some(if input == 0 { g.clone() } else { g.index_select(self.axis, &self.index) })
@@ -172,9 +157,6 @@ impl<T: Float> Operation<T> for Where {
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         self.condition.where_(inputs[0], inputs[1])
-    }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let (g, zero) = (context.cotangent(), Var::from(T::ZERO));
@@ -222,16 +204,6 @@ impl<T: Float> Var<T> {
 
     /// This variable with the elements of `source` added where `index` says; see [`Tensor::scatter_add`].
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let (x, source) = (Var::constant([10.0, 20.0]), Var::leaf(Tensor::from([1.0, 2.0, 3.0])));
-    /// let y = x.scatter_add(0, &Tensor::from([0, 0, 1]), &source);
-    /// assert_eq!(y.value(), &Tensor::from([13.0, 23.0]));
-    /// let gradients = y.backward_with(&Tensor::from([1.0, 5.0]));
-    /// assert_eq!(gradients.get(&source), Some(&Tensor::from([1.0, 1.0, 5.0])));
-    /// ```
-    ///
     /// # Panics
     /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
@@ -243,17 +215,6 @@ impl<T: Float> Var<T> {
     /// This variable with the elements of `source` where `index` says; see [`Tensor::scatter`]. Of several for one
     /// place the last stays, and it alone has a gradient.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let (x, source) = (Var::leaf(Tensor::from([10.0, 20.0])), Var::leaf(Tensor::from([1.0])));
-    /// let y = x.scatter(0, &Tensor::from([1]), &source);
-    /// assert_eq!(y.value(), &Tensor::from([10.0, 1.0]));
-    /// let gradients = y.backward_with(&Tensor::from([3.0, 5.0]));
-    /// assert_eq!(gradients.get(&x), Some(&Tensor::from([3.0, 0.0])));
-    /// assert_eq!(gradients.get(&source), Some(&Tensor::from([5.0])));
-    /// ```
-    ///
     /// # Panics
     /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
@@ -264,14 +225,7 @@ impl<T: Float> Var<T> {
 
     /// `value` where the mask is true, and these elements where it is not; variable and mask broadcast.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([1.0, 2.0]));
-    /// let y = x.masked_fill(&Tensor::from([true, false]), f64::NEG_INFINITY);
-    /// assert_eq!(y.value(), &Tensor::from([f64::NEG_INFINITY, 2.0]));
-    /// assert_eq!(y.backward_with(&Tensor::from([3.0, 5.0])).get(&x), Some(&Tensor::from([0.0, 5.0])));
-    /// ```
+    /// See [`Tensor::masked_fill`](gradus_tensor::Tensor::masked_fill).
     ///
     /// # Panics
     /// If the shapes do not broadcast.
@@ -282,14 +236,7 @@ impl<T: Float> Var<T> {
 
     /// The slices that `index`, one axis of integers, names along an axis.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// // An embedding: a row of the table for each token.
-    /// let table = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
-    /// let rows = table.index_select(0, &Tensor::from([1, 0, 1]));
-    /// assert_eq!(rows.sum(..).backward().get(&table), Some(&Tensor::from([[1.0, 1.0], [2.0, 2.0]])));
-    /// ```
+    /// See [`Tensor::index_select`](gradus_tensor::Tensor::index_select).
     ///
     /// # Panics
     /// If the axis or an index is out of range, or `index` has not just one axis.
@@ -301,16 +248,6 @@ impl<T: Float> Var<T> {
 
     /// This variable with the slices of `source` added to those that `index` names; see
     /// [`Tensor::index_add`].
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::constant([[1.0, 1.0], [2.0, 2.0]]);
-    /// let source = Var::leaf(Tensor::from([[10.0, 20.0], [30.0, 40.0]]));
-    /// let y = x.index_add(0, &Tensor::from([1, 1]), &source);
-    /// assert_eq!(y.value(), &Tensor::from([[1.0, 1.0], [42.0, 62.0]]));
-    /// assert_eq!(y.sum(..).backward().get(&source), Some(&Tensor::ones([2, 2])));
-    /// ```
     ///
     /// # Panics
     /// If the axis or an index is out of range, or the shapes do not fit.
@@ -326,14 +263,7 @@ impl<T: Float> Var<T> {
     /// An element that is not chosen has no influence, even if it is infinite or NaN, or its own derivative is: its
     /// cotangent is 0, and a cotangent of 0 stays 0 through every elementwise operation.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([0.0_f64, 4.0]));
-    /// // The derivative of the root is infinite at 0.
-    /// let y = Var::where_(&x.value().gt(0.0), x.sqrt(), 0.0);
-    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([0.0, 0.25])));
-    /// ```
+    /// See [`Tensor::where_`](gradus_tensor::Tensor::where_).
     ///
     /// # Panics
     /// If the shapes do not broadcast.

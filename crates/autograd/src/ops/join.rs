@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Float, Tensor};
 
-use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
+use crate::tape::{Context, Linearity, Operation, Var, apply};
 
 #[derive(Debug)]
 struct Cat {
@@ -15,9 +15,6 @@ impl<T: Float> Operation<T> for Cat {
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         Tensor::cat(inputs, self.axis as isize)
-    }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
     }
     fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
         let mut start = 0;
@@ -103,14 +100,7 @@ impl<T: Float> Var<T> {
     /// Consecutive parts of an axis, all of the same size but for the last one, which may be smaller: as many as
     /// `chunks`, or fewer, where the size that is rounded up leaves nothing.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0]));
-    /// let parts = x.chunk(2, 0);
-    /// assert_eq!(parts[0].value(), &Tensor::from([1.0, 2.0]));
-    /// assert_eq!(parts[1].value(), &Tensor::from([3.0]));
-    /// ```
+    /// See [`Tensor::chunk`](gradus_tensor::Tensor::chunk).
     ///
     /// # Panics
     /// If the axis is out of range, or `chunks` is 0.

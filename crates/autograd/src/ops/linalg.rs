@@ -230,15 +230,7 @@ impl<T: Float> Var<T> {
     /// The X with `A X = B`, for this A, `[..., n, n]`, and B, `[..., n, k]`, or `[n]` if A is one matrix. Axes in
     /// front broadcast.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let a = Var::leaf(Tensor::from([[0.0, 2.0], [4.0, 0.0]]));
-    /// let x = a.solve(&Var::constant([6.0, 8.0]))?;
-    /// assert_eq!(x.value(), &Tensor::from([2.0, 3.0]));
-    /// assert_eq!(x.sum(..).backward().get(&a), Some(&Tensor::from([[-1.0, -1.5], [-0.5, -0.75]])));
-    /// # Ok::<(), gradus_autograd::TensorError>(())
-    /// ```
+    /// See [`Tensor::solve`](gradus_tensor::Tensor::solve).
     ///
     /// # Errors
     /// [`TensorError::Matrix`] if a matrix is singular.
@@ -254,15 +246,7 @@ impl<T: Float> Var<T> {
     /// The X with `A X = B` as in [`solve`](Self::solve), for a triangular A: what lies on the other side of the
     /// diagonal is not read.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let a = Var::leaf(Tensor::from([[2.0, 7.0], [1.0, 4.0]]));
-    /// let x = a.solve_triangular(&Var::constant([2.0, 9.0]), false)?;
-    /// assert_eq!(x.value(), &Tensor::from([1.0, 2.0]));
-    /// assert_eq!(x.sum(..).backward().get(&a), Some(&Tensor::from([[-0.375, 0.0], [-0.25, -0.5]])));
-    /// # Ok::<(), gradus_autograd::TensorError>(())
-    /// ```
+    /// See [`Tensor::solve_triangular`](gradus_tensor::Tensor::solve_triangular).
     ///
     /// # Errors
     /// [`TensorError::Matrix`] if a matrix is singular: there is a 0 on its diagonal.
@@ -277,16 +261,7 @@ impl<T: Float> Var<T> {
 
     /// The inverse of matrices, `[..., n, n]`.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([[0.0, 2.0], [4.0, 0.0]]));
-    /// let inverse = x.inverse()?;
-    /// assert_eq!(inverse.value(), &Tensor::from([[0.0, 0.25], [0.5, 0.0]]));
-    /// let gradients = inverse.sum(..).backward();
-    /// assert_eq!(gradients.get(&x), Some(&Tensor::from([[-0.125, -0.25], [-0.0625, -0.125]])));
-    /// # Ok::<(), gradus_autograd::TensorError>(())
-    /// ```
+    /// See [`Tensor::inverse`](gradus_tensor::Tensor::inverse).
     ///
     /// # Errors
     /// [`TensorError::Matrix`] if a matrix is singular.
@@ -304,14 +279,7 @@ impl<T: Float> Var<T> {
     /// Its derivatives are right at singular matrices, too, but there they take much longer for large ones: about
     /// n^5 operations.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([[1.0, 2.0], [2.0, 4.0]]));
-    /// let y = x.det();
-    /// assert_eq!(y.item(), 0.0);
-    /// assert_eq!(y.backward().get(&x), Some(&Tensor::from([[4.0, -2.0], [-2.0, 1.0]])));
-    /// ```
+    /// See [`Tensor::det`](gradus_tensor::Tensor::det).
     ///
     /// # Panics
     /// If the last two axes are not of one size.
@@ -322,14 +290,7 @@ impl<T: Float> Var<T> {
 
     /// The logarithms of determinants, `[..., n, n]` to `[...]`: minus infinity for 0, and NaN for a negative one.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([[2.0_f64, 0.0], [1.0, 4.0]]));
-    /// let y = x.logdet();
-    /// assert!((y.item() - 8.0_f64.ln()).abs() < 1e-15);
-    /// assert_eq!(y.backward().get(&x), Some(&Tensor::from([[0.5, -0.125], [0.0, 0.25]])));
-    /// ```
+    /// See [`Tensor::logdet`](gradus_tensor::Tensor::logdet).
     ///
     /// # Panics
     /// If the last two axes are not of one size.

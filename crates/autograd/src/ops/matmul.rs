@@ -1,4 +1,4 @@
-//! Matrix products.
+//! Products of matrices and vectors.
 
 use gradus_tensor::{Float, OrPanic, Tensor, matmul_shape};
 
@@ -14,9 +14,6 @@ impl<T: Float> Operation<T> for Matmul {
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].matmul(inputs[1])
-    }
-    fn saves(&self) -> Saves {
-        Saves::OTHER_INPUTS
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let g = context.cotangent();
@@ -70,6 +67,43 @@ fn rows<T: Float>(x: &Var<T>) -> Var<T> {
     }
 }
 
+#[derive(Debug)]
+struct Outer;
+
+impl<T: Float> Operation<T> for Outer {
+    fn name(&self) -> &'static str {
+        "outer"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].outer(inputs[1])
+    }
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        let (g, other) = (context.cotangent(), context.input(1 - input));
+        Some(if input == 0 { g.matmul(&other) } else { other.matmul(g) })
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Multilinear
+    }
+}
+
+#[derive(Debug)]
+struct Dot;
+
+impl<T: Float> Operation<T> for Dot {
+    fn name(&self) -> &'static str {
+        "dot"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        inputs[0].dot(inputs[1])
+    }
+    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+        Some(context.cotangent() * context.input(1 - input))
+    }
+    fn linearity(&self) -> Linearity {
+        Linearity::Multilinear
+    }
+}
+
 impl<T: Float> Var<T> {
     /// The matrix product, by NumPy's rules: `[..., m, k] x [..., k, n]` gives `[..., m, n]`, leading axes
     /// broadcast, and a 1-d operand is a row on the left, a column on the right, whose axis then goes.
@@ -110,17 +144,7 @@ impl<T: Float> Var<T> {
     /// `self weight^T + bias`, as in a dense layer: `[..., in]` with a weight `[out, in]` and a bias `[out]`
     /// gives `[..., out]`.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::constant([[1.0, 2.0], [3.0, 4.0]]);
-    /// let (weight, bias) = (Var::leaf(Tensor::from([[1.0, 10.0]])), Var::leaf(Tensor::from([5.0])));
-    /// let y = x.linear(&weight, Some(&bias));
-    /// assert_eq!(y.value(), &Tensor::from([[26.0], [48.0]]));
-    /// let gradients = y.sum(..).backward();
-    /// assert_eq!(gradients.get(&weight), Some(&Tensor::from([[4.0, 6.0]])));
-    /// assert_eq!(gradients.get(&bias), Some(&Tensor::from([2.0])));
-    /// ```
+    /// See [`Tensor::linear`](gradus_tensor::Tensor::linear).
     ///
     /// # Panics
     /// If the weight has not two axes, the last axis of this variable has another size than the weight's, or
@@ -132,12 +156,42 @@ impl<T: Float> Var<T> {
             None => apply(Linear, &[self, weight]),
         }
     }
+
+    /// The product of each element with each of another: `out[i, j] = self[i] * other[j]`.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let (x, y) = (Var::leaf(Tensor::from([1.0, 2.0])), Var::leaf(Tensor::from([3.0, 4.0, 5.0])));
+    /// let z = x.outer(&y);
+    /// assert_eq!(z.value(), &Tensor::from([[3.0, 4.0, 5.0], [6.0, 8.0, 10.0]]));
+    /// assert_eq!(z.sum(..).backward().get(&x), Some(&Tensor::from([12.0, 12.0])));
+    /// ```
+    ///
+    /// # Panics
+    /// Unless both have one axis.
+    #[track_caller]
+    pub fn outer(&self, other: &Self) -> Self {
+        apply(Outer, &[self, other])
+    }
+
+    /// The inner product of two vectors: the sum of the products of their elements.
+    ///
+    /// See [`Tensor::dot`](gradus_tensor::Tensor::dot).
+    ///
+    /// # Panics
+    /// Unless both have one axis, of the same size.
+    #[track_caller]
+    pub fn dot(&self, other: &Self) -> Self {
+        apply(Dot, &[self, other])
+    }
 }
 
 #[cfg(feature = "proptest")]
 pub(crate) fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{case, matrix_pair, shapes};
     use proptest::prelude::*;
+    let vectors = || shapes(1..=1, 0..=5);
     vec![
         case!("matmul", (a, b) in matrix_pair(), [a => -2.0..2.0, b => -2.0..2.0], |x, y| x.matmul(y)),
         case!(
@@ -146,5 +200,10 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
             [[&front[..], &[inner]].concat() => -2.0..2.0, [out, inner] => -2.0..2.0, [out] => -2.0..2.0],
             |x, weight, b| x.linear(weight, bias.then_some(b))
         ),
+        case!(
+            "outer", (left, right) in (vectors(), vectors()), [left => -2.0..2.0, right => -2.0..2.0],
+            |x, y| x.outer(y)
+        ),
+        case!("dot", shape in vectors(), [shape.clone() => -2.0..2.0, shape => -2.0..2.0], |x, y| x.dot(y)),
     ]
 }

@@ -26,7 +26,6 @@ mod slopes;
 mod softmax;
 mod sort;
 mod stats;
-mod vectors;
 mod view;
 
 pub(crate) use arithmetic::{add, chained, div, divided, gated, mul, neg, sub};
@@ -52,7 +51,6 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         matmul::cases(),
         einsum::cases(),
         linalg::cases(),
-        vectors::cases(),
         conv::cases(),
         pool::cases(),
         index::cases(),

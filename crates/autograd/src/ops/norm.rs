@@ -299,14 +299,7 @@ impl<T: Float> Var<T> {
     /// square root of its (biased) variance plus `eps`; then times the weight, plus the bias, each of that shape
     /// (Ba et al., "Layer normalization", 2016).
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::constant([[1.0, 3.0], [-8.0, 8.0]]);
-    /// let (weight, bias) = (Var::leaf(Tensor::from([1.0, 10.0])), Var::leaf(Tensor::from([0.0, 5.0])));
-    /// let y = x.layer_norm([2], Some(&weight), Some(&bias), 0.0);
-    /// assert_eq!(y.value(), &Tensor::from([[-1.0, 15.0], [-1.0, 15.0]]));
-    /// ```
+    /// See [`Tensor::layer_norm`](gradus_tensor::Tensor::layer_norm).
     ///
     /// # Panics
     /// If `normalized_shape` is empty or not the end of this variable's shape, if weight or bias have another, or if

@@ -75,9 +75,6 @@ impl<T: Float> Operation<T> for AvgPool {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].pooled_mean(&self.pooling)
     }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
-    }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         Some(apply(AvgPoolGradient { pooling: self.pooling.clone() }, &[context.cotangent()]))
     }
@@ -98,9 +95,6 @@ impl<T: Float> Operation<T> for AvgPoolGradient {
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].pooled_mean_gradient(&self.pooling)
-    }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         Some(apply(AvgPool { pooling: self.pooling.clone() }, &[context.cotangent()]))

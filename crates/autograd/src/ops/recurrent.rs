@@ -199,16 +199,7 @@ impl<T: Float> Var<T> {
     /// and `h = (1 - z) n + z h`. `state` is what h is before the first step, `[batch, hidden]`; zeros if it is not
     /// given.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let (x, weight) = (Var::constant(Tensor::<f64>::ones([5, 2, 1])), Var::leaf(Tensor::ones([3, 1])));
-    /// let (y, h) = x.gru(None, [&weight, &weight], None);
-    /// assert_eq!((y.shape(), h.shape()), (&[5, 2, 1][..], &[2, 1][..]));
-    /// let sigmoid = 1.0 / (1.0 + (-1.0_f64).exp());
-    /// let first = (1.0 - sigmoid) * 1.0_f64.tanh();
-    /// assert!((y.select(0, 0).select(0, 0).item() - first).abs() < 1e-15);
-    /// ```
+    /// See [`Tensor::gru`](gradus_tensor::Tensor::gru).
     ///
     /// # Panics
     /// If the shapes do not fit.

@@ -3,7 +3,7 @@
 use gradus_tensor::{Axes, Float, Shape, Tensor};
 
 use crate::ops::gated;
-use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
+use crate::tape::{Context, Linearity, Operation, Var, apply};
 
 /// The axes of a reduction, from the front.
 #[derive(Debug, Clone)]
@@ -44,9 +44,6 @@ impl<T: Float> Operation<T> for Sum {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].sum(self.0.axes())
     }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
-    }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let shape = context.shape(0);
         Some(self.0.restore(context.cotangent(), shape).expand(shape))
@@ -65,9 +62,6 @@ impl<T: Float> Operation<T> for Mean {
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].mean(self.0.axes())
-    }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let shape = context.shape(0);
@@ -159,14 +153,7 @@ impl<T: Float> Var<T> {
 
     /// The mean over the axes; NaN over nothing.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0, 6.0]));
-    /// let y = x.mean(..);
-    /// assert_eq!(y.item(), 3.0);
-    /// assert_eq!(y.backward().get(&x), Some(&Tensor::full([4], 0.25)));
-    /// ```
+    /// See [`Tensor::mean`](gradus_tensor::Tensor::mean).
     ///
     /// # Panics
     /// If an axis is out of range or named twice.
@@ -178,14 +165,7 @@ impl<T: Float> Var<T> {
     /// The largest element over the axes; NaN if there is one. Several that are equally large share the
     /// derivative evenly.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([[1.0, 4.0], [3.0, 3.0]]));
-    /// let y = x.max(1);
-    /// assert_eq!(y.value(), &Tensor::from([4.0, 3.0]));
-    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([[0.0, 1.0], [0.5, 0.5]])));
-    /// ```
+    /// See [`Tensor::max`](gradus_tensor::Tensor::max).
     ///
     /// # Panics
     /// If an axis is out of range, named twice or of size 0.
@@ -197,14 +177,7 @@ impl<T: Float> Var<T> {
     /// The smallest element over the axes; NaN if there is one. Several that are equally small share the
     /// derivative evenly.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([[1.0, 4.0], [3.0, 3.0]]));
-    /// let y = x.min(1);
-    /// assert_eq!(y.value(), &Tensor::from([1.0, 3.0]));
-    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([[1.0, 0.0], [0.5, 0.5]])));
-    /// ```
+    /// See [`Tensor::min`](gradus_tensor::Tensor::min).
     ///
     /// # Panics
     /// If an axis is out of range, named twice or of size 0.
@@ -215,14 +188,7 @@ impl<T: Float> Var<T> {
 
     /// log(sum(e^x)) over the axes, without overflow.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([1000.0, f64::NEG_INFINITY]));
-    /// let y = x.logsumexp(0);
-    /// assert_eq!(y.item(), 1000.0);
-    /// assert_eq!(y.backward().get(&x), Some(&Tensor::from([1.0, 0.0]))); // the softmax
-    /// ```
+    /// See [`Tensor::logsumexp`](gradus_tensor::Tensor::logsumexp).
     ///
     /// # Panics
     /// If an axis is out of range or named twice.
@@ -236,13 +202,7 @@ impl<T: Float> Var<T> {
     ///
     /// Integers have no gradient, and their type keeps them off the tape.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([[1.0, 5.0, 5.0], [3.0, 2.0, 1.0]]));
-    /// assert_eq!(x.argmax(1), Tensor::from([1, 0]));
-    /// assert_eq!(x.argmax(..).item(), 1);
-    /// ```
+    /// See [`Tensor::argmax`](gradus_tensor::Tensor::argmax).
     ///
     /// # Panics
     /// If an axis is out of range, named twice or of size 0.
@@ -256,13 +216,7 @@ impl<T: Float> Var<T> {
     ///
     /// Integers have no gradient, and their type keeps them off the tape.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([[1.0, 5.0, 5.0], [3.0, 2.0, 1.0]]));
-    /// assert_eq!(x.argmin(1), Tensor::from([0, 2]));
-    /// assert_eq!(x.argmin(..).item(), 0);
-    /// ```
+    /// See [`Tensor::argmin`](gradus_tensor::Tensor::argmin).
     ///
     /// # Panics
     /// If an axis is out of range, named twice or of size 0.
@@ -273,13 +227,7 @@ impl<T: Float> Var<T> {
 
     /// The sum over those axes that a broadcast from `shape` to this shape adds or repeats.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
-    /// assert_eq!(x.sum_to_size([2]).value(), &Tensor::from([4.0, 6.0]));
-    /// assert_eq!(x.sum_to_size([2, 1]).value(), &Tensor::from([[3.0], [7.0]]));
-    /// ```
+    /// See [`Tensor::sum_to_size`](gradus_tensor::Tensor::sum_to_size).
     ///
     /// # Panics
     /// If `shape` does not broadcast to this one.

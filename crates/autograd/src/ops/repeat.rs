@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Tensor};
 
-use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
+use crate::tape::{Context, Linearity, Operation, Var, apply};
 
 #[derive(Debug)]
 struct Tile {
@@ -15,9 +15,6 @@ impl<T: Float> Operation<T> for Tile {
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].tile(&self.repeats)
-    }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let (g, shape) = (context.cotangent(), context.shape(0));
@@ -47,9 +44,6 @@ impl<T: Float> Operation<T> for RepeatInterleave {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].repeat_interleave(self.repeats, self.axis)
     }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
-    }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let mut shape = Shape::from_slice(context.shape(0));
         shape.insert(self.axis + 1, self.repeats);
@@ -72,9 +66,6 @@ impl<T: Float> Operation<T> for Roll {
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].roll(self.shifts.clone(), self.axes.clone())
-    }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let back: Vec<isize> = self.shifts.as_slice().iter().map(|shift| shift.saturating_neg()).collect();
@@ -107,14 +98,7 @@ impl<T: Float> Var<T> {
 
     /// Each slice of an axis, or each element in logical order for `..`, repeated in its place.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([1.0, 2.0]));
-    /// let y = x.repeat_interleave(2, 0);
-    /// assert_eq!(y.value(), &Tensor::from([1.0, 1.0, 2.0, 2.0]));
-    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([2.0, 2.0])));
-    /// ```
+    /// See [`Tensor::repeat_interleave`](gradus_tensor::Tensor::repeat_interleave).
     ///
     /// # Panics
     /// If the axis is out of range, or there are several.
@@ -133,15 +117,7 @@ impl<T: Float> Var<T> {
     /// The elements moved on by `shifts[i]` along `axes[i]`, those beyond the end to the start; for `..` and one
     /// shift, in logical order.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0]));
-    /// let y = x.roll(1, 0);
-    /// assert_eq!(y.value(), &Tensor::from([3.0, 1.0, 2.0]));
-    /// let gradients = y.backward_with(&Tensor::from([10.0, 20.0, 30.0]));
-    /// assert_eq!(gradients.get(&x), Some(&Tensor::from([20.0, 30.0, 10.0])));
-    /// ```
+    /// See [`Tensor::roll`](gradus_tensor::Tensor::roll).
     ///
     /// # Panics
     /// If an axis is out of range or named twice, or there is not a shift for each.

@@ -18,9 +18,6 @@ impl<T: Float> Operation<T> for Cumsum {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].cumsum(self.axis)
     }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
-    }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         // An element is part of all sums from its place on.
         Some(context.cotangent().flip(self.axis).cumsum(self.axis).flip(self.axis))
@@ -200,14 +197,7 @@ impl<T: Float> Var<T> {
 
     /// The running product along an axis. Its derivatives are right with zeros among the factors, too.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([2.0, 0.0, 3.0]));
-    /// let y = x.cumprod(0);
-    /// assert_eq!(y.value(), &Tensor::from([2.0, 0.0, 0.0]));
-    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([1.0, 8.0, 0.0])));
-    /// ```
+    /// See [`Tensor::cumprod`](gradus_tensor::Tensor::cumprod).
     ///
     /// # Panics
     /// If the axis is out of range.
@@ -220,16 +210,7 @@ impl<T: Float> Var<T> {
     /// `out[i] = factors[i] * out[i - 1] + self[i]` along an axis, with nothing before the first: sums that fade, or
     /// grow. The factors are expanded to this variable's shape.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let (x, decay) = (Var::leaf(Tensor::from([1.0, 1.0, 1.0])), Var::leaf(Tensor::from(0.5)));
-    /// let y = x.linear_recurrence(0, &decay);
-    /// assert_eq!(y.value(), &Tensor::from([1.0, 1.5, 1.75]));
-    /// let gradients = y.sum(..).backward();
-    /// assert_eq!(gradients.get(&x), Some(&Tensor::from([1.75, 1.5, 1.0])));
-    /// assert_eq!(gradients.get(&decay), Some(&Tensor::from(3.0))); // of 3 + 2 decay + decay^2
-    /// ```
+    /// See [`Tensor::linear_recurrence`](gradus_tensor::Tensor::linear_recurrence).
     ///
     /// # Panics
     /// If the axis is out of range, or the factors cannot be expanded to this shape.
@@ -247,14 +228,7 @@ impl<T: Float> Var<T> {
 
     /// The product over the axes; 1 over nothing. Its derivatives are right with zeros among the factors, too.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([2.0, 0.0, 3.0]));
-    /// let y = x.prod(..);
-    /// assert_eq!(y.item(), 0.0);
-    /// assert_eq!(y.backward().get(&x), Some(&Tensor::from([0.0, 6.0, 0.0])));
-    /// ```
+    /// See [`Tensor::prod`](gradus_tensor::Tensor::prod).
     ///
     /// # Panics
     /// If an axis is out of range or named twice.

@@ -30,15 +30,7 @@ impl<T: Float> Var<T> {
     /// The `k` largest elements along an axis, or the smallest unless `largest`, the most extreme first, and the index
     /// of each. The first of equals come first, and have the gradient; NaN counts as larger than all numbers.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([3.0, 1.0, 2.0]));
-    /// let (values, indices) = x.topk(2, 0, true);
-    /// assert_eq!(values.value(), &Tensor::from([3.0, 2.0]));
-    /// assert_eq!(indices, Tensor::from([0, 2]));
-    /// assert_eq!(values.sum(..).backward().get(&x), Some(&Tensor::from([1.0, 0.0, 1.0])));
-    /// ```
+    /// See [`Tensor::topk`](gradus_tensor::Tensor::topk).
     ///
     /// # Panics
     /// If the axis is out of range, or has fewer than `k` elements.

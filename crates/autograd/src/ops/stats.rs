@@ -18,9 +18,6 @@ impl<T: Float> Operation<T> for Centre {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].centred(self.0.clone())
     }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
-    }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         // A projection is its own adjoint.
         Some(centred(context.cotangent(), &self.0))
@@ -182,15 +179,7 @@ impl<T: Float> Var<T> {
     /// The standard deviation over the axes: the square root of [`var`](Self::var). Where all elements are equal,
     /// the derivative is 0.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([[1.0, 3.0, 5.0], [7.0, 7.0, 7.0]]));
-    /// let y = x.std(1, 1);
-    /// assert_eq!(y.value(), &Tensor::from([2.0, 0.0]));
-    /// let gradients = y.sum(..).backward();
-    /// assert_eq!(gradients.get(&x), Some(&Tensor::from([[-0.5, 0.0, 0.5], [0.0, 0.0, 0.0]])));
-    /// ```
+    /// See [`Tensor::std`](gradus_tensor::Tensor::std).
     ///
     /// # Panics
     /// If an axis is out of range or named twice.
@@ -206,15 +195,7 @@ impl<T: Float> Var<T> {
     /// The derivative is 0 where the norm is, and with respect to an element that is 0. Several that are equally far
     /// from zero share that of an infinite `p` evenly.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([[3.0, -4.0], [0.0, 0.0]]));
-    /// let y = x.norm(2.0, 1);
-    /// assert_eq!(y.value(), &Tensor::from([5.0, 0.0]));
-    /// let gradients = y.backward_with(&Tensor::from([5.0, 1.0]));
-    /// assert_eq!(gradients.get(&x), Some(&Tensor::from([[3.0, -4.0], [0.0, 0.0]])));
-    /// ```
+    /// See [`Tensor::norm`](gradus_tensor::Tensor::norm).
     ///
     /// # Panics
     /// If an axis is out of range or named twice, or, where `p` is infinite, of size 0.

@@ -3,7 +3,7 @@
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, Tensor, lane_axis};
 
 use super::index::add_at;
-use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
+use crate::tape::{Context, Linearity, Operation, Var, apply};
 
 #[derive(Debug)]
 struct Reshape {
@@ -16,9 +16,6 @@ impl<T: Float> Operation<T> for Reshape {
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].reshape(self.shape.as_slice())
-    }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         Some(context.cotangent().reshape(context.shape(0)))
@@ -39,9 +36,6 @@ impl<T: Float> Operation<T> for Permute {
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].permute(self.axes.as_slice())
-    }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let mut inverse = self.axes.clone();
@@ -67,9 +61,6 @@ impl<T: Float> Operation<T> for Expand {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].expand(&self.shape)
     }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
-    }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         // The engine sums over the repeated axes.
         Some(context.cotangent().clone())
@@ -91,9 +82,6 @@ impl<T: Float> Operation<T> for Flip {
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].flip(self.axes.clone())
     }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
-    }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         Some(context.cotangent().flip(self.axes.clone()))
     }
@@ -114,9 +102,6 @@ impl<T: Float> Operation<T> for SliceAxis {
     }
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
         inputs[0].slice(self.axis as isize, self.slice)
-    }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         // What was not taken has no influence: the cotangent is added where it was taken from.
@@ -148,24 +133,14 @@ impl<T: Float> Var<T> {
 
     /// All elements along one axis.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
-    /// assert_eq!(x.flatten().value(), &Tensor::from([1.0, 2.0, 3.0, 4.0]));
-    /// ```
+    /// See [`Tensor::flatten`](gradus_tensor::Tensor::flatten).
     pub fn flatten(&self) -> Self {
         self.reshape([self.len()])
     }
 
     /// The axes in another order: axis `i` of the result is axis `axes[i]` of this variable.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::<f32>::zeros([2, 3, 4]));
-    /// assert_eq!(x.permute([2, 0, 1]).shape(), [4, 2, 3]);
-    /// ```
+    /// See [`Tensor::permute`](gradus_tensor::Tensor::permute).
     ///
     /// # Panics
     /// Unless every axis is named exactly once.
@@ -176,12 +151,7 @@ impl<T: Float> Var<T> {
 
     /// Two axes swapped. A 0-d variable takes the axes 0 and -1, and stays as it is.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::<f32>::zeros([2, 3, 4]));
-    /// assert_eq!(x.transpose(0, -1).shape(), [4, 3, 2]);
-    /// ```
+    /// See [`Tensor::transpose`](gradus_tensor::Tensor::transpose).
     ///
     /// # Panics
     /// If an axis is out of range.
@@ -202,12 +172,7 @@ impl<T: Float> Var<T> {
 
     /// The transpose of a matrix, or of a stack of matrices: the last two axes swapped.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
-    /// assert_eq!(x.t().value(), &Tensor::from([[1.0, 3.0], [2.0, 4.0]]));
-    /// ```
+    /// See [`Tensor::t`](gradus_tensor::Tensor::t).
     ///
     /// # Panics
     /// If there are fewer than two axes.
@@ -222,13 +187,7 @@ impl<T: Float> Var<T> {
 
     /// A new axis of size 1 at this place of the result.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::<f32>::zeros([2, 3]));
-    /// assert_eq!(x.unsqueeze(0).shape(), [1, 2, 3]);
-    /// assert_eq!(x.unsqueeze(-1).shape(), [2, 3, 1]);
-    /// ```
+    /// See [`Tensor::unsqueeze`](gradus_tensor::Tensor::unsqueeze).
     ///
     /// # Panics
     /// If the place is beyond the axes of the result.
@@ -240,13 +199,7 @@ impl<T: Float> Var<T> {
 
     /// The shape without those of the named axes that have size 1; `..` names all.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::<f32>::zeros([1, 3, 1]));
-    /// assert_eq!(x.squeeze(0).shape(), [3, 1]);
-    /// assert_eq!(x.squeeze(..).shape(), [3]);
-    /// ```
+    /// See [`Tensor::squeeze`](gradus_tensor::Tensor::squeeze).
     ///
     /// # Panics
     /// If an axis is out of range.
@@ -258,14 +211,7 @@ impl<T: Float> Var<T> {
 
     /// Repeats axes of size 1, and adds axes in front, up to this shape.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([[1.0], [2.0]]));
-    /// let y = x.expand([2, 3]);
-    /// assert_eq!(y.value(), &Tensor::from([[1.0, 1.0, 1.0], [2.0, 2.0, 2.0]]));
-    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([[3.0], [3.0]])));
-    /// ```
+    /// See [`Tensor::expand`](gradus_tensor::Tensor::expand).
     ///
     /// # Panics
     /// If this shape does not broadcast to the other.
@@ -276,15 +222,7 @@ impl<T: Float> Var<T> {
 
     /// The elements in reverse order along the named axes.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0]));
-    /// let y = x.flip(0);
-    /// assert_eq!(y.value(), &Tensor::from([3.0, 2.0, 1.0]));
-    /// let gradients = y.backward_with(&Tensor::from([10.0, 20.0, 30.0]));
-    /// assert_eq!(gradients.get(&x), Some(&Tensor::from([30.0, 20.0, 10.0])));
-    /// ```
+    /// See [`Tensor::flip`](gradus_tensor::Tensor::flip).
     ///
     /// # Panics
     /// If an axis is out of range or named twice.
@@ -295,14 +233,7 @@ impl<T: Float> Var<T> {
 
     /// Part of one axis: a range, or every n-th index of it, also backwards; see [`Slice`].
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0]));
-    /// let y = x.slice(0, 1..);
-    /// assert_eq!(y.value(), &Tensor::from([2.0, 3.0]));
-    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([0.0, 1.0, 1.0])));
-    /// ```
+    /// See [`Tensor::slice`](gradus_tensor::Tensor::slice).
     ///
     /// # Panics
     /// If the axis is out of range.
@@ -314,14 +245,7 @@ impl<T: Float> Var<T> {
 
     /// The part at one index of an axis, which goes; a negative index counts from the end.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
-    /// let y = x.select(0, -1);
-    /// assert_eq!(y.value(), &Tensor::from([3.0, 4.0]));
-    /// assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([[0.0, 0.0], [1.0, 1.0]])));
-    /// ```
+    /// See [`Tensor::select`](gradus_tensor::Tensor::select).
     ///
     /// # Panics
     /// If the axis or the index is out of range.

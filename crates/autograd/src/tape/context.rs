@@ -78,51 +78,11 @@ impl<'a, T: Float> Context<'a, T> {
     }
 
     /// The gradient with respect to the output, in its shape.
-    ///
-    /// ```
-    /// # use gradus_autograd::{Context, Operation, Tensor, Var, apply};
-    /// # #[derive(Debug)]
-    /// # struct Double;
-    /// # impl Operation<f64> for Double {
-    /// #     fn name(&self) -> &'static str {
-    /// #         "double"
-    /// #     }
-    /// #     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
-    /// #         inputs[0] * 2.0
-    /// #     }
-    /// // The rule of 2 x:
-    /// fn vjp(&self, context: &Context<f64>, _input: usize) -> Option<Var<f64>> {
-    ///     Some(context.cotangent() * 2.0)
-    /// }
-    /// # }
-    /// # let x = Var::leaf(Tensor::from(5.0));
-    /// # assert_eq!((apply(Double, &[&x]) * 3.0).backward().get(&x), Some(&Tensor::from(6.0)));
-    /// ```
     pub fn cotangent(&self) -> &'a Var<T> {
         self.given
     }
 
     /// In [`Operation::jvp`]: the change of the input, in its shape.
-    ///
-    /// ```
-    /// # use gradus_autograd::{Context, Operation, Tensor, Var, apply, jvp};
-    /// # #[derive(Debug)]
-    /// # struct Double;
-    /// # impl Operation<f64> for Double {
-    /// #     fn name(&self) -> &'static str {
-    /// #         "double"
-    /// #     }
-    /// #     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
-    /// #         inputs[0] * 2.0
-    /// #     }
-    /// // The rule of 2 x:
-    /// fn jvp(&self, context: &Context<f64>, _input: usize) -> Option<Var<f64>> {
-    ///     Some(context.tangent() * 2.0)
-    /// }
-    /// # }
-    /// # let x = Var::leaf(Tensor::from(5.0));
-    /// # assert_eq!(jvp(&apply(Double, &[&x]), &[&x], &[Tensor::from(3.0)]), Tensor::from(6.0));
-    /// ```
     pub fn tangent(&self) -> &'a Var<T> {
         self.given
     }
@@ -183,29 +143,6 @@ impl<'a, T: Float> Context<'a, T> {
 
     /// The output.
     ///
-    /// ```
-    /// # use gradus_autograd::{Context, Operation, Saves, Tensor, Var, apply};
-    /// # #[derive(Debug)]
-    /// # struct Exp;
-    /// # impl Operation<f64> for Exp {
-    /// #     fn name(&self) -> &'static str {
-    /// #         "exp"
-    /// #     }
-    /// #     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
-    /// #         inputs[0].exp()
-    /// #     }
-    /// fn saves(&self) -> Saves {
-    ///     Saves::OUTPUT
-    /// }
-    /// // The rule of e^x:
-    /// fn vjp(&self, context: &Context<f64>, _input: usize) -> Option<Var<f64>> {
-    ///     Some(context.cotangent() * context.output())
-    /// }
-    /// # }
-    /// # let x = Var::leaf(Tensor::from(2.0));
-    /// # assert_eq!(apply(Exp, &[&x]).backward().get(&x), Some(&Tensor::from(2.0_f64.exp())));
-    /// ```
-    ///
     /// # Panics
     /// If the operation does not list it in [`Operation::saves`].
     #[track_caller]
@@ -221,62 +158,11 @@ impl<'a, T: Float> Context<'a, T> {
     }
 
     /// The shape of an input, which need not be saved.
-    ///
-    /// ```
-    /// # use gradus_autograd::{Context, Operation, Saves, Tensor, Var, apply};
-    /// # #[derive(Debug)]
-    /// # struct Total;
-    /// # impl Operation<f64> for Total {
-    /// #     fn name(&self) -> &'static str {
-    /// #         "total"
-    /// #     }
-    /// #     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
-    /// #         inputs[0].sum(..)
-    /// #     }
-    /// fn saves(&self) -> Saves {
-    ///     Saves::NOTHING
-    /// }
-    /// // The rule of the sum of all elements:
-    /// fn vjp(&self, context: &Context<f64>, input: usize) -> Option<Var<f64>> {
-    ///     Some(context.cotangent().expand(context.shape(input)))
-    /// }
-    /// # }
-    /// # let x = Var::leaf(Tensor::from([2.0, 3.0]));
-    /// # assert_eq!(apply(Total, &[&x]).backward().get(&x), Some(&Tensor::from([1.0, 1.0])));
-    /// ```
     pub fn shape(&self, input: usize) -> &'a [usize] {
         self.node.inputs[input].value.shape()
     }
 
     /// Whether the rule's own operations are being recorded, for a derivative of higher order.
-    ///
-    /// ```
-    /// # use gradus_autograd::{Context, Operation, Tensor, Var, apply, grad, grad_create_graph};
-    /// # #[derive(Debug)]
-    /// # struct Sin;
-    /// # impl Operation<f64> for Sin {
-    /// #     fn name(&self) -> &'static str {
-    /// #         "sin"
-    /// #     }
-    /// #     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
-    /// #         inputs[0].sin()
-    /// #     }
-    /// // The rule of sin(x), in one loop where nothing is recorded:
-    /// fn vjp(&self, context: &Context<f64>, input: usize) -> Option<Var<f64>> {
-    ///     let (g, x) = (context.cotangent(), context.input(input));
-    ///     Some(if context.is_recorded() {
-    ///         g * x.cos()
-    ///     } else {
-    ///         g.value().zip("sin", x.value(), |g, x| g * x.cos()).into()
-    ///     })
-    /// }
-    /// # }
-    /// # let x = Var::leaf(Tensor::from(2.0));
-    /// # let y = apply(Sin, &[&x]);
-    /// # assert_eq!(grad(&y, &[&x])[0].item(), 2.0_f64.cos());
-    /// # let first = grad_create_graph(&y, &[&x]).remove(0);
-    /// # assert_eq!((first.item(), grad(&first, &[&x])[0].item()), (2.0_f64.cos(), -2.0_f64.sin()));
-    /// ```
     pub fn is_recorded(&self) -> bool {
         self.recorded
     }

@@ -50,16 +50,6 @@ pub struct TapeNode<'a, T: Float> {
 
 impl<T: Float> Tape<T> {
     /// The tape behind a variable; empty for a constant.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tape, Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from(2.0));
-    /// assert_eq!(Tape::of(&x.exp()).to_string(), "\
-    /// %0 = leaf : [] f64
-    /// %1 = exp %0 : [] f64
-    /// ");
-    /// ```
     pub fn of(var: &Var<T>) -> Self {
         let mut nodes: Vec<Arc<Node<T>>> = Vec::new();
         let mut positions = HashMap::new();
@@ -77,13 +67,6 @@ impl<T: Float> Tape<T> {
     }
 
     /// Shows a variable under a name in place of its operation's; without effect if it is not on the tape.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tape, Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from(2.0));
-    /// assert_eq!(Tape::of(&x).label(&x, "x").to_string(), "%0 = x : [] f64\n");
-    /// ```
     #[must_use]
     pub fn label(mut self, var: &Var<T>, name: impl Into<String>) -> Self {
         if let Some(&position) = var.node().and_then(|node| self.positions.get(&address(node))) {
@@ -93,24 +76,11 @@ impl<T: Float> Tape<T> {
     }
 
     /// The number of nodes, leaves included.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tape, Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from(2.0));
-    /// assert_eq!(Tape::of(&x.exp().sin()).len(), 3); // leaf, exp, sin
-    /// ```
     pub fn len(&self) -> usize {
         self.nodes.len()
     }
 
     /// Whether there are no nodes: the variable was a constant.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tape, Tensor, Var};
-    ///
-    /// assert!(Tape::of(&Var::constant(Tensor::from(2.0)).exp()).is_empty());
-    /// ```
     pub fn is_empty(&self) -> bool {
         self.nodes.is_empty()
     }
@@ -132,15 +102,6 @@ impl<T: Float> Tape<T> {
     }
 
     /// The nodes, origins first.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tape, Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from(2.0));
-    /// let tape = Tape::of(&x.exp().sin());
-    /// let names: Vec<&str> = tape.iter().map(|node| node.operation()).collect();
-    /// assert_eq!(names, ["leaf", "exp", "sin"]);
-    /// ```
     pub fn iter(&self) -> impl ExactSizeIterator<Item = TapeNode<'_, T>> + '_ {
         (0..self.nodes.len()).map(|position| TapeNode { tape: self, position })
     }
@@ -182,38 +143,16 @@ impl<'a, T: Float> TapeNode<'a, T> {
     }
 
     /// The place on the tape.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tape, Tensor, Var};
-    ///
-    /// let tape = Tape::of(&Var::leaf(Tensor::from(2.0)).exp());
-    /// assert_eq!(tape.iter().map(|node| node.position()).collect::<Vec<_>>(), [0, 1]);
-    /// ```
     pub fn position(&self) -> usize {
         self.position
     }
 
     /// The name of the operation, or `leaf`.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tape, Tensor, Var};
-    ///
-    /// let tape = Tape::of(&Var::leaf(Tensor::from(2.0)).exp());
-    /// assert_eq!(tape.iter().map(|node| node.operation()).collect::<Vec<_>>(), ["leaf", "exp"]);
-    /// ```
     pub fn operation(&self) -> &'static str {
         self.node().name()
     }
 
     /// The name given with [`Tape::label`], or else the operation's.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tape, Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from(2.0));
-    /// let tape = Tape::of(&x.exp()).label(&x, "x");
-    /// assert_eq!(tape.iter().map(|node| node.label()).collect::<Vec<_>>(), ["x", "exp"]);
-    /// ```
     pub fn label(&self) -> &'a str {
         self.tape.labels.get(&self.position).map_or(self.node().name(), String::as_str)
     }
@@ -255,27 +194,11 @@ impl<'a, T: Float> TapeNode<'a, T> {
     }
 
     /// The shape of the result.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tape, Tensor, Var};
-    ///
-    /// let tape = Tape::of(&Var::leaf(Tensor::<f32>::ones([2, 3])).sum(0));
-    /// assert_eq!(tape.iter().map(|node| node.shape()).collect::<Vec<_>>(), [vec![2, 3], vec![3]]);
-    /// ```
     pub fn shape(&self) -> &'a [usize] {
         &self.node().shape
     }
 
     /// The result, if the tape keeps it.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tape, Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from(1.0));
-    /// let tape = Tape::of(&x.exp().sin()); // exp keeps its output, sin its input
-    /// let kept: Vec<bool> = tape.iter().map(|node| node.output().is_some()).collect();
-    /// assert_eq!(kept, [false, true, false]);
-    /// ```
     pub fn output(&self) -> Option<&'a Tensor<T>> {
         self.node().output.as_ref()
     }

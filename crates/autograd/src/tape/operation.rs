@@ -52,9 +52,15 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
     #[track_caller]
     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T>;
 
-    /// What the rule reads, and the tape therefore keeps. Everything, unless said otherwise.
+    /// The values that the rule reads, and the tape therefore keeps. Unless said otherwise it follows from
+    /// [`linearity`](Self::linearity): nothing for a linear operation, the other inputs for a multilinear one, or else
+    /// everything.
     fn saves(&self) -> Saves {
-        Saves::ALL
+        match self.linearity() {
+            Linearity::Linear => Saves::NOTHING,
+            Linearity::Multilinear => Saves::OTHER_INPUTS,
+            Linearity::Nonlinear => Saves::ALL,
+        }
     }
 
     /// The rule: the gradient of <cotangent, output> with respect to one input, in differentiable
