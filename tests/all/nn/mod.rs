@@ -10,4 +10,5 @@ mod modes;
 mod optimizers;
 mod schedules;
 mod sgd;
+mod state;
 mod threads;

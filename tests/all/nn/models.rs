@@ -55,25 +55,6 @@ proptest! {
         prop_assert!(values(&clone).iter().zip(&before).all(|(after, before)| after != before));
     }
 
-    /// One optimizer for two clones keeps the state of each apart.
-    #[test]
-    fn state_is_by_parameter(seed: u64) {
-        let (mut left, (x, y)) = (Mlp::new(seed), batch(!seed));
-        let (mut right, mut alone) = (left.clone(), left.clone());
-        let (mut shared, mut own) = (Sgd::new(0.1).momentum(0.9), Sgd::new(0.1).momentum(0.9));
-        let step = |model: &mut Mlp, sgd: &mut Sgd<f64>, target: &Tensor<f64>| {
-            let loss = model.forward(&x).mse_loss(target);
-            sgd.step(model, &loss.backward());
-        };
-        for _ in 0..3 {
-            step(&mut left, &mut shared, &y);
-            step(&mut right, &mut shared, &(&y * 2.0));
-            step(&mut alone, &mut own, &y);
-        }
-        prop_assert_eq!(values(&left), values(&alone));
-        prop_assert_ne!(values(&right), values(&alone));
-    }
-
     /// A sequence is the composition of its layers, in values and gradients, however it is nested.
     #[test]
     fn sequences_are_compositions(seed: u64) {
