@@ -4,6 +4,7 @@ mod adam;
 mod checks;
 mod derive;
 mod init;
+mod layers;
 mod losses;
 mod models;
 mod modes;
