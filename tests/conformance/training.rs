@@ -165,7 +165,13 @@ impl Run {
             }
         }
         check_all("end", "final", self.model.values(), of_last)?;
-        check_all("end", "final_buffer", self.model.buffers(), of_last)?;
+        let buffers = self.model.buffers();
+        check_all(
+            "end",
+            "final_buffer",
+            buffers.iter().map(|(name, buffer)| (*name, buffer)).collect(),
+            of_last,
+        )?;
         self.model.eval();
         let out = no_grad(|| self.model.forward(&x.at(0)));
         check("end", "eval_out", out.value(), &archive.f64("eval_out"), of_last)

@@ -7,15 +7,19 @@ use syn::{Data, DeriveInput, Field, Fields, Index, parse_macro_input};
 
 /// Implements `Module`: visits the fields in order, each under its name.
 ///
-/// Every field must be a `Module` itself: a parameter, a layer, another struct that derives it, or a `Vec`,
-/// array, `Option` or `Box` of those. A field that is none is left out with `#[module(skip)]`.
+/// Every field must be a `Module` itself: a parameter, a buffer, a layer, another struct that derives it, or a `Vec`,
+/// array, `Option` or `Box` of these. Any other field is left out with `#[module(skip)]`. A `bool` that says whether the
+/// layer is in training mode is `#[module(mode)]`: `train`, `eval` and `evaluate` set it.
 ///
 /// ```
-/// use gradus::{Linear, Module};
+/// use gradus::{Buffer, Linear, Module};
 ///
 /// #[derive(Module)]
 /// struct Model {
 ///     layer: Linear,
+///     seen: Buffer,
+///     #[module(mode)]
+///     training: bool,
 ///     #[module(skip)]
 ///     name: String,
 /// }
@@ -55,16 +59,9 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
             "Module can be derived for structs only; implement it by hand for an enum or a union",
         ));
     };
-    let mut visits = Vec::new();
-    let mut visits_mut = Vec::new();
-    let mut buffers = Vec::new();
-    let mut buffers_mut = Vec::new();
-    let mut modes = Vec::new();
-    let mut types = Vec::new();
+    let (mut visits, mut visits_mut, mut types) = (Vec::new(), Vec::new(), Vec::new());
     for (i, field) in data.fields.iter().enumerate() {
-        if is_skipped(field)? {
-            continue;
-        }
+        let kind = kind(field)?;
         let (access, segment) = match (&data.fields, &field.ident) {
             (Fields::Named(_), Some(name)) => {
                 let text = name.to_string();
@@ -73,15 +70,21 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
             }
             _ => (Index::from(i).to_token_stream(), quote!(path.index(#i))),
         };
-        visits.push(quote!(::gradus::Module::<__T>::visit(&self.#access, #segment, visitor);));
-        visits_mut.push(quote!(::gradus::Module::<__T>::visit_mut(&mut self.#access, #segment, visitor);));
-        buffers.push(quote!(::gradus::Module::<__T>::visit_buffers(&self.#access, #segment, visitor);));
-        buffers_mut
-            .push(quote!(::gradus::Module::<__T>::visit_buffers_mut(&mut self.#access, #segment, visitor);));
-        modes.push(quote!(::gradus::Module::<__T>::set_training(&mut self.#access, training);));
-        // That a struct is a module if it is one would be no condition but a circle.
-        if !mentions(field.ty.to_token_stream(), &input.ident) {
-            types.push(&field.ty);
+        match kind {
+            Kind::Skipped => {}
+            Kind::Mode => {
+                visits.push(quote!(visitor(#segment, ::gradus::Member::Mode(&self.#access));));
+                visits_mut.push(quote!(visitor(#segment, ::gradus::MemberMut::Mode(&mut self.#access));));
+            }
+            Kind::Module => {
+                visits.push(quote!(::gradus::Module::<__T>::visit(&self.#access, #segment, visitor);));
+                visits_mut
+                    .push(quote!(::gradus::Module::<__T>::visit_mut(&mut self.#access, #segment, visitor);));
+                // That a struct is a module if it is one would be no condition but a circle.
+                if !mentions(field.ty.to_token_stream(), &input.ident) {
+                    types.push(&field.ty);
+                }
+            }
         }
     }
 
@@ -101,42 +104,19 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
             fn visit<'__a>(
                 &'__a self,
                 path: ::gradus::Path<'_>,
-                visitor: &mut dyn ::core::ops::FnMut(::gradus::Path<'_>, &'__a ::gradus::Parameter<__T>),
+                visitor: &mut dyn ::core::ops::FnMut(::gradus::Path<'_>, ::gradus::Member<'__a, __T>),
             ) {
                 let _ = (&path, &visitor);
                 #(#visits)*
             }
 
-            fn visit_mut(
-                &mut self,
+            fn visit_mut<'__a>(
+                &'__a mut self,
                 path: ::gradus::Path<'_>,
-                visitor: &mut dyn ::core::ops::FnMut(::gradus::Path<'_>, &mut ::gradus::Parameter<__T>),
+                visitor: &mut dyn ::core::ops::FnMut(::gradus::Path<'_>, ::gradus::MemberMut<'__a, __T>),
             ) {
                 let _ = (&path, &visitor);
                 #(#visits_mut)*
-            }
-
-            fn visit_buffers<'__a>(
-                &'__a self,
-                path: ::gradus::Path<'_>,
-                visitor: &mut dyn ::core::ops::FnMut(::gradus::Path<'_>, &'__a ::gradus::Tensor<__T>),
-            ) {
-                let _ = (&path, &visitor);
-                #(#buffers)*
-            }
-
-            fn visit_buffers_mut(
-                &mut self,
-                path: ::gradus::Path<'_>,
-                visitor: &mut dyn ::core::ops::FnMut(::gradus::Path<'_>, &mut ::gradus::Tensor<__T>),
-            ) {
-                let _ = (&path, &visitor);
-                #(#buffers_mut)*
-            }
-
-            fn set_training(&mut self, training: bool) {
-                let _ = training;
-                #(#modes)*
             }
         }
     })
@@ -156,17 +136,29 @@ fn mentions(ty: Tokens, name: &Ident) -> bool {
     })
 }
 
-/// Whether the field says `#[module(skip)]`.
-fn is_skipped(field: &Field) -> syn::Result<bool> {
-    let mut skipped = false;
+/// What a field is.
+enum Kind {
+    Module,
+    Mode,
+    Skipped,
+}
+
+/// What the field says it is, by `#[module(mode)]` or `#[module(skip)]`.
+fn kind(field: &Field) -> syn::Result<Kind> {
+    let mut kind = Kind::Module;
     for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("module")) {
         attribute.parse_nested_meta(|meta| {
-            if !meta.path.is_ident("skip") {
-                return Err(meta.error("unknown attribute; allowed is #[module(skip)]"));
-            }
-            skipped = true;
+            kind = match meta.path.get_ident().map(Ident::to_string).as_deref() {
+                Some("skip") => Kind::Skipped,
+                Some("mode") => Kind::Mode,
+                _ => {
+                    return Err(
+                        meta.error("unknown attribute; #[module(skip)] and #[module(mode)] are allowed")
+                    );
+                }
+            };
             Ok(())
         })?;
     }
-    Ok(skipped)
+    Ok(kind)
 }

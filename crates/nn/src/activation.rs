@@ -2,7 +2,6 @@
 
 use gradus_autograd::{Float, Var};
 
-use crate::module::no_parameters;
 use crate::sequential::Layer;
 
 /// A layer without parameters that applies a method; its fields have defaults.
@@ -20,10 +19,11 @@ macro_rules! activations {
             "assert_eq!(y.value(), x.", stringify!($method), "(", $(stringify!($default), ", ",)* ").value());"
         )]
         /// ```
-        #[derive(Debug, Clone, Copy, PartialEq)]
+        #[derive(Debug, Clone, Copy, PartialEq, gradus_derive::Module)]
         pub struct $name {
             $(
                 #[doc = $doc]
+                #[module(skip)]
                 pub $field: $type,
             )*
         }
@@ -33,8 +33,6 @@ macro_rules! activations {
                 Self { $($field: $default),* }
             }
         }
-
-        no_parameters!($name);
 
         impl<T: Float> Layer<T> for $name {
             #[track_caller]

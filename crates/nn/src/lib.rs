@@ -27,7 +27,9 @@ extern crate self as gradus;
 
 mod activation;
 mod attention;
+mod buffer;
 mod convolution;
+mod dropout;
 pub mod init;
 mod linear;
 mod loss;
@@ -46,7 +48,9 @@ pub use activation::{
     Mish, Relu, Relu6, Selu, Sigmoid, Silu, Softmax, Softplus, Softsign, Tanh,
 };
 pub use attention::{Embedding, MultiheadAttention, TransformerBlock};
+pub use buffer::Buffer;
 pub use convolution::{Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d};
+pub use dropout::Dropout;
 pub use gradus_autograd::{Float, Tensor};
 pub use gradus_derive::Module;
 pub use linear::Linear;
@@ -54,8 +58,8 @@ pub use loss::{
     BceLoss, BceWithLogitsLoss, ClassTargets, CrossEntropyLoss, HuberLoss, KlDivLoss, L1Loss, Losses,
     MseLoss, NllLoss, Reduction, SmoothL1Loss,
 };
-pub use module::{Module, Path};
-pub use norm::{BatchNorm1d, BatchNorm2d, Dropout, GroupNorm, InstanceNorm2d, LayerNorm, RmsNorm};
+pub use module::{Member, MemberMut, Module, Path};
+pub use norm::{BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm, RmsNorm};
 pub use optim::{
     Adadelta, AdadeltaRule, Adagrad, AdagradRule, Adam, AdamRule, AdamW, CosineAnnealingLr, Descent,
     ExponentialLr, LearningRate, LinearLr, MultiStepLr, OneCycleLr, Optimizer, ReduceLrOnPlateau, RmsProp,

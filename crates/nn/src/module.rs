@@ -1,10 +1,34 @@
 //! What a model is made of: parameters and buffers by name, and its two modes.
 
 use std::fmt::{self, Display, Formatter};
+use std::marker::PhantomData;
 
-use gradus_autograd::{Float, Gradients, Tape, Tensor};
+use gradus_autograd::{Float, Gradients, Tape};
 
+use crate::buffer::Buffer;
 use crate::parameter::Parameter;
+
+/// What a visitor of a [`Module`] is shown.
+#[derive(Debug)]
+pub enum Member<'a, T: Float = f32> {
+    /// A parameter.
+    Parameter(&'a Parameter<T>),
+    /// A tensor of the model's state that no gradient changes.
+    Buffer(&'a Buffer<T>),
+    /// Whether a layer is in training mode.
+    Mode(&'a bool),
+}
+
+/// Like [`Member`], to change it.
+#[derive(Debug)]
+pub enum MemberMut<'a, T: Float = f32> {
+    /// A parameter.
+    Parameter(&'a mut Parameter<T>),
+    /// A tensor of the model's state that no gradient changes.
+    Buffer(&'a mut Buffer<T>),
+    /// Whether a layer is in training mode.
+    Mode(&'a mut bool),
+}
 
 /// Something that owns parameters: a layer, or a model made of layers.
 ///
@@ -29,104 +53,114 @@ use crate::parameter::Parameter;
 /// assert_eq!(names, ["hidden.0.weight", "hidden.0.bias", "out.weight", "out.bias"]);
 /// assert_eq!(mlp.parameter_count(), 13);
 /// ```
+///
+/// By hand it takes two methods, which pass the visitor on to each part:
+///
+/// ```
+/// use gradus_autograd::{Float, seeded};
+/// use gradus_nn::{Linear, Member, MemberMut, Module, Path};
+///
+/// enum Head<T: Float> {
+///     Identity,
+///     Dense(Linear<T>),
+/// }
+///
+/// impl<T: Float> Module<T> for Head<T> {
+///     fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {
+///         if let Head::Dense(layer) = self {
+///             layer.visit(path.field("dense"), visitor);
+///         }
+///     }
+///     fn visit_mut<'a>(&'a mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>)) {
+///         if let Head::Dense(layer) = self {
+///             layer.visit_mut(path.field("dense"), visitor);
+///         }
+///     }
+/// }
+///
+/// let head: Head<f32> = Head::Dense(Linear::new(3, 2, &mut seeded(0)));
+/// assert_eq!(head.named_parameters()[0].0, "dense.weight");
+/// assert_eq!(Head::<f32>::Identity.parameter_count(), 0);
+/// ```
 pub trait Module<T: Float = f32> {
-    /// Calls `visitor` with every parameter and its path below `path`, always in the same order.
-    ///
-    /// ```
-    /// use gradus_autograd::seeded;
-    /// use gradus_nn::{Linear, Module, Path};
-    ///
-    /// let layer: Linear = Linear::new(3, 2, &mut seeded(0));
-    /// let mut seen = Vec::new();
-    /// layer.visit(Path::ROOT, &mut |path, p| seen.push((path.to_string(), p.shape())));
-    /// assert_eq!(seen, [("weight".into(), &[2, 3][..]), ("bias".into(), &[2][..])]);
-    /// ```
-    fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &'a Parameter<T>));
-
-    /// Like [`visit`](Self::visit), to change the parameters.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, seeded};
-    /// use gradus_nn::{Linear, Module, Path};
-    ///
-    /// let mut layer: Linear = Linear::new(3, 2, &mut seeded(0));
-    /// layer.visit_mut(Path::ROOT, &mut |_, parameter| parameter.update(|p| *p *= 0.0));
-    /// assert_eq!(layer.weight.value(), &Tensor::zeros([2, 3]));
-    /// ```
-    fn visit_mut(&mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &mut Parameter<T>));
-
-    /// Calls `visitor` with every buffer and its path below `path`: tensors that belong to the model's state and that no
-    /// gradient changes, such as the running statistics of [`BatchNorm2d`](crate::BatchNorm2d).
-    ///
-    /// `#[derive(Module)]` writes it. By default there are none.
+    /// Calls `visitor` with every parameter, buffer and mode and its path below `path`, always in the same order.
     ///
     /// ```
     /// use gradus_nn::{BatchNorm2d, Module, Path};
     ///
     /// let layer: BatchNorm2d = BatchNorm2d::new(3);
     /// let mut names = Vec::new();
-    /// layer.visit_buffers(Path::ROOT, &mut |path, _| names.push(path.to_string()));
-    /// assert_eq!(names, ["running_mean", "running_var"]);
+    /// layer.visit(Path::ROOT, &mut |path, _| names.push(path.to_string()));
+    /// assert_eq!(names, ["weight", "bias", "running_mean", "running_var", "training"]);
     /// ```
-    fn visit_buffers<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &'a Tensor<T>)) {
-        let _ = (path, visitor);
-    }
+    fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>));
 
-    /// Like [`visit_buffers`](Self::visit_buffers), to change them.
-    ///
-    /// ```
-    /// use gradus_nn::{BatchNorm2d, Module, Path};
-    ///
-    /// let mut layer: BatchNorm2d = BatchNorm2d::new(3);
-    /// layer.visit_buffers_mut(Path::ROOT, &mut |_, buffer| *buffer *= 0.5);
-    /// assert_eq!(layer.running_var.to_vec(), [0.5; 3]);
-    /// ```
-    fn visit_buffers_mut(&mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &mut Tensor<T>)) {
-        let _ = (path, visitor);
-    }
+    /// Like [`visit`](Self::visit), to change the members: the same ones, in the same order.
+    fn visit_mut<'a>(&'a mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>));
 
     /// Sets the mode of every layer that has two: in training [`Dropout`](crate::Dropout) drops, and batch
     /// normalisation uses the batch's statistics and remembers them.
-    ///
-    /// `#[derive(Module)]` writes it. By default nothing has two.
-    ///
-    /// ```
-    /// use gradus_nn::{Dropout, Module};
-    ///
-    /// let mut layer = Dropout::new(0.5, 0);
-    /// Module::<f32>::set_training(&mut layer, false);
-    /// assert!(!layer.training);
-    /// ```
     fn set_training(&mut self, training: bool) {
-        let _ = training;
+        self.visit_mut(Path::ROOT, &mut |_, member| {
+            if let MemberMut::Mode(mode) = member {
+                *mode = training;
+            }
+        });
     }
 
     /// Puts the model in training mode, in which layers start.
     ///
     /// ```
-    /// use gradus_nn::{BatchNorm2d, Module, Sequential};
+    /// use gradus_nn::{BatchNorm2d, Module};
     ///
-    /// let mut model = Sequential::<f32>::new().push(BatchNorm2d::new(3));
-    /// model.eval();
-    /// model.train();
+    /// let mut layer: BatchNorm2d = BatchNorm2d::new(3);
+    /// layer.eval();
+    /// assert!(!layer.training);
+    /// layer.train();
+    /// assert!(layer.training);
     /// ```
     fn train(&mut self) {
         self.set_training(true);
     }
 
-    /// Puts the model in evaluation mode. Layers that have two modes allow [`Layer::forward`](crate::Layer::forward) in
-    /// this one only.
+    /// Puts the model in evaluation mode, until [`train`](Self::train). To come back on its own, use
+    /// [`evaluate`](Self::evaluate).
+    fn eval(&mut self) {
+        self.set_training(false);
+    }
+
+    /// Runs `f` with the model in evaluation mode; afterwards, also if `f` panics, every layer is again in the mode it
+    /// had before.
     ///
     /// ```
     /// use gradus_autograd::Var;
     /// use gradus_nn::{Dropout, Module, Sequential};
     ///
     /// let mut model = Sequential::new().push(Dropout::new(0.5, 0));
-    /// model.eval();
-    /// assert_eq!(model.forward(&Var::constant([1.0, 2.0])).value().to_vec(), [1.0, 2.0]);
+    /// let y = model.evaluate(|model| model.forward(&Var::constant([1.0, 2.0])));
+    /// assert_eq!(y.value().to_vec(), [1.0, 2.0]);
+    /// assert!(model.is_training());
     /// ```
-    fn eval(&mut self) {
-        self.set_training(false);
+    fn evaluate<R>(&mut self, f: impl FnOnce(&Self) -> R) -> R
+    where
+        Self: Sized,
+    {
+        let mut modes = Vec::new();
+        self.visit(Path::ROOT, &mut |_, member| {
+            if let Member::Mode(mode) = member {
+                modes.push(*mode);
+            }
+        });
+        let restore = Restore { model: self, modes, element: PhantomData };
+        restore.model.eval();
+        f(restore.model)
+    }
+
+    /// Whether a layer of the model is in training mode.
+    fn is_training(&self) -> bool {
+        let mut training = false;
+        self.visit(Path::ROOT, &mut |_, member| training |= matches!(member, Member::Mode(true)));
+        training
     }
 
     /// The buffers with their names, such as `norm.running_mean`.
@@ -135,11 +169,20 @@ pub trait Module<T: Float = f32> {
     /// use gradus_nn::{BatchNorm2d, Module};
     ///
     /// let layer: BatchNorm2d = BatchNorm2d::new(3);
-    /// assert_eq!(layer.named_buffers()[0].0, "running_mean");
+    /// for (name, buffer) in layer.named_buffers() {
+    ///     if name == "running_var" {
+    ///         buffer.update(|var| *var *= 0.5);
+    ///     }
+    /// }
+    /// assert_eq!(layer.running_var.value().to_vec(), [0.5; 3]);
     /// ```
-    fn named_buffers(&self) -> Vec<(String, &Tensor<T>)> {
+    fn named_buffers(&self) -> Vec<(String, &Buffer<T>)> {
         let mut named = Vec::new();
-        self.visit_buffers(Path::ROOT, &mut |path, buffer| named.push((path.to_string(), buffer)));
+        self.visit(Path::ROOT, &mut |path, member| {
+            if let Member::Buffer(buffer) = member {
+                named.push((path.to_string(), buffer));
+            }
+        });
         named
     }
 
@@ -155,7 +198,11 @@ pub trait Module<T: Float = f32> {
     /// ```
     fn named_parameters(&self) -> Vec<(String, &Parameter<T>)> {
         let mut named = Vec::new();
-        self.visit(Path::ROOT, &mut |path, parameter| named.push((path.to_string(), parameter)));
+        self.visit(Path::ROOT, &mut |path, member| {
+            if let Member::Parameter(parameter) = member {
+                named.push((path.to_string(), parameter));
+            }
+        });
         named
     }
 
@@ -171,7 +218,33 @@ pub trait Module<T: Float = f32> {
     /// ```
     fn parameters(&self) -> Vec<&Parameter<T>> {
         let mut parameters = Vec::new();
-        self.visit(Path::ROOT, &mut |_, parameter| parameters.push(parameter));
+        self.visit(Path::ROOT, &mut |_, member| {
+            if let Member::Parameter(parameter) = member {
+                parameters.push(parameter);
+            }
+        });
+        parameters
+    }
+
+    /// The parameters, to be changed, in the order of [`parameters`](Self::parameters).
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, seeded};
+    /// use gradus_nn::{Linear, Module};
+    ///
+    /// let mut layer: Linear = Linear::new(3, 2, &mut seeded(0));
+    /// for parameter in layer.parameters_mut() {
+    ///     parameter.update(|p| *p *= 0.0);
+    /// }
+    /// assert_eq!(layer.weight.value(), &Tensor::zeros([2, 3]));
+    /// ```
+    fn parameters_mut(&mut self) -> Vec<&mut Parameter<T>> {
+        let mut parameters = Vec::new();
+        self.visit_mut(Path::ROOT, &mut |_, member| {
+            if let MemberMut::Parameter(parameter) = member {
+                parameters.push(parameter);
+            }
+        });
         parameters
     }
 
@@ -220,7 +293,26 @@ pub trait Module<T: Float = f32> {
     }
 }
 
-/// Where a parameter is in a model; shown with dots, `hidden.0.weight`.
+/// Puts every layer back into the mode it had.
+struct Restore<'m, T: Float, M: Module<T>> {
+    model: &'m mut M,
+    /// In the order of the visit.
+    modes: Vec<bool>,
+    element: PhantomData<T>,
+}
+
+impl<T: Float, M: Module<T>> Drop for Restore<'_, T, M> {
+    fn drop(&mut self) {
+        let mut modes = self.modes.iter();
+        self.model.visit_mut(Path::ROOT, &mut |_, member| {
+            if let MemberMut::Mode(mode) = member {
+                *mode = *modes.next().expect("the model has the layers it had");
+            }
+        });
+    }
+}
+
+/// Where a member is in a model; shown with dots, `hidden.0.weight`.
 ///
 /// A path borrows the one above it, so that a walk over a model allocates nothing.
 ///
@@ -239,6 +331,8 @@ pub struct Path<'a> {
 enum Segment<'a> {
     Root,
     Field(&'a str),
+    /// A name that ends in a number.
+    Numbered(&'a str, usize),
     Index(usize),
 }
 
@@ -273,6 +367,47 @@ impl Path<'_> {
     pub fn index(&self, index: usize) -> Path<'_> {
         Path { parent: Some(self), segment: Segment::Index(index) }
     }
+
+    /// A field whose name ends in a number, `weight_ih_l0`.
+    pub(crate) fn numbered<'b>(&'b self, name: &'b str, number: usize) -> Path<'b> {
+        Path { parent: Some(self), segment: Segment::Numbered(name, number) }
+    }
+}
+
+/// Whether a path is shown as this text; allocates nothing.
+///
+/// ```
+/// use gradus_nn::Path;
+///
+/// assert!(Path::ROOT.field("hidden").index(10) == *"hidden.10");
+/// assert!(Path::ROOT.field("hidden").index(10) != *"hidden.0");
+/// ```
+impl PartialEq<str> for Path<'_> {
+    fn eq(&self, text: &str) -> bool {
+        let rest = match self.segment {
+            Segment::Root => Some(text),
+            Segment::Field(name) => text.strip_suffix(name),
+            Segment::Numbered(name, number) => {
+                strip_number(text, number).and_then(|rest| rest.strip_suffix(name))
+            }
+            Segment::Index(index) => strip_number(text, index),
+        };
+        match (rest, self.parent.filter(|parent| parent.parent.is_some())) {
+            (Some(rest), Some(parent)) => rest.strip_suffix('.').is_some_and(|rest| parent == rest),
+            (rest, _) => rest == Some(""),
+        }
+    }
+}
+
+/// The text without this number at its end.
+fn strip_number(mut text: &str, mut number: usize) -> Option<&str> {
+    loop {
+        text = text.strip_suffix(char::from(b'0' + (number % 10) as u8))?;
+        number /= 10;
+        if number == 0 {
+            return Some(text);
+        }
+    }
 }
 
 impl Display for Path<'_> {
@@ -283,6 +418,7 @@ impl Display for Path<'_> {
         match self.segment {
             Segment::Root => Ok(()),
             Segment::Field(name) => f.write_str(name),
+            Segment::Numbered(name, number) => write!(f, "{name}{number}"),
             Segment::Index(index) => write!(f, "{index}"),
         }
     }
@@ -292,34 +428,16 @@ impl Display for Path<'_> {
 macro_rules! impl_container {
     ($([$($generics:tt)*] $container:ty, |$container_:ident, $path:ident| $elements:expr, $elements_mut:expr;)*) => {$(
         impl<$($generics)*, T: Float> Module<T> for $container {
-            fn visit<'a>(&'a self, $path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &'a Parameter<T>)) {
+            fn visit<'a>(&'a self, $path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {
                 let $container_ = self;
                 for (path, module) in $elements {
                     module.visit(path, visitor);
                 }
             }
-            fn visit_mut(&mut self, $path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &mut Parameter<T>)) {
+            fn visit_mut<'a>(&'a mut self, $path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>)) {
                 let $container_ = self;
                 for (path, module) in $elements_mut {
                     module.visit_mut(path, visitor);
-                }
-            }
-            fn visit_buffers<'a>(&'a self, $path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &'a Tensor<T>)) {
-                let $container_ = self;
-                for (path, module) in $elements {
-                    module.visit_buffers(path, visitor);
-                }
-            }
-            fn visit_buffers_mut(&mut self, $path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &mut Tensor<T>)) {
-                let $container_ = self;
-                for (path, module) in $elements_mut {
-                    module.visit_buffers_mut(path, visitor);
-                }
-            }
-            fn set_training(&mut self, training: bool) {
-                let ($container_, $path) = (self, Path::ROOT);
-                for (_, module) in $elements_mut {
-                    module.set_training(training);
                 }
             }
         }
@@ -340,24 +458,3 @@ impl_container! {
         |container, path| [(path, &**container)],
         [(path, &mut **container)];
 }
-
-/// Layers without parameters.
-macro_rules! no_parameters {
-    ($($layer:ty),*) => {$(
-        impl<T: gradus_autograd::Float> crate::module::Module<T> for $layer {
-            fn visit<'a>(
-                &'a self,
-                _: crate::module::Path<'_>,
-                _: &mut dyn FnMut(crate::module::Path<'_>, &'a crate::parameter::Parameter<T>),
-            ) {
-            }
-            fn visit_mut(
-                &mut self,
-                _: crate::module::Path<'_>,
-                _: &mut dyn FnMut(crate::module::Path<'_>, &mut crate::parameter::Parameter<T>),
-            ) {
-            }
-        }
-    )*};
-}
-pub(crate) use no_parameters;

@@ -5,12 +5,12 @@ use std::ops::{Add, Deref, Div, Mul, Neg, Sub};
 
 use gradus_autograd::{Float, Tensor, Var};
 
-use crate::module::{Module, Path};
+use crate::module::{Member, MemberMut, Module, Path};
 
 /// A tensor that a model owns and training changes: a leaf variable, used as one.
 ///
 /// Unlike a clone of a [`Var`], a clone of a parameter is a parameter of its own, with the same numbers:
-/// gradients for the one are none for the other, and an optimizer keeps separate state for it.
+/// gradients for the one are none for the other.
 ///
 /// ```
 /// use gradus_autograd::Tensor;
@@ -130,11 +130,11 @@ impl<T: Float> Debug for Parameter<T> {
 }
 
 impl<T: Float> Module<T> for Parameter<T> {
-    fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &'a Parameter<T>)) {
-        visitor(path, self);
+    fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {
+        visitor(path, Member::Parameter(self));
     }
-    fn visit_mut(&mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &mut Parameter<T>)) {
-        visitor(path, self);
+    fn visit_mut<'a>(&'a mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>)) {
+        visitor(path, MemberMut::Parameter(self));
     }
 }
 

@@ -2,7 +2,6 @@
 
 use gradus_autograd::{Dims, Float, Pool, Var};
 
-use crate::module::no_parameters;
 use crate::sequential::Layer;
 
 macro_rules! poolings {
@@ -17,13 +16,12 @@ macro_rules! poolings {
         #[doc = concat!("let y = ", stringify!($name), "(2.into()).forward(&x);")]
         #[doc = concat!("assert_eq!(y.value(), x.", stringify!($method), "(2).value());")]
         /// ```
-        #[derive(Debug, Clone, PartialEq)]
+        #[derive(Debug, Clone, PartialEq, gradus_derive::Module)]
         pub struct $name(
             /// The attributes; a number becomes them by `into`.
+            #[module(skip)]
             pub $type,
         );
-
-        no_parameters!($name);
 
         impl<T: Float> Layer<T> for $name {
             #[track_caller]
@@ -53,10 +51,8 @@ poolings! {
 /// let x = Var::constant(Tensor::<f32>::ones([8, 3, 5, 5]));
 /// assert_eq!(Flatten {}.forward(&x).shape(), [8, 75]);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, gradus_derive::Module)]
 pub struct Flatten {}
-
-no_parameters!(Flatten);
 
 impl<T: Float> Layer<T> for Flatten {
     #[track_caller]

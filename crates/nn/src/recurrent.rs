@@ -5,7 +5,7 @@ use rand::Rng;
 
 use crate::init;
 use crate::linear::laid_out;
-use crate::module::{Module, Path};
+use crate::module::{Member, MemberMut, Module, Path};
 use crate::parameter::Parameter;
 
 /// The parameters of one layer of an [`Lstm`] or a [`Gru`], with as many gates as that has.
@@ -102,20 +102,24 @@ macro_rules! recurrent {
 
         /// The parameters are named as in PyTorch, `weight_ih_l0` and so on.
         impl<T: Float> Module<T> for $name<T> {
-            fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &'a Parameter<T>)) {
+            fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {
                 for (i, layer) in self.layers.iter().enumerate() {
-                    visitor(path.field(&format!("weight_ih_l{i}")), &layer.weight_ih);
-                    visitor(path.field(&format!("weight_hh_l{i}")), &layer.weight_hh);
-                    visitor(path.field(&format!("bias_ih_l{i}")), &layer.bias_ih);
-                    visitor(path.field(&format!("bias_hh_l{i}")), &layer.bias_hh);
+                    layer.weight_ih.visit(path.numbered("weight_ih_l", i), visitor);
+                    layer.weight_hh.visit(path.numbered("weight_hh_l", i), visitor);
+                    layer.bias_ih.visit(path.numbered("bias_ih_l", i), visitor);
+                    layer.bias_hh.visit(path.numbered("bias_hh_l", i), visitor);
                 }
             }
-            fn visit_mut(&mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &mut Parameter<T>)) {
+            fn visit_mut<'a>(
+                &'a mut self,
+                path: Path<'_>,
+                visitor: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>),
+            ) {
                 for (i, layer) in self.layers.iter_mut().enumerate() {
-                    visitor(path.field(&format!("weight_ih_l{i}")), &mut layer.weight_ih);
-                    visitor(path.field(&format!("weight_hh_l{i}")), &mut layer.weight_hh);
-                    visitor(path.field(&format!("bias_ih_l{i}")), &mut layer.bias_ih);
-                    visitor(path.field(&format!("bias_hh_l{i}")), &mut layer.bias_hh);
+                    layer.weight_ih.visit_mut(path.numbered("weight_ih_l", i), visitor);
+                    layer.weight_hh.visit_mut(path.numbered("weight_hh_l", i), visitor);
+                    layer.bias_ih.visit_mut(path.numbered("bias_ih_l", i), visitor);
+                    layer.bias_hh.visit_mut(path.numbered("bias_hh_l", i), visitor);
                 }
             }
         }

@@ -2,10 +2,9 @@
 
 use std::fmt::Debug;
 
-use gradus_autograd::{Float, Tensor, Var};
+use gradus_autograd::{Float, Var};
 
-use crate::module::{Module, Path};
-use crate::parameter::Parameter;
+use crate::module::{Member, MemberMut, Module, Path};
 
 /// A module with one input and one output of the same kind, which can be put into a [`Sequential`].
 ///
@@ -31,7 +30,7 @@ use crate::parameter::Parameter;
 /// assert_eq!(y.value(), &Tensor::from([20.0, 30.0]));
 /// ```
 pub trait Layer<T: Float = f32>: Module<T> + CloneLayer<T> + Debug + Send + Sync {
-    /// The output for an input.
+    /// The output for an input, in the mode that the layer is in; see [`Module::evaluate`].
     ///
     /// ```
     /// use gradus_autograd::Var;
@@ -39,32 +38,8 @@ pub trait Layer<T: Float = f32>: Module<T> + CloneLayer<T> + Debug + Send + Sync
     ///
     /// assert_eq!(Relu {}.forward(&Var::constant([-1.0, 2.0])).value().to_vec(), [0.0, 2.0]);
     /// ```
-    ///
-    /// # Panics
-    /// If the layer has two modes and is in training: then the output takes [`forward_mut`](Self::forward_mut), or is
-    /// meant to be one of [`eval`](Module::eval).
     #[track_caller]
     fn forward(&self, x: &Var<T>) -> Var<T>;
-
-    /// The output for an input, in the mode that the layer is in.
-    ///
-    /// What a layer does in training can change it: [`Dropout`](crate::Dropout) draws numbers, batch normalisation
-    /// remembers statistics. Nothing of a model changes behind a shared reference, so that takes a `&mut`; and as
-    /// [`forward`](Self::forward) panics in training mode, neither can one train in evaluation mode without having asked
-    /// for it, nor evaluate in training mode. Most layers have one mode, and need not implement this.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    /// use gradus_nn::{Dropout, Layer};
-    ///
-    /// let mut layer = Dropout::new(0.5, 0);
-    /// let y = layer.forward_mut(&Var::constant(Tensor::<f32>::ones([100])));
-    /// assert!(y.value().to_vec().iter().all(|&y| y == 0.0 || y == 2.0));
-    /// ```
-    #[track_caller]
-    fn forward_mut(&mut self, x: &Var<T>) -> Var<T> {
-        self.forward(x)
-    }
 }
 
 /// Cloning behind a pointer; every layer that is `Clone` has it.
@@ -149,44 +124,15 @@ impl<T: Float> Sequential<T> {
         }
         x
     }
-
-    /// The output of the last layer, each in the mode it is in; see [`Layer::forward_mut`].
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    /// use gradus_nn::{BatchNorm1d, Module, Sequential, Tanh};
-    ///
-    /// let mut model = Sequential::new().push(BatchNorm1d::new(1)).push(Tanh {});
-    /// let x = Var::constant(Tensor::from([[1.0], [3.0]]));
-    /// assert!(model.forward_mut(&x).value().to_vec()[1] > 0.76); // tanh(1)
-    /// model.eval(); // from here on with the running statistics
-    /// assert!(model.forward(&x).value().to_vec()[1] > 0.98);
-    /// ```
-    #[track_caller]
-    pub fn forward_mut(&mut self, x: &Var<T>) -> Var<T> {
-        let mut x = x.clone();
-        for layer in &mut self.layers {
-            x = layer.forward_mut(&x);
-        }
-        x
-    }
 }
 
+/// Adds no name to those of its layers.
 impl<T: Float> Module<T> for Sequential<T> {
-    fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &'a Parameter<T>)) {
+    fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {
         self.layers.visit(path, visitor);
     }
-    fn visit_mut(&mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &mut Parameter<T>)) {
+    fn visit_mut<'a>(&'a mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>)) {
         self.layers.visit_mut(path, visitor);
-    }
-    fn visit_buffers<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &'a Tensor<T>)) {
-        self.layers.visit_buffers(path, visitor);
-    }
-    fn visit_buffers_mut(&mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, &mut Tensor<T>)) {
-        self.layers.visit_buffers_mut(path, visitor);
-    }
-    fn set_training(&mut self, training: bool) {
-        self.layers.iter_mut().for_each(|layer| layer.set_training(training));
     }
 }
 
@@ -194,9 +140,5 @@ impl<T: Float> Layer<T> for Sequential<T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>) -> Var<T> {
         self.forward(x)
-    }
-    #[track_caller]
-    fn forward_mut(&mut self, x: &Var<T>) -> Var<T> {
-        self.forward_mut(x)
     }
 }

@@ -15,7 +15,7 @@
 use gradus_autograd::testing::{Case, GradientError, check_function};
 use gradus_autograd::{Tensor, Var};
 
-use crate::module::{Module, Path};
+use crate::module::Module;
 use crate::parameter::Parameter;
 
 /// The test cases of the losses, by the name of their method.
@@ -54,9 +54,9 @@ pub fn check_module<M: Module<f64> + Clone, const N: usize>(
     let function = |vars: &[Var<f64>]| {
         let mut model = model.clone();
         let mut rest = vars[N..].iter();
-        model.visit_mut(Path::ROOT, &mut |_, parameter| {
+        for parameter in model.parameters_mut() {
             *parameter = Parameter::bind(rest.next().expect("one for each parameter").clone());
-        });
+        }
         forward(&model, std::array::from_fn(|i| &vars[i]))
     };
     check_function(&function, &all)

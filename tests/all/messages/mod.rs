@@ -8,7 +8,7 @@ mod images;
 mod nn;
 mod operations;
 
-use caught::{caught, panic_of, panics};
+pub(crate) use caught::{caught, panic_of, panics};
 use gradus::{Tensor, Var};
 
 /// A leaf of this shape.

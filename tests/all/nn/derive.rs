@@ -1,20 +1,31 @@
 //! `#[derive(Module)]`: exact names in the order of the fields, for every kind of struct.
 
 use gradus::prelude::*;
-use gradus::{Float, Path, Relu};
+use gradus::{Float, Member, MemberMut, Path, Relu};
 use proptest::prelude::*;
 
 /// The names of all parameters, which must be the same, of the same parameters, for every way to visit.
 fn names<T: Float, M: Module<T>>(model: &mut M) -> Vec<String> {
     let mut seen = Vec::new();
-    model.visit(Path::ROOT, &mut |path, parameter| seen.push((path.to_string(), parameter.identity())));
+    model.visit(Path::ROOT, &mut |path, member| {
+        if let Member::Parameter(parameter) = member {
+            let name = path.to_string();
+            assert!(path == *name && path != *format!("0{name}") && path != *format!("{name}0"));
+            seen.push((name, parameter.identity()));
+        }
+    });
     let mut changed = Vec::new();
-    model
-        .visit_mut(Path::ROOT, &mut |path, parameter| changed.push((path.to_string(), parameter.identity())));
+    model.visit_mut(Path::ROOT, &mut |path, member| {
+        if let MemberMut::Parameter(parameter) = member {
+            changed.push((path.to_string(), parameter.identity()));
+        }
+    });
     assert_eq!(seen, changed);
     let named = model.named_parameters().into_iter().map(|(name, parameter)| (name, parameter.identity()));
     assert_eq!(seen, named.collect::<Vec<_>>());
+    let mutable: Vec<_> = model.parameters_mut().into_iter().map(|parameter| parameter.identity()).collect();
     let plain: Vec<_> = model.parameters().into_iter().map(|parameter| parameter.identity()).collect();
+    assert_eq!(plain, mutable);
     assert_eq!(plain, seen.iter().map(|(_, identity)| identity.clone()).collect::<Vec<_>>());
     seen.into_iter().map(|(name, _)| name).collect()
 }

@@ -5,7 +5,7 @@ use gradus::prelude::*;
 use proptest::prelude::*;
 
 /// Whether the mean and variance of many numbers are within seven standard errors of what is expected.
-fn has_moments(numbers: &Tensor<f64>, mean: f64, variance: f64) -> bool {
+pub(super) fn has_moments(numbers: &Tensor<f64>, mean: f64, variance: f64) -> bool {
     let count = numbers.len() as f64;
     let got_mean = numbers.mean(..).item();
     let got_variance = (numbers - mean).square().mean(..).item();

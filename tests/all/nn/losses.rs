@@ -2,7 +2,7 @@
 
 use gradus::prelude::*;
 use gradus::testing::{shapes, tensors};
-use gradus::{grad, grad_create_graph};
+use gradus::{CrossEntropyLoss, MseLoss, Reduction, grad, grad_create_graph};
 use proptest::prelude::*;
 
 fn close(got: f64, expected: f64) -> bool {
@@ -35,6 +35,51 @@ proptest! {
         prop_assert_eq!(gradients.get(&x).unwrap(), &-gradients.get(&y).unwrap());
         let expected = (x.value() - y.value()) * (2.0 / x.len() as f64);
         prop_assert!(gradients.get(&x).unwrap().allclose(&expected, 1e-14, 0.0));
+    }
+
+    /// Each reduction, of the same squares.
+    #[test]
+    fn reductions_of_mse((x, y) in pairs(-3.0..3.0, -3.0..3.0)) {
+        let squares: Vec<f64> = x.iter().zip(y.iter()).map(|(x, y)| (x - y) * (x - y)).collect();
+        let total: f64 = squares.iter().sum();
+        let loss = |reduction| MseLoss::new().reduction(reduction).forward(&Var::constant(&x), &y);
+        let each = loss(Reduction::None);
+        prop_assert_eq!(each.shape(), x.shape());
+        prop_assert!(each.value().iter().zip(&squares).all(|(got, expected)| close(got, *expected)));
+        prop_assert!(close(loss(Reduction::Sum).item(), total));
+        prop_assert!(close(loss(Reduction::Mean).item(), total / squares.len() as f64));
+        let rows = x.shape().first().map_or(1.0, |&rows| rows as f64);
+        prop_assert!(close(loss(Reduction::BatchMean).item(), total / rows));
+    }
+
+    /// Smoothed targets are the probabilities `(1 - s) [class is right] + s / classes`: for indices, for probabilities,
+    /// and in the cross-entropy written out.
+    #[test]
+    fn label_smoothing(rows in 1..4_usize, classes in 1..5_usize, smoothing in 0.0..=1.0_f64, weighted: bool, seed: u64) {
+        let rng = &mut seeded(seed);
+        let logits = Tensor::<f64>::randn([rows, classes], rng);
+        let targets: Tensor<i64> = (Tensor::<f64>::rand([rows], rng) * classes as f64).cast();
+        let weight = if weighted { Tensor::<f64>::rand([classes], rng) + 0.1 } else { Tensor::ones([classes]) };
+        let loss = CrossEntropyLoss::new().label_smoothing(smoothing).weight(&weight);
+        let x = Var::constant(&logits);
+        let [mut total, mut of_targets] = [0.0; 2];
+        for (row, target) in targets.iter().enumerate() {
+            let all = (0..classes).map(|class| logits[[row, class]].exp()).sum::<f64>().ln();
+            for class in 0..classes {
+                let right = if class as i64 == target { 1.0 } else { 0.0 };
+                let probability = (1.0 - smoothing) * right + smoothing / classes as f64;
+                total += probability * weight[[class]] * (all - logits[[row, class]]);
+                of_targets += right * weight[[class]];
+            }
+        }
+        prop_assert!(close(loss.clone().reduction(Reduction::Sum).forward(&x, &targets).item(), total));
+        prop_assert!(close(loss.forward(&x, &targets).item(), total / of_targets));
+        let one_hot = Tensor::arange(0_i64, classes as i64, 1).eq(&targets.unsqueeze(1)).map(|right| if right { 1.0 } else { 0.0 });
+        prop_assert!(close(loss.forward(&x, &one_hot).item(), total / rows as f64));
+        if !weighted {
+            let plain = CrossEntropyLoss::new().label_smoothing(smoothing);
+            prop_assert!(close(plain.forward(&x, &targets).item(), total / of_targets));
+        }
     }
 
     #[test]

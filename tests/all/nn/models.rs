@@ -1,10 +1,7 @@
 //! Clones, sequences, and which parameters a loss depends on.
 
+use gradus::Tanh;
 use gradus::prelude::*;
-use gradus::{
-    Celu, Elu, Gelu, GeluTanh, Hardsigmoid, Hardswish, Hardtanh, Layer, LeakyRelu, LogSoftmax, Logsigmoid,
-    Mish, Relu, Relu6, Selu, Sigmoid, Silu, Softmax, Softplus, Softsign, Tanh,
-};
 use proptest::prelude::*;
 
 #[derive(Module, Clone)]
@@ -55,25 +52,6 @@ proptest! {
         prop_assert!(values(&clone).iter().zip(&before).all(|(after, before)| after != before));
     }
 
-    /// One optimizer for two clones keeps the state of each apart.
-    #[test]
-    fn state_is_by_parameter(seed: u64) {
-        let (mut left, (x, y)) = (Mlp::new(seed), batch(!seed));
-        let (mut right, mut alone) = (left.clone(), left.clone());
-        let (mut shared, mut own) = (Sgd::new(0.1).momentum(0.9), Sgd::new(0.1).momentum(0.9));
-        let step = |model: &mut Mlp, sgd: &mut Sgd<f64>, target: &Tensor<f64>| {
-            let loss = model.forward(&x).mse_loss(target);
-            sgd.step(model, &loss.backward());
-        };
-        for _ in 0..3 {
-            step(&mut left, &mut shared, &y);
-            step(&mut right, &mut shared, &(&y * 2.0));
-            step(&mut alone, &mut own, &y);
-        }
-        prop_assert_eq!(values(&left), values(&alone));
-        prop_assert_ne!(values(&right), values(&alone));
-    }
-
     /// A sequence is the composition of its layers, in values and gradients, however it is nested.
     #[test]
     fn sequences_are_compositions(seed: u64) {
@@ -96,59 +74,6 @@ proptest! {
         }
         let identity = Sequential::new().forward(&x);
         prop_assert_eq!(identity.value(), x.value());
-    }
-
-    /// Activations are the methods of their names.
-    #[test]
-    fn activations_are_methods(seed: u64) {
-        let (x, _) = batch(seed);
-        let pairs: [(&dyn Layer<f64>, Var<f64>); 20] = [
-            (&Sigmoid {}, x.sigmoid()),
-            (&Tanh {}, x.tanh()),
-            (&Relu {}, x.relu()),
-            (&LeakyRelu { negative_slope: 0.2 }, x.leaky_relu(0.2)),
-            (&Elu { alpha: 1.5 }, x.elu(1.5)),
-            (&Gelu {}, x.gelu()),
-            (&GeluTanh {}, x.gelu_tanh()),
-            (&Silu {}, x.silu()),
-            (&Softplus::default(), x.softplus(1.0, 20.0)),
-            (&Logsigmoid {}, x.logsigmoid()),
-            (&Hardsigmoid {}, x.hardsigmoid()),
-            (&Hardtanh { low: -0.5, high: 0.25 }, x.hardtanh(-0.5, 0.25)),
-            (&Softsign {}, x.softsign()),
-            (&Relu6 {}, x.relu6()),
-            (&Celu { alpha: 1.5 }, x.celu(1.5)),
-            (&Selu {}, x.selu()),
-            (&Hardswish {}, x.hardswish()),
-            (&Mish {}, x.mish()),
-            (&Softmax { axis: 0 }, x.softmax(0)),
-            (&LogSoftmax { axis: -1 }, x.log_softmax(-1)),
-        ];
-        for (layer, expected) in pairs {
-            let got = layer.forward(&x);
-            prop_assert_eq!(got.value(), expected.value());
-            prop_assert_eq!(layer.parameter_count(), 0);
-        }
-    }
-
-    /// x w' + b, for any number of axes in front.
-    #[test]
-    fn linear_is_affine(front in gradus::testing::shapes(0..=3, 0..=3), seed: u64, bias: bool) {
-        let rng = &mut seeded(seed);
-        let mut layer = Linear::<f64>::new(3, 2, rng);
-        if !bias {
-            layer = layer.without_bias();
-        }
-        let x = Tensor::<f64>::randn([&front[..], &[3]].concat(), rng);
-        let y = layer.forward(&Var::constant(&x));
-        prop_assert_eq!(y.shape(), [&front[..], &[2]].concat());
-        let (w, b) = (layer.weight.value(), layer.bias.as_ref().map_or(vec![0.0; 2], |bias| bias.value().to_vec()));
-        for (row, got) in x.to_vec().chunks(3).zip(y.value().to_vec().chunks(2)) {
-            for (j, got) in got.iter().enumerate() {
-                let expected = (0..3).map(|i| row[i] * w[[j, i]]).sum::<f64>() + b[j];
-                prop_assert!((got - expected).abs() < 1e-13);
-            }
-        }
     }
 }
 

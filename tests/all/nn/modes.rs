@@ -3,9 +3,15 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use gradus::prelude::*;
-use gradus::testing::check_module;
-use gradus::{BatchNorm1d, BatchNorm2d, Dropout, Lstm, TransformerBlock};
+use gradus::{BatchNorm1d, BatchNorm2d, Dropout, Member, Path};
 use proptest::prelude::*;
+
+/// The running statistics of a layer.
+macro_rules! statistics {
+    ($layer:ident) => {
+        ($layer.running_mean.value().to_vec(), $layer.running_var.value().to_vec())
+    };
+}
 
 #[derive(Module, Clone)]
 struct Inner {
@@ -30,15 +36,13 @@ fn modes_reach_whatever_is_nested() {
     assert!(model.inner[0].norms[0].training && model.inner[0].dropout.as_ref().unwrap().training);
     model.eval();
     assert!(!model.inner[0].norms[0].training && !model.inner[0].dropout.as_ref().unwrap().training);
-    let x = Var::constant(Tensor::ones([2, 2, 1, 1]));
-    assert_eq!(model.first.forward(&x).shape(), [2, 2, 1, 1]); // which panics in training
     model.train();
     assert!(model.inner[0].norms[0].training);
 }
 
 #[test]
 fn buffers_have_names() {
-    let mut model = model();
+    let model = model();
     let names: Vec<String> = model.named_buffers().into_iter().map(|(name, _)| name).collect();
     let expected = [
         "first.0.running_mean",
@@ -47,8 +51,11 @@ fn buffers_have_names() {
         "inner.0.norms.0.running_var",
     ];
     assert_eq!(names, expected);
-    model.visit_buffers_mut(gradus::Path::ROOT, &mut |_, buffer| *buffer *= 0.0);
-    assert!(model.named_buffers().iter().all(|(_, buffer)| buffer.to_vec().iter().all(|&x: &f64| x == 0.0)));
+    for (_, buffer) in model.named_buffers() {
+        buffer.update(|buffer| *buffer *= 0.0);
+    }
+    let norm = &model.inner[0].norms[0];
+    assert_eq!(statistics!(norm), (vec![0.0; 3], vec![0.0; 3]));
 }
 
 #[test]
@@ -56,19 +63,10 @@ fn running_statistics_are_those_of_the_batches() {
     let mut layer = BatchNorm1d::<f64>::new(1);
     layer.momentum = 0.5;
     let x = Var::constant([[1.0], [3.0]]);
-    let _ = layer.forward_mut(&x);
-    assert_eq!((layer.running_mean.item(), layer.running_var.item()), (1.0, 1.5));
-    layer.eval();
-    let before = layer.running_mean.clone();
-    let y = layer.forward_mut(&x);
-    assert_eq!((layer.running_mean, y.value().to_vec()[0]), (before, 0.0));
-}
-
-/// The running statistics of a layer.
-macro_rules! statistics {
-    ($layer:ident) => {
-        ($layer.running_mean.to_vec(), $layer.running_var.to_vec())
-    };
+    let _ = layer.forward(&x);
+    assert_eq!(statistics!(layer), (vec![1.0], vec![1.5]));
+    let y = layer.evaluate(|layer| layer.forward(&x));
+    assert_eq!((statistics!(layer), y.value().to_vec()[0]), ((vec![1.0], vec![1.5]), 0.0));
 }
 
 /// A batch of 0 rows, or images without pixels: in PyTorch they make the running statistics NaN.
@@ -76,7 +74,7 @@ macro_rules! statistics {
 fn batches_of_nothing_change_no_statistics() {
     let mut layer = BatchNorm1d::<f64>::new(2);
     let x = Var::leaf(Tensor::zeros([0, 2]));
-    let y = layer.forward_mut(&x);
+    let y = layer.forward(&x);
     assert_eq!(y.shape(), [0, 2]);
     assert_eq!(statistics!(layer), (vec![0.0, 0.0], vec![1.0, 1.0]));
     // The weight gets a gradient, which is 0.
@@ -84,8 +82,8 @@ fn batches_of_nothing_change_no_statistics() {
     assert_eq!(gradients.get(layer.weight.as_ref().unwrap()), Some(&Tensor::zeros([2])));
     layer.eval();
     assert!(layer.forward(&Var::constant([[1.0, 1.0]])).value().iter().all(f64::is_finite));
-    let mut layer = BatchNorm2d::<f64>::new(2);
-    let _ = layer.forward_mut(&Var::constant(Tensor::zeros([3, 2, 0, 4])));
+    let layer = BatchNorm2d::<f64>::new(2);
+    let _ = layer.forward(&Var::constant(Tensor::zeros([3, 2, 0, 4])));
     assert_eq!(statistics!(layer), (vec![0.0, 0.0], vec![1.0, 1.0]));
 }
 
@@ -95,19 +93,19 @@ proptest! {
     #[test]
     fn statistics_are_those_of_batches_with_elements(rows in prop::collection::vec(0..4_usize, 0..6), seed: u64) {
         let rng = &mut seeded(seed);
-        let (mut all, mut others) = (BatchNorm1d::<f64>::new(3), BatchNorm1d::<f64>::new(3));
-        let (mut images, mut other_images) = (BatchNorm2d::<f64>::new(3), BatchNorm2d::<f64>::new(3));
+        let (all, others) = (BatchNorm1d::<f64>::new(3), BatchNorm1d::<f64>::new(3));
+        let (images, other_images) = (BatchNorm2d::<f64>::new(3), BatchNorm2d::<f64>::new(3));
         for rows in rows {
             let (x, image) = (Tensor::randn([rows, 3], rng), Tensor::randn([rows, 3, 1, 1], rng));
             let (x, image) = (Var::constant(x), Var::constant(image));
-            let ended = catch_unwind(AssertUnwindSafe(|| (all.forward_mut(&x), images.forward_mut(&image))));
+            let ended = catch_unwind(AssertUnwindSafe(|| (all.forward(&x), images.forward(&image))));
             prop_assert_eq!(ended.is_err(), rows == 1);
             if rows > 1 {
-                let _ = (others.forward_mut(&x), other_images.forward_mut(&image));
+                let _ = (others.forward(&x), other_images.forward(&image));
             }
             prop_assert_eq!(statistics!(all), statistics!(others));
             prop_assert_eq!(statistics!(images), statistics!(other_images));
-            prop_assert!(all.running_var.iter().all(f64::is_finite));
+            prop_assert!(all.running_var.value().iter().all(f64::is_finite));
         }
     }
 }
@@ -115,19 +113,127 @@ proptest! {
 #[test]
 fn dropout_repeats_itself_from_a_seed() {
     let x = Var::leaf(Tensor::<f64>::ones([1000]));
-    let (mut one, mut other) = (Dropout::new(0.25, 7), Dropout::new(0.25, 7));
-    let y = one.forward_mut(&x);
-    assert_eq!(y.value(), other.forward_mut(&x).value());
-    assert_ne!(y.value(), one.forward_mut(&x).value());
+    let (one, other) = (Dropout::new(0.25, 7), Dropout::new(0.25, 7));
+    let y = one.forward(&x);
+    assert_eq!(y.value(), other.forward(&x).value());
+    let clone = one.clone();
+    let next = one.forward(&x);
+    assert_ne!(y.value(), next.value());
+    assert_eq!(clone.forward(&x).value(), next.value());
+    assert_ne!(y.value(), Dropout::new(0.25, 8).forward(&x).value());
     assert_eq!(y.sum(..).backward().get(&x), Some(y.value())); // 0, or what the elements were divided by
 }
 
+/// The masks are part of what a release promises, for either type of element.
 #[test]
-fn recurrent_and_transformer_layers_have_gradients() {
-    let rng = &mut seeded(0);
-    let lstm = Lstm::<f64>::new(2, 3, 2, rng).batch_first();
-    let x = Tensor::randn([2, 3, 2], rng);
-    check_module(&lstm, |lstm, [x]| lstm.forward(x, None).0, [x]).unwrap();
-    let block = TransformerBlock::<f64>::new(4, 2, 6, rng);
-    check_module(&block, |block, [x]| block.forward(x, None, true), [Tensor::randn([2, 3, 4], rng)]).unwrap();
+fn the_first_masks_of_a_seed() {
+    let layer = Dropout::new(0.5, 42);
+    let mask = || {
+        layer
+            .forward(&Var::constant(Tensor::<f32>::ones([24])))
+            .value()
+            .map(|y| if y > 0.0 { 1 } else { 0_i64 })
+    };
+    assert_eq!(mask().to_vec(), [0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 1, 1, 0, 0, 1, 1, 0, 1, 1, 0, 0, 0, 0]);
+    assert_eq!(mask().to_vec(), [1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 1, 1, 0, 0, 0, 1]);
+    let [single, double] = [Dropout::new(0.3, 1), Dropout::new(0.3, 1)];
+    let single = single.forward(&Var::constant(Tensor::<f32>::ones([999]))).value().ne(0.0);
+    assert_eq!(single, double.forward(&Var::constant(Tensor::<f64>::ones([999]))).value().ne(0.0));
+}
+
+proptest! {
+    /// As many are dropped as should be, of neighbours in place, pass and seed independently.
+    #[test]
+    fn dropped_with_probability_p(p in 0.0..=1.0_f64, seed: u64) {
+        const COUNT: usize = 10_000;
+        let x = Var::constant(Tensor::<f64>::ones([COUNT]));
+        let layer = Dropout::new(p, seed);
+        let mask = |layer: &Dropout| layer.forward(&x).value().map(|y| if y == 0.0 { 1.0 } else { 0.0 });
+        let first = mask(&layer);
+        let others = [mask(&layer), mask(&Dropout::new(p, seed.wrapping_add(1))), first.roll(&[1], &[0])];
+        let within = |got: f64, p: f64| (got - p).abs() <= 6.0 * (p * (1.0 - p) / COUNT as f64).sqrt() + 1e-12;
+        prop_assert!(within(first.mean(..).item(), p));
+        for other in &others {
+            prop_assert!(within((&first * other).mean(..).item(), p * p));
+        }
+        prop_assert_eq!(mask(&Dropout::new(0.0, seed)).sum(..).item(), 0.0);
+        prop_assert_eq!(mask(&Dropout::new(1.0, seed)).sum(..).item(), COUNT as f64);
+    }
+}
+
+/// Modes differ from layer to layer, and come back as they were, after a panic, too.
+#[test]
+fn evaluate_puts_modes_back() {
+    let mut model = model();
+    model.inner.eval();
+    let modes = |model: &Outer| {
+        let mut modes = Vec::new();
+        model.visit(Path::ROOT, &mut |path, member| {
+            if let Member::Mode(mode) = member {
+                modes.push((path.to_string(), *mode));
+            }
+        });
+        modes
+    };
+    let before = modes(&model);
+    let expected = [
+        ("first.0.training", true),
+        ("first.1.training", true),
+        ("inner.0.norms.0.training", false),
+        ("inner.0.dropout.training", false),
+    ];
+    assert_eq!(before, expected.map(|(name, mode)| (name.to_string(), mode)));
+    let x = Var::constant(Tensor::ones([2, 2, 1, 1]));
+    let seen = model.evaluate(|model| {
+        assert!(!model.is_training());
+        model.first.forward(&x).value().clone()
+    });
+    assert!(seen.allclose(x.value(), 1e-4, 0.0));
+    assert_eq!(modes(&model), before);
+    let ended = catch_unwind(AssertUnwindSafe(|| model.evaluate(|_| panic!("on purpose"))));
+    assert!(ended.is_err());
+    assert_eq!(modes(&model), before);
+}
+
+/// In evaluation mode a shared model can be used by several threads, and stays as it is to the bit.
+#[test]
+fn threads_share_a_model_in_evaluation() {
+    fn shared<M: Send + Sync>(_: &M) {}
+    let rng = &mut seeded(3);
+    let mut model = Sequential::<f64>::new()
+        .push(BatchNorm1d::new(4))
+        .push(Dropout::new(0.5, 0))
+        .push(Linear::new(4, 4, rng));
+    shared(&model);
+    let x = Var::constant(Tensor::randn([6, 4], rng));
+    let _ = model.forward(&x);
+    let state = |model: &Sequential<f64>| format!("{model:?}");
+    let before = state(&model);
+    model.evaluate(|model| {
+        let expected = model.forward(&x);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| assert_eq!(model.forward(&x).value(), expected.value()));
+            }
+        });
+    });
+    assert_eq!(state(&model), before);
+}
+
+/// Of several threads that train one layer, no batch is lost.
+#[test]
+fn threads_train_one_layer() {
+    const THREADS: usize = 4;
+    const BATCHES: usize = 50;
+    let mut layer = BatchNorm1d::<f64>::new(1);
+    layer.momentum = 0.01;
+    let alone = layer.clone();
+    let x = Var::constant([[1.0], [3.0]]);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| (0..BATCHES).for_each(|_| drop(layer.forward(&x))));
+        }
+    });
+    (0..THREADS * BATCHES).for_each(|_| drop(alone.forward(&x)));
+    assert_eq!(statistics!(layer), statistics!(alone));
 }

@@ -110,6 +110,21 @@ fn plateaus_at_the_lowest_rate() {
     assert_eq!(low.lr(), 0.01);
 }
 
+/// A first metric of NaN is not the best one: whatever comes next is better.
+#[test]
+fn a_plateau_may_begin_with_nan() {
+    for plateau in [ReduceLrOnPlateau::min, ReduceLrOnPlateau::max] {
+        let mut sgd = Sgd::<f32>::new(0.4);
+        let mut waiting = plateau().factor(0.5).patience(1);
+        let reduced: Vec<bool> =
+            [f64::NAN, 1.0, 1.0, f64::NAN].map(|metric| waiting.observe(metric, &mut sgd)).into();
+        assert_eq!(reduced, [false, false, false, true]);
+        let mut sgd = Sgd::<f32>::new(0.4);
+        assert!(plateau().factor(0.5).patience(0).observe(f64::NAN, &mut sgd));
+        assert_eq!(sgd.lr(), 0.2);
+    }
+}
+
 proptest! {
     /// Better is beyond the best metric by a part of its size: of any sign, in both directions. NaN never is.
     #[test]

@@ -3,8 +3,8 @@
 use std::ops::{Deref, DerefMut};
 
 use gradus::{
-    BatchNorm2d, Conv, Conv2d, Embedding, Gradients, Gru, LayerNorm, Linear, Lstm, Module, Parameter, Path,
-    Rng, Tensor, Var, seeded,
+    BatchNorm2d, Conv, Conv2d, Embedding, Gradients, Gru, LayerNorm, Linear, Lstm, Module, Parameter, Rng,
+    Tensor, Var, seeded,
 };
 
 use super::Data;
@@ -14,7 +14,7 @@ use crate::operations;
 
 /// A model that can be trained on data.
 pub(crate) trait Model: Module<f64> {
-    fn forward(&mut self, x: &Data) -> Var<f64>;
+    fn forward(&self, x: &Data) -> Var<f64>;
 }
 
 /// A model with the names that the data have for its parameters and buffers, in its own order.
@@ -61,10 +61,10 @@ impl Named {
     /// Sets all parameters to what they are before the first step.
     pub(crate) fn load(&mut self, archive: &Archive) {
         let mut names = self.parameters.iter();
-        self.model.visit_mut(Path::ROOT, &mut |path, parameter| {
-            let name = names.next().unwrap_or_else(|| panic!("no name for the parameter {path}"));
+        for parameter in self.model.parameters_mut() {
+            let name = names.next().expect("as many names as parameters");
             parameter.set(archive.f64(&format!("init/{name}")));
-        });
+        }
         assert_eq!(names.next(), None, "a name without a parameter");
     }
 
@@ -80,8 +80,8 @@ impl Named {
         self.named().map(|(name, parameter)| (name, gradient(name, parameter))).collect()
     }
 
-    pub(crate) fn buffers(&self) -> Vec<(&str, &Tensor<f64>)> {
-        let buffers = self.model.named_buffers().into_iter().map(|(_, buffer)| buffer);
+    pub(crate) fn buffers(&self) -> Vec<(&str, Tensor<f64>)> {
+        let buffers = self.model.named_buffers().into_iter().map(|(_, buffer)| buffer.value());
         self.buffers.iter().copied().zip(buffers).collect()
     }
 
@@ -122,7 +122,7 @@ impl Mlp {
 }
 
 impl Model for Mlp {
-    fn forward(&mut self, x: &Data) -> Var<f64> {
+    fn forward(&self, x: &Data) -> Var<f64> {
         let [first, second, last] = &self.layers;
         let hidden = (self.activation)(&first.forward(x.numbers()));
         last.forward(&(self.activation)(&second.forward(&hidden)))
@@ -151,9 +151,9 @@ impl Cnn {
 }
 
 impl Model for Cnn {
-    fn forward(&mut self, x: &Data) -> Var<f64> {
-        let x = self.norm0.forward_mut(&self.conv0.forward(x.numbers())).relu().max_pool2d(2);
-        let x = self.norm1.forward_mut(&self.conv1.forward(&x)).relu();
+    fn forward(&self, x: &Data) -> Var<f64> {
+        let x = self.norm0.forward(&self.conv0.forward(x.numbers())).relu().max_pool2d(2);
+        let x = self.norm1.forward(&self.conv1.forward(&x)).relu();
         self.out.forward(&x.mean([-2, -1]))
     }
 }
@@ -188,7 +188,7 @@ impl Recurrent<Gru<f64>> {
 }
 
 impl<R: Module<f64>> Model for Recurrent<R> {
-    fn forward(&mut self, x: &Data) -> Var<f64> {
+    fn forward(&self, x: &Data) -> Var<f64> {
         self.out.forward(&(self.states)(&self.layers, x.numbers()))
     }
 }
@@ -240,7 +240,7 @@ impl Transformer {
 }
 
 impl Model for Transformer {
-    fn forward(&mut self, x: &Data) -> Var<f64> {
+    fn forward(&self, x: &Data) -> Var<f64> {
         let x = self.tokens.forward(x.indices()) + &self.positions;
         let x = &x + self.attention(&self.norm1.forward(&x));
         let hidden = self.linear1.forward(&self.norm2.forward(&x)).gelu();

@@ -1,14 +1,14 @@
 //! What all optimizers have in common.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt::{self, Debug, Formatter};
 use std::panic::Location;
 use std::sync::Arc;
 
-use gradus_autograd::{Float, Gradients, Identity, Tensor};
+use gradus_autograd::{Float, Gradients, Tensor};
 
 use super::{LearningRate, Optimizer, non_negative};
-use crate::module::{Module, Path};
+use crate::module::{MemberMut, Module, Path};
 
 /// The formula by which an optimizer changes a parameter, with its options.
 ///
@@ -89,6 +89,10 @@ impl Step {
 
 /// The optimizer of a [`Rule`]: its options, and what it remembers of each parameter.
 ///
+/// The state of a parameter is found by the parameter's name, so an optimizer is for one model, or always the same part of
+/// one: clones of a model and its optimizer go on as the originals do. A parameter that is replaced by another one of the
+/// same shape hands its state on; one of another shape starts anew, as does one that was missing in a step.
+///
 /// [`Sgd`](super::Sgd), [`Adam`](super::Adam) and the others are names for it with their rules. Rules that scale steps by
 /// squares of gradients keep these in the type of the parameter: the square of an `f32` above 1.8e19 is infinite, and the
 /// parameter stays where it is; the square of one below 1e-23 is 0, which only matters if `eps` is as small.
@@ -98,7 +102,8 @@ pub struct Descent<R: Rule, T: Float = f32> {
     rates: Vec<LearningRate>,
     /// First what holds for parameters in no group.
     groups: Vec<Group<R>>,
-    states: HashMap<Identity<T>, State<T>>,
+    /// In the order in which the model's parameters were visited last.
+    states: Vec<State<T>>,
 }
 
 /// Options of some of the parameters.
@@ -114,8 +119,11 @@ struct Group<R> {
 /// What is remembered of a parameter.
 #[derive(Debug, Clone)]
 struct State<T: Float> {
+    name: String,
     group: usize,
+    /// Those with a gradient; before the first one there are no slots.
     steps: i32,
+    shape: Vec<usize>,
     slots: Vec<Tensor<T>>,
 }
 
@@ -153,7 +161,7 @@ impl<R: Rule, T: Float> Descent<R, T> {
         let rates = vec![LearningRate::new(learning_rate)];
         let (matches, made_at) = (Arc::new(|_: &str| true), Location::caller());
         let groups = vec![Group { weight_decay: R::WEIGHT_DECAY, rule, matches, made_at }];
-        Self { rates, groups, states: HashMap::new() }
+        Self { rates, groups, states: Vec::new() }
     }
 
     /// The same with another learning rate, as is useful for a [group](Self::group).
@@ -201,8 +209,8 @@ impl<R: Rule, T: Float> Descent<R, T> {
     /// The same with other options for the parameters whose name `matches`: those that `change` makes of the
     /// ones for all.
     ///
-    /// Of several groups, the first that matches holds. It is asked once for each parameter, when the first
-    /// gradient for it comes.
+    /// Of several groups, the first that matches holds. It is asked once for each parameter, in the first step that
+    /// finds it in the model.
     ///
     /// ```
     /// use gradus_autograd::{Var, seeded};
@@ -234,7 +242,7 @@ impl<R: Rule, T: Float> Descent<R, T> {
         let changed = change(Self {
             rates: vec![self.rates[0]],
             groups: vec![self.groups[0].clone()],
-            states: HashMap::new(),
+            states: Vec::new(),
         });
         let ([rate], [group]) = (&changed.rates[..], &changed.groups[..]) else {
             panic!("group: the options of a group have groups; give each group to the optimizer itself")
@@ -273,18 +281,38 @@ impl<R: Rule, T: Float> Descent<R, T> {
 
     #[track_caller]
     fn check_groups(&self, model: &dyn Module<T>) {
-        let mut names = Vec::new();
-        model.visit(Path::ROOT, &mut |path, _| names.push(path.to_string()));
+        let names: Vec<String> = model.named_parameters().into_iter().map(|(name, _)| name).collect();
         let used: HashSet<usize> = names.iter().map(|name| Self::group_of(&self.groups, name)).collect();
         for (place, group) in self.groups.iter().enumerate().skip(1) {
             assert!(
                 used.contains(&place),
-                "step: the group made at {} holds for no parameter of the model: its condition must be true for a \
-                 name for which that of no earlier group is; the names are {names:?}",
+                "step: the group made at {} holds for no parameter of the model: its predicate \
+                 matches no name that an earlier group has not already claimed; the names are {names:?}",
                 group.made_at
             );
         }
     }
+}
+
+/// The state of the parameter that is visited at this place. As long as the model has the parameters it had, it is there;
+/// otherwise it is moved there, or made.
+fn state_at<'s, R: Rule, T: Float>(
+    states: &'s mut Vec<State<T>>,
+    place: usize,
+    path: Path<'_>,
+    groups: &[Group<R>],
+) -> &'s mut State<T> {
+    if !states.get(place).is_some_and(|state| path == *state.name) {
+        match states.iter().skip(place).position(|state| path == *state.name) {
+            Some(distance) => states[place..=place + distance].rotate_right(1),
+            None => {
+                let name = path.to_string();
+                let group = Descent::<R, T>::group_of(groups, &name);
+                states.insert(place, State { name, group, steps: 0, shape: Vec::new(), slots: Vec::new() });
+            }
+        }
+    }
+    &mut states[place]
 }
 
 impl<R: Rule, T: Float> Optimizer<T> for Descent<R, T> {
@@ -294,22 +322,24 @@ impl<R: Rule, T: Float> Optimizer<T> for Descent<R, T> {
             self.check_groups(model);
         }
         let Self { rates, groups, states } = self;
-        model.visit_mut(Path::ROOT, &mut |path, parameter| {
-            let Some((gradient, identity)) = gradients.get(parameter).zip(parameter.identity()) else {
-                return;
-            };
-            let state = states.entry(identity).or_insert_with(|| {
-                let group = if groups.len() == 1 { 0 } else { Self::group_of(groups, &path.to_string()) };
-                let rule = &groups[group].rule;
-                let slot = || Tensor::full(gradient.shape(), T::from_f64(rule.initial()));
-                State { group, steps: 0, slots: (0..rule.slots()).map(|_| slot()).collect() }
-            });
-            state.steps += 1;
+        let mut place = 0;
+        model.visit_mut(Path::ROOT, &mut |path, member| {
+            let MemberMut::Parameter(parameter) = member else { return };
+            let state = state_at(states, place, path, groups);
+            place += 1;
+            let Some(gradient) = gradients.get(parameter) else { return };
             let Group { weight_decay, rule, .. } = &groups[state.group];
+            if state.steps == 0 || state.shape != gradient.shape() {
+                let slot = || Tensor::full(gradient.shape(), T::from_f64(rule.initial()));
+                let slots = (0..rule.slots()).map(|_| slot()).collect();
+                (state.steps, state.shape, state.slots) = (0, gradient.shape().to_vec(), slots);
+            }
+            state.steps += 1;
             let lr = rates[state.group].current;
             let step = Step { t: state.steps, lr, weight_decay: *weight_decay };
             parameter.update(|p| rule.update(step, p, gradient, &mut state.slots));
         });
+        states.truncate(place);
     }
 
     fn learning_rates(&self) -> &[LearningRate] {

@@ -34,7 +34,7 @@ use crate::module::Module;
 ///
 /// ```
 /// use gradus_autograd::{Float, Gradients};
-/// use gradus_nn::{LearningRate, Module, Optimizer, Parameter, Path};
+/// use gradus_nn::{LearningRate, Module, Optimizer, Parameter};
 ///
 /// /// Steps of a fixed size against the sign of the gradient.
 /// struct SignDescent(LearningRate);
@@ -42,11 +42,11 @@ use crate::module::Module;
 /// impl<T: Float> Optimizer<T> for SignDescent {
 ///     fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) {
 ///         let rate = T::from_f64(self.0.current);
-///         model.visit_mut(Path::ROOT, &mut |_, parameter| {
+///         for parameter in model.parameters_mut() {
 ///             if let Some(gradient) = gradients.get(parameter) {
 ///                 parameter.update(|p| *p -= gradient.sign() * rate);
 ///             }
-///         });
+///         }
 ///     }
 ///     fn learning_rates(&self) -> &[LearningRate] {
 ///         std::slice::from_ref(&self.0)
