@@ -1,12 +1,12 @@
 //! Linear equations, inverses and determinants: factorisations of square matrices, or of stacks of them.
 //!
-//! They are computed in double precision for either element type, by `nalgebra`.
-
-use nalgebra::{Cholesky, DMatrix, Dyn, LU};
+//! They are computed in double precision for either element type.
 
 use crate::dims::{Shape, broadcast_shapes};
 use crate::element::Float;
 use crate::error::{OrPanic, TensorError};
+use crate::kernels::Buffer;
+use crate::kernels::linalg::{self, Lu};
 use crate::range::Product;
 use crate::tensor::Tensor;
 
@@ -29,17 +29,18 @@ impl<T: Float> Tensor<T> {
     /// If the last two axes are not of one size.
     #[track_caller]
     pub fn cholesky(&self) -> Result<Self, TensorError> {
-        square("cholesky", self);
-        let mut lower = Vec::with_capacity(self.len());
-        for (place, matrix) in matrices(self).enumerate() {
-            let symmetric = (&matrix + matrix.transpose()) * 0.5;
-            let Some(factor) = Cholesky::new(symmetric) else {
+        let n = square("cholesky", self);
+        let mut lower = columns(self);
+        for (place, matrix) in lower.chunks_exact_mut((n * n).max(1)).enumerate() {
+            for (i, j) in (0..n).flat_map(|j| (j + 1..n).map(move |i| (i, j))) {
+                matrix[j * n + i] = (matrix[j * n + i] + matrix[i * n + j]) * 0.5;
+            }
+            if !linalg::cholesky(matrix, n) {
                 let fault = "is not positive definite".into();
                 return Err(fault_of("cholesky", self, place, fault, "it must be"));
-            };
-            push(&mut lower, &factor.l());
+            }
         }
-        Self::from_vec(lower, self.shape())
+        Ok(from_columns(&lower, self.shape()))
     }
 
     /// The X with `A X = B`, for this A, `[..., n, n]`, and B, `[..., n, k]`, or `[n]` if A is one matrix. Axes in
@@ -63,13 +64,7 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn solve(&self, b: &Self) -> Result<Self, TensorError> {
         let (a, b, shape) = system("solve", self, b);
-        let mut solution = Vec::with_capacity(b.len());
-        for (place, (a_matrix, b_matrix)) in matrices(&a).zip(matrices(&b)).enumerate() {
-            let lu = LU::new(a_matrix);
-            let Some(x) = lu.solve(&b_matrix) else { return Err(singular("solve", &a, place, &lu.u())) };
-            push(&mut solution, &x);
-        }
-        Self::from_vec(solution, shape)
+        solve_each("solve", &a, &b, &shape, |matrix, n, b| Lu::new(matrix, n).solve(b))
     }
 
     /// The X with `A X = B` as in [`solve`](Self::solve), for a triangular A: what lies on the other side of the
@@ -91,17 +86,8 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn solve_triangular(&self, b: &Self, upper: bool) -> Result<Self, TensorError> {
         let (a, b, shape) = system("solve_triangular", self, b);
-        let mut solution = Vec::with_capacity(b.len());
-        for (place, (a_matrix, b_matrix)) in matrices(&a).zip(matrices(&b)).enumerate() {
-            let x = if upper {
-                a_matrix.solve_upper_triangular(&b_matrix)
-            } else {
-                a_matrix.solve_lower_triangular(&b_matrix)
-            };
-            let Some(x) = x else { return Err(singular("solve_triangular", &a, place, &a_matrix)) };
-            push(&mut solution, &x);
-        }
-        Self::from_vec(solution, shape)
+        let solve = |matrix: &[f64], n, b: &mut [f64]| linalg::solve_triangular(matrix, n, upper, b);
+        solve_each("solve_triangular", &a, &b, &shape, solve)
     }
 
     /// The inverse of matrices, `[..., n, n]`.
@@ -121,16 +107,8 @@ impl<T: Float> Tensor<T> {
     /// If the last two axes are not of one size.
     #[track_caller]
     pub fn inverse(&self) -> Result<Self, TensorError> {
-        let n = square("inverse", self);
-        let mut inverse = Vec::with_capacity(self.len());
-        for (place, matrix) in matrices(self).enumerate() {
-            let lu = LU::new(matrix);
-            let Some(x) = lu.solve(&DMatrix::identity(n, n)) else {
-                return Err(singular("inverse", self, place, &lu.u()));
-            };
-            push(&mut inverse, &x);
-        }
-        Self::from_vec(inverse, self.shape())
+        let identity = Self::eye(square("inverse", self)).expand(self.shape());
+        solve_each("inverse", self, &identity, self.shape(), |matrix, n, b| Lu::new(matrix, n).solve(b))
     }
 
     /// The determinants of matrices: `[..., n, n]` to `[...]`.
@@ -146,8 +124,8 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn det(&self) -> Self {
         self.determinants("det", |lu| {
-            let (sign, pivots) = (lu.p().determinant::<f64>(), lu.u().diagonal());
-            pivots.iter().fold(Product::EMPTY, |product, &pivot| product.times(pivot)).value::<f64>() * sign
+            let product = lu.pivots().fold(Product::EMPTY, Product::times);
+            product.value::<f64>() * lu.sign()
         })
     }
 
@@ -167,26 +145,20 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn logdet(&self) -> Self {
         self.determinants("logdet", |lu| {
-            let pivots = lu.u().diagonal();
-            let sign: f64 = lu.p().determinant::<f64>() * pivots.iter().map(|x| x.signum()).product::<f64>();
-            let logarithm: f64 = pivots.iter().map(|x| x.abs().ln()).sum();
+            let sign = lu.pivots().fold(lu.sign(), |sign, pivot| sign * pivot.signum());
+            let logarithm: f64 = lu.pivots().map(|pivot| pivot.abs().ln()).sum();
             if sign < 0.0 && logarithm != f64::NEG_INFINITY { f64::NAN } else { logarithm }
         })
     }
 
     #[track_caller]
-    fn determinants(&self, operation: &'static str, of: impl Fn(&LU<f64, Dyn, Dyn>) -> f64) -> Self {
+    fn determinants(&self, operation: &'static str, of: impl Fn(&Lu) -> f64) -> Self {
         let n = square(operation, self);
         let batch = &self.shape()[..self.rank() - 2];
+        let columns = columns(self);
+        let determinant = |i: usize| T::from_f64(of(&Lu::new(&columns[i * n * n..][..n * n], n)));
         let count = batch.iter().product();
-        let determinants = if n == 0 {
-            // Of the matrix without elements, a product of nothing.
-            let nothing = LU::new(DMatrix::identity(1, 1));
-            vec![T::from_f64(of(&nothing)); count]
-        } else {
-            matrices(self).map(|matrix| T::from_f64(of(&LU::new(matrix)))).collect()
-        };
-        Self::from_vec(determinants, batch).or_panic()
+        Self::from_buffer(Buffer::collect(count, (0..count).map(determinant)), batch)
     }
 }
 
@@ -230,32 +202,38 @@ fn system<T: Float>(operation: &'static str, a: &Tensor<T>, b: &Tensor<T>) -> (T
     (a.expand(of_a), matrix.expand(of_b), shape)
 }
 
-/// The matrices of a stack, none if there are no elements.
-fn matrices<T: Float>(x: &Tensor<T>) -> impl Iterator<Item = DMatrix<f64>> {
-    let (rows, columns) = (x.shape()[x.rank() - 2], x.shape()[x.rank() - 1]);
-    let elements = x.to_vec();
-    let count = elements.len() / (rows * columns).max(1);
-    (0..count).map(move |i| {
-        let of_matrix = elements[i * rows * columns..][..rows * columns].iter();
-        DMatrix::from_row_iterator(rows, columns, of_matrix.map(|x| x.to_f64()))
-    })
-}
-
-/// Appends the elements of a matrix, row by row.
-fn push<T: Float>(elements: &mut Vec<T>, matrix: &DMatrix<f64>) {
-    // In memory they lie column by column.
-    elements.extend(matrix.transpose().iter().map(|&x| T::from_f64(x)));
-}
-
-fn singular<T: Float>(
+/// Solves each system of a stack; `solve` gets a matrix, its size and the columns to replace, and fails with the column
+/// that has no pivot.
+fn solve_each<T: Float>(
     operation: &'static str,
-    x: &Tensor<T>,
-    place: usize,
-    triangle: &DMatrix<f64>,
-) -> TensorError {
-    let column = triangle.diagonal().iter().position(|&pivot| pivot == 0.0).unwrap_or(0);
-    let fault = format!("is singular: column {column} has no pivot");
-    fault_of(operation, x, place, fault, "it must be invertible")
+    a: &Tensor<T>,
+    b: &Tensor<T>,
+    shape: &[usize],
+    solve: impl Fn(&[f64], usize, &mut [f64]) -> Result<(), usize>,
+) -> Result<Tensor<T>, TensorError> {
+    let [.., n, k] = *b.shape() else { unreachable!("a stack of matrices") };
+    let (matrices, mut solution) = (columns(a), columns(b));
+    let systems = matrices.chunks_exact((n * n).max(1)).zip(solution.chunks_exact_mut((n * k).max(1)));
+    for (place, (matrix, columns)) in systems.enumerate() {
+        solve(matrix, n, columns).map_err(|column| {
+            let fault = format!("is singular: column {column} has no pivot");
+            fault_of(operation, a, place, fault, "it must be invertible")
+        })?;
+    }
+    Ok(from_columns(&solution, b.shape()).reshape(shape))
+}
+
+/// The elements of a stack of matrices, column by column.
+fn columns<T: Float>(x: &Tensor<T>) -> Vec<f64> {
+    x.transpose(-2, -1).to_vec().into_iter().map(T::to_f64).collect()
+}
+
+/// A stack of matrices of a shape from its elements column by column.
+fn from_columns<T: Float>(columns: &[f64], shape: &[usize]) -> Tensor<T> {
+    let [batch @ .., rows, width] = shape else { unreachable!("a stack of matrices") };
+    let transposed = [batch, &[*width, *rows]].concat();
+    let elements = Buffer::collect(columns.len(), columns.iter().map(|&x| T::from_f64(x)));
+    Tensor::from_buffer(elements, &transposed).transpose(-2, -1).contiguous()
 }
 
 fn fault_of<T: Float>(

@@ -15,6 +15,7 @@ mod extremes;
 pub(crate) mod functions;
 mod gemm;
 mod lanes;
+pub(crate) mod linalg;
 mod narrow;
 mod norm;
 mod pool;

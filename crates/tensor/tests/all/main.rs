@@ -12,6 +12,7 @@ mod indexing;
 mod integers;
 mod join;
 mod layouts;
+mod linalg;
 mod matmul;
 mod messages;
 mod nans;
