@@ -2,11 +2,12 @@
 
 use std::ops::{Index, IndexMut};
 
-use crate::dims::Shape;
 use crate::element::{Element, Float};
 use crate::error::TensorError;
-use crate::kernels::{self, Buffer};
-use crate::layout::Layout;
+use crate::kernels;
+use crate::layout::{Layout, Strided};
+use crate::runtime::Buffer;
+use crate::shape::Shape;
 
 /// An n-dimensional array of numbers or truth values.
 ///
@@ -32,7 +33,7 @@ pub struct Tensor<T = f32> {
 impl<T: Element> Tensor<T> {
     /// Row-major data under a shape that is known to fit.
     pub(crate) fn from_buffer(buffer: Buffer<T>, shape: &[usize]) -> Self {
-        debug_assert_eq!(Some(buffer.as_slice().len()), crate::dims::element_count(shape));
+        debug_assert_eq!(Some(buffer.as_slice().len()), crate::shape::element_count(shape));
         Self { buffer, layout: Layout::contiguous(shape) }
     }
 
@@ -48,6 +49,12 @@ impl<T: Element> Tensor<T> {
 
     pub(crate) fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// The elements and their layout, for a kernel.
+    #[inline]
+    pub(crate) fn strided(&self) -> Strided<'_, T> {
+        Strided { data: self.buffer.as_slice(), layout: &self.layout }
     }
 
     /// The whole buffer, of which the layout may use a part.
@@ -86,7 +93,7 @@ impl<T: Element> Tensor<T> {
     /// The elements to write to, in logical order; copied first if need be.
     pub(crate) fn make_mut(&mut self) -> &mut [T] {
         if self.writable().is_none() {
-            *self = Self::from_buffer(kernels::copy(self), self.shape());
+            *self = Self::from_buffer(kernels::copy(self.strided()), self.shape());
         }
         self.writable().expect("just made so")
     }
@@ -219,10 +226,7 @@ impl<T: Element> Tensor<T> {
     /// assert_eq!(x.t().as_slice(), None);
     /// ```
     pub fn as_slice(&self) -> Option<&[T]> {
-        self.is_contiguous().then(|| {
-            let start = if self.is_empty() { 0 } else { self.layout.offset };
-            &self.buffer()[start..start + self.len()]
-        })
+        self.strided().as_slice()
     }
 
     /// The elements in logical order.
@@ -235,7 +239,7 @@ impl<T: Element> Tensor<T> {
     pub fn to_vec(&self) -> Vec<T> {
         match self.as_slice() {
             Some(slice) => slice.to_vec(),
-            None => kernels::copy(self).as_slice().to_vec(),
+            None => kernels::copy(self.strided()).as_slice().to_vec(),
         }
     }
 
@@ -249,7 +253,11 @@ impl<T: Element> Tensor<T> {
     /// assert!(x.contiguous().shares_buffer(&x));
     /// ```
     pub fn contiguous(&self) -> Self {
-        if self.is_contiguous() { self.clone() } else { Self::from_buffer(kernels::copy(self), self.shape()) }
+        if self.is_contiguous() {
+            self.clone()
+        } else {
+            Self::from_buffer(kernels::copy(self.strided()), self.shape())
+        }
     }
 
     /// The one element of a tensor that has just one.
@@ -265,14 +273,8 @@ impl<T: Element> Tensor<T> {
     #[track_caller]
     pub fn item(&self) -> T {
         if self.len() != 1 {
-            TensorError::Argument {
-                operation: "item",
-                argument: "the number of elements",
-                got: self.len().to_string(),
-                shape: self.shape().into(),
-                expected: "it must be 1".into(),
-            }
-            .panic();
+            TensorError::argument("item", "the number of elements", self.len(), self.shape(), "it must be 1")
+                .panic();
         }
         self.buffer()[self.layout.offset]
     }
@@ -280,13 +282,13 @@ impl<T: Element> Tensor<T> {
     #[track_caller]
     fn checked_position(&self, index: &[usize]) -> usize {
         if index.len() != self.rank() {
-            TensorError::Argument {
-                operation: "index",
-                argument: "the number of indices",
-                got: index.len().to_string(),
-                shape: self.shape().into(),
-                expected: format!("it must be {}", self.rank()),
-            }
+            TensorError::argument(
+                "index",
+                "the number of indices",
+                index.len(),
+                self.shape(),
+                format!("it must be {}", self.rank()),
+            )
             .panic();
         }
         if let Some(axis) = (0..index.len()).find(|&axis| index[axis] >= self.shape()[axis]) {

@@ -3,20 +3,23 @@
 //! In double precision. A matrix is a slice of its columns, one after another: every loop then runs down a column, which
 //! stays in the fastest cache while the columns before it are subtracted.
 
-use super::simd::dispatch;
+use smallvec::SmallVec;
+
+use crate::runtime::dispatch;
 
 /// The factors of `P A = L U`, with partial pivoting.
-pub(crate) struct Lu {
+pub(crate) struct Lu<'a> {
     size: usize,
     /// U on the diagonal and above it, L below; the diagonal of L is 1.
-    factors: Vec<f64>,
+    factors: &'a mut [f64],
     /// The row that each row changed places with, in this order.
-    swaps: Vec<usize>,
+    swaps: SmallVec<[usize; 8]>,
 }
 
-impl Lu {
-    pub(crate) fn new(matrix: &[f64], size: usize) -> Self {
-        let mut lu = Self { size, factors: matrix.to_vec(), swaps: Vec::with_capacity(size) };
+impl<'a> Lu<'a> {
+    /// Factorises a matrix where it is.
+    pub(crate) fn new(matrix: &'a mut [f64], size: usize) -> Self {
+        let mut lu = Self { size, factors: matrix, swaps: SmallVec::with_capacity(size) };
         dispatch(
             #[inline(always)]
             || lu.factorise(),
@@ -50,7 +53,7 @@ impl Lu {
 
     /// The diagonal of U.
     pub(crate) fn pivots(&self) -> impl Iterator<Item = f64> {
-        diagonal(&self.factors, self.size)
+        diagonal(self.factors, self.size)
     }
 
     /// The determinant of P, 1 or -1.
@@ -61,7 +64,7 @@ impl Lu {
 
     /// Replaces the columns of B by those of X with `A X = B`; fails with the first column of A that has no pivot.
     pub(crate) fn solve(&self, b: &mut [f64]) -> Result<(), usize> {
-        check_diagonal(&self.factors, self.size)?;
+        check_diagonal(self.factors, self.size)?;
         dispatch(
             #[inline(always)]
             || {
@@ -69,8 +72,8 @@ impl Lu {
                     for (row, &other) in self.swaps.iter().enumerate() {
                         column.swap(row, other);
                     }
-                    forward(&self.factors, self.size, column, false);
-                    backward(&self.factors, self.size, column);
+                    forward(self.factors, self.size, column, false);
+                    backward(self.factors, self.size, column);
                 }
             },
         );
@@ -124,6 +127,20 @@ pub(crate) fn cholesky(matrix: &mut [f64], size: usize) -> bool {
             true
         },
     )
+}
+
+/// Writes the columns of a matrix one after another, of which the rows lie so; or the other way round.
+pub(crate) fn transpose<T: Copy, U>(x: &[T], rows: usize, out: &mut [U], f: impl Fn(T) -> U) {
+    // As many as make a cache line, so that lines are read whole.
+    const BAND: usize = 8;
+    let columns = out.len() / rows.max(1);
+    for first in (0..columns).step_by(BAND) {
+        for (i, row) in x.chunks_exact(columns).enumerate() {
+            for j in first..columns.min(first + BAND) {
+                out[j * rows + i] = f(row[j]);
+            }
+        }
+    }
 }
 
 /// Solves `L x = b` in place for the first `count` columns of L, whose diagonal is 1 unless it is to be read. What `b` has

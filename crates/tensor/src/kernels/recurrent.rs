@@ -7,11 +7,11 @@ use std::array::from_fn;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use super::buffer::Buffer;
-use super::gemm::{MatrixRef, Over, multiply};
-use super::simd::dispatch;
-use super::threads::for_each_piece_of;
 use crate::element::Float;
+use crate::kernels::matmul::{MatrixRef, Over, multiply};
+use crate::runtime::Buffer;
+use crate::runtime::dispatch;
+use crate::runtime::for_each_piece_of;
 
 /// From this many multiplications on, work is shared among threads.
 const SHARED: usize = 1 << 20;
