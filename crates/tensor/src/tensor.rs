@@ -23,6 +23,25 @@ use crate::shape::Shape;
 /// assert_eq!(y, Tensor::from([[1, 30], [2, 4]]));
 /// assert_eq!(x, Tensor::from([[1, 2], [3, 4]]));
 /// ```
+///
+/// # What a tensor is made of
+/// | | of `Tensor::<f32>::zeros([2, 3])` | of its transpose `.t()` |
+/// | --- | --- | --- |
+/// | [`shape`](Self::shape): the sizes of the axes, outermost first | `[2, 3]` | `[3, 2]` |
+/// | [`rank`](Self::rank): the number of axes | 2 | 2 |
+/// | [`len`](Self::len): the number of elements | 6 | 6 |
+/// | [`strides`](Self::strides): steps in the buffer along each axis | `[3, 1]` | `[1, 3]` |
+/// | [`offset`](Self::offset): the place of the first element | 0 | 0 |
+/// | [`is_contiguous`](Self::is_contiguous): whether neighbours in logical order are neighbours in memory | true | false |
+///
+/// ```
+/// use gradus_tensor::Tensor;
+///
+/// let x = Tensor::<f32>::zeros([2, 3]);
+/// assert_eq!((x.shape(), x.rank(), x.len(), x.is_empty()), ([2, 3].as_slice(), 2, 6, false));
+/// assert_eq!((x.t().strides(), x.t().to_vec().len()), ([1, 3].as_slice(), 6));
+/// assert_eq!((x.flip(0).strides(), x.flip(0).offset()), ([-3, 1].as_slice(), 3));
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Tensor<T = f32> {
@@ -99,76 +118,36 @@ impl<T: Element> Tensor<T> {
     }
 
     /// The sizes of the axes, outermost first; empty for a single number.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([[1, 2, 3], [4, 5, 6]]).shape(), [2, 3]);
-    /// ```
     #[inline]
     pub fn shape(&self) -> &[usize] {
         &self.layout.shape
     }
 
     /// The number of axes.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([[1, 2, 3], [4, 5, 6]]).rank(), 2);
-    /// ```
     #[inline]
     pub fn rank(&self) -> usize {
         self.layout.rank()
     }
 
     /// The number of elements.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([[1, 2, 3], [4, 5, 6]]).len(), 6);
-    /// ```
     #[inline]
     pub fn len(&self) -> usize {
         self.layout.len()
     }
 
     /// Whether some axis has size 0.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert!(Tensor::<f32>::zeros([3, 0]).is_empty());
-    /// ```
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.shape().contains(&0)
     }
 
     /// The steps in the buffer from one element to the next along each axis, counted in elements.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::<f32>::zeros([2, 3]);
-    /// assert_eq!(x.strides(), [3, 1]);
-    /// assert_eq!(x.t().strides(), [1, 3]);
-    /// assert_eq!(x.flip(0).strides(), [-3, 1]);
-    /// ```
     #[inline]
     pub fn strides(&self) -> &[isize] {
         &self.layout.strides
     }
 
     /// The place of the first element in the buffer, counted in elements.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([1, 2, 3]);
-    /// assert_eq!((x.offset(), x.slice(0, 1..).offset(), x.flip(0).offset()), (0, 1, 2));
-    /// ```
     #[inline]
     pub fn offset(&self) -> usize {
         self.layout.offset
@@ -230,12 +209,6 @@ impl<T: Element> Tensor<T> {
     }
 
     /// The elements in logical order.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([[1, 2], [3, 4]]).t().to_vec(), [1, 3, 2, 4]);
-    /// ```
     pub fn to_vec(&self) -> Vec<T> {
         match self.as_slice() {
             Some(slice) => slice.to_vec(),

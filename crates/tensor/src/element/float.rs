@@ -20,6 +20,9 @@ use crate::runtime::Lane;
 /// }
 /// assert_eq!(Tensor::from([0.0_f32, f32::INFINITY]).map(bell), Tensor::from([1.0, 0.0]));
 /// assert_eq!(bell(1.0_f64), (-1.0_f64).exp());
+/// assert_eq!((Float::pow(2.0, 3.0), Float::hypot(3.0, 4.0), Float::xlogy(0.0, 0.0)), (8.0, 5.0, 0.0));
+/// assert_eq!((Float::atan2(1.0, 0.0), f64::NAN.multiply_no_nan(0.0)), (std::f64::consts::FRAC_PI_2, 0.0));
+/// assert_eq!(Float::logaddexp(1000.0, 1000.0), 1000.0 + 2.0_f64.ln());
 /// ```
 pub trait Float: Number + Kernels + Lane {
     /// The distance from 1 to the next larger number.
@@ -33,55 +36,19 @@ pub trait Float: Number + Kernels + Lane {
     /// Not a number.
     const NAN: Self;
     /// `self` to the power `exponent`.
-    ///
-    /// ```
-    /// use gradus_tensor::Float;
-    ///
-    /// assert_eq!((Float::pow(2.0, 3.0), Float::pow(4.0_f32, -0.5)), (8.0, 0.5));
-    /// ```
     fn pow(self, exponent: Self) -> Self;
     /// The product, and 0 where `other` is 0, even if `self` is infinite or NaN.
-    ///
-    /// ```
-    /// use gradus_tensor::Float;
-    ///
-    /// assert_eq!((f64::NAN.multiply_no_nan(0.0), 2.0_f64.multiply_no_nan(3.0)), (0.0, 6.0));
-    /// ```
     #[inline(always)]
     fn multiply_no_nan(self, other: Self) -> Self {
         if other == Self::ZERO { Self::ZERO } else { self * other }
     }
     /// The angle of the point (`other`, `self`), in radians from -pi to pi.
-    ///
-    /// ```
-    /// use gradus_tensor::Float;
-    ///
-    /// assert_eq!(Float::atan2(1.0, 0.0), std::f64::consts::FRAC_PI_2);
-    /// ```
     fn atan2(self, other: Self) -> Self;
     /// The square root of the sum of the squares, without overflow.
-    ///
-    /// ```
-    /// use gradus_tensor::Float;
-    ///
-    /// assert_eq!((Float::hypot(3.0, 4.0), Float::hypot(f64::MAX, 0.0)), (5.0, f64::MAX));
-    /// ```
     fn hypot(self, other: Self) -> Self;
     /// log(e^x + e^y), without overflow.
-    ///
-    /// ```
-    /// use gradus_tensor::Float;
-    ///
-    /// assert_eq!(Float::logaddexp(1000.0, 1000.0), 1000.0 + 2.0_f64.ln());
-    /// ```
     fn logaddexp(self, other: Self) -> Self;
     /// This number times the logarithm of another one; 0 where this is 0, unless the other is NaN.
-    ///
-    /// ```
-    /// use gradus_tensor::Float;
-    ///
-    /// assert_eq!((Float::xlogy(2.0, 1.0), Float::xlogy(0.0, 0.0)), (0.0, 0.0));
-    /// ```
     fn xlogy(self, other: Self) -> Self;
     /// Derivative `order` of the digamma function: 0 gives the function itself, 1 the trigamma function.
     ///
@@ -93,12 +60,6 @@ pub trait Float: Number + Kernels + Lane {
     /// ```
     fn polygamma(self, order: usize) -> Self;
     /// Whether this is neither infinite nor NaN.
-    ///
-    /// ```
-    /// use gradus_tensor::Float;
-    ///
-    /// assert_eq!([1.0, f64::NAN, f64::INFINITY].map(Float::is_finite), [true, false, false]);
-    /// ```
     fn is_finite(self) -> bool;
     /// The largest power of two that is not larger than the magnitude of this number; 1 for 0, infinity and NaN.
     ///

@@ -33,6 +33,10 @@ macro_rules! wrapping_operators {
 /// }
 /// assert_eq!(dot(&Tensor::from([1, 2]), &Tensor::from([3, 4])), 11);
 /// assert_eq!(dot(&Tensor::from([0.5]), &Tensor::from([0.5])), 0.25);
+/// assert_eq!((f32::from_f64(2.5), i64::from_f64(-2.5), i64::from_f64(1e300)), (2.5, -2, i64::MAX));
+/// assert_eq!((Number::abs(-2.5), Number::sign(-2.5), Number::wrapping_neg(i64::MIN)), (2.5, -1.0, i64::MIN));
+/// assert_eq!((Number::fmod(-7.0, 3.0), Number::remainder(-7.0, 3.0)), (-1.0, 2.0));
+/// assert_eq!((Number::floor_divide(-7.0, 3.0), Number::floor_divide(7_i64, 2)), (-3.0, 3));
 /// ```
 ///
 /// # Integers
@@ -81,21 +85,8 @@ pub trait Number:
     /// Whether this is an integer type, which has neither fractions nor infinities.
     const INTEGER: bool;
     /// The nearest number of this type; an integer drops the fraction, saturates, and makes 0 of NaN.
-    ///
-    /// ```
-    /// use gradus_tensor::Number;
-    ///
-    /// assert_eq!(f32::from_f64(2.5), 2.5);
-    /// assert_eq!((i64::from_f64(-2.5), i64::from_f64(1e300)), (-2, i64::MAX));
-    /// ```
     fn from_f64(value: f64) -> Self;
     /// The nearest `f64`.
-    ///
-    /// ```
-    /// use gradus_tensor::Number;
-    ///
-    /// assert_eq!((3_i64.to_f64(), 0.5_f32.to_f64()), (3.0, 0.5));
-    /// ```
     fn to_f64(self) -> f64;
     /// The nearest number of another type, as in [`from_f64`](Self::from_f64), without a detour that rounds twice.
     ///
@@ -108,12 +99,6 @@ pub trait Number:
     /// ```
     fn cast<U: Number>(self) -> U;
     /// The nearest number of this type.
-    ///
-    /// ```
-    /// use gradus_tensor::Number;
-    ///
-    /// assert_eq!((f32::from_i64(3), i64::from_i64(i64::MAX)), (3.0, i64::MAX));
-    /// ```
     fn from_i64(value: i64) -> Self;
     wrapping_operators! {
         /// The sum; of integers modulo 2^64.
@@ -130,45 +115,15 @@ pub trait Number:
         wrapping_div(other) i64::MIN, -1 => i64::MIN;
     }
     /// This number with the other sign; of integers modulo 2^64.
-    ///
-    /// ```
-    /// use gradus_tensor::Number;
-    ///
-    /// assert_eq!((Number::wrapping_neg(2.5), Number::wrapping_neg(i64::MIN)), (-2.5, i64::MIN));
-    /// ```
     #[must_use]
     fn wrapping_neg(self) -> Self;
     /// Whether this is not a number; never for an integer.
-    ///
-    /// ```
-    /// use gradus_tensor::Number;
-    ///
-    /// assert!(Number::is_nan(f64::NAN) && !Number::is_nan(0_i64));
-    /// ```
     fn is_nan(self) -> bool;
     /// The distance to zero; of `i64::MIN` itself.
-    ///
-    /// ```
-    /// use gradus_tensor::Number;
-    ///
-    /// assert_eq!((Number::abs(-2.5_f64), Number::abs(-2_i64)), (2.5, 2));
-    /// ```
     fn abs(self) -> Self;
     /// -1, 0 or 1, and NaN for NaN.
-    ///
-    /// ```
-    /// use gradus_tensor::Number;
-    ///
-    /// assert_eq!([-2.5_f64, 0.0, 2.5].map(Number::sign), [-1.0, 0.0, 1.0]);
-    /// ```
     fn sign(self) -> Self;
     /// What is left of a division whose quotient is rounded towards zero: it has the sign of this number.
-    ///
-    /// ```
-    /// use gradus_tensor::Number;
-    ///
-    /// assert_eq!((Number::fmod(-7.0, 3.0), Number::fmod(7_i64, -3)), (-1.0, 1));
-    /// ```
     ///
     /// # Panics
     /// If an integer is divided by 0.
@@ -176,12 +131,6 @@ pub trait Number:
     #[track_caller]
     fn fmod(self, divisor: Self) -> Self;
     /// What is left of a division whose quotient is rounded down: it has the sign of the divisor.
-    ///
-    /// ```
-    /// use gradus_tensor::Number;
-    ///
-    /// assert_eq!((Number::remainder(-7.0, 3.0), Number::remainder(7_i64, -3)), (2.0, -2));
-    /// ```
     ///
     /// # Panics
     /// If an integer is divided by 0.
@@ -196,12 +145,6 @@ pub trait Number:
         }
     }
     /// The quotient, rounded down.
-    ///
-    /// ```
-    /// use gradus_tensor::Number;
-    ///
-    /// assert_eq!((Number::floor_divide(-7.0, 3.0), Number::floor_divide(7_i64, 2)), (-3.0, 3));
-    /// ```
     ///
     /// # Panics
     /// If an integer is divided by 0.

@@ -6,7 +6,8 @@
 #![allow(private_interfaces, reason = "nobody outside of this crate can name the trait")]
 
 use super::conv::weight as conv_weight;
-use super::{attention, conv, matmul, norm, pool, recurrent, softmax};
+use super::recurrent::{gru, lstm};
+use super::{attention, conv, matmul, norm, pool, softmax};
 use crate::kernels::attention::{Attention, Head};
 use crate::kernels::conv::Geometry;
 use crate::kernels::matmul::MatrixRef;
@@ -66,16 +67,16 @@ compiled! {
         heads: &[Head<'_, Self>], gradients: &[MatrixRef<'_, Self>], attention: Attention<Self>
     ) -> [Buffer<Self>; 3];
 
-    recurrent::lstm(
+    lstm::lstm(
         sizes: Sizes, input: &[Self], weight: MatrixRef<'_, Self>, start: [&[Self]; 2]
     ) -> Buffer<Self>;
-    recurrent::lstm_gradient(
+    lstm::lstm_gradient(
         sizes: Sizes, out: &[Self], gradient: &[Self], weight: MatrixRef<'_, Self>, c0: &[Self]
     ) -> [Buffer<Self>; 3];
-    recurrent::gru(
+    gru::gru(
         sizes: Sizes, input: &[Self], weight: MatrixRef<'_, Self>, bias: Option<&[Self]>, h0: &[Self]
     ) -> Buffer<Self>;
-    recurrent::gru_gradient(
+    gru::gru_gradient(
         sizes: Sizes, out: &[Self], gradient: &[Self], weight: MatrixRef<'_, Self>, h0: &[Self]
     ) -> [Buffer<Self>; 3];
 }

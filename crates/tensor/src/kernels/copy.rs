@@ -10,7 +10,8 @@ use std::mem::MaybeUninit;
 use std::ops::Deref;
 
 use crate::element::Element;
-use crate::kernels::elementwise::{SHARED, at, fill, part_length};
+use crate::kernels::parts::{SHARED, fill, part_length};
+use crate::kernels::runs::at;
 use crate::kernels::runs::{MergedAxes, Runs, merge_axes, place};
 use crate::layout::{Layout, Strided};
 use crate::runtime::Buffer;

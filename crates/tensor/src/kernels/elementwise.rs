@@ -11,58 +11,16 @@ use std::mem::MaybeUninit;
 
 use crate::element::Element;
 use crate::kernels::copy::{Elements, copy, in_order};
+use crate::kernels::parts::{fill, fill_parts, part_length};
 use crate::kernels::runs::Runs;
+use crate::kernels::runs::at;
 use crate::layout::{Layout, Strided};
 use crate::runtime::Buffer;
 use crate::runtime::dispatch;
 use crate::runtime::{for_each_part, for_each_part_of};
 
-/// From this many elements on, work is shared: below, waking another thread costs as much as the work.
-pub(crate) const SHARED: usize = 64 * 1024;
-/// The elements of a part.
-pub(crate) const PART: usize = 16 * 1024;
-
 /// The elements that are read at once where targets might overlap.
 const WIDE: usize = 16;
-
-/// How many elements a thread takes at once of so many.
-pub(crate) fn part_length(len: usize) -> usize {
-    if len < SHARED { len } else { PART }
-}
-
-/// A buffer of which `part(start, elements)` writes the elements from `start` on, `length` at once (the last
-/// part may be shorter).
-///
-/// # Safety
-/// `part` must write every element it is given.
-#[inline]
-pub(crate) unsafe fn fill<U: Element>(
-    len: usize,
-    length: usize,
-    part: impl Fn(usize, &mut [MaybeUninit<U>]) + Sync,
-) -> Buffer<U> {
-    let part = |start: usize, out: &mut [MaybeUninit<U>]| {
-        dispatch(
-            #[inline(always)]
-            || part(start, out),
-        );
-    };
-    // SAFETY: as the caller promises.
-    unsafe { fill_parts(len, length, &part) }
-}
-
-/// [`fill`], compiled once for all that fill.
-///
-/// # Safety
-/// `part` must write every element it is given.
-unsafe fn fill_parts<U: Element>(
-    len: usize,
-    length: usize,
-    part: &(dyn Fn(usize, &mut [MaybeUninit<U>]) + Sync),
-) -> Buffer<U> {
-    // SAFETY: parts cover all elements, and `part` writes all of each.
-    unsafe { Buffer::build(len, |out| for_each_part(out, length, part)) }
-}
 
 /// The results of `f` in logical order.
 pub(crate) fn map<T: Element, U: Element>(x: Strided<'_, T>, f: impl Fn(T) -> U + Sync) -> Buffer<U> {
@@ -378,10 +336,4 @@ fn column<T: Element, const N: usize>(rows: &[[T; WIDE]; N], i: usize) -> [T; N]
         *element = row[i];
     }
     column
-}
-
-/// The place of element `i` of a run.
-#[inline(always)]
-pub(crate) fn at(start: usize, i: usize, stride: isize) -> usize {
-    start.wrapping_add_signed(i as isize * stride)
 }

@@ -12,6 +12,7 @@ mod index;
 pub(crate) mod linalg;
 mod matmul;
 mod norm;
+mod parts;
 mod pool;
 pub(crate) mod range;
 mod recurrent;

@@ -5,7 +5,7 @@
 use std::mem::MaybeUninit;
 
 use crate::element::Float;
-use crate::kernels::elementwise::{PART, SHARED};
+use crate::kernels::parts::{PART, SHARED};
 use crate::kernels::reduce::sum::sum_lane;
 use crate::kernels::reduce::write_all;
 use crate::kernels::softmax::for_each_row;

@@ -5,7 +5,7 @@
 use std::mem::MaybeUninit;
 
 use crate::element::Float;
-use crate::kernels::elementwise::{PART, SHARED, fill};
+use crate::kernels::parts::{PART, SHARED, fill};
 use crate::kernels::reduce::extremes::largest;
 use crate::kernels::reduce::sum::sum_lane;
 use crate::kernels::reduce::{Reduction, Rows, write_all};

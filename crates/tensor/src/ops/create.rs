@@ -87,12 +87,6 @@ impl<T: Number> Tensor<T> {
 
     /// One everywhere.
     ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::ones([2, 2]), Tensor::from([[1.0, 1.0], [1.0, 1.0]]));
-    /// ```
-    ///
     /// # Panics
     /// If the shape has more elements than a machine can hold.
     #[track_caller]

@@ -105,14 +105,6 @@ impl<T: Element> Tensor<T> {
 
     /// The elements of the last two axes on a diagonal and above it, the others 0.
     ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
-    /// assert_eq!(x.triu(0), Tensor::from([[1, 2, 3], [0, 5, 6]]));
-    /// assert_eq!(x.triu(-1), Tensor::from([[1, 2, 3], [4, 5, 6]]));
-    /// ```
-    ///
     /// # Panics
     /// If there are fewer than two axes.
     #[track_caller]

@@ -2,6 +2,7 @@
 
 use crate::element::Element;
 use crate::error::{OrPanic, TensorError};
+use crate::runtime::Buffer;
 use crate::shape::{Shape, checked_count, resolve_axis, resolve_new_axis};
 use crate::tensor::Tensor;
 
@@ -40,18 +41,16 @@ impl<T: Element> Tensor<T> {
 
         // For each index of the axes before the joined one, a stretch of every tensor in turn.
         let tensors: Vec<Self> = tensors.iter().map(|tensor| tensor.contiguous()).collect();
-        let parts: Vec<&[T]> =
-            tensors.iter().map(|tensor| tensor.as_slice().expect("made contiguous")).collect();
-        // Of nothing there is no stretch, however often.
+        let stretch = |tensor: &Self| tensor.shape()[axis..].iter().product::<usize>();
+        // A tensor without elements has no stretches.
         let outer = if count == 0 { 0 } else { shape[..axis].iter().product() };
-        let mut data = Vec::with_capacity(count);
-        for i in 0..outer {
-            for part in &parts {
-                let stretch = part.len() / outer;
-                data.extend_from_slice(&part[i * stretch..(i + 1) * stretch]);
-            }
-        }
-        Self::from_slice(&data, &shape)
+        let stretches = (0..outer).flat_map(|i| {
+            tensors.iter().map(move |tensor| {
+                let (elements, length) = (tensor.as_slice().expect("made contiguous"), stretch(tensor));
+                &elements[i * length..][..length]
+            })
+        });
+        Self::from_buffer(Buffer::concat(count, stretches), &shape)
     }
 
     /// The tensors, all of one shape, along a new axis.

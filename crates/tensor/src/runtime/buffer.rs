@@ -76,6 +76,29 @@ impl<T: Copy> Buffer<T> {
         unsafe { Self::build(len, |elements| elements.fill(MaybeUninit::new(value))) }
     }
 
+    /// The elements of slices one after another, `len` in all.
+    ///
+    /// # Panics
+    /// If there are more or fewer.
+    pub(crate) fn concat<'a>(len: usize, slices: impl IntoIterator<Item = &'a [T]>) -> Self
+    where
+        T: 'a,
+    {
+        // SAFETY: nothing is left of the elements in the end, so each was written.
+        unsafe {
+            Self::build(len, |mut rest| {
+                for slice in slices {
+                    let elements;
+                    (elements, rest) = rest.split_at_mut(slice.len());
+                    for (element, &x) in elements.iter_mut().zip(slice) {
+                        element.write(x);
+                    }
+                }
+                assert!(rest.is_empty(), "there are fewer items than elements");
+            })
+        }
+    }
+
     /// A copy of a slice.
     pub(crate) fn copy(data: &[T]) -> Self {
         Self::collect(data.len(), data.iter().copied())

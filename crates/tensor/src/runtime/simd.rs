@@ -38,12 +38,6 @@ static CURRENT: AtomicU8 = AtomicU8::new(0);
 impl InstructionSet {
     /// The one in use, at first the best that this machine has; the environment variable
     /// `GRADUS_INSTRUCTION_SET` (`portable`, `avx2`, `avx512`) can ask for less.
-    ///
-    /// ```
-    /// use gradus_tensor::InstructionSet;
-    ///
-    /// println!("loops run with {:?}", InstructionSet::current());
-    /// ```
     #[inline]
     pub fn current() -> Self {
         match CURRENT.load(Ordering::Relaxed) {

@@ -1,5 +1,6 @@
 //! The tests of tensors, in one binary, so that the reference model is compiled once.
 
+mod borders;
 mod caught;
 mod common;
 

@@ -8,8 +8,10 @@
 
 use std::ops::Range;
 
+use super::grid::{Grid, Walk};
+use super::tiles::tile_rows;
+use super::{Geometry, PIECES, area, scratch};
 use crate::element::Float;
-use crate::kernels::conv::{Geometry, Grid, PIECES, Walk, area, scratch, tile_rows};
 use crate::runtime::Buffer;
 use crate::runtime::registers::{MOST_LANES, Vector, VectorLoop, dispatch_vectors, most_rows};
 use crate::runtime::{Pointer, for_each_piece_of};

@@ -5,7 +5,7 @@
 #![allow(unsafe_code, reason = "results are written to memory that is not initialised; see SAFETY")]
 
 use crate::element::Float;
-use crate::kernels::elementwise::fill;
+use crate::kernels::parts::fill;
 use crate::kernels::pool::{part, wins};
 use crate::kernels::reduce::write_all;
 use crate::runtime::Buffer;

@@ -6,8 +6,10 @@
 
 mod by_two;
 
-use crate::element::Float;
-use crate::kernels::elementwise::{PART, SHARED, fill};
+use std::mem::MaybeUninit;
+
+use crate::element::{Element, Float};
+use crate::kernels::parts::{PART, SHARED, fill};
 use crate::kernels::range::headroom;
 use crate::kernels::reduce::write_all;
 use crate::runtime::Buffer;
@@ -77,45 +79,29 @@ pub(crate) fn wins<T: Float>(x: T, best: T) -> bool {
     (x > best) | x.is_nan()
 }
 
-/// The largest element of each window of images one after another; -inf of a window without any, NaN where there
-/// is one.
-pub(crate) fn max_pool<T: Float>(x: &[T], windows: Windows<'_>) -> Buffer<T> {
-    if windows.by_two() {
-        return by_two::max_pool(x, windows.size);
-    }
-    let (images, width) = (x.len() / windows.elements().max(1), windows.size[1]);
-    let len = images * windows.results();
+/// Results for images one after another: `row` writes those of a window of rows, and may use what `state` makes once for
+/// a part.
+#[inline(always)]
+fn each_row<T: Float, U: Element, S>(
+    x: &[T],
+    windows: Windows<'_>,
+    state: impl Fn() -> S + Sync,
+    row: impl Fn(&mut S, &[T], Window, &mut [MaybeUninit<U>]) + Sync,
+) -> Buffer<U> {
+    let (elements, results) = (windows.elements(), windows.results());
+    let len = x.len() / elements.max(1) * results;
     // SAFETY: every row of every image of the part is written.
     unsafe {
         fill(
             len,
-            part(len, windows.results(), windows.elements()),
+            part(len, results, elements),
             #[inline(always)]
             |start, out| {
-                let mut rows = Buffer::filled(width, T::ZERO);
-                let rows = rows.get_mut().expect("nobody else has it");
-                let first = start / windows.results().max(1);
-                let images = x[first * windows.elements()..].chunks_exact(windows.elements());
-                for (x, out) in images.zip(out.chunks_exact_mut(windows.results())) {
+                let mut state = state();
+                let images = x[start / results.max(1) * elements..].chunks_exact(elements);
+                for (x, out) in images.zip(out.chunks_exact_mut(results)) {
                     for (y, out) in windows.y.iter().zip(out.chunks_exact_mut(windows.x.len())) {
-                        let mut places = y.places();
-                        match places.next() {
-                            Some(row) => rows.copy_from_slice(&x[row * width..][..width]),
-                            None => rows.fill(-T::INFINITY),
-                        }
-                        for row in places {
-                            for (best, &x) in rows.iter_mut().zip(&x[row * width..][..width]) {
-                                *best = if wins(x, *best) { x } else { *best };
-                            }
-                        }
-                        for (window, out) in windows.x.iter().zip(out) {
-                            let mut best = -T::INFINITY;
-                            for column in window.places() {
-                                let x = rows[column];
-                                best = if wins(x, best) { x } else { best };
-                            }
-                            out.write(best);
-                        }
+                        row(&mut state, x, *y, out);
                     }
                 }
             },
@@ -123,32 +109,87 @@ pub(crate) fn max_pool<T: Float>(x: &[T], windows: Windows<'_>) -> Buffer<T> {
     }
 }
 
-/// Where in its image the largest element of each window is, row by row: the first of several, the last NaN; -1 if the
-/// window has none.
-pub(crate) fn max_pool_places<T: Float>(x: &[T], windows: Windows<'_>) -> Buffer<i64> {
-    let images = x.len() / windows.elements().max(1);
-    let len = images * windows.results();
-    // SAFETY: every row of every image of the part is written.
+/// Gradients for images one after another: `row` adds to an image, of this number, what comes of a window of rows and the
+/// gradients of its results.
+#[inline(always)]
+fn each_row_back<T: Float, S>(
+    g: &[T],
+    windows: Windows<'_>,
+    state: impl Fn() -> S + Sync,
+    row: impl Fn(&mut S, usize, Window, &[T], &mut [T]) + Sync,
+) -> Buffer<T> {
+    let (elements, results) = (windows.elements(), windows.results());
+    let len = g.len() / results.max(1) * elements;
+    // SAFETY: all is written at first.
     unsafe {
         fill(
             len,
-            part(len, windows.results(), windows.elements()),
+            part(len, elements, elements),
             #[inline(always)]
             |start, out| {
-                let first = start / windows.results().max(1);
-                let images = x[first * windows.elements()..].chunks_exact(windows.elements());
-                let mut best = Best::new(windows.size[1]);
-                for (x, out) in images.zip(out.chunks_exact_mut(windows.results())) {
-                    for (y, out) in windows.y.iter().zip(out.chunks_exact_mut(windows.x.len())) {
-                        best.of_rows(x, *y);
-                        for (window, out) in windows.x.iter().zip(out) {
-                            out.write(best.place(*window));
-                        }
+                let mut state = state();
+                let count = out.len();
+                let out = write_all(out, std::iter::repeat_n(T::ZERO, count));
+                for (i, out) in (start / elements.max(1)..).zip(out.chunks_exact_mut(elements.max(1))) {
+                    let g = &g[i * results..][..results];
+                    for (y, g) in windows.y.iter().zip(g.chunks_exact(windows.x.len())) {
+                        row(&mut state, i, *y, g, out);
                     }
                 }
             },
         )
     }
+}
+
+/// The largest element of each window; -inf of a window without any, NaN where there is one.
+pub(crate) fn max_pool<T: Float>(x: &[T], windows: Windows<'_>) -> Buffer<T> {
+    if windows.by_two() {
+        return by_two::max_pool(x, windows.size);
+    }
+    let width = windows.size[1];
+    each_row(
+        x,
+        windows,
+        || vec![T::ZERO; width],
+        #[inline(always)]
+        |rows, x, y, out| {
+            let mut places = y.places();
+            match places.next() {
+                Some(row) => rows.copy_from_slice(&x[row * width..][..width]),
+                None => rows.fill(-T::INFINITY),
+            }
+            for row in places {
+                for (best, &x) in rows.iter_mut().zip(&x[row * width..][..width]) {
+                    *best = if wins(x, *best) { x } else { *best };
+                }
+            }
+            for (window, out) in windows.x.iter().zip(out) {
+                let mut best = -T::INFINITY;
+                for column in window.places() {
+                    let x = rows[column];
+                    best = if wins(x, best) { x } else { best };
+                }
+                out.write(best);
+            }
+        },
+    )
+}
+
+/// Where in its image the largest element of each window is, row by row: the first of several, the last NaN; -1 if the
+/// window has none.
+pub(crate) fn max_pool_places<T: Float>(x: &[T], windows: Windows<'_>) -> Buffer<i64> {
+    each_row(
+        x,
+        windows,
+        || Best::new(windows.size[1]),
+        #[inline(always)]
+        |best, x, y, out| {
+            best.of_rows(x, y);
+            for (window, out) in windows.x.iter().zip(out) {
+                out.write(best.place(*window));
+            }
+        },
+    )
 }
 
 /// The gradient of [`max_pool`] for its input, where `g` is that for the result.
@@ -156,32 +197,24 @@ pub(crate) fn max_pool_gradient<T: Float>(x: &[T], g: &[T], windows: Windows<'_>
     if windows.by_two() {
         return by_two::max_pool_gradient(x, g, windows.size);
     }
-    // SAFETY: all is written at first.
-    unsafe {
-        fill(
-            x.len(),
-            part(x.len(), windows.elements(), windows.elements()),
-            #[inline(always)]
-            |start, out| {
-                let count = out.len();
-                let out = write_all(out, std::iter::repeat_n(T::ZERO, count));
-                let first = start / windows.elements().max(1);
-                let mut best = Best::new(windows.size[1]);
-                for (i, out) in (first..).zip(out.chunks_exact_mut(windows.elements().max(1))) {
-                    let x = &x[i * windows.elements()..][..windows.elements()];
-                    let g = &g[i * windows.results()..][..windows.results()];
-                    for (y, g) in windows.y.iter().zip(g.chunks_exact(windows.x.len())) {
-                        best.of_rows(x, *y);
-                        for (window, &g) in windows.x.iter().zip(g) {
-                            if let Ok(place) = usize::try_from(best.place(*window)) {
-                                out[place] += g;
-                            }
-                        }
-                    }
-                }
-            },
-        )
+    if windows.results() == 0 {
+        return Buffer::filled(x.len(), T::ZERO);
     }
+    let elements = windows.elements();
+    each_row_back(
+        g,
+        windows,
+        || Best::new(windows.size[1]),
+        #[inline(always)]
+        |best, image, y, g, out| {
+            best.of_rows(&x[image * elements..][..elements], y);
+            for (window, &g) in windows.x.iter().zip(g) {
+                if let Ok(place) = usize::try_from(best.place(*window)) {
+                    out[place] += g;
+                }
+            }
+        },
+    )
 }
 
 /// The largest element of each column of some rows, and the row it is in.
@@ -242,44 +275,29 @@ impl<T: Float> Best<T> {
 
 /// The sum of each window divided by its count.
 pub(crate) fn avg_pool<T: Float>(x: &[T], windows: Windows<'_>) -> Buffer<T> {
-    let (images, width) = (x.len() / windows.elements().max(1), windows.size[1]);
-    let len = images * windows.results();
-    // SAFETY: every row of every image of the part is written.
-    unsafe {
-        fill(
-            len,
-            part(len, windows.results(), windows.elements()),
-            #[inline(always)]
-            |start, out| {
-                let mut rows = Buffer::filled(width, T::ZERO);
-                let rows = rows.get_mut().expect("nobody else has it");
-                let first = start / windows.results().max(1);
-                let images = x[first * windows.elements()..].chunks_exact(windows.elements());
-                for (x, out) in images.zip(out.chunks_exact_mut(windows.results())) {
-                    for (y, out) in windows.y.iter().zip(out.chunks_exact_mut(windows.x.len())) {
-                        rows.fill(T::ZERO);
-                        for row in y.places() {
-                            for (sum, &x) in rows.iter_mut().zip(&x[row * width..][..width]) {
-                                *sum += x;
-                            }
-                        }
-                        for (window, out) in windows.x.iter().zip(out) {
-                            let mut sum = T::ZERO;
-                            for column in window.places() {
-                                sum += rows[column];
-                            }
-                            let mean = sum / T::from_f64((y.count * window.count) as f64);
-                            out.write(if mean.is_finite() {
-                                mean
-                            } else {
-                                with_headroom(x, width, [*y, *window])
-                            });
-                        }
-                    }
+    let width = windows.size[1];
+    each_row(
+        x,
+        windows,
+        || vec![T::ZERO; width],
+        #[inline(always)]
+        |rows, x, y, out| {
+            rows.fill(T::ZERO);
+            for row in y.places() {
+                for (sum, &x) in rows.iter_mut().zip(&x[row * width..][..width]) {
+                    *sum += x;
                 }
-            },
-        )
-    }
+            }
+            for (window, out) in windows.x.iter().zip(out) {
+                let mut sum = T::ZERO;
+                for column in window.places() {
+                    sum += rows[column];
+                }
+                let mean = sum / T::from_f64((y.count * window.count) as f64);
+                out.write(if mean.is_finite() { mean } else { with_headroom(x, width, [y, *window]) });
+            }
+        },
+    )
 }
 
 /// The mean of a window, whose sum may be too large.
@@ -298,38 +316,25 @@ fn with_headroom<T: Float>(x: &[T], width: usize, [y, window]: [Window; 2]) -> T
 
 /// The gradient of [`avg_pool`] for its input, where `g` is that for the result.
 pub(crate) fn avg_pool_gradient<T: Float>(g: &[T], windows: Windows<'_>) -> Buffer<T> {
-    let (images, width) = (g.len() / windows.results().max(1), windows.size[1]);
-    let len = images * windows.elements();
-    // SAFETY: all is written at first.
-    unsafe {
-        fill(
-            len,
-            part(len, windows.elements(), windows.elements()),
-            #[inline(always)]
-            |start, out| {
-                let mut rows = Buffer::filled(width, T::ZERO);
-                let rows = rows.get_mut().expect("nobody else has it");
-                let count = out.len();
-                let out = write_all(out, std::iter::repeat_n(T::ZERO, count));
-                let first = start / windows.elements().max(1);
-                for (i, out) in (first..).zip(out.chunks_exact_mut(windows.elements().max(1))) {
-                    let g = &g[i * windows.results()..][..windows.results()];
-                    for (y, g) in windows.y.iter().zip(g.chunks_exact(windows.x.len())) {
-                        rows.fill(T::ZERO);
-                        for (window, &g) in windows.x.iter().zip(g) {
-                            let share = g / T::from_f64((y.count * window.count) as f64);
-                            for column in window.places() {
-                                rows[column] += share;
-                            }
-                        }
-                        for row in y.places() {
-                            for (out, &sum) in out[row * width..][..width].iter_mut().zip(&*rows) {
-                                *out += sum;
-                            }
-                        }
-                    }
+    let width = windows.size[1];
+    each_row_back(
+        g,
+        windows,
+        || vec![T::ZERO; width],
+        #[inline(always)]
+        |rows, _, y, g, out| {
+            rows.fill(T::ZERO);
+            for (window, &g) in windows.x.iter().zip(g) {
+                let share = g / T::from_f64((y.count * window.count) as f64);
+                for column in window.places() {
+                    rows[column] += share;
                 }
-            },
-        )
-    }
+            }
+            for row in y.places() {
+                for (out, &sum) in out[row * width..][..width].iter_mut().zip(&*rows) {
+                    *out += sum;
+                }
+            }
+        },
+    )
 }

@@ -13,8 +13,9 @@ pub(crate) mod sum;
 
 use crate::element::{Element, Number};
 use crate::kernels::copy::{Elements, in_order};
-use crate::kernels::elementwise::{PART, SHARED, at, fill};
+use crate::kernels::parts::{PART, SHARED, fill};
 use crate::kernels::range::{self, is_finite};
+use crate::kernels::runs::at;
 use crate::kernels::runs::{MergedAxes, merge_axes, place};
 use crate::layout::Strided;
 use crate::runtime::Buffer;
