@@ -1,6 +1,8 @@
 //! What can be wrong with a request, in words that name the operation, the argument and the remedy.
 
-use crate::dims::Shape;
+use std::fmt::Display;
+
+use crate::shape::Shape;
 
 /// A request that no tensor can satisfy.
 ///
@@ -87,7 +89,7 @@ pub enum TensorError {
     #[error(
         "{operation}: shape {shape:?} is too large for this machine: its sizes (a 0 counts as 1) \
          must not multiply to more than {}",
-        crate::dims::MAX_COUNT
+        crate::shape::MAX_COUNT
     )]
     TooLarge {
         /// The name of the operation.
@@ -136,6 +138,31 @@ pub enum TensorError {
 }
 
 impl TensorError {
+    pub(crate) fn argument(
+        operation: &'static str,
+        argument: &'static str,
+        got: impl Display,
+        shape: &[usize],
+        expected: impl Into<String>,
+    ) -> Self {
+        Self::Argument {
+            operation,
+            argument,
+            got: got.to_string(),
+            shape: shape.into(),
+            expected: expected.into(),
+        }
+    }
+
+    pub(crate) fn mismatch(
+        operation: &'static str,
+        left: &[usize],
+        right: &[usize],
+        expected: &'static str,
+    ) -> Self {
+        Self::Mismatch { operation, left: left.into(), right: right.into(), expected }
+    }
+
     /// Stops the program with this message at the line of the caller.
     #[track_caller]
     pub(crate) fn panic(self) -> ! {
@@ -144,7 +171,7 @@ impl TensorError {
 }
 
 fn product(shape: &[usize]) -> String {
-    crate::dims::element_count(shape).map_or_else(|| "too many".into(), |n| n.to_string())
+    crate::shape::element_count(shape).map_or_else(|| "too many".into(), |n| n.to_string())
 }
 
 fn which_matrix(index: &[usize]) -> String {
@@ -181,7 +208,7 @@ pub trait OrPanic {
     fn or_panic(self) -> Self::Output;
 }
 
-impl<V, E: std::fmt::Display> OrPanic for Result<V, E> {
+impl<V, E: Display> OrPanic for Result<V, E> {
     type Output = V;
     #[inline]
     #[track_caller]

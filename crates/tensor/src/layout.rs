@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use crate::dims::Shape;
+use crate::shape::Shape;
 use crate::slice::Slice;
 
 /// Steps in the buffer from one element to the next, per axis; negative for reversed, 0 for repeated.
@@ -14,6 +14,31 @@ pub(crate) struct Layout {
     pub(crate) shape: Shape,
     pub(crate) strides: Strides,
     pub(crate) offset: usize,
+}
+
+/// Elements seen through a layout: what a kernel reads.
+#[derive(Clone, Copy)]
+pub(crate) struct Strided<'a, T> {
+    /// The whole buffer, of which the layout may use a part.
+    pub(crate) data: &'a [T],
+    pub(crate) layout: &'a Layout,
+}
+
+impl<'a, T> Strided<'a, T> {
+    pub(crate) fn shape(&self) -> &'a [usize] {
+        &self.layout.shape
+    }
+
+    /// The elements in logical order, if they are neighbours in memory.
+    #[inline]
+    pub(crate) fn as_slice(&self) -> Option<&'a [T]> {
+        self.layout.is_contiguous().then(|| {
+            let len = self.layout.len();
+            // The offset of an empty layout may lie beyond the buffer.
+            let start = if len == 0 { 0 } else { self.layout.offset };
+            &self.data[start..start + len]
+        })
+    }
 }
 
 impl Clone for Layout {

@@ -2,8 +2,6 @@
 
 use std::ops::{Range, RangeFrom, RangeFull, RangeTo};
 
-use crate::tensor::Tensor;
-
 /// Part of an axis, by Python's rules: negative bounds count from the end, bounds beyond the axis are
 /// clamped, and a negative step walks backwards.
 ///
@@ -86,22 +84,6 @@ impl Slice {
         let distance = if self.step > 0 { stop - start } else { start - stop };
         let count = if distance <= 0 { 0 } else { (distance - 1) as usize / self.step.unsigned_abs() + 1 };
         (if count == 0 { 0 } else { start as usize }, count)
-    }
-}
-
-impl Slice {
-    /// All indices in an axis of this size.
-    ///
-    /// ```
-    /// use gradus_tensor::{Slice, Tensor};
-    ///
-    /// assert_eq!(Slice::from(..).step(-2).indices(5), Tensor::from([4, 2, 0]));
-    /// ```
-    pub fn indices(self, size: usize) -> Tensor<i64> {
-        let (start, count) = self.resolve(size);
-        // With one index, the step may be anything.
-        let step = if count > 1 { self.step as i64 } else { 1 };
-        Tensor::arange(start as i64, start as i64 + count as i64 * step, step)
     }
 }
 

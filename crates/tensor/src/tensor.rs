@@ -2,11 +2,12 @@
 
 use std::ops::{Index, IndexMut};
 
-use crate::dims::Shape;
 use crate::element::{Element, Float};
 use crate::error::TensorError;
-use crate::kernels::{self, Buffer};
-use crate::layout::Layout;
+use crate::kernels;
+use crate::layout::{Layout, Strided};
+use crate::runtime::Buffer;
+use crate::shape::Shape;
 
 /// An n-dimensional array of numbers or truth values.
 ///
@@ -22,6 +23,25 @@ use crate::layout::Layout;
 /// assert_eq!(y, Tensor::from([[1, 30], [2, 4]]));
 /// assert_eq!(x, Tensor::from([[1, 2], [3, 4]]));
 /// ```
+///
+/// # What a tensor is made of
+/// | | of `Tensor::<f32>::zeros([2, 3])` | of its transpose `.t()` |
+/// | --- | --- | --- |
+/// | [`shape`](Self::shape): the sizes of the axes, outermost first | `[2, 3]` | `[3, 2]` |
+/// | [`rank`](Self::rank): the number of axes | 2 | 2 |
+/// | [`len`](Self::len): the number of elements | 6 | 6 |
+/// | [`strides`](Self::strides): steps in the buffer along each axis | `[3, 1]` | `[1, 3]` |
+/// | [`offset`](Self::offset): the place of the first element | 0 | 0 |
+/// | [`is_contiguous`](Self::is_contiguous): whether neighbours in logical order are neighbours in memory | true | false |
+///
+/// ```
+/// use gradus_tensor::Tensor;
+///
+/// let x = Tensor::<f32>::zeros([2, 3]);
+/// assert_eq!((x.shape(), x.rank(), x.len(), x.is_empty()), ([2, 3].as_slice(), 2, 6, false));
+/// assert_eq!((x.t().strides(), x.t().to_vec().len()), ([1, 3].as_slice(), 6));
+/// assert_eq!((x.flip(0).strides(), x.flip(0).offset()), ([-3, 1].as_slice(), 3));
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Tensor<T = f32> {
@@ -32,7 +52,7 @@ pub struct Tensor<T = f32> {
 impl<T: Element> Tensor<T> {
     /// Row-major data under a shape that is known to fit.
     pub(crate) fn from_buffer(buffer: Buffer<T>, shape: &[usize]) -> Self {
-        debug_assert_eq!(Some(buffer.as_slice().len()), crate::dims::element_count(shape));
+        debug_assert_eq!(Some(buffer.as_slice().len()), crate::shape::element_count(shape));
         Self { buffer, layout: Layout::contiguous(shape) }
     }
 
@@ -48,6 +68,12 @@ impl<T: Element> Tensor<T> {
 
     pub(crate) fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// The elements and their layout, for a kernel.
+    #[inline]
+    pub(crate) fn strided(&self) -> Strided<'_, T> {
+        Strided { data: self.buffer.as_slice(), layout: &self.layout }
     }
 
     /// The whole buffer, of which the layout may use a part.
@@ -86,82 +112,42 @@ impl<T: Element> Tensor<T> {
     /// The elements to write to, in logical order; copied first if need be.
     pub(crate) fn make_mut(&mut self) -> &mut [T] {
         if self.writable().is_none() {
-            *self = Self::from_buffer(kernels::copy(self), self.shape());
+            *self = Self::from_buffer(kernels::copy(self.strided()), self.shape());
         }
         self.writable().expect("just made so")
     }
 
     /// The sizes of the axes, outermost first; empty for a single number.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([[1, 2, 3], [4, 5, 6]]).shape(), [2, 3]);
-    /// ```
     #[inline]
     pub fn shape(&self) -> &[usize] {
         &self.layout.shape
     }
 
     /// The number of axes.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([[1, 2, 3], [4, 5, 6]]).rank(), 2);
-    /// ```
     #[inline]
     pub fn rank(&self) -> usize {
         self.layout.rank()
     }
 
     /// The number of elements.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([[1, 2, 3], [4, 5, 6]]).len(), 6);
-    /// ```
     #[inline]
     pub fn len(&self) -> usize {
         self.layout.len()
     }
 
     /// Whether some axis has size 0.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert!(Tensor::<f32>::zeros([3, 0]).is_empty());
-    /// ```
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.shape().contains(&0)
     }
 
     /// The steps in the buffer from one element to the next along each axis, counted in elements.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::<f32>::zeros([2, 3]);
-    /// assert_eq!(x.strides(), [3, 1]);
-    /// assert_eq!(x.t().strides(), [1, 3]);
-    /// assert_eq!(x.flip(0).strides(), [-3, 1]);
-    /// ```
     #[inline]
     pub fn strides(&self) -> &[isize] {
         &self.layout.strides
     }
 
     /// The place of the first element in the buffer, counted in elements.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([1, 2, 3]);
-    /// assert_eq!((x.offset(), x.slice(0, 1..).offset(), x.flip(0).offset()), (0, 1, 2));
-    /// ```
     #[inline]
     pub fn offset(&self) -> usize {
         self.layout.offset
@@ -219,23 +205,14 @@ impl<T: Element> Tensor<T> {
     /// assert_eq!(x.t().as_slice(), None);
     /// ```
     pub fn as_slice(&self) -> Option<&[T]> {
-        self.is_contiguous().then(|| {
-            let start = if self.is_empty() { 0 } else { self.layout.offset };
-            &self.buffer()[start..start + self.len()]
-        })
+        self.strided().as_slice()
     }
 
     /// The elements in logical order.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([[1, 2], [3, 4]]).t().to_vec(), [1, 3, 2, 4]);
-    /// ```
     pub fn to_vec(&self) -> Vec<T> {
         match self.as_slice() {
             Some(slice) => slice.to_vec(),
-            None => kernels::copy(self).as_slice().to_vec(),
+            None => kernels::copy(self.strided()).as_slice().to_vec(),
         }
     }
 
@@ -249,7 +226,11 @@ impl<T: Element> Tensor<T> {
     /// assert!(x.contiguous().shares_buffer(&x));
     /// ```
     pub fn contiguous(&self) -> Self {
-        if self.is_contiguous() { self.clone() } else { Self::from_buffer(kernels::copy(self), self.shape()) }
+        if self.is_contiguous() {
+            self.clone()
+        } else {
+            Self::from_buffer(kernels::copy(self.strided()), self.shape())
+        }
     }
 
     /// The one element of a tensor that has just one.
@@ -265,14 +246,8 @@ impl<T: Element> Tensor<T> {
     #[track_caller]
     pub fn item(&self) -> T {
         if self.len() != 1 {
-            TensorError::Argument {
-                operation: "item",
-                argument: "the number of elements",
-                got: self.len().to_string(),
-                shape: self.shape().into(),
-                expected: "it must be 1".into(),
-            }
-            .panic();
+            TensorError::argument("item", "the number of elements", self.len(), self.shape(), "it must be 1")
+                .panic();
         }
         self.buffer()[self.layout.offset]
     }
@@ -280,13 +255,13 @@ impl<T: Element> Tensor<T> {
     #[track_caller]
     fn checked_position(&self, index: &[usize]) -> usize {
         if index.len() != self.rank() {
-            TensorError::Argument {
-                operation: "index",
-                argument: "the number of indices",
-                got: index.len().to_string(),
-                shape: self.shape().into(),
-                expected: format!("it must be {}", self.rank()),
-            }
+            TensorError::argument(
+                "index",
+                "the number of indices",
+                index.len(),
+                self.shape(),
+                format!("it must be {}", self.rank()),
+            )
             .panic();
         }
         if let Some(axis) = (0..index.len()).find(|&axis| index[axis] >= self.shape()[axis]) {

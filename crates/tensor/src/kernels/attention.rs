@@ -1,12 +1,12 @@
 //! Attention, by blocks of queries whose scores stay in the cache.
 
-use super::buffer::Buffer;
-use super::extremes::largest;
-use super::gemm::{MatrixRef, Over, multiply};
-use super::simd::dispatch;
-use super::sum::sum_lane;
-use super::threads::for_each_piece_with;
 use crate::element::Float;
+use crate::kernels::matmul::{MatrixRef, Over, multiply};
+use crate::kernels::reduce::extremes::largest;
+use crate::kernels::reduce::sum::sum_lane;
+use crate::runtime::Buffer;
+use crate::runtime::dispatch;
+use crate::runtime::for_each_piece_with;
 
 /// Queries of a block, so that a causal one leaves out nearly half of the keys.
 const QUERIES: usize = 32;

@@ -5,13 +5,15 @@
 
 #![allow(private_interfaces, reason = "nobody outside of this crate can name the trait")]
 
-use super::attention::{Attention, Head};
-use super::buffer::Buffer;
-use super::conv::Geometry;
-use super::gemm::MatrixRef;
-use super::pool::Windows;
-use super::recurrent::Sizes;
-use super::{attention, conv, conv_weight, gemm, norm, pool, recurrent, rows};
+use super::conv::weight as conv_weight;
+use super::recurrent::{gru, lstm};
+use super::{attention, conv, matmul, norm, pool, softmax};
+use crate::kernels::attention::{Attention, Head};
+use crate::kernels::conv::Geometry;
+use crate::kernels::matmul::MatrixRef;
+use crate::kernels::pool::Windows;
+use crate::kernels::recurrent::Sizes;
+use crate::runtime::Buffer;
 
 macro_rules! compiled {
     ($($module:ident::$name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
@@ -32,12 +34,12 @@ macro_rules! compiled {
 }
 
 compiled! {
-    gemm::products(pairs: &[(MatrixRef<'_, Self>, MatrixRef<'_, Self>)], bias: Option<&[Self]>) -> Buffer<Self>;
+    matmul::products(pairs: &[(MatrixRef<'_, Self>, MatrixRef<'_, Self>)], bias: Option<&[Self]>) -> Buffer<Self>;
 
-    rows::softmax_rows(x: &[Self], length: usize) -> Buffer<Self>;
-    rows::log_softmax_rows(x: &[Self], length: usize) -> Buffer<Self>;
-    rows::cross_entropy_rows(x: &[Self], length: usize, targets: &[usize]) -> Buffer<Self>;
-    rows::softmax_minus_one_hot_rows(
+    softmax::softmax_rows(x: &[Self], length: usize) -> Buffer<Self>;
+    softmax::log_softmax_rows(x: &[Self], length: usize) -> Buffer<Self>;
+    softmax::cross_entropy_rows(x: &[Self], length: usize, targets: &[usize]) -> Buffer<Self>;
+    softmax::softmax_minus_one_hot_rows(
         x: &[Self], length: usize, targets: &[usize], scale: Self
     ) -> Buffer<Self>;
 
@@ -65,16 +67,16 @@ compiled! {
         heads: &[Head<'_, Self>], gradients: &[MatrixRef<'_, Self>], attention: Attention<Self>
     ) -> [Buffer<Self>; 3];
 
-    recurrent::lstm(
+    lstm::lstm(
         sizes: Sizes, input: &[Self], weight: MatrixRef<'_, Self>, start: [&[Self]; 2]
     ) -> Buffer<Self>;
-    recurrent::lstm_gradient(
+    lstm::lstm_gradient(
         sizes: Sizes, out: &[Self], gradient: &[Self], weight: MatrixRef<'_, Self>, c0: &[Self]
     ) -> [Buffer<Self>; 3];
-    recurrent::gru(
+    gru::gru(
         sizes: Sizes, input: &[Self], weight: MatrixRef<'_, Self>, bias: Option<&[Self]>, h0: &[Self]
     ) -> Buffer<Self>;
-    recurrent::gru_gradient(
+    gru::gru_gradient(
         sizes: Sizes, out: &[Self], gradient: &[Self], weight: MatrixRef<'_, Self>, h0: &[Self]
     ) -> [Buffer<Self>; 3];
 }

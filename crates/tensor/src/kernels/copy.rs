@@ -7,31 +7,60 @@
 
 use std::array::from_fn;
 use std::mem::MaybeUninit;
+use std::ops::Deref;
 
-use super::buffer::Buffer;
-use super::elementwise::{SHARED, at, fill, part_length};
-use super::runs::{MergedAxes, Runs, merge_axes, place};
 use crate::element::Element;
-use crate::layout::Layout;
-use crate::tensor::Tensor;
+use crate::kernels::parts::{SHARED, fill, part_length};
+use crate::kernels::runs::at;
+use crate::kernels::runs::{MergedAxes, Runs, merge_axes, place};
+use crate::layout::{Layout, Strided};
+use crate::runtime::Buffer;
 
 /// The elements in logical order, copied for what would otherwise jump about the memory.
-pub(crate) fn copy<T: Element>(x: &Tensor<T>) -> Buffer<T> {
-    match Transposition::of(x.layout()) {
-        Some(transposition) => transposition.copy(x.buffer()),
+pub(crate) fn copy<T: Element>(x: Strided<'_, T>) -> Buffer<T> {
+    match Transposition::of(x.layout) {
+        Some(transposition) => transposition.copy(x.data),
         None => copy_runs(x),
     }
 }
 
+/// Elements where they lie, or a copy of them.
+pub(crate) enum Elements<'a, T> {
+    Borrowed(&'a [T]),
+    Copied(Buffer<T>),
+}
+
+impl<T: Element> Deref for Elements<'_, T> {
+    type Target = [T];
+    #[inline]
+    fn deref(&self) -> &[T] {
+        match self {
+            Self::Borrowed(elements) => elements,
+            Self::Copied(buffer) => buffer.as_slice(),
+        }
+    }
+}
+
+/// The elements in logical order, copied if they do not lie so.
+#[inline]
+pub(crate) fn in_order<'a, T: Element>(data: &'a [T], layout: &Layout) -> Elements<'a, T> {
+    if layout.is_contiguous() {
+        let (start, len) = (if layout.len() == 0 { 0 } else { layout.offset }, layout.len());
+        Elements::Borrowed(&data[start..start + len])
+    } else {
+        Elements::Copied(copy(Strided { data, layout }))
+    }
+}
+
 /// The elements in logical order, one run after another.
-fn copy_runs<T: Element>(x: &Tensor<T>) -> Buffer<T> {
-    let runs = Runs::new(x.shape(), [x.layout()]);
-    let data = x.buffer();
+fn copy_runs<T: Element>(x: Strided<'_, T>) -> Buffer<T> {
+    let Strided { data, layout } = x;
+    let (len, runs) = (layout.len(), Runs::new(&layout.shape, [layout]));
     // SAFETY: the runs of a range have as many elements as the range; those of `out` are written in order.
     unsafe {
         fill(
-            x.len(),
-            part_length(x.len()),
+            len,
+            part_length(len),
             #[inline(always)]
             |first, out| {
                 let (range, mut rest) = (first..first + out.len(), out);

@@ -7,73 +7,25 @@
 #![allow(unsafe_code, reason = "results are written to memory that is not initialised; see SAFETY")]
 
 use std::array::from_fn;
-use std::borrow::Cow;
 use std::mem::MaybeUninit;
 
-use super::buffer::Buffer;
-use super::runs::Runs;
-use super::simd::dispatch;
-use super::threads::for_each_part;
 use crate::element::Element;
-use crate::layout::Layout;
-use crate::tensor::Tensor;
-
-/// From this many elements on, work is shared: below, waking another thread costs as much as the work.
-pub(super) const SHARED: usize = 64 * 1024;
-/// The elements of a part.
-pub(super) const PART: usize = 16 * 1024;
+use crate::kernels::copy::{Elements, copy, in_order};
+use crate::kernels::parts::{fill, fill_parts, part_length};
+use crate::kernels::runs::Runs;
+use crate::kernels::runs::at;
+use crate::layout::{Layout, Strided};
+use crate::runtime::Buffer;
+use crate::runtime::dispatch;
+use crate::runtime::{for_each_part, for_each_part_of};
 
 /// The elements that are read at once where targets might overlap.
 const WIDE: usize = 16;
 
-/// How many elements a thread takes at once of so many.
-pub(super) fn part_length(len: usize) -> usize {
-    if len < SHARED { len } else { PART }
-}
-
-/// A buffer of which `part(start, elements)` writes the elements from `start` on, `length` at once (the last
-/// part may be shorter).
-///
-/// # Safety
-/// `part` must write every element it is given.
-#[inline]
-pub(super) unsafe fn fill<U: Element>(
-    len: usize,
-    length: usize,
-    part: impl Fn(usize, &mut [MaybeUninit<U>]) + Sync,
-) -> Buffer<U> {
-    let part = |start: usize, out: &mut [MaybeUninit<U>]| {
-        dispatch(
-            #[inline(always)]
-            || part(start, out),
-        );
-    };
-    // SAFETY: as the caller promises.
-    unsafe { fill_parts(len, length, &part) }
-}
-
-/// [`fill`], compiled once for all that fill.
-///
-/// # Safety
-/// `part` must write every element it is given.
-unsafe fn fill_parts<U: Element>(
-    len: usize,
-    length: usize,
-    part: &(dyn Fn(usize, &mut [MaybeUninit<U>]) + Sync),
-) -> Buffer<U> {
-    // SAFETY: parts cover all elements, and `part` writes all of each.
-    unsafe { Buffer::build(len, |out| for_each_part(out, length, part)) }
-}
-
-/// The elements of a tensor in logical order.
-fn in_order<T: Element>(x: &Tensor<T>) -> Cow<'_, Tensor<T>> {
-    if x.is_contiguous() { Cow::Borrowed(x) } else { Cow::Owned(x.contiguous()) }
-}
-
 /// The results of `f` in logical order.
-pub(crate) fn map<T: Element, U: Element>(x: &Tensor<T>, f: impl Fn(T) -> U + Sync) -> Buffer<U> {
-    let x = in_order(x);
-    let x = x.as_slice().expect("in order");
+pub(crate) fn map<T: Element, U: Element>(x: Strided<'_, T>, f: impl Fn(T) -> U + Sync) -> Buffer<U> {
+    let x = in_order(x.data, x.layout);
+    let x: &[T] = &x;
     // SAFETY: `x` has an element for each of the part's.
     unsafe {
         fill(
@@ -109,8 +61,8 @@ pub(crate) fn map_inplace<T: Element>(x: &mut [T], f: impl Fn(T) -> T + Sync) {
 /// The results of `f` on the elements of two operands, broadcast to one shape, in logical order.
 pub(crate) fn zip<T: Element, U: Element, V: Element>(
     shape: &[usize],
-    x: &Tensor<T>,
-    y: &Tensor<U>,
+    x: Strided<'_, T>,
+    y: Strided<'_, U>,
     f: impl Fn(T, U) -> V + Sync,
 ) -> Buffer<V> {
     let line = |x: &[T], y: &[U], out: &mut [MaybeUninit<V>]| {
@@ -136,8 +88,8 @@ type LineFunction<'a, T, U, V> = &'a (dyn Fn(&[T], &[U], &mut [MaybeUninit<V>]) 
 /// `line` must write every element of its line.
 unsafe fn zip_lines<T: Element, U: Element, V: Element>(
     shape: &[usize],
-    x: &Tensor<T>,
-    y: &Tensor<U>,
+    x: Strided<'_, T>,
+    y: Strided<'_, U>,
     line: LineFunction<'_, T, U, V>,
 ) -> Buffer<V> {
     let len = shape.iter().product();
@@ -150,11 +102,12 @@ unsafe fn zip_lines<T: Element, U: Element, V: Element>(
     {
         return fill(&|start, out| line(&x[start..start + out.len()], &y[start..start + out.len()], out));
     }
-    let (x, y) = (with_the_grain(x, shape), with_the_grain(y, shape));
-    let runs = Runs::new(shape, [&x.layout().expand(shape), &y.layout().expand(shape)]);
+    let ((x, x_layout), (y, y_layout)) = (with_the_grain(x, shape), with_the_grain(y, shape));
+    let (x, y): (&[T], &[U]) = (&x, &y);
+    let runs = Runs::new(shape, [&x_layout, &y_layout]);
     let [x_stride, y_stride] = runs.strides();
     fill(&|first, out| {
-        let (mut x, mut y) = (Line::new(x.buffer(), x_stride), Line::new(y.buffer(), y_stride));
+        let (mut x, mut y) = (Line::new(x, x_stride), Line::new(y, y_stride));
         let (range, mut rest) = (first..first + out.len(), out);
         runs.for_each(range, |[x0, y0], length| {
             let out;
@@ -171,7 +124,7 @@ unsafe fn zip_lines<T: Element, U: Element, V: Element>(
 pub(crate) fn zip_inplace<T: Element, U: Element>(
     x: &mut [T],
     shape: &[usize],
-    y: &Tensor<U>,
+    y: Strided<'_, U>,
     f: impl Fn(T, U) -> T + Sync,
 ) {
     zip_lines_inplace(x, shape, y, &|x: &mut [T], y: &[U]| {
@@ -190,17 +143,18 @@ pub(crate) fn zip_inplace<T: Element, U: Element>(
 fn zip_lines_inplace<T: Element, U: Element>(
     x: &mut [T],
     shape: &[usize],
-    y: &Tensor<U>,
+    y: Strided<'_, U>,
     line: &(dyn Fn(&mut [T], &[U]) + Sync),
 ) {
     let length = part_length(x.len());
     if let (true, Some(y)) = (y.shape() == shape, y.as_slice()) {
         return for_each_part(x, length, |start, x| line(x, &y[start..start + x.len()]));
     }
-    let y = with_the_grain(y, shape);
-    let runs = Runs::new(shape, [&Layout::contiguous(shape), &y.layout().expand(shape)]);
+    let (y, y_layout) = with_the_grain(y, shape);
+    let y: &[U] = &y;
+    let runs = Runs::new(shape, [&Layout::contiguous(shape), &y_layout]);
     for_each_part(x, length, |first, x| {
-        let mut y = Line::new(y.buffer(), runs.strides()[1]);
+        let mut y = Line::new(y, runs.strides()[1]);
         runs.for_each(first..first + x.len(), |[x0, y0], length| {
             let x = &mut x[x0 - first..x0 - first + length];
             for (i, x) in x.chunks_mut(LINE).enumerate() {
@@ -249,15 +203,53 @@ impl<'a, T: Element> Line<'a, T> {
     }
 }
 
-/// The results of `f` on the elements of `N` operands, broadcast to one shape, in logical order.
-pub(crate) fn zip_many<T: Element, V: Element, const N: usize>(
+/// The elements of `x` where the condition holds and of `y` where it does not, broadcast to one shape, in logical order.
+pub(crate) fn choose<T: Element>(
     shape: &[usize],
-    operands: [&Tensor<T>; N],
+    condition: Strided<'_, bool>,
+    x: Strided<'_, T>,
+    y: Strided<'_, T>,
+) -> Buffer<T> {
+    let len = shape.iter().product();
+    let (condition, c_layout) = with_the_grain(condition, shape);
+    let ((x, x_layout), (y, y_layout)) = (with_the_grain(x, shape), with_the_grain(y, shape));
+    let (condition, x, y): (&[bool], &[T], &[T]) = (&condition, &x, &y);
+    let runs = Runs::new(shape, [&c_layout, &x_layout, &y_layout]);
+    let [c_stride, x_stride, y_stride] = runs.strides();
+    let part = |first: usize, out: &mut [MaybeUninit<T>]| {
+        let mut condition = Line::new(condition, c_stride);
+        let (mut x, mut y) = (Line::new(x, x_stride), Line::new(y, y_stride));
+        let (range, mut rest) = (first..first + out.len(), out);
+        runs.for_each(range, |[c0, x0, y0], length| {
+            let out;
+            (out, rest) = std::mem::take(&mut rest).split_at_mut(length);
+            for (i, out) in out.chunks_mut(LINE).enumerate() {
+                let (from, length) = (i * LINE, out.len());
+                let operands =
+                    (condition.get(c0, from, length), x.get(x0, from, length), y.get(y0, from, length));
+                dispatch(
+                    #[inline(always)]
+                    || {
+                        for (((out, &c), &x), &y) in
+                            out.iter_mut().zip(operands.0).zip(operands.1).zip(operands.2)
+                        {
+                            out.write(if c { x } else { y });
+                        }
+                    },
+                );
+            }
+        });
+    };
+    // SAFETY: the runs of a range have as many elements as the part, and each of their lines is written.
+    unsafe { fill_parts(len, part_length(len), &part) }
+}
+
+/// The results of `f` on the elements of `N` operands of `len` elements each.
+pub(crate) fn zip_many<T: Element, V: Element, const N: usize>(
+    len: usize,
+    operands: [&[T]; N],
     f: impl Fn([T; N]) -> V + Sync,
 ) -> Buffer<V> {
-    let operands = operands.map(|x| x.expand(shape).contiguous());
-    let operands: [&[T]; N] = from_fn(|k| operands[k].as_slice().expect("in order"));
-    let len = shape.iter().product();
     // SAFETY: every operand has an element for each of the part's.
     unsafe {
         fill(
@@ -278,12 +270,12 @@ pub(crate) fn zip_many<T: Element, V: Element, const N: usize>(
 /// another operand, all in one pass.
 pub(crate) fn zip_inplace_many<T: Element, U: Element, const N: usize>(
     targets: [&mut [T]; N],
-    y: &Tensor<U>,
+    y: Strided<'_, U>,
     f: impl Fn([T; N], U) -> [T; N] + Sync,
 ) {
-    let y = in_order(y);
-    let y = y.as_slice().expect("in order");
-    super::threads::for_each_part_of(targets, part_length(y.len()), |start, targets| {
+    let y = in_order(y.data, y.layout);
+    let y: &[U] = &y;
+    for_each_part_of(targets, part_length(y.len()), |start, targets| {
         dispatch(
             #[inline(always)]
             || {
@@ -321,14 +313,19 @@ pub(crate) fn zip_inplace_many<T: Element, U: Element, const N: usize>(
     });
 }
 
-/// The operand itself, or a copy of it if it would be walked with a stride other than 0 and 1.
-fn with_the_grain<'a, T: Element>(x: &'a Tensor<T>, shape: &[usize]) -> Cow<'a, Tensor<T>> {
+/// The operand itself, or a copy of it if it would be walked with a stride other than 0 and 1; and its layout, expanded
+/// to the shape.
+fn with_the_grain<'a, T: Element>(x: Strided<'a, T>, shape: &[usize]) -> (Elements<'a, T>, Layout) {
     // Below this a copy costs more than it saves.
     const LARGE: usize = 4096;
-    let inner = x.shape().iter().zip(x.strides()).rev().find(|(size, _)| **size != 1);
-    let along = inner.is_none_or(|(_, stride)| *stride == 1);
+    let inner = x.shape().iter().zip(&x.layout.strides).rev().find(|(size, _)| **size != 1);
+    let along = inner.is_none_or(|(_, stride)| *stride == 1) || x.layout.is_contiguous();
     let large = shape.iter().product::<usize>() >= LARGE;
-    if along || !large { Cow::Borrowed(x) } else { Cow::Owned(x.contiguous()) }
+    if along || !large {
+        (Elements::Borrowed(x.data), x.layout.expand(shape))
+    } else {
+        (Elements::Copied(copy(x)), Layout::contiguous(x.shape()).expand(shape))
+    }
 }
 
 /// Element `i` of each.
@@ -339,10 +336,4 @@ fn column<T: Element, const N: usize>(rows: &[[T; WIDE]; N], i: usize) -> [T; N]
         *element = row[i];
     }
     column
-}
-
-/// The place of element `i` of a run.
-#[inline(always)]
-pub(super) fn at(start: usize, i: usize, stride: isize) -> usize {
-    start.wrapping_add_signed(i as isize * stride)
 }

@@ -4,14 +4,14 @@
 
 use std::mem::MaybeUninit;
 
-use super::buffer::Buffer;
-use super::elementwise::{PART, SHARED};
-use super::lanes::write_all;
-use super::rows::for_each_row;
-use super::simd::dispatch;
-use super::sum::sum_lane;
-use super::threads::for_each_piece_with;
 use crate::element::Float;
+use crate::kernels::parts::{PART, SHARED};
+use crate::kernels::reduce::sum::sum_lane;
+use crate::kernels::reduce::write_all;
+use crate::kernels::softmax::for_each_row;
+use crate::runtime::Buffer;
+use crate::runtime::dispatch;
+use crate::runtime::for_each_piece_with;
 
 /// How a row is normalised: `(x - mean) * scale`, and its gradient is divided by `unit`.
 #[derive(Clone, Copy)]

@@ -143,3 +143,9 @@ pub(crate) fn for_each_run<const N: usize>(
     let runs = Runs::new(shape, layouts);
     runs.for_each(0..runs.len, |starts, length| run(starts, length, runs.inner.strides));
 }
+
+/// The place of element `i` of a run.
+#[inline(always)]
+pub(crate) fn at(start: usize, i: usize, stride: isize) -> usize {
+    start.wrapping_add_signed(i as isize * stride)
+}

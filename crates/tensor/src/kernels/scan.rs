@@ -7,12 +7,13 @@
 use std::array::from_fn;
 use std::ops::Range;
 
-use super::buffer::Buffer;
-use super::copy::copy;
-use super::simd::dispatch;
 use crate::element::Number;
-use crate::range::{Product, headroom, is_finite, product_in_range};
-use crate::tensor::Tensor;
+use crate::kernels::copy::copy;
+use crate::kernels::elementwise::map;
+use crate::kernels::range::{Product, headroom, is_finite, product_in_range};
+use crate::layout::Strided;
+use crate::runtime::Buffer;
+use crate::runtime::dispatch;
 
 /// The columns that are walked side by side: as long as their states stay in the cache.
 const STRIP: usize = 1024;
@@ -75,7 +76,7 @@ impl<T: Number> Scan<T, 3> for Sums {
 }
 
 /// The sums of all elements up to each place.
-pub(crate) fn running_sums<T: Number>(x: &Tensor<T>, spans: [usize; 3]) -> Buffer<T> {
+pub(crate) fn running_sums<T: Number>(x: Strided<'_, T>, spans: [usize; 3]) -> Buffer<T> {
     let mut results = copy(x);
     let data = results.get_mut().expect("nobody else has it");
     let nothing = vec![(); data.len()];
@@ -83,7 +84,7 @@ pub(crate) fn running_sums<T: Number>(x: &Tensor<T>, spans: [usize; 3]) -> Buffe
         // Where a partial sum was too large, results are computed from smaller numbers. The error of an infinite sum
         // is not a number: these are added at last.
         let [down, up] = headroom::<T>();
-        let mut scaled = copy(&x.map(|x| x * down));
+        let mut scaled = map(x, |x| x * down);
         let scaled = scaled.get_mut().expect("nobody else has it");
         walk::<T, Sums, 3>(scaled, &nothing, spans);
         for (x, &scaled) in data.iter_mut().zip(&*scaled).filter(|(x, _)| !is_finite(**x)) {
@@ -148,7 +149,7 @@ impl<T: Number> Scan<T, 1> for IntegerProducts {
 }
 
 /// The products of all elements up to each place.
-pub(crate) fn running_products<T: Number>(x: &Tensor<T>, spans: [usize; 3]) -> Buffer<T> {
+pub(crate) fn running_products<T: Number>(x: Strided<'_, T>, spans: [usize; 3]) -> Buffer<T> {
     let mut results = copy(x);
     let data = results.get_mut().expect("nobody else has it");
     let nothing = vec![(); data.len()];
@@ -230,7 +231,7 @@ impl<T: Number> Scan<T, 1> for IntegerRecurrence {
 }
 
 /// Each element plus its factor times the result before it; the first factors are not read.
-pub(crate) fn recurrence<T: Number>(x: &Tensor<T>, factors: &[T], spans: [usize; 3]) -> Buffer<T> {
+pub(crate) fn recurrence<T: Number>(x: Strided<'_, T>, factors: &[T], spans: [usize; 3]) -> Buffer<T> {
     let mut results = copy(x);
     let data = results.get_mut().expect("nobody else has it");
     if T::INTEGER {
@@ -250,7 +251,7 @@ const fn is_narrow<T>() -> bool {
 
 /// The rounding error of `sum`, the sum of `a` and `b` (Knuth, "The Art of Computer Programming", volume 2, 1969).
 #[inline(always)]
-pub(super) fn error_of_sum<T: Number>(a: T, b: T, sum: T) -> T {
+pub(crate) fn error_of_sum<T: Number>(a: T, b: T, sum: T) -> T {
     let share = sum - a;
     (a - (sum - share)) + (b - share)
 }

@@ -1,5 +1,6 @@
 //! The tests of tensors, in one binary, so that the reference model is compiled once.
 
+mod borders;
 mod caught;
 mod common;
 
@@ -12,6 +13,7 @@ mod indexing;
 mod integers;
 mod join;
 mod layouts;
+mod linalg;
 mod matmul;
 mod messages;
 mod nans;

@@ -19,6 +19,9 @@
 
 mod activation;
 mod exponential;
+pub(crate) mod gamma;
+pub(crate) mod inverse_hyperbolic;
+pub(crate) mod normal;
 mod trigonometric;
 
 pub(crate) use activation::{erf, gelu, gelu_tanh, sigmoid, softplus};

@@ -1,0 +1,54 @@
+//! Additions to places that indices name, in order.
+
+use crate::element::Number;
+use crate::kernels::range::is_finite;
+use crate::kernels::scan::error_of_sum;
+
+/// From more additions to one place on, their rounding errors are compensated.
+const FEW: usize = 32;
+
+/// Where to add: the number of a row for each row that is added.
+pub(crate) struct Additions<'a> {
+    places: &'a [usize],
+    /// The places with more than [`FEW`] additions, in order.
+    crowded: Vec<usize>,
+}
+
+impl<'a> Additions<'a> {
+    /// For numbers of type `T`.
+    pub(crate) fn new<T: Number>(places: &'a [usize]) -> Self {
+        let mut crowded = vec![];
+        if places.len() > FEW && !T::INTEGER && !places.is_sorted_by(|a, b| a < b) {
+            let mut sorted = places.to_vec();
+            sorted.sort_unstable();
+            let runs = sorted.chunk_by(|a, b| a == b).filter(|run| run.len() > FEW);
+            crowded = runs.map(|run| run[0]).collect();
+        }
+        Self { places, crowded }
+    }
+
+    /// Adds the rows of `inner` elements of `source` to those of `data`.
+    pub(crate) fn add<T: Number>(&self, data: &mut [T], inner: usize, source: &[T]) {
+        let mut rests = vec![T::ZERO; self.crowded.len() * inner];
+        for (&place, added) in self.places.iter().zip(source.chunks_exact(inner.max(1))) {
+            let row = data[place * inner..][..inner].iter_mut().zip(added);
+            match self.crowded.binary_search(&place) {
+                Err(_) => row.for_each(|(x, &added)| *x = x.wrapping_add(added)),
+                Ok(slot) => {
+                    for ((x, &added), rest) in row.zip(&mut rests[slot * inner..]) {
+                        let sum = *x + added;
+                        let lost = *rest + finite_or_zero(error_of_sum(*x, added, sum));
+                        *x = sum + lost;
+                        *rest = finite_or_zero(error_of_sum(sum, lost, *x));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What rounding leaves out of a sum that is infinite is not a number.
+#[inline(always)]
+fn finite_or_zero<T: Number>(x: T) -> T {
+    if is_finite(x) { x } else { T::ZERO }
+}

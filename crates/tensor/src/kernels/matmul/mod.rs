@@ -1,0 +1,235 @@
+//! Matrix products through the `gemm` crate, strides passed as they are.
+
+#![allow(unsafe_code, reason = "the only way into the kernels of `gemm`; see SAFETY")]
+
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
+mod cuts;
+mod narrow;
+
+use crate::element::Float;
+use crate::kernels::matmul::cuts::Cuts;
+use crate::kernels::matmul::narrow::{is_narrow, narrow_product};
+use crate::runtime::Buffer;
+use crate::runtime::{Pointer, for_each_piece_of};
+
+/// From this many multiplications on, a product is shared among threads.
+pub(crate) const SHARED: usize = 1 << 20;
+
+/// A matrix somewhere in a buffer.
+#[derive(Clone, Copy)]
+pub(crate) struct MatrixRef<'a, T> {
+    pub(crate) data: &'a [T],
+    pub(crate) offset: usize,
+    pub(crate) rows: usize,
+    pub(crate) columns: usize,
+    pub(crate) row_stride: isize,
+    pub(crate) column_stride: isize,
+}
+
+impl<'a, T: Copy> MatrixRef<'a, T> {
+    /// A matrix whose rows follow each other in `data`.
+    pub(crate) fn row_major(data: &'a [T], rows: usize, columns: usize) -> Self {
+        Self { data, offset: 0, rows, columns, row_stride: columns as isize, column_stride: 1 }
+    }
+
+    /// Panics unless every element lies in the buffer.
+    pub(crate) fn check_bounds(&self) {
+        let reach = |size: usize, stride: isize| (size as isize - 1) * stride;
+        let (rows, columns) = (reach(self.rows, self.row_stride), reach(self.columns, self.column_stride));
+        let first = self.offset as isize + rows.min(0) + columns.min(0);
+        let last = self.offset as isize + rows.max(0) + columns.max(0);
+        assert!(first >= 0 && (last as usize) < self.data.len(), "a matrix reaches beyond its buffer");
+    }
+
+    pub(crate) fn strides(&self) -> [isize; 2] {
+        [self.row_stride, self.column_stride]
+    }
+
+    pub(crate) fn of_rows(self, rows: &Range<usize>) -> Self {
+        let offset = self.offset.wrapping_add_signed(rows.start as isize * self.row_stride);
+        Self { offset, rows: rows.len(), ..self }
+    }
+
+    pub(crate) fn at(&self, row: usize, column: usize) -> T {
+        let place = row as isize * self.row_stride + column as isize * self.column_stride;
+        self.data[self.offset.wrapping_add_signed(place)]
+    }
+
+    /// The transposed matrix.
+    pub(crate) fn t(self) -> Self {
+        Self {
+            rows: self.columns,
+            columns: self.rows,
+            row_stride: self.column_stride,
+            column_stride: self.row_stride,
+            ..self
+        }
+    }
+
+    /// This right operand of a product, so that a single row of the left one is multiplied as all of them are: of one
+    /// column it is not known how far away others would be, and `gemm` would take a 1 for a row-major matrix.
+    fn beside(self, lhs: &Self) -> Self {
+        if self.columns == 1 && lhs.rows > 1 { Self { column_stride: 0, ..self } } else { self }
+    }
+
+    pub(crate) fn of_columns(self, columns: &Range<usize>) -> Self {
+        let offset = self.offset.wrapping_add_signed(columns.start as isize * self.column_stride);
+        Self { offset, columns: columns.len(), ..self }
+    }
+}
+
+/// The products of pairs of matrices, which all have the same sizes and strides, one after another and each row-major; to
+/// every row of them `bias` is added if there is one.
+pub(crate) fn products<T: Float>(pairs: &[(MatrixRef<T>, MatrixRef<T>)], bias: Option<&[T]>) -> Buffer<T> {
+    let Some(&(first_lhs, first_rhs)) = pairs.first() else { return Buffer::collect(0, []) };
+    let (m, k, n) = (first_lhs.rows, first_lhs.columns, first_rhs.columns);
+    for (lhs, rhs) in pairs {
+        assert!([lhs.rows, lhs.columns, rhs.rows, rhs.columns] == [m, k, k, n], "sizes differ");
+        assert!(
+            [lhs.strides(), rhs.strides()] == [first_lhs.strides(), first_rhs.strides()],
+            "layouts differ"
+        );
+        if m > 0 && k > 0 && n > 0 {
+            lhs.check_bounds();
+            rhs.check_bounds();
+        }
+    }
+    assert!(bias.is_none_or(|bias| bias.len() == n), "a bias of another size");
+    if is_narrow(m, k, n) {
+        let fill = |out: &mut [MaybeUninit<T>]| {
+            for (out, &(lhs, rhs)) in out.chunks_exact_mut((m * n).max(1)).zip(pairs) {
+                // SAFETY: bounds have been checked, and the chunk has the size of the product.
+                unsafe { narrow_product(out, lhs, rhs, bias) };
+            }
+        };
+        // SAFETY: there is a chunk for each product, which writes all of it.
+        return unsafe { Buffer::build(pairs.len() * m * n, fill) };
+    }
+    let cuts = Cuts::new(first_lhs, first_rhs.beside(&first_lhs), pairs.len());
+    let fill = |out: &mut [MaybeUninit<T>]| {
+        if out.is_empty() {
+            return;
+        }
+        let out = Pointer(out.as_mut_ptr().cast::<T>());
+        for_each_piece_of(
+            pairs.len() * cuts.parts,
+            cuts.parts > 1 || pairs.len() * m * k * n >= SHARED,
+            &|piece| {
+                let (lhs, rhs) = pairs[piece / cuts.parts];
+                let rhs = rhs.beside(&lhs);
+                let (rows, columns) = cuts.part(piece % cuts.parts, m, n);
+                let start = (piece / cuts.parts * m + rows.start) * n + columns.start;
+                let bias = bias.map(|bias| &bias[columns.clone()]);
+                // SAFETY: the part lies in the output, of which no other piece writes any element: pairs are
+                // one after another, and parts of a product have rows or columns of their own.
+                unsafe { product(out.at(start), n, lhs.of_rows(&rows), rhs.of_columns(&columns), bias) };
+            },
+        );
+    };
+    // SAFETY: each piece writes all elements of its part, and the parts are the whole output.
+    unsafe { Buffer::build(pairs.len() * m * n, fill) }
+}
+
+/// Writes `lhs x rhs + bias` to `out`, whose rows are `row_stride` apart.
+///
+/// # Safety
+/// `out` must be valid for writes of all elements, which nobody else reads or writes meanwhile, and the
+/// elements of both operands must lie in their buffers.
+pub(crate) unsafe fn product<T: Float>(
+    out: *mut T,
+    row_stride: usize,
+    lhs: MatrixRef<T>,
+    rhs: MatrixRef<T>,
+    bias: Option<&[T]>,
+) {
+    if lhs.columns == 0 || bias.is_some() {
+        for row in 0..lhs.rows {
+            for column in 0..rhs.columns {
+                // SAFETY: the caller's promise.
+                unsafe {
+                    out.add(row * row_stride + column).write(bias.map_or(T::ZERO, |bias| bias[column]));
+                };
+            }
+        }
+    }
+    if lhs.columns == 0 {
+        return;
+    }
+    // SAFETY: `T` is f32 or f64, the types that `gemm` accepts; the caller promises that the elements of both
+    // operands lie in their buffers and that those of `out` may be written; they are read only after the
+    // loop above has written them.
+    unsafe {
+        gemm::gemm(
+            lhs.rows,
+            rhs.columns,
+            lhs.columns,
+            out,
+            1,
+            row_stride as isize,
+            bias.is_some(),
+            lhs.data.as_ptr().add(lhs.offset),
+            lhs.column_stride,
+            lhs.row_stride,
+            rhs.data.as_ptr().add(rhs.offset),
+            rhs.column_stride,
+            rhs.row_stride,
+            T::ONE,
+            T::ONE,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+/// What a product is written over.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// Whatever was there before goes.
+    Anything,
+    /// The product is added to what is there.
+    Sum,
+}
+
+/// Writes `factor * lhs x rhs` to the first rows of a row-major matrix, on this thread.
+pub(crate) fn multiply<T: Float>(out: &mut [T], over: Over, factor: T, lhs: MatrixRef<T>, rhs: MatrixRef<T>) {
+    let (m, k, n) = (lhs.rows, lhs.columns, rhs.columns);
+    assert!(rhs.rows == k && out.len() >= m * n, "sizes differ");
+    let out = &mut out[..m * n];
+    if k == 0 || out.is_empty() {
+        if over == Over::Anything {
+            out.fill(T::ZERO);
+        }
+        return;
+    }
+    lhs.check_bounds();
+    rhs.check_bounds();
+    // SAFETY: `T` is f32 or f64, the types that `gemm` accepts; the elements of both operands lie in their buffers,
+    // as was checked, and those of `out` are as many as the product's, and borrowed uniquely.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            n as isize,
+            over == Over::Sum,
+            lhs.data.as_ptr().add(lhs.offset),
+            lhs.column_stride,
+            lhs.row_stride,
+            rhs.data.as_ptr().add(rhs.offset),
+            rhs.column_stride,
+            rhs.row_stride,
+            T::ONE,
+            factor,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}

@@ -1,0 +1,167 @@
+//! The largest or smallest element, and its place: the first NaN if there is one, the first of several.
+
+use std::iter::repeat_n;
+use std::mem::MaybeUninit;
+
+use crate::element::{Float, Number};
+use crate::kernels::reduce::{Fold, Reduction, Rows, write_all};
+use crate::runtime::Buffer;
+use crate::runtime::dispatch;
+use crate::runtime::for_each_part;
+
+/// What is searched for its winner before it leaves the first-level cache.
+const BLOCK: usize = 4096;
+/// What a thread takes at once.
+const CHUNK: usize = 64 * 1024;
+
+/// Whether the first argument takes the place of the second.
+pub(crate) trait Wins<T>: Fn(T, T) -> bool + Copy + Sync {}
+impl<T, F: Fn(T, T) -> bool + Copy + Sync> Wins<T> for F {}
+
+/// Whether `x` takes the place of `best` in a search for the largest: NaN wins against numbers.
+#[inline(always)]
+pub(crate) fn beats<T: Number>(x: T, best: T) -> bool {
+    // Without branches, for vector instructions.
+    (x > best) | (x.is_nan() & !best.is_nan())
+}
+
+/// Whether `x` takes the place of `best` in a search for the smallest: NaN wins against numbers.
+#[inline(always)]
+pub(crate) fn undercuts<T: Number>(x: T, best: T) -> bool {
+    (x < best) | (x.is_nan() & !best.is_nan())
+}
+
+#[inline(always)]
+fn chosen<T: Number>(best: T, x: T, wins: impl Wins<T>) -> T {
+    if wins(x, best) { x } else { best }
+}
+
+/// The element that no other takes the place of.
+pub(crate) struct Extreme<W>(pub(crate) W);
+
+impl<T: Number, W: Wins<T>> Reduction<T> for Extreme<W> {
+    type Output = T;
+    const ACROSS: bool = true;
+
+    #[inline(always)]
+    fn lane(&self, lane: &[T]) -> T {
+        if lane.len() > CHUNK { long(lane, self.0).1 } else { extreme(lane, self.0) }
+    }
+
+    #[inline(always)]
+    fn across(&self, rows: Rows<'_, T>, out: &mut [MaybeUninit<T>]) {
+        Fold(|x| x, |best, x| chosen(best, x, self.0), T::ZERO).across(rows, out);
+    }
+}
+
+/// The index of that element.
+pub(crate) struct Place<W>(pub(crate) W);
+
+impl<T: Number, W: Wins<T>> Reduction<T> for Place<W> {
+    type Output = i64;
+    const ACROSS: bool = true;
+
+    #[inline(always)]
+    fn lane(&self, lane: &[T]) -> i64 {
+        let index = if lane.len() > CHUNK { long(lane, self.0).0 } else { position(lane, self.0) };
+        index as i64
+    }
+
+    #[inline(always)]
+    fn across(&self, rows: Rows<'_, T>, out: &mut [MaybeUninit<i64>]) {
+        let columns = out.len();
+        let mut best = Buffer::copy(rows.row(0, columns));
+        let best = &mut best.get_mut().expect("nobody else has it")[..columns];
+        let places = write_all(out, repeat_n(0, columns));
+        for row in 1..rows.count {
+            for ((best, place), &x) in best.iter_mut().zip(&mut *places).zip(rows.row(row, columns)) {
+                let wins = (self.0)(x, *best);
+                *best = if wins { x } else { *best };
+                *place = if wins { row as i64 } else { *place };
+            }
+        }
+    }
+}
+
+/// One that is as good as the extreme element, though it may be a later one.
+#[inline(always)]
+fn winner<T: Number>(lane: &[T], wins: impl Wins<T>) -> T {
+    const WIDTH: usize = 32;
+    let (vectors, tail) = lane.as_chunks::<WIDTH>();
+    let Some((&first, rest)) = vectors.split_first() else {
+        return tail[1..].iter().fold(tail[0], |best, &x| chosen(best, x, wins));
+    };
+    let mut best = first;
+    for vector in rest {
+        for k in 0..WIDTH {
+            best[k] = chosen(best[k], vector[k], wins);
+        }
+    }
+    let mut half = WIDTH / 2;
+    while half > 0 {
+        for k in 0..half {
+            best[k] = chosen(best[k], best[k + half], wins);
+        }
+        half /= 2;
+    }
+    tail.iter().fold(best[0], |best, &x| chosen(best, x, wins))
+}
+
+/// The first element that does not lose against a winner.
+#[inline(always)]
+fn first_of<T: Number>(lane: &[T], winner: T, wins: impl Wins<T>) -> usize {
+    const WIDTH: usize = 64;
+    // A search that ends at once is no vector loop.
+    let (vectors, _) = lane.as_chunks::<WIDTH>();
+    let found = |vector: &[T; WIDTH]| vector.iter().fold(false, |found, &x| found | !wins(winner, x));
+    let start = WIDTH * vectors.iter().position(found).unwrap_or(vectors.len());
+    start + lane[start..].iter().position(|&x| !wins(winner, x)).expect("the winner itself")
+}
+
+#[inline(always)]
+fn extreme<T: Number>(lane: &[T], wins: impl Wins<T>) -> T {
+    let best = winner(lane, wins);
+    // All others that are equal are the same.
+    if best == T::ZERO || best.is_nan() { lane[first_of(lane, best, wins)] } else { best }
+}
+
+#[inline(always)]
+fn position<T: Number>(lane: &[T], wins: impl Wins<T>) -> usize {
+    let mut blocks = lane.chunks(BLOCK).enumerate();
+    let (_, mut block) = blocks.next().expect("a lane that is not empty");
+    let mut start = 0;
+    let mut best = winner(block, wins);
+    for (i, other) in blocks {
+        let x = winner(other, wins);
+        if wins(x, best) {
+            (start, block, best) = (i * BLOCK, other, x);
+        }
+    }
+    start + first_of(block, best, wins)
+}
+
+/// The index and the element, of a lane that threads share.
+fn long<T: Number>(lane: &[T], wins: impl Wins<T>) -> (usize, T) {
+    let chunks = lane.len().div_ceil(CHUNK);
+    let mut places = Buffer::collect(chunks, repeat_n(0_i64, chunks));
+    let places = places.get_mut().expect("nobody else has it");
+    for_each_part(places, 1, |chunk, place| {
+        let first = chunk * CHUNK;
+        dispatch(
+            #[inline(always)]
+            || place[0] = (first + position(&lane[first..lane.len().min(first + CHUNK)], wins)) as i64,
+        );
+    });
+    let choose = |best: usize, &place: &i64| {
+        if wins(lane[place as usize], lane[best]) { place as usize } else { best }
+    };
+    let index = places[1..].iter().fold(places[0] as usize, choose);
+    (index, lane[index])
+}
+
+/// The largest element, for a sum of e^x without overflow; -infinity of nothing. NaN may be passed over, as it
+/// makes the sum NaN anyway: so this is one vector instruction per vector.
+#[inline(always)]
+pub(crate) fn largest<T: Float>(lane: &[T]) -> T {
+    if lane.is_empty() { -T::INFINITY } else { winner(lane, |x, best| x > best) }
+}

@@ -1,0 +1,305 @@
+//! Reductions: every output element is a function of one lane, in logical order.
+//!
+//! Lanes that lie together are read where they are; so are lanes side by side, by rows. Operands of any other
+//! layout are copied first. Both ways give the same bits, so no layout and no number of threads changes a
+//! result.
+
+#![allow(unsafe_code, reason = "results are written to memory that is not initialised; see SAFETY")]
+
+use std::mem::{MaybeUninit, take};
+
+pub(crate) mod extremes;
+pub(crate) mod sum;
+
+use crate::element::{Element, Number};
+use crate::kernels::copy::{Elements, in_order};
+use crate::kernels::parts::{PART, SHARED, fill};
+use crate::kernels::range::{self, is_finite};
+use crate::kernels::runs::at;
+use crate::kernels::runs::{MergedAxes, merge_axes, place};
+use crate::layout::Strided;
+use crate::runtime::Buffer;
+use crate::shape::Shape;
+
+/// Lanes of this length are shared among threads one by one.
+const LONG: usize = 1024 * 1024;
+/// The columns that are reduced side by side: long enough to be read in one go, few enough for their partial
+/// results to stay in the cache.
+const STRIP: usize = 1024;
+
+/// What becomes of a lane.
+pub(crate) trait Reduction<T: Element>: Sync {
+    type Output: Element;
+    /// Whether there is a way across rows.
+    const ACROSS: bool;
+
+    fn lane(&self, lane: &[T]) -> Self::Output;
+
+    /// Writes to each element of `out` what `lane` says of the column of the same place, from at least one row.
+    fn across(&self, rows: Rows<'_, T>, out: &mut [MaybeUninit<Self::Output>]);
+}
+
+/// Rows of which columns are lanes.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a, T> {
+    pub(crate) data: &'a [T],
+    pub(crate) start: usize,
+    pub(crate) stride: isize,
+    pub(crate) count: usize,
+}
+
+impl<'a, T> Rows<'a, T> {
+    /// At most `count` rows from `first` on.
+    #[inline(always)]
+    pub(crate) fn part(self, first: usize, count: usize) -> Self {
+        Self { start: at(self.start, first, self.stride), count: count.min(self.count - first), ..self }
+    }
+
+    #[inline(always)]
+    pub(crate) fn row(&self, row: usize, columns: usize) -> &'a [T] {
+        &self.data[at(self.start, row, self.stride)..][..columns]
+    }
+
+    /// A copy of one of the `columns` that are reduced side by side.
+    pub(crate) fn column(&self, column: usize, columns: usize) -> Vec<T>
+    where
+        T: Copy,
+    {
+        (0..self.count).map(|row| self.row(row, columns)[column]).collect()
+    }
+}
+
+/// The results of a reduction of the elements along `axes` (rising, from the front), in row-major order of the
+/// other axes.
+pub(crate) fn reduce<T: Element, R: Reduction<T>>(
+    x: Strided<'_, T>,
+    axes: &[usize],
+    reduction: &R,
+) -> Buffer<R::Output> {
+    let (layout, is_empty) = (x.layout, x.shape().contains(&0));
+    if let (false, Some(data)) = (is_empty, x.as_slice()) {
+        // The usual cases, without a look at strides: the last axes, or the first ones.
+        let rank = layout.rank();
+        if axes.iter().copied().eq(rank - axes.len()..rank) {
+            let length = x.shape()[rank - axes.len()..].iter().product();
+            let count = data.len() / length;
+            return along(data, 0, &[(count, length as isize)], [count, length], reduction);
+        }
+        if R::ACROSS && axes.iter().copied().eq(0..axes.len()) {
+            let columns = x.shape()[axes.len()..].iter().product();
+            let count = data.len() / columns;
+            let rows = Rows { data, start: 0, stride: columns as isize, count };
+            return across(rows, &[], [columns, columns], reduction);
+        }
+    }
+    let all = || x.shape().iter().copied().zip(layout.strides.iter().copied()).enumerate();
+    let reduced = merge_axes(all().filter(|(axis, _)| axes.contains(axis)).map(|(_, axis)| axis));
+    let kept = merge_axes(all().filter(|(axis, _)| !axes.contains(axis)).map(|(_, axis)| axis));
+    let length = reduced.iter().map(|(size, _)| size).product();
+    let count = kept.iter().map(|(size, _)| size).product();
+    if is_empty {
+        return Buffer::collect(count, (0..count).map(|_| reduction.lane(&[])));
+    }
+    match (&reduced[..], &kept[..]) {
+        ([] | [(_, 1)], _) => along(x.data, layout.offset, &kept, [count, length], reduction),
+        (&[(_, stride)], [outer @ .., (columns, 1)]) if R::ACROSS => {
+            let rows = Rows { data: x.data, start: layout.offset, stride, count: length };
+            across(rows, outer, [count, *columns], reduction)
+        }
+        _ => {
+            let lanes = lanes_last(x, axes);
+            let kept = MergedAxes::from_slice(&[(count, length as isize)]);
+            along(&lanes, 0, &kept, [count, length], reduction)
+        }
+    }
+}
+
+/// The same elements, each lane together.
+fn lanes_last<'a, T: Element>(x: Strided<'a, T>, axes: &[usize]) -> Elements<'a, T> {
+    let kept = (0..x.layout.rank()).filter(|axis| !axes.contains(axis));
+    let order: Shape = kept.chain(axes.iter().copied()).collect();
+    in_order(x.data, &x.layout.permute(&order))
+}
+
+fn along<T: Element, R: Reduction<T>>(
+    data: &[T],
+    offset: usize,
+    kept: &[(usize, isize)],
+    [count, length]: [usize; 2],
+    reduction: &R,
+) -> Buffer<R::Output> {
+    let shared = count * length >= SHARED && length < LONG;
+    // SAFETY: every element of the part is written.
+    unsafe {
+        fill(
+            count,
+            if shared { (PART / length).max(1) } else { count },
+            #[inline(always)]
+            |start, out| {
+                for (i, out) in out.iter_mut().enumerate() {
+                    let first = place(offset, kept, start + i);
+                    out.write(reduction.lane(&data[first..first + length]));
+                }
+            },
+        )
+    }
+}
+
+fn across<T: Element, R: Reduction<T>>(
+    rows: Rows<'_, T>,
+    outer: &[(usize, isize)],
+    [count, columns]: [usize; 2],
+    reduction: &R,
+) -> Buffer<R::Output> {
+    // Whole matrices if they are small, or else strips of one.
+    let matrices = PART / (rows.count * columns);
+    let part = if matrices > 0 { matrices * columns } else { STRIP.min(columns) };
+    // SAFETY: strips follow each other through the part, and `across` writes each of them.
+    unsafe {
+        fill(
+            count,
+            if count * rows.count < SHARED { count } else { part },
+            #[inline(always)]
+            |start, out| {
+                let (mut first, mut rest) = (start, out);
+                while !rest.is_empty() {
+                    let (matrix, column) =
+                        if outer.is_empty() { (0, first) } else { (first / columns, first % columns) };
+                    let width = (columns - column).min(rest.len()).min(STRIP);
+                    let out;
+                    (out, rest) = take(&mut rest).split_at_mut(width);
+                    let start = place(rows.start, outer, matrix) + column;
+                    reduction.across(Rows { start, ..rows }, out);
+                    first += width;
+                }
+            },
+        )
+    }
+}
+
+/// The results of a caller's own function of each lane.
+pub(crate) fn reduce_lanes<T: Element, U: Element>(
+    x: Strided<'_, T>,
+    axes: &[usize],
+    kernel: impl Fn(&[T]) -> U,
+) -> Buffer<U> {
+    let data = lanes_last(x, axes);
+    let length: usize = axes.iter().map(|&axis| x.shape()[axis]).product();
+    let count =
+        (0..x.layout.rank()).filter(|axis| !axes.contains(axis)).map(|axis| x.shape()[axis]).product();
+    Buffer::collect(count, (0..count).map(|i| kernel(&data[i * length..(i + 1) * length])))
+}
+
+/// Writes the items of an iterator to the elements, of which it must have as many.
+#[inline(always)]
+pub(crate) fn write_all<T>(out: &mut [MaybeUninit<T>], items: impl ExactSizeIterator<Item = T>) -> &mut [T] {
+    assert_eq!(items.len(), out.len(), "an item for each element");
+    let mut count = 0;
+    for (out, item) in out.iter_mut().zip(items) {
+        out.write(item);
+        count += 1;
+    }
+    // An iterator may lie about its length.
+    assert_eq!(count, out.len(), "an item for each element");
+    // SAFETY: the count says that each element was written.
+    unsafe { &mut *(std::ptr::from_mut(out) as *mut [T]) }
+}
+
+/// A reduction from first to last: the first element through `.0`, each other through `.1`; `.2` of nothing.
+pub(crate) struct Fold<F, G, U>(pub(crate) F, pub(crate) G, pub(crate) U);
+
+impl<T, U, F, G> Reduction<T> for Fold<F, G, U>
+where
+    T: Element,
+    U: Element,
+    F: Fn(T) -> U + Sync,
+    G: Fn(U, T) -> U + Sync,
+{
+    type Output = U;
+    const ACROSS: bool = true;
+
+    #[inline(always)]
+    fn lane(&self, lane: &[T]) -> U {
+        let Some((&first, rest)) = lane.split_first() else { return self.2 };
+        rest.iter().fold((self.0)(first), |result, &x| (self.1)(result, x))
+    }
+
+    #[inline(always)]
+    fn across(&self, rows: Rows<'_, T>, out: &mut [MaybeUninit<U>]) {
+        let columns = out.len();
+        let results = write_all(out, rows.row(0, columns).iter().map(|&x| (self.0)(x)));
+        let mut row = 1;
+        while row + 4 <= rows.count {
+            // Four at a time, to read and write results less often.
+            let four: [&[T]; 4] = std::array::from_fn(|k| rows.row(row + k, columns));
+            for (j, result) in results.iter_mut().enumerate() {
+                *result = four.iter().fold(*result, |result, x| (self.1)(result, x[j]));
+            }
+            row += 4;
+        }
+        for row in row..rows.count {
+            for (result, &x) in results.iter_mut().zip(rows.row(row, columns)) {
+                *result = (self.1)(*result, x);
+            }
+        }
+    }
+}
+
+/// The product, whose partial results may be out of range.
+pub(crate) struct Product;
+
+impl Product {
+    /// The product with one more factor, and the smallest magnitude of a product so far.
+    #[inline(always)]
+    fn step<T: Number>((product, smallest): (T, T), x: T) -> (T, T) {
+        let next = product.wrapping_mul(x);
+        (next, if next.abs() < smallest { next.abs() } else { smallest })
+    }
+
+    /// Whether no product on the way was out of range, if the last and the smallest one are these.
+    #[inline(always)]
+    fn in_range<T: Number>((product, smallest): (T, T)) -> bool {
+        T::INTEGER | (is_finite(product) & (smallest >= range::smallest_normal()))
+    }
+
+    /// The product of a lane that has a 0, or is out of range somewhere.
+    #[cold]
+    #[inline(never)]
+    fn of<T: Number>(lane: impl Iterator<Item = T> + Clone) -> T {
+        if range::product_in_range(lane.clone()) {
+            lane.fold(T::ONE, |product, x| product * x)
+        } else {
+            lane.fold(range::Product::EMPTY, range::Product::times).value()
+        }
+    }
+}
+
+impl<T: Number> Reduction<T> for Product {
+    type Output = T;
+    const ACROSS: bool = true;
+
+    #[inline(always)]
+    fn lane(&self, lane: &[T]) -> T {
+        let Some((&first, rest)) = lane.split_first() else { return T::ONE };
+        let state = rest.iter().fold((first, T::ONE), |state, &x| Self::step(state, x));
+        if Self::in_range(state) { state.0 } else { Self::of(lane.iter().copied()) }
+    }
+
+    #[inline(always)]
+    fn across(&self, rows: Rows<'_, T>, out: &mut [MaybeUninit<T>]) {
+        let columns = out.len();
+        let results = write_all(out, rows.row(0, columns).iter().copied());
+        let mut smallest = [T::ONE; STRIP];
+        for row in 1..rows.count {
+            for ((result, smallest), &x) in results.iter_mut().zip(&mut smallest).zip(rows.row(row, columns))
+            {
+                (*result, *smallest) = Self::step((*result, *smallest), x);
+            }
+        }
+        for (column, (result, smallest)) in results.iter_mut().zip(smallest).enumerate() {
+            if !Self::in_range((*result, smallest)) {
+                *result = Self::of(rows.column(column, columns).into_iter());
+            }
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! Sums, whose order of additions depends on the number of elements alone.
+//!
+//! The elements of a lane go in turn to [`WIDTH`] partial sums, [`BLOCK`] elements before these begin anew.
+//! Blocks are joined by halves, as a binary counter adds: two sums over as many blocks each become one, and in
+//! the end what is left, from the last (Higham, "The accuracy of floating point summation", 1993: errors grow
+//! with the logarithm of the length). All that happens to each of the partial sums on its own; at last they
+//! are joined themselves.
+//!
+//! There are two ways through one tree, with the same bits: along a lane, partial sums side by side in a vector,
+//! and across rows that lie one after another, as many lanes side by side as rows are long.
+
+use std::array::from_fn;
+use std::mem::MaybeUninit;
+
+use crate::element::Number;
+use crate::kernels::range::{headroom, is_finite};
+use crate::kernels::reduce::{Reduction, Rows, write_all};
+use crate::runtime::Buffer;
+use crate::runtime::dispatch;
+use crate::runtime::for_each_part;
+
+/// The partial sums: a vector of `f32` in AVX-512.
+const WIDTH: usize = 16;
+/// The elements between whose sums the tree branches.
+const BLOCK: usize = 8 * WIDTH;
+/// A subtree that is a page of `f32`, the memory's own unit.
+const UNIT: usize = 8 * BLOCK;
+/// A subtree that a thread takes at once. A power of two times `UNIT`, as what is joined must be subtrees.
+const CHUNK: usize = 256 * UNIT;
+
+/// The rows of a block that go to one partial sum, and are added to it at once.
+const STREAMS: usize = BLOCK / WIDTH;
+/// The places of a chunk that are read in turn: so several pages are on their way from the memory at once.
+const PLACES: usize = 4;
+
+/// The sum of `each` of the elements, and a linear function of it.
+///
+/// A result that is not finite is computed again from smaller numbers: perhaps only a partial sum was too large, or
+/// the mean is in range and the sum is not.
+pub(crate) struct Sum<E, F> {
+    pub(crate) each: E,
+    pub(crate) finish: F,
+}
+
+/// The sum of the elements themselves.
+pub(crate) fn sum_then<T: Number, F: Fn(T) -> T + Sync>(finish: F) -> impl Reduction<T, Output = T> {
+    Sum { each: itself, finish }
+}
+
+#[inline(always)]
+fn itself<T>(x: T) -> T {
+    x
+}
+
+impl<T, E, F> Reduction<T> for Sum<E, F>
+where
+    T: Number,
+    E: Fn(T) -> T + Sync,
+    F: Fn(T) -> T + Sync,
+{
+    type Output = T;
+    const ACROSS: bool = true;
+
+    #[inline(always)]
+    fn lane(&self, lane: &[T]) -> T {
+        let result = (self.finish)(sum_lane(lane, &self.each));
+        if is_finite(result) { result } else { self.with_headroom(lane) }
+    }
+
+    #[inline(always)]
+    fn across(&self, rows: Rows<'_, T>, out: &mut [MaybeUninit<T>]) {
+        let results = sum_across(rows, out, &self.each, &self.finish);
+        if results.iter().fold(true, |all, &x| all & is_finite(x)) {
+            return;
+        }
+        let columns = results.len();
+        for (column, result) in results.iter_mut().enumerate() {
+            if !is_finite(*result) {
+                *result = self.with_headroom(&rows.column(column, columns));
+            }
+        }
+    }
+}
+
+impl<E, F> Sum<E, F> {
+    #[cold]
+    #[inline(never)]
+    fn with_headroom<T: Number>(&self, lane: &[T]) -> T
+    where
+        E: Fn(T) -> T + Sync,
+        F: Fn(T) -> T + Sync,
+    {
+        let [down, up] = headroom::<T>();
+        (self.finish)(sum_lane(lane, |x| (self.each)(x) * down)) * up
+    }
+}
+
+type Partial<T> = [T; WIDTH];
+
+/// One step of the way from blocks to their tree; sums wait on a stack.
+enum Step {
+    /// Sum the block of this number to this place of the stack.
+    Sum(usize, usize),
+    /// Add the place behind this one to it.
+    Join(usize),
+}
+
+/// The tree over so many blocks.
+#[inline(always)]
+fn tree(blocks: usize, mut step: impl FnMut(Step)) {
+    let mut top = 0;
+    for block in 0..blocks {
+        step(Step::Sum(block, top));
+        // Each carry of the counter.
+        for _ in 0..block.trailing_ones() {
+            top -= 1;
+            step(Step::Join(top));
+        }
+        top += 1;
+    }
+    for place in (1..top).rev() {
+        step(Step::Join(place - 1));
+    }
+}
+
+/// The places that a tree over so many blocks needs.
+#[inline(always)]
+const fn depth(blocks: usize) -> usize {
+    (usize::BITS - blocks.leading_zeros()) as usize
+}
+
+#[inline(always)]
+fn join<T: Number>(a: Partial<T>, b: Partial<T>) -> Partial<T> {
+    let mut sums = a;
+    for k in 0..WIDTH {
+        sums[k] = sums[k].wrapping_add(b[k]);
+    }
+    sums
+}
+
+/// The partial sums of at most a block.
+#[inline(always)]
+fn sum_block<T: Number>(block: &[T], f: impl Fn(T) -> T) -> Partial<T> {
+    let mut sums = [T::ZERO; WIDTH];
+    let (vectors, tail) = block.as_chunks::<WIDTH>();
+    for vector in vectors {
+        for k in 0..WIDTH {
+            sums[k] = sums[k].wrapping_add(f(vector[k]));
+        }
+    }
+    for (sum, &x) in sums.iter_mut().zip(tail) {
+        *sum = sum.wrapping_add(f(x));
+    }
+    sums
+}
+
+/// The partial sums of at most a unit, which is read in order.
+#[inline(always)]
+fn sum_unit<T: Number>(unit: &[T], f: impl Fn(T) -> T) -> Partial<T> {
+    if unit.len() <= BLOCK {
+        return sum_block(unit, f);
+    }
+    if unit.len() == UNIT {
+        // Four blocks in registers: more of them would be read in an order that the memory is slow at.
+        let mut halves = [[T::ZERO; WIDTH]; 2];
+        for (half, sums) in halves.iter_mut().enumerate() {
+            let block = |number: usize| sum_block(&unit[half * UNIT / 2 + number * BLOCK..][..BLOCK], &f);
+            *sums = join(join(block(0), block(1)), join(block(2), block(3)));
+        }
+        return join(halves[0], halves[1]);
+    }
+    let mut stack = [[T::ZERO; WIDTH]; depth(UNIT / BLOCK)];
+    tree(
+        unit.len().div_ceil(BLOCK),
+        #[inline(always)]
+        |step| match step {
+            Step::Sum(block, place) => {
+                stack[place] = sum_block(&unit[block * BLOCK..unit.len().min((block + 1) * BLOCK)], &f);
+            }
+            Step::Join(place) => stack[place] = join(stack[place], stack[place + 1]),
+        },
+    );
+    stack[0]
+}
+
+/// The partial sums of at most a chunk.
+#[inline(always)]
+fn sum_chunk<T: Number>(chunk: &[T], f: impl Fn(T) -> T) -> Partial<T> {
+    if chunk.len() <= UNIT {
+        return sum_unit(chunk, f);
+    }
+    let unit = |number: usize| &chunk[number * UNIT..chunk.len().min((number + 1) * UNIT)];
+    if chunk.len() == CHUNK {
+        const UNITS: usize = CHUNK / UNIT / PLACES;
+        let mut stacks = [[[T::ZERO; WIDTH]; PLACES]; depth(UNITS)];
+        tree(
+            UNITS,
+            #[inline(always)]
+            |step| match step {
+                Step::Sum(number, top) => {
+                    for (k, sums) in stacks[top].iter_mut().enumerate() {
+                        *sums = sum_unit(unit(k * UNITS + number), &f);
+                    }
+                }
+                Step::Join(top) => {
+                    stacks[top] = from_fn(|k| join(stacks[top][k], stacks[top + 1][k]));
+                }
+            },
+        );
+        let [a, b, c, d] = stacks[0];
+        return join(join(a, b), join(c, d));
+    }
+    let mut stack = [[T::ZERO; WIDTH]; depth(CHUNK / UNIT)];
+    tree(
+        chunk.len().div_ceil(UNIT),
+        #[inline(always)]
+        |step| match step {
+            Step::Sum(number, top) => stack[top] = sum_unit(unit(number), &f),
+            Step::Join(top) => stack[top] = join(stack[top], stack[top + 1]),
+        },
+    );
+    stack[0]
+}
+
+/// The sum of `f` of the elements of a lane.
+#[inline(always)]
+pub(crate) fn sum_lane<T: Number>(lane: &[T], f: impl Fn(T) -> T + Sync) -> T {
+    macro_rules! short {
+        ($($length:literal)*) => {
+            match lane.len() {
+                $($length => return sum_short::<T, $length>(lane, f),)*
+                _ => {}
+            }
+        };
+    }
+    short! { 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 }
+    let sums = if lane.len() <= CHUNK { sum_chunk(lane, f) } else { sum_long(lane, f) };
+    join_all(sums)
+}
+
+/// The sum of a lane that has no more elements than there are partial sums.
+#[inline(always)]
+fn sum_short<T: Number, const LENGTH: usize>(lane: &[T], f: impl Fn(T) -> T) -> T {
+    let lane: &[T; LENGTH] = lane.first_chunk().expect("a lane of this length");
+    // What began as zero is never -0.
+    join_all(lane.map(f)).wrapping_add(T::ZERO)
+}
+
+/// The sum of the partial sums, of which those at the end may be missing.
+#[inline(always)]
+fn join_all<T: Number, const COUNT: usize>(sums: [T; COUNT]) -> T {
+    let mut sums = sums;
+    let mut half = WIDTH / 2;
+    while half > 0 {
+        for k in 0..half.min(COUNT.saturating_sub(half)) {
+            sums[k] = sums[k].wrapping_add(sums[k + half]);
+        }
+        half /= 2;
+    }
+    sums[0]
+}
+
+/// The partial sums of a lane of several chunks, which threads share.
+fn sum_long<T: Number>(lane: &[T], f: impl Fn(T) -> T + Sync) -> Partial<T> {
+    let chunks = lane.len().div_ceil(CHUNK);
+    let mut partials = Buffer::filled(chunks * WIDTH, T::ZERO);
+    let partials = partials.get_mut().expect("nobody else has it");
+    for_each_part(partials, WIDTH, |start, out| {
+        let first = start / WIDTH * CHUNK;
+        let chunk = &lane[first..lane.len().min(first + CHUNK)];
+        dispatch(
+            #[inline(always)]
+            || out.copy_from_slice(&sum_chunk(chunk, &f)),
+        );
+    });
+    // In place: the stack is never deeper than the number of chunks summed.
+    let (partials, _) = partials.as_chunks_mut::<WIDTH>();
+    tree(chunks, |step| match step {
+        Step::Sum(chunk, place) => partials[place] = partials[chunk],
+        Step::Join(place) => partials[place] = join(partials[place], partials[place + 1]),
+    });
+    partials[0]
+}
+
+/// The sums of `each` of the elements of columns, with `finish` on each sum.
+#[inline(always)]
+fn sum_across<'a, T: Number>(
+    rows: Rows<'_, T>,
+    out: &'a mut [MaybeUninit<T>],
+    each: impl Fn(T) -> T,
+    finish: impl Fn(T) -> T,
+) -> &'a mut [T] {
+    let columns = out.len();
+    let (blocks, level) = (rows.count.div_ceil(BLOCK), WIDTH.min(rows.count) * columns);
+    let mut scratch = Buffer::filled(depth(blocks) * level, T::ZERO);
+    let stack = scratch.get_mut().expect("nobody else has it");
+    tree(
+        blocks,
+        #[inline(always)]
+        |step| match step {
+            Step::Sum(block, place) => {
+                let block = rows.part(block * BLOCK, BLOCK);
+                sum_block_across(block, columns, &mut stack[place * level..][..level], &each);
+            }
+            Step::Join(place) => {
+                let (sums, others) = stack[place * level..].split_at_mut(level);
+                add(sums, others, itself);
+            }
+        },
+    );
+    // With fewer rows than partial sums, the others are zeros: adding those changes no bit of a sum that began
+    // at zero.
+    let sums = &mut stack[..level];
+    let mut half = WIDTH / 2;
+    while half > 0 {
+        let (sums, others) = sums.split_at_mut(level.min(half * columns));
+        add(sums, others, itself);
+        half /= 2;
+    }
+    write_all(out, stack[..columns].iter().map(|&sum| finish(sum)))
+}
+
+/// Adds `each` of the others to the sum in its place, as far as both go.
+#[inline(always)]
+fn add<T: Number>(sums: &mut [T], others: &[T], each: impl Fn(T) -> T) {
+    for (sum, &x) in sums.iter_mut().zip(others) {
+        *sum = sum.wrapping_add(each(x));
+    }
+}
+
+/// The partial sums of at most a block of rows, each after the other.
+#[inline(always)]
+fn sum_block_across<T: Number>(rows: Rows<'_, T>, columns: usize, sums: &mut [T], each: impl Fn(T) -> T) {
+    if rows.stride == columns as isize {
+        // Without gaps, `WIDTH` rows are one long row.
+        let elements = &rows.data[rows.start..][..rows.count * columns];
+        let mut vectors = elements.chunks(WIDTH * columns);
+        sum_streams(&mut vectors, sums, each);
+        return;
+    }
+    for (k, sums) in sums.chunks_exact_mut(columns).enumerate() {
+        let mut vectors = (k..rows.count).step_by(WIDTH).map(
+            #[inline(always)]
+            |row| rows.row(row, columns),
+        );
+        sum_streams(&mut vectors, sums, &each);
+    }
+}
+
+/// The sums of `each` of the elements at the same place of vectors, of which the last may be shorter.
+#[inline(always)]
+fn sum_streams<'a, T: Number>(
+    vectors: &mut impl ExactSizeIterator<Item = &'a [T]>,
+    sums: &mut [T],
+    each: impl Fn(T) -> T,
+) {
+    let length = sums.len();
+    if vectors.len() == STREAMS {
+        // At once, as sums in memory would be read and written each time.
+        let all: [&[T]; STREAMS] = from_fn(|_| vectors.next().expect("one of these"));
+        if all[STREAMS - 1].len() == length {
+            let all = all.map(|vector| &vector[..length]);
+            for (j, sum) in sums.iter_mut().enumerate() {
+                let mut total = T::ZERO;
+                for vector in all {
+                    total = total.wrapping_add(each(vector[j]));
+                }
+                *sum = total;
+            }
+        } else {
+            sums.fill(T::ZERO);
+            for vector in all {
+                add(sums, vector, &each);
+            }
+        }
+        return;
+    }
+    let first = vectors.next().unwrap_or_default();
+    let (begun, missing) = sums.split_at_mut(first.len());
+    for (sum, &x) in begun.iter_mut().zip(first) {
+        *sum = T::ZERO.wrapping_add(each(x));
+    }
+    missing.fill(T::ZERO);
+    for vector in vectors {
+        add(sums, vector, &each);
+    }
+}

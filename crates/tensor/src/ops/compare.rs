@@ -1,0 +1,167 @@
+//! Comparisons, which give truth values, and what can be done with those.
+
+use crate::element::{Element, Float, Number};
+use crate::error::OrPanic;
+use crate::kernels;
+use crate::shape::{broadcast_shapes, checked_count};
+use crate::tensor::Tensor;
+
+macro_rules! comparisons {
+    ($($(#[$doc:meta])* $name:ident $literal:literal $op:tt)*) => {$(
+        $(#[$doc])*
+        ///
+        /// Elementwise, against a tensor that broadcasts or against a number; a comparison with NaN is
+        /// false, except that NaN is not equal (`ne`) to anything.
+        ///
+        /// ```
+        /// use gradus_tensor::Tensor;
+        ///
+        /// let x = Tensor::from([1, 2, 3]);
+        #[doc = concat!(
+            "assert_eq!(x.", $literal, "(2), Tensor::from([1 ", stringify!($op), " 2, 2 ", stringify!($op),
+            " 2, 3 ", stringify!($op), " 2]));"
+        )]
+        /// ```
+        ///
+        /// # Panics
+        /// If the shapes do not broadcast.
+        #[track_caller]
+        pub fn $name(&self, other: impl Into<Self>) -> Tensor<bool> {
+            self.zip($literal, &other.into(), #[inline(always)] |x, y| x $op y)
+        }
+    )*};
+}
+
+impl<T: Element> Tensor<T> {
+    comparisons! {
+        /// Whether elements are equal: `x == y`. (The operator `==` compares whole tensors.)
+        eq "eq" ==
+        /// Whether elements differ: `x != y`.
+        ne "ne" !=
+        /// Whether elements are less: `x < y`.
+        lt "lt" <
+        /// Whether elements are less or equal: `x <= y`.
+        le "le" <=
+        /// Whether elements are greater: `x > y`.
+        gt "gt" >
+        /// Whether elements are greater or equal: `x >= y`.
+        ge "ge" >=
+    }
+}
+
+impl<T: Float> Tensor<T> {
+    /// Whether elements are NaN.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([1.0, f64::NAN, f64::INFINITY]);
+    /// assert_eq!(x.isnan(), Tensor::from([false, true, false]));
+    /// assert_eq!(x.isinf(), Tensor::from([false, false, true]));
+    /// assert_eq!(x.isfinite(), Tensor::from([true, false, false]));
+    /// ```
+    pub fn isnan(&self) -> Tensor<bool> {
+        self.map(Number::is_nan)
+    }
+
+    /// Whether elements are infinite, of either sign.
+    pub fn isinf(&self) -> Tensor<bool> {
+        self.map(
+            #[inline(always)]
+            |x| x.abs() == T::INFINITY,
+        )
+    }
+
+    /// Whether elements are neither NaN nor infinite.
+    pub fn isfinite(&self) -> Tensor<bool> {
+        self.map(Float::is_finite)
+    }
+}
+
+impl Tensor<bool> {
+    /// Elements of `if_true` where this is true and of `if_false` where it is not; all three broadcast.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([-1.0, 2.0]);
+    /// assert_eq!(x.gt(0.0).where_(&x, 0.0), Tensor::from([0.0, 2.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn where_<T: Element>(
+        &self,
+        if_true: impl Into<Tensor<T>>,
+        if_false: impl Into<Tensor<T>>,
+    ) -> Tensor<T> {
+        let (if_true, if_false) = (if_true.into(), if_false.into());
+        let shape = broadcast_shapes("where", if_true.shape(), if_false.shape()).or_panic();
+        let shape = broadcast_shapes("where", self.shape(), &shape).or_panic();
+        checked_count("where", &shape).or_panic();
+        let chosen = kernels::choose(&shape, self.strided(), if_true.strided(), if_false.strided());
+        Tensor::from_buffer(chosen, &shape)
+    }
+
+    /// Whether both are true.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([1, 2, 3]);
+    /// let (above, below) = (x.gt(1), x.lt(3));
+    /// assert_eq!(above.logical_and(&below), Tensor::from([false, true, false]));
+    /// assert_eq!(above.logical_or(&below), Tensor::from([true, true, true]));
+    /// assert_eq!(above.logical_xor(&below), Tensor::from([true, false, true]));
+    /// assert_eq!(above.logical_not(), Tensor::from([true, false, false]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn logical_and(&self, other: impl Into<Self>) -> Self {
+        self.zip(
+            "logical_and",
+            &other.into(),
+            #[inline(always)]
+            |x, y| x && y,
+        )
+    }
+
+    /// Whether at least one is true.
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn logical_or(&self, other: impl Into<Self>) -> Self {
+        self.zip(
+            "logical_or",
+            &other.into(),
+            #[inline(always)]
+            |x, y| x || y,
+        )
+    }
+
+    /// Whether just one is true.
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn logical_xor(&self, other: impl Into<Self>) -> Self {
+        self.zip(
+            "logical_xor",
+            &other.into(),
+            #[inline(always)]
+            |x, y| x != y,
+        )
+    }
+
+    /// Whether this is false.
+    pub fn logical_not(&self) -> Self {
+        self.map(
+            #[inline(always)]
+            |x| !x,
+        )
+    }
+}

@@ -1,0 +1,234 @@
+//! New tensors.
+
+use smallvec::smallvec;
+
+use crate::element::{Element, Float, Number};
+use crate::error::{OrPanic, TensorError};
+use crate::runtime::Buffer;
+use crate::shape::{MAX_COUNT, Shape, checked_count};
+use crate::slice::Slice;
+use crate::tensor::Tensor;
+
+impl<T: Element> Tensor<T> {
+    /// Data in row-major order under a shape: the way in for what comes from outside the program.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from_vec(vec![1, 2, 3, 4, 5, 6], [2, 3])?;
+    /// assert_eq!(x[[1, 0]], 4);
+    /// # Ok::<(), gradus_tensor::TensorError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TensorError::Length`] if the shape has another number of elements, [`TensorError::TooLarge`] if it
+    /// has more than a machine can hold.
+    pub fn from_vec(data: Vec<T>, shape: impl AsRef<[usize]>) -> Result<Self, TensorError> {
+        let shape = shape.as_ref();
+        if checked_count("from_vec", shape)? != data.len() {
+            return Err(TensorError::Length {
+                operation: "from_vec",
+                length: data.len(),
+                shape: shape.into(),
+            });
+        }
+        Ok(Self::from_slice(&data, shape))
+    }
+
+    /// The same value everywhere.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::full([2, 3], 7), Tensor::from([[7, 7, 7], [7, 7, 7]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shape has more elements than a machine can hold.
+    #[track_caller]
+    pub fn full(shape: impl AsRef<[usize]>, value: T) -> Self {
+        Self::filled("full", shape.as_ref(), value)
+    }
+
+    #[track_caller]
+    fn filled(operation: &'static str, shape: &[usize], value: T) -> Self {
+        let count = checked_count(operation, shape).or_panic();
+        Self::from_buffer(Buffer::collect(count, std::iter::repeat_n(value, count)), shape)
+    }
+
+    /// A 0-d tensor: one number without axes.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::scalar(2.5);
+    /// assert_eq!((x.rank(), x.len(), x.item()), (0, 1, 2.5));
+    /// ```
+    pub fn scalar(value: T) -> Self {
+        Self::from_slice(&[value], &[])
+    }
+}
+
+impl<T: Number> Tensor<T> {
+    /// Zero everywhere.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::zeros([2, 2]), Tensor::from([[0.0, 0.0], [0.0, 0.0]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shape has more elements than a machine can hold.
+    #[track_caller]
+    pub fn zeros(shape: impl AsRef<[usize]>) -> Self {
+        Self::filled("zeros", shape.as_ref(), T::ZERO)
+    }
+
+    /// One everywhere.
+    ///
+    /// # Panics
+    /// If the shape has more elements than a machine can hold.
+    #[track_caller]
+    pub fn ones(shape: impl AsRef<[usize]>) -> Self {
+        Self::filled("ones", shape.as_ref(), T::ONE)
+    }
+
+    /// The numbers from `start` up to but not including `stop`, `step` apart.
+    ///
+    /// Integers are exact. Of floats, element i is `start + i * step` rounded once or twice, without errors that add up; if
+    /// the last one would be rounded to `stop` or beyond, it is left out.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::arange(0, 6, 2), Tensor::from([0, 2, 4]));
+    /// assert_eq!(Tensor::arange(1.0, 0.0, -0.5), Tensor::from([1.0, 0.5]));
+    /// let large = (1_i64 << 53) + 1; // no f64
+    /// assert_eq!(Tensor::arange(large, large + 2, 1), Tensor::from([large, large + 1]));
+    /// ```
+    ///
+    /// # Panics
+    /// If `step` is 0, or there are infinitely many elements or more than a machine can hold.
+    #[track_caller]
+    pub fn arange(start: T, stop: T, step: T) -> Self {
+        let Some(count) = T::terms(start, stop, step).filter(|&count| count <= MAX_COUNT) else {
+            panic!(
+                "arange: the number of steps is ({stop} - {start}) / {step}: it must be finite and at most {MAX_COUNT}"
+            )
+        };
+        Self::from_buffer(Buffer::collect(count, (0..count).map(|i| T::term(start, step, i))), &[count])
+    }
+
+    /// The identity matrix of `size` rows.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::eye(3), Tensor::from([[1, 0, 0], [0, 1, 0], [0, 0, 1]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the matrix has more elements than a machine can hold.
+    #[track_caller]
+    pub fn eye(size: usize) -> Self {
+        let mut matrix = Self::filled("eye", &[size, size], T::ZERO);
+        for diagonal in matrix.make_mut().iter_mut().step_by(size + 1) {
+            *diagonal = T::ONE;
+        }
+        matrix
+    }
+}
+
+impl<T: Float> Tensor<T> {
+    /// `count` numbers from `start` to `stop`, both included, evenly spaced.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::linspace(0.0, 1.0, 5), Tensor::from([0.0, 0.25, 0.5, 0.75, 1.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If `count` is more than a machine can hold.
+    #[track_caller]
+    pub fn linspace(start: T, stop: T, count: usize) -> Self {
+        checked_count("linspace", &[count]).or_panic();
+        let (first, end) = (start.to_f64(), stop.to_f64());
+        let last = count.saturating_sub(1) as f64;
+        let between = |part: f64| match first + (end - first) * part {
+            x if x.is_finite() => x,
+            // The distance may be too large for a number.
+            _ => 2.0 * (first / 2.0 + (end / 2.0 - first / 2.0) * part),
+        };
+        let at = |i: usize| match i {
+            0 => start,
+            _ if i + 1 == count => stop,
+            _ => T::from_f64(between(i as f64 / last)),
+        };
+        Self::from_buffer(Buffer::collect(count, (0..count).map(at)), &[count])
+    }
+}
+
+impl Slice {
+    /// All indices in an axis of this size.
+    ///
+    /// ```
+    /// use gradus_tensor::{Slice, Tensor};
+    ///
+    /// assert_eq!(Slice::from(..).step(-2).indices(5), Tensor::from([4, 2, 0]));
+    /// ```
+    pub fn indices(self, size: usize) -> Tensor<i64> {
+        let (start, count) = self.resolve(size);
+        // With one index, the step may be anything.
+        let step = if count > 1 { self.step as i64 } else { 1 };
+        Tensor::arange(start as i64, start as i64 + count as i64 * step, step)
+    }
+}
+
+impl<T: Element> From<T> for Tensor<T> {
+    fn from(value: T) -> Self {
+        Self::scalar(value)
+    }
+}
+
+impl<T: Element> From<&Tensor<T>> for Tensor<T> {
+    /// Shares the buffer.
+    fn from(tensor: &Tensor<T>) -> Self {
+        tensor.clone()
+    }
+}
+
+impl<T: Element> From<Vec<T>> for Tensor<T> {
+    /// One axis.
+    fn from(data: Vec<T>) -> Self {
+        let shape = [data.len()];
+        Self::from_slice(&data, &shape)
+    }
+}
+
+impl<T: Element> From<&[T]> for Tensor<T> {
+    /// One axis.
+    fn from(data: &[T]) -> Self {
+        data.to_vec().into()
+    }
+}
+
+/// Nested arrays, one impl per depth: the type, its sizes and how to flatten it.
+macro_rules! from_arrays {
+    ($([$($size:ident)+] $array:ty, |$source:ident| $flat:expr;)*) => {$(
+        impl<T: Element, $(const $size: usize),+> From<$array> for Tensor<T> {
+            fn from($source: $array) -> Self {
+                let data: Vec<T> = $flat;
+                let shape: Shape = smallvec![$($size),+];
+                Self::from_slice(&data, &shape)
+            }
+        }
+    )*};
+}
+from_arrays! {
+    [A] [T; A], |x| x.to_vec();
+    [A B] [[T; B]; A], |x| x.as_flattened().to_vec();
+    [A B C] [[[T; C]; B]; A], |x| x.as_flattened().as_flattened().to_vec();
+    [A B C D] [[[[T; D]; C]; B]; A], |x| x.as_flattened().as_flattened().as_flattened().to_vec();
+}

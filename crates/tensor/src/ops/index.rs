@@ -1,0 +1,325 @@
+//! Reading and adding at places given by integer tensors.
+
+use crate::element::{Element, Number};
+use crate::error::{OrPanic, TensorError};
+use crate::kernels::Additions;
+use crate::layout::Layout;
+use crate::runtime::Buffer;
+use crate::shape::{Shape, checked_count, lane_axis, spans};
+use crate::tensor::Tensor;
+
+/// Where in a tensor of this layout each element of `index` points along `axis`.
+fn positions(
+    operation: &'static str,
+    layout: &Layout,
+    axis: usize,
+    index: &Tensor<i64>,
+) -> Result<Vec<usize>, TensorError> {
+    let Layout { shape, strides, offset } = layout;
+    // The place that each element of `index` would have if it pointed to 0.
+    let base = Layout {
+        shape: index.shape().into(),
+        strides: (0..shape.len()).map(|i| if i == axis { 0 } else { strides[i] }).collect(),
+        offset: *offset,
+    };
+    let mut bases = Vec::with_capacity(index.len());
+    crate::kernels::for_each_run(index.shape(), [&base], |[start], length, [stride]| {
+        bases.extend((0..length).map(|i| start.wrapping_add_signed(i as isize * stride)));
+    });
+    let size = shape[axis] as i64;
+    index
+        .iter()
+        .zip(bases)
+        .map(|(index, base)| {
+            if (0..size).contains(&index) {
+                Ok(base.wrapping_add_signed(index as isize * strides[axis]))
+            } else {
+                Err(TensorError::Index { operation, index, axis, shape: shape.clone() })
+            }
+        })
+        .collect()
+}
+
+impl<T: Element> Tensor<T> {
+    /// The elements that `index` names along an axis:
+    /// `out[i, j, ...] = self[i, index[i, j, ...], ...]` for axis 1, and so on.
+    ///
+    /// `index` has this tensor's rank and is nowhere larger, except along the axis; the result has its shape.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[1, 2], [3, 4]]);
+    /// assert_eq!(x.gather(1, &Tensor::from([[1], [0]])), Tensor::from([[2], [3]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis or an index is out of range, or the shape of `index` does not fit.
+    #[track_caller]
+    pub fn gather(&self, axis: isize, index: &Tensor<i64>) -> Self {
+        let axis = lane_axis("gather", axis, self.shape()).or_panic();
+        let (x, raised) = (self.at_least_1d(), index.at_least_1d());
+        check_index_shape("gather", x.shape(), axis, &raised).or_panic();
+        // Read where they are: to bring all into order may take more than what is asked for.
+        let positions = positions("gather", x.layout(), axis, &raised).or_panic();
+        let data = x.buffer();
+        Self::from_buffer(
+            Buffer::collect(positions.len(), positions.into_iter().map(|position| data[position])),
+            index.shape(),
+        )
+    }
+
+    /// The slices that `index`, one axis of integers, names along an axis, in its order.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[1, 2], [3, 4]]);
+    /// assert_eq!(x.index_select(0, &Tensor::from([1, 1, 0])), Tensor::from([[3, 4], [3, 4], [1, 2]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis or an index is out of range, or `index` has not just one axis.
+    #[track_caller]
+    pub fn index_select(&self, axis: isize, index: &Tensor<i64>) -> Self {
+        let axis = lane_axis("index_select", axis, self.shape()).or_panic();
+        let shape = selected_shape("index_select", self.shape(), axis, index).or_panic();
+        let places = places("index_select", self.shape(), axis, index).or_panic();
+        self.select_slices(axis, &places, &shape)
+    }
+
+    /// The slices of an axis at these places, one after another.
+    pub(crate) fn select_slices(&self, axis: usize, places: &[usize], shape: &[usize]) -> Self {
+        let [outer, size, inner] = spans(self.shape(), axis);
+        if !places.is_empty() && 8 * places.len() < size && !self.is_contiguous() {
+            // A few slices do not cost as much as all.
+            let slice = |&place: &usize| self.slice(axis as isize, place..place + 1);
+            let slices: Vec<Self> = places.iter().map(slice).collect();
+            return Self::cat(&slices.iter().collect::<Vec<_>>(), axis as isize).reshape(shape);
+        }
+        let source = self.contiguous();
+        let data = source.as_slice().expect("made contiguous");
+        let blocks = data.chunks_exact((size * inner).max(1));
+        let slices =
+            blocks.flat_map(|block| places.iter().map(move |&place| &block[place * inner..][..inner]));
+        Self::from_buffer(Buffer::concat(outer * places.len() * inner, slices), shape)
+    }
+
+    /// This tensor with the elements of `source` where `index` says along an axis:
+    /// `out[i, index[i, j, ...], ...] = source[i, j, ...]` for axis 1, and so on. Of several for one place the last
+    /// stays.
+    ///
+    /// `index` and `source` have one shape, of this tensor's rank and nowhere larger except along the axis.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([10, 20, 30]);
+    /// assert_eq!(x.scatter(0, &Tensor::from([2, 0]), &Tensor::from([1, 2])), Tensor::from([2, 20, 1]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis or an index is out of range, or the shapes do not fit.
+    #[track_caller]
+    pub fn scatter(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
+        let mut result = self.clone();
+        result.put("scatter", axis, index, source, |data, positions| {
+            for (&position, value) in positions.iter().zip(source.iter()) {
+                data[position] = value;
+            }
+        });
+        result
+    }
+
+    /// Changes this tensor by a function that is given the places that `index` names along an axis, one for each
+    /// element of `source`.
+    #[track_caller]
+    fn put(
+        &mut self,
+        operation: &'static str,
+        axis: isize,
+        index: &Tensor<i64>,
+        source: &Self,
+        put: impl FnOnce(&mut [T], &[usize]),
+    ) {
+        let axis = lane_axis(operation, axis, self.shape()).or_panic();
+        let raised = index.at_least_1d();
+        // A 0-d tensor is one with an axis of size 1.
+        let shape = if self.rank() == 0 { &[1] } else { self.shape() };
+        check_index_shape(operation, shape, axis, &raised).or_panic();
+        if index.shape() != source.shape() {
+            one_for_each(operation, index.shape(), source.shape());
+        }
+        let positions = positions(operation, &Layout::contiguous(shape), axis, &raised).or_panic();
+        put(self.make_mut(), &positions);
+    }
+
+    /// `value` where the mask is true, and these elements where it is not; tensor and mask broadcast.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([1, 2]);
+    /// assert_eq!(x.masked_fill(&Tensor::from([true, false]), 0), Tensor::from([0, 2]));
+    /// assert_eq!(x.masked_fill(&Tensor::from([[true], [false]]), 0), Tensor::from([[0, 0], [1, 2]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn masked_fill(&self, mask: &Tensor<bool>, value: T) -> Self {
+        self.zip("masked_fill", mask, |x, masked| if masked { value } else { x })
+    }
+
+    /// The same, a 0-d tensor as one with an axis of size 1.
+    fn at_least_1d(&self) -> Self {
+        if self.rank() == 0 { self.reshape([1]) } else { self.clone() }
+    }
+}
+
+impl<T: Number> Tensor<T> {
+    /// This tensor with the elements of `source` added where `index` says along an axis:
+    /// `out[i, index[i, j, ...], ...] += source[i, j, ...]` for axis 1, and so on.
+    ///
+    /// `index` and `source` have one shape, of this tensor's rank and nowhere larger except along the axis.
+    /// Additions to one place happen in logical order; many of them are as accurate as a [`sum`](Self::sum).
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([10, 20]);
+    /// assert_eq!(x.scatter_add(0, &Tensor::from([0, 0, 1]), &Tensor::from([1, 2, 3])), Tensor::from([13, 23]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis or an index is out of range, or the shapes do not fit.
+    #[track_caller]
+    pub fn scatter_add(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
+        let mut result = self.clone();
+        result.scatter_add_inplace(axis, index, source);
+        result
+    }
+
+    /// [`scatter_add`](Self::scatter_add) in place; copies first if the buffer is shared.
+    ///
+    /// # Panics
+    /// Like `scatter_add`.
+    #[track_caller]
+    pub fn scatter_add_inplace(&mut self, axis: isize, index: &Tensor<i64>, source: &Self) {
+        self.put("scatter_add", axis, index, source, |data, positions| {
+            let source = source.contiguous();
+            let source = source.as_slice().expect("made contiguous");
+            Additions::new::<T>(positions).add(data, 1, source);
+        });
+    }
+
+    /// This tensor with the slices of `source` added to those that `index`, one axis of integers, names: in order, and
+    /// many of them as accurately as by a [`sum`](Self::sum).
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[1, 1], [2, 2]]);
+    /// let added = x.index_add(0, &Tensor::from([1, 1]), &Tensor::from([[10, 20], [30, 40]]));
+    /// assert_eq!(added, Tensor::from([[1, 1], [42, 62]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis or an index is out of range, or the shapes do not fit.
+    #[track_caller]
+    pub fn index_add(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
+        let mut result = self.clone();
+        result.index_add_inplace(axis, index, source);
+        result
+    }
+
+    /// [`index_add`](Self::index_add) in place; copies first if the buffer is shared.
+    ///
+    /// # Panics
+    /// Like `index_add`.
+    #[track_caller]
+    pub fn index_add_inplace(&mut self, axis: isize, index: &Tensor<i64>, source: &Self) {
+        let axis = lane_axis("index_add", axis, self.shape()).or_panic();
+        let expected = selected_shape("index_add", self.shape(), axis, index).or_panic();
+        if source.shape() != &expected[..] {
+            one_for_each("index_add", &expected, source.shape());
+        }
+        let places = places("index_add", self.shape(), axis, index).or_panic();
+        let [_, size, inner] = spans(self.shape(), axis);
+        let source = source.contiguous();
+        let source = source.as_slice().expect("made contiguous");
+        let additions = Additions::new::<T>(&places);
+        let sources = source.chunks_exact((places.len() * inner).max(1));
+        for (block, source) in self.make_mut().chunks_exact_mut((size * inner).max(1)).zip(sources) {
+            additions.add(block, inner, source);
+        }
+    }
+}
+
+/// The indices in logical order, each of them within the axis.
+pub(crate) fn places(
+    operation: &'static str,
+    shape: &[usize],
+    axis: usize,
+    index: &Tensor<i64>,
+) -> Result<Vec<usize>, TensorError> {
+    let size = shape.get(axis).copied().unwrap_or(1);
+    let place = |index| match usize::try_from(index) {
+        Ok(place) if place < size => Ok(place),
+        _ => Err(TensorError::Index { operation, index, axis, shape: shape.into() }),
+    };
+    index.iter().map(place).collect()
+}
+
+#[track_caller]
+fn one_for_each(operation: &'static str, index: &[usize], source: &[usize]) -> ! {
+    TensorError::mismatch(
+        operation,
+        index,
+        source,
+        "there must be one source element for each place the index names",
+    )
+    .panic()
+}
+
+fn check_index_shape(
+    operation: &'static str,
+    shape: &[usize],
+    axis: usize,
+    index: &Tensor<i64>,
+) -> Result<(), TensorError> {
+    let fits =
+        index.rank() == shape.len() && (0..shape.len()).all(|i| i == axis || index.shape()[i] <= shape[i]);
+    if fits {
+        return Ok(());
+    }
+    Err(TensorError::mismatch(
+        operation,
+        shape,
+        index.shape(),
+        "the index must have as many axes and be nowhere larger, except along the axis",
+    ))
+}
+
+/// The shape with as many slices along the axis as there are indices.
+fn selected_shape(
+    operation: &'static str,
+    shape: &[usize],
+    axis: usize,
+    index: &Tensor<i64>,
+) -> Result<Shape, TensorError> {
+    let error = |argument, got: usize, expected: &str| {
+        TensorError::argument(operation, argument, got, index.shape(), expected)
+    };
+    if index.rank() > 1 {
+        return Err(error("the number of axes of the index", index.rank(), "it must be 1"));
+    }
+    let mut selected = Shape::from_slice(shape);
+    match selected.get_mut(axis) {
+        Some(size) => *size = index.len(),
+        None if index.len() == 1 => {}
+        None => return Err(error("the number of indices", index.len(), "for a 0-d tensor it must be 1")),
+    }
+    checked_count(operation, &selected)?;
+    Ok(selected)
+}

@@ -1,0 +1,273 @@
+//! Linear equations, inverses and determinants: factorisations of square matrices, or of stacks of them.
+//!
+//! They are computed in double precision for either element type.
+
+use crate::element::Float;
+use crate::error::{OrPanic, TensorError};
+use crate::kernels::linalg::{self, Lu};
+use crate::kernels::range::Product;
+use crate::runtime::Buffer;
+use crate::shape::{Shape, broadcast_shapes};
+use crate::tensor::Tensor;
+
+impl<T: Float> Tensor<T> {
+    /// The lower triangular L with `L L^T = (A + A^T) / 2`, for positive definite matrices, `[..., n, n]`.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[4.0, 2.0], [2.0, 5.0]]);
+    /// assert_eq!(x.cholesky()?, Tensor::from([[2.0, 0.0], [1.0, 2.0]]));
+    /// assert!(x.cholesky().is_ok() && (-x).cholesky().is_err());
+    /// # Ok::<(), gradus_tensor::TensorError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TensorError::Matrix`] if a matrix is not positive definite.
+    ///
+    /// # Panics
+    /// If the last two axes are not of one size.
+    #[track_caller]
+    pub fn cholesky(&self) -> Result<Self, TensorError> {
+        let n = square("cholesky", self);
+        let mut lower = columns(self);
+        for (place, matrix) in lower.chunks_exact_mut((n * n).max(1)).enumerate() {
+            for (i, j) in (0..n).flat_map(|j| (j + 1..n).map(move |i| (i, j))) {
+                matrix[j * n + i] = (matrix[j * n + i] + matrix[i * n + j]) * 0.5;
+            }
+            if !linalg::cholesky(matrix, n) {
+                let fault = "is not positive definite".into();
+                return Err(fault_of("cholesky", self, place, fault, "it must be"));
+            }
+        }
+        Ok(from_columns(&lower, self.shape()))
+    }
+
+    /// The X with `A X = B`, for this A, `[..., n, n]`, and B, `[..., n, k]`, or `[n]` if A is one matrix. Axes in
+    /// front broadcast.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let a = Tensor::from([[0.0, 2.0], [4.0, 0.0]]);
+    /// assert_eq!(a.solve(&Tensor::from([6.0, 8.0]))?, Tensor::from([2.0, 3.0]));
+    /// let error = Tensor::from([[1.0, 2.0], [2.0, 4.0]]).solve(&Tensor::from([6.0, 8.0])).unwrap_err();
+    /// assert_eq!(error.to_string(), "solve: the matrix is singular: column 1 has no pivot; it must be invertible");
+    /// # Ok::<(), gradus_tensor::TensorError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TensorError::Matrix`] if a matrix is singular.
+    ///
+    /// # Panics
+    /// If the last two axes of A are not of one size, or the shapes do not fit.
+    #[track_caller]
+    pub fn solve(&self, b: &Self) -> Result<Self, TensorError> {
+        let (a, b, shape) = system("solve", self, b);
+        let mut solution = columns(&b);
+        solve_each("solve", &a, &mut solution, |matrix, n, b| Lu::new(matrix, n).solve(b))?;
+        Ok(from_columns(&solution, &shape))
+    }
+
+    /// The X with `A X = B` as in [`solve`](Self::solve), for a triangular A: what lies on the other side of the
+    /// diagonal is not read.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let a = Tensor::from([[2.0, f64::NAN], [1.0, 4.0]]);
+    /// assert_eq!(a.solve_triangular(&Tensor::from([2.0, 9.0]), false)?, Tensor::from([1.0, 2.0]));
+    /// # Ok::<(), gradus_tensor::TensorError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TensorError::Matrix`] if a matrix is singular: there is a 0 on its diagonal.
+    ///
+    /// # Panics
+    /// If the last two axes of A are not of one size, or the shapes do not fit.
+    #[track_caller]
+    pub fn solve_triangular(&self, b: &Self, upper: bool) -> Result<Self, TensorError> {
+        let (a, b, shape) = system("solve_triangular", self, b);
+        let mut solution = columns(&b);
+        let solve = |matrix: &mut [f64], n, b: &mut [f64]| linalg::solve_triangular(matrix, n, upper, b);
+        solve_each("solve_triangular", &a, &mut solution, solve)?;
+        Ok(from_columns(&solution, &shape))
+    }
+
+    /// The inverse of matrices, `[..., n, n]`.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[0.0, 2.0], [4.0, 0.0]]);
+    /// assert_eq!(x.inverse()?, Tensor::from([[0.0, 0.25], [0.5, 0.0]]));
+    /// # Ok::<(), gradus_tensor::TensorError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`TensorError::Matrix`] if a matrix is singular.
+    ///
+    /// # Panics
+    /// If the last two axes are not of one size.
+    #[track_caller]
+    pub fn inverse(&self) -> Result<Self, TensorError> {
+        let n = square("inverse", self);
+        let mut inverse = vec![0.0; self.len()];
+        for identity in inverse.chunks_exact_mut((n * n).max(1)) {
+            identity.iter_mut().step_by(n + 1).for_each(|x| *x = 1.0);
+        }
+        solve_each("inverse", self, &mut inverse, |matrix, n, b| Lu::new(matrix, n).solve(b))?;
+        Ok(from_columns(&inverse, self.shape()))
+    }
+
+    /// The determinants of matrices: `[..., n, n]` to `[...]`.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([[1.0, 2.0], [3.0, 4.0]]).det().item(), -2.0);
+    /// ```
+    ///
+    /// # Panics
+    /// If the last two axes are not of one size.
+    #[track_caller]
+    pub fn det(&self) -> Self {
+        self.determinants("det", |lu| {
+            let product = lu.pivots().fold(Product::EMPTY, Product::times);
+            product.value::<f64>() * lu.sign()
+        })
+    }
+
+    /// The logarithms of determinants, `[..., n, n]` to `[...]`, also of such that are too large or small to be a
+    /// number: minus infinity for 0, and NaN for a negative one.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!((Tensor::<f64>::eye(2) * 1e200).logdet().item(), 2.0 * 1e200_f64.ln());
+    /// assert_eq!(Tensor::from([[1.0, 2.0], [2.0, 4.0]]).logdet().item(), f64::NEG_INFINITY);
+    /// assert!(Tensor::<f64>::from([[1.0, 2.0], [3.0, 4.0]]).logdet().item().is_nan());
+    /// ```
+    ///
+    /// # Panics
+    /// If the last two axes are not of one size.
+    #[track_caller]
+    pub fn logdet(&self) -> Self {
+        self.determinants("logdet", |lu| {
+            let sign = lu.pivots().fold(lu.sign(), |sign, pivot| sign * pivot.signum());
+            let logarithm: f64 = lu.pivots().map(|pivot| pivot.abs().ln()).sum();
+            if sign < 0.0 && logarithm != f64::NEG_INFINITY { f64::NAN } else { logarithm }
+        })
+    }
+
+    #[track_caller]
+    fn determinants(&self, operation: &'static str, of: impl Fn(&Lu) -> f64) -> Self {
+        let n = square(operation, self);
+        let batch = &self.shape()[..self.rank() - 2];
+        let mut columns = columns(self);
+        let determinant = |i: usize| T::from_f64(of(&Lu::new(&mut columns[i * n * n..][..n * n], n)));
+        let count = batch.iter().product();
+        Self::from_buffer(Buffer::collect(count, (0..count).map(determinant)), batch)
+    }
+}
+
+/// The size of square matrices.
+#[track_caller]
+fn square<T: Float>(operation: &'static str, x: &Tensor<T>) -> usize {
+    match *x.shape() {
+        [.., rows, columns] if rows == columns => rows,
+        _ => panic!(
+            "{operation}: the shape is {:?}: the last two axes, rows and columns, must be of one size",
+            x.shape()
+        ),
+    }
+}
+
+/// Both sides of a system of equations, with the same axes in front, and the shape of its solution.
+#[track_caller]
+fn system<T: Float>(operation: &'static str, a: &Tensor<T>, b: &Tensor<T>) -> (Tensor<T>, Tensor<T>, Shape) {
+    let n = square(operation, a);
+    let column = a.rank() == 2 && b.rank() == 1;
+    let matrix = if column { b.unsqueeze(1) } else { b.clone() };
+    let mismatch = |expected| TensorError::mismatch(operation, a.shape(), b.shape(), expected);
+    let [front @ .., rows, columns] = matrix.shape() else {
+        mismatch("the right side must have an axis of rows and one of columns (or rows only, for one matrix)")
+            .panic()
+    };
+    if *rows != n {
+        mismatch("the right side must have as many rows as the matrix").panic();
+    }
+    let batch = broadcast_shapes(operation, &a.shape()[..a.rank() - 2], front)
+        .map_err(|_| mismatch("the axes before the last two must broadcast"))
+        .or_panic();
+    let stacked = |last: [usize; 2]| Shape::from_slice(&[&batch[..], &last].concat());
+    let [of_a, of_b] = [stacked([n, n]), stacked([n, *columns])];
+    let shape = if column { b.shape().into() } else { of_b.clone() };
+    (a.expand(of_a), matrix.expand(of_b), shape)
+}
+
+/// Solves each system of a stack, whose solution is in the place of the right side then. `solve` gets a matrix, its size and
+/// the columns to replace, and fails with the column that has no pivot.
+fn solve_each<T: Float>(
+    operation: &'static str,
+    a: &Tensor<T>,
+    b: &mut [f64],
+    solve: impl Fn(&mut [f64], usize, &mut [f64]) -> Result<(), usize>,
+) -> Result<(), TensorError> {
+    let n = a.shape()[a.rank() - 1];
+    let mut matrices = columns(a);
+    let systems = matrices.len() / (n * n).max(1);
+    let width = (b.len() / systems.max(1)).max(1);
+    let systems = matrices.chunks_exact_mut((n * n).max(1)).zip(b.chunks_exact_mut(width));
+    for (place, (matrix, b)) in systems.enumerate() {
+        solve(matrix, n, b).map_err(|column| {
+            let fault = format!("is singular: column {column} has no pivot");
+            fault_of(operation, a, place, fault, "it must be invertible")
+        })?;
+    }
+    Ok(())
+}
+
+/// The elements of a stack of matrices, column by column.
+fn columns<T: Float>(x: &Tensor<T>) -> Vec<f64> {
+    let [.., rows, columns] = *x.shape() else { unreachable!("matrices have two axes") };
+    let (x, size) = (x.contiguous(), (rows * columns).max(1));
+    let mut transposed = vec![0.0; x.len()];
+    let elements = x.as_slice().expect("made contiguous");
+    for (x, out) in elements.chunks_exact(size).zip(transposed.chunks_exact_mut(size)) {
+        linalg::transpose(x, rows, out, T::to_f64);
+    }
+    transposed
+}
+
+/// A stack of matrices of a shape, from their elements column by column.
+fn from_columns<T: Float>(transposed: &[f64], shape: &[usize]) -> Tensor<T> {
+    let mut elements = Buffer::filled(transposed.len(), T::ZERO);
+    let out = elements.get_mut().expect("nobody else has it");
+    // One axis is a single column.
+    let (rows, width) = match *shape {
+        [.., rows, columns] => (rows, columns),
+        _ => (shape[0], 1),
+    };
+    let size = (rows * width).max(1);
+    for (x, out) in transposed.chunks_exact(size).zip(out.chunks_exact_mut(size)) {
+        linalg::transpose(x, width, out, T::from_f64);
+    }
+    Tensor::from_buffer(elements, shape)
+}
+
+fn fault_of<T: Float>(
+    operation: &'static str,
+    x: &Tensor<T>,
+    mut place: usize,
+    fault: String,
+    expected: &'static str,
+) -> TensorError {
+    let batch = &x.shape()[..x.rank() - 2];
+    let mut index = Shape::from_elem(0, batch.len());
+    for (index, &size) in index.iter_mut().zip(batch).rev() {
+        *index = place % size;
+        place /= size;
+    }
+    TensorError::Matrix { operation, index, fault, expected }
+}

@@ -1,0 +1,286 @@
+//! Any function on every element, of one tensor or of several that broadcast.
+
+use std::any::Any;
+
+use crate::element::{Element, Number};
+use crate::error::{OrPanic, TensorError};
+use crate::kernels;
+use crate::shape::{Shape, broadcast_shapes, checked_count};
+use crate::tensor::Tensor;
+
+impl<T: Element> Tensor<T> {
+    /// A tensor of the results of `f` on every element.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([1, 2]).map(|x| x > 1), Tensor::from([false, true]));
+    /// ```
+    pub fn map<U: Element>(&self, f: impl Fn(T) -> U + Sync) -> Tensor<U> {
+        Tensor::from_buffer(kernels::map(self.strided(), f), self.shape())
+    }
+
+    /// Replaces every element by the result of `f`; copies first if the buffer is shared.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([1, 2]);
+    /// let mut y = x.clone();
+    /// y.map_inplace(|y| 10 * y);
+    /// assert_eq!((y, x), (Tensor::from([10, 20]), Tensor::from([1, 2])));
+    /// ```
+    pub fn map_inplace(&mut self, f: impl Fn(T) -> T + Sync) {
+        if let Some(elements) = self.writable() {
+            kernels::map_inplace(elements, f);
+        } else if let Some(order) = self.memory_order() {
+            let turned = self.turned(&order);
+            turned.tensor.map_inplace(f);
+        } else {
+            *self = self.map(f);
+        }
+    }
+
+    /// Replaces every element by the result of `f` on it and on that of `other`, which is expanded to
+    /// this tensor's shape; copies first if the buffer is shared.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let mut weight = Tensor::from([[1.0_f32, 2.0], [3.0, 4.0]]);
+    /// weight.zip_inplace(&Tensor::from([10.0, 20.0]), |w, gradient| w - 0.1 * gradient);
+    /// assert_eq!(weight, Tensor::from([[0.0, 0.0], [2.0, 2.0]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If `other` cannot be expanded to this shape.
+    #[track_caller]
+    pub fn zip_inplace<U: Element>(&mut self, other: &Tensor<U>, f: impl Fn(T, U) -> T + Sync) {
+        self.zip_assign("zip_inplace", other, f);
+    }
+
+    /// [`zip_inplace`](Self::zip_inplace) under another name.
+    #[track_caller]
+    pub(crate) fn zip_assign<U: Element>(
+        &mut self,
+        operation: &'static str,
+        other: &Tensor<U>,
+        f: impl Fn(T, U) -> T + Sync,
+    ) {
+        let shape = Shape::from_slice(self.shape());
+        let fits = other.shape() == &shape[..]
+            || broadcast_shapes(operation, &shape, other.shape()).is_ok_and(|common| common == shape);
+        if !fits {
+            TensorError::mismatch(
+                operation,
+                &shape,
+                other.shape(),
+                "counted from the end, sizes must be equal or the second one 1",
+            )
+            .panic()
+        }
+        if let Some(elements) = self.writable() {
+            kernels::zip_inplace(elements, &shape, other.strided(), f);
+        } else if let Some(order) = self.memory_order() {
+            let turned = self.turned(&order);
+            turned.tensor.zip_assign(operation, &other.expand(&shape).permuted(&order), f);
+        } else {
+            *self = Self::from_buffer(kernels::zip(&shape, self.strided(), other.strided(), f), &shape);
+        }
+    }
+
+    /// Like [`zip`](Self::zip), into the memory of this tensor where that is possible.
+    #[track_caller]
+    pub(crate) fn zip_reusing<U: Element>(
+        mut self,
+        operation: &'static str,
+        other: &Tensor<U>,
+        f: impl Fn(T, U) -> T + Sync,
+    ) -> Self {
+        let fits = self.shape() == other.shape()
+            || broadcast_shapes(operation, self.shape(), other.shape())
+                .is_ok_and(|common| common[..] == *self.shape());
+        if fits && self.writable().is_some() {
+            self.zip_assign(operation, other, f);
+            self
+        } else {
+            self.zip(operation, other, f)
+        }
+    }
+
+    /// A tensor of the results of `f` on the elements of two tensors, broadcast to one shape.
+    ///
+    /// `operation` is named in the panic message.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let (x, y) = (Tensor::from([4, 6]), Tensor::from([[2], [3]]));
+    /// let divisible = x.zip("divisible", &y, |x, y| x % y == 0);
+    /// assert_eq!(divisible, Tensor::from([[true, true], [false, true]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn zip<U: Element, V: Element>(
+        &self,
+        operation: &'static str,
+        other: &Tensor<U>,
+        f: impl Fn(T, U) -> V + Sync,
+    ) -> Tensor<V> {
+        if self.shape() == other.shape() {
+            return Tensor::from_buffer(
+                kernels::zip(self.shape(), self.strided(), other.strided(), f),
+                self.shape(),
+            );
+        }
+        let shape = broadcast_shapes(operation, self.shape(), other.shape()).or_panic();
+        checked_count(operation, &shape).or_panic();
+        Tensor::from_buffer(kernels::zip(&shape, self.strided(), other.strided(), f), &shape)
+    }
+
+    /// A tensor of the results of `f` on the elements of several tensors, broadcast to one shape.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let (a, b, c) = (Tensor::from([1, 2]), Tensor::from(10), Tensor::from([[5], [6]]));
+    /// let sums = Tensor::zip_many("sum3", [&a, &b, &c], |[a, b, c]| a + b + c);
+    /// assert_eq!(sums, Tensor::from([[16, 17], [17, 18]]));
+    /// ```
+    ///
+    /// # Panics
+    /// With the name of the operation, if the shapes do not broadcast.
+    #[track_caller]
+    pub fn zip_many<U: Element, const N: usize>(
+        operation: &'static str,
+        tensors: [&Self; N],
+        f: impl Fn([T; N]) -> U + Sync,
+    ) -> Tensor<U> {
+        let mut shape = Shape::new();
+        for tensor in tensors {
+            shape = broadcast_shapes(operation, &shape, tensor.shape()).or_panic();
+        }
+        checked_count(operation, &shape).or_panic();
+        let tensors = tensors.map(|tensor| tensor.expand(&shape).contiguous());
+        let elements = tensors.each_ref().map(|tensor| tensor.as_slice().expect("made contiguous"));
+        Tensor::from_buffer(kernels::zip_many(shape.iter().product(), elements, f), &shape)
+    }
+}
+
+impl<T: Number> Tensor<T> {
+    /// The elements converted to another number type: the nearest number, and for an integer type without the fraction,
+    /// saturated, and 0 for NaN.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([1.7, -1.7]).cast::<i64>(), Tensor::from([1, -1]));
+    /// ```
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "only a closure is inlined into every loop"
+    )]
+    pub fn cast<U: Number>(&self) -> Tensor<U> {
+        match (self as &dyn Any).downcast_ref::<Tensor<U>>() {
+            Some(same) => same.clone(),
+            None => self.map(
+                #[inline(always)]
+                |x| x.cast(),
+            ),
+        }
+    }
+}
+
+impl Tensor<bool> {
+    /// 1 for true and 0 for false.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([1, 5, 7]);
+    /// assert_eq!(x.gt(3).to_number::<f32>(), Tensor::from([0.0, 1.0, 1.0]));
+    /// ```
+    pub fn to_number<U: Number>(&self) -> Tensor<U> {
+        self.map(|x| if x { U::ONE } else { U::ZERO })
+    }
+}
+
+impl<T: Element> Tensor<T> {
+    /// Replaces the elements of several tensors together, in one pass, by a function of them and of those of a
+    /// further tensor, all of one shape; a buffer that is shared is copied first.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// // A step of gradient descent with momentum.
+    /// let (mut weight, mut velocity) = (Tensor::from([1.0, 2.0]), Tensor::from([4.0, 0.0]));
+    /// let gradient = Tensor::from([1.0, -1.0]);
+    /// Tensor::zip_inplace_many([&mut weight, &mut velocity], &gradient, |[w, v], g| {
+    ///     let v = 0.5 * v + g;
+    ///     [w - 0.1 * v, v]
+    /// });
+    /// assert_eq!(weight, Tensor::from([0.7, 2.1]));
+    /// assert_eq!(velocity, Tensor::from([3.0, -1.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes differ.
+    #[track_caller]
+    pub fn zip_inplace_many<U: Element, const N: usize>(
+        targets: [&mut Self; N],
+        other: &Tensor<U>,
+        f: impl Fn([T; N], U) -> [T; N] + Sync,
+    ) {
+        for target in &targets {
+            if target.shape() != other.shape() {
+                TensorError::mismatch(
+                    "zip_inplace_many",
+                    target.shape(),
+                    other.shape(),
+                    "they must be equal",
+                )
+                .panic();
+            }
+        }
+        let Some(order) = targets.first().and_then(|target| target.memory_order()) else {
+            return kernels::zip_inplace_many(targets.map(Self::make_mut), other.strided(), f);
+        };
+        let mut turned = targets.map(|target| target.turned(&order));
+        let elements = turned.each_mut().map(|turned| turned.tensor.make_mut());
+        kernels::zip_inplace_many(elements, other.permuted(&order).strided(), f);
+    }
+
+    /// The axes in another order, for as long as the result lives.
+    fn turned(&mut self, order: &[usize]) -> Turned<'_, T> {
+        self.permute_inplace(order);
+        Turned { tensor: self, back: inverse(order) }
+    }
+
+    /// The axes in another order.
+    fn permuted(&self, order: &[usize]) -> Self {
+        self.with_layout(self.layout().permute(order))
+    }
+}
+
+/// A tensor whose axes go back into their order in the end, also if a caller's function panics.
+struct Turned<'a, T: Element> {
+    tensor: &'a mut Tensor<T>,
+    back: Shape,
+}
+
+impl<T: Element> Drop for Turned<'_, T> {
+    fn drop(&mut self) {
+        self.tensor.permute_inplace(&self.back);
+    }
+}
+
+/// The order of axes that undoes another one.
+fn inverse(order: &[usize]) -> Shape {
+    let mut inverse = Shape::from_elem(0, order.len());
+    for (place, &axis) in order.iter().enumerate() {
+        inverse[axis] = place;
+    }
+    inverse
+}

@@ -1,0 +1,101 @@
+//! Random tensors, the same on every platform and in every release.
+
+use rand::SeedableRng;
+
+pub use rand::Rng;
+pub use rand::rngs::Xoshiro256PlusPlus;
+
+use crate::element::Float;
+use crate::error::OrPanic;
+use crate::runtime::Buffer;
+use crate::shape::checked_count;
+use crate::tensor::Tensor;
+
+/// The generator that this project uses where a run must be repeatable: xoshiro256++ (Blackman and Vigna,
+/// 2019), its state filled from the seed by SplitMix64. Its stream is the same on every platform and in
+/// every release. Any other generator of the `rand` crate will do as well.
+///
+/// ```
+/// use gradus_tensor::{Tensor, seeded};
+///
+/// let x = Tensor::<f32>::rand([2], &mut seeded(42));
+/// assert_eq!(x, Tensor::rand([2], &mut seeded(42)));
+/// ```
+pub fn seeded(seed: u64) -> Xoshiro256PlusPlus {
+    Xoshiro256PlusPlus::seed_from_u64(seed)
+}
+
+impl<T: Float> Tensor<T> {
+    /// Numbers uniform in [0, 1), in logical order from one 64-bit draw each: its top 24 bits for `f32`,
+    /// 53 for `f64`.
+    ///
+    /// ```
+    /// use gradus_tensor::{Tensor, seeded};
+    ///
+    /// let x = Tensor::<f64>::rand([2, 3], &mut seeded(0));
+    /// assert_eq!(x.shape(), [2, 3]);
+    /// assert!(x.min(..).item() >= 0.0 && x.max(..).item() < 1.0);
+    /// ```
+    ///
+    /// # Panics
+    /// If the shape has more elements than a machine can hold.
+    #[track_caller]
+    pub fn rand(shape: impl AsRef<[usize]>, rng: &mut (impl Rng + ?Sized)) -> Self {
+        let shape = shape.as_ref();
+        let count = checked_count("rand", shape).or_panic();
+        Self::from_buffer(
+            Buffer::collect(count, (0..count).map(|_| T::from_random_bits(rng.next_u64()))),
+            shape,
+        )
+    }
+
+    /// Numbers from the standard normal distribution (mean 0, variance 1), by the transform of Box and
+    /// Muller (1958) in `f64`: elements are made in pairs from two 64-bit draws, through the portable
+    /// `libm`, so that no platform's own mathematics changes a bit.
+    ///
+    /// ```
+    /// use gradus_tensor::{Tensor, seeded};
+    ///
+    /// let x = Tensor::<f64>::randn([100, 100], &mut seeded(0));
+    /// let (mean, variance) = (x.mean(..).item(), x.square().mean(..).item());
+    /// assert!(mean.abs() < 0.05 && (variance - 1.0).abs() < 0.05);
+    /// ```
+    ///
+    /// # Panics
+    /// If the shape has more elements than a machine can hold.
+    #[track_caller]
+    pub fn randn(shape: impl AsRef<[usize]>, rng: &mut (impl Rng + ?Sized)) -> Self {
+        let shape = shape.as_ref();
+        let count = checked_count("randn", shape).or_panic();
+        let mut data = Vec::with_capacity(count + 1);
+        while data.len() < count {
+            // 1 - u lies in (0, 1], where the logarithm is finite.
+            let radius = (-2.0 * libm::log(1.0 - f64::from_random_bits(rng.next_u64()))).sqrt();
+            let angle = std::f64::consts::TAU * f64::from_random_bits(rng.next_u64());
+            data.extend([libm::cos(angle), libm::sin(angle)].map(|x| T::from_f64(radius * x)));
+        }
+        data.truncate(count);
+        Self::from_slice(&data, shape)
+    }
+}
+
+impl Tensor<i64> {
+    /// The numbers from 0 to `count - 1` in random order, each order equally likely, by the shuffle of Fisher
+    /// and Yates (Durstenfeld, 1964) from one 64-bit draw for each number but the first.
+    ///
+    /// ```
+    /// use gradus_tensor::{Tensor, seeded};
+    ///
+    /// let order = Tensor::randperm(1000, &mut seeded(0));
+    /// assert_eq!(order.sum(..).item(), 999 * 1000 / 2);
+    /// ```
+    pub fn randperm(count: usize, rng: &mut (impl Rng + ?Sized)) -> Self {
+        let mut order: Vec<i64> = (0..count as i64).collect();
+        for last in (1..count).rev() {
+            // The high half of the product is uniform in 0..=last, to within 2^-64 times their number.
+            let chosen = (u128::from(rng.next_u64()) * (last as u128 + 1)) >> 64;
+            order.swap(last, chosen as usize);
+        }
+        order.into()
+    }
+}

@@ -1,0 +1,284 @@
+//! Reductions over any set of axes.
+
+use crate::element::{Element, Float, Number};
+use crate::error::TensorError;
+use crate::kernels::{
+    self, Extreme, Fold, LogSumExp, Place, Product, Reduction, Sum, beats, sum_then, undercuts,
+};
+use crate::shape::{Axes, Shape};
+use crate::tensor::Tensor;
+
+impl<T: Element> Tensor<T> {
+    /// One value per lane: the elements along `axes`, in logical order, as a slice.
+    ///
+    /// This is the loop of every reduction, open to new ones.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[3, 1], [4, 1]]);
+    /// let first = x.reduce("first", 0, |lane| lane[0]);
+    /// assert_eq!(first, Tensor::from([3, 1]));
+    /// ```
+    ///
+    /// # Panics
+    /// With the name of the operation, if an axis is out of range.
+    #[track_caller]
+    pub fn reduce<U: Element>(
+        &self,
+        operation: &'static str,
+        axes: impl Into<Axes>,
+        kernel: impl Fn(&[T]) -> U,
+    ) -> Tensor<U> {
+        let axes = axes.into();
+        let resolved = axes.resolve(operation, self.shape());
+        let data = kernels::reduce_lanes(self.strided(), &resolved, kernel);
+        Tensor::from_buffer(data, &reduced_shape(self.shape(), &resolved, axes.keepdim))
+    }
+
+    /// Like [`reduce`](Self::reduce), with one of gradus's own loops.
+    #[track_caller]
+    fn reduce_with<R: Reduction<T>>(
+        &self,
+        operation: &'static str,
+        axes: Axes,
+        reduction: &R,
+    ) -> Tensor<R::Output> {
+        let resolved = axes.resolve(operation, self.shape());
+        self.reduce_resolved(&resolved, axes.keepdim, reduction)
+    }
+
+    fn reduce_resolved<R: Reduction<T>>(
+        &self,
+        axes: &[usize],
+        keepdim: bool,
+        reduction: &R,
+    ) -> Tensor<R::Output> {
+        let data = kernels::reduce(self.strided(), axes, reduction);
+        Tensor::from_buffer(data, &reduced_shape(self.shape(), axes, keepdim))
+    }
+
+    /// Like [`reduce_with`](Self::reduce_with), for operations that have no value on an empty lane.
+    #[track_caller]
+    fn reduce_nonempty<R: Reduction<T>>(
+        &self,
+        operation: &'static str,
+        axes: Axes,
+        reduction: &R,
+    ) -> Tensor<R::Output> {
+        let resolved = axes.resolve(operation, self.shape());
+        let empty = resolved.iter().find(|&&axis| self.shape()[axis] == 0);
+        if let Some(axis) = empty
+            && !reduced_shape(self.shape(), &resolved, false).contains(&0)
+        {
+            TensorError::argument(
+                operation,
+                "axis",
+                axis,
+                self.shape(),
+                "it has size 0 and nothing to choose from",
+            )
+            .panic();
+        }
+        self.reduce_resolved(&resolved, axes.keepdim, reduction)
+    }
+}
+
+pub(crate) fn reduced_shape(shape: &[usize], axes: &[usize], keepdim: bool) -> Shape {
+    let size = |(axis, &size)| if axes.contains(&axis) { keepdim.then_some(1) } else { Some(size) };
+    shape.iter().enumerate().filter_map(size).collect()
+}
+
+impl<T: Number> Tensor<T> {
+    /// The sum over the axes; 0 over nothing.
+    ///
+    /// The order of additions is fixed by the shape, and rounding errors grow with the logarithm of the
+    /// number of elements.
+    ///
+    /// ```
+    /// use gradus_tensor::{Tensor, keepdim};
+    ///
+    /// let x = Tensor::from([[1, 2], [3, 4]]);
+    /// assert_eq!(x.sum(..), Tensor::from(10));
+    /// assert_eq!(x.sum(keepdim(1)), Tensor::from([[3], [7]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice.
+    #[track_caller]
+    pub fn sum(&self, axes: impl Into<Axes>) -> Self {
+        self.reduce_with("sum", axes.into(), &sum_then(|sum| sum))
+    }
+
+    /// The product over the axes; 1 over nothing.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([[1, 2], [3, 4]]).prod(1), Tensor::from([2, 12]));
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice.
+    #[track_caller]
+    pub fn prod(&self, axes: impl Into<Axes>) -> Self {
+        self.reduce_with("prod", axes.into(), &Product)
+    }
+
+    /// The largest element over the axes; NaN if there is one.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[1, 4], [3, 2]]);
+    /// assert_eq!(x.max(0), Tensor::from([3, 4]));
+    /// assert_eq!(x.max(..).item(), 4);
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis is out of range, named twice or of size 0.
+    #[track_caller]
+    pub fn max(&self, axes: impl Into<Axes>) -> Self {
+        self.reduce_nonempty("max", axes.into(), &Extreme(beats))
+    }
+
+    /// The smallest element over the axes; NaN if there is one.
+    ///
+    /// # Panics
+    /// If an axis is out of range, named twice or of size 0.
+    #[track_caller]
+    pub fn min(&self, axes: impl Into<Axes>) -> Self {
+        self.reduce_nonempty("min", axes.into(), &Extreme(undercuts))
+    }
+
+    /// The index of the largest element along an axis, or in logical order of several; the first of several, or of
+    /// a NaN.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([[1.0, 5.0, 5.0], [3.0, 2.0, 1.0]]).argmax(1), Tensor::from([1, 0]));
+    /// assert_eq!(Tensor::from([[1.0, 5.0], [7.0, 2.0]]).argmax(..).item(), 2);
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis is out of range, named twice or of size 0.
+    #[track_caller]
+    pub fn argmax(&self, axes: impl Into<Axes>) -> Tensor<i64> {
+        self.reduce_nonempty("argmax", axes.into(), &Place(beats))
+    }
+
+    /// The index of the smallest element along an axis, or in logical order of several; the first of several, or of
+    /// a NaN.
+    ///
+    /// # Panics
+    /// If an axis is out of range, named twice or of size 0.
+    #[track_caller]
+    pub fn argmin(&self, axes: impl Into<Axes>) -> Tensor<i64> {
+        self.reduce_nonempty("argmin", axes.into(), &Place(undercuts))
+    }
+}
+
+impl<T: Number> Tensor<T> {
+    /// The sum over those axes that broadcasting to this shape would have added or repeated.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
+    /// assert_eq!(x.sum_to_size([3]), Tensor::from([5, 7, 9]));
+    /// assert_eq!(x.sum_to_size([2, 1]), Tensor::from([[6], [15]]));
+    /// ```
+    ///
+    /// # Panics
+    /// If that shape does not broadcast to this one.
+    #[track_caller]
+    pub fn sum_to_size(&self, shape: impl AsRef<[usize]>) -> Self {
+        let shape = shape.as_ref();
+        let added = self.rank().saturating_sub(shape.len());
+        let fits = self.rank() >= shape.len()
+            && shape.iter().zip(&self.shape()[added..]).all(|(&size, &whole)| size == whole || size == 1);
+        assert!(
+            fits,
+            "sum_to_size: shape {shape:?} does not broadcast to {:?}: counted from the end, its sizes must be equal or 1",
+            self.shape()
+        );
+        let repeated = |axis: &usize| *axis < added || shape[axis - added] == 1 && self.shape()[*axis] != 1;
+        let axes: Shape = (0..self.rank()).filter(repeated).collect();
+        Self::from_buffer(kernels::reduce(self.strided(), &axes, &sum_then(|sum| sum)), shape)
+    }
+}
+
+impl<T: Float> Tensor<T> {
+    /// The mean over the axes; NaN over nothing.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[1.0, 2.0], [3.0, 6.0]]);
+    /// assert_eq!(x.mean(0), Tensor::from([2.0, 4.0]));
+    /// assert_eq!(x.mean(..).item(), 3.0);
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice.
+    #[track_caller]
+    pub fn mean(&self, axes: impl Into<Axes>) -> Self {
+        let axes = axes.into();
+        let resolved = axes.resolve("mean", self.shape());
+        let count: usize = resolved.iter().map(|&axis| self.shape()[axis]).product();
+        let count = T::from_f64(count as f64);
+        self.reduce_resolved(&resolved, axes.keepdim, &sum_then(|sum| sum / count))
+    }
+
+    /// log(sum(e^x)) over the axes, without overflow; -infinity over nothing.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([1000.0, 1000.0]);
+    /// assert_eq!(x.logsumexp(0).item(), 1000.0 + 2.0_f64.ln());
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice.
+    #[track_caller]
+    pub fn logsumexp(&self, axes: impl Into<Axes>) -> Self {
+        self.reduce_with("logsumexp", axes.into(), &LogSumExp)
+    }
+}
+
+impl<T: Float> Tensor<T> {
+    /// The sum of a function of each element over axes from the front, which stay with size 1.
+    pub(crate) fn sum_of(&self, axes: &[usize], each: impl Fn(T) -> T + Sync) -> Self {
+        self.reduce_resolved(axes, true, &Sum { each, finish: |sum| sum })
+    }
+}
+
+impl Tensor<bool> {
+    /// Whether all are true; true over nothing.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[1, -1], [2, 3]]);
+    /// assert_eq!(x.gt(0).all(1), Tensor::from([false, true]));
+    /// assert_eq!(x.lt(0).any(1), Tensor::from([true, false]));
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice.
+    #[track_caller]
+    pub fn all(&self, axes: impl Into<Axes>) -> Self {
+        self.reduce_with("all", axes.into(), &Fold(|x| x, |all: bool, x| all & x, true))
+    }
+
+    /// Whether any is true; false over nothing.
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice.
+    #[track_caller]
+    pub fn any(&self, axes: impl Into<Axes>) -> Self {
+        self.reduce_with("any", axes.into(), &Fold(|x| x, |any: bool, x| any | x, false))
+    }
+}

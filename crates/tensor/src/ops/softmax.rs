@@ -1,0 +1,141 @@
+//! Softmax and its logarithm, without overflow.
+
+use crate::element::{Element, Float};
+use crate::error::OrPanic;
+use crate::runtime::Buffer;
+use crate::shape::{Shape, lane_axis, resolve_axis};
+use crate::tensor::Tensor;
+
+impl<T: Float> Tensor<T> {
+    /// e^x / sum(e^x) along an axis: positive numbers that add up to 1.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([1000.0_f32, 1000.0]).softmax(0), Tensor::from([0.5, 0.5]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis is out of range.
+    #[track_caller]
+    pub fn softmax(&self, axis: isize) -> Self {
+        self.map_lanes("softmax", axis, T::softmax_rows)
+    }
+
+    /// The logarithm of [`softmax`](Self::softmax), accurate where that is nearly 0 or 1.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([0.0_f32, -1000.0]).log_softmax(0), Tensor::from([0.0, -1000.0]));
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis is out of range.
+    #[track_caller]
+    pub fn log_softmax(&self, axis: isize) -> Self {
+        self.map_lanes("log_softmax", axis, T::log_softmax_rows)
+    }
+
+    /// The mean of -log(softmax) at the places that `targets`, of this shape without the axis, names along the
+    /// axis; NaN over nothing.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let logits = Tensor::from([[0.0_f64, 0.0], [0.0, 1e9]]);
+    /// assert_eq!(logits.cross_entropy(1, &Tensor::from([0, 1])).item(), 2.0_f64.ln() / 2.0);
+    /// ```
+    ///
+    /// # Panics
+    /// If the axis is out of range, the shapes do not fit, or a target is no index along the axis.
+    #[track_caller]
+    pub fn cross_entropy(&self, axis: isize, targets: &Tensor<i64>) -> Self {
+        let axis = resolve_axis("cross_entropy", axis, self.shape()).or_panic();
+        let targets = self.checked_targets(axis, targets);
+        let count = T::from_f64(targets.len() as f64);
+        let lanes = self.moved_axis(axis, self.rank() - 1).contiguous();
+        let data = lanes.as_slice().expect("made contiguous");
+        let losses = T::cross_entropy_rows(data, self.shape()[axis], &targets);
+        Self::from_buffer(losses, &[targets.len()]).sum(..) / count
+    }
+
+    /// `scale * (softmax(self) - one_hot(targets))`: for each lane along the axis the softmax, less 1 at its
+    /// target; see [`cross_entropy`](Self::cross_entropy).
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([[0.0, 0.0], [5.0, 5.0]]);
+    /// let difference = x.softmax_minus_one_hot(1, &Tensor::from([0, 1]), 2.0);
+    /// assert_eq!(difference, Tensor::from([[-1.0, 1.0], [1.0, -1.0]]));
+    /// ```
+    ///
+    /// # Panics
+    /// Like [`cross_entropy`](Self::cross_entropy).
+    #[track_caller]
+    pub fn softmax_minus_one_hot(&self, axis: isize, targets: &Tensor<i64>, scale: T) -> Self {
+        let axis = resolve_axis("softmax_minus_one_hot", axis, self.shape()).or_panic();
+        let targets = self.checked_targets(axis, targets);
+        let rows = |x: &[T], length| T::softmax_minus_one_hot_rows(x, length, &targets, scale);
+        self.map_lanes("softmax_minus_one_hot", axis as isize, rows)
+    }
+
+    /// The targets of [`cross_entropy`](Self::cross_entropy) as indices.
+    #[track_caller]
+    fn checked_targets(&self, axis: usize, targets: &Tensor<i64>) -> Vec<usize> {
+        let shape = self.shape();
+        let mut expected = Shape::from_slice(shape);
+        let classes = expected.remove(axis);
+        assert!(
+            targets.shape() == &expected[..],
+            "cross_entropy: the logits have shape {shape:?} and the targets {:?}: the targets must have shape \
+             {expected:?}, without the axis of classes",
+            targets.shape()
+        );
+        let mut indices = Vec::with_capacity(targets.len());
+        for target in targets {
+            assert!(
+                (0..classes as i64).contains(&target),
+                "cross_entropy: target {target} is out of range for logits of shape {shape:?}: with {classes} \
+                 classes, allowed are 0 to {}",
+                classes as i64 - 1
+            );
+            indices.push(target as usize);
+        }
+        indices
+    }
+
+    /// Lanes along the axis replaced by others of the same length.
+    #[track_caller]
+    fn map_lanes(
+        &self,
+        operation: &'static str,
+        axis: isize,
+        rows: impl Fn(&[T], usize) -> Buffer<T>,
+    ) -> Self {
+        let from = lane_axis(operation, axis, self.shape()).or_panic();
+        let (last, lanes) = self.lanes(from);
+        let data = lanes.as_slice().expect("made contiguous");
+        let length = self.shape().get(from).copied().unwrap_or(1);
+        Self::from_buffer(rows(data, length), lanes.shape()).moved_axis(last, from).contiguous()
+    }
+}
+
+impl<T: Element> Tensor<T> {
+    /// The last axis, and these elements with that axis in its place, so that its lanes lie together.
+    pub(crate) fn lanes(&self, axis: usize) -> (usize, Self) {
+        let last = self.rank().saturating_sub(1);
+        (last, self.moved_axis(axis, last).contiguous())
+    }
+
+    /// One axis at another place, the others in their order.
+    pub(crate) fn moved_axis(&self, from: usize, to: usize) -> Self {
+        if from == to {
+            return self.clone();
+        }
+        let mut order: Shape = (0..self.rank()).filter(|&axis| axis != from).collect();
+        order.insert(to, from);
+        self.with_layout(self.layout().permute(&order))
+    }
+}

@@ -1,0 +1,171 @@
+//! How far elements lie from their mean, and from zero.
+
+use crate::element::Float;
+use crate::ops::reduce::reduced_shape;
+use crate::shape::{Axes, Shape, keepdim};
+use crate::tensor::Tensor;
+
+/// Whether a sum of powers has neither overflowed nor lost digits for being too small.
+fn in_range<T: Float>(sum: T) -> bool {
+    sum.is_finite() && sum >= T::MIN_POSITIVE / T::EPSILON
+}
+
+impl<T: Float> Tensor<T> {
+    /// The variance over the axes: the sum of squared distances from the mean, divided by the number of
+    /// elements less `correction` (1 for the unbiased estimate, 0 for the mean of squares), which leaves 0
+    /// where there are not so many: NaN for equal elements.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([1.0, 2.0, 3.0]);
+    /// assert_eq!(x.var(.., 1).item(), 1.0);
+    /// assert!(Tensor::<f64>::from([7.0]).var(0, 1).item().is_nan()); // one element alone
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice.
+    #[track_caller]
+    pub fn var(&self, axes: impl Into<Axes>, correction: usize) -> Self {
+        let axes = axes.into();
+        let resolved = axes.resolve("var", self.shape());
+        let (variance, units) = self.variance(&resolved, correction);
+        let variance = units.map_or_else(|| variance.clone(), |units| &variance * &units * &units);
+        variance.reshape(reduced_shape(self.shape(), &resolved, axes.keepdim))
+    }
+
+    /// The standard deviation over the axes: the square root of [`var`](Self::var).
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// assert_eq!(Tensor::from([1.0, 3.0, 5.0]).std(.., 1).item(), 2.0);
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice.
+    #[track_caller]
+    pub fn std(&self, axes: impl Into<Axes>, correction: usize) -> Self {
+        let axes = axes.into();
+        let resolved = axes.resolve("std", self.shape());
+        let (variance, units) = self.variance(&resolved, correction);
+        let deviation = variance.sqrt();
+        let deviation = units.map_or_else(|| deviation.clone(), |units| &deviation * units);
+        deviation.reshape(reduced_shape(self.shape(), &resolved, axes.keepdim))
+    }
+
+    /// The variance over axes from the front, which stay with size 1, in the square of the unit of each lane; without
+    /// units, 1.
+    fn variance(&self, axes: &Shape, correction: usize) -> (Self, Option<Self>) {
+        let count: usize = axes.iter().map(|&axis| self.shape()[axis]).product();
+        let freedom = T::from_f64(count.saturating_sub(correction) as f64);
+        let (_, squares) = self.centred_with_squares(axes);
+        match self.units(axes, &squares, false, Float::power_of_two) {
+            None => (squares / freedom, None),
+            Some(units) => ((self / &units).centred_with_squares(axes).1 / freedom, Some(units)),
+        }
+    }
+
+    /// The elements less their mean over the axes. Where the mean is much larger than what remains, its rounding error
+    /// is taken off too, so that no digits are lost to cancellation (the corrected two-pass algorithm: Chan, Golub
+    /// and LeVeque, "Algorithms for computing the sample variance", 1983).
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([1e6_f32, 1e6 + 0.0625]); // between them there is no f32 for the mean
+    /// assert_eq!(x.centred(..), Tensor::from([-0.03125, 0.03125]));
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice.
+    #[track_caller]
+    pub fn centred(&self, axes: impl Into<Axes>) -> Self {
+        self.centred_with_squares(&axes.into().resolve("centred", self.shape())).0
+    }
+
+    /// [`centred`](Self::centred), and the sums of the squares of that, over axes from the front that stay with size 1.
+    fn centred_with_squares(&self, axes: &Shape) -> (Self, Self) {
+        let count: usize = axes.iter().map(|&axis| self.shape()[axis]).product();
+        let count = T::from_f64(count as f64);
+        let mean = self.mean(keepdim(axes.clone()));
+        let mut centred = self - &mean;
+        let squares = centred.sum_of(axes, Float::square);
+        // Rounding the mean is an error of the result only if the mean is much larger than what remains.
+        let near = mean.zip("centred", &squares, |mean, squares| {
+            in_range(squares) && T::from_f64(16.0) * squares >= mean * mean * count
+        });
+        if near.iter().all(|near| near) {
+            return (centred, squares);
+        }
+        centred -= &centred.mean(keepdim(axes.clone())).masked_fill(&near, T::ZERO);
+        let squares = centred.sum_of(axes, Float::square);
+        (centred, squares)
+    }
+
+    /// If a sum of powers of a lane is out of range: for each lane the number by which to divide it, `unit` of its
+    /// largest magnitude (or the smallest one), or 1 where the sum is in range.
+    fn units(&self, axes: &Shape, sums: &Self, smallest: bool, unit: impl Fn(T) -> T + Sync) -> Option<Self> {
+        if self.is_empty() || sums.iter().all(in_range) {
+            return None;
+        }
+        let (magnitudes, axes) = (self.abs(), keepdim(axes.clone()));
+        let magnitudes = if smallest { magnitudes.min(axes) } else { magnitudes.max(axes) };
+        let unit = |sum, magnitude| if in_range(sum) { T::ONE } else { unit(magnitude) };
+        let units = sums.zip("norm", &magnitudes, unit);
+        // A sum of zeros is in range.
+        (!units.iter().all(|unit| unit == T::ONE)).then_some(units)
+    }
+
+    /// The `p`-norm over the axes, (sum |x|^p)^(1/p): 2 for the length, 1 for the sum of distances from zero,
+    /// infinity for the largest of these and -infinity for the smallest, 0 for the number of elements other than 0.
+    ///
+    /// ```
+    /// use gradus_tensor::Tensor;
+    ///
+    /// let x = Tensor::from([3.0, -4.0]);
+    /// assert_eq!([0.0, 1.0, 2.0].map(|p| x.norm(p, ..).item()), [2.0, 7.0, 5.0]);
+    /// assert_eq!(x.norm(f64::INFINITY, ..).item(), 4.0);
+    /// ```
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice, or, where `p` is infinite, of size 0.
+    #[track_caller]
+    pub fn norm(&self, p: f64, axes: impl Into<Axes>) -> Self {
+        let axes = axes.into();
+        let resolved = axes.resolve("norm", self.shape());
+        if p == 0.0 {
+            return self.ne(T::ZERO).to_number::<T>().sum(axes);
+        } else if p == 1.0 {
+            return self.abs().sum(axes);
+        } else if p == f64::INFINITY {
+            return self.abs().max(axes);
+        } else if p == f64::NEG_INFINITY {
+            return self.abs().min(axes);
+        }
+        let norms = if p == 2.0 {
+            let sums = self.sum_of(&resolved, Float::square);
+            match self.units(&resolved, &sums, false, Float::power_of_two) {
+                None => sums.sqrt(),
+                Some(units) => (self / &units).sum_of(&resolved, Float::square).sqrt() * units,
+            }
+        } else {
+            let (power, root) = (T::from_f64(p), T::from_f64(p.recip()));
+            let of = |x: &Self| {
+                x.sum_of(
+                    &resolved,
+                    #[inline(always)]
+                    |x| x.abs().pow(power),
+                )
+            };
+            let sums = of(self);
+            // No power of a quotient by the largest magnitude is above 1; if p is negative, by the smallest one.
+            let unit = |x: T| if x == T::ZERO || !x.is_finite() { T::ONE } else { x };
+            match self.units(&resolved, &sums, p < 0.0, unit) {
+                None => sums.map(|x| x.pow(root)),
+                Some(units) => of(&(self / &units)).map(|x| x.pow(root)) * units,
+            }
+        };
+        norms.reshape(reduced_shape(self.shape(), &resolved, axes.keepdim))
+    }
+}

@@ -1,0 +1,191 @@
+//! Vectors as wide as the registers of the instruction set in use, for loops that keep their sums in registers.
+//!
+//! A loop over an array is enough for most; LLVM makes vectors of it. But for tiles of sums that fill all
+//! registers it does not find them.
+
+#![allow(private_interfaces, reason = "nobody outside of this crate can name the traits")]
+#![allow(unsafe_code, reason = "vector instructions and loads from pointers; see SAFETY")]
+
+#[cfg(target_arch = "x86_64")]
+#[allow(
+    clippy::wildcard_imports,
+    reason = "two dozen instructions, whose names say where they are from"
+)]
+use std::arch::x86_64::*;
+use std::ops::{Add, Mul};
+
+use super::simd::InstructionSet;
+
+/// As many elements as a register holds.
+///
+/// Where there is an instruction for it, a product and a sum are fused, as `gemm` does: without, the tiles of a
+/// convolution take half as long again (80 in place of 118 GFLOP/s of a core). So their results differ in the last
+/// digits between instruction sets.
+pub trait Vector<T>: Copy {
+    const LANES: usize;
+    /// # Safety
+    /// `LANES` elements must be readable there, and the machine must have the instructions.
+    unsafe fn load(from: *const T) -> Self;
+    /// One element in all lanes.
+    ///
+    /// # Safety
+    /// The element must be readable, and the machine must have the instructions.
+    unsafe fn splat(from: *const T) -> Self;
+    /// # Safety
+    /// `LANES` elements must be writable there, and the machine must have the instructions.
+    unsafe fn store(self, to: *mut T);
+    /// # Safety
+    /// The machine must have the instructions.
+    unsafe fn add(self, other: Self) -> Self;
+    /// `self + x * y`, maybe rounded once.
+    ///
+    /// # Safety
+    /// The machine must have the instructions.
+    unsafe fn add_product(self, x: Self, y: Self) -> Self;
+}
+
+/// What every processor has: LLVM makes registers of it.
+impl<T: Lane> Vector<T> for [T; 4] {
+    const LANES: usize = 4;
+    #[inline(always)]
+    unsafe fn load(from: *const T) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { from.cast::<Self>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn splat(from: *const T) -> Self {
+        // SAFETY: the caller's promise.
+        [unsafe { *from }; 4]
+    }
+    #[inline(always)]
+    unsafe fn store(self, to: *mut T) {
+        // SAFETY: the caller's promise.
+        unsafe { to.cast::<Self>().write_unaligned(self) };
+    }
+    #[inline(always)]
+    unsafe fn add(self, other: Self) -> Self {
+        [self[0] + other[0], self[1] + other[1], self[2] + other[2], self[3] + other[3]]
+    }
+    #[inline(always)]
+    unsafe fn add_product(self, x: Self, y: Self) -> Self {
+        [self[0] + x[0] * y[0], self[1] + x[1] * y[1], self[2] + x[2] * y[2], self[3] + x[3] * y[3]]
+    }
+}
+
+/// A number that registers hold side by side, and the registers that do.
+pub trait Lane: Copy + Add<Output = Self> + Mul<Output = Self> + 'static {
+    #[cfg(target_arch = "x86_64")]
+    #[doc(hidden)]
+    type Avx2: Vector<Self>;
+    #[cfg(target_arch = "x86_64")]
+    #[doc(hidden)]
+    type Avx512: Vector<Self>;
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+impl Lane for f32 {}
+#[cfg(not(target_arch = "x86_64"))]
+impl Lane for f64 {}
+
+#[cfg(target_arch = "x86_64")]
+impl Lane for f32 {
+    type Avx2 = __m256;
+    type Avx512 = __m512;
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Lane for f64 {
+    type Avx2 = __m256d;
+    type Avx512 = __m512d;
+}
+
+/// A register and its instructions.
+#[cfg(target_arch = "x86_64")]
+macro_rules! registers {
+    ($($register:ty: [$lane:ty; $lanes:literal],
+       $load:ident, $store:ident, $splat:ident, $add:ident, $fused:ident;)*) => {$(
+        impl Vector<$lane> for $register {
+            const LANES: usize = $lanes;
+            #[inline(always)]
+            unsafe fn load(from: *const $lane) -> Self {
+                // SAFETY: the caller's promise.
+                unsafe { $load(from) }
+            }
+            #[inline(always)]
+            unsafe fn splat(from: *const $lane) -> Self {
+                // SAFETY: the caller's promise.
+                unsafe { $splat(*from) }
+            }
+            #[inline(always)]
+            unsafe fn store(self, to: *mut $lane) {
+                // SAFETY: the caller's promise.
+                unsafe { $store(to, self) };
+            }
+            #[inline(always)]
+            unsafe fn add(self, other: Self) -> Self {
+                // SAFETY: the caller's promise.
+                unsafe { $add(self, other) }
+            }
+            #[inline(always)]
+            unsafe fn add_product(self, x: Self, y: Self) -> Self {
+                // SAFETY: the caller's promise.
+                unsafe { $fused(x, y, self) }
+            }
+        }
+    )*};
+}
+#[cfg(target_arch = "x86_64")]
+registers! {
+    __m256: [f32; 8], _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps, _mm256_add_ps, _mm256_fmadd_ps;
+    __m256d: [f64; 4], _mm256_loadu_pd, _mm256_storeu_pd, _mm256_set1_pd, _mm256_add_pd, _mm256_fmadd_pd;
+    __m512: [f32; 16], _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps, _mm512_add_ps, _mm512_fmadd_ps;
+    __m512d: [f64; 8], _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_pd, _mm512_add_pd, _mm512_fmadd_pd;
+}
+
+/// The most lanes of a vector of any instruction set.
+pub(crate) const MOST_LANES: usize = 16;
+
+/// A loop written for any vector.
+pub(crate) trait VectorLoop<T> {
+    /// Must be `#[inline(always)]`, with all that it calls.
+    ///
+    /// # Safety
+    /// The machine must have the instructions of the vector.
+    unsafe fn run<V: Vector<T>>(self);
+}
+
+/// Runs a loop with the vectors of the instruction set in use.
+pub(crate) fn dispatch_vectors<T: Lane>(kernel: impl VectorLoop<T>) {
+    #[cfg(target_arch = "x86_64")]
+    match InstructionSet::current() {
+        // SAFETY: `select` allows no instruction set that the machine lacks.
+        InstructionSet::Avx512 => return unsafe { avx512(kernel) },
+        // SAFETY: as above.
+        InstructionSet::Avx2 => return unsafe { avx2(kernel) },
+        InstructionSet::Portable => {}
+    }
+    // SAFETY: arrays need no instructions of their own.
+    unsafe { kernel.run::<[T; 4]>() };
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
+fn avx512<T: Lane>(kernel: impl VectorLoop<T>) {
+    // SAFETY: this function is compiled for these instructions.
+    unsafe { kernel.run::<T::Avx512>() };
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn avx2<T: Lane>(kernel: impl VectorLoop<T>) {
+    // SAFETY: this function is compiled for these instructions.
+    unsafe { kernel.run::<T::Avx2>() };
+}
+
+/// How many rows of sums two vectors wide fit the registers.
+pub(crate) fn most_rows() -> usize {
+    match InstructionSet::current() {
+        InstructionSet::Avx512 => 12,
+        _ => 4,
+    }
+}
