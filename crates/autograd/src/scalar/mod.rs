@@ -10,4 +10,5 @@ pub use elementwise::{Binary, Unary};
 pub use expression::Expression;
 pub use function::{BinaryFunction, UnaryFunction};
 pub use real::{Lift, Literal, Real};
+#[cfg(feature = "proptest")]
 pub(crate) use traced::traced;
