@@ -7,7 +7,7 @@
 //! copied once for every tap.
 //!
 //! The gradient for the input is a walk of the same kind for each remainder of its places by the stride, and
-//! that for the weight sums over the places (`conv_weight`).
+//! the gradient for the weight sums over the places (`weight`).
 
 #![allow(unsafe_code, reason = "tiles through pointers, whose bounds are checked before; see SAFETY")]
 
