@@ -5,7 +5,8 @@ use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use gradus_autograd::{Float, Tensor};
 
-use crate::module::{Member, MemberMut, Module, Path};
+use crate::module::{Member, MemberMut, Module};
+use crate::path::Path;
 
 /// A tensor that belongs to a model's state and that no gradient changes, such as the running statistics of
 /// [`BatchNorm2d`](crate::BatchNorm2d).

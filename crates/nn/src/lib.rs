@@ -25,50 +25,30 @@
 // The derive macro names the facade, under which this crate is known to its users.
 extern crate self as gradus;
 
-mod activation;
-mod attention;
 mod buffer;
-mod convolution;
-mod dropout;
 pub mod init;
-mod linear;
+mod layers;
 mod loss;
 mod module;
-mod norm;
 mod optim;
 mod parameter;
-mod pooling;
-mod recurrent;
-mod sequential;
+mod path;
 #[cfg(feature = "proptest")]
 pub mod testing;
 
-pub use activation::{
-    Celu, Elu, Gelu, GeluTanh, Glu, Hardsigmoid, Hardswish, Hardtanh, LeakyRelu, LogSoftmax, Logsigmoid,
-    Mish, Relu, Relu6, Selu, Sigmoid, Silu, Softmax, Softplus, Softsign, Tanh,
-};
-pub use attention::{Embedding, MultiheadAttention, TransformerBlock};
 pub use buffer::Buffer;
-pub use convolution::{Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d};
-pub use dropout::Dropout;
 pub use gradus_autograd::{Float, Tensor};
 pub use gradus_derive::Module;
-pub use linear::Linear;
+pub use layers::*;
 pub use loss::{
     BceLoss, BceWithLogitsLoss, ClassTargets, CrossEntropyLoss, HuberLoss, KlDivLoss, L1Loss, Losses,
     MseLoss, NllLoss, Reduction, SmoothL1Loss,
 };
-pub use module::{Member, MemberMut, Module, Path};
-pub use norm::{BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm, RmsNorm};
+pub use module::{Member, MemberMut, Module};
 pub use optim::{
     Adadelta, AdadeltaRule, Adagrad, AdagradRule, Adam, AdamRule, AdamW, CosineAnnealingLr, Descent,
     ExponentialLr, LearningRate, LinearLr, MultiStepLr, OneCycleLr, Optimizer, ReduceLrOnPlateau, RmsProp,
     RmsPropRule, Rule, Schedule, Sgd, SgdRule, Step, StepLr, Then, clip_grad_norm, clip_grad_value,
 };
 pub use parameter::Parameter;
-pub use pooling::{
-    AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d, AvgPool2d,
-    Flatten, MaxPool1d, MaxPool2d,
-};
-pub use recurrent::{Gru, Lstm, RecurrentLayer};
-pub use sequential::{CloneLayer, Layer, Sequential};
+pub use path::Path;

@@ -5,7 +5,8 @@ use std::ops::{Add, Deref, Div, Mul, Neg, Sub};
 
 use gradus_autograd::{Float, Tensor, Var};
 
-use crate::module::{Member, MemberMut, Module, Path};
+use crate::module::{Member, MemberMut, Module};
+use crate::path::Path;
 
 /// A tensor that a model owns and training changes: a leaf variable, used as one.
 ///

@@ -3,6 +3,7 @@
 use gradus_autograd::{Float, Tensor, Var};
 
 use super::Reduction;
+use super::rows::Classes;
 
 /// The right classes: their indices, or the probability of each class.
 ///
@@ -285,101 +286,6 @@ impl<T: Float> CrossEntropyLoss<T> {
         let losses = -log_softmax.multiply_no_nan(probabilities).sum(classes.axis);
         let rows = T::from_f64(losses.len() as f64);
         self.reduction.reduce(losses, logits.shape(), || rows.into())
-    }
-}
-
-/// The classes that a prediction is about.
-struct Classes<'a, T: Float> {
-    loss: &'static str,
-    shape: &'a [usize],
-    axis: usize,
-    count: usize,
-    weight: Option<&'a Var<T>>,
-}
-
-impl<'a, T: Float> Classes<'a, T> {
-    #[track_caller]
-    fn new(loss: &'static str, prediction: &'a Var<T>, weight: Option<&'a Var<T>>) -> Self {
-        let shape = prediction.shape();
-        assert!(!shape.is_empty(), "{loss}: the logits have shape []: they need an axis of classes");
-        let axis = usize::from(shape.len() > 1);
-        let count = shape[axis];
-        if let Some(weight) = weight {
-            assert!(
-                weight.shape() == [count],
-                "{loss}: the logits have shape {shape:?} and `weight` {:?}: it must be [{count}], one weight for each \
-                 class",
-                weight.shape()
-            );
-        }
-        Self { loss, shape, axis, count, weight }
-    }
-
-    /// Log-probabilities times the weights of their classes.
-    fn weighted(&self, log_probabilities: Var<T>) -> Var<T> {
-        let Some(weight) = self.weight else { return log_probabilities };
-        let mut shape = vec![1; self.shape.len() - self.axis];
-        shape[0] = self.count;
-        log_probabilities.multiply_no_nan(weight.reshape(shape))
-    }
-
-    /// What the targets say about the rows of a prediction.
-    #[track_caller]
-    fn rows(&self, targets: &Tensor<i64>, ignore_index: i64) -> Rows<T> {
-        let Self { loss, shape, axis, count, .. } = *self;
-        let mut expected = shape.to_vec();
-        expected.remove(axis);
-        assert!(
-            targets.shape() == expected,
-            "{loss}: the logits have shape {shape:?} and the targets {:?}: the targets must have shape {expected:?}, \
-             without the axis of classes",
-            targets.shape()
-        );
-        for target in targets {
-            assert!(
-                target == ignore_index || (0..count as i64).contains(&target),
-                "{loss}: target {target} is out of range for logits of shape {shape:?}: with {count} classes, allowed \
-                 are 0 to {}",
-                count as i64 - 1
-            );
-        }
-        let kept = targets.ne(ignore_index);
-        // Any class will do where the result is left out.
-        let targets = kept.where_(targets, 0);
-        let weight = match self.weight {
-            Some(weight) => weight.index_select(0, &targets.flatten()).reshape(targets.shape()),
-            None => Var::constant(Tensor::scalar(T::ONE).expand(targets.shape())),
-        };
-        Rows { axis: axis as isize, weight: Var::where_(&kept, weight, T::ZERO), kept, targets }
-    }
-}
-
-/// What is known about each row.
-struct Rows<T: Float> {
-    axis: isize,
-    /// Whether it counts.
-    kept: Tensor<bool>,
-    /// Its class.
-    targets: Tensor<i64>,
-    /// The weight of its class, 0 if it does not count.
-    weight: Var<T>,
-}
-
-impl<T: Float> Rows<T> {
-    /// Minus the log-probabilities of the targets times their weights.
-    fn nll(&self, log_probabilities: &Var<T>) -> Var<T> {
-        let right =
-            log_probabilities.gather(self.axis, &self.targets.unsqueeze(self.axis)).squeeze(self.axis);
-        (-right).multiply_no_nan(&self.weight)
-    }
-
-    /// 0 where a row does not count.
-    fn without_ignored(&self, losses: Var<T>) -> Var<T> {
-        Var::where_(&self.kept, losses, T::ZERO)
-    }
-
-    fn total_weight(&self) -> Var<T> {
-        self.weight.sum(..)
     }
 }
 

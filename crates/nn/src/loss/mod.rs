@@ -6,6 +6,7 @@
 mod binary;
 mod classes;
 mod elements;
+mod rows;
 
 use gradus_autograd::{Float, Tensor, Var, broadcast_shapes};
 

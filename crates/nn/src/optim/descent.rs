@@ -8,7 +8,8 @@ use std::sync::Arc;
 use gradus_autograd::{Float, Gradients, Tensor};
 
 use super::{LearningRate, Optimizer, non_negative};
-use crate::module::{MemberMut, Module, Path};
+use crate::module::{MemberMut, Module};
+use crate::path::Path;
 
 /// The formula by which an optimizer changes a parameter, with its options.
 ///

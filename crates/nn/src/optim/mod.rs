@@ -8,6 +8,7 @@ mod adagrad;
 mod adam;
 mod clip;
 mod descent;
+mod plateau;
 mod rmsprop;
 mod schedule;
 mod sgd;
@@ -19,10 +20,10 @@ pub use adagrad::{Adagrad, AdagradRule};
 pub use adam::{Adam, AdamRule, AdamW};
 pub use clip::{clip_grad_norm, clip_grad_value};
 pub use descent::{Descent, Rule, Step};
+pub use plateau::ReduceLrOnPlateau;
 pub use rmsprop::{RmsProp, RmsPropRule};
 pub use schedule::{
-    CosineAnnealingLr, ExponentialLr, LinearLr, MultiStepLr, OneCycleLr, ReduceLrOnPlateau, Schedule, StepLr,
-    Then,
+    CosineAnnealingLr, ExponentialLr, LinearLr, MultiStepLr, OneCycleLr, Schedule, StepLr, Then,
 };
 pub use sgd::{Sgd, SgdRule};
 

@@ -2,9 +2,9 @@
 
 use gradus_autograd::{Float, Tensor, Var};
 
+use super::sequential::Layer;
 use crate::buffer::Buffer;
 use crate::parameter::Parameter;
-use crate::sequential::Layer;
 
 /// Batch normalisation for inputs of some ranks.
 macro_rules! batch_norm {

@@ -3,9 +3,9 @@
 use gradus_autograd::{Conv, Dims, Float, Var};
 use rand::Rng;
 
+use super::sequential::Layer;
 use crate::init;
 use crate::parameter::Parameter;
-use crate::sequential::Layer;
 
 /// The kernel's size along each axis.
 #[track_caller]

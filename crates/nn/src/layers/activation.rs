@@ -2,7 +2,7 @@
 
 use gradus_autograd::{Float, Var};
 
-use crate::sequential::Layer;
+use super::sequential::Layer;
 
 /// A layer without parameters that applies a method; its fields have defaults.
 macro_rules! activations {

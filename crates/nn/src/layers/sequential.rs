@@ -4,7 +4,8 @@ use std::fmt::Debug;
 
 use gradus_autograd::{Float, Var};
 
-use crate::module::{Member, MemberMut, Module, Path};
+use crate::module::{Member, MemberMut, Module};
+use crate::path::Path;
 
 /// A module with one input and one output of the same kind, which can be put into a [`Sequential`].
 ///

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use gradus_autograd::{Float, Tensor, Var};
 
-use crate::sequential::Layer;
+use super::sequential::Layer;
 
 /// In training each element is 0 with probability `p`, and otherwise divided by `1 - p`, which keeps its mean; in
 /// evaluation mode it stays (Srivastava et al., "Dropout", 2014).

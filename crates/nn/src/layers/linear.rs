@@ -3,9 +3,9 @@
 use gradus_autograd::{Float, Tensor, Var};
 use rand::Rng;
 
+use super::sequential::Layer;
 use crate::init;
 use crate::parameter::Parameter;
-use crate::sequential::Layer;
 
 /// A dense layer: `x weight^T + bias`.
 ///

@@ -3,10 +3,11 @@
 use gradus_autograd::{Float, Var, stack};
 use rand::Rng;
 
+use super::linear::laid_out;
 use crate::init;
-use crate::linear::laid_out;
-use crate::module::{Member, MemberMut, Module, Path};
+use crate::module::{Member, MemberMut, Module};
 use crate::parameter::Parameter;
+use crate::path::Path;
 
 /// The parameters of one layer of an [`Lstm`] or a [`Gru`], with as many gates as that has.
 #[derive(Debug, Clone)]

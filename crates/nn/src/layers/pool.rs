@@ -2,7 +2,7 @@
 
 use gradus_autograd::{Dims, Float, Pool, Var};
 
-use crate::sequential::Layer;
+use super::sequential::Layer;
 
 macro_rules! poolings {
     ($($name:ident($type:ident), $method:ident;)*) => {$(

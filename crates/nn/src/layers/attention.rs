@@ -1,0 +1,111 @@
+//! Attention of several heads.
+
+use gradus_autograd::{AttentionMask, Float, Tensor, Var};
+use rand::Rng;
+
+use super::linear::{Linear, laid_out};
+use crate::init;
+use crate::parameter::Parameter;
+
+/// Attention of several heads, each with a part of the features (Vaswani et al., "Attention is all you need", 2017).
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var, seeded};
+/// use gradus_nn::{Module, MultiheadAttention};
+///
+/// let layer = MultiheadAttention::new(6, 2, &mut seeded(0));
+/// let x = Var::constant(Tensor::<f32>::ones([5, 7, 6]));
+/// assert_eq!(layer.forward(&x, None, true).shape(), [5, 7, 6]);
+/// let names: Vec<String> = layer.named_parameters().into_iter().map(|(name, _)| name).collect();
+/// assert_eq!(names, ["in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias"]);
+/// ```
+#[derive(Debug, Clone, gradus_derive::Module)]
+pub struct MultiheadAttention<T: Float = f32> {
+    /// `[3 width, width]`: of the queries, the keys and the values.
+    pub in_proj_weight: Parameter<T>,
+    /// `[3 width]`.
+    pub in_proj_bias: Parameter<T>,
+    /// From the values of all heads side by side to the output.
+    pub out_proj: Linear<T>,
+    /// The number of heads.
+    #[module(skip)]
+    pub num_heads: usize,
+}
+
+impl<T: Float> MultiheadAttention<T> {
+    /// For inputs of `width` features. The weight of the inputs is drawn by
+    /// [`xavier_uniform`](init::xavier_uniform), then that of the output as in [`Linear`]; biases are zeros.
+    ///
+    /// # Panics
+    /// If `num_heads` does not divide `width`.
+    #[track_caller]
+    pub fn new(width: usize, num_heads: usize, rng: &mut (impl Rng + ?Sized)) -> Self {
+        assert!(
+            num_heads > 0 && width.is_multiple_of(num_heads),
+            "MultiheadAttention: the width is {width} and num_heads {num_heads}: it must divide the width"
+        );
+        let in_proj_weight = laid_out(init::xavier_uniform([3 * width, width], 1.0, rng));
+        let mut out_proj = Linear::new(width, width, rng);
+        out_proj.bias = Some(Parameter::new(Tensor::zeros([width])));
+        Self {
+            in_proj_weight: Parameter::new(in_proj_weight),
+            in_proj_bias: Parameter::new(Tensor::zeros([3 * width])),
+            out_proj,
+            num_heads,
+        }
+    }
+
+    /// Attention of an input, `[..., length, width]`, to itself; see
+    /// [`scaled_dot_product_attention`](Var::scaled_dot_product_attention) for the mask.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    #[track_caller]
+    pub fn forward(&self, x: &Var<T>, mask: Option<AttentionMask<'_, T>>, is_causal: bool) -> Var<T> {
+        // Three products of parts of the weight: one product would have to be taken apart, and its gradient put together.
+        self.forward_to([x; 3], mask, is_causal)
+    }
+
+    /// Attention of queries, `[..., L, width]`, to keys and values, `[..., S, width]`.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    #[track_caller]
+    pub fn forward_to(
+        &self,
+        [query, key, value]: [&Var<T>; 3],
+        mask: Option<AttentionMask<'_, T>>,
+        is_causal: bool,
+    ) -> Var<T> {
+        let width = self.in_proj_weight.shape()[1];
+        let (weights, biases) =
+            (self.in_proj_weight.split(&[width; 3], 0), self.in_proj_bias.split(&[width; 3], 0));
+        for x in [query, key, value] {
+            self.check(x);
+        }
+        let project = |x: &Var<T>, i: usize| x.linear(&weights[i], Some(&biases[i]));
+        self.attend([&project(query, 0), &project(key, 1), &project(value, 2)], mask, is_causal)
+    }
+
+    #[track_caller]
+    fn attend(&self, parts: [&Var<T>; 3], mask: Option<AttentionMask<'_, T>>, is_causal: bool) -> Var<T> {
+        let width = self.in_proj_weight.shape()[1];
+        let heads = |x: &Var<T>| {
+            let (front, _) = x.shape().split_at(x.rank() - 1);
+            x.reshape([front, &[self.num_heads, width / self.num_heads]].concat()).transpose(-3, -2)
+        };
+        let [query, key, value] = parts.map(heads);
+        let y = query.scaled_dot_product_attention(&key, &value, mask, is_causal, None);
+        self.out_proj.forward(&y.transpose(-3, -2).reshape(parts[0].shape()))
+    }
+
+    #[track_caller]
+    fn check(&self, x: &Var<T>) {
+        let width = self.in_proj_weight.shape()[1];
+        assert!(
+            x.rank() >= 2 && x.shape().last() == Some(&width),
+            "MultiheadAttention: an input has shape {:?}; it must be [..., length, {width}]",
+            x.shape()
+        );
+    }
+}

@@ -1,0 +1,70 @@
+//! The block of which transformers are made.
+
+use gradus_autograd::{AttentionMask, Float, Var};
+use rand::Rng;
+
+use super::attention::MultiheadAttention;
+use super::linear::Linear;
+use super::norm::LayerNorm;
+use super::sequential::Layer;
+
+/// A block of a transformer: attention, and then two dense layers with [`gelu_tanh`](Var::gelu_tanh) between them, each
+/// of the input normalised before and added to it after (pre-norm, as in GPT-2; Radford et al., 2019).
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var, seeded};
+/// use gradus_nn::TransformerBlock;
+///
+/// let block = TransformerBlock::new(6, 2, 24, &mut seeded(0));
+/// let x = Var::constant(Tensor::<f32>::ones([5, 7, 6]));
+/// assert_eq!(block.forward(&x, None, true).shape(), [5, 7, 6]);
+/// ```
+#[derive(Debug, Clone, gradus_derive::Module)]
+pub struct TransformerBlock<T: Float = f32> {
+    /// Before the attention.
+    pub norm1: LayerNorm<T>,
+    /// The attention of the block to itself.
+    pub self_attn: MultiheadAttention<T>,
+    /// Before the dense layers.
+    pub norm2: LayerNorm<T>,
+    /// From `width` to `hidden`.
+    pub linear1: Linear<T>,
+    /// From `hidden` to `width`.
+    pub linear2: Linear<T>,
+}
+
+impl<T: Float> TransformerBlock<T> {
+    /// For inputs of `width` features, with `hidden` features between the dense layers.
+    ///
+    /// # Panics
+    /// If `num_heads` does not divide `width`.
+    #[track_caller]
+    pub fn new(width: usize, num_heads: usize, hidden: usize, rng: &mut (impl Rng + ?Sized)) -> Self {
+        Self {
+            norm1: LayerNorm::new([width]),
+            self_attn: MultiheadAttention::new(width, num_heads, rng),
+            norm2: LayerNorm::new([width]),
+            linear1: Linear::new(width, hidden, rng),
+            linear2: Linear::new(hidden, width, rng),
+        }
+    }
+
+    /// `[..., length, width]` to the same.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    #[track_caller]
+    pub fn forward(&self, x: &Var<T>, mask: Option<AttentionMask<'_, T>>, is_causal: bool) -> Var<T> {
+        let x = x + self.self_attn.forward(&self.norm1.forward(x), mask, is_causal);
+        let hidden = self.linear1.forward(&self.norm2.forward(&x)).gelu_tanh();
+        x + self.linear2.forward(&hidden)
+    }
+}
+
+/// Without a mask, and not causal.
+impl<T: Float> Layer<T> for TransformerBlock<T> {
+    #[track_caller]
+    fn forward(&self, x: &Var<T>) -> Var<T> {
+        self.forward(x, None, false)
+    }
+}
