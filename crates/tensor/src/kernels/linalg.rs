@@ -62,7 +62,7 @@ impl<'a> Lu<'a> {
         if swaps.is_multiple_of(2) { 1.0 } else { -1.0 }
     }
 
-    /// Replaces the columns of B by those of X with `A X = B`; fails with the first column of A that has no pivot.
+    /// Replaces the columns of B by the solution X of `A X = B`; fails with the first column of A that has no pivot.
     pub(crate) fn solve(&self, b: &mut [f64]) -> Result<(), usize> {
         check_diagonal(self.factors, self.size)?;
         dispatch(
@@ -89,7 +89,7 @@ fn check_diagonal(matrix: &[f64], size: usize) -> Result<(), usize> {
     diagonal(matrix, size).position(|x| x == 0.0).map_or(Ok(()), Err)
 }
 
-/// Replaces the columns of B by those of X with `A X = B`, for a triangular A, of which the other half is not read; fails
+/// Replaces the columns of B by the solution X of `A X = B`, for a triangular A, whose other half is not read; fails
 /// with the first column that has a 0 on the diagonal.
 pub(crate) fn solve_triangular(a: &[f64], size: usize, upper: bool, b: &mut [f64]) -> Result<(), usize> {
     check_diagonal(a, size)?;
