@@ -46,7 +46,9 @@ impl<'a> Lu<'a> {
             let (pivot, below) =
                 self.factors[j * size + j..(j + 1) * size].split_first_mut().expect("j < size");
             if *pivot != 0.0 {
-                below.iter_mut().for_each(|x| *x /= *pivot);
+                for x in below {
+                    *x /= *pivot;
+                }
             }
         }
     }
@@ -117,12 +119,13 @@ pub(crate) fn cholesky(matrix: &mut [f64], size: usize) -> bool {
                 for previous in before.chunks_exact(size) {
                     subtract(column, previous[j], &previous[j..]);
                 }
-                // Not for NaN either.
-                if !(column[0] > 0.0) {
+                if column[0] <= 0.0 || column[0].is_nan() {
                     return false;
                 }
                 let root = column[0].sqrt();
-                column.iter_mut().for_each(|x| *x /= root);
+                for x in column {
+                    *x /= root;
+                }
             }
             true
         },
