@@ -1,4 +1,4 @@
-//! What can be wrong with a request, in words that name the operation, the argument and the remedy.
+//! Errors, in words that name the operation, the argument and the remedy.
 
 use std::fmt::Display;
 
@@ -40,7 +40,7 @@ pub enum TensorError {
         left: Shape,
         /// The shape of the second operand.
         right: Shape,
-        /// What would have been right.
+        /// The remedy.
         expected: &'static str,
     },
     /// An axis that the tensor does not have.
@@ -116,11 +116,11 @@ pub enum TensorError {
         operation: &'static str,
         /// The name of the argument.
         argument: &'static str,
-        /// What was given.
+        /// The value given.
         got: String,
         /// The shape of the tensor.
         shape: Shape,
-        /// What would have been right.
+        /// The remedy.
         expected: String,
     },
     /// A matrix for which there is no such result.
@@ -130,9 +130,9 @@ pub enum TensorError {
         operation: &'static str,
         /// Which matrix of a stack it is; empty if there is only one.
         index: Shape,
-        /// What is wrong with it.
+        /// The fault.
         fault: String,
-        /// What would have been right.
+        /// The remedy.
         expected: &'static str,
     },
 }
@@ -202,7 +202,7 @@ fn allowed_indices(shape: &[usize], axis: usize) -> String {
 /// assert_eq!(shape.as_slice(), [2, 3]);
 /// ```
 pub trait OrPanic {
-    /// What is there when nothing is wrong.
+    /// The value on success.
     type Output;
     /// The value, or a panic with the message of the error.
     fn or_panic(self) -> Self::Output;

@@ -66,7 +66,7 @@ pub(crate) fn copied<T: Copy + Default>(list: &[T]) -> SmallVec<[T; 4]> {
 pub(crate) fn row_major(shape: &[usize]) -> Strides {
     let step = |size: usize| size.max(1) as isize;
     match *shape {
-        // What is nearly always asked for, without a loop.
+        // The usual ranks, without a loop.
         [] => return Strides::new(),
         [_] => return Strides::from_buf_and_len([1, 0, 0, 0], 1),
         [_, b] => return Strides::from_buf_and_len([step(b), 1, 0, 0], 2),

@@ -94,7 +94,7 @@ impl<T: Element> Tensor<T> {
     }
 
     /// The order of axes in which the elements are contiguous although in logical order they are not, as those
-    /// of a transposed matrix. What changes a tensor in place keeps it.
+    /// of a transposed matrix. Changes in place keep it.
     pub(crate) fn memory_order(&self) -> Option<Shape> {
         if self.is_contiguous() {
             return None;
@@ -216,7 +216,7 @@ impl<T: Element> Tensor<T> {
         }
     }
 
-    /// A tensor of the same elements that are neighbours in memory; itself, if they are already.
+    /// The same elements contiguous in memory; the tensor itself if it is contiguous already.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -233,7 +233,7 @@ impl<T: Element> Tensor<T> {
         }
     }
 
-    /// The one element of a tensor that has just one.
+    /// The element of a tensor that has exactly one.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -242,7 +242,7 @@ impl<T: Element> Tensor<T> {
     /// ```
     ///
     /// # Panics
-    /// If there are more or none.
+    /// If the number of elements is not 1.
     #[track_caller]
     pub fn item(&self) -> T {
         if self.len() != 1 {
@@ -278,7 +278,7 @@ impl<T: Element> Tensor<T> {
 }
 
 impl<T: Float> Tensor<T> {
-    /// Whether every element is within `absolute + relative * |other|` of that of `other`, or both are NaN.
+    /// Whether every element `x` and its partner `y` in `other` satisfy `|x - y| <= absolute + relative * |y|`, or both are NaN.
     ///
     /// ```
     /// use gradus_tensor::Tensor;

@@ -74,7 +74,7 @@ proptest! {
         }
         prop_assert!(close(loss.clone().reduction(Reduction::Sum).forward(&x, &targets).item(), total));
         prop_assert!(close(loss.forward(&x, &targets).item(), total / of_targets));
-        let one_hot = Tensor::arange(0_i64, classes as i64, 1).eq(&targets.unsqueeze(1)).map(|right| if right { 1.0 } else { 0.0 });
+        let one_hot = Tensor::arange(0_i64, classes as i64, 1).eq(targets.unsqueeze(1)).map(|right| if right { 1.0 } else { 0.0 });
         prop_assert!(close(loss.forward(&x, &one_hot).item(), total / rows as f64));
         if !weighted {
             let plain = CrossEntropyLoss::new().label_smoothing(smoothing);

@@ -128,12 +128,8 @@ fn dropout_repeats_itself_from_a_seed() {
 #[test]
 fn the_first_masks_of_a_seed() {
     let layer = Dropout::new(0.5, 42);
-    let mask = || {
-        layer
-            .forward(&Var::constant(Tensor::<f32>::ones([24])))
-            .value()
-            .map(|y| if y > 0.0 { 1 } else { 0_i64 })
-    };
+    let mask =
+        || layer.forward(&Var::constant(Tensor::<f32>::ones([24]))).value().map(|y| i64::from(y > 0.0));
     assert_eq!(mask().to_vec(), [0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 1, 1, 0, 0, 1, 1, 0, 1, 1, 0, 0, 0, 0]);
     assert_eq!(mask().to_vec(), [1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 0, 0, 1, 0, 1, 1, 0, 0, 0, 1]);
     let [single, double] = [Dropout::new(0.3, 1), Dropout::new(0.3, 1)];
@@ -150,7 +146,7 @@ proptest! {
         let layer = Dropout::new(p, seed);
         let mask = |layer: &Dropout| layer.forward(&x).value().map(|y| if y == 0.0 { 1.0 } else { 0.0 });
         let first = mask(&layer);
-        let others = [mask(&layer), mask(&Dropout::new(p, seed.wrapping_add(1))), first.roll(&[1], &[0])];
+        let others = [mask(&layer), mask(&Dropout::new(p, seed.wrapping_add(1))), first.roll([1], [0])];
         let within = |got: f64, p: f64| (got - p).abs() <= 6.0 * (p * (1.0 - p) / COUNT as f64).sqrt() + 1e-12;
         prop_assert!(within(first.mean(..).item(), p));
         for other in &others {

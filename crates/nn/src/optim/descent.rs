@@ -303,15 +303,16 @@ fn state_at<'s, R: Rule, T: Float>(
     path: Path<'_>,
     groups: &[Group<R>],
 ) -> &'s mut State<T> {
-    if !states.get(place).is_some_and(|state| path == *state.name) {
-        match states.iter().skip(place).position(|state| path == *state.name) {
-            Some(distance) => states[place..=place + distance].rotate_right(1),
-            None => {
-                let name = path.to_string();
-                let group = Descent::<R, T>::group_of(groups, &name);
-                states.insert(place, State { name, group, steps: 0, shape: Vec::new(), slots: Vec::new() });
-            }
-        }
+    let is_named = |state: &State<T>| path == *state.name;
+    if states.get(place).is_some_and(is_named) {
+        return &mut states[place];
+    }
+    if let Some(distance) = states.iter().skip(place).position(is_named) {
+        states[place..=place + distance].rotate_right(1);
+    } else {
+        let name = path.to_string();
+        let group = Descent::<R, T>::group_of(groups, &name);
+        states.insert(place, State { name, group, steps: 0, shape: Vec::new(), slots: Vec::new() });
     }
     &mut states[place]
 }

@@ -123,14 +123,14 @@ pub trait Number:
     fn abs(self) -> Self;
     /// -1, 0 or 1, and NaN for NaN.
     fn sign(self) -> Self;
-    /// What is left of a division whose quotient is rounded towards zero: it has the sign of this number.
+    /// The remainder of a division whose quotient is rounded towards zero: it has the sign of this number.
     ///
     /// # Panics
     /// If an integer is divided by 0.
     #[must_use]
     #[track_caller]
     fn fmod(self, divisor: Self) -> Self;
-    /// What is left of a division whose quotient is rounded down: it has the sign of the divisor.
+    /// The remainder of a division whose quotient is rounded down: it has the sign of the divisor.
     ///
     /// # Panics
     /// If an integer is divided by 0.

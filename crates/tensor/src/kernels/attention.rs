@@ -22,7 +22,7 @@ pub(crate) struct Head<'a, T> {
     pub(crate) mask: Option<MatrixRef<'a, T>>,
 }
 
-/// What all heads have in common.
+/// The options that all heads share.
 #[derive(Clone, Copy)]
 pub(crate) struct Attention<T> {
     /// Query `i` sees only keys up to `i`.
@@ -127,7 +127,7 @@ pub(crate) fn attention<T: Float>(
     out
 }
 
-/// The gradients of [`attention`] with respect to queries, keys and values, from those of its results, `gradients`.
+/// The gradients of [`attention`] with respect to queries, keys and values, from the gradients of its results.
 pub(crate) fn attention_gradient<T: Float>(
     heads: &[Head<T>],
     gradients: &[MatrixRef<T>],

@@ -182,7 +182,7 @@ impl<'a, T: Element> Line<'a, T> {
         Self { elements, stride, copies: [MaybeUninit::uninit(); LINE], repeated: (0, 0) }
     }
 
-    /// From element `from` of the run that starts at `start` so many, at most [`LINE`].
+    /// `length` elements, at most [`LINE`], of the run that starts at `start`, from number `from` on.
     fn get(&mut self, start: usize, from: usize, length: usize) -> &[T] {
         let copies = &mut self.copies[..length];
         match self.stride {

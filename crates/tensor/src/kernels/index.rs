@@ -27,7 +27,7 @@ impl<'a> Additions<'a> {
         Self { places, crowded }
     }
 
-    /// Adds the rows of `inner` elements of `source` to those of `data`.
+    /// Adds the rows of `source`, of `inner` elements each, to rows of `data`.
     pub(crate) fn add<T: Number>(&self, data: &mut [T], inner: usize, source: &[T]) {
         let mut rests = vec![T::ZERO; self.crowded.len() * inner];
         for (&place, added) in self.places.iter().zip(source.chunks_exact(inner.max(1))) {

@@ -46,7 +46,9 @@ impl<'a> Lu<'a> {
             let (pivot, below) =
                 self.factors[j * size + j..(j + 1) * size].split_first_mut().expect("j < size");
             if *pivot != 0.0 {
-                below.iter_mut().for_each(|x| *x /= *pivot);
+                for x in below {
+                    *x /= *pivot;
+                }
             }
         }
     }
@@ -62,7 +64,7 @@ impl<'a> Lu<'a> {
         if swaps.is_multiple_of(2) { 1.0 } else { -1.0 }
     }
 
-    /// Replaces the columns of B by those of X with `A X = B`; fails with the first column of A that has no pivot.
+    /// Replaces the columns of B by the solution X of `A X = B`; fails with the first column of A that has no pivot.
     pub(crate) fn solve(&self, b: &mut [f64]) -> Result<(), usize> {
         check_diagonal(self.factors, self.size)?;
         dispatch(
@@ -89,7 +91,7 @@ fn check_diagonal(matrix: &[f64], size: usize) -> Result<(), usize> {
     diagonal(matrix, size).position(|x| x == 0.0).map_or(Ok(()), Err)
 }
 
-/// Replaces the columns of B by those of X with `A X = B`, for a triangular A, of which the other half is not read; fails
+/// Replaces the columns of B by the solution X of `A X = B`, for a triangular A, whose other half is not read; fails
 /// with the first column that has a 0 on the diagonal.
 pub(crate) fn solve_triangular(a: &[f64], size: usize, upper: bool, b: &mut [f64]) -> Result<(), usize> {
     check_diagonal(a, size)?;
@@ -117,12 +119,13 @@ pub(crate) fn cholesky(matrix: &mut [f64], size: usize) -> bool {
                 for previous in before.chunks_exact(size) {
                     subtract(column, previous[j], &previous[j..]);
                 }
-                // Not for NaN either.
-                if !(column[0] > 0.0) {
+                if column[0] <= 0.0 || column[0].is_nan() {
                     return false;
                 }
                 let root = column[0].sqrt();
-                column.iter_mut().for_each(|x| *x /= root);
+                for x in column {
+                    *x /= root;
+                }
             }
             true
         },

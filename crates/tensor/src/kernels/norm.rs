@@ -191,7 +191,7 @@ fn sum<T: Float>(lane: &[T]) -> T {
     )
 }
 
-/// The gradients of [`normalize_rows`] from that of its result: with respect to `x`, and to the weight, the latter as
+/// The gradients of [`normalize_rows`] from the gradient of its result: with respect to `x`, and to the weight, the latter as
 /// rows that are still to be added up, and how many there are of them.
 pub(crate) fn normalize_rows_gradient<T: Float>(
     x: &[T],

@@ -12,7 +12,7 @@ pub(crate) const SHARED: usize = 64 * 1024;
 /// The elements of a part.
 pub(crate) const PART: usize = 16 * 1024;
 
-/// How many elements a thread takes at once of so many.
+/// The number of elements, of `len`, that a thread takes at once.
 pub(crate) fn part_length(len: usize) -> usize {
     if len < SHARED { len } else { PART }
 }

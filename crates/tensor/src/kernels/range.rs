@@ -1,4 +1,4 @@
-//! What keeps intermediate results between the smallest and the largest number.
+//! Intermediate results kept between the smallest and the largest number.
 
 use crate::element::{Float, Number};
 

@@ -26,7 +26,7 @@ const SETTLED: usize = 8;
 trait Scan<T: Number, const N: usize> {
     /// The numbers of a state.
     type State: Number;
-    /// What goes with each element.
+    /// A number that goes with each element, if any.
     type Other: Copy;
     /// The state after the first element of a lane.
     fn start(x: T) -> [Self::State; N];

@@ -54,7 +54,7 @@ impl<T: Float> Tensor<T> {
     }
 
     /// The gradients of [`scaled_dot_product_attention`](Self::scaled_dot_product_attention) with respect to queries,
-    /// keys and values, from that of its result; with all leading axes, also where those of an operand were
+    /// keys and values, from the gradient of its result. They have all leading axes, also where an operand was
     /// broadcast.
     ///
     /// ```

@@ -78,6 +78,19 @@ impl<T: Float> Tensor<T> {
     }
 }
 
+macro_rules! logic {
+    ($($(#[$doc:meta])* $name:ident $literal:literal |$x:ident, $y:ident| $result:expr;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Panics
+        /// If the shapes do not broadcast.
+        #[track_caller]
+        pub fn $name(&self, other: impl Into<Self>) -> Self {
+            self.zip($literal, &other.into(), #[inline(always)] |$x, $y| $result)
+        }
+    )*};
+}
+
 impl Tensor<bool> {
     /// Elements of `if_true` where this is true and of `if_false` where it is not; all three broadcast.
     ///
@@ -104,57 +117,24 @@ impl Tensor<bool> {
         Tensor::from_buffer(chosen, &shape)
     }
 
-    /// Whether both are true.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([1, 2, 3]);
-    /// let (above, below) = (x.gt(1), x.lt(3));
-    /// assert_eq!(above.logical_and(&below), Tensor::from([false, true, false]));
-    /// assert_eq!(above.logical_or(&below), Tensor::from([true, true, true]));
-    /// assert_eq!(above.logical_xor(&below), Tensor::from([true, false, true]));
-    /// assert_eq!(above.logical_not(), Tensor::from([true, false, false]));
-    /// ```
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast.
-    #[track_caller]
-    pub fn logical_and(&self, other: impl Into<Self>) -> Self {
-        self.zip(
-            "logical_and",
-            &other.into(),
-            #[inline(always)]
-            |x, y| x && y,
-        )
-    }
-
-    /// Whether at least one is true.
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast.
-    #[track_caller]
-    pub fn logical_or(&self, other: impl Into<Self>) -> Self {
-        self.zip(
-            "logical_or",
-            &other.into(),
-            #[inline(always)]
-            |x, y| x || y,
-        )
-    }
-
-    /// Whether just one is true.
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast.
-    #[track_caller]
-    pub fn logical_xor(&self, other: impl Into<Self>) -> Self {
-        self.zip(
-            "logical_xor",
-            &other.into(),
-            #[inline(always)]
-            |x, y| x != y,
-        )
+    logic! {
+        /// Whether both are true.
+        ///
+        /// ```
+        /// use gradus_tensor::Tensor;
+        ///
+        /// let x = Tensor::from([1, 2, 3]);
+        /// let (above, below) = (x.gt(1), x.lt(3));
+        /// assert_eq!(above.logical_and(&below), Tensor::from([false, true, false]));
+        /// assert_eq!(above.logical_or(&below), Tensor::from([true, true, true]));
+        /// assert_eq!(above.logical_xor(&below), Tensor::from([true, false, true]));
+        /// assert_eq!(above.logical_not(), Tensor::from([true, false, false]));
+        /// ```
+        logical_and "logical_and" |x, y| x && y;
+        /// Whether at least one is true.
+        logical_or "logical_or" |x, y| x || y;
+        /// Whether exactly one is true.
+        logical_xor "logical_xor" |x, y| x != y;
     }
 
     /// Whether this is false.

@@ -1,4 +1,4 @@
-//! Rows of a table, and rows that are 1 in one place.
+//! Embedding: rows of a table, and one-hot vectors.
 
 use super::index::places;
 use crate::element::Element;
@@ -9,7 +9,7 @@ use crate::shape::{Shape, checked_count};
 use crate::tensor::Tensor;
 
 impl<T: Element> Tensor<T> {
-    /// The rows of this table that `index`, of any shape, names: its axes come first in the result.
+    /// The rows of this table at `index`, of any shape: the result has the shape of `index`, then that of a row.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -20,7 +20,7 @@ impl<T: Element> Tensor<T> {
     /// ```
     ///
     /// # Panics
-    /// If this has no axis, or an index is none of a row.
+    /// If the table is 0-d, or an index is out of range.
     #[track_caller]
     pub fn embedding(&self, index: &Tensor<i64>) -> Self {
         let Some((&rows, row)) = self.shape().split_first() else {
@@ -61,7 +61,7 @@ impl<T: Element> Tensor<T> {
 }
 
 impl Tensor<i64> {
-    /// A last axis of `num_classes` numbers for each of these: 1 at its index, 0 elsewhere.
+    /// One-hot vectors along a new last axis of size `num_classes`: 1 at the index, 0 elsewhere.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -70,7 +70,7 @@ impl Tensor<i64> {
     /// ```
     ///
     /// # Panics
-    /// If one is negative, or not less than `num_classes`.
+    /// If an index is negative, or not less than `num_classes`.
     #[track_caller]
     pub fn one_hot(&self, num_classes: usize) -> Self {
         let mut shape = Shape::from_slice(self.shape());

@@ -43,8 +43,8 @@ impl<T: Float> Tensor<T> {
         Ok(from_columns(&lower, self.shape()))
     }
 
-    /// The X with `A X = B`, for this A, `[..., n, n]`, and B, `[..., n, k]`, or `[n]` if A is one matrix. Axes in
-    /// front broadcast.
+    /// The solution X of `A X = B`, for this A, `[..., n, n]`, and B, `[..., n, k]`, or `[n]` if A is one matrix.
+    /// Leading axes broadcast.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -69,8 +69,7 @@ impl<T: Float> Tensor<T> {
         Ok(from_columns(&solution, &shape))
     }
 
-    /// The X with `A X = B` as in [`solve`](Self::solve), for a triangular A: what lies on the other side of the
-    /// diagonal is not read.
+    /// The solution X of `A X = B` as in [`solve`](Self::solve), for a triangular A, whose other triangle is not read.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -138,8 +137,8 @@ impl<T: Float> Tensor<T> {
         })
     }
 
-    /// The logarithms of determinants, `[..., n, n]` to `[...]`, also of such that are too large or small to be a
-    /// number: minus infinity for 0, and NaN for a negative one.
+    /// The logarithms of determinants, `[..., n, n]` to `[...]`, even where the determinant itself overflows or
+    /// underflows: minus infinity for 0, and NaN for a negative determinant.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -183,7 +182,7 @@ fn square<T: Float>(operation: &'static str, x: &Tensor<T>) -> usize {
     }
 }
 
-/// Both sides of a system of equations, with the same axes in front, and the shape of its solution.
+/// Both sides of a system of equations, with the same leading axes, and the shape of its solution.
 #[track_caller]
 fn system<T: Float>(operation: &'static str, a: &Tensor<T>, b: &Tensor<T>) -> (Tensor<T>, Tensor<T>, Shape) {
     let n = square(operation, a);
@@ -206,8 +205,8 @@ fn system<T: Float>(operation: &'static str, a: &Tensor<T>, b: &Tensor<T>) -> (T
     (a.expand(of_a), matrix.expand(of_b), shape)
 }
 
-/// Solves each system of a stack, whose solution is in the place of the right side then. `solve` gets a matrix, its size and
-/// the columns to replace, and fails with the column that has no pivot.
+/// Replaces the right side of each system of a stack by its solution. `solve` gets a matrix, its size and the columns to
+/// replace, and fails with the column that has no pivot.
 fn solve_each<T: Float>(
     operation: &'static str,
     a: &Tensor<T>,

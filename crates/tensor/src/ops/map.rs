@@ -41,7 +41,7 @@ impl<T: Element> Tensor<T> {
         }
     }
 
-    /// Replaces every element by the result of `f` on it and on that of `other`, which is expanded to
+    /// Replaces every element by the result of `f` on it and its partner in `other`, which is expanded to
     /// this tensor's shape; copies first if the buffer is shared.
     ///
     /// ```
@@ -208,8 +208,8 @@ impl Tensor<bool> {
 }
 
 impl<T: Element> Tensor<T> {
-    /// Replaces the elements of several tensors together, in one pass, by a function of them and of those of a
-    /// further tensor, all of one shape; a buffer that is shared is copied first.
+    /// Replaces the elements of several tensors together, in one pass, by a function of them and the elements of
+    /// another tensor, all of one shape; a buffer that is shared is copied first.
     ///
     /// ```
     /// use gradus_tensor::Tensor;

@@ -27,6 +27,25 @@ macro_rules! elementwise {
     )*};
 }
 
+/// Functions of two numbers, lifted to tensors that broadcast; `checked` ones refuse to divide integers by 0.
+macro_rules! pairwise {
+    ($($(#[$doc:meta])* $name:ident $literal:literal |$x:ident, $y:ident| $result:expr $(, $checked:ident)?;)*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Panics
+        /// If the shapes do not broadcast.
+        #[track_caller]
+        pub fn $name(&self, other: impl Into<Self>) -> Self {
+            let other = other.into();
+            $(pairwise!(@$checked $literal, self, other);)?
+            self.zip($literal, &other, #[inline(always)] |$x, $y| $result)
+        }
+    )*};
+    (@checked $literal:literal, $dividend:expr, $divisor:ident) => {
+        check_divisor($literal, $dividend.shape(), || $divisor.clone());
+    };
+}
+
 impl<T: Number> Tensor<T> {
     elementwise! {
         /// The distance to zero.
@@ -35,101 +54,40 @@ impl<T: Number> Tensor<T> {
         sign -2.5 => -1.0;
     }
 
-    /// The larger of two numbers; NaN if either is NaN.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([1, 5]);
-    /// assert_eq!(x.maximum(Tensor::from([[2], [6]])), Tensor::from([[2, 5], [6, 6]]));
-    /// ```
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast.
-    #[track_caller]
-    pub fn maximum(&self, other: impl Into<Self>) -> Self {
-        self.zip(
-            "maximum",
-            &other.into(),
-            #[inline(always)]
-            |x, y| if x >= y || x.is_nan() { x } else { y },
-        )
-    }
-
-    /// The smaller of two numbers; NaN if either is NaN.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([1.0, 5.0]).minimum(2.0), Tensor::from([1.0, 2.0]));
-    /// ```
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast.
-    #[track_caller]
-    pub fn minimum(&self, other: impl Into<Self>) -> Self {
-        self.zip(
-            "minimum",
-            &other.into(),
-            #[inline(always)]
-            |x, y| if x <= y || x.is_nan() { x } else { y },
-        )
-    }
-
-    /// What is left of a division whose quotient is rounded towards zero: it has the sign of this tensor's
-    /// elements.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([-7, 7]).fmod(3), Tensor::from([-1, 1]));
-    /// ```
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast, or an integer is divided by 0.
-    #[track_caller]
-    pub fn fmod(&self, other: impl Into<Self>) -> Self {
-        let other = other.into();
-        check_divisor("fmod", self.shape(), || other.clone());
-        self.zip("fmod", &other, T::fmod)
-    }
-
-    /// What is left of a division whose quotient is rounded down: it has the sign of the divisor, `other`.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([-7, 7]).remainder(3), Tensor::from([2, 1]));
-    /// ```
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast, or an integer is divided by 0.
-    #[track_caller]
-    pub fn remainder(&self, other: impl Into<Self>) -> Self {
-        let other = other.into();
-        check_divisor("remainder", self.shape(), || other.clone());
-        self.zip("remainder", &other, T::remainder)
-    }
-
-    /// The quotient, rounded down.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([-7.0, 7.0]).floor_divide(2.0), Tensor::from([-4.0, 3.0]));
-    /// ```
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast, or an integer is divided by 0.
-    #[track_caller]
-    pub fn floor_divide(&self, other: impl Into<Self>) -> Self {
-        let other = other.into();
-        check_divisor("floor_divide", self.shape(), || other.clone());
-        self.zip("floor_divide", &other, T::floor_divide)
+    pairwise! {
+        /// The larger of two numbers; NaN if either is NaN.
+        ///
+        /// ```
+        /// use gradus_tensor::Tensor;
+        ///
+        /// let x = Tensor::from([1, 5]);
+        /// assert_eq!(x.maximum(Tensor::from([[2], [6]])), Tensor::from([[2, 5], [6, 6]]));
+        /// assert_eq!(x.minimum(2), Tensor::from([1, 2]));
+        /// ```
+        maximum "maximum" |x, y| if x >= y || x.is_nan() { x } else { y };
+        /// The smaller of two numbers; NaN if either is NaN.
+        minimum "minimum" |x, y| if x <= y || x.is_nan() { x } else { y };
+        /// The remainder of a division whose quotient is rounded towards zero: it has the sign of this tensor's
+        /// elements. Integers cannot be divided by 0.
+        ///
+        /// ```
+        /// use gradus_tensor::Tensor;
+        ///
+        /// let x = Tensor::from([-7, 7]);
+        /// assert_eq!(x.fmod(3), Tensor::from([-1, 1]));
+        /// assert_eq!(x.remainder(3), Tensor::from([2, 1]));
+        /// assert_eq!(x.floor_divide(3), Tensor::from([-3, 2]));
+        /// ```
+        fmod "fmod" |x, y| x.fmod(y), checked;
+        /// The remainder of a division whose quotient is rounded down: it has the sign of the divisor, `other`.
+        /// Integers cannot be divided by 0.
+        remainder "remainder" |x, y| x.remainder(y), checked;
+        /// The quotient, rounded down. Integers cannot be divided by 0.
+        floor_divide "floor_divide" |x, y| x.floor_divide(y), checked;
     }
 
     /// Numbers below `low` become `low`, above `high` become `high`; NaN stays. If `low` is above `high`, all
-    /// become `high`; a bound that is NaN is none.
+    /// become `high`; a bound that is NaN has no effect.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -209,7 +167,7 @@ impl<T: Float> Tensor<T> {
         ceil -1.5 => -1.0;
         /// The integer part, towards zero.
         trunc -1.5 => -1.0;
-        /// What is left without the integer part, with the sign of the element.
+        /// The fractional part, with the sign of the element.
         frac -1.5 => -0.5;
         /// The nearest integer, halves to even.
         round 2.5 => 2.0;
@@ -225,77 +183,32 @@ impl<T: Float> Tensor<T> {
         gelu_tanh f64::NEG_INFINITY => 0.0;
     }
 
-    /// Each element to the power of its partner.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([2.0, 4.0]);
-    /// assert_eq!(x.pow(2.0), Tensor::from([4.0, 16.0]));
-    /// assert_eq!(x.pow(Tensor::from([3.0, 0.5])), Tensor::from([8.0, 2.0]));
-    /// assert_eq!(x.hypot(Tensor::from([1.5, 3.0])), Tensor::from([2.5, 5.0]));
-    /// assert_eq!(x.xlogy(1.0), Tensor::from([0.0, 0.0]));
-    /// assert_eq!(Tensor::from([1000.0]).logaddexp(1000.0), Tensor::from([1000.0 + 2.0_f64.ln()]));
-    /// ```
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast.
-    #[track_caller]
-    pub fn pow(&self, exponent: impl Into<Self>) -> Self {
-        self.zip("pow", &exponent.into(), T::pow)
-    }
-
-    /// The angle of the point (`other`, `self`), in radians from -pi to pi.
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast.
-    #[track_caller]
-    pub fn atan2(&self, other: impl Into<Self>) -> Self {
-        self.zip("atan2", &other.into(), T::atan2)
-    }
-
-    /// The square root of the sum of two squares, without overflow.
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast.
-    #[track_caller]
-    pub fn hypot(&self, other: impl Into<Self>) -> Self {
-        self.zip("hypot", &other.into(), T::hypot)
-    }
-
-    /// log(e^x + e^y), without overflow.
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast.
-    #[track_caller]
-    pub fn logaddexp(&self, other: impl Into<Self>) -> Self {
-        self.zip("logaddexp", &other.into(), T::logaddexp)
-    }
-
-    /// Each element times the logarithm of its partner; 0 where the element is 0, unless the partner is NaN.
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast.
-    #[track_caller]
-    pub fn xlogy(&self, other: impl Into<Self>) -> Self {
-        self.zip("xlogy", &other.into(), T::xlogy)
-    }
-
-    /// The product, and 0 where `other` is 0, even if this is infinite or NaN there: what has weight 0 has no
-    /// influence.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([2.0, f64::NAN, f64::INFINITY]);
-    /// assert_eq!(x.multiply_no_nan(Tensor::from([3.0, 0.0, 0.0])), Tensor::from([6.0, 0.0, 0.0]));
-    /// ```
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast.
-    #[track_caller]
-    pub fn multiply_no_nan(&self, other: impl Into<Self>) -> Self {
-        self.zip("multiply_no_nan", &other.into(), T::multiply_no_nan)
+    pairwise! {
+        /// Each element to the power of its partner.
+        ///
+        /// ```
+        /// use gradus_tensor::Tensor;
+        ///
+        /// let x = Tensor::from([2.0, 4.0]);
+        /// assert_eq!(x.pow(2.0), Tensor::from([4.0, 16.0]));
+        /// assert_eq!(x.pow(Tensor::from([3.0, 0.5])), Tensor::from([8.0, 2.0]));
+        /// assert_eq!(x.hypot(Tensor::from([1.5, 3.0])), Tensor::from([2.5, 5.0]));
+        /// assert_eq!(x.xlogy(1.0), Tensor::from([0.0, 0.0]));
+        /// assert_eq!(Tensor::from([1000.0]).logaddexp(1000.0), Tensor::from([1000.0 + 2.0_f64.ln()]));
+        /// assert_eq!(Tensor::from([f64::NAN]).multiply_no_nan(0.0), Tensor::from([0.0]));
+        /// ```
+        pow "pow" |x, y| x.pow(y);
+        /// The angle of the point (`other`, `self`), in radians from -pi to pi.
+        atan2 "atan2" |x, y| x.atan2(y);
+        /// The square root of the sum of two squares, without overflow.
+        hypot "hypot" |x, y| x.hypot(y);
+        /// log(e^x + e^y), without overflow.
+        logaddexp "logaddexp" |x, y| x.logaddexp(y);
+        /// Each element times the logarithm of its partner; 0 where the element is 0, unless the partner is NaN.
+        xlogy "xlogy" |x, y| x.xlogy(y);
+        /// The product, and 0 where `other` is 0, even if this is infinite or NaN there: an element of weight 0 has no
+        /// influence.
+        multiply_no_nan "multiply_no_nan" |x, y| x.multiply_no_nan(y);
     }
 
     /// Derivative `order` of the [`digamma`](Self::digamma) function: 0 gives the function itself, 1 the trigamma

@@ -52,7 +52,7 @@ impl<T: Float> Tensor<T> {
     }
 
     /// The gradients of [`layer_norm`](Self::layer_norm) with respect to this tensor and to the weight (whether there
-    /// is one or not), from that of its result, in one pass.
+    /// is one or not), from the gradient of its result, in one pass.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -77,7 +77,7 @@ impl<T: Float> Tensor<T> {
     }
 
     /// The gradients of [`rms_norm`](Self::rms_norm) with respect to this tensor and to the weight (whether there is
-    /// one or not), from that of its result, in one pass.
+    /// one or not), from the gradient of its result, in one pass.
     ///
     /// ```
     /// use gradus_tensor::Tensor;

@@ -1,4 +1,4 @@
-//! Wider edges.
+//! Padding.
 
 use crate::element::Element;
 use crate::error::{OrPanic, TensorError};
@@ -9,7 +9,7 @@ use crate::shape::{Shape, checked_count};
 use crate::slice::Slice;
 use crate::tensor::Tensor;
 
-/// What lies beyond the edges of a tensor.
+/// The values of padding.
 ///
 /// ```
 /// use gradus_tensor::{PadMode, Tensor};
@@ -21,11 +21,11 @@ use crate::tensor::Tensor;
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PadMode<T> {
-    /// One value.
+    /// A constant.
     Constant(T),
-    /// What lies as far inside of the edge; the edge itself is not repeated.
+    /// A reflection at the edge; the edge itself is not repeated.
     Reflect,
-    /// The edge itself.
+    /// The edge, repeated.
     Replicate,
 }
 
@@ -90,7 +90,7 @@ impl<T: Element> Tensor<T> {
     }
 }
 
-/// The shape of the result, if there is one.
+/// The shape of the result, or what is wrong with the padding.
 fn padded_shape<T>(shape: &[usize], pads: &[[isize; 2]], mode: PadMode<T>) -> Result<Shape, TensorError> {
     let error = |expected: String| TensorError::argument("pad", "pads", format!("{pads:?}"), shape, expected);
     if pads.len() != shape.len() {

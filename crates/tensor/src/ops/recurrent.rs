@@ -69,7 +69,7 @@ impl<T: Float> Tensor<T> {
     /// contributes to the third: h, r, z, n and q as planes, `[5, steps, batch, hidden]`.
     ///
     /// This tensor, `[steps, batch, 3 hidden]`, is what inputs contribute to the gates. With b the three parts of
-    /// `h weight_hh^T + bias_hh`, for a weight `[3 hidden, hidden]` and the last state, and a those of the input: r is
+    /// `h weight_hh^T + bias_hh`, for a weight `[3 hidden, hidden]` and the last state, and a the three parts of the input: r is
     /// the sigmoid of `a + b` and so is z, q is b, and n the hyperbolic tangent of `a + r q`; `h = (1 - z) n + z h`,
     /// starting at `h0`, `[batch, hidden]`.
     ///

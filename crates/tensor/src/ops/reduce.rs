@@ -9,7 +9,7 @@ use crate::shape::{Axes, Shape};
 use crate::tensor::Tensor;
 
 impl<T: Element> Tensor<T> {
-    /// One value per lane: the elements along `axes`, in logical order, as a slice.
+    /// One value for each lane: `kernel` of the elements along `axes`, in logical order.
     ///
     /// This is the loop of every reduction, open to new ones.
     ///
@@ -125,7 +125,7 @@ impl<T: Number> Tensor<T> {
         self.reduce_with("prod", axes.into(), &Product)
     }
 
-    /// The largest element over the axes; NaN if there is one.
+    /// The largest element over the axes; NaN if any element is NaN.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -142,7 +142,7 @@ impl<T: Number> Tensor<T> {
         self.reduce_nonempty("max", axes.into(), &Extreme(beats))
     }
 
-    /// The smallest element over the axes; NaN if there is one.
+    /// The smallest element over the axes; NaN if any element is NaN.
     ///
     /// # Panics
     /// If an axis is out of range, named twice or of size 0.
@@ -151,8 +151,8 @@ impl<T: Number> Tensor<T> {
         self.reduce_nonempty("min", axes.into(), &Extreme(undercuts))
     }
 
-    /// The index of the largest element along an axis, or in logical order of several; the first of several, or of
-    /// a NaN.
+    /// The index of the largest element along an axis, or in logical order of several; the first of equal ones, or the
+    /// first NaN.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -168,8 +168,8 @@ impl<T: Number> Tensor<T> {
         self.reduce_nonempty("argmax", axes.into(), &Place(beats))
     }
 
-    /// The index of the smallest element along an axis, or in logical order of several; the first of several, or of
-    /// a NaN.
+    /// The index of the smallest element along an axis, or in logical order of several; the first of equal ones, or the
+    /// first NaN.
     ///
     /// # Panics
     /// If an axis is out of range, named twice or of size 0.
@@ -180,7 +180,7 @@ impl<T: Number> Tensor<T> {
 }
 
 impl<T: Number> Tensor<T> {
-    /// The sum over those axes that broadcasting to this shape would have added or repeated.
+    /// The sum over the axes that broadcasting from `shape` would add or repeat: the transpose of `expand`.
     ///
     /// ```
     /// use gradus_tensor::Tensor;

@@ -1,4 +1,4 @@
-//! How far elements lie from their mean, and from zero.
+//! Variances, standard deviations and norms.
 
 use crate::element::Float;
 use crate::ops::reduce::reduced_shape;
@@ -12,8 +12,8 @@ fn in_range<T: Float>(sum: T) -> bool {
 
 impl<T: Float> Tensor<T> {
     /// The variance over the axes: the sum of squared distances from the mean, divided by the number of
-    /// elements less `correction` (1 for the unbiased estimate, 0 for the mean of squares), which leaves 0
-    /// where there are not so many: NaN for equal elements.
+    /// elements less `correction` (1 for the unbiased estimate, 0 for the mean of squares), or by 0 if there are fewer
+    /// elements: NaN for equal elements.
     ///
     /// ```
     /// use gradus_tensor::Tensor;

@@ -183,7 +183,7 @@ impl<T: Element> Tensor<T> {
         self.with_layout(self.layout().insert_axis(axis, 1, 0))
     }
 
-    /// The shape without those of the named axes that have size 1; `..` names all.
+    /// Removes the named axes that have size 1; `..` names all axes.
     ///
     /// ```
     /// use gradus_tensor::Tensor;

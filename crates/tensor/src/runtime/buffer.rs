@@ -14,11 +14,11 @@ use std::ptr::NonNull;
 use std::slice;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
-/// What stands before the elements, in the same block. A cache line, so that elements begin at one.
+/// The head of a block, before the elements. It is a cache line long, so that the elements begin at one.
 #[repr(C, align(64))]
 struct Header {
     owners: AtomicUsize,
-    /// The size of the whole block in bytes, which is that of a class.
+    /// The size of the whole block in bytes: the size of a class.
     bytes: usize,
     /// The number of the thread that has taken it.
     home: usize,
@@ -131,7 +131,7 @@ impl<T: Copy> Buffer<T> {
             .then(|| unsafe { slice::from_raw_parts_mut(self.data(), self.len) })
     }
 
-    /// What distinguishes these elements from those of other buffers.
+    /// An identity of these elements.
     pub(crate) fn address(&self) -> usize {
         self.block.as_ptr() as usize
     }
@@ -266,7 +266,7 @@ impl FreeLists {
             while !self.lists[class].is_empty() {
                 self.free_one(class);
             }
-            // What the list itself has taken.
+            // The memory of the list itself.
             self.lists[class] = Vec::new();
         }
         self.peak = self.in_use;

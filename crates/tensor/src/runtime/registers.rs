@@ -16,7 +16,7 @@ use std::ops::{Add, Mul};
 
 use super::simd::InstructionSet;
 
-/// As many elements as a register holds.
+/// The elements that a register holds.
 ///
 /// Where there is an instruction for it, a product and a sum are fused, as `gemm` does: without, the tiles of a
 /// convolution take half as long again (80 in place of 118 GFLOP/s of a core). So their results differ in the last
@@ -44,7 +44,7 @@ pub trait Vector<T>: Copy {
     unsafe fn add_product(self, x: Self, y: Self) -> Self;
 }
 
-/// What every processor has: LLVM makes registers of it.
+/// For every processor: LLVM makes registers of an array.
 impl<T: Lane> Vector<T> for [T; 4] {
     const LANES: usize = 4;
     #[inline(always)]

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum InstructionSet {
-    /// What every processor of the target has: SSE2 on `x86_64`, NEON on `aarch64`.
+    /// The instructions of every processor of the target: SSE2 on `x86_64`, NEON on `aarch64`.
     Portable = 1,
     /// 256 bits at once, on `x86_64`.
     Avx2,

@@ -1,6 +1,6 @@
 //! Work shared among threads: pieces, and who does them.
 //!
-//! What the pieces are depends on the shapes alone, never on the number of threads, and no piece looks at what
+//! The pieces depend on the shapes alone, never on the number of threads, and no piece looks at what
 //! another one wrote. So any number of threads gives the same bits.
 //!
 //! Nobody waits for a thread that has not begun: the caller does pieces itself until none is left, then
@@ -88,7 +88,7 @@ struct Pool {
     job: UnsafeCell<Option<Job>>,
     /// For each thread the next of the pieces that are its own.
     next: [Counter; MOST],
-    /// What a piece panicked with.
+    /// The payload of a panic in a piece.
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     asleep: [AtomicBool; MOST],
     /// The workers so far. Whoever holds the lock owns the pool.

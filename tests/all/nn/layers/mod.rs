@@ -85,7 +85,7 @@ impl Sample {
         slow: impl Fn(&M, [&Var<f64>; N]) -> Var<f64> + 'static,
     ) -> Self {
         for parameter in model.parameters_mut() {
-            parameter.set(source.randn(&parameter.shape().to_vec()));
+            parameter.set(source.randn(parameter.shape()));
         }
         for (_, buffer) in model.named_buffers() {
             buffer.set(Tensor::rand(buffer.value().shape(), &mut source.0) + 0.5);

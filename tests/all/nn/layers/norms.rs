@@ -80,6 +80,123 @@ macro_rules! batch_norm {
     };
 }
 
+fn layer_norm_entry() -> Entry {
+    Entry {
+        name: "LayerNorm",
+        members: &["weight", "bias"],
+        sample: |s| {
+            let shape = if s.flag() { vec![s.size(1, 4)] } else { vec![2, s.size(1, 3)] };
+            let mut layer = LayerNorm::<f64>::new(shape.clone());
+            layer.eps = s.number();
+            maybe(s, [&mut layer.weight, &mut layer.bias]);
+            let x = s.randn(&[&[3][..], &shape].concat());
+            Sample::new(s, layer, [x], |layer, [x]| layer.forward(x), |layer, [x]| layer_norm(layer, x))
+        },
+        initial: |_| initial(&LayerNorm::<f64>::new([2, 3]), [1.0, 0.0].map(Start::All)),
+        refuses: Some(|| {
+            panics(
+                || LayerNorm::<f64>::new([3]).forward(&Var::constant([1.0, 2.0])),
+                "layer_norm: shapes [2] and [3] do not fit: the second, the normalized shape, must be the last axes of the first, at least one",
+            );
+        }),
+    }
+}
+
+fn rms_norm_entry() -> Entry {
+    Entry {
+        name: "RmsNorm",
+        members: &["weight"],
+        sample: |s| {
+            let shape = if s.flag() { vec![s.size(1, 4)] } else { vec![2, s.size(1, 3)] };
+            let mut layer = RmsNorm::<f64>::new(shape.clone());
+            layer.eps = s.number();
+            maybe(s, [&mut layer.weight, &mut None]);
+            let x = s.randn(&[&[3][..], &shape].concat());
+            Sample::new(
+                s,
+                layer,
+                [x],
+                |layer, [x]| layer.forward(x),
+                |layer, [x]| {
+                    let axes: Vec<isize> = (1..x.rank() as isize).collect();
+                    let y = x / (x.square().mean(keepdim(axes)) + layer.eps).sqrt();
+                    affine(y, [&layer.weight, &None], &layer.normalized_shape)
+                },
+            )
+        },
+        initial: |_| initial(&RmsNorm::<f64>::new([2, 3]), [Start::All(1.0)]),
+        refuses: Some(|| {
+            panics(
+                || RmsNorm::<f64>::new([3]).forward(&Var::constant([1.0, 2.0])),
+                "rms_norm: shapes [2] and [3] do not fit: the second, the normalized shape, must be the last axes of the first, at least one",
+            );
+        }),
+    }
+}
+
+fn group_norm_entry() -> Entry {
+    Entry {
+        name: "GroupNorm",
+        members: &["weight", "bias"],
+        sample: |s| {
+            let [groups, in_group, length] = [s.size(1, 3), s.size(1, 2), s.size(1, 3)];
+            let mut layer = GroupNorm::<f64>::new(groups, groups * in_group);
+            layer.eps = s.number();
+            maybe(s, [&mut layer.weight, &mut layer.bias]);
+            let x = s.randn(&[2, groups * in_group, length, 2]);
+            Sample::new(
+                s,
+                layer,
+                [x],
+                |layer, [x]| layer.forward(x),
+                |layer, [x]| {
+                    let groups = x.reshape([x.shape()[0] as isize, layer.num_groups as isize, -1]);
+                    let y = normalised(&groups, &[2], layer.eps).reshape(x.shape());
+                    affine(y, [&layer.weight, &layer.bias], &by_channel(x))
+                },
+            )
+        },
+        initial: |_| initial(&GroupNorm::<f64>::new(2, 6), [1.0, 0.0].map(Start::All)),
+        refuses: Some(|| {
+            panics(
+                || GroupNorm::<f64>::new(2, 3).forward(&Var::constant([[1.0, 2.0, 3.0]])),
+                "group_norm: the input has shape [1, 3] and num_groups is 2: it must divide the number of channels, 3",
+            );
+        }),
+    }
+}
+
+fn instance_norm2d_entry() -> Entry {
+    Entry {
+        name: "InstanceNorm2d",
+        members: &["weight", "bias"],
+        sample: |s| {
+            let [channels, height] = [s.size(1, 3), s.size(1, 3)];
+            let mut layer = InstanceNorm2d::<f64>::new(channels);
+            layer.eps = s.number();
+            maybe(s, [&mut layer.weight, &mut layer.bias]);
+            let x = s.randn(&[2, channels, height, 3]);
+            Sample::new(
+                s,
+                layer,
+                [x],
+                |layer, [x]| layer.forward(x),
+                |layer, [x]| {
+                    let y = normalised(x, &[2, 3], layer.eps);
+                    affine(y, [&layer.weight, &layer.bias], &by_channel(x))
+                },
+            )
+        },
+        initial: |_| initial(&InstanceNorm2d::<f64>::new(6), [1.0, 0.0].map(Start::All)),
+        refuses: Some(|| {
+            panics(
+                || InstanceNorm2d::<f64>::new(2).forward(&Var::constant([1.0, 2.0])),
+                "instance_norm: the input has shape [2]; it must have at least three axes, [batch, channels, ...]",
+            );
+        }),
+    }
+}
+
 pub(super) fn layers() -> Vec<Entry> {
     vec![
         batch_norm!(
@@ -98,110 +215,9 @@ pub(super) fn layers() -> Vec<Entry> {
             [2, 3],
             "BatchNorm2d: the input has shape [2, 3]; it must be [batch, channels, height, width]"
         ),
-        Entry {
-            name: "LayerNorm",
-            members: &["weight", "bias"],
-            sample: |s| {
-                let shape = if s.flag() { vec![s.size(1, 4)] } else { vec![2, s.size(1, 3)] };
-                let mut layer = LayerNorm::<f64>::new(shape.clone());
-                layer.eps = s.number();
-                maybe(s, [&mut layer.weight, &mut layer.bias]);
-                let x = s.randn(&[&[3][..], &shape].concat());
-                Sample::new(s, layer, [x], |layer, [x]| layer.forward(x), |layer, [x]| layer_norm(layer, x))
-            },
-            initial: |_| initial(&LayerNorm::<f64>::new([2, 3]), [1.0, 0.0].map(Start::All)),
-            refuses: Some(|| {
-                panics(
-                    || LayerNorm::<f64>::new([3]).forward(&Var::constant([1.0, 2.0])),
-                    "layer_norm: shapes [2] and [3] do not fit: the second, the normalized shape, must be the last axes of the first, at least one",
-                );
-            }),
-        },
-        Entry {
-            name: "RmsNorm",
-            members: &["weight"],
-            sample: |s| {
-                let shape = if s.flag() { vec![s.size(1, 4)] } else { vec![2, s.size(1, 3)] };
-                let mut layer = RmsNorm::<f64>::new(shape.clone());
-                layer.eps = s.number();
-                maybe(s, [&mut layer.weight, &mut None]);
-                let x = s.randn(&[&[3][..], &shape].concat());
-                Sample::new(
-                    s,
-                    layer,
-                    [x],
-                    |layer, [x]| layer.forward(x),
-                    |layer, [x]| {
-                        let axes: Vec<isize> = (1..x.rank() as isize).collect();
-                        let y = x / (x.square().mean(keepdim(axes)) + layer.eps).sqrt();
-                        affine(y, [&layer.weight, &None], &layer.normalized_shape)
-                    },
-                )
-            },
-            initial: |_| initial(&RmsNorm::<f64>::new([2, 3]), [Start::All(1.0)]),
-            refuses: Some(|| {
-                panics(
-                    || RmsNorm::<f64>::new([3]).forward(&Var::constant([1.0, 2.0])),
-                    "rms_norm: shapes [2] and [3] do not fit: the second, the normalized shape, must be the last axes of the first, at least one",
-                );
-            }),
-        },
-        Entry {
-            name: "GroupNorm",
-            members: &["weight", "bias"],
-            sample: |s| {
-                let [groups, in_group, length] = [s.size(1, 3), s.size(1, 2), s.size(1, 3)];
-                let mut layer = GroupNorm::<f64>::new(groups, groups * in_group);
-                layer.eps = s.number();
-                maybe(s, [&mut layer.weight, &mut layer.bias]);
-                let x = s.randn(&[2, groups * in_group, length, 2]);
-                Sample::new(
-                    s,
-                    layer,
-                    [x],
-                    |layer, [x]| layer.forward(x),
-                    |layer, [x]| {
-                        let groups = x.reshape([x.shape()[0] as isize, layer.num_groups as isize, -1]);
-                        let y = normalised(&groups, &[2], layer.eps).reshape(x.shape());
-                        affine(y, [&layer.weight, &layer.bias], &by_channel(x))
-                    },
-                )
-            },
-            initial: |_| initial(&GroupNorm::<f64>::new(2, 6), [1.0, 0.0].map(Start::All)),
-            refuses: Some(|| {
-                panics(
-                    || GroupNorm::<f64>::new(2, 3).forward(&Var::constant([[1.0, 2.0, 3.0]])),
-                    "group_norm: the input has shape [1, 3] and num_groups is 2: it must divide the number of channels, 3",
-                );
-            }),
-        },
-        Entry {
-            name: "InstanceNorm2d",
-            members: &["weight", "bias"],
-            sample: |s| {
-                let [channels, height] = [s.size(1, 3), s.size(1, 3)];
-                let mut layer = InstanceNorm2d::<f64>::new(channels);
-                layer.eps = s.number();
-                maybe(s, [&mut layer.weight, &mut layer.bias]);
-                let x = s.randn(&[2, channels, height, 3]);
-                Sample::new(
-                    s,
-                    layer,
-                    [x],
-                    |layer, [x]| layer.forward(x),
-                    |layer, [x]| {
-                        let y = normalised(x, &[2, 3], layer.eps);
-                        affine(y, [&layer.weight, &layer.bias], &by_channel(x))
-                    },
-                )
-            },
-            initial: |_| initial(&InstanceNorm2d::<f64>::new(6), [1.0, 0.0].map(Start::All)),
-            refuses: Some(|| {
-                panics(
-                    || InstanceNorm2d::<f64>::new(2).forward(&Var::constant([1.0, 2.0])),
-                    "instance_norm: the input has shape [2]; it must have at least three axes, [batch, channels, ...]",
-                );
-            }),
-        },
+        layer_norm_entry(),
+        rms_norm_entry(),
+        group_norm_entry(),
+        instance_norm2d_entry(),
     ]
 }

@@ -105,7 +105,7 @@ pub(crate) struct Grid {
 }
 
 impl Grid {
-    /// For so many channels of the source, of elements of so many bytes, and so many times the same.
+    /// For a source of `channels`, of elements of `bytes` bytes, walked `times` times.
     pub(crate) fn new(y: Walk, x: Walk, channels: usize, bytes: usize, times: usize) -> Self {
         const NARROW: usize = 256;
         let planes = (channels * y.remainders.len() * x.remainders.len()).max(1);

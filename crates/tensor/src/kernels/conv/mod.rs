@@ -24,7 +24,7 @@ use crate::runtime::{Pointer, for_each_piece_of};
 
 /// From this many multiplications on, work is shared among threads.
 const SHARED: usize = 1 << 20;
-/// Into so many pieces work is cut, if there is as much of it.
+/// The number of pieces that large work is cut into.
 pub(crate) const PIECES: usize = 8;
 
 /// The sizes and attributes of a convolution; pairs are of height and width.
@@ -106,7 +106,7 @@ struct Weight<'a, T> {
 }
 
 impl<T: Float> Weight<'_, T> {
-    /// Those of a group that a grid uses, by tile, then by channel and tap, then by row of the tile.
+    /// The elements of a group that a grid uses, by tile, then by channel and tap, then by row of the tile.
     fn pack(&self, grid: &Grid, group: &[T], rows: usize, most: usize) -> Buffer<T> {
         let taps = grid.y.taps.len() * grid.x.taps.len();
         let mut packed = Buffer::filled(rows * grid.channels * taps, T::ZERO);

@@ -12,7 +12,7 @@ use crate::runtime::registers::{MOST_LANES, Vector, VectorLoop};
 /// The most rows of a tile.
 const MOST_ROWS: usize = 12;
 
-/// The rows of the next tile, of so many that are left.
+/// The rows of the next tile, if `left` rows are left.
 pub(crate) fn tile_rows(left: usize, most: usize) -> usize {
     [12, 6, 4, 2].into_iter().find(|&rows| rows <= left.min(most)).unwrap_or(1)
 }

@@ -113,7 +113,7 @@ fn sum_up<T: Float>(x: &[T], g: &[T], geometry: &Geometry, lanes_are_places: boo
     Buffer::collect(len, (0..len).map(element))
 }
 
-/// The elements of a block, each channel with its rows `width` apart, as those of a plane are, and zeros between them;
+/// The elements of a block, each channel with its rows `width` apart, as in a plane, and zeros between them;
 /// and the length of a channel, which is whole vectors.
 fn align<T: Float>(
     out: &mut [T],
@@ -139,7 +139,7 @@ fn align<T: Float>(
     length
 }
 
-/// What a block adds to the sums for a weight: for each channel and tap, and for each output channel, a vector.
+/// The contribution of a block to the gradient for a weight: for each channel and tap, and for each output channel, a vector.
 struct DotTiles<'a, T> {
     planes: &'a [T],
     distances: &'a [u32],
@@ -257,7 +257,7 @@ fn turn<T: Float>(out: &mut [T], g: &[T], size: [usize; 2], block: &[Range<usize
     }
 }
 
-/// What a block adds to the sums for a weight: for each channel and tap a row, for each output channel a column.
+/// The contribution of a block to the gradient for a weight: for each channel and tap a row, for each output channel a column.
 struct WeightTiles<'a, T> {
     planes: &'a [T],
     distances: &'a [u32],

@@ -1,4 +1,4 @@
-//! What networks put between their layers, and the error function.
+//! Activation functions, and the error function.
 
 use super::exponential::{exp, log_parts, reduced_expm1};
 use super::{EXP2, ROUND, ROUND_F64, clamp, polynomial, power_of_two, xor_sign};

@@ -81,7 +81,7 @@ impl<'a, T: Copy> MatrixRef<'a, T> {
 }
 
 /// The products of pairs of matrices, which all have the same sizes and strides, one after another and each row-major; to
-/// every row of them `bias` is added if there is one.
+/// every row of them the optional `bias` is added.
 pub(crate) fn products<T: Float>(pairs: &[(MatrixRef<T>, MatrixRef<T>)], bias: Option<&[T]>) -> Buffer<T> {
     let Some(&(first_lhs, first_rhs)) = pairs.first() else { return Buffer::collect(0, []) };
     let (m, k, n) = (first_lhs.rows, first_lhs.columns, first_rhs.columns);
@@ -185,7 +185,7 @@ pub(crate) unsafe fn product<T: Float>(
     }
 }
 
-/// What a product is written over.
+/// The previous contents of the memory that a product is written to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Over {
     /// Whatever was there before goes.

@@ -79,8 +79,8 @@ pub(crate) fn wins<T: Float>(x: T, best: T) -> bool {
     (x > best) | x.is_nan()
 }
 
-/// Results for images one after another: `row` writes those of a window of rows, and may use what `state` makes once for
-/// a part.
+/// Results for images one after another: `row` writes the results of a window of rows; `state` makes its scratch memory,
+/// once for a part.
 #[inline(always)]
 fn each_row<T: Float, U: Element, S>(
     x: &[T],

@@ -70,7 +70,7 @@ pub(crate) fn gru<T: Float>(
     out
 }
 
-/// The gradients of [`gru`] from those of its planes: with respect to `input`, to the products with `weight`, and to the
+/// The gradients of [`gru`] from the gradients of its planes: with respect to `input`, to the products with `weight`, and to the
 /// state before the first step. `weight` is `[3 hidden, hidden]`.
 pub(crate) fn gru_gradient<T: Float>(
     sizes: Sizes,

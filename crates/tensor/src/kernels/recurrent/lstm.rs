@@ -67,7 +67,7 @@ pub(crate) fn lstm<T: Float>(
     out
 }
 
-/// The gradients of [`lstm`] from those of its planes: with respect to `input`, and to the states before the first step.
+/// The gradients of [`lstm`] from the gradients of its planes: with respect to `input`, and to the states before the first step.
 /// `weight` is `[4 hidden, hidden]`.
 pub(crate) fn lstm_gradient<T: Float>(
     sizes: Sizes,

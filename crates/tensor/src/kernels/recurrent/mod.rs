@@ -1,6 +1,6 @@
 //! Recurrent layers, all steps of a sequence in one go.
 //!
-//! What has to be computed step by step is only the product with the last hidden state, and the gates. Their values are
+//! Only two things are computed step by step: the product with the last hidden state, and the gates. Their values are
 //! kept for the way back, beside the states. Rows of a batch know nothing of each other, so threads share them.
 
 pub(crate) mod gru;
@@ -33,14 +33,14 @@ impl Sizes {
         self.batch * self.hidden
     }
 
-    /// Whether work with so many gates is shared, and the rows of a piece of it.
+    /// Whether work with this number of gates is shared, and the rows of a piece of it.
     fn share(self, gates: usize) -> (bool, usize) {
         let shared = self.steps * self.state() * gates * self.hidden >= SHARED;
         (shared, if shared { ROWS.min(self.batch) } else { self.batch })
     }
 }
 
-/// What one piece writes: its rows of each of several matrices.
+/// The output of one piece: its rows of each of several matrices.
 type Band<'a, T> = Vec<&'a mut [T]>;
 
 /// Matrices of `size` elements, cut into bands of `length` elements each.

@@ -1,4 +1,4 @@
-//! The largest or smallest element, and its place: the first NaN if there is one, the first of several.
+//! The largest or smallest element, and its place: the first NaN, or else the first of equal ones.
 
 use std::iter::repeat_n;
 use std::mem::MaybeUninit;

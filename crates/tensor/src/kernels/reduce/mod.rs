@@ -27,7 +27,7 @@ const LONG: usize = 1024 * 1024;
 /// results to stay in the cache.
 const STRIP: usize = 1024;
 
-/// What becomes of a lane.
+/// A function of a lane.
 pub(crate) trait Reduction<T: Element>: Sync {
     type Output: Element;
     /// Whether there is a way across rows.

@@ -105,7 +105,7 @@ enum Step {
     Join(usize),
 }
 
-/// The tree over so many blocks.
+/// The tree over this number of blocks.
 #[inline(always)]
 fn tree(blocks: usize, mut step: impl FnMut(Step)) {
     let mut top = 0;
@@ -123,7 +123,7 @@ fn tree(blocks: usize, mut step: impl FnMut(Step)) {
     }
 }
 
-/// The places that a tree over so many blocks needs.
+/// The places that a tree over this number of blocks needs.
 #[inline(always)]
 const fn depth(blocks: usize) -> usize {
     (usize::BITS - blocks.leading_zeros()) as usize

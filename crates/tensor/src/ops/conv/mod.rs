@@ -105,7 +105,7 @@ impl<T: Float> Tensor<T> {
     /// ```
     ///
     /// # Panics
-    /// If this has not the shape that the convolution of an input of that shape gives; a batch there must be.
+    /// If this does not have the shape that the convolution of an input of that shape gives; the batch must not be missing.
     #[track_caller]
     pub fn conv2d_input(&self, input: impl AsRef<[usize]>, weight: &Self, conv: Conv) -> Self {
         let input = input.as_ref();
@@ -124,7 +124,7 @@ impl<T: Float> Tensor<T> {
     /// ```
     ///
     /// # Panics
-    /// If `gradient` has not the shape that the convolution with a weight of that shape gives; a batch there must be.
+    /// If `gradient` does not have the shape that the convolution with a weight of that shape gives; the batch must not be missing.
     #[track_caller]
     pub fn conv2d_weight(&self, weight: impl AsRef<[usize]>, gradient: &Self, conv: Conv) -> Self {
         let weight = weight.as_ref();

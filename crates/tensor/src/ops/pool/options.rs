@@ -110,7 +110,7 @@ impl Pool {
         let padding = sizes("padding", &self.padding, 0)?;
         let dilation = sizes("dilation", &self.dilation, 1)?;
         let wrong = |argument, got: &Shape, expected: String| {
-            let (got, shape) = (format!("{got:?}"), shape.into());
+            let got = format!("{got:?}");
             Err(TensorError::argument(operation, argument, got, shape, expected))
         };
         if (0..axes).any(|i| padding[i] > kernel[i] / 2) {
