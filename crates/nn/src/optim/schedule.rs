@@ -6,7 +6,7 @@ use super::non_negative;
 
 /// A learning rate for each step: a function of the step's number and of the rate at the start.
 ///
-/// A schedule has no state; [`Optimizer::follow`] sets the rates of an optimizer to it, for steps or epochs or
+/// A schedule has no state; [`Optimizer::follow`](super::Optimizer::follow) sets the rates of an optimizer to it, for steps or epochs or
 /// whatever the caller counts. Any `Fn(usize, f64) -> f64` is one.
 ///
 /// ```
