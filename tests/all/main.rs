@@ -1,5 +1,6 @@
 //! What crosses the crates, in one binary: each would compile the same generic functions again.
 
+mod borders;
 mod calculus;
 mod fused;
 mod messages;

@@ -197,6 +197,11 @@ pub(crate) fn gated<T: Float>(derivative: &Var<T>, cotangent: &Var<T>) -> Var<T>
 }
 
 impl<T: Float> Var<T> {
+    /// [`gated`] as a method.
+    pub(crate) fn gated(&self, cotangent: &Self) -> Self {
+        gated(self, cotangent)
+    }
+
     /// The product, and 0 where `other` is 0, even if this is infinite or NaN there: what has weight 0 has no
     /// influence on value and gradient.
     ///

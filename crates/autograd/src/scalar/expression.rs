@@ -8,7 +8,8 @@ use gradus_tensor::Float;
 use smallvec::SmallVec;
 
 use super::function::{BinaryFunction, UnaryFunction};
-use super::real::{Lift, Plain, Real, real_functions, real_operators};
+use super::real::{Lift, Plain, Real};
+use super::vocabulary::{real_functions, real_operators};
 
 /// A function of some numbers as a list of steps, each made from steps before it; the last one is the result.
 ///

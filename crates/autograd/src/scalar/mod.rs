@@ -5,6 +5,7 @@ mod expression;
 mod function;
 mod real;
 mod traced;
+mod vocabulary;
 
 pub use elementwise::{Binary, Unary};
 pub use expression::Expression;

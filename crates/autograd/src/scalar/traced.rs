@@ -7,8 +7,8 @@ use gradus_tensor::{Float, Tensor};
 
 use super::elementwise::{Binary, Unary};
 use super::function::{BinaryFunction, UnaryFunction};
-use super::real::{Lift, Real, real_functions, real_operators};
-use crate::ops;
+use super::real::{Lift, Real};
+use super::vocabulary::{real_functions, real_operators};
 use crate::tape::{Var, apply};
 
 /// The variables that a text has made so far; handles to them are `Copy`, as the text expects.
@@ -61,7 +61,7 @@ impl<T: Float> Real for Traced<'_, T> {
     real_functions! { binary traced_binary }
 
     fn gate(self, cotangent: Self) -> Self {
-        self.binary(cotangent, ops::gated)
+        self.binary(cotangent, Var::gated)
     }
     fn pow(self, exponent: impl Lift<Self>) -> Self {
         self.binary(exponent.lift(self), |x, y| x.pow(y))

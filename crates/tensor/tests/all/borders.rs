@@ -133,11 +133,3 @@ fn families_do_not_import_each_other() {
         assert_eq!(circles(&graph), BTreeSet::new(), "{folder}");
     }
 }
-
-#[test]
-fn files_are_short() {
-    for (path, _) in sources() {
-        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(&path)).unwrap();
-        assert!(text.lines().count() <= 400, "{} is long", path.display());
-    }
-}
