@@ -153,6 +153,7 @@ pub(crate) fn max_pool<T: Float>(x: &[T], windows: Windows<'_>) -> Buffer<T> {
         || vec![T::ZERO; width],
         #[inline(always)]
         |rows, x, y, out| {
+            let rows = &mut rows[..width];
             let mut places = y.places();
             match places.next() {
                 Some(row) => rows.copy_from_slice(&x[row * width..][..width]),
@@ -282,6 +283,7 @@ pub(crate) fn avg_pool<T: Float>(x: &[T], windows: Windows<'_>) -> Buffer<T> {
         || vec![T::ZERO; width],
         #[inline(always)]
         |rows, x, y, out| {
+            let rows = &mut rows[..width];
             rows.fill(T::ZERO);
             for row in y.places() {
                 for (sum, &x) in rows.iter_mut().zip(&x[row * width..][..width]) {
@@ -323,6 +325,7 @@ pub(crate) fn avg_pool_gradient<T: Float>(g: &[T], windows: Windows<'_>) -> Buff
         || vec![T::ZERO; width],
         #[inline(always)]
         |rows, _, y, g, out| {
+            let rows = &mut rows[..width];
             rows.fill(T::ZERO);
             for (window, &g) in windows.x.iter().zip(g) {
                 let share = g / T::from_f64((y.count * window.count) as f64);
