@@ -29,7 +29,7 @@ fn folders_of_autograd_import_what_they_may() {
             let text = fs::read_to_string(&path).unwrap();
             for (place, _) in text.match_indices("crate::") {
                 let rest = &text[place + "crate::".len()..];
-                let name: String = rest.chars().take_while(|c| c.is_ascii_lowercase()).collect();
+                let name: String = rest.chars().take_while(char::is_ascii_lowercase).collect();
                 let known = allowed.contains(&name.as_str());
                 // Cases for the tests stand beside their operations; macros name items at the root.
                 let other = ["testing", ""].contains(&name.as_str()) || name == "accuracy";

@@ -82,7 +82,7 @@ impl<'a, T: Float> Context<'a, T> {
         self.given
     }
 
-    /// In [`Operation::jvp`]: the change of the input, in its shape.
+    /// In [`Operation::jvp`](crate::Operation::jvp): the change of the input, in its shape.
     pub fn tangent(&self) -> &'a Var<T> {
         self.given
     }
@@ -115,7 +115,7 @@ impl<'a, T: Float> Context<'a, T> {
     /// ```
     ///
     /// # Panics
-    /// If the operation does not list it in [`Operation::saves`].
+    /// If the operation does not list it in [`Operation::saves`](crate::Operation::saves).
     #[track_caller]
     pub fn input(&self, input: usize) -> Var<T> {
         let node = self.node.inputs[input].node.clone().filter(|_| self.recorded);
@@ -144,7 +144,7 @@ impl<'a, T: Float> Context<'a, T> {
     /// The output.
     ///
     /// # Panics
-    /// If the operation does not list it in [`Operation::saves`].
+    /// If the operation does not list it in [`Operation::saves`](crate::Operation::saves).
     #[track_caller]
     pub fn output(&self) -> Var<T> {
         Var::from_parts(self.output_value().clone(), self.recorded.then(|| Arc::clone(self.node)))
