@@ -4,8 +4,6 @@ use gradus_tensor::{Axes, Dims, Float, OrPanic, Tensor, broadcast_shapes, keepdi
 
 use crate::engine::gradients_of_composition;
 use crate::ops::chained;
-use crate::scalar::elementwise::BinaryGradient;
-use crate::scalar::{BinaryFunction, Literal, Real};
 use crate::tape::{Context, Operation, Saves, Var, apply};
 
 #[derive(Debug)]
@@ -92,32 +90,42 @@ impl<T: Float> Operation<T> for MseLoss {
         Saves::INPUTS
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let count: usize = context.shape(0).iter().product();
-        let g = context.cotangent() * T::from_f64(2.0 / count as f64);
-        let gradient = BinaryGradient { function: HalfSquare, input };
-        Some(apply(gradient, &[&g, &context.input(0), &context.input(1)]))
+        let operands = [context.cotangent(), &context.input(input), &context.input(1 - input)];
+        Some(apply(MseGradient, &operands))
     }
 }
 
-/// Half of the square of a difference.
-#[derive(Debug, Clone)]
-struct HalfSquare;
+/// The gradient of [`MseLoss`] with respect to an input, from a cotangent, this input and the other one, in one pass.
+#[derive(Debug)]
+struct MseGradient;
 
-impl BinaryFunction for HalfSquare {
-    const NAME: &'static str = "mse_loss";
-    #[inline(always)]
-    fn function<R: Real>(&self, x: R, target: R) -> R
-    where
-        f64: Literal<R>,
-    {
-        0.5 * (x - target).square()
+impl MseGradient {
+    fn factor<T: Float>(shape: &[usize]) -> T {
+        T::from_f64(2.0 / shape.iter().product::<usize>() as f64)
     }
-    #[inline(always)]
-    fn derivatives<R: Real>(&self, x: R, target: R) -> [R; 2]
-    where
-        f64: Literal<R>,
-    {
-        [x - target, target - x]
+}
+
+impl<T: Float> Operation<T> for MseGradient {
+    fn name(&self) -> &'static str {
+        "mse_gradient"
+    }
+    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+        let scale = inputs[0].item() * Self::factor(inputs[1].shape());
+        inputs[1].zip(
+            "mse_loss",
+            inputs[2],
+            #[inline(always)]
+            |x, target| (x - target).multiply_no_nan(scale),
+        )
+    }
+    fn saves(&self) -> Saves {
+        Saves::INPUTS
+    }
+    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
+        Some(gradients_of_composition(context, |inputs| {
+            let difference = &inputs[1] - &inputs[2];
+            chained(&difference, &(&inputs[0] * Self::factor::<T>(context.shape(1))))
+        }))
     }
 }
 

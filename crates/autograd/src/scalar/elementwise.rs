@@ -179,9 +179,9 @@ impl<F: UnaryFunction, T: Float> Operation<T> for UnaryGradient<F> {
 
 /// The gradient of a [`Binary`] with respect to an input, in one pass.
 #[derive(Debug)]
-pub(crate) struct BinaryGradient<F> {
-    pub(crate) function: F,
-    pub(crate) input: usize,
+struct BinaryGradient<F> {
+    function: F,
+    input: usize,
 }
 
 impl<F: BinaryFunction> BinaryGradient<F> {
