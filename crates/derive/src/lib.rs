@@ -136,14 +136,14 @@ fn mentions(ty: Tokens, name: &Ident) -> bool {
     })
 }
 
-/// What a field is.
+/// The kind of a field.
 enum Kind {
     Module,
     Mode,
     Skipped,
 }
 
-/// What the field says it is, by `#[module(mode)]` or `#[module(skip)]`.
+/// The kind that a field's attribute gives: `#[module(mode)]` or `#[module(skip)]`.
 fn kind(field: &Field) -> syn::Result<Kind> {
     let mut kind = Kind::Module;
     for attribute in field.attrs.iter().filter(|attribute| attribute.path().is_ident("module")) {

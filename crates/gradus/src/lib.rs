@@ -53,7 +53,7 @@ pub mod testing {
 }
 
 pub mod prelude {
-    //! What most programs use.
+    //! The items that most programs use.
 
     pub use crate::Rng;
     pub use crate::{

@@ -1,4 +1,4 @@
-//! What a model remembers and no gradient changes.
+//! Buffers: state of a model that no gradient changes.
 
 use std::fmt::{self, Debug, Formatter};
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard};

@@ -1,4 +1,4 @@
-//! What a model is made of: parameters and buffers by name, and its two modes.
+//! The parts of a model: parameters and buffers by name, and its two modes.
 
 use std::marker::PhantomData;
 
@@ -8,7 +8,7 @@ use crate::buffer::Buffer;
 use crate::parameter::Parameter;
 use crate::path::Path;
 
-/// What a visitor of a [`Module`] is shown.
+/// A part of a [`Module`] that a visitor is shown.
 #[derive(Debug)]
 pub enum Member<'a, T: Float = f32> {
     /// A parameter.

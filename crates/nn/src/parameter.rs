@@ -1,4 +1,4 @@
-//! What training changes.
+//! Parameters: the numbers that training changes.
 
 use std::fmt::{self, Debug, Formatter};
 use std::ops::{Add, Deref, Div, Mul, Neg, Sub};

@@ -1,4 +1,4 @@
-//! What several programs have measured, side by side: a table, and the comparisons that the chart draws.
+//! The measurements of several programs, side by side: a table, and the comparisons that the chart draws.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

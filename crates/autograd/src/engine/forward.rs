@@ -97,7 +97,7 @@ fn tangent_of<T: Float>(y: &Var<T>, inputs: &[&Var<T>], given: &[Var<T>]) -> Res
     Ok(found.unwrap_or_else(|| Tensor::zeros(y.shape()).into()))
 }
 
-/// The tangent of a node's output from those of its inputs; `None` if none of them changes.
+/// The tangent of a node's output, from the tangents of its inputs; `None` if no input changes.
 fn push_forward<T: Float>(
     node: &Arc<Node<T>>,
     tangents: &AddressMap<usize, Var<T>>,

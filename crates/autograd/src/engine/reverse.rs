@@ -15,7 +15,7 @@ use crate::tape::{Context, Found, Var};
 /// As many gradients as a small table holds, which most small models need; it grows for others.
 const FEW: usize = 14;
 
-/// What stops a backward pass.
+/// The errors of a backward pass.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BackwardError {
     #[error(
@@ -53,8 +53,8 @@ impl<T: Float> Eq for Pending<T> {}
 
 /// Hands the finished gradient of every `wanted` node to `keep`.
 ///
-/// A node's depth exceeds that of all its inputs, so once it is the deepest one waiting, everything made
-/// from it is done and its gradient is complete: the order is that of the tape read backwards, found
+/// A node is deeper than all its inputs. So once it is the deepest one waiting, every node made from it is done,
+/// and its gradient is complete: the order is that of the tape read backwards, found
 /// without sorting it first. Nodes are let go as soon as they are done.
 ///
 /// Returns the gradients of the leaves and of what else is `wanted`; behind nodes of a depth below `floor`

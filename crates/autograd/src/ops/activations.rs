@@ -103,7 +103,7 @@ elementwise! {
     }, on -3.0..3.0;
 }
 
-/// What a function that is bent at 0 has below and at 0, and what it has above and for NaN.
+/// `below` of numbers up to 0, and `above` for larger ones and NaN.
 #[inline(always)]
 fn below_zero<R: Real>(x: R, below: impl Fn(R) -> R, above: f64) -> R {
     // What is not chosen must not overflow: second derivatives would multiply it by 0. At 0 itself these are 0.

@@ -5,7 +5,7 @@ use gradus_tensor::{Float, Tensor, keepdim};
 use crate::engine::gradients_of_composition;
 use crate::tape::{Context, Operation, Saves, Var, apply};
 
-/// What is excluded, or added to the scores, in [`Var::scaled_dot_product_attention`].
+/// The mask of [`Var::scaled_dot_product_attention`].
 ///
 /// ```
 /// use gradus_autograd::{AttentionMask, Tensor, Var};

@@ -66,7 +66,7 @@ struct Plan {
     sizes: BTreeMap<Label, usize>,
 }
 
-/// What is between commas: indices, and where `...` stands among them, if it does.
+/// One operand of the equation: its indices, and the place of `...` among them, if any.
 #[derive(Default)]
 struct Written {
     indices: Vec<char>,

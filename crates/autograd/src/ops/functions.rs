@@ -88,7 +88,7 @@ elementwise! {
     trunc: Trunc |x| x.trunc(), gate nothing |like| like.constant(0.0), on -2.5..2.5;
     /// The nearest integer, halves to even. The derivative is 0 everywhere.
     round: Round |x| x.round(), gate nothing |like| like.constant(0.0), on -2.5..2.5;
-    /// What is left without the integer part, with the sign of the element. The derivative is 1 everywhere, by
+    /// The fractional part, with the sign of the element. The derivative is 1 everywhere, by
     /// convention also at the integers.
     frac: Frac |x| x - x.trunc(), from nothing |like| like.constant(1.0), on 0.1..0.9;
 
@@ -184,7 +184,7 @@ binary_elementwise! {
         let y = nothing.select(1.0, y);
         [nothing.select(0.0, y.log()), nothing.select(0.0, x / y)]
     };
-    /// What is left of a division whose quotient is rounded towards zero: it has the sign of the first number. The
+    /// The remainder of a division whose quotient is rounded towards zero: it has the sign of the first number. The
     /// derivatives are those of x - n y with the quotient n, by convention also where that jumps.
     fmod at (-7.0, 3.0) => (-1.0, [1.0, 2.0]): Fmod gate
         |x, y| x.fmod(y), {
@@ -193,7 +193,7 @@ binary_elementwise! {
             let rest = rest.eq(rest).select(rest, 0.0);
             [x.constant(1.0), ((rest - x) / y).round().detach()]
         };
-    /// What is left of a division whose quotient is rounded down: it has the sign of the second number. The
+    /// The remainder of a division whose quotient is rounded down: it has the sign of the second number. The
     /// derivatives are those of x - n y with the quotient n, by convention also where that jumps.
     remainder at (-7.0, 3.0) => (2.0, [1.0, 3.0]): Remainder gate
         |x, y| x.remainder(y), [x.constant(1.0), -x.floor_divide(y)];

@@ -4,12 +4,12 @@ use gradus_tensor::{Float, Tensor, TensorError};
 
 use crate::tape::{Context, Operation, Saves, Var, apply};
 
-/// What cannot be computed is NaN here; the methods then find out why.
+/// The result, or NaN in place of an error; the methods then find the error.
 fn or_nan<T: Float>(result: Result<Tensor<T>, TensorError>, shape: &[usize]) -> Tensor<T> {
     result.unwrap_or_else(|_| Tensor::full(shape, T::NAN))
 }
 
-/// The result, or the error because of which it is NaN.
+/// The result, or the error that made it NaN.
 fn checked<T: Float>(
     result: Var<T>,
     again: impl FnOnce() -> Result<Tensor<T>, TensorError>,
@@ -192,7 +192,7 @@ fn is_regular<T: Float>(x: &Tensor<T>) -> bool {
     x.inverse().is_ok_and(|inverse| (norm(x) * norm(&inverse)).lt(CONDITION).all(..).item())
 }
 
-/// What to multiply matrices with so that one triangle is left: ones, and this number on the diagonal.
+/// A mask that keeps one triangle of a matrix: ones, and this number on the diagonal.
 fn triangle<T: Float>(shape: &[usize], upper: bool, diagonal: f64) -> Tensor<T> {
     let places = Tensor::arange(0, shape[shape.len() - 1] as i64, 1);
     let weight = move |row: i64, column: i64| {

@@ -89,7 +89,7 @@ fn units_of<T: Float>(x: &Tensor<T>, square: &Tensor<T>, eps: &Tensor<T>, axes: 
     Some(square.zip("norm", &largest, unit))
 }
 
-/// What a normalisation by channels is given for each of them.
+/// Checks that there is a number for each channel in each operand.
 #[track_caller]
 fn check_channels<T: Float>(operation: &'static str, x: &[usize], operands: [(&str, Option<&Tensor<T>>); 4]) {
     assert!(

@@ -96,8 +96,8 @@ fn with_influence<T: Float>(x: Var<T>, g: &Var<T>, axis: usize) -> Var<T> {
     x.masked_fill(&idle.logical_and(finite.logical_not()), T::ONE)
 }
 
-/// What the results of a recurrence from each place on contribute to the derivative: the recurrence
-/// `adjoint[i] = cotangent[i] + factors[i + 1] * adjoint[i + 1]`, which runs backwards.
+/// The adjoint of a recurrence, itself a recurrence that runs backwards:
+/// `adjoint[i] = cotangent[i] + factors[i + 1] * adjoint[i + 1]`.
 fn adjoint<T: Float>(cotangent: &Var<T>, factors: &Var<T>, axis: usize) -> Var<T> {
     // The factor that comes round to the first place is not read.
     let factors = factors.flip(axis).roll(1, axis);

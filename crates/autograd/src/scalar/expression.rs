@@ -37,7 +37,7 @@ enum Step {
     Function(Function, SmallVec<[usize; 3]>),
 }
 
-/// What a step does with its operands, by the name of the method of [`Real`].
+/// The function that a step applies to its operands: the name of a method of [`Real`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Function {
     Unary(&'static str),

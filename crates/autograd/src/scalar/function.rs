@@ -35,8 +35,8 @@ use crate::tape::Saves;
 pub trait UnaryFunction: Debug + Clone + Send + Sync + 'static {
     /// The name shown on the tape and in messages.
     const NAME: &'static str;
-    /// What the derivative is a function of: [`Saves::OUTPUT`], if it is constant [`Saves::NOTHING`], and with
-    /// anything else, such as [`Saves::INPUTS`], the input.
+    /// The argument of the derivative: the output for [`Saves::OUTPUT`], none for [`Saves::NOTHING`] (a constant
+    /// derivative), or else the input.
     const SAVES: Saves;
     /// Whether the function is a gate that is closed where its derivative is 0, as `relu` is: it then lets no cotangent
     /// through, not even an infinite one or NaN.

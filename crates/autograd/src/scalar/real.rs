@@ -92,7 +92,7 @@ pub trait Real:
         f64: Literal<Self>;
 }
 
-/// What can stand where a [`Real`] is expected: one itself, or an `f64`.
+/// A value that can stand for a [`Real`]: a `Real` itself, or an `f64`.
 pub trait Lift<R: Real> {
     /// The same as a number of the kind of `like`.
     fn lift(self, like: R) -> R;

@@ -80,9 +80,9 @@ macro_rules! real_functions {
         xlogy
         /// The product; 0 where the other is 0, even if this is infinite or NaN.
         multiply_no_nan
-        /// What is left of a division whose quotient is rounded towards zero.
+        /// The remainder of a division whose quotient is rounded towards zero.
         fmod
-        /// What is left of a division whose quotient is rounded down.
+        /// The remainder of a division whose quotient is rounded down.
         remainder
         /// The quotient, rounded down.
         floor_divide

@@ -1,4 +1,4 @@
-//! What a gradient rule may look at.
+//! The context of a gradient rule: the values that it may read.
 
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
@@ -167,7 +167,7 @@ impl<'a, T: Float> Context<'a, T> {
         self.recorded
     }
 
-    /// The gradient accumulated for an input so far, or zeros if there is none.
+    /// The gradient accumulated for an input so far; zeros before the first contribution.
     ///
     /// For a rule that only adds to some places of it, and gives the result as the gradient: so the gradient of a
     /// tensor that was read in many small parts does not cost its whole size for each of them.

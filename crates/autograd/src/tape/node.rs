@@ -27,7 +27,7 @@ pub(crate) struct Node<T: Float> {
     pub(crate) number: u64,
 }
 
-/// What a node remembers of one input.
+/// An input as its node remembers it.
 pub(crate) struct Input<T: Float> {
     /// `None` for a constant.
     pub(crate) node: Option<Arc<Node<T>>>,
@@ -132,7 +132,7 @@ impl<T: Float> Node<T> {
     }
 }
 
-/// What a node is recognised by while somebody holds it.
+/// The key of a node in maps: its address, which is unique while the node is held.
 pub(crate) fn address<T: Float>(node: &Arc<Node<T>>) -> usize {
     Arc::as_ptr(node) as usize
 }

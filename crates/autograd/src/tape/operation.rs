@@ -66,7 +66,7 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
     /// The rule: the gradient of <cotangent, output> with respect to one input, in differentiable
     /// operations, so that it can itself be differentiated.
     ///
-    /// What varies with the inputs must be rebuilt from [`Context::input`] or [`Context::output`], never be
+    /// Values that vary with the inputs must be rebuilt from [`Context::input`] or [`Context::output`], never be
     /// carried along as a number: that would drop a term of the second derivative. The result may have any
     /// shape that the input's broadcasts to; the engine sums over the axes that were added or repeated, adds
     /// up contributions, and asks only for inputs that need a gradient.
@@ -94,7 +94,7 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
         None
     }
 
-    /// What the operation is as a function of its inputs. If it is linear, its derivative in a direction is
+    /// Whether the operation is linear in its inputs. If it is, its derivative in a direction is
     /// the operation itself, applied to the direction, and forward mode needs no rule.
     fn linearity(&self) -> Linearity {
         Linearity::Nonlinear
@@ -111,7 +111,7 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
     }
 }
 
-/// What an operation is as a function of its inputs; see [`Operation::linearity`].
+/// The linearity of an operation in its inputs; see [`Operation::linearity`].
 ///
 /// ```
 /// use gradus_autograd::{Linearity, Operation, Saves, Tensor, Var, apply, jvp};

@@ -1,6 +1,6 @@
-//! What the tape keeps of an operation.
+//! The values that the tape keeps for a gradient rule.
 
-/// What an operation keeps for its rule.
+/// The inputs and outputs that an operation keeps for its rule.
 ///
 /// ```
 /// use gradus_autograd::{Tape, Tensor, Var};

@@ -171,7 +171,7 @@ impl<T: Float> Var<T> {
         self.node.as_ref().is_some_and(|node| node.is_leaf())
     }
 
-    /// What distinguishes this tracked variable from all others; `None` for a constant.
+    /// The identity of a tracked variable, which tells it from all others; `None` for a constant.
     ///
     /// It stays the same when the numbers are changed, and can be the key of a map: an optimizer keeps its
     /// state by it.

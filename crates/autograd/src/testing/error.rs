@@ -1,4 +1,4 @@
-//! What the checker reports.
+//! The reports of the checker.
 
 use std::fmt::{self, Debug, Display, Formatter};
 
@@ -99,9 +99,9 @@ pub struct GradientError {
     pub input: usize,
     /// The index of the element that is most wrong.
     pub element: Vec<usize>,
-    /// What the gradient rules gave.
+    /// The value from the gradient rules.
     pub analytic: f64,
-    /// What it should have been: by differences, or by the other way to compute it.
+    /// The expected value, from differences or from another way to compute it.
     pub numeric: f64,
     /// The inputs: of the operation, if it is known, or of the whole function.
     pub inputs: Vec<Tensor<f64>>,

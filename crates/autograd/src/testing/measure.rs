@@ -1,4 +1,4 @@
-//! What the laws are stated in: values, gradients, products of both, and when two of them agree.
+//! The terms of the laws: values, gradients, their products, and the comparison of two results.
 
 use gradus_tensor::{Tensor, Xoshiro256PlusPlus};
 

@@ -9,7 +9,7 @@ use super::sequential::Layer;
 /// In training each element is 0 with probability `p`, and otherwise divided by `1 - p`, which keeps its mean; in
 /// evaluation mode it stays (Srivastava et al., "Dropout", 2014).
 ///
-/// What is dropped follows from the seed, the number of forward passes in training so far, and the place of the element.
+/// The mask follows from the seed, the number of forward passes in training so far, and the place of the element.
 /// So a run can be repeated, and a clone goes on as the original would. Of several threads that train with one layer,
 /// each pass has a mask of its own, but which one depends on their order; clones do not depend on each other.
 ///

@@ -39,7 +39,7 @@ macro_rules! batch_norm {
             /// How much of the running statistics is replaced by each batch.
             #[module(skip)]
             pub momentum: f64,
-            /// What is added to the variance.
+            /// A number added to the variance.
             #[module(skip)]
             pub eps: f64,
             /// Whether it is in training mode.
@@ -133,7 +133,7 @@ macro_rules! norms {
                 #[module(skip)]
                 pub $field: $type,
             )*
-            /// What is added to the variance.
+            /// A number added to the variance.
             #[module(skip)]
             pub eps: f64,
         }

@@ -20,9 +20,9 @@ use super::{Reduction, check_shapes, check_weight};
 /// ```
 #[derive(Debug, Clone)]
 pub struct BceLoss<T: Float = f32> {
-    /// What the loss of each element is multiplied by, if there is something.
+    /// Optional weight per element.
     pub weight: Option<Var<T>>,
-    /// What becomes of the losses of single elements.
+    /// The reduction of the losses of single elements.
     pub reduction: Reduction,
 }
 
@@ -36,7 +36,7 @@ impl<T: Float> BceLoss<T> {
         Self { weight: None, reduction: Reduction::Mean }
     }
 
-    /// What the loss of each element is multiplied by: a variable or tensor that broadcasts to the prediction's shape.
+    /// Sets the weight per element: a variable or tensor that broadcasts to the prediction's shape.
     ///
     /// ```
     /// let loss = gradus_nn::BceLoss::new().weight([1.0, 2.0]);
@@ -208,11 +208,11 @@ impl UnaryFunction for SlopeByTarget {
 /// ```
 #[derive(Debug, Clone)]
 pub struct BceWithLogitsLoss<T: Float = f32> {
-    /// What the loss of each element is multiplied by, if there is something.
+    /// Optional weight per element.
     pub weight: Option<Var<T>>,
-    /// What only the part of the loss is multiplied by that belongs to targets of 1, if there is something.
+    /// Optional weight of the part of the loss that belongs to targets of 1.
     pub pos_weight: Option<Var<T>>,
-    /// What becomes of the losses of single elements.
+    /// The reduction of the losses of single elements.
     pub reduction: Reduction,
 }
 
@@ -226,7 +226,7 @@ impl<T: Float> BceWithLogitsLoss<T> {
         Self { weight: None, pos_weight: None, reduction: Reduction::Mean }
     }
 
-    /// What the loss of each element is multiplied by: a variable or tensor that broadcasts to the prediction's shape.
+    /// Sets the weight per element: a variable or tensor that broadcasts to the prediction's shape.
     ///
     /// ```
     /// let loss = gradus_nn::BceWithLogitsLoss::new().weight([1.0, 2.0]);

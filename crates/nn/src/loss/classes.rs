@@ -84,7 +84,7 @@ pub struct NllLoss<T: Float = f32> {
     pub weight: Option<Var<T>>,
     /// The target that marks what is left out.
     pub ignore_index: i64,
-    /// What becomes of the losses of single rows.
+    /// The reduction of the losses of single rows.
     pub reduction: Reduction,
 }
 
@@ -162,7 +162,7 @@ pub struct CrossEntropyLoss<T: Float = f32> {
     pub ignore_index: i64,
     /// How much of the probability goes from the right class to all classes in equal parts.
     pub label_smoothing: f64,
-    /// What becomes of the losses of single rows.
+    /// The reduction of the losses of single rows.
     pub reduction: Reduction,
 }
 

@@ -18,7 +18,7 @@ use super::{Reduction, check_shapes};
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MseLoss {
-    /// What becomes of the losses of single elements.
+    /// The reduction of the losses of single elements.
     pub reduction: Reduction,
 }
 
@@ -63,7 +63,7 @@ impl MseLoss {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct L1Loss {
-    /// What becomes of the losses of single elements.
+    /// The reduction of the losses of single elements.
     pub reduction: Reduction,
 }
 
@@ -107,7 +107,7 @@ impl L1Loss {
 pub struct HuberLoss {
     /// Where the square becomes a straight line.
     pub delta: f64,
-    /// What becomes of the losses of single elements.
+    /// The reduction of the losses of single elements.
     pub reduction: Reduction,
 }
 
@@ -197,7 +197,7 @@ impl UnaryFunction for Huber {
 pub struct SmoothL1Loss {
     /// Where the square becomes a straight line.
     pub beta: f64,
-    /// What becomes of the losses of single elements.
+    /// The reduction of the losses of single elements.
     pub reduction: Reduction,
 }
 
@@ -288,7 +288,7 @@ impl UnaryFunction for SmoothL1 {
 pub struct KlDivLoss {
     /// Whether targets are logarithms of probabilities, too.
     pub log_target: bool,
-    /// What becomes of the losses of single elements.
+    /// The reduction of the losses of single elements.
     pub reduction: Reduction,
 }
 

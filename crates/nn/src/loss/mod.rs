@@ -14,7 +14,7 @@ pub use binary::{BceLoss, BceWithLogitsLoss};
 pub use classes::{ClassTargets, CrossEntropyLoss, NllLoss};
 pub use elements::{HuberLoss, KlDivLoss, L1Loss, MseLoss, SmoothL1Loss};
 
-/// What becomes of the losses of single elements or rows.
+/// The reduction of the losses of single elements or rows.
 ///
 /// ```
 /// use gradus_autograd::{Tensor, Var};
@@ -88,11 +88,11 @@ fn check_weight<T: Float>(loss: &'static str, argument: &str, weight: Option<&Va
     );
 }
 
-/// What all losses have in common: the method that sets the reduction, and defaults.
+/// The common part of all losses: the method that sets the reduction, and defaults.
 macro_rules! common {
     ($($loss:ident $(<$t:ident>)?)*) => {$(
         impl$(<$t: Float>)? $loss$(<$t>)? {
-            /// What becomes of the losses of single elements or rows; their mean, if this is not called.
+            /// Sets the reduction of the losses of single elements or rows; the mean by default.
             ///
             /// ```
             #[doc = concat!("use gradus_nn::{", stringify!($loss), ", Reduction};")]

@@ -1,4 +1,4 @@
-//! What predictions of classes and their targets say about each row.
+//! Predictions of classes and their targets, row by row.
 
 use gradus_autograd::{Float, Tensor, Var};
 
@@ -37,7 +37,7 @@ impl<'a, T: Float> Classes<'a, T> {
         log_probabilities.multiply_no_nan(weight.reshape(shape))
     }
 
-    /// What the targets say about the rows of a prediction.
+    /// The targets of the rows of a prediction.
     #[track_caller]
     pub(super) fn rows(&self, targets: &Tensor<i64>, ignore_index: i64) -> Rows<T> {
         let Self { loss, shape, axis, count, .. } = *self;
@@ -68,7 +68,7 @@ impl<'a, T: Float> Classes<'a, T> {
     }
 }
 
-/// What is known about each row.
+/// The target of each row.
 pub(super) struct Rows<T: Float> {
     axis: isize,
     /// Whether it counts.

@@ -1,4 +1,4 @@
-//! What all optimizers have in common.
+//! The common part of all optimizers.
 
 use std::collections::HashSet;
 use std::fmt::{self, Debug, Formatter};
@@ -52,7 +52,7 @@ pub trait Rule: Debug + Clone + Send + Sync + 'static {
     /// How many tensors in the shape of a parameter are remembered for it.
     fn slots(&self) -> usize;
 
-    /// What all numbers of these tensors start at.
+    /// The initial value of all numbers of these tensors.
     fn initial(&self) -> f64 {
         0.0
     }
@@ -61,7 +61,7 @@ pub trait Rule: Debug + Clone + Send + Sync + 'static {
     fn update<T: Float>(&self, step: Step, p: &mut Tensor<T>, g: &Tensor<T>, state: &mut [Tensor<T>]);
 }
 
-/// What a [`Rule`] is told about a step; see there for an example.
+/// The step that a [`Rule`] makes; see there for an example.
 #[derive(Debug, Clone, Copy)]
 pub struct Step {
     /// 1 in the first step of a parameter, 2 in the next one.
@@ -117,7 +117,7 @@ struct Group<R> {
     made_at: &'static Location<'static>,
 }
 
-/// What is remembered of a parameter.
+/// The state of a parameter.
 #[derive(Debug, Clone)]
 struct State<T: Float> {
     name: String,
@@ -266,7 +266,7 @@ impl<R: Rule, T: Float> Descent<R, T> {
         &self.groups[0].rule
     }
 
-    /// What came before would not see a change.
+    /// Panics if a change would come after a group or a step, which would not see it.
     #[track_caller]
     fn check_options_come_first(&self) {
         assert!(

@@ -47,7 +47,7 @@ impl<'a> Additions<'a> {
     }
 }
 
-/// What rounding leaves out of a sum that is infinite is not a number.
+/// The rounding error of an infinite sum is NaN, and counts as 0.
 #[inline(always)]
 fn finite_or_zero<T: Number>(x: T) -> T {
     if is_finite(x) { x } else { T::ZERO }

@@ -19,7 +19,7 @@ struct Statistics<T> {
     /// 0 if the row is not to be centred.
     mean: T,
     scale: T,
-    /// What the elements were divided by, a power of two; usually 1.
+    /// The divisor of the elements, a power of two; usually 1.
     unit: T,
 }
 

@@ -7,10 +7,7 @@
 #![allow(unsafe_code, reason = "vector instructions and loads from pointers; see SAFETY")]
 
 #[cfg(target_arch = "x86_64")]
-#[allow(
-    clippy::wildcard_imports,
-    reason = "two dozen instructions, whose names say where they are from"
-)]
+#[allow(clippy::wildcard_imports, reason = "two dozen instructions with telling names")]
 use std::arch::x86_64::*;
 use std::ops::{Add, Mul};
 

@@ -324,11 +324,11 @@ macro_rules! law {
     ($(#[$doc:meta])* [$($type:ident)+] fn $name:ident $arguments:tt $body:tt) => {
         $(#[$doc])*
         mod $name {
-            $(#[allow(
-                clippy::useless_conversion, clippy::bool_comparison, clippy::eq_op,
-                clippy::unnecessary_cast, clippy::cast_lossless,
-                reason = "what is a conversion or a comparison for one type is none for another"
-            )]
+            $(#[allow(clippy::useless_conversion, reason = "one text for several types")]
+            #[allow(clippy::bool_comparison, reason = "one text for several types")]
+            #[allow(clippy::eq_op, reason = "one text for several types")]
+            #[allow(clippy::unnecessary_cast, reason = "one text for several types")]
+            #[allow(clippy::cast_lossless, reason = "one text for several types")]
             mod $type {
                 use super::super::*;
                 type T = $type;

@@ -47,7 +47,7 @@ pub(crate) fn gelu_tanh(x: f64) -> f64 {
     y * (1.0 + (product_error(x, factor, exponent) + x * factor_error))
 }
 
-/// What rounding took from the product of two numbers that are not near overflow: Dekker, "A Floating-Point Technique
+/// The rounding error of a product of two numbers that are not near overflow: Dekker, "A Floating-Point Technique
 /// for Extending the Available Precision", 1971.
 fn product_error(x: f64, y: f64, product: f64) -> f64 {
     let halves = |x: f64| {

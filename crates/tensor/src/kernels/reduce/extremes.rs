@@ -9,9 +9,9 @@ use crate::runtime::Buffer;
 use crate::runtime::dispatch;
 use crate::runtime::for_each_part;
 
-/// What is searched for its winner before it leaves the first-level cache.
+/// The number of elements searched for their winner before they leave the first-level cache.
 const BLOCK: usize = 4096;
-/// What a thread takes at once.
+/// The number of elements that a thread takes at once.
 const CHUNK: usize = 64 * 1024;
 
 /// Whether the first argument takes the place of the second.
