@@ -5,8 +5,10 @@ mod backward;
 mod caught;
 mod extremes;
 mod images;
+mod matrices;
 mod nn;
 mod operations;
+mod rows;
 
 pub(crate) use caught::{caught, panic_of, panics};
 use gradus::{Tensor, Var};

@@ -10,6 +10,9 @@ pub(crate) fn gradients_of_composition<T: Float>(
     context: &Context<T>,
     composition: impl FnOnce(&[Var<T>]) -> Var<T>,
 ) -> Vec<Option<Var<T>>> {
+    if !(0..context.inputs()).any(|i| context.needs(i)) {
+        return vec![None; context.inputs()];
+    }
     let recorded = context.is_recorded();
     let inputs: Vec<Var<T>> = (0..context.inputs())
         .map(|i| match (recorded, context.needs(i)) {

@@ -92,7 +92,7 @@ impl<T: Float> Operation<T> for Mul {
             StrongZero::Second => input == 0,
             StrongZero::Either => true,
         };
-        Some(if other_is_strong { gated(&other, g) } else { chained(&other, g) })
+        Some(if other_is_strong { other.gated(g) } else { chained(&other, g) })
     }
     fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         self.vjp(context, input)
@@ -135,7 +135,7 @@ impl<T: Float> Operation<T> for Div {
         Some(match (input, self.strong_zero) {
             (0, _) => divided(g, &y),
             (_, false) => -divided(&chained(&context.output(), g), &y),
-            (_, true) => -divided(&gated(&context.output(), g), &y),
+            (_, true) => -divided(&context.output().gated(g), &y),
         })
     }
     fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
@@ -190,16 +190,11 @@ pub(crate) fn divided<T: Float>(cotangent: &Var<T>, divisor: &Var<T>) -> Var<T> 
     apply(Div { strong_zero: true }, &[cotangent, divisor])
 }
 
-/// [`chained`] for a derivative of exactly 0 that means a closed gate: it lets no cotangent through, not even an
-/// infinite one or NaN.
-pub(crate) fn gated<T: Float>(derivative: &Var<T>, cotangent: &Var<T>) -> Var<T> {
-    apply(Mul(StrongZero::Either), &[derivative, cotangent])
-}
-
 impl<T: Float> Var<T> {
-    /// [`gated`] as a method.
+    /// This derivative times the cotangent, as in [`chained`], where a derivative of exactly 0 means a closed gate: it
+    /// lets no cotangent through, not even an infinite one or NaN.
     pub(crate) fn gated(&self, cotangent: &Self) -> Self {
-        gated(self, cotangent)
+        apply(Mul(StrongZero::Either), &[self, cotangent])
     }
 
     /// The product, and 0 where `other` is 0, even if this is infinite or NaN there: what has weight 0 has no

@@ -1,6 +1,6 @@
 //! Variables put together along an axis, and taken apart.
 
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, OrPanic, Tensor, chunk_ranges, split_ranges};
 
 use crate::tape::{Context, Linearity, Operation, Var, apply};
 
@@ -87,14 +87,8 @@ impl<T: Float> Var<T> {
     /// If the axis is out of range or the sizes do not add up to its size.
     #[track_caller]
     pub fn split(&self, sizes: &[usize], axis: isize) -> Vec<Self> {
-        // For its checks; the parts are views.
-        let _ = self.value().split(sizes, axis);
-        let mut start = 0;
-        let part = |&size: &usize| {
-            start += size;
-            self.slice(axis, start - size..start)
-        };
-        sizes.iter().map(part).collect()
+        let ranges = split_ranges(self.shape(), sizes, axis).or_panic();
+        ranges.into_iter().map(|range| self.slice(axis, range)).collect()
     }
 
     /// Consecutive parts of an axis, all of the same size but for the last one, which may be smaller: as many as
@@ -106,10 +100,8 @@ impl<T: Float> Var<T> {
     /// If the axis is out of range, or `chunks` is 0.
     #[track_caller]
     pub fn chunk(&self, chunks: usize, axis: isize) -> Vec<Self> {
-        let from_front = if axis < 0 { axis + self.rank() as isize } else { axis };
-        let parts = self.value().chunk(chunks, axis);
-        let sizes: Vec<usize> = parts.iter().map(|part| part.shape()[from_front as usize]).collect();
-        self.split(&sizes, axis)
+        let ranges = chunk_ranges(self.shape(), chunks, axis).or_panic();
+        ranges.into_iter().map(|range| self.slice(axis, range)).collect()
     }
 }
 

@@ -28,7 +28,7 @@ mod sort;
 mod stats;
 mod view;
 
-pub(crate) use arithmetic::{add, chained, div, divided, gated, mul, neg, sub};
+pub(crate) use arithmetic::{add, chained, div, divided, mul, neg, sub};
 pub use attention::AttentionMask;
 pub use einsum::einsum;
 pub use join::{cat, stack};

@@ -2,7 +2,6 @@
 
 use gradus_tensor::{Axes, Float, Shape, Tensor};
 
-use crate::ops::gated;
 use crate::tape::{Context, Linearity, Operation, Var, apply};
 
 /// The axes of a reduction, from the front.
@@ -101,11 +100,11 @@ impl<T: Float> Operation<T> for Extreme {
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let share = self.share(&context.input(0), &context.output());
-        Some(gated(&share, &self.over.restore(context.cotangent(), context.shape(0))))
+        Some(share.gated(&self.over.restore(context.cotangent(), context.shape(0))))
     }
     fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let share = self.share(&context.input(0), &context.output());
-        Some(gated(&share, context.tangent()).sum(self.over.axes()))
+        Some(share.gated(context.tangent()).sum(self.over.axes()))
     }
 }
 
@@ -123,12 +122,12 @@ impl<T: Float> Operation<T> for LogSumExp {
         let x = context.input(0);
         let y = self.0.restore(&context.output(), x.shape());
         let g = self.0.restore(context.cotangent(), x.shape());
-        Some(gated(&(x - y).exp(), &g))
+        Some((x - y).exp().gated(&g))
     }
     fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let x = context.input(0);
         let y = self.0.restore(&context.output(), x.shape());
-        Some(gated(&(x - y).exp(), context.tangent()).sum(self.0.axes()))
+        Some((x - y).exp().gated(context.tangent()).sum(self.0.axes()))
     }
 }
 

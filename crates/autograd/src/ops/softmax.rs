@@ -2,7 +2,6 @@
 
 use gradus_tensor::{Float, OrPanic, Tensor, keepdim, lane_axis};
 
-use crate::ops::gated;
 use crate::tape::{Context, Operation, Saves, Var, apply};
 
 #[derive(Debug)]
@@ -23,8 +22,8 @@ impl<T: Float> Operation<T> for Softmax {
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         // What has probability 0 is masked: no gradient passes it, whatever the cotangent.
         let (g, y) = (context.cotangent(), context.output());
-        let mean = gated(&y, g).sum(keepdim(self.axis));
-        Some(gated(&y, &(g - mean)))
+        let mean = y.gated(g).sum(keepdim(self.axis));
+        Some(y.gated(&(g - mean)))
     }
     fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         // The Jacobian of a lane, diag(y) - y y', is symmetric.
@@ -49,11 +48,11 @@ impl<T: Float> Operation<T> for LogSoftmax {
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let (g, y) = (context.cotangent(), context.output());
-        Some(g - gated(&y.exp(), &g.sum(keepdim(self.axis))))
+        Some(g - y.exp().gated(&g.sum(keepdim(self.axis))))
     }
     fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let (t, y) = (context.tangent(), context.output());
-        Some(t - gated(&y.exp(), t).sum(keepdim(self.axis)))
+        Some(t - y.exp().gated(t).sum(keepdim(self.axis)))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Operations that move elements and leave them as they are. Their rules move them back.
 
-use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, Tensor, lane_axis};
+use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, Tensor, lane_axis, reshape_shape};
 
 use super::index::add_at;
 use crate::tape::{Context, Linearity, Operation, Var, apply};
@@ -127,7 +127,7 @@ impl<T: Float> Var<T> {
     /// If the shape has another number of elements.
     #[track_caller]
     pub fn reshape(&self, shape: impl Into<Dims>) -> Self {
-        let shape = self.value().reshape(shape).shape().into();
+        let shape = reshape_shape(self.shape(), &shape.into()).or_panic();
         apply(Reshape { shape }, &[self])
     }
 

@@ -1,5 +1,7 @@
 //! Joining tensors along an axis, and taking them apart.
 
+use std::ops::Range;
+
 use crate::element::Element;
 use crate::error::{OrPanic, TensorError};
 use crate::runtime::Buffer;
@@ -91,24 +93,8 @@ impl<T: Element> Tensor<T> {
     /// If the axis is out of range or the sizes do not add up to its size.
     #[track_caller]
     pub fn split(&self, sizes: &[usize], axis: isize) -> Vec<Self> {
-        let resolved = resolve_axis("split", axis, self.shape()).or_panic();
-        let total = sizes.iter().try_fold(0_usize, |sum, &size| sum.checked_add(size));
-        if total != Some(self.shape()[resolved]) {
-            TensorError::argument(
-                "split",
-                "sizes",
-                format!("{sizes:?}"),
-                self.shape(),
-                format!("they must add up to {}, the size of axis {resolved}", self.shape()[resolved]),
-            )
-            .panic();
-        }
-        let mut start = 0;
-        let part = |&size: &usize| {
-            start += size;
-            self.slice(axis, start - size..start)
-        };
-        sizes.iter().map(part).collect()
+        let ranges = split_ranges(self.shape(), sizes, axis).or_panic();
+        ranges.into_iter().map(|range| self.slice(axis, range)).collect()
     }
 
     /// Consecutive parts of an axis, all of the same size but for the last one, which may be smaller: as many as
@@ -126,15 +112,48 @@ impl<T: Element> Tensor<T> {
     /// If the axis is out of range, or `chunks` is 0.
     #[track_caller]
     pub fn chunk(&self, chunks: usize, axis: isize) -> Vec<Self> {
-        let resolved = resolve_axis("chunk", axis, self.shape()).or_panic();
-        if chunks == 0 {
-            TensorError::argument("chunk", "chunks", "0", self.shape(), "it must be at least 1").panic();
-        }
-        let size = self.shape()[resolved];
-        let part = size.div_ceil(chunks);
-        let count = if size == 0 { chunks } else { size.div_ceil(part) };
-        (0..count).map(|i| self.slice(axis, i * part..(i + 1) * part)).collect()
+        let ranges = chunk_ranges(self.shape(), chunks, axis).or_panic();
+        ranges.into_iter().map(|range| self.slice(axis, range)).collect()
     }
+}
+
+/// The parts of an axis that [`Tensor::split`] gives for a tensor of this shape.
+///
+/// # Errors
+/// [`TensorError`] if the axis is out of range or the sizes do not add up to its size.
+pub fn split_ranges(shape: &[usize], sizes: &[usize], axis: isize) -> Result<Vec<Range<usize>>, TensorError> {
+    let axis = resolve_axis("split", axis, shape)?;
+    let total = sizes.iter().try_fold(0_usize, |sum, &size| sum.checked_add(size));
+    if total != Some(shape[axis]) {
+        return Err(TensorError::argument(
+            "split",
+            "sizes",
+            format!("{sizes:?}"),
+            shape,
+            format!("they must add up to {}, the size of axis {axis}", shape[axis]),
+        ));
+    }
+    let mut end = 0;
+    let range = |&size: &usize| {
+        end += size;
+        end - size..end
+    };
+    Ok(sizes.iter().map(range).collect())
+}
+
+/// The parts of an axis that [`Tensor::chunk`] gives for a tensor of this shape.
+///
+/// # Errors
+/// [`TensorError`] if the axis is out of range, or `chunks` is 0.
+pub fn chunk_ranges(shape: &[usize], chunks: usize, axis: isize) -> Result<Vec<Range<usize>>, TensorError> {
+    let axis = resolve_axis("chunk", axis, shape)?;
+    if chunks == 0 {
+        return Err(TensorError::argument("chunk", "chunks", "0", shape, "it must be at least 1"));
+    }
+    let size = shape[axis];
+    let part = size.div_ceil(chunks);
+    let count = if size == 0 { chunks } else { size.div_ceil(part) };
+    Ok((0..count).map(|i| i * part..size.min((i + 1) * part)).collect())
 }
 
 #[track_caller]

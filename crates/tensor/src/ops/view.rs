@@ -147,7 +147,7 @@ impl<T: Element> Tensor<T> {
     /// If the shape has another number of elements.
     #[track_caller]
     pub fn reshape(&self, shape: impl Into<Dims>) -> Self {
-        let shape = infer_shape(self.shape(), &shape.into()).or_panic();
+        let shape = reshape_shape(self.shape(), &shape.into()).or_panic();
         match self.layout().reshape(&shape) {
             Some(layout) => self.with_layout(layout),
             None => Self::from_buffer(crate::kernels::copy(self.strided()), &shape),
@@ -299,8 +299,11 @@ impl<T: Element> Tensor<T> {
     }
 }
 
-/// The shape asked for, its one -1 replaced by what is left over.
-fn infer_shape(shape: &[usize], requested: &Dims) -> Result<Shape, TensorError> {
+/// The shape that [`Tensor::reshape`] gives to a tensor of `shape`: the requested one, with its one -1 inferred.
+///
+/// # Errors
+/// [`TensorError::Reshape`] if the numbers of elements differ.
+pub fn reshape_shape(shape: &[usize], requested: &Dims) -> Result<Shape, TensorError> {
     let error = || TensorError::Reshape { shape: shape.into(), requested: requested.0.to_vec() };
     let count = element_count(shape).ok_or_else(error)?;
     let known: Shape = requested.0.iter().filter(|&&size| size != -1).map(|&size| size as usize).collect();

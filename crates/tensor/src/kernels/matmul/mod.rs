@@ -157,9 +157,24 @@ pub(crate) unsafe fn product<T: Float>(
     if lhs.columns == 0 {
         return;
     }
-    // SAFETY: `T` is f32 or f64, the types that `gemm` accepts; the caller promises that the elements of both
-    // operands lie in their buffers and that those of `out` may be written; they are read only after the
-    // loop above has written them.
+    let over = if bias.is_some() { Over::Sum } else { Over::Anything };
+    // SAFETY: the caller's promise; the elements that are added to were written by the loop above.
+    unsafe { call_gemm(out, row_stride, over, T::ONE, lhs, rhs) };
+}
+
+/// Writes `factor * lhs x rhs` to `out`, whose rows are `row_stride` apart.
+///
+/// # Safety
+/// As for [`product`]; and for [`Over::Sum`] all elements of `out` must be initialised.
+unsafe fn call_gemm<T: Float>(
+    out: *mut T,
+    row_stride: usize,
+    over: Over,
+    factor: T,
+    lhs: MatrixRef<T>,
+    rhs: MatrixRef<T>,
+) {
+    // SAFETY: `T` is f32 or f64, the types that `gemm` accepts; the rest is the caller's promise.
     unsafe {
         gemm::gemm(
             lhs.rows,
@@ -168,7 +183,7 @@ pub(crate) unsafe fn product<T: Float>(
             out,
             1,
             row_stride as isize,
-            bias.is_some(),
+            over == Over::Sum,
             lhs.data.as_ptr().add(lhs.offset),
             lhs.column_stride,
             lhs.row_stride,
@@ -176,7 +191,7 @@ pub(crate) unsafe fn product<T: Float>(
             rhs.column_stride,
             rhs.row_stride,
             T::ONE,
-            T::ONE,
+            factor,
             false,
             false,
             false,
@@ -207,29 +222,7 @@ pub(crate) fn multiply<T: Float>(out: &mut [T], over: Over, factor: T, lhs: Matr
     }
     lhs.check_bounds();
     rhs.check_bounds();
-    // SAFETY: `T` is f32 or f64, the types that `gemm` accepts; the elements of both operands lie in their buffers,
-    // as was checked, and those of `out` are as many as the product's, and borrowed uniquely.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out.as_mut_ptr(),
-            1,
-            n as isize,
-            over == Over::Sum,
-            lhs.data.as_ptr().add(lhs.offset),
-            lhs.column_stride,
-            lhs.row_stride,
-            rhs.data.as_ptr().add(rhs.offset),
-            rhs.column_stride,
-            rhs.row_stride,
-            T::ONE,
-            factor,
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
-    }
+    // SAFETY: the elements of both operands lie in their buffers, as was checked; the elements of `out` are as many as the
+    // product's, initialised, and borrowed uniquely.
+    unsafe { call_gemm(out.as_mut_ptr(), n, over, factor, lhs, rhs) };
 }
