@@ -1,6 +1,6 @@
 //! One text of a loop, compiled for several instruction sets, chosen when it runs.
 //!
-//! All of them give the same bits: nothing here fuses a multiplication with an addition (but see `registers`).
+//! All of them give the same bits: nothing here fuses a multiplication with an addition unasked (but see `registers`).
 
 #![allow(unsafe_code, reason = "a function compiled for more instructions is unsafe to call; see SAFETY")]
 
