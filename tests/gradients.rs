@@ -47,5 +47,6 @@ laws! {
     gradients_do_not_depend_on_what_else_is_tracked: Subsets,
     layouts_do_not_matter: Layout,
     expressions_agree_with_numbers: Expression,
+    recorded_passes_run_again_on_other_inputs: Replay,
     single_precision_agrees_with_double: Precision,
 }

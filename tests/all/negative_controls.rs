@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use gradus_autograd::testing::{GradientError, Law, check_gradients, shapes, tensors};
 use gradus_autograd::{
-    Context, Linearity, Literal, Operation, Real, Saves, Tensor, Unary, UnaryFunction, Var, apply, no_grad,
-    seeded,
+    Context, Inputs, Linearity, Literal, Operation, Real, Saves, Tensor, Unary, UnaryFunction, Var, apply,
+    no_grad, seeded,
 };
 use proptest::prelude::*;
 
@@ -42,7 +42,7 @@ impl Operation<f64> for Affine {
         "affine"
     }
 
-    fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+    fn forward(&self, inputs: &Inputs<f64>) -> Tensor<f64> {
         inputs[0].matmul(inputs[1]).matmul(inputs[0]) + inputs[2]
     }
 

@@ -214,7 +214,7 @@ impl<T: Float> Operation<T> for Frobnicate {
     fn name(&self) -> &'static str {
         if self.left { "frobnicate" } else { "etacinborf" }
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].map("not a name")
     }
 }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use gradus::{Axes, Dims, Reduction, Tensor, Var, keepdim};
+use gradus::{Axes, Dims, Indices, Reduction, Tensor, Var, keepdim};
 use serde_json::{Map, Value as Json};
 
 use crate::data::{integers, sizes};
@@ -203,6 +203,12 @@ impl From<Tensor<i64>> for Outputs {
     }
 }
 
+impl From<Indices<f64>> for Outputs {
+    fn from(indices: Indices<f64>) -> Self {
+        indices.into_value().into()
+    }
+}
+
 impl From<Tensor<bool>> for Outputs {
     fn from(tensor: Tensor<bool>) -> Self {
         Self(vec![Value::Bool(tensor)])
@@ -215,16 +221,15 @@ impl From<Vec<Var<f64>>> for Outputs {
     }
 }
 
-impl From<(Var<f64>, Tensor<i64>)> for Outputs {
-    fn from((var, tensor): (Var<f64>, Tensor<i64>)) -> Self {
-        Self(vec![Value::Float(var), Value::Integer(tensor)])
+impl From<(Var<f64>, Indices<f64>)> for Outputs {
+    fn from((var, indices): (Var<f64>, Indices<f64>)) -> Self {
+        Self(vec![Value::Float(var), Value::Integer(indices.into_value())])
     }
 }
 
 /// A result, and running statistics.
-impl From<(Var<f64>, Option<[Tensor<f64>; 2]>)> for Outputs {
-    fn from((var, running): (Var<f64>, Option<[Tensor<f64>; 2]>)) -> Self {
-        let running = running.into_iter().flatten().map(Var::constant);
-        std::iter::once(var).chain(running).collect::<Vec<_>>().into()
+impl From<(Var<f64>, Option<[Var<f64>; 2]>)> for Outputs {
+    fn from((var, running): (Var<f64>, Option<[Var<f64>; 2]>)) -> Self {
+        std::iter::once(var).chain(running.into_iter().flatten()).collect::<Vec<_>>().into()
     }
 }

@@ -219,7 +219,7 @@ const OTHERS: Table<fn(&Arguments) -> Outputs> = operations! {
     batch_norm: |a| {
         let running = [a.optional("running_mean"), a.optional("running_var")];
         let running = match running {
-            [Some(mean), Some(variance)] => Some([mean.value(), variance.value()]),
+            [Some(mean), Some(variance)] => Some([mean, variance]),
             [None, None] => None,
             _ => panic!("one running statistic without the other"),
         };

@@ -43,6 +43,6 @@ pub use gradus_tensor::{
 pub use ops::{AttentionMask, cat, einsum, stack};
 pub use scalar::{Binary, BinaryFunction, Expression, Lift, Literal, Real, Unary, UnaryFunction};
 pub use tape::{
-    Context, Identity, Linearity, Operation, Saves, Tape, TapeNode, Var, apply, is_recording, keep_values,
-    live_nodes, no_grad,
+    Context, Discrete, DiscreteOperation, Discreteness, Identity, Indices, Inputs, Linearity, Mask, Operand,
+    Operation, Saves, Tape, TapeNode, Var, apply, decide, is_recording, keep_values, live_nodes, no_grad,
 };

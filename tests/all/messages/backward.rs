@@ -1,7 +1,7 @@
 //! Backward passes that cannot be, rules that are wrong, and updates that are not allowed.
 
 use gradus::{
-    Context, Operation, Saves, Tensor, Var, apply, batched_hessian, batched_jacobian, grad,
+    Context, Inputs, Operation, Saves, Tensor, Var, apply, batched_hessian, batched_jacobian, grad,
     grad_create_graph, hessian, hvp, jacobian, jvp, jvp_create_graph, keep_values, no_grad, vjp,
     vjp_create_graph,
 };
@@ -107,7 +107,7 @@ impl Operation<f64> for Faulty {
     fn name(&self) -> &'static str {
         "faulty"
     }
-    fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+    fn forward(&self, inputs: &Inputs<f64>) -> Tensor<f64> {
         inputs[0] + inputs[1]
     }
     fn saves(&self) -> Saves {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use gradus::{Context, Operation, Saves, Tape, Tensor, Var, apply, cat, grad, grad_create_graph};
+use gradus::{Context, Inputs, Operation, Saves, Tape, Tensor, Var, apply, cat, grad, grad_create_graph};
 use proptest::prelude::*;
 
 /// Runs on a thread whose stack would not hold a recursion over a long chain.
@@ -64,7 +64,7 @@ impl Operation<f64> for Tally {
     fn name(&self) -> &'static str {
         "tally"
     }
-    fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+    fn forward(&self, inputs: &Inputs<f64>) -> Tensor<f64> {
         inputs[0] * self.factors[0] + inputs[1] * self.factors[1]
     }
     fn saves(&self) -> Saves {

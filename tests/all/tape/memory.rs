@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use gradus::prelude::*;
-use gradus::{Context, Conv, Operation, Saves, apply, grad_create_graph, live_nodes, release_memory};
+use gradus::{Context, Conv, Inputs, Operation, Saves, apply, grad_create_graph, live_nodes, release_memory};
 
 use super::allocator::{live_bytes, with_peak};
 
@@ -70,7 +70,7 @@ impl Operation<f64> for Probe {
     fn name(&self) -> &'static str {
         "probe"
     }
-    fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+    fn forward(&self, inputs: &Inputs<f64>) -> Tensor<f64> {
         inputs[0] + 1.0
     }
     fn saves(&self) -> Saves {

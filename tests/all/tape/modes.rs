@@ -6,7 +6,9 @@ use std::sync::Mutex;
 use std::thread;
 
 use gradus::testing::check_gradients;
-use gradus::{Context, Operation, Tape, Tensor, Var, apply, hvp, is_recording, jvp, keep_values, no_grad};
+use gradus::{
+    Context, Inputs, Operation, Tape, Tensor, Var, apply, hvp, is_recording, jvp, keep_values, no_grad,
+};
 use proptest::prelude::*;
 
 /// The model: two switches of a thread.
@@ -126,7 +128,7 @@ impl Operation<f64> for Rule {
     fn name(&self) -> &'static str {
         "rule"
     }
-    fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+    fn forward(&self, inputs: &Inputs<f64>) -> Tensor<f64> {
         inputs[0].clone()
     }
     fn vjp(&self, context: &Context<f64>, _input: usize) -> Option<Var<f64>> {
@@ -191,7 +193,7 @@ impl Operation<f64> for Report {
     fn name(&self) -> &'static str {
         "report"
     }
-    fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+    fn forward(&self, inputs: &Inputs<f64>) -> Tensor<f64> {
         inputs[0].clone()
     }
     fn vjp(&self, context: &Context<f64>, _input: usize) -> Option<Var<f64>> {

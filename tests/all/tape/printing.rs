@@ -1,7 +1,7 @@
 //! The tape as text, as a graph and as numbers.
 
 use gradus::prelude::*;
-use gradus::{Operation, apply, keep_values};
+use gradus::{Inputs, Operation, apply, keep_values};
 
 struct Mlp {
     hidden: Linear,
@@ -39,7 +39,7 @@ fn a_model_as_a_list() {
 %3 = linear constant[3, 2] %0 %1 : [3, 3] f32
 %4 = leaky_relu %3 { negative_slope: 0.1 } : [3, 3] f32
 %5 = linear %4 %2 : [3, 2] f32
-%6 = loss %5 { axis: 1, targets: Tensor<i64> [3] [0 1 1] } : [] f32
+%6 = loss %5 indices[3] { axis: 1 } : [] f32
 ";
     assert_eq!(tape.to_string(), expected);
     assert_eq!((tape.len(), tape.iter().len(), tape.is_empty()), (7, 7, false));
@@ -107,7 +107,7 @@ impl Operation<f64> for Custom {
     fn name(&self) -> &'static str {
         "custom"
     }
-    fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+    fn forward(&self, inputs: &Inputs<f64>) -> Tensor<f64> {
         inputs[0].clone()
     }
 }

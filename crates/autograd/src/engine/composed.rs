@@ -1,20 +1,30 @@
-//! The gradient of an operation as the gradient of the same function composed of other operations.
+//! An operation, or its gradient alone, as the same function composed of other operations.
 
 use gradus_tensor::{Float, Tensor};
 
 use super::gradients::{vjp, vjp_create_graph};
-use crate::tape::{Context, Var, mode};
+use crate::tape::{Context, Inputs, Var, mode};
 
-/// The gradients for all inputs that need one, through a composition that runs once.
+/// The value of a composition, without its tape.
+#[track_caller]
+pub(crate) fn forward_of_composition<T: Float>(
+    inputs: &Inputs<T>,
+    composition: impl FnOnce(&[Var<T>]) -> Var<T>,
+) -> Tensor<T> {
+    composition(&inputs.numbers().map(Var::constant).collect::<Vec<_>>()).into_value()
+}
+
+/// The gradients for all inputs that need one, through a composition of the inputs that are numbers, which runs once.
 pub(crate) fn gradients_of_composition<T: Float>(
     context: &Context<T>,
     composition: impl FnOnce(&[Var<T>]) -> Var<T>,
 ) -> Vec<Option<Var<T>>> {
-    if !(0..context.inputs()).any(|i| context.needs(i)) {
-        return vec![None; context.inputs()];
+    let count = context.numbers();
+    if !(0..count).any(|i| context.needs(i)) {
+        return vec![None; count];
     }
     let recorded = context.is_recorded();
-    let inputs: Vec<Var<T>> = (0..context.inputs())
+    let inputs: Vec<Var<T>> = (0..count)
         .map(|i| match (recorded, context.needs(i)) {
             // A variable of its own: an input may depend on another, and its own gradient flows there later.
             (true, _) => context.input(i).reshape(context.shape(i)),

@@ -7,7 +7,7 @@ use gradus_tensor::{Float, OrPanic, Tensor};
 use super::gradients::vjp_create_graph;
 use super::reverse::{BackwardError, each_gradient};
 use crate::tape::node::{AddressMap, Node, address};
-use crate::tape::{Context, Linearity, Tape, Var, apply_again, mode};
+use crate::tape::{Context, Linearity, Operation, OwnedOperand, Tape, Var, apply_again, mode};
 
 /// The Jacobian of `y` with respect to some inputs times a tangent for each: the change of `y`, to first
 /// order, when the inputs change by their tangents. Zeros if `y` depends on none of them.
@@ -102,7 +102,7 @@ fn push_forward<T: Float>(
     node: &Arc<Node<T>>,
     tangents: &AddressMap<usize, Var<T>>,
 ) -> Result<Option<Var<T>>, BackwardError> {
-    let Some(operation) = &node.operation else { return Ok(None) };
+    let Some(operation) = node.operation() else { return Ok(None) };
     let of_input = |i: usize| tangents.get(&address(node.inputs[i].node.as_ref()?));
     let changing: Vec<(usize, &Var<T>)> =
         (0..node.inputs.len()).filter_map(|i| Some((i, of_input(i)?))).collect();
@@ -111,9 +111,8 @@ fn push_forward<T: Float>(
     }
     if operation.linearity() == Linearity::Linear {
         let zeros = |i: usize| Tensor::scalar(T::ZERO).expand(node.inputs[i].value.shape()).into();
-        let directions: Vec<Var<T>> =
-            (0..node.inputs.len()).map(|i| of_input(i).cloned().unwrap_or_else(|| zeros(i))).collect();
-        return Ok(Some(apply_again(operation, &directions.iter().collect::<Vec<_>>())));
+        let direction = |i: usize| of_input(i).cloned().unwrap_or_else(|| zeros(i));
+        return Ok(Some(apply_to_numbers(operation, &Context::new(node, changing[0].1), direction)));
     }
     let mut contributions = Vec::with_capacity(changing.len());
     let mut by_transposition = Vec::new();
@@ -122,10 +121,8 @@ fn push_forward<T: Float>(
         match operation.jvp(&context, i) {
             Some(contribution) => contributions.push(contribution),
             None if operation.linearity() == Linearity::Multilinear => {
-                let inputs: Vec<Var<T>> = (0..node.inputs.len())
-                    .map(|j| if j == i { tangent.clone() } else { context.input(j) })
-                    .collect();
-                contributions.push(apply_again(operation, &inputs.iter().collect::<Vec<_>>()));
+                let input = |j: usize| if j == i { tangent.clone() } else { context.input(j) };
+                contributions.push(apply_to_numbers(operation, &context, input));
             }
             None => by_transposition.push((i, tangent)),
         }
@@ -136,6 +133,18 @@ fn push_forward<T: Float>(
     let sum = contributions.into_iter().reduce(|sum, contribution| sum + contribution);
     let sum = sum.or_else(|| Some(Tensor::zeros(&node.shape[..]).into()));
     Ok(sum.map(|sum| if sum.shape() == &node.shape[..] { sum } else { sum.expand(&node.shape) }))
+}
+
+/// An operation with other numbers as inputs, and the same indices and masks.
+fn apply_to_numbers<T: Float>(
+    operation: &Arc<dyn Operation<T>>,
+    context: &Context<T>,
+    numbers: impl Fn(usize) -> Var<T>,
+) -> Var<T> {
+    let inputs: Vec<OwnedOperand<T>> = (0..context.inputs())
+        .map(|i| context.operand(i).unwrap_or_else(|| OwnedOperand::Var(numbers(i))))
+        .collect();
+    apply_again(operation, &inputs.iter().map(Into::into).collect::<Vec<_>>())
 }
 
 /// The gradient is linear in the cotangent; its own gradient with respect to the cotangent is the product with

@@ -139,7 +139,9 @@ impl<T: Float> Var<T> {
 
     #[track_caller]
     fn walk_back(self, function: &str, cotangent: &Tensor<T>) -> Gradients<T> {
-        let Some(root) = self.into_parts().1 else { not_tracked(function) };
+        let Some(root) = self.into_parts().1.filter(|node| node.is_differentiable) else {
+            not_tracked(function)
+        };
         let by_leaf = mode::with_recording(false, || walk(root, cotangent.into(), 0, |_| false)).or_panic();
         Gradients { by_leaf }
     }
@@ -295,7 +297,7 @@ fn gradients_of<T: Float>(
     recording: bool,
 ) -> Vec<Option<Var<T>>> {
     check_cotangent(function, y, cotangent.value());
-    let Some(root) = y.node() else { not_tracked(function) };
+    let Some(root) = y.node().filter(|node| node.is_differentiable) else { not_tracked(function) };
     if let Some(i) = inputs.iter().position(|input| !input.is_tracked()) {
         panic!("{function}: input {i} is a constant; make it with `Var::leaf` to ask for its gradient");
     }

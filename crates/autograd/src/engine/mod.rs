@@ -4,9 +4,13 @@ mod composed;
 mod forward;
 mod gradients;
 mod jacobian;
+#[cfg(feature = "proptest")]
+mod replay;
 mod reverse;
 
-pub(crate) use composed::gradients_of_composition;
+pub(crate) use composed::{forward_of_composition, gradients_of_composition};
 pub use forward::{jvp, jvp_create_graph};
 pub use gradients::{Gradients, grad, grad_create_graph, hvp, vjp, vjp_create_graph};
 pub use jacobian::{batched_hessian, batched_jacobian, hessian, jacobian};
+#[cfg(feature = "proptest")]
+pub(crate) use replay::replay;

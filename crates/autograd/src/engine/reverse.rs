@@ -78,7 +78,7 @@ pub(crate) fn walk<T: Float>(
             gradients.borrow_mut().remove(&address(&node)).expect("whatever waits has a gradient");
         let context = Context::new(&node, &gradient).within(&gradients, floor);
         each_gradient(&node, &context, |i, contribution| {
-            let origin = node.inputs[i].node.as_ref().expect("a gradient is needed");
+            let origin = node.inputs[i].differentiable().expect("a gradient is needed");
             let replaces = context.has_taken();
             match gradients.borrow_mut().entry(address(origin)) {
                 // The first contribution is moved in, not added to zeros.
@@ -108,7 +108,7 @@ pub(crate) fn each_gradient<T: Float>(
     context: &Context<T>,
     mut take: impl FnMut(usize, Var<T>),
 ) -> Result<(), BackwardError> {
-    let operation = node.operation.as_deref().expect("a leaf has no rule");
+    let operation = node.operation().expect("gradients flow through operations on numbers");
     let mut all = operation.vjps(context);
     for (i, input) in node.inputs.iter().enumerate().filter(|(i, _)| context.needs(*i)) {
         let gradient = match &mut all {

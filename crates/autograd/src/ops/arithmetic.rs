@@ -3,7 +3,7 @@
 use gradus_tensor::{Float, Tensor};
 
 use crate::scalar::{Expression, Real};
-use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
+use crate::tape::{Context, Inputs, Linearity, Operation, Saves, Var, apply};
 
 #[derive(Debug)]
 struct Add;
@@ -12,7 +12,7 @@ impl<T: Float> Operation<T> for Add {
     fn name(&self) -> &'static str {
         "add"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0] + inputs[1]
     }
     fn expression(&self) -> Option<Expression> {
@@ -33,7 +33,7 @@ impl<T: Float> Operation<T> for Sub {
     fn name(&self) -> &'static str {
         "sub"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0] - inputs[1]
     }
     fn expression(&self) -> Option<Expression> {
@@ -63,7 +63,7 @@ impl<T: Float> Operation<T> for Mul {
     fn name(&self) -> &'static str {
         if self.0 == StrongZero::Neither { "mul" } else { "multiply_no_nan" }
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         match self.0 {
             StrongZero::Neither => inputs[0] * inputs[1],
             StrongZero::Second => inputs[0].multiply_no_nan(inputs[1]),
@@ -109,7 +109,7 @@ impl<T: Float> Operation<T> for Div {
     fn name(&self) -> &'static str {
         "div"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         if self.strong_zero {
             inputs[0].zip(
                 "div",
@@ -150,7 +150,7 @@ impl<T: Float> Operation<T> for Neg {
     fn name(&self) -> &'static str {
         "neg"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         -inputs[0]
     }
     fn expression(&self) -> Option<Expression> {

@@ -3,7 +3,7 @@
 use gradus_tensor::{Float, Tensor, keepdim};
 
 use crate::engine::gradients_of_composition;
-use crate::tape::{Context, Operation, Saves, Var, apply};
+use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
 
 /// The mask of [`Var::scaled_dot_product_attention`].
 ///
@@ -101,8 +101,8 @@ impl<T: Float> Operation<T> for Attention {
     fn name(&self) -> &'static str {
         "scaled_dot_product_attention"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        let mask = inputs.get(3).copied();
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
+        let mask = inputs.get(3);
         let scale = T::from_f64(self.scale);
         inputs[0].scaled_dot_product_attention(inputs[1], inputs[2], mask, self.is_causal, scale)
     }

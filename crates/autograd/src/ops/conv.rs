@@ -5,7 +5,7 @@
 
 use gradus_tensor::{Conv, Float, OrPanic, Shape, Tensor};
 
-use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
+use crate::tape::{Context, Inputs, Linearity, Operation, Saves, Var, apply};
 
 /// The inputs are x, the weight and, maybe, the bias.
 #[derive(Debug)]
@@ -17,8 +17,8 @@ impl<T: Float> Operation<T> for Conv2d {
     fn name(&self) -> &'static str {
         "conv2d"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        inputs[0].conv2d(inputs[1], inputs.get(2).copied(), self.conv.clone())
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
+        inputs[0].conv2d(inputs[1], inputs.get(2), self.conv.clone())
     }
     fn saves(&self) -> Saves {
         Saves::OTHER_INPUTS.of_first(2)
@@ -52,7 +52,7 @@ impl<T: Float> Operation<T> for Conv2dInput {
     fn name(&self) -> &'static str {
         "conv2d_input"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].conv2d_input(&self.input, inputs[1], self.conv.clone())
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
@@ -79,7 +79,7 @@ impl<T: Float> Operation<T> for Conv2dWeight {
     fn name(&self) -> &'static str {
         "conv2d_weight"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].conv2d_weight(&self.weight, inputs[1], self.conv.clone())
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {

@@ -3,7 +3,7 @@
 use gradus_tensor::{Dims, Float, OrPanic, Shape, Tensor};
 
 use super::index::{add_at, zeros};
-use crate::tape::{Context, Linearity, Operation, Var, apply};
+use crate::tape::{Context, Inputs, Linearity, Operation, Var, apply};
 
 #[derive(Debug)]
 struct Diagonal {
@@ -15,7 +15,7 @@ impl<T: Float> Operation<T> for Diagonal {
     fn name(&self) -> &'static str {
         "diagonal"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].diagonal(self.offset, self.axes[0] as isize, self.axes[1] as isize)
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
@@ -33,7 +33,7 @@ impl<T: Float> Operation<T> for Diagonal {
         }
         let so_far = context.gradient_so_far(0).permute(order).reshape(flat);
         let axis = outer.len() as isize;
-        Some(add_at(so_far, axis, &places, context.cotangent()).reshape(turned).permute(back))
+        Some(add_at(so_far, axis, &places.into(), context.cotangent()).reshape(turned).permute(back))
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
@@ -60,7 +60,7 @@ impl<T: Float> Operation<T> for Triangle {
     fn name(&self) -> &'static str {
         if self.lower { "tril" } else { "triu" }
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         if self.lower { inputs[0].tril(self.diagonal) } else { inputs[0].triu(self.diagonal) }
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {

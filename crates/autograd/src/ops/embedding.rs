@@ -3,21 +3,23 @@
 use gradus_tensor::{Float, Shape, Tensor};
 
 use super::index::add_at;
-use crate::tape::{Context, Operation, Saves, Var, apply};
+use crate::tape::{
+    Context, DiscreteOperation, Indices, Inputs, Operand, Operation, Saves, Var, apply, decide,
+};
 
+/// The inputs are the table and the index.
 #[derive(Debug)]
 struct Embedding {
-    index: Tensor<i64>,
     padding_idx: Option<usize>,
 }
 
 impl Embedding {
-    /// The cotangent, less what is of the row without a gradient.
-    fn trained<T: Float>(&self, rows: &Var<T>) -> Var<T> {
+    /// Rows without the ones that have no gradient.
+    fn trained<T: Float>(&self, rows: &Var<T>, index: &Indices<T>) -> Var<T> {
         let Some(padding_idx) = self.padding_idx else { return rows.clone() };
-        let mut column = Shape::from_slice(self.index.shape());
+        let mut column = Shape::from_slice(index.shape());
         column.resize(rows.rank(), 1);
-        rows.masked_fill(&self.index.eq(padding_idx as i64).reshape(column), T::ZERO)
+        rows.masked_fill(decide(IsPadding { padding_idx }, &[index]).reshape(column), T::ZERO)
     }
 }
 
@@ -25,21 +27,36 @@ impl<T: Float> Operation<T> for Embedding {
     fn name(&self) -> &'static str {
         "embedding"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        inputs[0].embedding(&self.index)
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
+        inputs[0].embedding(inputs.indices(1))
     }
     fn saves(&self) -> Saves {
         Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let shape = context.shape(0);
-        let mut rows = Shape::from_slice(shape);
-        rows[0] = self.index.len();
-        let g = self.trained(context.cotangent()).reshape(rows);
-        Some(add_at(context.gradient_so_far(0), 0, &self.index.flatten(), &g))
+        let index = context.indices(1);
+        let mut rows = Shape::from_slice(context.shape(0));
+        rows[0] = index.len();
+        let g = self.trained(context.cotangent(), &index).reshape(rows);
+        Some(add_at(context.gradient_so_far(0), 0, &index.reshape([index.len()]), &g))
     }
     fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        Some(self.trained(&context.tangent().embedding(&self.index, None)))
+        let index = context.indices(1);
+        Some(self.trained(&context.tangent().embedding(&index, None), &index))
+    }
+}
+
+#[derive(Debug)]
+struct IsPadding {
+    padding_idx: usize,
+}
+
+impl<T: Float> DiscreteOperation<T, bool> for IsPadding {
+    fn name(&self) -> &'static str {
+        "is_padding"
+    }
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<bool> {
+        inputs.indices(0).eq(self.padding_idx as i64)
     }
 }
 
@@ -60,7 +77,7 @@ impl<T: Float> Var<T> {
     /// # Panics
     /// If this has no axis, or an index, or `padding_idx`, is none of a row.
     #[track_caller]
-    pub fn embedding(&self, index: &Tensor<i64>, padding_idx: Option<isize>) -> Self {
+    pub fn embedding(&self, index: impl Into<Indices<T>>, padding_idx: Option<isize>) -> Self {
         let rows = self.shape().first().copied().unwrap_or(0) as isize;
         if let Some(row) = padding_idx {
             assert!(
@@ -71,7 +88,7 @@ impl<T: Float> Var<T> {
             );
         }
         let padding_idx = padding_idx.map(|row| row.rem_euclid(rows) as usize);
-        apply(Embedding { index: index.clone(), padding_idx }, &[self])
+        apply(Embedding { padding_idx }, &[Operand::Var(self), Operand::Indices(&index.into())])
     }
 }
 

@@ -5,12 +5,13 @@
 
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
 
-use gradus_tensor::Float;
+use gradus_tensor::{Float, Tensor};
 
+use crate::engine::{forward_of_composition, gradients_of_composition};
 use crate::scalar::elementwise::elementwise;
 use crate::scalar::{Binary, BinaryFunction, Unary, UnaryFunction};
 use crate::scalar::{Literal, Real};
-use crate::tape::{Saves, Var, apply};
+use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
 
 use super::slopes::{
     AcoshSlope, AngleSlope, AsinSlope, AsinhSlope, AtanSlope, AtanhSlope, Bell, Direction, Power, PowerOf,
@@ -134,7 +135,39 @@ macro_rules! binary_elementwise {
             }
         )*
 
-        impl<T: Float> Var<T> {$(
+        /// The inputs are the start, the end and the weight.
+#[derive(Debug)]
+struct Lerp;
+
+impl Lerp {
+    fn composed<T: Float>(inputs: &[Var<T>]) -> Var<T> {
+        let [start, end, weight] = inputs else { unreachable!("three inputs") };
+        let distance = end - start;
+        let is_finite = |x: &Var<T>| x.value().isfinite().all(..).item();
+        if !is_finite(&distance) && is_finite(start) && is_finite(end) {
+            // The distance of two numbers may be larger than every number.
+            return start.multiply_no_nan(-weight + T::ONE) + end.multiply_no_nan(weight);
+        }
+        start + distance.multiply_no_nan(weight)
+    }
+}
+
+impl<T: Float> Operation<T> for Lerp {
+    fn name(&self) -> &'static str {
+        "lerp"
+    }
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
+        forward_of_composition(inputs, Self::composed)
+    }
+    fn saves(&self) -> Saves {
+        Saves::INPUTS
+    }
+    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
+        Some(gradients_of_composition(context, Self::composed))
+    }
+}
+
+impl<T: Float> Var<T> {$(
             $(#[$doc])*
             ///
             /// Elementwise, against a variable that broadcasts, a tensor or a number; see [`accuracy`](crate::accuracy).
@@ -273,14 +306,7 @@ impl<T: Float> Var<T> {
     /// If the shapes do not broadcast.
     #[track_caller]
     pub fn lerp(&self, end: impl Into<Self>, weight: impl Into<Self>) -> Self {
-        let (end, weight) = (end.into(), weight.into());
-        let distance = &end - self;
-        let is_finite = |x: &Self| x.value().isfinite().all(..).item();
-        if !is_finite(&distance) && is_finite(self) && is_finite(&end) {
-            // The distance of two numbers may be larger than every number.
-            return self.multiply_no_nan(-&weight + T::ONE) + end.multiply_no_nan(weight);
-        }
-        self + distance.multiply_no_nan(weight)
+        apply(Lerp, &[self, &end.into(), &weight.into()])
     }
 
     /// `self + value * a * b`.

@@ -1,87 +1,111 @@
 //! Reading and adding at places given by integers, and choosing by truth values.
 //!
-//! Indices and conditions are attributes of an operation, not inputs: they have no gradient.
+//! Indices and masks are the last inputs of an operation, and have no gradient.
 
-use gradus_tensor::{Float, OrPanic, Tensor, lane_axis};
+use gradus_tensor::{Float, OrPanic, Shape, Tensor, lane_axis};
 
-use crate::tape::{Context, Linearity, Operation, Saves, Var, apply, apply_inplace};
+use crate::tape::{
+    Context, DiscreteOperation, Indices, Inputs, Linearity, Mask, Operand, Operation, Saves, Var, apply,
+    apply_inplace, decide,
+};
 
+/// The inputs are x and the index.
 #[derive(Debug)]
 struct Gather {
     axis: isize,
-    index: Tensor<i64>,
 }
 
 impl<T: Float> Operation<T> for Gather {
     fn name(&self) -> &'static str {
         "gather"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        inputs[0].gather(self.axis, &self.index)
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
+        inputs[0].gather(self.axis, inputs.indices(1))
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let operation = ScatterAdd { axis: self.axis, index: self.index.clone() };
-        let add = |sum: &mut Tensor<T>, g: &Tensor<T>| sum.scatter_add_inplace(self.axis, &self.index, g);
-        Some(apply_inplace(operation, context.gradient_so_far(0), context.cotangent(), add))
+        let (axis, index, g) = (self.axis, context.indices(1), context.cotangent());
+        let (operation, others) = (ScatterAdd { axis }, [Operand::Var(g), Operand::Indices(&index)]);
+        Some(apply_inplace(operation, context.gradient_so_far(0), &others, |sum| {
+            sum.scatter_add_inplace(axis, &index, g.value());
+        }))
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
     }
 }
 
+/// The inputs are x, the source and the index.
 #[derive(Debug)]
 struct ScatterAdd {
     axis: isize,
-    index: Tensor<i64>,
 }
 
 impl<T: Float> Operation<T> for ScatterAdd {
     fn name(&self) -> &'static str {
         "scatter_add"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        inputs[0].scatter_add(self.axis, &self.index, inputs[1])
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
+        inputs[0].scatter_add(self.axis, inputs.indices(2), inputs[1])
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let g = context.cotangent();
-        Some(if input == 0 { g.clone() } else { g.gather(self.axis, &self.index) })
+        Some(if input == 0 { g.clone() } else { g.gather(self.axis, context.indices(2)) })
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
     }
 }
 
+/// The inputs are x, the source and the index.
 #[derive(Debug)]
 struct Scatter {
     axis: isize,
-    index: Tensor<i64>,
 }
 
 impl<T: Float> Operation<T> for Scatter {
     fn name(&self) -> &'static str {
         "scatter"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        inputs[0].scatter(self.axis, &self.index, inputs[1])
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
+        inputs[0].scatter(self.axis, inputs.indices(2), inputs[1])
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let (g, index) = (context.cotangent(), &self.index);
+        let (g, index) = (context.cotangent(), context.indices(2));
         if input == 0 {
-            return Some(g.scatter(self.axis, index, &zeros(index.shape())));
+            return Some(g.scatter(self.axis, &index, &zeros(index.shape())));
         }
-        // Of several for one place only the last one counts: the one whose number stays there.
-        let numbers = Tensor::arange(0, index.len() as i64, 1).reshape(index.shape());
-        let stayed = Tensor::zeros(g.shape()).scatter(self.axis, index, &numbers).gather(self.axis, index);
-        Some(g.gather(self.axis, index).masked_fill(&stayed.ne(numbers), T::ZERO))
+        let lost = decide(Overwritten { axis: self.axis, shape: g.shape().into() }, &[&index]);
+        Some(g.gather(self.axis, index).masked_fill(lost, T::ZERO))
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
     }
 }
 
+/// Which elements of the source of a [`Scatter`] another one for the same place replaces. The input is the index.
+#[derive(Debug)]
+struct Overwritten {
+    axis: isize,
+    shape: Shape,
+}
+
+impl<T: Float> DiscreteOperation<T, bool> for Overwritten {
+    fn name(&self) -> &'static str {
+        "overwritten"
+    }
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<bool> {
+        let index = inputs.indices(0);
+        // The last one stays: the one whose number is found there.
+        let numbers = Tensor::arange(0, index.len() as i64, 1).reshape(index.shape());
+        let stayed =
+            Tensor::zeros(&self.shape[..]).scatter(self.axis, index, &numbers).gather(self.axis, index);
+        stayed.ne(numbers)
+    }
+}
+
+/// The inputs are x and the mask.
 #[derive(Debug)]
 struct MaskedFill<T> {
-    mask: Tensor<bool>,
     value: T,
 }
 
@@ -89,82 +113,77 @@ impl<T: Float> Operation<T> for MaskedFill<T> {
     fn name(&self) -> &'static str {
         "masked_fill"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        inputs[0].masked_fill(&self.mask, self.value)
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
+        inputs[0].masked_fill(inputs.mask(1), self.value)
     }
     fn saves(&self) -> Saves {
         Saves::NOTHING
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        Some(context.cotangent().masked_fill(&self.mask, T::ZERO))
+        Some(context.cotangent().masked_fill(context.mask(1), T::ZERO))
     }
     fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        Some(context.tangent().masked_fill(&self.mask, T::ZERO))
+        Some(context.tangent().masked_fill(context.mask(1), T::ZERO))
     }
 }
 
+/// The inputs are x and the index.
 #[derive(Debug)]
 struct IndexSelect {
     axis: isize,
-    index: Tensor<i64>,
 }
 
 impl<T: Float> Operation<T> for IndexSelect {
     fn name(&self) -> &'static str {
         "index_select"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        inputs[0].index_select(self.axis, &self.index)
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
+        inputs[0].index_select(self.axis, inputs.indices(1))
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        Some(add_at(context.gradient_so_far(0), self.axis, &self.index, context.cotangent()))
+        Some(add_at(context.gradient_so_far(0), self.axis, &context.indices(1), context.cotangent()))
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
     }
 }
 
+/// The inputs are x, the source and the index.
 #[derive(Debug)]
 struct IndexAdd {
     axis: isize,
-    index: Tensor<i64>,
 }
 
 impl<T: Float> Operation<T> for IndexAdd {
     fn name(&self) -> &'static str {
         "index_add"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        inputs[0].index_add(self.axis, &self.index, inputs[1])
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
+        inputs[0].index_add(self.axis, inputs.indices(2), inputs[1])
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let g = context.cotangent();
-        Some(if input == 0 { g.clone() } else { g.index_select(self.axis, &self.index) })
+        Some(if input == 0 { g.clone() } else { g.index_select(self.axis, context.indices(2)) })
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
     }
 }
 
+/// The inputs are what is chosen where the condition is true, where it is false, and the condition.
 #[derive(Debug)]
-struct Where {
-    condition: Tensor<bool>,
-}
+struct Where;
 
 impl<T: Float> Operation<T> for Where {
     fn name(&self) -> &'static str {
         "where"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        self.condition.where_(inputs[0], inputs[1])
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
+        inputs.mask(2).where_(inputs[0], inputs[1])
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let (g, zero) = (context.cotangent(), Var::from(T::ZERO));
-        Some(if input == 0 {
-            Var::where_(&self.condition, g, zero)
-        } else {
-            Var::where_(&self.condition, zero, g)
-        })
+        let (condition, g, zero) = (context.mask(2), context.cotangent(), Var::from(T::ZERO));
+        Some(if input == 0 { Var::where_(condition, g, zero) } else { Var::where_(condition, zero, g) })
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear
@@ -172,9 +191,10 @@ impl<T: Float> Operation<T> for Where {
 }
 
 /// Like [`Var::index_add`], in the memory of the first one.
-pub(super) fn add_at<T: Float>(x: Var<T>, axis: isize, index: &Tensor<i64>, source: &Var<T>) -> Var<T> {
-    let operation = IndexAdd { axis, index: index.clone() };
-    apply_inplace(operation, x, source, |x, source| x.index_add_inplace(axis, index, source))
+pub(super) fn add_at<T: Float>(x: Var<T>, axis: isize, index: &Indices<T>, source: &Var<T>) -> Var<T> {
+    apply_inplace(IndexAdd { axis }, x, &[Operand::Var(source), Operand::Indices(index)], |x| {
+        x.index_add_inplace(axis, index, source.value());
+    })
 }
 
 /// Zeros that take no memory.
@@ -197,9 +217,9 @@ impl<T: Float> Var<T> {
     /// # Panics
     /// If the axis or an index is out of range, or the shape of `index` does not fit.
     #[track_caller]
-    pub fn gather(&self, axis: isize, index: &Tensor<i64>) -> Self {
+    pub fn gather(&self, axis: isize, index: impl Into<Indices<T>>) -> Self {
         let axis = lane_axis("gather", axis, self.shape()).or_panic() as isize;
-        apply(Gather { axis, index: index.clone() }, &[self])
+        apply(Gather { axis }, &[Operand::Var(self), Operand::Indices(&index.into())])
     }
 
     /// This variable with the elements of `source` added where `index` says; see [`Tensor::scatter_add`].
@@ -207,9 +227,12 @@ impl<T: Float> Var<T> {
     /// # Panics
     /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
-    pub fn scatter_add(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
+    pub fn scatter_add(&self, axis: isize, index: impl Into<Indices<T>>, source: &Self) -> Self {
         let axis = lane_axis("scatter_add", axis, self.shape()).or_panic() as isize;
-        apply(ScatterAdd { axis, index: index.clone() }, &[self, source])
+        apply(
+            ScatterAdd { axis },
+            &[Operand::Var(self), Operand::Var(source), Operand::Indices(&index.into())],
+        )
     }
 
     /// This variable with the elements of `source` where `index` says; see [`Tensor::scatter`]. Of several for one
@@ -218,9 +241,9 @@ impl<T: Float> Var<T> {
     /// # Panics
     /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
-    pub fn scatter(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
+    pub fn scatter(&self, axis: isize, index: impl Into<Indices<T>>, source: &Self) -> Self {
         let axis = lane_axis("scatter", axis, self.shape()).or_panic() as isize;
-        apply(Scatter { axis, index: index.clone() }, &[self, source])
+        apply(Scatter { axis }, &[Operand::Var(self), Operand::Var(source), Operand::Indices(&index.into())])
     }
 
     /// `value` where the mask is true, and these elements where it is not; variable and mask broadcast.
@@ -230,8 +253,8 @@ impl<T: Float> Var<T> {
     /// # Panics
     /// If the shapes do not broadcast.
     #[track_caller]
-    pub fn masked_fill(&self, mask: &Tensor<bool>, value: T) -> Self {
-        apply(MaskedFill { mask: mask.clone(), value }, &[self])
+    pub fn masked_fill(&self, mask: impl Into<Mask<T>>, value: T) -> Self {
+        apply(MaskedFill { value }, &[Operand::Var(self), Operand::Mask(&mask.into())])
     }
 
     /// The slices that `index`, one axis of integers, names along an axis.
@@ -241,9 +264,9 @@ impl<T: Float> Var<T> {
     /// # Panics
     /// If the axis or an index is out of range, or `index` has not just one axis.
     #[track_caller]
-    pub fn index_select(&self, axis: isize, index: &Tensor<i64>) -> Self {
+    pub fn index_select(&self, axis: isize, index: impl Into<Indices<T>>) -> Self {
         let axis = lane_axis("index_select", axis, self.shape()).or_panic() as isize;
-        apply(IndexSelect { axis, index: index.clone() }, &[self])
+        apply(IndexSelect { axis }, &[Operand::Var(self), Operand::Indices(&index.into())])
     }
 
     /// This variable with the slices of `source` added to those that `index` names; see
@@ -252,9 +275,9 @@ impl<T: Float> Var<T> {
     /// # Panics
     /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
-    pub fn index_add(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
+    pub fn index_add(&self, axis: isize, index: impl Into<Indices<T>>, source: &Self) -> Self {
         let axis = lane_axis("index_add", axis, self.shape()).or_panic() as isize;
-        apply(IndexAdd { axis, index: index.clone() }, &[self, source])
+        apply(IndexAdd { axis }, &[Operand::Var(self), Operand::Var(source), Operand::Indices(&index.into())])
     }
 
     /// Elements of `if_true` where the condition is true and of `if_false` where it is not; all three
@@ -268,8 +291,13 @@ impl<T: Float> Var<T> {
     /// # Panics
     /// If the shapes do not broadcast.
     #[track_caller]
-    pub fn where_(condition: &Tensor<bool>, if_true: impl Into<Self>, if_false: impl Into<Self>) -> Self {
-        apply(Where { condition: condition.clone() }, &[&if_true.into(), &if_false.into()])
+    pub fn where_(
+        condition: impl Into<Mask<T>>,
+        if_true: impl Into<Self>,
+        if_false: impl Into<Self>,
+    ) -> Self {
+        let (condition, if_true, if_false) = (condition.into(), if_true.into(), if_false.into());
+        apply(Where, &[Operand::Var(&if_true), Operand::Var(&if_false), Operand::Mask(&condition)])
     }
 }
 

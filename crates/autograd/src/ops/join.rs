@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Float, OrPanic, Tensor, chunk_ranges, split_ranges};
 
-use crate::tape::{Context, Linearity, Operation, Var, apply};
+use crate::tape::{Context, Inputs, Linearity, Operation, Var, apply};
 
 #[derive(Debug)]
 struct Cat {
@@ -13,8 +13,8 @@ impl<T: Float> Operation<T> for Cat {
     fn name(&self) -> &'static str {
         "cat"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        Tensor::cat(inputs, self.axis as isize)
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
+        Tensor::cat(&inputs.numbers().collect::<Vec<_>>(), self.axis as isize)
     }
     fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
         let mut start = 0;

@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Float, Tensor, TensorError};
 
-use crate::tape::{Context, Operation, Saves, Var, apply};
+use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
 
 /// The result, or NaN in place of an error; the methods then find the error.
 fn or_nan<T: Float>(result: Result<Tensor<T>, TensorError>, shape: &[usize]) -> Tensor<T> {
@@ -29,7 +29,7 @@ impl<T: Float> Operation<T> for Cholesky {
     fn name(&self) -> &'static str {
         "cholesky"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         or_nan(inputs[0].cholesky(), inputs[0].shape())
     }
     fn saves(&self) -> Saves {
@@ -54,7 +54,7 @@ impl<T: Float> Operation<T> for Solve {
     fn name(&self) -> &'static str {
         "solve"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         or_nan(inputs[0].solve(inputs[1]), inputs[1].shape())
     }
     // Giles, "An extended collection of matrix derivative results", 2008, section 2.3.1.
@@ -73,7 +73,7 @@ impl<T: Float> Operation<T> for SolveTriangular {
     fn name(&self) -> &'static str {
         "solve_triangular"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         or_nan(inputs[0].solve_triangular(inputs[1], self.upper), inputs[1].shape())
     }
     // As of `solve`, for the triangle that is read.
@@ -95,7 +95,7 @@ impl<T: Float> Operation<T> for Inverse {
     fn name(&self) -> &'static str {
         "inverse"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         or_nan(inputs[0].inverse(), inputs[0].shape())
     }
     fn saves(&self) -> Saves {
@@ -119,7 +119,7 @@ impl<T: Float> Operation<T> for Det {
     fn name(&self) -> &'static str {
         "det"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].det()
     }
     fn saves(&self) -> Saves {
@@ -137,7 +137,7 @@ impl<T: Float> Operation<T> for Logdet {
     fn name(&self) -> &'static str {
         "logdet"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].logdet()
     }
     fn saves(&self) -> Saves {

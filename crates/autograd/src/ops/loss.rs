@@ -1,61 +1,64 @@
 //! The losses that most training ends in, each in one pass, and how alike two vectors are.
 
-use gradus_tensor::{Axes, Dims, Float, OrPanic, Tensor, broadcast_shapes, keepdim};
+use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Tensor, broadcast_shapes, keepdim};
 
-use crate::engine::gradients_of_composition;
+use crate::engine::{forward_of_composition, gradients_of_composition};
 use crate::ops::chained;
-use crate::tape::{Context, Operation, Saves, Var, apply};
+use crate::tape::{Context, Indices, Inputs, Operand, Operation, Saves, Var, apply};
 
+/// The inputs are logits and targets.
 #[derive(Debug)]
 struct CrossEntropy {
     axis: usize,
-    targets: Tensor<i64>,
 }
 
 impl<T: Float> Operation<T> for CrossEntropy {
     fn name(&self) -> &'static str {
         "cross_entropy"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        inputs[0].cross_entropy(self.axis as isize, &self.targets)
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
+        inputs[0].cross_entropy(self.axis as isize, inputs.indices(1))
     }
     fn saves(&self) -> Saves {
         Saves::INPUTS
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let gradient = CrossEntropyGradient { axis: self.axis, targets: self.targets.clone() };
-        Some(apply(gradient, &[context.cotangent(), &context.input(0)]))
+        let (logits, targets) = (context.input(0), context.indices(1));
+        let operands = [Operand::Var(context.cotangent()), Operand::Var(&logits), Operand::Indices(&targets)];
+        Some(apply(CrossEntropyGradient { axis: self.axis }, &operands))
     }
 }
 
-/// The gradient of [`CrossEntropy`], from a cotangent and logits: softmax less one at the targets, in one pass.
+/// The gradient of [`CrossEntropy`], from a cotangent, logits and targets: softmax less one at the targets, in one pass.
 #[derive(Debug)]
 struct CrossEntropyGradient {
     axis: usize,
-    targets: Tensor<i64>,
 }
 
 impl<T: Float> Operation<T> for CrossEntropyGradient {
     fn name(&self) -> &'static str {
         "cross_entropy_gradient"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        let scale = inputs[0].item() / T::from_f64(self.targets.len() as f64);
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
+        let targets = inputs.indices(2);
+        let scale = inputs[0].item() / T::from_f64(targets.len() as f64);
         if scale == T::ZERO {
             return Tensor::zeros(inputs[1].shape());
         }
-        inputs[1].softmax_minus_one_hot(self.axis as isize, &self.targets, scale)
+        inputs[1].softmax_minus_one_hot(self.axis as isize, targets, scale)
     }
     fn saves(&self) -> Saves {
         Saves::INPUTS
     }
     fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
         Some(gradients_of_composition(context, |inputs| {
-            let axis = self.axis as isize;
-            let index = self.targets.unsqueeze(axis);
+            let (axis, targets) = (self.axis as isize, context.indices(2));
+            let mut shape = Shape::from_slice(targets.shape());
+            shape.insert(self.axis, 1);
+            let index = targets.reshape(shape);
             let minus_one = Var::constant(Tensor::full(index.shape(), -T::ONE));
             let difference = inputs[1].softmax(axis).scatter_add(axis, &index, &minus_one);
-            chained(&difference, &(&inputs[0] / T::from_f64(self.targets.len() as f64)))
+            chained(&difference, &(&inputs[0] / T::from_f64(targets.len() as f64)))
         }))
     }
 }
@@ -67,7 +70,7 @@ impl<T: Float> Operation<T> for MseLoss {
     fn name(&self) -> &'static str {
         "mse_loss"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         let squares = inputs[0].zip(
             "mse_loss",
             inputs[1],
@@ -109,7 +112,7 @@ impl<T: Float> Operation<T> for MseGradient {
     fn name(&self) -> &'static str {
         "mse_gradient"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         let scale = inputs[0].item() * Self::factor(inputs[1].shape());
         inputs[1].zip(
             "mse_loss",
@@ -126,6 +129,49 @@ impl<T: Float> Operation<T> for MseGradient {
             let difference = &inputs[1] - &inputs[2];
             chained(&difference, &(&inputs[0] * Self::factor::<T>(context.shape(1))))
         }))
+    }
+}
+
+/// Vectors divided by their lengths, each of which counts as at least `eps`.
+#[derive(Debug)]
+struct Direction {
+    axis: usize,
+    eps: f64,
+}
+
+impl Direction {
+    fn composed<T: Float>(&self, x: &Var<T>) -> Var<T> {
+        let length = x.norm(2.0, keepdim(self.axis));
+        let smallest = T::MIN_POSITIVE / T::EPSILON;
+        let fits = |length: T| length == T::ZERO || length >= smallest && length.is_finite();
+        if length.value().iter().all(fits) {
+            return x / length.maximum(T::from_f64(self.eps));
+        }
+        // A length may have too few digits, or be too large to be a number.
+        let unit = |length: T| match length {
+            length if fits(length) => T::ONE,
+            length if length < smallest => length.power_of_two(),
+            _ => T::MAX.power_of_two(),
+        };
+        let units = length.value().map(unit);
+        let x = x / &units;
+        let length = x.norm(2.0, keepdim(self.axis));
+        x / length.maximum(Tensor::from(T::from_f64(self.eps)) / units)
+    }
+}
+
+impl<T: Float> Operation<T> for Direction {
+    fn name(&self) -> &'static str {
+        "direction"
+    }
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
+        forward_of_composition(inputs, |inputs| self.composed(&inputs[0]))
+    }
+    fn saves(&self) -> Saves {
+        Saves::INPUTS
+    }
+    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
+        Some(gradients_of_composition(context, |inputs| self.composed(&inputs[0])))
     }
 }
 
@@ -146,9 +192,9 @@ impl<T: Float> Var<T> {
     /// # Panics
     /// If the axis is out of range, the shapes do not fit, or a target is not the index of a class.
     #[track_caller]
-    pub fn softmax_cross_entropy(&self, axis: isize, targets: &Tensor<i64>) -> Self {
+    pub fn softmax_cross_entropy(&self, axis: isize, targets: impl Into<Indices<T>>) -> Self {
         let axis = Dims::from(axis).resolve("cross_entropy", self.shape()).or_panic()[0];
-        apply(CrossEntropy { axis, targets: targets.clone() }, &[self])
+        apply(CrossEntropy { axis }, &[Operand::Var(self), Operand::Indices(&targets.into())])
     }
 
     /// The mean of the squared differences from `target`, a variable or tensor of the same shape, as one
@@ -200,25 +246,7 @@ impl<T: Float> Var<T> {
             shape.push(1);
         }
         let axis = Axes::from(axis).resolve("cosine_similarity", &shape)[0];
-        let direction = |x: Self| {
-            let length = x.norm(2.0, keepdim(axis));
-            let smallest = T::MIN_POSITIVE / T::EPSILON;
-            let fits = |length: T| length == T::ZERO || length >= smallest && length.is_finite();
-            if length.value().iter().all(fits) {
-                return x / length.maximum(T::from_f64(eps));
-            }
-            // A length may have too few digits, or be too large to be a number.
-            let unit = |length: T| match length {
-                length if fits(length) => T::ONE,
-                length if length < smallest => length.power_of_two(),
-                _ => T::MAX.power_of_two(),
-            };
-            let units = length.value().map(unit);
-            let x = x / &units;
-            let length = x.norm(2.0, keepdim(axis));
-            x / length.maximum(Tensor::from(T::from_f64(eps)) / units)
-        };
-        let [x, y] = [self, &other].map(|x| direction(x.expand(&shape)));
+        let [x, y] = [self, &other].map(|x| apply(Direction { axis, eps }, &[&x.expand(&shape)]));
         (x * y).sum(axis)
     }
 }

@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Float, OrPanic, Tensor, matmul_shape};
 
-use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
+use crate::tape::{Context, Inputs, Linearity, Operation, Saves, Var, apply};
 
 /// The product of matrices, or of stacks of matrices.
 #[derive(Debug)]
@@ -12,7 +12,7 @@ impl<T: Float> Operation<T> for Matmul {
     fn name(&self) -> &'static str {
         "matmul"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].matmul(inputs[1])
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
@@ -32,8 +32,8 @@ impl<T: Float> Operation<T> for Linear {
     fn name(&self) -> &'static str {
         "linear"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        inputs[0].linear(inputs[1], inputs.get(2).copied())
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
+        inputs[0].linear(inputs[1], inputs.get(2))
     }
     fn saves(&self) -> Saves {
         Saves::OTHER_INPUTS.of_first(2)
@@ -74,7 +74,7 @@ impl<T: Float> Operation<T> for Outer {
     fn name(&self) -> &'static str {
         "outer"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].outer(inputs[1])
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
@@ -93,7 +93,7 @@ impl<T: Float> Operation<T> for Dot {
     fn name(&self) -> &'static str {
         "dot"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].dot(inputs[1])
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {

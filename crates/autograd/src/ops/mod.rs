@@ -5,8 +5,10 @@
 mod activations;
 mod arithmetic;
 mod attention;
+mod compare;
 mod conv;
 mod diagonal;
+mod dropout;
 mod einsum;
 mod embedding;
 mod functions;
@@ -58,6 +60,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         sort::cases(),
         softmax::cases(),
         norm::cases(),
+        dropout::cases(),
         attention::cases(),
         recurrent::cases(),
         loss::cases(),

@@ -4,7 +4,7 @@ use gradus_tensor::{Axes, Float, Shape, Tensor, keepdim};
 
 use super::chained;
 use super::stats::centred;
-use crate::tape::{Context, Operation, Saves, Var, apply};
+use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
 
 /// The inputs are x, then the weight and the bias, whichever there are.
 #[derive(Debug)]
@@ -28,11 +28,11 @@ impl<T: Float> Operation<T> for Normalize {
     fn name(&self) -> &'static str {
         if self.centred { "layer_norm" } else { "rms_norm" }
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         let (weight, bias) = if self.weight { (inputs.get(1), inputs.get(2)) } else { (None, inputs.get(1)) };
-        let (shape, weight, eps) = (&self.normalized_shape, weight.copied(), self.eps);
+        let (shape, weight, eps) = (&self.normalized_shape, weight, self.eps);
         if self.centred {
-            inputs[0].layer_norm(shape, weight, bias.copied(), eps)
+            inputs[0].layer_norm(shape, weight, bias, eps)
         } else {
             inputs[0].rms_norm(shape, weight, eps)
         }
@@ -124,10 +124,11 @@ impl<T: Float> Var<T> {
     /// use gradus_autograd::{Tensor, Var};
     ///
     /// let x = Var::leaf(Tensor::from([[1.0], [3.0]]));
-    /// let running = [&Tensor::from([0.0]), &Tensor::from([4.0])];
+    /// let running = [&Var::constant([0.0]), &Var::constant([4.0])];
     /// let (y, updated) = x.batch_norm(Some(running), None, None, true, 0.5, 0.0);
     /// assert_eq!(y.value(), &Tensor::from([[-1.0], [1.0]]));
-    /// assert_eq!(updated.unwrap(), [Tensor::from([1.0]), Tensor::from([3.0])]); // of 0 and 2, of 4 and 2
+    /// let [mean, variance] = updated.unwrap(); // of 0 and 2, of 4 and 2
+    /// assert_eq!((mean.item(), variance.item()), (1.0, 3.0));
     /// let (y, _) = x.batch_norm(Some(running), None, None, false, 0.5, 0.0);
     /// assert_eq!(y.value(), &Tensor::from([[0.5], [1.5]]));
     /// ```
@@ -139,17 +140,17 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn batch_norm(
         &self,
-        running: Option<[&Tensor<T>; 2]>,
+        running: Option<[&Self; 2]>,
         weight: Option<&Self>,
         bias: Option<&Self>,
         training: bool,
         momentum: f64,
         eps: f64,
-    ) -> (Self, Option<[Tensor<T>; 2]>) {
+    ) -> (Self, Option<[Self; 2]>) {
         let shape = self.shape();
         let operands = [
-            ("running mean", running.map(|[mean, _]| mean)),
-            ("running variance", running.map(|[_, variance]| variance)),
+            ("running mean", running.map(|[mean, _]| mean.value())),
+            ("running variance", running.map(|[_, variance]| variance.value())),
             ("weight", weight.map(Self::value)),
             ("bias", bias.map(Self::value)),
         ];
@@ -173,11 +174,11 @@ impl<T: Float> Var<T> {
                     return [mean.clone(), variance.clone()];
                 }
                 let others: Shape = (0..rank).filter(|&axis| axis != 1).collect();
-                let [kept, new] =
-                    [1.0 - momentum, momentum].map(|weight| Tensor::scalar(T::from_f64(weight)));
-                let batch = [self.value().mean(others.clone()), self.detach().var(others, 1).into_value()];
-                let [batch_mean, batch_variance] = batch.map(|statistic| statistic.multiply_no_nan(&new));
-                [mean.multiply_no_nan(&kept) + batch_mean, variance.multiply_no_nan(&kept) + batch_variance]
+                let [kept, new] = [1.0 - momentum, momentum].map(T::from_f64);
+                let x = self.detach();
+                let batch = [x.mean(others.clone()), x.var(others, 1)];
+                let [batch_mean, batch_variance] = batch.map(|statistic| statistic.multiply_no_nan(new));
+                [mean.multiply_no_nan(kept) + batch_mean, variance.multiply_no_nan(kept) + batch_variance]
             });
             // Each channel is a row of a matrix.
             let turned = self.transpose(0, 1);
@@ -188,8 +189,10 @@ impl<T: Float> Var<T> {
                 panic!("batch_norm: there are no running statistics; without `training` they are needed")
             };
             let scale = (variance + T::from_f64(eps)).rsqrt();
-            let [mean, scale] = [mean, &scale].map(|statistic| channels(&Self::constant(statistic)));
-            ((self - mean) * scale, running.map(|statistics| statistics.map(Tensor::clone)))
+            (
+                (self - channels(mean)) * channels(&scale),
+                running.map(|statistics| statistics.map(Self::clone)),
+            )
         };
         let scaled = weight.map_or(normal.clone(), |weight| normal * channels(weight));
         (bias.map_or(scaled.clone(), |bias| scaled + channels(bias)), running)
@@ -347,8 +350,8 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
             (shape, ([weight, bias], eps), training) in (images(), switches(), any::<bool>()),
             [shape.clone() => -2.0..2.0, [shape[1]] => -2.0..2.0, [shape[1]] => -2.0..2.0],
             |x, w, b| {
-                let running = [&Tensor::ones([shape[1]]), &Tensor::ones([shape[1]])];
-                x.batch_norm(Some(running), weight.then_some(w), bias.then_some(b), training, 0.1, eps).0
+                let running = Var::constant(Tensor::ones([shape[1]]));
+                x.batch_norm(Some([&running, &running]), weight.then_some(w), bias.then_some(b), training, 0.1, eps).0
             }
         ),
         case!(

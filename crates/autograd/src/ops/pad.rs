@@ -3,7 +3,7 @@
 use gradus_tensor::{Float, PadMode, Shape, Tensor};
 
 use super::index::zeros;
-use crate::tape::{Context, Operation, Saves, Var, apply};
+use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
 
 #[derive(Debug)]
 struct Pad<T> {
@@ -15,7 +15,7 @@ impl<T: Float> Operation<T> for Pad<T> {
     fn name(&self) -> &'static str {
         "pad"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].pad(&self.pads, self.mode)
     }
     fn saves(&self) -> Saves {

@@ -3,7 +3,7 @@
 use gradus_tensor::{Dims, Float, OrPanic, Pool, Pooling, Shape, Tensor};
 
 use super::index::zeros;
-use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
+use crate::tape::{Context, Inputs, Linearity, Operation, Saves, Var, apply};
 
 /// The largest of each window over the last two axes.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ impl<T: Float> Operation<T> for MaxPool {
     fn name(&self) -> &'static str {
         "max_pool"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].pooled_max(&self.pooling)
     }
     fn saves(&self) -> Saves {
@@ -37,7 +37,7 @@ impl<T: Float> Operation<T> for MaxPoolGradient {
     fn name(&self) -> &'static str {
         "max_pool_gradient"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[1].pooled_max_gradient(&self.pooling, inputs[0])
     }
     fn saves(&self) -> Saves {
@@ -72,7 +72,7 @@ impl<T: Float> Operation<T> for AvgPool {
     fn name(&self) -> &'static str {
         "avg_pool"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].pooled_mean(&self.pooling)
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
@@ -93,7 +93,7 @@ impl<T: Float> Operation<T> for AvgPoolGradient {
     fn name(&self) -> &'static str {
         "avg_pool_gradient"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].pooled_mean_gradient(&self.pooling)
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {

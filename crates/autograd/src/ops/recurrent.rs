@@ -4,7 +4,7 @@ use gradus_tensor::{Float, Tensor};
 
 use super::join::stack;
 use crate::engine::gradients_of_composition;
-use crate::tape::{Context, Operation, Var, apply};
+use crate::tape::{Context, Inputs, Operation, Var, apply};
 
 /// States and gates of all steps, from what inputs contribute to the gates, the weight of the states, h0 and c0; see
 /// [`Tensor::lstm`].
@@ -44,7 +44,7 @@ impl<T: Float> Operation<T> for Lstm {
     fn name(&self) -> &'static str {
         "lstm"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].lstm(inputs[1], inputs[2], inputs[3])
     }
     fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
@@ -88,8 +88,8 @@ impl<T: Float> Operation<T> for Gru {
     fn name(&self) -> &'static str {
         "gru"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
-        inputs[0].gru(inputs[1], inputs.get(3).copied(), inputs[2])
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
+        inputs[0].gru(inputs[1], inputs.get(3), inputs[2])
     }
     fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
         if context.is_recorded() {

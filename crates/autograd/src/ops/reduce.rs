@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Axes, Float, Shape, Tensor};
 
-use crate::tape::{Context, Linearity, Operation, Var, apply};
+use crate::tape::{Context, DiscreteOperation, Indices, Inputs, Linearity, Operation, Var, apply, decide};
 
 /// The axes of a reduction, from the front.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ impl<T: Float> Operation<T> for Sum {
     fn name(&self) -> &'static str {
         "sum"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].sum(self.0.axes())
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
@@ -59,7 +59,7 @@ impl<T: Float> Operation<T> for Mean {
     fn name(&self) -> &'static str {
         "mean"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].mean(self.0.axes())
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
@@ -85,8 +85,8 @@ impl Extreme {
     /// a small change of the input, so it is a constant.
     fn share<T: Float>(&self, x: &Var<T>, output: &Var<T>) -> Var<T> {
         let winner = self.over.restore(output, x.shape());
-        let won = x.value().eq(winner.value()).to_number::<T>();
-        (&won / won.sum(gradus_tensor::keepdim(self.over.axes.clone()))).into()
+        let won = Var::where_(x.eq(winner), T::ONE, T::ZERO);
+        &won / won.sum(gradus_tensor::keepdim(self.over.axes.clone()))
     }
 }
 
@@ -94,7 +94,7 @@ impl<T: Float> Operation<T> for Extreme {
     fn name(&self) -> &'static str {
         if self.largest { "max" } else { "min" }
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         let axes = self.over.axes();
         if self.largest { inputs[0].max(axes) } else { inputs[0].min(axes) }
     }
@@ -109,13 +109,29 @@ impl<T: Float> Operation<T> for Extreme {
 }
 
 #[derive(Debug)]
+struct ArgExtreme {
+    largest: bool,
+    over: Reduced,
+}
+
+impl<T: Float> DiscreteOperation<T, i64> for ArgExtreme {
+    fn name(&self) -> &'static str {
+        if self.largest { "argmax" } else { "argmin" }
+    }
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<i64> {
+        let axes = self.over.axes();
+        if self.largest { inputs[0].argmax(axes) } else { inputs[0].argmin(axes) }
+    }
+}
+
+#[derive(Debug)]
 struct LogSumExp(Reduced);
 
 impl<T: Float> Operation<T> for LogSumExp {
     fn name(&self) -> &'static str {
         "logsumexp"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].logsumexp(self.0.axes())
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
@@ -199,29 +215,25 @@ impl<T: Float> Var<T> {
     /// The index of the largest element along an axis, or in logical order of several; the first of several, or of a
     /// NaN.
     ///
-    /// Integers have no gradient, and their type keeps them off the tape.
-    ///
     /// See [`Tensor::argmax`](gradus_tensor::Tensor::argmax).
     ///
     /// # Panics
     /// If an axis is out of range, named twice or of size 0.
     #[track_caller]
-    pub fn argmax(&self, axes: impl Into<Axes>) -> Tensor<i64> {
-        self.value().argmax(axes)
+    pub fn argmax(&self, axes: impl Into<Axes>) -> Indices<T> {
+        decide(ArgExtreme { largest: true, over: Reduced::new("argmax", axes, self.shape()) }, &[self])
     }
 
     /// The index of the smallest element along an axis, or in logical order of several; the first of several, or of a
     /// NaN.
-    ///
-    /// Integers have no gradient, and their type keeps them off the tape.
     ///
     /// See [`Tensor::argmin`](gradus_tensor::Tensor::argmin).
     ///
     /// # Panics
     /// If an axis is out of range, named twice or of size 0.
     #[track_caller]
-    pub fn argmin(&self, axes: impl Into<Axes>) -> Tensor<i64> {
-        self.value().argmin(axes)
+    pub fn argmin(&self, axes: impl Into<Axes>) -> Indices<T> {
+        decide(ArgExtreme { largest: false, over: Reduced::new("argmin", axes, self.shape()) }, &[self])
     }
 
     /// The sum over those axes that a broadcast from `shape` to this shape adds or repeats.

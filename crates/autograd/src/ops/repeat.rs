@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Tensor};
 
-use crate::tape::{Context, Linearity, Operation, Var, apply};
+use crate::tape::{Context, Inputs, Linearity, Operation, Var, apply};
 
 #[derive(Debug)]
 struct Tile {
@@ -13,7 +13,7 @@ impl<T: Float> Operation<T> for Tile {
     fn name(&self) -> &'static str {
         "tile"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].tile(&self.repeats)
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
@@ -41,7 +41,7 @@ impl<T: Float> Operation<T> for RepeatInterleave {
     fn name(&self) -> &'static str {
         "repeat_interleave"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].repeat_interleave(self.repeats, self.axis)
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
@@ -64,7 +64,7 @@ impl<T: Float> Operation<T> for Roll {
     fn name(&self) -> &'static str {
         "roll"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].roll(self.shifts.clone(), self.axes.clone())
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {

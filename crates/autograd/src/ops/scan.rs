@@ -4,7 +4,7 @@ use gradus_tensor::{Axes, Float, OrPanic, PadMode, Shape, Tensor, keepdim, lane_
 
 use super::chained;
 use super::reduce::Reduced;
-use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
+use crate::tape::{Context, Inputs, Linearity, Operation, Saves, Var, apply};
 
 #[derive(Debug)]
 struct Cumsum {
@@ -15,7 +15,7 @@ impl<T: Float> Operation<T> for Cumsum {
     fn name(&self) -> &'static str {
         "cumsum"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].cumsum(self.axis)
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
@@ -37,7 +37,7 @@ impl<T: Float> Operation<T> for LinearRecurrence {
     fn name(&self) -> &'static str {
         "linear_recurrence"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].linear_recurrence(self.axis as isize, inputs[1])
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
@@ -62,7 +62,7 @@ impl<T: Float> Operation<T> for Cumprod {
     fn name(&self) -> &'static str {
         "cumprod"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].cumprod(self.axis as isize)
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
@@ -121,7 +121,7 @@ impl<T: Float> Operation<T> for Prod {
     fn name(&self) -> &'static str {
         "prod"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].prod(self.0.axes())
     }
     fn saves(&self) -> Saves {

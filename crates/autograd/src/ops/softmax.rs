@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Float, OrPanic, Tensor, keepdim, lane_axis};
 
-use crate::tape::{Context, Operation, Saves, Var, apply};
+use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
 
 #[derive(Debug)]
 struct Softmax {
@@ -13,7 +13,7 @@ impl<T: Float> Operation<T> for Softmax {
     fn name(&self) -> &'static str {
         "softmax"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].softmax(self.axis as isize)
     }
     fn saves(&self) -> Saves {
@@ -40,7 +40,7 @@ impl<T: Float> Operation<T> for LogSoftmax {
     fn name(&self) -> &'static str {
         "log_softmax"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].log_softmax(self.axis as isize)
     }
     fn saves(&self) -> Saves {

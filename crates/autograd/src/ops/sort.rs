@@ -2,7 +2,39 @@
 
 use gradus_tensor::{Float, Tensor};
 
-use crate::tape::Var;
+use crate::tape::{DiscreteOperation, Indices, Inputs, Var, decide};
+
+#[derive(Debug)]
+struct Argsort {
+    axis: isize,
+    descending: bool,
+}
+
+impl<T: Float> DiscreteOperation<T, i64> for Argsort {
+    fn name(&self) -> &'static str {
+        "argsort"
+    }
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<i64> {
+        inputs[0].sort(self.axis, self.descending).1
+    }
+}
+
+/// The indices of the most extreme elements.
+#[derive(Debug)]
+struct Topk {
+    k: usize,
+    axis: isize,
+    largest: bool,
+}
+
+impl<T: Float> DiscreteOperation<T, i64> for Topk {
+    fn name(&self) -> &'static str {
+        "topk"
+    }
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<i64> {
+        inputs[0].topk(self.k, self.axis, self.largest).1
+    }
+}
 
 impl<T: Float> Var<T> {
     /// The elements in rising order along an axis, or falling if `descending`, and the index of each. Equal elements
@@ -22,8 +54,8 @@ impl<T: Float> Var<T> {
     /// # Panics
     /// If the axis is out of range.
     #[track_caller]
-    pub fn sort(&self, axis: isize, descending: bool) -> (Self, Tensor<i64>) {
-        let (_, indices) = self.value().sort(axis, descending);
+    pub fn sort(&self, axis: isize, descending: bool) -> (Self, Indices<T>) {
+        let indices = decide(Argsort { axis, descending }, &[self]);
         (self.gather(axis, &indices), indices)
     }
 
@@ -35,8 +67,8 @@ impl<T: Float> Var<T> {
     /// # Panics
     /// If the axis is out of range, or has fewer than `k` elements.
     #[track_caller]
-    pub fn topk(&self, k: usize, axis: isize, largest: bool) -> (Self, Tensor<i64>) {
-        let (_, indices) = self.value().topk(k, axis, largest);
+    pub fn topk(&self, k: usize, axis: isize, largest: bool) -> (Self, Indices<T>) {
+        let indices = decide(Topk { k, axis, largest }, &[self]);
         (self.gather(axis, &indices), indices)
     }
 }

@@ -5,7 +5,7 @@ use gradus_tensor::{Axes, Float, Shape, Tensor};
 use super::index::zeros;
 use super::reduce::Reduced;
 use super::{chained, divided};
-use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
+use crate::tape::{Context, Inputs, Linearity, Operation, Saves, Var, apply};
 
 /// The elements less their mean over axes.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ impl<T: Float> Operation<T> for Centre {
     fn name(&self) -> &'static str {
         "centre"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].centred(self.0.clone())
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
@@ -50,7 +50,7 @@ impl<T: Float> Operation<T> for Variance {
     fn name(&self) -> &'static str {
         "var"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].var(self.over.axes(), self.correction)
     }
     fn saves(&self) -> Saves {
@@ -76,7 +76,7 @@ impl<T: Float> Operation<T> for StandardDeviation {
     fn name(&self) -> &'static str {
         "std"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].std(self.0.over.axes(), self.0.correction)
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
@@ -130,7 +130,7 @@ impl<T: Float> Operation<T> for Norm {
     fn name(&self) -> &'static str {
         "norm"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].norm(self.p, self.over.axes())
     }
     fn saves(&self) -> Saves {

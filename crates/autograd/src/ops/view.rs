@@ -3,7 +3,7 @@
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, Tensor, lane_axis, reshape_shape};
 
 use super::index::add_at;
-use crate::tape::{Context, Linearity, Operation, Var, apply};
+use crate::tape::{Context, Inputs, Linearity, Operation, Var, apply};
 
 #[derive(Debug)]
 struct Reshape {
@@ -14,7 +14,7 @@ impl<T: Float> Operation<T> for Reshape {
     fn name(&self) -> &'static str {
         "reshape"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].reshape(self.shape.as_slice())
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
@@ -34,7 +34,7 @@ impl<T: Float> Operation<T> for Permute {
     fn name(&self) -> &'static str {
         "permute"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].permute(self.axes.as_slice())
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
@@ -58,7 +58,7 @@ impl<T: Float> Operation<T> for Expand {
     fn name(&self) -> &'static str {
         "expand"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].expand(&self.shape)
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
@@ -79,7 +79,7 @@ impl<T: Float> Operation<T> for Flip {
     fn name(&self) -> &'static str {
         "flip"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].flip(self.axes.clone())
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
@@ -100,13 +100,13 @@ impl<T: Float> Operation<T> for SliceAxis {
     fn name(&self) -> &'static str {
         "slice"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].slice(self.axis as isize, self.slice)
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         // What was not taken has no influence: the cotangent is added where it was taken from.
         let taken = self.slice.indices(context.shape(0)[self.axis]);
-        Some(add_at(context.gradient_so_far(0), self.axis as isize, &taken, context.cotangent()))
+        Some(add_at(context.gradient_so_far(0), self.axis as isize, &taken.into(), context.cotangent()))
     }
     fn linearity(&self) -> Linearity {
         Linearity::Linear

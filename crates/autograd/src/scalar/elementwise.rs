@@ -10,7 +10,7 @@ use super::function::{BinaryFunction, UnaryFunction};
 use super::real::{Literal, Plain, Real};
 use super::traced::traced;
 use crate::engine::gradients_of_composition;
-use crate::tape::{Context, Operation, Saves, Var, apply};
+use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
 
 /// The elementwise operation of a [`UnaryFunction`].
 ///
@@ -41,7 +41,7 @@ impl<F: UnaryFunction, T: Float> Operation<T> for Unary<F> {
         F::NAME
     }
 
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].map(
             #[inline(always)]
             |x| self.0.function(Plain(x)).0,
@@ -101,7 +101,7 @@ impl<F: BinaryFunction, T: Float> Operation<T> for Binary<F> {
         F::NAME
     }
 
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].zip(
             F::NAME,
             inputs[1],
@@ -148,7 +148,7 @@ impl<F: UnaryFunction, T: Float> Operation<T> for UnaryGradient<F> {
         "unary_gradient"
     }
 
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].zip(
             F::NAME,
             inputs[1],
@@ -199,7 +199,7 @@ impl<F: BinaryFunction, T: Float> Operation<T> for BinaryGradient<F> {
         "binary_gradient"
     }
 
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         let operands = [inputs[0], inputs[1], inputs[2]];
         // One loop for each input: with a constant index, the compiler leaves the other derivative out.
         if self.input == 0 {

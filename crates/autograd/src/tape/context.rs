@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use gradus_tensor::{Float, Tensor};
 
+use super::discrete::{Discrete, Indices, Mask};
 use super::mode;
-use super::node::{AddressMap, Node, address};
+use super::node::{AddressMap, Node, Saved, address};
+use super::operand::OwnedOperand;
 use super::var::Var;
 
 /// Nodes, which are held so that no others get their addresses, with their gradients.
@@ -26,7 +28,7 @@ pub(crate) type Found<T> = AddressMap<usize, (Arc<Node<T>>, Var<T>)>;
 ///     # fn name(&self) -> &'static str {
 ///     #     "square"
 ///     # }
-///     # fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+///     # fn forward(&self, inputs: &Inputs<f64>) -> Tensor<f64> {
 ///     #     inputs[0] * inputs[0]
 ///     # }
 ///     fn vjp(&self, context: &Context<f64>, input: usize) -> Option<Var<f64>> {
@@ -73,7 +75,7 @@ impl<'a, T: Float> Context<'a, T> {
     pub fn needs(&self, input: usize) -> bool {
         match self.asked {
             Some(asked) => asked.contains(&input),
-            None => self.node.inputs[input].node.as_ref().is_some_and(|origin| origin.depth >= self.floor),
+            None => self.node.inputs[input].differentiable().is_some_and(|node| node.depth >= self.floor),
         }
     }
 
@@ -97,7 +99,7 @@ impl<'a, T: Float> Context<'a, T> {
     /// #     fn name(&self) -> &'static str {
     /// #         "product"
     /// #     }
-    /// #     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+    /// #     fn forward(&self, inputs: &Inputs<f64>) -> Tensor<f64> {
     /// #         inputs[0] * inputs[1]
     /// #     }
     /// fn saves(&self) -> Saves {
@@ -122,9 +124,47 @@ impl<'a, T: Float> Context<'a, T> {
         Var::from_parts(self.input_value(input).clone(), node)
     }
 
+    /// An input that is indices.
+    ///
+    /// # Panics
+    /// If it is of another kind.
+    #[track_caller]
+    pub fn indices(&self, input: usize) -> Indices<T> {
+        let Saved::Indices(value) = &self.node.inputs[input].value else {
+            panic!("input {input} is not indices")
+        };
+        Discrete::from_parts(value.clone(), self.node.inputs[input].node.clone().filter(|_| self.recorded))
+    }
+
+    /// An input that is a mask.
+    ///
+    /// # Panics
+    /// If it is of another kind.
+    #[track_caller]
+    pub fn mask(&self, input: usize) -> Mask<T> {
+        let Saved::Mask(value) = &self.node.inputs[input].value else {
+            panic!("input {input} is not a mask")
+        };
+        Discrete::from_parts(value.clone(), self.node.inputs[input].node.clone().filter(|_| self.recorded))
+    }
+
     /// The number of inputs.
     pub(crate) fn inputs(&self) -> usize {
         self.node.inputs.len()
+    }
+
+    /// The number of inputs that are numbers; they come before all others.
+    pub(crate) fn numbers(&self) -> usize {
+        (0..self.inputs()).take_while(|&input| self.operand(input).is_none()).count()
+    }
+
+    /// An input that is indices or a mask; `None` if it is numbers.
+    pub(crate) fn operand(&self, input: usize) -> Option<OwnedOperand<T>> {
+        match self.node.inputs[input].value {
+            Saved::Value(_) | Saved::Shape(_) => None,
+            Saved::Indices(_) => Some(OwnedOperand::Indices(self.indices(input))),
+            Saved::Mask(_) => Some(OwnedOperand::Mask(self.mask(input))),
+        }
     }
 
     /// Whether there is such an input.
@@ -173,7 +213,7 @@ impl<'a, T: Float> Context<'a, T> {
     /// tensor that was read in many small parts does not cost its whole size for each of them.
     pub(crate) fn gradient_so_far(&self, input: usize) -> Var<T> {
         let take = || {
-            let origin = self.node.inputs[input].node.as_ref()?;
+            let origin = self.node.inputs[input].differentiable()?;
             let mut found = self.found?.borrow_mut();
             let (_, gradient) = found.get_mut(&address(origin))?;
             self.taken.set(true);

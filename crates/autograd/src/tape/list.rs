@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gradus_tensor::{Float, Tensor};
 
-use super::node::{Node, address};
+use super::node::{Node, Origin, Saved, address};
 use super::var::Var;
 use crate::scalar::Expression;
 
@@ -96,8 +96,13 @@ impl<T: Float> Tape<T> {
     /// ```
     pub fn bytes(&self) -> usize {
         let outputs = self.nodes.iter().filter_map(|node| node.output.as_ref());
-        let inputs = self.nodes.iter().flat_map(|node| &node.inputs).filter_map(|input| input.value.value());
-        let buffers: HashMap<usize, usize> = outputs.chain(inputs).map(Tensor::buffer_id_and_bytes).collect();
+        let inputs = self.nodes.iter().flat_map(|node| &node.inputs).filter_map(|input| match &input.value {
+            Saved::Value(value) => Some(value.buffer_id_and_bytes()),
+            Saved::Shape(_) => None,
+            Saved::Indices(indices) => Some(indices.buffer_id_and_bytes()),
+            Saved::Mask(mask) => Some(mask.buffer_id_and_bytes()),
+        });
+        let buffers: HashMap<usize, usize> = outputs.map(Tensor::buffer_id_and_bytes).chain(inputs).collect();
         buffers.values().sum()
     }
 
@@ -167,7 +172,12 @@ impl<'a, T: Float> TapeNode<'a, T> {
     /// assert_eq!(attributes, [None, Some("{ axis: 0 }".into())]);
     /// ```
     pub fn attributes(&self) -> Option<String> {
-        let text = format!("{:?}", self.node().operation.as_ref()?);
+        let text = match &self.node().origin {
+            Origin::Leaf | Origin::Input(_) | Origin::Detach => return None,
+            Origin::Operation(operation) => format!("{operation:?}"),
+            Origin::Indices(operation) => format!("{operation:?}"),
+            Origin::Mask(operation) => format!("{operation:?}"),
+        };
         let (start, end) = text.find('{').zip(text.rfind('}'))?;
         // A tensor among them is printed over several lines.
         Some(text[start..=end].split_whitespace().collect::<Vec<_>>().join(" "))
@@ -190,7 +200,7 @@ impl<'a, T: Float> TapeNode<'a, T> {
 
     /// The function of numbers that the operation is for each element; see [`Expression`].
     pub fn expression(&self) -> Option<Expression> {
-        self.node().operation.as_ref()?.expression()
+        self.node().operation()?.expression()
     }
 
     /// The shape of the result.
@@ -212,13 +222,13 @@ impl<T: Float> Display for TapeNode<'_, T> {
             match (input, remembered.value.value()) {
                 (Some(position), _) => write!(f, " %{position}")?,
                 (None, Some(value)) if value.len() == 1 => write!(f, " {}", value.item())?,
-                (None, _) => write!(f, " constant{:?}", remembered.value.shape())?,
+                (None, _) => write!(f, " {}{:?}", remembered.value.kind(), remembered.value.shape())?,
             }
         }
         if let Some(attributes) = self.attributes() {
             write!(f, " {attributes}")?;
         }
-        write!(f, " : {:?} {}", self.shape(), T::NAME)
+        write!(f, " : {:?} {}", self.shape(), self.node().element())
     }
 }
 

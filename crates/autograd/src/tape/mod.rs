@@ -1,18 +1,25 @@
 //! The tape: variables, the operations that happened, and what is kept of them.
 
 mod context;
+mod discrete;
 mod list;
 pub(crate) mod mode;
 pub(crate) mod node;
+mod operand;
 mod operation;
 mod saves;
 mod var;
 
 pub use context::Context;
 pub(crate) use context::Found;
+pub use discrete::{Discrete, DiscreteOperation, Discreteness, Indices, Mask, decide};
 pub use list::{Tape, TapeNode};
 pub use mode::{is_recording, keep_values, no_grad};
 pub use node::live_nodes;
+#[cfg(feature = "proptest")]
+pub(crate) use operand::OperandValue;
+pub(crate) use operand::OwnedOperand;
+pub use operand::{Inputs, Operand};
 pub use operation::{Linearity, Operation, apply};
 pub(crate) use operation::{apply_again, apply_inplace};
 pub use saves::Saves;

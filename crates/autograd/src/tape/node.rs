@@ -5,22 +5,37 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use gradus_tensor::{Float, Shape, Tensor};
+use gradus_tensor::{Element, Float, Shape, Tensor};
 use smallvec::SmallVec;
 
+use super::discrete::DiscreteOperation;
 use super::operation::Operation;
+
+/// The origin of a node's value.
+pub(crate) enum Origin<T: Float> {
+    /// A variable that gradients can be asked for.
+    Leaf,
+    /// Data: an identity without a gradient, of elements of this type.
+    Input(&'static str),
+    Operation(Arc<dyn Operation<T>>),
+    Indices(Arc<dyn DiscreteOperation<T, i64>>),
+    Mask(Arc<dyn DiscreteOperation<T, bool>>),
+    /// The value of the input, without its gradient.
+    Detach,
+}
 
 /// An operation that happened, or a leaf.
 ///
 /// Nodes own their inputs' nodes, so the graph points from results to origins, has no cycles, and a
 /// branch that nobody holds dies at once.
 pub(crate) struct Node<T: Float> {
-    /// `None` for a leaf.
-    pub(crate) operation: Option<Arc<dyn Operation<T>>>,
+    pub(crate) origin: Origin<T>,
     pub(crate) inputs: Vec<Input<T>>,
     /// Kept if the rule reads it.
     pub(crate) output: Option<Tensor<T>>,
     pub(crate) shape: Shape,
+    /// Whether gradients flow here: this is a leaf, or made from one by operations that have gradients.
+    pub(crate) is_differentiable: bool,
     /// One more than that of the deepest input; 0 for a leaf of the user's.
     pub(crate) depth: usize,
     /// Later nodes of a thread have larger ones.
@@ -34,10 +49,19 @@ pub(crate) struct Input<T: Float> {
     pub(crate) value: Saved<T>,
 }
 
-/// An input's value, if the rule reads it, or only its shape.
+impl<T: Float> Input<T> {
+    /// The node, if gradients flow to it.
+    pub(crate) fn differentiable(&self) -> Option<&Arc<Node<T>>> {
+        self.node.as_ref().filter(|node| node.is_differentiable)
+    }
+}
+
+/// An input's numbers, if the rule reads them, or only their shape. Indices and masks are always kept.
 pub(crate) enum Saved<T> {
     Value(Tensor<T>),
     Shape(Shape),
+    Indices(Tensor<i64>),
+    Mask(Tensor<bool>),
 }
 
 impl<T: Float> Saved<T> {
@@ -45,13 +69,24 @@ impl<T: Float> Saved<T> {
         match self {
             Self::Value(value) => value.shape(),
             Self::Shape(shape) => shape,
+            Self::Indices(indices) => indices.shape(),
+            Self::Mask(mask) => mask.shape(),
+        }
+    }
+
+    /// The name under which a constant is printed.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Value(_) | Self::Shape(_) => "constant",
+            Self::Indices(_) => "indices",
+            Self::Mask(_) => "mask",
         }
     }
 
     pub(crate) fn value(&self) -> Option<&Tensor<T>> {
         match self {
             Self::Value(value) => Some(value),
-            Self::Shape(_) => None,
+            _ => None,
         }
     }
 }
@@ -84,27 +119,33 @@ pub fn live_nodes() -> isize {
 
 impl<T: Float> Node<T> {
     pub(crate) fn new(
-        operation: Option<Arc<dyn Operation<T>>>,
+        origin: Origin<T>,
         inputs: Vec<Input<T>>,
         output: Option<Tensor<T>>,
         shape: &[usize],
     ) -> Arc<Self> {
         let deepest = inputs.iter().filter_map(|input| input.node.as_ref()).map(|node| node.depth + 1).max();
-        Self::at(deepest.unwrap_or(0), operation, inputs, output, shape)
+        Self::at(deepest.unwrap_or(0), origin, inputs, output, shape)
     }
 
     #[inline]
     fn at(
         depth: usize,
-        operation: Option<Arc<dyn Operation<T>>>,
+        origin: Origin<T>,
         inputs: Vec<Input<T>>,
         output: Option<Tensor<T>>,
         shape: &[usize],
     ) -> Arc<Self> {
         LIVE.set(LIVE.get() + 1);
         MADE.set(MADE.get() + 1);
+        let is_differentiable = match origin {
+            Origin::Leaf => true,
+            Origin::Operation(_) => inputs.iter().any(|input| input.differentiable().is_some()),
+            Origin::Input(_) | Origin::Indices(_) | Origin::Mask(_) | Origin::Detach => false,
+        };
         Arc::new(Self {
-            operation,
+            origin,
+            is_differentiable,
             inputs,
             output,
             shape: Shape::from_slice(shape),
@@ -119,16 +160,46 @@ impl<T: Float> Node<T> {
 
     /// A leaf at a depth of its own choice: a walk that stops there does not look behind it.
     pub(crate) fn leaf_at(depth: usize, shape: &[usize]) -> Arc<Self> {
-        Self::at(depth, None, Vec::new(), None, shape)
+        Self::at(depth, Origin::Leaf, Vec::new(), None, shape)
     }
 
+    pub(crate) fn input(shape: &[usize], element: &'static str) -> Arc<Self> {
+        Self::at(0, Origin::Input(element), Vec::new(), None, shape)
+    }
+
+    /// Whether there is nothing behind it.
     pub(crate) fn is_leaf(&self) -> bool {
-        self.operation.is_none()
+        matches!(self.origin, Origin::Leaf | Origin::Input(_))
     }
 
-    /// The name of the operation, or `leaf`.
+    /// The operation, if its result is numbers.
+    pub(crate) fn operation(&self) -> Option<&Arc<dyn Operation<T>>> {
+        match &self.origin {
+            Origin::Operation(operation) => Some(operation),
+            _ => None,
+        }
+    }
+
+    /// The name of the operation, `leaf` or `input`.
     pub(crate) fn name(&self) -> &'static str {
-        self.operation.as_ref().map_or("leaf", |operation| operation.name())
+        match &self.origin {
+            Origin::Leaf => "leaf",
+            Origin::Input(_) => "input",
+            Origin::Operation(operation) => operation.name(),
+            Origin::Indices(operation) => operation.name(),
+            Origin::Mask(operation) => operation.name(),
+            Origin::Detach => "detach",
+        }
+    }
+
+    /// The name of the type of the elements.
+    pub(crate) fn element(&self) -> &'static str {
+        match self.origin {
+            Origin::Leaf | Origin::Operation(_) | Origin::Detach => T::NAME,
+            Origin::Input(element) => element,
+            Origin::Indices(_) => i64::NAME,
+            Origin::Mask(_) => bool::NAME,
+        }
     }
 }
 

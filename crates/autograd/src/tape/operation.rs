@@ -3,12 +3,13 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use gradus_tensor::{Float, Shape, Tensor};
+use gradus_tensor::{Float, Tensor};
 use smallvec::SmallVec;
 
 use super::context::Context;
 use super::mode;
-use super::node::{Input, Node, Saved};
+use super::node::{Input, Node, Origin};
+use super::operand::{Inputs, Operand, OperandValue};
 use super::saves::Saves;
 use super::var::Var;
 use crate::scalar::Expression;
@@ -27,7 +28,7 @@ use crate::scalar::Expression;
 ///     fn name(&self) -> &'static str {
 ///         "cube"
 ///     }
-///     fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+///     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
 ///         inputs[0].map(|x| x * x * x)
 ///     }
 ///     fn saves(&self) -> Saves {
@@ -50,7 +51,7 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
 
     /// The result for these inputs. It must depend on nothing but them and the attributes.
     #[track_caller]
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T>;
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T>;
 
     /// The values that the rule reads, and the tape therefore keeps. Unless said otherwise it follows from
     /// [`linearity`](Self::linearity): nothing for a linear operation, the other inputs for a multilinear one, or else
@@ -111,6 +112,27 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
     }
 }
 
+/// Runs the forward pass of an operation. A macro, as a closure would lose the caller's line.
+macro_rules! forward {
+    ($operation:expr, $inputs:expr) => {
+        match *$inputs {
+            // Most operations, without a list that might grow.
+            [x] => $operation.forward(&Inputs(&[value_of(x)])),
+            [x, y] => $operation.forward(&Inputs(&[value_of(x), value_of(y)])),
+            _ => {
+                let values: SmallVec<[OperandValue<T>; 4]> =
+                    $inputs.iter().map(|&input| value_of(input)).collect();
+                $operation.forward(&Inputs(&values))
+            }
+        }
+    };
+}
+pub(super) use forward;
+
+pub(super) fn value_of<'a, T: Float>(input: impl Into<Operand<'a, T>>) -> OperandValue<'a, T> {
+    input.into().value()
+}
+
 /// The linearity of an operation in its inputs; see [`Operation::linearity`].
 ///
 /// ```
@@ -123,7 +145,7 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
 ///     fn name(&self) -> &'static str {
 ///         "reversed"
 ///     }
-///     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+///     fn forward(&self, inputs: &Inputs<f64>) -> Tensor<f64> {
 ///         inputs[0].index_select(0, &Tensor::from([2, 1, 0]))
 ///     }
 ///     fn saves(&self) -> Saves {
@@ -150,8 +172,11 @@ pub enum Linearity {
 
 /// Runs an operation, and writes it to the tape if an input is tracked and this thread is recording.
 ///
+/// The inputs are variables, `&[&x, &y]`; or, for an operation that also reads [`Indices`](crate::Indices) or a
+/// [`Mask`](crate::Mask), [`Operand`]s: `&[Operand::Var(&x), Operand::Indices(&index)]`.
+///
 /// ```
-/// use gradus_autograd::{Operation, Tape, Tensor, Var, apply};
+/// use gradus_autograd::{Inputs, Operation, Tape, Tensor, Var, apply};
 ///
 /// #[derive(Debug)]
 /// struct Double;
@@ -160,7 +185,7 @@ pub enum Linearity {
 ///     fn name(&self) -> &'static str {
 ///         "double"
 ///     }
-///     fn forward(&self, inputs: &[&Tensor<f64>]) -> Tensor<f64> {
+///     fn forward(&self, inputs: &Inputs<f64>) -> Tensor<f64> {
 ///         inputs[0] * 2.0
 ///     }
 /// }
@@ -176,15 +201,18 @@ pub enum Linearity {
 /// # Panics
 /// As the operation does, at the caller's line.
 #[track_caller]
-pub fn apply<T: Float>(operation: impl Operation<T>, inputs: &[&Var<T>]) -> Var<T> {
-    let value = forward(&operation, inputs);
+pub fn apply<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
+    operation: impl Operation<T>,
+    inputs: &[A],
+) -> Var<T> {
+    let value = forward!(operation, inputs);
     if is_recorded(inputs) { record(Arc::new(operation), inputs, value) } else { Var::constant(value) }
 }
 
 /// Runs the operation of a node again, on other inputs.
 #[track_caller]
-pub(crate) fn apply_again<T: Float>(operation: &Arc<dyn Operation<T>>, inputs: &[&Var<T>]) -> Var<T> {
-    let value = forward(&**operation, inputs);
+pub(crate) fn apply_again<T: Float>(operation: &Arc<dyn Operation<T>>, inputs: &[Operand<T>]) -> Var<T> {
+    let value = forward!(operation, inputs);
     if is_recorded(inputs) { record(Arc::clone(operation), inputs, value) } else { Var::constant(value) }
 }
 
@@ -193,53 +221,52 @@ pub(crate) fn apply_again<T: Float>(operation: &Arc<dyn Operation<T>>, inputs: &
 pub(crate) fn apply_inplace<T: Float>(
     operation: impl Operation<T>,
     first: Var<T>,
-    second: &Var<T>,
-    compute: impl FnOnce(&mut Tensor<T>, &Tensor<T>),
+    others: &[Operand<T>],
+    compute: impl FnOnce(&mut Tensor<T>),
 ) -> Var<T> {
-    let recorded = is_recorded(&[&first, second]);
+    let all =
+        |first| std::iter::once(first).chain(others.iter().copied()).collect::<SmallVec<[Operand<T>; 4]>>();
+    let recorded = mode::is_recording() && (first.node().is_some() || is_recorded(others));
     if recorded && mode::is_keeping_values() {
-        return apply(operation, &[&first, second]);
+        return apply(operation, &all(Operand::Var(&first)));
     }
     let (mut value, node) = first.into_parts();
-    compute(&mut value, second.value());
+    compute(&mut value);
     if !recorded {
         return Var::constant(value);
     }
     // Only the shape of the first input is recorded, and the result has the same shape.
     let first = Var::from_parts(value.clone(), node);
-    record(Arc::new(operation), &[&first, second], value)
+    record(Arc::new(operation), &all(Operand::Var(&first)), value)
 }
 
-#[track_caller]
-fn forward<T: Float>(operation: &(impl Operation<T> + ?Sized), inputs: &[&Var<T>]) -> Tensor<T> {
-    match inputs {
-        // Most operations, without a list that might grow.
-        [x] => operation.forward(&[x.value()]),
-        [x, y] => operation.forward(&[x.value(), y.value()]),
-        _ => {
-            let values: SmallVec<[&Tensor<T>; 4]> = inputs.iter().map(|input| input.value()).collect();
-            operation.forward(&values)
-        }
-    }
+pub(super) fn is_recorded<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(inputs: &[A]) -> bool {
+    mode::is_recording()
+        && inputs.iter().any(|&input| -> bool { Into::<Operand<'a, T>>::into(input).node().is_some() })
 }
 
-fn is_recorded<T: Float>(inputs: &[&Var<T>]) -> bool {
-    mode::is_recording() && inputs.iter().any(|input| input.is_tracked())
-}
-
-fn record<T: Float>(operation: Arc<dyn Operation<T>>, inputs: &[&Var<T>], value: Tensor<T>) -> Var<T> {
-    let saves = if mode::is_keeping_values() { Saves::ALL } else { operation.saves() };
-    let kept = saves.kept(inputs.len(), |i| inputs[i].is_tracked());
+/// The inputs as a node remembers them.
+pub(super) fn remember<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
+    inputs: &[A],
+    saves: Saves,
+) -> Vec<Input<T>> {
+    let operand = |i: usize| -> Operand<'a, T> { inputs[i].into() };
+    let tracked = |i: usize| operand(i).node().is_some_and(|node| node.is_differentiable);
+    let kept = saves.kept(inputs.len(), tracked);
     let mut remembered = Vec::with_capacity(inputs.len());
-    for (i, input) in inputs.iter().enumerate() {
-        let value = if kept(i) {
-            Saved::Value(input.value().clone())
-        } else {
-            Saved::Shape(Shape::from_slice(input.shape()))
-        };
-        remembered.push(Input { node: input.node().cloned(), value });
+    for i in 0..inputs.len() {
+        remembered.push(Input { node: operand(i).node().cloned(), value: operand(i).saved(kept(i)) });
     }
+    remembered
+}
+
+fn record<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
+    operation: Arc<dyn Operation<T>>,
+    inputs: &[A],
+    value: Tensor<T>,
+) -> Var<T> {
+    let saves = if mode::is_keeping_values() { Saves::ALL } else { operation.saves() };
     let output = saves.output.then(|| value.clone());
-    let node = Node::new(Some(operation), remembered, output, value.shape());
+    let node = Node::new(Origin::Operation(operation), remember(inputs, saves), output, value.shape());
     Var::tracked(value, node)
 }

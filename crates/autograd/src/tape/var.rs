@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use gradus_tensor::{Float, Shape, Tensor};
 
-use super::node::Node;
+use super::mode;
+use super::node::{Node, Origin};
+use super::operation::{is_recorded, remember};
+use super::saves::Saves;
 
 /// A tensor that takes part in differentiation.
 ///
@@ -52,6 +55,23 @@ impl<T: Float> Var<T> {
     /// ```
     pub fn constant(value: impl Into<Tensor<T>>) -> Self {
         Self { value: value.into(), node: None }
+    }
+
+    /// Data with an identity on the tape, and without a gradient: what is made from it is recorded, as the inputs of a
+    /// step are that is run again on other data.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tape, Tensor, Var};
+    ///
+    /// let (x, w) = (Var::input(Tensor::from([1.0, 2.0])), Var::leaf(Tensor::from(3.0)));
+    /// let y = (&x * &w).sum(..);
+    /// assert_eq!(Tape::of(&y).iter().next().unwrap().to_string(), "%0 = input : [2] f64");
+    /// let gradients = y.backward();
+    /// assert_eq!((gradients.get(&w), gradients.get(&x)), (Some(&Tensor::from(3.0)), None));
+    /// ```
+    pub fn input(value: impl Into<Tensor<T>>) -> Self {
+        let value = value.into();
+        Self { node: Some(Node::input(value.shape(), T::NAME)), value }
     }
 
     pub(crate) fn tracked(value: Tensor<T>, node: Arc<Node<T>>) -> Self {
@@ -163,15 +183,15 @@ impl<T: Float> Var<T> {
     /// ```
     #[inline]
     pub fn is_tracked(&self) -> bool {
-        self.node.is_some()
+        self.node.as_ref().is_some_and(|node| node.is_differentiable)
     }
 
     /// Whether this is a leaf, to which gradients can flow and behind which there is nothing.
     pub fn is_leaf(&self) -> bool {
-        self.node.as_ref().is_some_and(|node| node.is_leaf())
+        self.node.as_ref().is_some_and(|node| node.is_differentiable && node.is_leaf())
     }
 
-    /// The identity of a tracked variable, which tells it from all others; `None` for a constant.
+    /// The identity of a variable on the tape, which tells it from all others; `None` for a constant.
     ///
     /// It stays the same when the numbers are changed, and can be the key of a map: an optimizer keeps its
     /// state by it.
@@ -189,7 +209,8 @@ impl<T: Float> Var<T> {
         self.node.clone().map(Identity)
     }
 
-    /// The same numbers as a constant: no gradient flows through.
+    /// The same numbers as a constant: no gradient flows through. Inside [`keep_values`](crate::keep_values) the tape
+    /// shows where they came from.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
@@ -199,11 +220,13 @@ impl<T: Float> Var<T> {
     /// assert_eq!(y.backward().get(&x), Some(&Tensor::from(3.0)));
     /// ```
     pub fn detach(&self) -> Self {
-        Self::constant(self.value.clone())
+        let node = (mode::is_keeping_values() && is_recorded(&[self]))
+            .then(|| Node::new(Origin::Detach, remember(&[self], Saves::ALL), None, self.shape()));
+        Self { value: self.value.clone(), node }
     }
 }
 
-/// The identity of a tracked variable; see [`Var::identity`].
+/// The identity of a variable on the tape; see [`Var::identity`].
 ///
 /// ```
 /// use std::collections::HashMap;

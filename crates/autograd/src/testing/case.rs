@@ -11,7 +11,8 @@ use super::check::check_law;
 use super::error::{GradientError, Law};
 use super::layout::relayout;
 use super::measure::{Function, Tolerance, compare};
-use crate::tape::Var;
+use crate::engine::replay;
+use crate::tape::{Var, keep_values};
 
 /// A function of some variables.
 type SharedFunction<T> = Arc<dyn Fn(&[Var<T>]) -> Var<T> + Send + Sync>;
@@ -70,6 +71,8 @@ pub struct Sample {
     name: &'static str,
     attributes: String,
     inputs: Vec<Tensor<f64>>,
+    /// Others of the same shapes and ranges.
+    others: Vec<Tensor<f64>>,
     functions: Functions,
     seed: u64,
 }
@@ -101,6 +104,7 @@ impl Case {
                 name,
                 attributes: format!("{value:?}"),
                 inputs: random_inputs(&specifications, layouts, seed),
+                others: random_inputs(&specifications, layouts, seed.wrapping_add(1)),
                 functions: functions(value),
                 seed,
             }
@@ -203,12 +207,25 @@ impl Sample {
     /// # Errors
     /// If the law is broken.
     pub fn check(&self, law: Law) -> Result<(), GradientError> {
-        if law == Law::Precision {
-            return self.check_precision();
+        match law {
+            Law::Precision => return self.check_precision(),
+            Law::Replay => return self.check_replay(),
+            _ => (),
         }
         let double = Arc::clone(&self.functions.double);
         let function: Box<Function> = Box::new(move |xs| vec![double(xs)]);
         check_law(law, &*function, &self.inputs, self.seed)
+    }
+
+    /// The recorded forward pass, run again on other inputs, gives the bits of a fresh one.
+    fn check_replay(&self) -> Result<(), GradientError> {
+        let leaves: Vec<Var<f64>> = self.inputs.iter().map(Var::leaf).collect();
+        let y = keep_values(|| self.run_on(&leaves));
+        let others: Vec<(&Var<f64>, &Tensor<f64>)> = leaves.iter().zip(&self.others).collect();
+        let fresh = self.run_on(&self.others.iter().map(Var::constant).collect::<Vec<_>>());
+        let exact = Tolerance { relative: 0.0, floor: 1.0 };
+        compare(Law::Replay, 0, &replay(&y, &others), fresh.value(), exact)
+            .map_err(|failure| failure.report(&self.inputs, Some(self.name), Vec::new()))
     }
 
     /// In `f32` values and gradients are within 64 epsilon of those in `f64` at the same inputs, measured

@@ -6,7 +6,8 @@ use super::error::{GradientError, Law};
 use super::laws;
 use super::measure::{Failure, Function};
 use crate::tape::mode::{keep_values, with_recording};
-use crate::tape::{Tape, Var, apply_again};
+use crate::tape::node::{Input, Saved};
+use crate::tape::{Indices, Mask, Operand, OwnedOperand, Tape, Var, apply_again};
 
 /// Checks the gradients of a function of `N` tensors at one point, against everything in [`Law`] but
 /// [`Law::Precision`].
@@ -82,27 +83,34 @@ fn check_recorded(law: Law, f: &Function, inputs: &[Tensor<f64>], seed: u64) -> 
         outputs.iter().flat_map(|y| Tape::of(y).iter().map(|e| e.operation()).collect::<Vec<_>>()).collect();
     for output in &outputs {
         for node in Tape::of(output).nodes().iter().filter(|node| !node.is_leaf()) {
-            let values: Vec<Var<f64>> = node
-                .inputs
-                .iter()
-                .map(|input| Var::constant(input.value.value().expect("all were kept")))
-                .collect();
-            let tracked: Vec<usize> = (0..values.len()).filter(|&i| node.inputs[i].node.is_some()).collect();
+            let Some(operation) = node.operation() else { continue };
+            let value = |input: &Input<f64>| match &input.value {
+                Saved::Value(value) => OwnedOperand::Var(Var::constant(value)),
+                Saved::Indices(indices) => OwnedOperand::Indices(Indices::constant(indices)),
+                Saved::Mask(mask) => OwnedOperand::Mask(Mask::constant(mask)),
+                Saved::Shape(_) => unreachable!("all were kept"),
+            };
+            let values: Vec<OwnedOperand<f64>> = node.inputs.iter().map(value).collect();
+            let tracked: Vec<usize> =
+                (0..values.len()).filter(|&i| node.inputs[i].differentiable().is_some()).collect();
             // The operation alone, as a function of its tracked inputs.
             let alone = |xs: &[Var<f64>]| {
-                let mut values = values.clone();
+                let mut operands: Vec<Operand<f64>> = values.iter().map(Into::into).collect();
                 for (&i, x) in tracked.iter().zip(xs) {
-                    values[i] = x.clone();
+                    operands[i] = Operand::Var(x);
                 }
-                let operation = node.operation.as_ref().expect("not a leaf");
-                vec![apply_again(operation, &values.iter().collect::<Vec<_>>())]
+                vec![apply_again(operation, &operands)]
             };
-            let inputs: Vec<Tensor<f64>> = tracked.iter().map(|&i| values[i].value().clone()).collect();
+            let numbers = |value: &OwnedOperand<f64>| match value {
+                OwnedOperand::Var(var) => Some(var.value().clone()),
+                _ => None,
+            };
+            let inputs: Vec<Tensor<f64>> = tracked.iter().filter_map(|&i| numbers(&values[i])).collect();
             if let Err(mut failure) = run_law(law, &alone, &inputs, seed) {
                 if let Some(&input) = tracked.get(failure.input) {
                     failure.input = input;
                 }
-                let all: Vec<Tensor<f64>> = values.into_iter().map(Var::into_value).collect();
+                let all: Vec<Tensor<f64>> = values.iter().filter_map(numbers).collect();
                 return Err(failure.report(&all, Some(node.name()), tape));
             }
         }
@@ -123,6 +131,6 @@ fn run_law(law: Law, f: &Function, inputs: &[Tensor<f64>], seed: u64) -> Result<
         Law::Subsets => laws::subsets(f, inputs, rng),
         Law::Layout => laws::layout(f, inputs, rng),
         Law::Expression => laws::expression(f, inputs, rng),
-        Law::Precision => Ok(()),
+        Law::Replay | Law::Precision => Ok(()),
     }
 }

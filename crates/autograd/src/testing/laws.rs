@@ -246,7 +246,7 @@ pub(super) fn expression(
         results
     });
     for node in results.iter().flat_map(|y| Tape::of(y).nodes().to_vec()) {
-        let Some(expression) = node.operation.as_ref().and_then(|operation| operation.expression()) else {
+        let Some(expression) = node.operation().and_then(|operation| operation.expression()) else {
             continue;
         };
         let operands: Vec<Tensor<f64>> = node

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use gradus_autograd::{Float, Tensor, Var};
+use gradus_autograd::{Float, Rng, Var, seeded};
 
 use super::sequential::Layer;
 
@@ -29,8 +29,9 @@ pub struct Dropout {
     /// Whether it is in training mode.
     #[module(mode)]
     pub training: bool,
+    /// The key of the first mask. Random, so that layers with seeds 0 and 1 do not share keys.
     #[module(skip)]
-    seed: u64,
+    start: u64,
     /// The number of forward passes in training so far.
     #[module(skip)]
     passes: AtomicU64,
@@ -44,7 +45,7 @@ impl Dropout {
     #[track_caller]
     pub fn new(p: f64, seed: u64) -> Self {
         check_probability(p);
-        Self { p, training: true, seed, passes: AtomicU64::new(0) }
+        Self { p, training: true, start: seeded(seed).next_u64(), passes: AtomicU64::new(0) }
     }
 
     /// The output in the mode that the layer is in.
@@ -56,27 +57,9 @@ impl Dropout {
         if !self.training {
             return x.clone();
         }
-        check_probability(self.p);
-        let key = hash(hash(self.seed).wrapping_add(self.passes.fetch_add(1, Ordering::Relaxed)));
-        // Of 2^53 numbers that are equally likely, the first are dropped.
-        let (dropped, kept) = ((self.p * (1_u64 << 53) as f64) as u64, T::from_f64(1.0 / (1.0 - self.p)));
-        let places = Tensor::arange(0_i64, x.len() as i64, 1);
-        let factors = places.map(
-            #[inline(always)]
-            move |i| if hash(key.wrapping_add(i as u64)) >> 11 < dropped { T::ZERO } else { kept },
-        );
-        x.multiply_no_nan(factors.reshape(x.shape()))
+        let key = self.start.wrapping_add(self.passes.fetch_add(1, Ordering::Relaxed));
+        x.dropout(self.p, key as i64)
     }
-}
-
-/// A step of the generator `SplitMix64`: consecutive numbers give independent ones (Steele, Lea and Flood, "Fast
-/// splittable pseudorandom number generators", 2014).
-#[inline(always)]
-fn hash(number: u64) -> u64 {
-    let z = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[track_caller]
@@ -88,7 +71,7 @@ impl Clone for Dropout {
     /// A layer that goes on with the same masks.
     fn clone(&self) -> Self {
         let passes = AtomicU64::new(self.passes.load(Ordering::Relaxed));
-        Self { p: self.p, training: self.training, seed: self.seed, passes }
+        Self { p: self.p, training: self.training, start: self.start, passes }
     }
 }
 

@@ -77,14 +77,15 @@ macro_rules! batch_norm {
                 self.check(x);
                 let (weight, bias) = (self.weight.as_deref(), self.bias.as_deref());
                 if !self.training {
-                    let [mean, var] = [self.running_mean.value(), self.running_var.value()];
+                    let [mean, var] = [self.running_mean.value(), self.running_var.value()].map(Var::constant);
                     return x.batch_norm(Some([&mean, &var]), weight, bias, false, self.momentum, self.eps).0;
                 }
                 // Held until both have changed: of several threads that train one layer, no batch is lost.
                 let (mut mean, mut var) = (self.running_mean.write(), self.running_var.write());
-                let running = Some([&*mean, &*var]);
+                let running = [&*mean, &*var].map(Var::constant);
+                let running = Some([&running[0], &running[1]]);
                 let (y, updated) = x.batch_norm(running, weight, bias, true, self.momentum, self.eps);
-                [*mean, *var] = updated.expect("running statistics were given");
+                [*mean, *var] = updated.expect("running statistics were given").map(Var::into_value);
                 y
             }
 

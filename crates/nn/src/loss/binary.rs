@@ -1,8 +1,8 @@
 //! Losses of probabilities of yes or no.
 
 use gradus_autograd::{
-    Binary, BinaryFunction, Context, Float, Literal, Operation, Real, Saves, Tensor, Unary, UnaryFunction,
-    Var, apply,
+    Binary, BinaryFunction, Context, Float, Inputs, Literal, Operation, Real, Saves, Tensor, Unary,
+    UnaryFunction, Var, apply,
 };
 
 use super::{Reduction, check_shapes, check_weight};
@@ -127,7 +127,7 @@ impl<T: Float> Operation<T> for BoundedBinaryCrossEntropy {
     fn name(&self) -> &'static str {
         "binary_cross_entropy"
     }
-    fn forward(&self, inputs: &[&Tensor<T>]) -> Tensor<T> {
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         Binary(BinaryCrossEntropy).forward(inputs)
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {

@@ -1,0 +1,50 @@
+//! Comparisons, which give masks.
+
+use gradus_tensor::{Float, Tensor};
+
+use crate::tape::{DiscreteOperation, Inputs, Mask, Var, decide};
+
+/// Comparisons: a name, and its line of documentation.
+macro_rules! comparisons {
+    ($($kind:ident $name:ident $doc:literal;)*) => {
+        #[derive(Debug, Clone, Copy)]
+        enum Comparison {
+            $($kind,)*
+        }
+
+        impl<T: Float> DiscreteOperation<T, bool> for Comparison {
+            fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$kind => stringify!($name),)*
+                }
+            }
+            fn forward(&self, inputs: &Inputs<T>) -> Tensor<bool> {
+                match self {
+                    $(Self::$kind => inputs[0].$name(inputs[1]),)*
+                }
+            }
+        }
+
+        impl<T: Float> Var<T> {$(
+            #[doc = $doc]
+            ///
+            #[doc = concat!("See [`Tensor::", stringify!($name), "`].")]
+            ///
+            /// # Panics
+            /// If the shapes do not broadcast.
+            #[track_caller]
+            pub fn $name(&self, other: impl Into<Self>) -> Mask<T> {
+                decide(Comparison::$kind, &[self, &other.into()])
+            }
+        )*}
+    };
+}
+
+comparisons! {
+    Eq eq "Whether elements are equal: `x == y`.";
+    Ne ne "Whether elements differ: `x != y`.";
+    Lt lt "Whether elements are less: `x < y`.";
+    Le le "Whether elements are less or equal: `x <= y`.";
+    Gt gt "Whether elements are greater: `x > y`.";
+    Ge ge "Whether elements are greater or equal: `x >= y`.";
+}

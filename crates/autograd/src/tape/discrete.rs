@@ -1,0 +1,235 @@
+//! Values without a gradient that decide what happens to others: indices and truth values.
+
+use std::fmt::{self, Debug, Display, Formatter};
+use std::ops::Deref;
+use std::sync::Arc;
+
+use gradus_tensor::{Dims, Element, Float, OrPanic, Shape, Tensor, reshape_shape};
+use smallvec::SmallVec;
+
+use super::node::{Node, Origin};
+use super::operand::{Inputs, Operand, OperandValue};
+use super::operation::{forward, is_recorded, remember, value_of};
+use super::{Saves, mode};
+
+/// A tensor of integers or truth values that other operations read: [`Indices`] or a [`Mask`].
+///
+/// It is used like the tensor that it holds. Inside [`keep_values`](crate::keep_values) it also remembers the operation
+/// that made it, so that the tape shows what decided, and can be run again on other numbers. Outside it remembers
+/// nothing: a list of predictions must not keep the tapes of all batches alive.
+///
+/// ```
+/// use gradus_autograd::{Tape, Tensor, Var, keep_values};
+///
+/// let x = Var::leaf(Tensor::from([3.0, 1.0, 2.0]));
+/// let smallest = keep_values(|| x.index_select(0, x.argmin(keepdim(0))));
+/// # use gradus_autograd::keepdim;
+/// assert_eq!(Tape::of(&smallest).to_string(), "\
+/// %0 = leaf : [3] f64
+/// %1 = argmin %0 { axes: [0], keepdim: true } : [1] i64
+/// %2 = index_select %0 %1 { axis: 0 } : [1] f64
+/// ");
+/// ```
+#[derive(Clone)]
+#[must_use]
+pub struct Discrete<E, T: Float = f32> {
+    value: Tensor<E>,
+    node: Option<Arc<Node<T>>>,
+}
+
+/// Integers that name places along an axis, or classes.
+pub type Indices<T = f32> = Discrete<i64, T>;
+
+/// Truth values that choose.
+pub type Mask<T = f32> = Discrete<bool, T>;
+
+/// An operation whose result has no gradient: integers or truth values.
+///
+/// ```
+/// use gradus_autograd::{DiscreteOperation, Inputs, Tensor, Var, decide};
+///
+/// #[derive(Debug)]
+/// struct IsLarge;
+///
+/// impl DiscreteOperation<f64, bool> for IsLarge {
+///     fn name(&self) -> &'static str {
+///         "is_large"
+///     }
+///     fn forward(&self, inputs: &Inputs<f64>) -> Tensor<bool> {
+///         inputs[0].abs().gt(10.0)
+///     }
+/// }
+///
+/// let x = Var::leaf(Tensor::from([-20.0, 3.0]));
+/// let y = x.masked_fill(decide(IsLarge, &[&x]), 0.0);
+/// assert_eq!(y.value(), &Tensor::from([0.0, 3.0]));
+/// ```
+pub trait DiscreteOperation<T: Float, E: Element>: Debug + Send + Sync + 'static {
+    /// The name shown on the tape and in messages.
+    fn name(&self) -> &'static str;
+
+    /// The result for these inputs. It must depend on nothing but them and the attributes.
+    #[track_caller]
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<E>;
+}
+
+/// Runs an operation whose result is discrete. Inside [`keep_values`](crate::keep_values) it writes the operation to the
+/// tape, if an input is on it.
+///
+/// # Panics
+/// As the operation does, at the caller's line.
+#[track_caller]
+pub fn decide<'a, T: Float, E: Discreteness<T>, A: Copy + Into<Operand<'a, T>>>(
+    operation: impl DiscreteOperation<T, E>,
+    inputs: &[A],
+) -> Discrete<E, T> {
+    let value = forward!(operation, inputs);
+    let node = (mode::is_keeping_values() && is_recorded(inputs)).then(|| {
+        let remembered = remember(inputs, Saves::ALL);
+        Node::new(E::origin(Arc::new(operation)), remembered, None, value.shape())
+    });
+    Discrete { value, node }
+}
+
+/// The kinds of discrete values: `i64` and `bool`.
+pub trait Discreteness<T: Float>: Element {
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "only the two types of this crate implement it")]
+    fn origin(operation: Arc<dyn DiscreteOperation<T, Self>>) -> Origin<T>;
+    #[doc(hidden)]
+    fn operand(discrete: &Discrete<Self, T>) -> Operand<'_, T>;
+    #[doc(hidden)]
+    fn input<'a>(inputs: &Inputs<'a, T>, input: usize) -> &'a Tensor<Self>;
+}
+
+macro_rules! discreteness {
+    ($($element:ty, $kind:ident, $method:ident;)*) => {$(
+        impl<T: Float> Discreteness<T> for $element {
+            #[allow(private_interfaces, reason = "see the trait")]
+            fn origin(operation: Arc<dyn DiscreteOperation<T, Self>>) -> Origin<T> {
+                Origin::$kind(operation)
+            }
+            fn operand(discrete: &Discrete<Self, T>) -> Operand<'_, T> {
+                Operand::$kind(discrete)
+            }
+            fn input<'a>(inputs: &Inputs<'a, T>, input: usize) -> &'a Tensor<Self> {
+                inputs.$method(input)
+            }
+        }
+    )*};
+}
+
+discreteness! {
+    i64, Indices, indices;
+    bool, Mask, mask;
+}
+
+#[derive(Debug)]
+struct Reshape {
+    shape: Shape,
+}
+
+impl<T: Float, E: Discreteness<T>> DiscreteOperation<T, E> for Reshape {
+    fn name(&self) -> &'static str {
+        "reshape"
+    }
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<E> {
+        E::input(inputs, 0).reshape(&self.shape[..])
+    }
+}
+
+impl<E: Discreteness<T>, T: Float> Discrete<E, T> {
+    /// The same values in another shape; see [`Tensor::reshape`].
+    ///
+    /// # Panics
+    /// If the shape has another number of elements.
+    #[track_caller]
+    pub fn reshape(&self, shape: impl Into<Dims>) -> Self {
+        let shape = reshape_shape(self.value.shape(), &shape.into()).or_panic();
+        decide(Reshape { shape }, &[E::operand(self)])
+    }
+}
+
+impl<E: Element, T: Float> Discrete<E, T> {
+    /// Values that nothing on the tape made.
+    pub fn constant(value: impl Into<Tensor<E>>) -> Self {
+        Self { value: value.into(), node: None }
+    }
+
+    /// Values with an identity on the tape; see [`Var::input`](crate::Var::input).
+    pub fn input(value: impl Into<Tensor<E>>) -> Self {
+        let value = value.into();
+        Self { node: Some(Node::input(value.shape(), E::NAME)), value }
+    }
+
+    pub(crate) fn from_parts(value: Tensor<E>, node: Option<Arc<Node<T>>>) -> Self {
+        Self { value, node }
+    }
+
+    pub(crate) fn node(&self) -> Option<&Arc<Node<T>>> {
+        self.node.as_ref()
+    }
+
+    /// The integers or truth values.
+    pub fn value(&self) -> &Tensor<E> {
+        &self.value
+    }
+
+    /// The integers or truth values, without the rest.
+    pub fn into_value(self) -> Tensor<E> {
+        self.value
+    }
+}
+
+impl<E, T: Float> Deref for Discrete<E, T> {
+    type Target = Tensor<E>;
+
+    fn deref(&self) -> &Tensor<E> {
+        &self.value
+    }
+}
+
+impl<E: Element, T: Float, V: Into<Tensor<E>>> From<V> for Discrete<E, T> {
+    /// A constant.
+    fn from(value: V) -> Self {
+        Self::constant(value)
+    }
+}
+
+impl<E: Clone, T: Float> From<&Discrete<E, T>> for Discrete<E, T> {
+    fn from(discrete: &Discrete<E, T>) -> Self {
+        discrete.clone()
+    }
+}
+
+/// Equal values in equal shapes.
+impl<E: Element, T: Float> PartialEq<Tensor<E>> for Discrete<E, T> {
+    fn eq(&self, other: &Tensor<E>) -> bool {
+        self.value == *other
+    }
+}
+
+impl<E: Element, T: Float> PartialEq for Discrete<E, T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+/// The values, as a tensor prints them.
+impl<E, T: Float> Display for Discrete<E, T>
+where
+    Tensor<E>: Display,
+{
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(&self.value, f)
+    }
+}
+
+impl<E, T: Float> Debug for Discrete<E, T>
+where
+    Tensor<E>: Debug,
+{
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Debug::fmt(&self.value, f)
+    }
+}

@@ -1,0 +1,184 @@
+//! The inputs of an operation: numbers, indices or truth values.
+
+use std::ops::Index;
+use std::sync::Arc;
+
+use gradus_tensor::{Float, Shape, Tensor};
+
+use super::discrete::{Indices, Mask};
+use super::node::{Node, Saved};
+use super::var::Var;
+
+/// One input of [`apply`](crate::apply): a variable, indices or a mask.
+///
+/// An operation on variables alone takes `&[&x, &y]`. One that also reads indices takes `&[Operand::Var(&x), Operand::Indices(&index)]`.
+#[derive(Debug)]
+pub enum Operand<'a, T: Float> {
+    /// Numbers, which may have a gradient.
+    Var(&'a Var<T>),
+    /// Integers, without a gradient.
+    Indices(&'a Indices<T>),
+    /// Truth values, without a gradient.
+    Mask(&'a Mask<T>),
+}
+
+impl<T: Float> Clone for Operand<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Float> Copy for Operand<'_, T> {}
+
+impl<'a, T: Float> From<&'a Var<T>> for Operand<'a, T> {
+    #[inline]
+    fn from(var: &'a Var<T>) -> Self {
+        Self::Var(var)
+    }
+}
+
+impl<'a, T: Float> From<&'a Indices<T>> for Operand<'a, T> {
+    fn from(indices: &'a Indices<T>) -> Self {
+        Self::Indices(indices)
+    }
+}
+
+impl<'a, T: Float> From<&'a Mask<T>> for Operand<'a, T> {
+    fn from(mask: &'a Mask<T>) -> Self {
+        Self::Mask(mask)
+    }
+}
+
+impl<'a, T: Float> Operand<'a, T> {
+    pub(crate) fn node(self) -> Option<&'a Arc<Node<T>>> {
+        match self {
+            Self::Var(var) => var.node(),
+            Self::Indices(indices) => indices.node(),
+            Self::Mask(mask) => mask.node(),
+        }
+    }
+
+    pub(crate) fn value(self) -> OperandValue<'a, T> {
+        match self {
+            Self::Var(var) => OperandValue::Number(var.value()),
+            Self::Indices(indices) => OperandValue::Indices(indices.value()),
+            Self::Mask(mask) => OperandValue::Mask(mask.value()),
+        }
+    }
+
+    /// What a node remembers: of numbers only the shape unless they are kept.
+    pub(crate) fn saved(self, keep: bool) -> Saved<T> {
+        match self {
+            Self::Var(var) if keep => Saved::Value(var.value().clone()),
+            Self::Var(var) => Saved::Shape(Shape::from_slice(var.shape())),
+            Self::Indices(indices) => Saved::Indices(indices.value().clone()),
+            Self::Mask(mask) => Saved::Mask(mask.value().clone()),
+        }
+    }
+}
+
+/// An operand that outlives the call.
+#[derive(Debug)]
+pub(crate) enum OwnedOperand<T: Float> {
+    Var(Var<T>),
+    Indices(Indices<T>),
+    Mask(Mask<T>),
+}
+
+impl<'a, T: Float> From<&'a OwnedOperand<T>> for Operand<'a, T> {
+    fn from(owned: &'a OwnedOperand<T>) -> Self {
+        match owned {
+            OwnedOperand::Var(var) => Self::Var(var),
+            OwnedOperand::Indices(indices) => Self::Indices(indices),
+            OwnedOperand::Mask(mask) => Self::Mask(mask),
+        }
+    }
+}
+
+/// The value of an operand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum OperandValue<'a, T: Float> {
+    Number(&'a Tensor<T>),
+    Indices(&'a Tensor<i64>),
+    Mask(&'a Tensor<bool>),
+}
+
+/// The inputs of a forward pass: `inputs[i]` are numbers, [`inputs.indices(i)`](Self::indices) integers and
+/// [`inputs.mask(i)`](Self::mask) truth values.
+///
+/// ```
+/// use gradus_autograd::{Indices, Inputs, Operand, Operation, Tensor, Var, apply};
+///
+/// #[derive(Debug)]
+/// struct Rows;
+///
+/// impl Operation<f64> for Rows {
+///     fn name(&self) -> &'static str {
+///         "rows"
+///     }
+///     fn forward(&self, inputs: &Inputs<f64>) -> Tensor<f64> {
+///         inputs[0].index_select(0, inputs.indices(1))
+///     }
+/// }
+///
+/// let (x, index) = (Var::constant([1.0, 2.0, 3.0]), Indices::constant([2, 0]));
+/// assert_eq!(apply(Rows, &[Operand::Var(&x), Operand::Indices(&index)]).value(), &Tensor::from([3.0, 1.0]));
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct Inputs<'a, T: Float>(pub(crate) &'a [OperandValue<'a, T>]);
+
+impl<'a, T: Float> Inputs<'a, T> {
+    /// The number of inputs.
+    #[allow(clippy::len_without_is_empty, reason = "an operation has inputs")]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The numbers at a place, if there is such an input.
+    pub fn get(&self, input: usize) -> Option<&'a Tensor<T>> {
+        match self.0.get(input) {
+            Some(OperandValue::Number(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// All inputs that are numbers, in order.
+    pub fn numbers(&self) -> impl Iterator<Item = &'a Tensor<T>> {
+        (0..self.len()).filter_map(|input| self.get(input))
+    }
+
+    /// The integers at a place.
+    ///
+    /// # Panics
+    /// If the input is missing or of another kind.
+    #[track_caller]
+    pub fn indices(&self, input: usize) -> &'a Tensor<i64> {
+        let Some(OperandValue::Indices(value)) = self.0.get(input) else {
+            panic!("input {input} is not indices")
+        };
+        value
+    }
+
+    /// The truth values at a place.
+    ///
+    /// # Panics
+    /// If the input is missing or of another kind.
+    #[track_caller]
+    pub fn mask(&self, input: usize) -> &'a Tensor<bool> {
+        let Some(OperandValue::Mask(value)) = self.0.get(input) else {
+            panic!("input {input} is not a mask")
+        };
+        value
+    }
+}
+
+impl<'a, T: Float> Index<usize> for Inputs<'a, T> {
+    type Output = &'a Tensor<T>;
+
+    #[inline]
+    #[track_caller]
+    fn index(&self, input: usize) -> &&'a Tensor<T> {
+        let OperandValue::Number(value) = &self.0[input] else { panic!("input {input} is not numbers") };
+        value
+    }
+}
