@@ -2,7 +2,7 @@
 
 use super::Number;
 use crate::kernels::functions::{gamma, inverse_hyperbolic, normal};
-use crate::kernels::{Kernels, functions, range};
+use crate::kernels::{Gemm, Kernels, functions, range};
 use crate::runtime::Lane;
 
 /// A floating-point element, the only kind that has gradients: `f32` or `f64`.
@@ -24,7 +24,7 @@ use crate::runtime::Lane;
 /// assert_eq!((Float::atan2(1.0, 0.0), f64::NAN.multiply_no_nan(0.0)), (std::f64::consts::FRAC_PI_2, 0.0));
 /// assert_eq!(Float::logaddexp(1000.0, 1000.0), 1000.0 + 2.0_f64.ln());
 /// ```
-pub trait Float: Number + Kernels + Lane {
+pub trait Float: Number + Kernels + Gemm + Lane {
     /// The distance from 1 to the next larger number.
     const EPSILON: Self;
     /// The largest finite number.

@@ -8,6 +8,8 @@ use std::ops::Range;
 mod cuts;
 mod narrow;
 
+use gemm_common::Parallelism;
+
 use crate::element::Float;
 use crate::kernels::matmul::cuts::Cuts;
 use crate::kernels::matmul::narrow::{is_narrow, narrow_product};
@@ -66,6 +68,12 @@ impl<'a, T: Copy> MatrixRef<'a, T> {
             column_stride: self.row_stride,
             ..self
         }
+    }
+
+    /// The same elements with the last column first.
+    fn columns_reversed(self) -> Self {
+        let last = (self.columns as isize - 1) * self.column_stride;
+        Self { offset: self.offset.wrapping_add_signed(last), column_stride: -self.column_stride, ..self }
     }
 
     /// This right operand of a product, so that a single row of the left one is multiplied as all of them are: of one
@@ -162,6 +170,52 @@ pub(crate) unsafe fn product<T: Float>(
     unsafe { call_gemm(out, row_stride, over, T::ONE, lhs, rhs) };
 }
 
+/// The kernel of `gemm` for a type of number and this processor. It computes `alpha * out + beta * lhs x rhs` from sizes
+/// m, n and k, and from a pointer, the distance of columns and the distance of rows for each matrix; whether `out` is read,
+/// alpha, beta, and whether each matrix is conjugated.
+type Kernel<T> = unsafe fn(
+    usize,
+    usize,
+    usize,
+    *mut T,
+    isize,
+    isize,
+    bool,
+    *const T,
+    isize,
+    isize,
+    *const T,
+    isize,
+    isize,
+    T,
+    T,
+    bool,
+    bool,
+    bool,
+    Parallelism,
+);
+
+/// A type of number that has such a kernel.
+pub trait Gemm: Copy {
+    #[doc(hidden)]
+    #[allow(private_interfaces, reason = "nobody outside of this crate calls it")]
+    fn kernel() -> Kernel<Self>;
+}
+
+impl Gemm for f32 {
+    #[allow(private_interfaces, reason = "see the trait")]
+    fn kernel() -> Kernel<f32> {
+        gemm_f32::gemm::f32::get_gemm_fn()
+    }
+}
+
+impl Gemm for f64 {
+    #[allow(private_interfaces, reason = "see the trait")]
+    fn kernel() -> Kernel<f64> {
+        gemm_f64::gemm::f64::get_gemm_fn()
+    }
+}
+
 /// Writes `factor * lhs x rhs` to `out`, whose rows are `row_stride` apart.
 ///
 /// # Safety
@@ -174,20 +228,33 @@ unsafe fn call_gemm<T: Float>(
     lhs: MatrixRef<T>,
     rhs: MatrixRef<T>,
 ) {
-    // SAFETY: `T` is f32 or f64, the types that `gemm` accepts; the rest is the caller's promise.
+    // The kernels want a result whose columns are contiguous: of a row-major one they compute the transpose.
+    let (mut lhs, mut rhs, out_strides) = if row_stride > 1 {
+        (rhs.t(), lhs.t(), (row_stride as isize, 1))
+    } else {
+        (lhs, rhs, (1, row_stride as isize))
+    };
+    // And a left operand whose columns follow each other upwards: the order of the terms of a sum is turned for both.
+    if lhs.column_stride < 0 {
+        lhs = lhs.columns_reversed();
+        rhs = rhs.t().columns_reversed().t();
+    }
+    let read = over == Over::Sum;
+    // SAFETY: the caller's promise.
     unsafe {
-        gemm::gemm(
+        let (a, b) = (lhs.data.as_ptr().add(lhs.offset), rhs.data.as_ptr().add(rhs.offset));
+        T::kernel()(
             lhs.rows,
             rhs.columns,
             lhs.columns,
             out,
-            1,
-            row_stride as isize,
-            over == Over::Sum,
-            lhs.data.as_ptr().add(lhs.offset),
+            out_strides.0,
+            out_strides.1,
+            read,
+            a,
             lhs.column_stride,
             lhs.row_stride,
-            rhs.data.as_ptr().add(rhs.offset),
+            b,
             rhs.column_stride,
             rhs.row_stride,
             T::ONE,
@@ -195,7 +262,7 @@ unsafe fn call_gemm<T: Float>(
             false,
             false,
             false,
-            gemm::Parallelism::None,
+            Parallelism::None,
         );
     }
 }
