@@ -46,9 +46,9 @@ pub use loss::{
 };
 pub use module::{Member, MemberMut, Module};
 pub use optim::{
-    Adadelta, AdadeltaRule, Adagrad, AdagradRule, Adam, AdamRule, AdamW, CosineAnnealingLr, Descent,
-    ExponentialLr, LearningRate, LinearLr, MultiStepLr, OneCycleLr, Optimizer, ReduceLrOnPlateau, RmsProp,
-    RmsPropRule, Rule, Schedule, Sgd, SgdRule, Step, StepLr, Then, clip_grad_norm, clip_grad_value,
+    Adadelta, AdadeltaRule, Adagrad, AdagradRule, Adam, AdamRule, AdamW, Descent, LearningRate, Optimizer,
+    ReduceLrOnPlateau, RmsProp, RmsPropRule, Rule, Schedule, Sgd, SgdRule, Step, clip_grad_norm,
+    clip_grad_value, schedule,
 };
 pub use parameter::Parameter;
 pub use path::Path;

@@ -1,9 +1,8 @@
 //! Schedules against numbers of PyTorch 2.15.
 
+use gradus::ReduceLrOnPlateau;
 use gradus::prelude::*;
-use gradus::{
-    CosineAnnealingLr, ExponentialLr, LinearLr, MultiStepLr, OneCycleLr, ReduceLrOnPlateau, StepLr,
-};
+use gradus::schedule::{OneCycle, cosine, exponential, linear, multi_step, step};
 use proptest::prelude::*;
 
 fn check(schedule: &dyn Schedule, initial: f64, expected: &[f64]) {
@@ -18,12 +17,12 @@ fn check(schedule: &dyn Schedule, initial: f64, expected: &[f64]) {
 
 #[test]
 fn closed_forms() {
-    check(&StepLr::new(2, 0.3), 0.4, &[0.4, 0.4, 0.12, 0.12, 0.036, 0.036]);
-    check(&MultiStepLr::new([1, 3, 3], 0.3), 0.4, &[0.4, 0.12, 0.12, 0.0108, 0.0108, 0.0108]);
-    check(&ExponentialLr::new(0.7), 0.4, &[0.4, 0.28, 0.196, 0.1372, 0.09604]);
-    let cosine = [0.4, 0.34874368670764583, 0.225, 0.10125631329235421, 0.05, 0.10125631329235418, 0.225];
-    check(&CosineAnnealingLr::new(4).lowest(0.05), 0.4, &cosine);
-    check(&LinearLr::new(0.1, 0.8, 4), 0.4, &[0.04, 0.11, 0.18, 0.25, 0.32, 0.32, 0.32]);
+    check(&step(2, 0.3), 0.4, &[0.4, 0.4, 0.12, 0.12, 0.036, 0.036]);
+    check(&multi_step([1, 3, 3], 0.3), 0.4, &[0.4, 0.12, 0.12, 0.0108, 0.0108, 0.0108]);
+    check(&exponential(0.7), 0.4, &[0.4, 0.28, 0.196, 0.1372, 0.09604]);
+    let expected = [0.4, 0.34874368670764583, 0.225, 0.10125631329235421, 0.05, 0.10125631329235418, 0.225];
+    check(&cosine(4, 0.05), 0.4, &expected);
+    check(&linear(0.1, 0.8, 4), 0.4, &[0.04, 0.11, 0.18, 0.25, 0.32, 0.32, 0.32]);
 }
 
 #[test]
@@ -38,20 +37,22 @@ fn one_cycle() {
         0.030656637533702562,
         1.6e-6,
     ];
-    check(&OneCycleLr::new(0.4, 8), 99.0, &cosine);
+    check(&OneCycle::new(0.4, 8), 99.0, &cosine);
     let linear =
         [0.08, 0.16421052631578947, 0.24842105263157893, 0.33263157894736844, 0.3755, 0.253, 0.1305, 0.008];
-    let schedule = OneCycleLr::new(0.4, 8).pct_start(0.6).div_factor(5.0).final_div_factor(10.0).linear();
+    let options = OneCycle::new(0.4, 8);
+    let schedule =
+        OneCycle { pct_start: 0.6, div_factor: 5.0, final_div_factor: 10.0, linear: true, ..options };
     check(&schedule, 99.0, &linear);
     // A rise without a length.
-    check(&OneCycleLr::new(1.0, 1).pct_start(1.0), 99.0, &[1.0]);
+    check(&OneCycle { pct_start: 1.0, ..OneCycle::new(1.0, 1) }, 99.0, &[1.0]);
 }
 
 #[test]
 fn one_after_another() {
-    let schedule = LinearLr::new(0.25, 1.0, 3).then(3, CosineAnnealingLr::new(4));
+    let schedule = linear(0.25, 1.0, 3).then(3, cosine(4, 0.0));
     check(&schedule, 0.4, &[0.1, 0.2, 0.3, 0.4, 0.3414213562373095, 0.2, 0.05857864376269051, 0.0]);
-    let longer = schedule.then(5, |_: usize, lr: f64| lr).then(7, StepLr::new(1, 0.5));
+    let longer = schedule.then(5, |_: usize, lr: f64| lr).then(7, step(1, 0.5));
     check(&longer, 0.4, &[0.1, 0.2, 0.3, 0.4, 0.3414213562373095, 0.4, 0.4, 0.4, 0.2]);
 }
 
@@ -161,15 +162,16 @@ proptest! {
     fn rates_are_finite_and_not_negative(
         initial in 0.0..2.0_f64, other in 0.0..2.0_f64, steps in 1..20_usize, gamma in 0.0..3.0_f64, part in 0.0..=1.0_f64,
     ) {
+        let cycle = OneCycle { pct_start: part, ..OneCycle::new(other, steps) };
         let schedules: [Box<dyn Schedule>; 7] = [
-            Box::new(StepLr::new(steps, gamma)),
-            Box::new(MultiStepLr::new([steps, 2 * steps], gamma)),
-            Box::new(ExponentialLr::new(gamma)),
+            Box::new(step(steps, gamma)),
+            Box::new(multi_step([steps, 2 * steps], gamma)),
+            Box::new(exponential(gamma)),
             // Upwards, too.
-            Box::new(CosineAnnealingLr::new(steps).lowest(other)),
-            Box::new(LinearLr::new(gamma, other, steps)),
-            Box::new(OneCycleLr::new(other, steps).pct_start(part)),
-            Box::new(OneCycleLr::new(other, steps).pct_start(part).linear().div_factor(0.1).final_div_factor(0.01)),
+            Box::new(cosine(steps, other)),
+            Box::new(linear(gamma, other, steps)),
+            Box::new(cycle),
+            Box::new(OneCycle { linear: true, div_factor: 0.1, final_div_factor: 0.01, ..cycle }),
         ];
         for (number, schedule) in schedules.iter().enumerate() {
             for step in 0..if number < 5 { 3 * steps } else { steps } {

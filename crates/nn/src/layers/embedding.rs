@@ -1,11 +1,11 @@
-//! Vectors for words.
+//! Embedding.
 
 use gradus_autograd::{Float, Tensor, Var};
 use rand::Rng;
 
 use crate::parameter::Parameter;
 
-/// One vector for each of a number of words: rows of a weight, by their indices.
+/// A table of vectors: an index gives a row of the weight.
 ///
 /// ```
 /// use gradus_autograd::{Tensor, seeded};
@@ -18,22 +18,21 @@ use crate::parameter::Parameter;
 /// ```
 #[derive(Debug, Clone, gradus_derive::Module)]
 pub struct Embedding<T: Float = f32> {
-    /// `[words, width]`.
+    /// The vectors, `[words, width]`.
     pub weight: Parameter<T>,
-    /// The word that fills up short texts, if there is one: its vector is zeros, and stays what it is.
+    /// Optional index of the padding, whose vector gets no gradient.
     #[module(skip)]
     pub padding_idx: Option<isize>,
 }
 
 impl<T: Float> Embedding<T> {
-    /// Vectors from the standard normal distribution.
+    /// With vectors drawn from the standard normal distribution.
     #[track_caller]
     pub fn new(words: usize, width: usize, rng: &mut (impl Rng + ?Sized)) -> Self {
         Self { weight: Parameter::new(Tensor::randn([words, width], rng)), padding_idx: None }
     }
 
-    /// With a word that fills up short texts: its vector becomes zeros, and gets no gradient. A negative one counts
-    /// from the end.
+    /// Sets the index of the padding: its vector becomes zeros, and gets no gradient. A negative index counts from the end.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, seeded};
@@ -47,7 +46,7 @@ impl<T: Float> Embedding<T> {
     /// ```
     ///
     /// # Panics
-    /// If there is no such word.
+    /// If the index is out of range.
     #[track_caller]
     pub fn padding_idx(mut self, word: isize) -> Self {
         let words = self.weight.shape()[0] as isize;
@@ -61,7 +60,7 @@ impl<T: Float> Embedding<T> {
         Self { padding_idx: Some(word), ..self }
     }
 
-    /// `[...]` to `[..., width]`.
+    /// The vectors of indices: `[...]` to `[..., width]`.
     ///
     /// # Panics
     /// If an index is out of range.

@@ -1,14 +1,14 @@
-//! Losses of probabilities of yes or no.
+//! Binary cross-entropy.
 
 use gradus_autograd::{
     Binary, BinaryFunction, Context, Float, Literal, Operation, Real, Saves, Tensor, Unary, UnaryFunction,
     Var, apply,
 };
 
-use super::{Reduction, check_shapes, check_weight};
+use super::{Reduction, check_weight};
 
-/// The cross-entropy between probabilities and targets from 0 to 1, `-t log(x) - (1 - t) log(1 - x)`, whose logarithms
-/// are at least -100.
+/// The cross-entropy between probabilities x and targets t from 0 to 1, `-t log(x) - (1 - t) log(1 - x)`, with logarithms
+/// of at least -100.
 ///
 /// ```
 /// use gradus_autograd::{Tensor, Var};
@@ -22,26 +22,17 @@ use super::{Reduction, check_shapes, check_weight};
 pub struct BceLoss<T: Float = f32> {
     /// Optional weight per element.
     pub weight: Option<Var<T>>,
-    /// The reduction of the losses of single elements.
+    /// The reduction of the losses of elements.
     pub reduction: Reduction,
 }
 
 impl<T: Float> BceLoss<T> {
     /// The mean, without weights.
-    ///
-    /// ```
-    /// assert!(gradus_nn::BceLoss::<f32>::new().weight.is_none());
-    /// ```
     pub fn new() -> Self {
         Self { weight: None, reduction: Reduction::Mean }
     }
 
     /// Sets the weight per element: a variable or tensor that broadcasts to the prediction's shape.
-    ///
-    /// ```
-    /// let loss = gradus_nn::BceLoss::new().weight([1.0, 2.0]);
-    /// assert_eq!(loss.weight.unwrap().shape(), [2]);
-    /// ```
     #[must_use]
     pub fn weight(self, weight: impl Into<Var<T>>) -> Self {
         Self { weight: Some(weight.into()), ..self }
@@ -49,22 +40,15 @@ impl<T: Float> BceLoss<T> {
 
     /// The loss of a prediction from 0 to 1; `target` is a variable or tensor of the same shape.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([0.5_f64, 0.5]));
-    /// assert_eq!(gradus_nn::BceLoss::new().forward(&x, [1.0, 0.0]).item(), 2.0_f64.ln());
-    /// ```
-    ///
     /// # Panics
     /// If the shapes do not fit.
     #[track_caller]
     pub fn forward(&self, prediction: &Var<T>, target: impl Into<Var<T>>) -> Var<T> {
-        let target = target.into();
-        check_shapes("binary_cross_entropy", prediction, &target);
-        check_weight("binary_cross_entropy", "weight", self.weight.as_ref(), prediction.shape());
-        let losses = apply(BoundedBinaryCrossEntropy, &[prediction, &target]);
-        self.reduction.reduce_elements(weighted(losses, self.weight.as_ref()))
+        let (name, weight) = ("binary_cross_entropy", self.weight.as_ref());
+        check_weight(name, "weight", weight, prediction.shape());
+        self.reduction.of_elements(name, prediction, target, |x, t| {
+            weighted(apply(BoundedBinaryCrossEntropy, &[x, t]), weight)
+        })
     }
 }
 
@@ -195,55 +179,31 @@ impl UnaryFunction for SlopeByTarget {
     }
 }
 
-/// The cross-entropy between the sigmoid of logits and targets from 0 to 1, `-t log(sigmoid(x)) - (1 - t) log(1 -
-/// sigmoid(x))`, accurate for finite logits of any size.
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var};
-/// use gradus_nn::{BceWithLogitsLoss, Reduction};
-///
-/// let x = Var::leaf(Tensor::from([0.0_f64, -800.0]));
-/// let loss = BceWithLogitsLoss::new().pos_weight([3.0, 1.0]).reduction(Reduction::None).forward(&x, [1.0, 1.0]);
-/// assert_eq!(loss.value(), &Tensor::from([3.0 * 2.0_f64.ln(), 800.0]));
-/// ```
+/// [`BceLoss`] of the sigmoid of logits, accurate for finite logits of any size.
 #[derive(Debug, Clone)]
 pub struct BceWithLogitsLoss<T: Float = f32> {
     /// Optional weight per element.
     pub weight: Option<Var<T>>,
-    /// Optional weight of the part of the loss that belongs to targets of 1.
+    /// Optional weight of the term `t log(sigmoid(x))`.
     pub pos_weight: Option<Var<T>>,
-    /// The reduction of the losses of single elements.
+    /// The reduction of the losses of elements.
     pub reduction: Reduction,
 }
 
 impl<T: Float> BceWithLogitsLoss<T> {
     /// The mean, without weights.
-    ///
-    /// ```
-    /// assert!(gradus_nn::BceWithLogitsLoss::<f32>::new().pos_weight.is_none());
-    /// ```
     pub fn new() -> Self {
         Self { weight: None, pos_weight: None, reduction: Reduction::Mean }
     }
 
     /// Sets the weight per element: a variable or tensor that broadcasts to the prediction's shape.
-    ///
-    /// ```
-    /// let loss = gradus_nn::BceWithLogitsLoss::new().weight([1.0, 2.0]);
-    /// assert_eq!(loss.weight.unwrap().shape(), [2]);
-    /// ```
     #[must_use]
     pub fn weight(self, weight: impl Into<Var<T>>) -> Self {
         Self { weight: Some(weight.into()), ..self }
     }
 
-    /// How much more a missed 1 counts than a missed 0: a variable or tensor that broadcasts to the prediction's shape.
-    /// The ratio of zeros to ones among the targets makes up for their being rare.
-    ///
-    /// ```
-    /// let loss = gradus_nn::BceWithLogitsLoss::new().pos_weight(9.0);
-    /// assert_eq!(loss.pos_weight.unwrap().item(), 9.0);
-    /// ```
+    /// Sets the weight of the term `t log(sigmoid(x))`: a variable or tensor that broadcasts to the prediction's shape.
+    /// With the ratio of negative to positive targets, rare positive targets count as much as all negative ones.
     #[must_use]
     pub fn pos_weight(self, pos_weight: impl Into<Var<T>>) -> Self {
         Self { pos_weight: Some(pos_weight.into()), ..self }
@@ -251,30 +211,24 @@ impl<T: Float> BceWithLogitsLoss<T> {
 
     /// The loss of logits; `target` is a variable or tensor of the same shape.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([0.0_f64, 0.0]));
-    /// assert_eq!(gradus_nn::BceWithLogitsLoss::new().forward(&x, [1.0, 0.0]).item(), 2.0_f64.ln());
-    /// ```
-    ///
     /// # Panics
     /// If the shapes do not fit.
     #[track_caller]
     pub fn forward(&self, prediction: &Var<T>, target: impl Into<Var<T>>) -> Var<T> {
-        let (target, name) = (target.into(), "binary_cross_entropy_with_logits");
-        check_shapes(name, prediction, &target);
+        let name = "binary_cross_entropy_with_logits";
         check_weight(name, "weight", self.weight.as_ref(), prediction.shape());
         check_weight(name, "pos_weight", self.pos_weight.as_ref(), prediction.shape());
-        let losses = match &self.pos_weight {
-            None => apply(Binary(BinaryCrossEntropyWithLogits), &[prediction, &target]),
-            Some(pos_weight) => {
-                let yes = prediction.logsigmoid().multiply_no_nan(pos_weight.multiply_no_nan(&target));
-                let no = (-prediction).logsigmoid().multiply_no_nan(-&target + T::ONE);
-                -(yes + no)
-            }
-        };
-        self.reduction.reduce_elements(weighted(losses, self.weight.as_ref()))
+        self.reduction.of_elements(name, prediction, target, |x, t| {
+            let losses = match &self.pos_weight {
+                None => apply(Binary(BinaryCrossEntropyWithLogits), &[x, t]),
+                Some(pos_weight) => {
+                    let yes = x.logsigmoid().multiply_no_nan(pos_weight.multiply_no_nan(t));
+                    let no = (-x).logsigmoid().multiply_no_nan(-t + T::ONE);
+                    -(yes + no)
+                }
+            };
+            weighted(losses, self.weight.as_ref())
+        })
     }
 }
 

@@ -1,28 +1,17 @@
-//! Losses of the probabilities of several classes, of which one is right.
+//! Losses of classification into several classes.
 
 use gradus_autograd::{Float, Tensor, Var};
 
 use super::Reduction;
 use super::rows::Classes;
 
-/// The right classes: their indices, or the probability of each class.
-///
-/// It is made from either by `into`, so that a call takes both.
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var};
-/// use gradus_nn::ClassTargets;
-///
-/// let targets: ClassTargets<f64> = Tensor::from([0, 2]).into();
-/// assert!(matches!(targets, ClassTargets::Indices(_)));
-/// let targets: ClassTargets<f64> = Var::constant([[0.5, 0.5]]).into();
-/// assert!(matches!(targets, ClassTargets::Probabilities(_)));
-/// ```
+/// The right classes, as indices or as the probability of each class; [`CrossEntropyLoss`] takes anything that can be
+/// converted into them.
 #[derive(Debug, Clone)]
 pub enum ClassTargets<T: Float = f32> {
-    /// In the logits' shape without the axis of classes.
+    /// The index of the right class, in the logits' shape without the axis of classes.
     Indices(Tensor<i64>),
-    /// In the logits' shape.
+    /// The probability of each class, in the logits' shape.
     Probabilities(Var<T>),
 }
 
@@ -80,41 +69,28 @@ probabilities! { f32 f64 }
 /// ```
 #[derive(Debug, Clone)]
 pub struct NllLoss<T: Float = f32> {
-    /// How much each class counts, `[classes]`, if not all count the same.
+    /// Optional weight per class, `[classes]`.
     pub weight: Option<Var<T>>,
-    /// The target that marks what is left out.
+    /// The target of rows that are ignored.
     pub ignore_index: i64,
-    /// The reduction of the losses of single rows.
+    /// The reduction of the losses of rows.
     pub reduction: Reduction,
 }
 
 impl<T: Float> NllLoss<T> {
-    /// The mean over all rows but those with target -100, without weights.
-    ///
-    /// ```
-    /// assert_eq!(gradus_nn::NllLoss::<f32>::new().ignore_index, -100);
-    /// ```
+    /// The mean over all rows whose target is not -100, without weights.
     pub fn new() -> Self {
         Self { weight: None, ignore_index: -100, reduction: Reduction::Mean }
     }
 
-    /// How much each class counts, `[classes]`: the loss of a row is multiplied by the weight of its target, and the
-    /// mean is the sum divided by the sum of these weights.
-    ///
-    /// ```
-    /// let loss = gradus_nn::NllLoss::new().weight([1.0, 2.0]);
-    /// assert_eq!(loss.weight.unwrap().shape(), [2]);
-    /// ```
+    /// Sets the weight per class, `[classes]`: the loss of a row is multiplied by the weight of its target, and the mean
+    /// is the sum divided by the sum of these weights.
     #[must_use]
     pub fn weight(self, weight: impl Into<Var<T>>) -> Self {
         Self { weight: Some(weight.into()), ..self }
     }
 
-    /// The target that marks what is left out: its loss is 0 and does not enter the mean.
-    ///
-    /// ```
-    /// assert_eq!(gradus_nn::NllLoss::<f32>::new().ignore_index(0).ignore_index, 0);
-    /// ```
+    /// Sets the target of rows that are ignored: their loss is 0 and does not enter the mean.
     #[must_use]
     pub fn ignore_index(self, ignore_index: i64) -> Self {
         Self { ignore_index, ..self }
@@ -122,15 +98,6 @@ impl<T: Float> NllLoss<T> {
 
     /// The loss of log-probabilities `[classes]` or `[rows, classes, ...]`; targets are the indices of the right
     /// classes, in the shape without the axis of classes.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    /// use gradus_nn::NllLoss;
-    ///
-    /// let x = Var::leaf(Tensor::from([[-1.0, -5.0], [-7.0, -3.0]]));
-    /// let loss = NllLoss::new().ignore_index(0).forward(&x, &Tensor::from([0, 1]));
-    /// assert_eq!(loss.item(), 3.0);
-    /// ```
     ///
     /// # Panics
     /// If the shapes do not fit, or a target is neither the index of a class nor `ignore_index`.
@@ -156,54 +123,37 @@ impl<T: Float> NllLoss<T> {
 /// ```
 #[derive(Debug, Clone)]
 pub struct CrossEntropyLoss<T: Float = f32> {
-    /// How much each class counts, `[classes]`, if not all count the same.
+    /// Optional weight per class, `[classes]`.
     pub weight: Option<Var<T>>,
-    /// The target that marks what is left out.
+    /// The target of rows that are ignored.
     pub ignore_index: i64,
-    /// How much of the probability goes from the right class to all classes in equal parts.
+    /// The part of the probability that the right class shares with all classes.
     pub label_smoothing: f64,
-    /// The reduction of the losses of single rows.
+    /// The reduction of the losses of rows.
     pub reduction: Reduction,
 }
 
 impl<T: Float> CrossEntropyLoss<T> {
-    /// The mean over all rows but those with target -100, without weights and smoothing.
-    ///
-    /// ```
-    /// assert_eq!(gradus_nn::CrossEntropyLoss::<f32>::new().label_smoothing, 0.0);
-    /// ```
+    /// The mean over all rows whose target is not -100, without weights and smoothing.
     pub fn new() -> Self {
         Self { weight: None, ignore_index: -100, label_smoothing: 0.0, reduction: Reduction::Mean }
     }
 
-    /// How much each class counts, `[classes]`: every term of the loss is multiplied by the weight of its class. For
+    /// Sets the weight per class, `[classes]`: every term of the loss is multiplied by the weight of its class. For
     /// targets that are indices, the mean is the sum divided by the sum of the targets' weights.
-    ///
-    /// ```
-    /// let loss = gradus_nn::CrossEntropyLoss::new().weight([1.0, 2.0]);
-    /// assert_eq!(loss.weight.unwrap().shape(), [2]);
-    /// ```
     #[must_use]
     pub fn weight(self, weight: impl Into<Var<T>>) -> Self {
         Self { weight: Some(weight.into()), ..self }
     }
 
-    /// The target that marks what is left out: its loss is 0 and does not enter the mean.
-    ///
-    /// ```
-    /// assert_eq!(gradus_nn::CrossEntropyLoss::<f32>::new().ignore_index(0).ignore_index, 0);
-    /// ```
+    /// Sets the target of rows that are ignored: their loss is 0 and does not enter the mean.
     #[must_use]
     pub fn ignore_index(self, ignore_index: i64) -> Self {
         Self { ignore_index, ..self }
     }
 
-    /// How much of the probability, from 0 to 1, goes from the right class to all classes in equal parts (Szegedy et
-    /// al., 2016): the network is not drawn to infinite logits.
-    ///
-    /// ```
-    /// assert_eq!(gradus_nn::CrossEntropyLoss::<f32>::new().label_smoothing(0.1).label_smoothing, 0.1);
-    /// ```
+    /// Sets the part of the probability, from 0 to 1, that goes from the right class to all classes in equal shares
+    /// (Szegedy et al., 2016), so that the loss is least for finite logits.
     ///
     /// # Panics
     /// If it is not within 0 and 1.
@@ -227,20 +177,9 @@ impl<T: Float> CrossEntropyLoss<T> {
     /// The loss of logits `[classes]` or `[rows, classes, ...]`. Targets are the indices of the right classes, in the
     /// shape without the axis of classes, or the probability of each class, in the shape of the logits.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    /// use gradus_nn::CrossEntropyLoss;
-    ///
-    /// let logits = Var::leaf(Tensor::from([[0.0_f64, 0.0]]));
-    /// let loss = CrossEntropyLoss::new();
-    /// assert_eq!(loss.forward(&logits, &Tensor::from([1])).item(), 2.0_f64.ln());
-    /// assert_eq!(loss.forward(&logits, &Tensor::from([[0.5, 0.5]])).item(), 2.0_f64.ln());
-    /// ```
-    ///
     /// # Panics
-    /// If the shapes do not fit, or a target is neither the index of a class nor `ignore_index`; if an `ignore_index`
-    /// that is not negative meets probabilities, among which there are no rows to leave out; or if `label_smoothing` is
-    /// not within 0 and 1.
+    /// If the shapes do not fit, or a target is neither the index of a class nor `ignore_index`; if targets are
+    /// probabilities and `ignore_index` is not negative; or if `label_smoothing` is not within 0 and 1.
     #[track_caller]
     pub fn forward(&self, logits: &Var<T>, targets: impl Into<ClassTargets<T>>) -> Var<T> {
         self.check_smoothing();
