@@ -198,15 +198,6 @@ pub trait Module<T: Float = f32> {
     }
 
     /// The names of the parameters without a gradient: the loss does not depend on them.
-    ///
-    /// ```
-    /// use gradus_autograd::seeded;
-    /// use gradus_nn::{Linear, Module};
-    ///
-    /// let layer: Linear = Linear::new(3, 2, &mut seeded(0));
-    /// let gradients = layer.weight.square().sum(..).backward();
-    /// assert_eq!(layer.names_without_gradient(&gradients), ["bias"]);
-    /// ```
     fn names_without_gradient(&self, gradients: &Gradients<T>) -> Vec<String> {
         let missing =
             |(name, parameter): (String, &Parameter<T>)| gradients.get(parameter).is_none().then_some(name);

@@ -19,27 +19,12 @@ use crate::module::Module;
 use crate::parameter::Parameter;
 
 /// The test cases of the losses, by the name of their method.
-///
-/// ```
-/// use gradus_nn::testing::cases;
-///
-/// assert!(cases().iter().any(|case| case.name == "cross_entropy"));
-/// ```
 pub fn cases() -> Vec<Case> {
     crate::loss::cases()
 }
 
 /// Checks the gradients of a model at one point, with respect to its inputs and to all its parameters; see
 /// [`check_gradients`](gradus_autograd::testing::check_gradients).
-///
-/// ```
-/// use gradus_autograd::{Tensor, seeded};
-/// use gradus_nn::{Linear, testing::check_module};
-///
-/// let layer = Linear::new(3, 2, &mut seeded(0));
-/// check_module(&layer, |layer, [x]| layer.forward(x).tanh(), [Tensor::from([[1.0, 2.0, 3.0]])])?;
-/// # Ok::<(), gradus_autograd::testing::GradientError>(())
-/// ```
 ///
 /// # Errors
 /// The first law that is broken. In the report the inputs are followed by the parameters, in the order of

@@ -78,34 +78,22 @@ impl<T: Float> MultiheadAttention<T> {
         is_causal: bool,
     ) -> Var<T> {
         let width = self.in_proj_weight.shape()[1];
-        let (weights, biases) =
-            (self.in_proj_weight.split(&[width; 3], 0), self.in_proj_bias.split(&[width; 3], 0));
         for x in [query, key, value] {
-            self.check(x);
+            assert!(
+                x.rank() >= 2 && x.shape().last() == Some(&width),
+                "MultiheadAttention: an input has shape {:?}; it must be [..., length, {width}]",
+                x.shape()
+            );
         }
-        let project = |x: &Var<T>, i: usize| x.linear(&weights[i], Some(&biases[i]));
-        self.attend([&project(query, 0), &project(key, 1), &project(value, 2)], mask, is_causal)
-    }
-
-    #[track_caller]
-    fn attend(&self, parts: [&Var<T>; 3], mask: Option<AttentionMask<'_, T>>, is_causal: bool) -> Var<T> {
-        let width = self.in_proj_weight.shape()[1];
-        let heads = |x: &Var<T>| {
+        let weights = self.in_proj_weight.split(&[width; 3], 0);
+        let biases = self.in_proj_bias.split(&[width; 3], 0);
+        let heads = |x: &Var<T>, i: usize| {
             let (front, _) = x.shape().split_at(x.rank() - 1);
-            x.reshape([front, &[self.num_heads, width / self.num_heads]].concat()).transpose(-3, -2)
+            let shape = [front, &[self.num_heads, width / self.num_heads]].concat();
+            x.linear(&weights[i], Some(&biases[i])).reshape(shape).transpose(-3, -2)
         };
-        let [query, key, value] = parts.map(heads);
-        let y = query.scaled_dot_product_attention(&key, &value, mask, is_causal, None);
-        self.out_proj.forward(&y.transpose(-3, -2).reshape(parts[0].shape()))
-    }
-
-    #[track_caller]
-    fn check(&self, x: &Var<T>) {
-        let width = self.in_proj_weight.shape()[1];
-        assert!(
-            x.rank() >= 2 && x.shape().last() == Some(&width),
-            "MultiheadAttention: an input has shape {:?}; it must be [..., length, {width}]",
-            x.shape()
-        );
+        let [q, k, v] = [heads(query, 0), heads(key, 1), heads(value, 2)];
+        let y = q.scaled_dot_product_attention(&k, &v, mask, is_causal, None);
+        self.out_proj.forward(&y.transpose(-3, -2).reshape(query.shape()))
     }
 }

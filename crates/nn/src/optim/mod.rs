@@ -100,15 +100,6 @@ pub trait Optimizer<T: Float> {
 
     /// Sets the learning rate from the next step on; the rates of groups keep their proportion to it.
     ///
-    /// ```
-    /// use gradus_nn::{Optimizer, Sgd};
-    ///
-    /// let mut sgd = Sgd::<f32>::new(0.5).group(|name| name.ends_with("bias"), |sgd| sgd.learning_rate(1.0));
-    /// sgd.set_lr(0.1);
-    /// let rates: Vec<f64> = sgd.learning_rates().iter().map(|rate| rate.current).collect();
-    /// assert_eq!(rates, [0.1, 0.2]);
-    /// ```
-    ///
     /// # Panics
     /// If the rate is negative or not finite.
     #[track_caller]
