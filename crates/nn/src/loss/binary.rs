@@ -5,33 +5,28 @@ use gradus_autograd::{
     Var, apply,
 };
 
-use super::{Reduction, check_weight};
+use super::{Reduction, check_weight, loss};
 
-/// The cross-entropy between probabilities x and targets t from 0 to 1, `-t log(x) - (1 - t) log(1 - x)`, with logarithms
-/// of at least -100.
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var};
-/// use gradus_nn::{BceLoss, Reduction};
-///
-/// let x = Var::leaf(Tensor::from([0.5_f64, 0.0]));
-/// let loss = BceLoss::new().weight([2.0, 1.0]).reduction(Reduction::None).forward(&x, [1.0, 1.0]);
-/// assert_eq!(loss.value(), &Tensor::from([2.0 * 2.0_f64.ln(), 100.0]));
-/// ```
-#[derive(Debug, Clone)]
-pub struct BceLoss<T: Float = f32> {
-    /// Optional weight per element.
-    pub weight: Option<Var<T>>,
-    /// The reduction of the losses of elements.
-    pub reduction: Reduction,
+loss! {
+    /// The cross-entropy between probabilities x and targets t from 0 to 1, `-t log(x) - (1 - t) log(1 - x)`, with logarithms
+    /// of at least -100.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    /// use gradus_nn::{BceLoss, Reduction};
+    ///
+    /// let x = Var::leaf(Tensor::from([0.5_f64, 0.0]));
+    /// let loss = BceLoss::new().weight([2.0, 1.0]).reduction(Reduction::None).forward(&x, [1.0, 1.0]);
+    /// assert_eq!(loss.value(), &Tensor::from([2.0 * 2.0_f64.ln(), 100.0]));
+    /// ```
+    #[derive(Debug, Clone)]
+    BceLoss<T> {
+        /// Optional weight per element.
+        weight: Option<Var<T>> = None,
+    }
 }
 
 impl<T: Float> BceLoss<T> {
-    /// The mean, without weights.
-    pub fn new() -> Self {
-        Self { weight: None, reduction: Reduction::Mean }
-    }
-
     /// Sets the weight per element: a variable or tensor that broadcasts to the prediction's shape.
     #[must_use]
     pub fn weight(self, weight: impl Into<Var<T>>) -> Self {
@@ -179,23 +174,18 @@ impl UnaryFunction for SlopeByTarget {
     }
 }
 
-/// [`BceLoss`] of the sigmoid of logits, accurate for finite logits of any size.
-#[derive(Debug, Clone)]
-pub struct BceWithLogitsLoss<T: Float = f32> {
-    /// Optional weight per element.
-    pub weight: Option<Var<T>>,
-    /// Optional weight of the term `t log(sigmoid(x))`.
-    pub pos_weight: Option<Var<T>>,
-    /// The reduction of the losses of elements.
-    pub reduction: Reduction,
+loss! {
+    /// [`BceLoss`] of the sigmoid of logits, accurate for finite logits of any size.
+    #[derive(Debug, Clone)]
+    BceWithLogitsLoss<T> {
+        /// Optional weight per element.
+        weight: Option<Var<T>> = None,
+        /// Optional weight of the term `t log(sigmoid(x))`.
+        pos_weight: Option<Var<T>> = None,
+    }
 }
 
 impl<T: Float> BceWithLogitsLoss<T> {
-    /// The mean, without weights.
-    pub fn new() -> Self {
-        Self { weight: None, pos_weight: None, reduction: Reduction::Mean }
-    }
-
     /// Sets the weight per element: a variable or tensor that broadcasts to the prediction's shape.
     #[must_use]
     pub fn weight(self, weight: impl Into<Var<T>>) -> Self {

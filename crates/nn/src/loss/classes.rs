@@ -2,8 +2,8 @@
 
 use gradus_autograd::{Float, Tensor, Var};
 
-use super::Reduction;
 use super::rows::Classes;
+use super::{Reduction, loss};
 
 /// The right classes, as indices or as the probability of each class; [`CrossEntropyLoss`] takes anything that can be
 /// converted into them.
@@ -15,74 +15,51 @@ pub enum ClassTargets<T: Float = f32> {
     Probabilities(Var<T>),
 }
 
-impl<T: Float> From<Tensor<i64>> for ClassTargets<T> {
-    fn from(indices: Tensor<i64>) -> Self {
-        Self::Indices(indices)
-    }
-}
-
-impl<T: Float> From<&Tensor<i64>> for ClassTargets<T> {
-    fn from(indices: &Tensor<i64>) -> Self {
-        Self::Indices(indices.clone())
-    }
-}
-
-impl<T: Float> From<Var<T>> for ClassTargets<T> {
-    fn from(probabilities: Var<T>) -> Self {
-        Self::Probabilities(probabilities)
-    }
-}
-
-impl<T: Float> From<&Var<T>> for ClassTargets<T> {
-    fn from(probabilities: &Var<T>) -> Self {
-        Self::Probabilities(probabilities.clone())
-    }
-}
-
-/// For both element types by name: for every `Float`, the compiler could not tell them from `i64`.
-macro_rules! probabilities {
-    ($($type:ident)*) => {$(
-        impl From<Tensor<$type>> for ClassTargets<$type> {
-            fn from(probabilities: Tensor<$type>) -> Self {
-                Self::Probabilities(probabilities.into())
+/// Conversions of owned and borrowed targets.
+macro_rules! class_targets {
+    ($([$($t:tt)*] $source:ty => $variant:ident of $element:ty;)*) => {$(
+        impl<$($t)*> From<$source> for ClassTargets<$element> {
+            fn from(targets: $source) -> Self {
+                Self::$variant(targets.into())
             }
         }
 
-        impl From<&Tensor<$type>> for ClassTargets<$type> {
-            fn from(probabilities: &Tensor<$type>) -> Self {
-                Self::Probabilities(probabilities.into())
+        impl<$($t)*> From<&$source> for ClassTargets<$element> {
+            fn from(targets: &$source) -> Self {
+                Self::$variant(targets.clone().into())
             }
         }
     )*};
 }
-probabilities! { f32 f64 }
+class_targets! {
+    [T: Float] Tensor<i64> => Indices of T;
+    [T: Float] Var<T> => Probabilities of T;
+    // `Tensor<T>` for every `Float` would overlap with `Tensor<i64>`.
+    [] Tensor<f32> => Probabilities of f32;
+    [] Tensor<f64> => Probabilities of f64;
+}
 
-/// Minus the log-probability of the right class, for log-probabilities `[classes]` or `[rows, classes, ...]`.
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var};
-/// use gradus_nn::{NllLoss, Reduction};
-///
-/// let x = Var::leaf(Tensor::from([[-1.0, -5.0], [-7.0, -3.0]]));
-/// let loss = NllLoss::new().weight([1.0, 2.0]).reduction(Reduction::None).forward(&x, &Tensor::from([0, 1]));
-/// assert_eq!(loss.value(), &Tensor::from([1.0, 6.0]));
-/// ```
-#[derive(Debug, Clone)]
-pub struct NllLoss<T: Float = f32> {
-    /// Optional weight per class, `[classes]`.
-    pub weight: Option<Var<T>>,
-    /// The target of rows that are ignored.
-    pub ignore_index: i64,
-    /// The reduction of the losses of rows.
-    pub reduction: Reduction,
+loss! {
+    /// Minus the log-probability of the right class, for log-probabilities `[classes]` or `[rows, classes, ...]`.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    /// use gradus_nn::{NllLoss, Reduction};
+    ///
+    /// let x = Var::leaf(Tensor::from([[-1.0, -5.0], [-7.0, -3.0]]));
+    /// let loss = NllLoss::new().weight([1.0, 2.0]).reduction(Reduction::None).forward(&x, &Tensor::from([0, 1]));
+    /// assert_eq!(loss.value(), &Tensor::from([1.0, 6.0]));
+    /// ```
+    #[derive(Debug, Clone)]
+    NllLoss<T> {
+        /// Optional weight per class, `[classes]`.
+        weight: Option<Var<T>> = None,
+        /// The target of rows that are ignored.
+        ignore_index: i64 = -100,
+    }
 }
 
 impl<T: Float> NllLoss<T> {
-    /// The mean over all rows whose target is not -100, without weights.
-    pub fn new() -> Self {
-        Self { weight: None, ignore_index: -100, reduction: Reduction::Mean }
-    }
-
     /// Sets the weight per class, `[classes]`: the loss of a row is multiplied by the weight of its target, and the mean
     /// is the sum divided by the sum of these weights.
     #[must_use]
@@ -109,36 +86,31 @@ impl<T: Float> NllLoss<T> {
     }
 }
 
-/// The cross-entropy between the softmax of logits, `[classes]` or `[rows, classes, ...]`, and targets: indices of the
-/// right classes, or the probability of each class.
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var};
-/// use gradus_nn::CrossEntropyLoss;
-///
-/// let logits = Var::leaf(Tensor::from([[0.0_f64, 0.0], [1.0, 1.0], [5.0, 0.0]]));
-/// let loss = CrossEntropyLoss::new().label_smoothing(0.1).ignore_index(-1);
-/// let loss = loss.forward(&logits, &Tensor::from([0, 1, -1]));
-/// assert!((loss.item() - 2.0_f64.ln()).abs() < 1e-15);
-/// ```
-#[derive(Debug, Clone)]
-pub struct CrossEntropyLoss<T: Float = f32> {
-    /// Optional weight per class, `[classes]`.
-    pub weight: Option<Var<T>>,
-    /// The target of rows that are ignored.
-    pub ignore_index: i64,
-    /// The part of the probability that the right class shares with all classes.
-    pub label_smoothing: f64,
-    /// The reduction of the losses of rows.
-    pub reduction: Reduction,
+loss! {
+    /// The cross-entropy between the softmax of logits, `[classes]` or `[rows, classes, ...]`, and targets: indices of the
+    /// right classes, or the probability of each class.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    /// use gradus_nn::CrossEntropyLoss;
+    ///
+    /// let logits = Var::leaf(Tensor::from([[0.0_f64, 0.0], [1.0, 1.0], [5.0, 0.0]]));
+    /// let loss = CrossEntropyLoss::new().label_smoothing(0.1).ignore_index(-1);
+    /// let loss = loss.forward(&logits, &Tensor::from([0, 1, -1]));
+    /// assert!((loss.item() - 2.0_f64.ln()).abs() < 1e-15);
+    /// ```
+    #[derive(Debug, Clone)]
+    CrossEntropyLoss<T> {
+        /// Optional weight per class, `[classes]`.
+        weight: Option<Var<T>> = None,
+        /// The target of rows that are ignored.
+        ignore_index: i64 = -100,
+        /// The part of the probability that the right class shares with all classes.
+        label_smoothing: f64 = 0.0,
+    }
 }
 
 impl<T: Float> CrossEntropyLoss<T> {
-    /// The mean over all rows whose target is not -100, without weights and smoothing.
-    pub fn new() -> Self {
-        Self { weight: None, ignore_index: -100, label_smoothing: 0.0, reduction: Reduction::Mean }
-    }
-
     /// Sets the weight per class, `[classes]`: every term of the loss is multiplied by the weight of its class. For
     /// targets that are indices, the mean is the sum divided by the sum of the targets' weights.
     #[must_use]

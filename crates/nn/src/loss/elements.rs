@@ -4,21 +4,15 @@ use gradus_autograd::{
     Binary, BinaryFunction, Float, Literal, Real, Saves, Unary, UnaryFunction, Var, apply,
 };
 
-use super::Reduction;
+use super::{Reduction, loss};
 
-/// The squared error, `(x - t)^2`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct MseLoss {
-    /// The reduction of the losses of elements.
-    pub reduction: Reduction,
+loss! {
+    /// The squared error, `(x - t)^2`.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    MseLoss {}
 }
 
 impl MseLoss {
-    /// The mean.
-    pub fn new() -> Self {
-        Self { reduction: Reduction::Mean }
-    }
-
     /// The loss of a prediction; `target` is a variable or tensor of the same shape.
     ///
     /// # Panics
@@ -34,19 +28,13 @@ impl MseLoss {
     }
 }
 
-/// The absolute error, `abs(x - t)`, whose derivative at 0 is 0.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct L1Loss {
-    /// The reduction of the losses of elements.
-    pub reduction: Reduction,
+loss! {
+    /// The absolute error, `abs(x - t)`, whose derivative at 0 is 0.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    L1Loss {}
 }
 
 impl L1Loss {
-    /// The mean.
-    pub fn new() -> Self {
-        Self { reduction: Reduction::Mean }
-    }
-
     /// The loss of a prediction; `target` is a variable or tensor of the same shape.
     ///
     /// # Panics
@@ -57,31 +45,26 @@ impl L1Loss {
     }
 }
 
-/// Half the squared error up to a distance of `delta`, beyond it a straight line of slope `delta` (Huber, 1964): outliers
-/// do not count by their square.
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var};
-/// use gradus_nn::{HuberLoss, Reduction};
-///
-/// let x = Var::leaf(Tensor::from([1.0, -4.0]));
-/// let loss = HuberLoss::new().delta(2.0).reduction(Reduction::None).forward(&x, [0.0, 0.0]);
-/// assert_eq!(loss.value(), &Tensor::from([0.5, 6.0]));
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct HuberLoss {
-    /// The distance at which the square becomes a straight line.
-    pub delta: f64,
-    /// The reduction of the losses of elements.
-    pub reduction: Reduction,
+loss! {
+    /// Half the squared error up to a distance of `delta`, beyond it a straight line of slope `delta` (Huber, 1964): outliers
+    /// do not count by their square.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    /// use gradus_nn::{HuberLoss, Reduction};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, -4.0]));
+    /// let loss = HuberLoss::new().delta(2.0).reduction(Reduction::None).forward(&x, [0.0, 0.0]);
+    /// assert_eq!(loss.value(), &Tensor::from([0.5, 6.0]));
+    /// ```
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    HuberLoss {
+        /// The distance at which the square becomes a straight line.
+        delta: f64 = 1.0,
+    }
 }
 
 impl HuberLoss {
-    /// The mean, with a `delta` of 1.
-    pub fn new() -> Self {
-        Self { delta: 1.0, reduction: Reduction::Mean }
-    }
-
     /// Sets the distance at which the square becomes a straight line.
     ///
     /// # Panics
@@ -130,22 +113,17 @@ impl UnaryFunction for Huber {
     }
 }
 
-/// The squared error divided by `2 beta` below a distance of `beta`, beyond it the distance less `beta / 2` (Girshick,
-/// 2015): [`HuberLoss`] divided by its `delta`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SmoothL1Loss {
-    /// The distance at which the square becomes a straight line.
-    pub beta: f64,
-    /// The reduction of the losses of elements.
-    pub reduction: Reduction,
+loss! {
+    /// The squared error divided by `2 beta` below a distance of `beta`, beyond it the distance less `beta / 2` (Girshick,
+    /// 2015): [`HuberLoss`] divided by its `delta`.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    SmoothL1Loss {
+        /// The distance at which the square becomes a straight line.
+        beta: f64 = 1.0,
+    }
 }
 
 impl SmoothL1Loss {
-    /// The mean, with a `beta` of 1.
-    pub fn new() -> Self {
-        Self { beta: 1.0, reduction: Reduction::Mean }
-    }
-
     /// Sets the distance at which the square becomes a straight line; with 0 the loss is [`L1Loss`].
     ///
     /// # Panics
@@ -195,22 +173,17 @@ impl UnaryFunction for SmoothL1 {
     }
 }
 
-/// The terms of the Kullback-Leibler divergence (1951), `t (log(t) - x)` for log-probabilities x and probabilities t, which
-/// is 0 where t is 0. With [`Reduction::BatchMean`] the loss is the mean divergence of the rows.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct KlDivLoss {
-    /// Whether targets are logarithms of probabilities, too.
-    pub log_target: bool,
-    /// The reduction of the losses of elements.
-    pub reduction: Reduction,
+loss! {
+    /// The terms of the Kullback-Leibler divergence (1951), `t (log(t) - x)` for log-probabilities x and probabilities t, which
+    /// is 0 where t is 0. With [`Reduction::BatchMean`] the loss is the mean divergence of the rows.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    KlDivLoss {
+        /// Whether targets are logarithms of probabilities, too.
+        log_target: bool = false,
+    }
 }
 
 impl KlDivLoss {
-    /// The mean over all elements, as in PyTorch, for targets that are probabilities.
-    pub fn new() -> Self {
-        Self { log_target: false, reduction: Reduction::Mean }
-    }
-
     /// Sets whether targets are logarithms of probabilities, too.
     #[must_use]
     pub fn log_target(self, log_target: bool) -> Self {

@@ -91,10 +91,22 @@ fn check_weight<T: Float>(loss: &'static str, argument: &str, weight: Option<&Va
     );
 }
 
-/// What all losses have: the method that sets the reduction, and defaults.
-macro_rules! common {
-    ($($loss:ident $(<$t:ident>)?)*) => {$(
+/// Defines the struct of a loss: options with defaults, and the reduction.
+macro_rules! loss {
+    ($(#[$doc:meta])* $loss:ident $(<$t:ident>)? { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr,)* }) => {
+        $(#[$doc])*
+        pub struct $loss$(<$t: Float = f32>)? {
+            $($(#[$field_doc])* pub $field: $type,)*
+            /// The reduction of the losses of elements or rows.
+            pub reduction: Reduction,
+        }
+
         impl$(<$t: Float>)? $loss$(<$t>)? {
+            /// The loss with default options.
+            pub fn new() -> Self {
+                Self { $($field: $default,)* reduction: Reduction::Mean }
+            }
+
             /// Sets the reduction; the mean by default.
             #[must_use]
             pub fn reduction(mut self, reduction: Reduction) -> Self {
@@ -108,11 +120,9 @@ macro_rules! common {
                 Self::new()
             }
         }
-    )*};
+    };
 }
-common! {
-    MseLoss L1Loss HuberLoss SmoothL1Loss KlDivLoss BceLoss<T> BceWithLogitsLoss<T> NllLoss<T> CrossEntropyLoss<T>
-}
+use loss;
 
 /// Losses with PyTorch's defaults, as methods of [`Var`]: the mean over all elements or rows.
 ///
