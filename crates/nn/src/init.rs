@@ -1,7 +1,7 @@
 //! Initial values of parameters.
 //!
-//! Each function draws from `rng`, in logical order, by [`Tensor::rand`] or [`Tensor::randn`], whose streams are the same
-//! on every platform and in every release.
+//! Each function draws from `rng`, in logical order, by [`Tensor::rand`] or [`Tensor::randn`], whose streams are the
+//! same on every platform and in every release.
 //!
 //! ```
 //! use gradus_autograd::seeded;
@@ -17,8 +17,8 @@
 use gradus_autograd::{Float, Tensor};
 use rand::Rng;
 
-/// The fan-in and the fan-out of a weight `[out, in, ...]`: the number of inputs of one output, and of outputs of one input.
-/// Axes after the second count for both.
+/// The fan-in and the fan-out of a weight `[out, in, ...]`: the number of inputs of one output, and of outputs of one
+/// input. Axes after the second count for both.
 ///
 /// ```
 /// use gradus_nn::init::fans;

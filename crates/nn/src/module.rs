@@ -89,8 +89,8 @@ pub trait Module<T: Float = f32> {
     /// Like [`visit`](Self::visit), with members that can be changed, in the same order.
     fn visit_mut<'a>(&'a mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>));
 
-    /// Sets the mode of every layer that has one: in training mode, [`Dropout`](crate::Dropout) drops elements, and batch
-    /// normalisation uses and records the statistics of the batch.
+    /// Sets the mode of every layer that has one: in training mode, [`Dropout`](crate::Dropout) drops elements, and
+    /// batch normalisation uses and records the statistics of the batch.
     fn set_training(&mut self, training: bool) {
         self.visit_mut(Path::ROOT, &mut |_, member| {
             if let MemberMut::Mode(mode) = member {

@@ -10,8 +10,8 @@ use crate::path::Path;
 
 /// A tensor that a model owns and training changes. It dereferences to a leaf variable, [`Var`].
 ///
-/// Unlike a clone of a [`Var`], a clone of a parameter is a new parameter with the same value: a gradient of one is not a
-/// gradient of the other.
+/// Unlike a clone of a [`Var`], a clone of a parameter is a new parameter with the same value: a gradient of one is
+/// not a gradient of the other.
 ///
 /// ```
 /// use gradus_autograd::Tensor;
@@ -57,8 +57,8 @@ impl<T: Float> Parameter<T> {
         self.update(|old| old.zip_inplace(&value, |_, new| new));
     }
 
-    /// A parameter that is any variable, a constant or the result of operations: for functions of a model's parameters, as
-    /// in checks of gradients and learned updates.
+    /// A parameter that is any variable, a constant or the result of operations: for functions of a model's
+    /// parameters, as in checks of gradients and learned updates.
     ///
     /// A change replaces the parameter's value, not the variable's; a clone is a new leaf.
     ///

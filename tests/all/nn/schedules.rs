@@ -81,23 +81,23 @@ fn plateaus() {
     let expected =
         [0.4, 0.4, 0.4, 0.4, 0.2, 0.2, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05, 0.025, 0.025, 0.0125, 0.0125];
     assert_eq!(rates(plateau.absolute_threshold(0.1), &scores), expected);
-    // Not PyTorch's numbers: there the margin, a part of the best metric, is below a best metric that is negative.
+    // Unlike PyTorch, where the margin of a negative best metric has the wrong sign.
     let expected =
         [0.4, 0.4, 0.4, 0.4, 0.2, 0.2, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05, 0.025, 0.025, 0.025, 0.025];
     assert_eq!(rates(plateau.threshold(0.1), &scores), expected);
 }
 
-/// A loss below 0, such as a log-likelihood, that no longer falls: in PyTorch -1 is for ever better than -1 * 0.9999.
+/// A negative loss, such as a log-likelihood, that no longer falls: in PyTorch -1 is always better than -1 * 0.9999.
 #[test]
 fn plateaus_below_zero() {
     let plateau = ReduceLrOnPlateau::min().factor(0.5).patience(1);
     assert_eq!(rates(plateau, &[-1.0; 6]), [0.4, 0.4, 0.4, 0.2, 0.2, 0.1]);
-    // Each step down is larger than a hundredth, and then smaller.
+    // First each fall is larger than a hundredth, then smaller.
     let losses = [-1.0, -1.1, -1.2, -1.205, -1.21, -1.211];
     assert_eq!(rates(plateau.threshold(0.01), &losses), [0.4, 0.4, 0.4, 0.4, 0.4, 0.2]);
 }
 
-/// At the lowest rate nothing is reduced, and `observe` does not say so; one group above it is enough.
+/// `observe` returns whether any rate fell: at the lowest rate none does.
 #[test]
 fn plateaus_at_the_lowest_rate() {
     let mut sgd = Sgd::<f32>::new(0.1).group(|name| name.ends_with("bias"), |sgd| sgd.learning_rate(0.3));
@@ -105,13 +105,13 @@ fn plateaus_at_the_lowest_rate() {
     let reduced: Vec<bool> = (0..5).map(|_| plateau.observe(1.0, &mut sgd)).collect();
     assert_eq!(reduced, [false, true, true, false, false]);
     assert_eq!(sgd.learning_rates().iter().map(|rate| rate.current).collect::<Vec<_>>(), [0.1, 0.1]);
-    // A rate that is below already is not raised.
+    // A rate below the bound is not raised.
     let mut low = Sgd::<f32>::new(0.01);
     assert!(!(0..5).any(|_| plateau.observe(1.0, &mut low)));
     assert_eq!(low.lr(), 0.01);
 }
 
-/// A first metric of NaN is not the best one: whatever comes next is better.
+/// A first metric of NaN is never the best one: any number that follows is better.
 #[test]
 fn a_plateau_may_begin_with_nan() {
     for plateau in [ReduceLrOnPlateau::min, ReduceLrOnPlateau::max] {
@@ -127,7 +127,8 @@ fn a_plateau_may_begin_with_nan() {
 }
 
 proptest! {
-    /// Better is beyond the best metric by a part of its size: of any sign, in both directions. NaN never is.
+    /// A metric is better if it is beyond the best one by a part of its size, for both signs and directions. NaN never
+    /// is.
     #[test]
     fn plateaus_count_what_is_not_better(
         metrics in prop::collection::vec(
@@ -157,7 +158,7 @@ proptest! {
         prop_assert_eq!(&rates(with(ReduceLrOnPlateau::max()), &mirrored), &expected);
     }
 
-    /// Whatever the options are, a schedule gives rates that an optimizer can have.
+    /// With any options, a schedule gives rates that an optimizer accepts.
     #[test]
     fn rates_are_finite_and_not_negative(
         initial in 0.0..2.0_f64, other in 0.0..2.0_f64, steps in 1..20_usize, gamma in 0.0..3.0_f64, part in 0.0..=1.0_f64,

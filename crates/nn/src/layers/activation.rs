@@ -37,7 +37,10 @@ activations! {
     Logsigmoid {} => logsigmoid;
     Hardsigmoid {} => hardsigmoid;
     Tanh {} => tanh;
-    Hardtanh { low: f64 = -1.0, "The lower bound of the output.", high: f64 = 1.0, "The upper bound of the output." } => hardtanh;
+    Hardtanh {
+        low: f64 = -1.0, "The lower bound of the output.",
+        high: f64 = 1.0, "The upper bound of the output."
+    } => hardtanh;
     Softsign {} => softsign;
     Relu {} => relu;
     Relu6 {} => relu6;

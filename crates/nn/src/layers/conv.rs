@@ -24,8 +24,8 @@ macro_rules! convolutional {
         $(#[$doc])*
         #[derive(Debug, Clone, gradus_derive::Module)]
         pub struct $name<T: Float = f32> {
-            /// The kernels, `[out_channels, in_channels / groups, ...]`, or `[in_channels, out_channels / groups, ...]` of a
-            /// transposed convolution.
+            /// The kernels, `[out_channels, in_channels / groups, ...]`, or
+            /// `[in_channels, out_channels / groups, ...]` of a transposed convolution.
             pub weight: Parameter<T>,
             /// `[out_channels]`.
             pub bias: Option<Parameter<T>>,
@@ -35,11 +35,12 @@ macro_rules! convolutional {
         }
 
         impl<T: Float> $name<T> {
-            /// A layer from `in_channels` to `out_channels` with a bias. The kernel is one number for all axes, or one for
-            /// each.
+            /// A layer from `in_channels` to `out_channels` with a bias. The kernel is one number for all axes, or one
+            /// for each.
             ///
             /// Weight and bias are drawn uniformly between `-1 / sqrt(fan_in)` and `1 / sqrt(fan_in)`, as in
-            /// [`Linear::new`](crate::Linear::new), where `fan_in` is the second size of the weight times the kernel's sizes.
+            /// [`Linear::new`](crate::Linear::new), where `fan_in` is the second size of the weight times the kernel's
+            /// sizes.
             ///
             /// # Panics
             /// If the groups do not divide the channels, or the kernel is empty or has another number of axes.
@@ -96,11 +97,13 @@ macro_rules! convolutional {
 }
 
 convolutional! {
-    /// A convolution along one axis: `[batch (optional), in_channels, length]` to `[batch (optional), out_channels, ...]`.
+    /// A convolution along one axis: `[batch (optional), in_channels, length]` to
+    /// `[batch (optional), out_channels, ...]`.
     Conv1d, 1, conv1d, false
 }
 convolutional! {
-    /// A convolution of images: `[batch (optional), in_channels, height, width]` to `[batch (optional), out_channels, ...]`.
+    /// A convolution of images: `[batch (optional), in_channels, height, width]` to
+    /// `[batch (optional), out_channels, ...]`.
     ///
     /// ```
     /// use gradus_autograd::{Conv, Tensor, Var, seeded};

@@ -38,9 +38,9 @@ pub(crate) fn laid_out<T: Float>(weight: Tensor<T>) -> Tensor<T> {
 impl<T: Float> Linear<T> {
     /// A layer from `in_features` to `out_features` with a bias.
     ///
-    /// The weight and then the bias are drawn uniformly between `-1 / sqrt(in_features)` and `1 / sqrt(in_features)`, so
-    /// that outputs vary less than inputs (`LeCun` et al., "Efficient `BackProp`", 1998). For another initial value, set
-    /// [`weight`](Self::weight); see [`init`].
+    /// The weight and then the bias are drawn uniformly between `-1 / sqrt(in_features)` and `1 / sqrt(in_features)`,
+    /// so that outputs vary less than inputs (`LeCun` et al., "Efficient `BackProp`", 1998). For another initial
+    /// value, set [`weight`](Self::weight); see [`init`].
     #[track_caller]
     pub fn new(in_features: usize, out_features: usize, rng: &mut (impl Rng + ?Sized)) -> Self {
         let bound = 1.0 / (in_features.max(1) as f64).sqrt();

@@ -77,8 +77,8 @@ macro_rules! recurrent {
         }
 
         impl<T: Float> $name<T> {
-            /// `num_layers` layers from `features` to `hidden`. Parameters are drawn uniformly between `-1 / sqrt(hidden)` and
-            /// `1 / sqrt(hidden)`, layer by layer in the order of the fields.
+            /// `num_layers` layers from `features` to `hidden`. Parameters are drawn uniformly between
+            /// `-1 / sqrt(hidden)` and `1 / sqrt(hidden)`, layer by layer in the order of the fields.
             ///
             /// # Panics
             /// If `num_layers` is 0.
@@ -148,8 +148,8 @@ recurrent! {
 }
 
 impl<T: Float> Lstm<T> {
-    /// The states h of the last layer after every step, `[steps, batch, hidden]`, and h and c of all layers after the last
-    /// step, each `[layers, batch, hidden]`. `state` has h and c before the first step, by default zeros.
+    /// The states h of the last layer after every step, `[steps, batch, hidden]`, and h and c of all layers after the
+    /// last step, each `[layers, batch, hidden]`. `state` has h and c before the first step, by default zeros.
     ///
     /// # Panics
     /// If the shapes do not fit.
@@ -173,8 +173,8 @@ impl<T: Float> Lstm<T> {
 }
 
 impl<T: Float> Gru<T> {
-    /// The states h of the last layer after every step, `[steps, batch, hidden]`, and h of all layers after the last step,
-    /// `[layers, batch, hidden]`. `state` is h before the first step, by default zeros.
+    /// The states h of the last layer after every step, `[steps, batch, hidden]`, and h of all layers after the last
+    /// step, `[layers, batch, hidden]`. `state` is h before the first step, by default zeros.
     ///
     /// # Panics
     /// If the shapes do not fit.

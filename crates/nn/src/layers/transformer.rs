@@ -8,17 +8,8 @@ use super::linear::Linear;
 use super::norm::LayerNorm;
 use super::sequential::Layer;
 
-/// A block of a transformer: `x + attention(norm(x))`, then `x + linear(gelu_tanh(linear(norm(x))))` (pre-norm, as in GPT-2;
-/// Radford et al., 2019).
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var, seeded};
-/// use gradus_nn::TransformerBlock;
-///
-/// let block = TransformerBlock::new(6, 2, 24, &mut seeded(0));
-/// let x = Var::constant(Tensor::<f32>::ones([5, 7, 6]));
-/// assert_eq!(block.forward(&x, None, true).shape(), [5, 7, 6]);
-/// ```
+/// A block of a transformer: `x + attention(norm(x))`, then `x + linear(gelu_tanh(linear(norm(x))))` (pre-norm, as in
+/// GPT-2; Radford et al., 2019).
 #[derive(Debug, Clone, gradus_derive::Module)]
 pub struct TransformerBlock<T: Float = f32> {
     /// The norm before the attention.

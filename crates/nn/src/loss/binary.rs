@@ -8,8 +8,8 @@ use gradus_autograd::{
 use super::{Reduction, check_weight, loss};
 
 loss! {
-    /// The cross-entropy between probabilities x and targets t from 0 to 1, `-t log(x) - (1 - t) log(1 - x)`, with logarithms
-    /// of at least -100.
+    /// The cross-entropy between probabilities x and targets t from 0 to 1, `-t log(x) - (1 - t) log(1 - x)`, with
+    /// logarithms of at least -100.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
@@ -61,8 +61,8 @@ fn logarithms<R: Real>(x: R) -> [R; 2] {
     [bounded(x.log()), bounded((-x).log1p())]
 }
 
-/// A probability is saturated where its variance x (1 - x) is smaller. First derivatives are divided by this instead:
-/// PyTorch's constant, which is 1e-12 in single precision.
+/// The bound below which the variance x (1 - x) of a probability counts as saturated; first derivatives are then
+/// divided by the bound. It is PyTorch's constant, 1e-12 in single precision.
 const SATURATED: f64 = 9.999_999_960_041_972e-13;
 
 /// The variance of a probability, at least `bound`.
@@ -75,7 +75,7 @@ where
     variance.lt(bound).select(bound, variance)
 }
 
-/// The loss of one element.
+/// The loss of an element.
 #[derive(Debug, Clone)]
 struct BinaryCrossEntropy;
 
@@ -98,7 +98,8 @@ impl BinaryFunction for BinaryCrossEntropy {
     }
 }
 
-/// [`BinaryCrossEntropy`] with second derivatives that are not derivatives of the first ones where these are bounded.
+/// [`BinaryCrossEntropy`] with PyTorch's second derivatives: where first derivatives are bounded, they are not the
+/// derivatives of these.
 #[derive(Debug)]
 struct BoundedBinaryCrossEntropy;
 
@@ -143,7 +144,8 @@ impl BinaryFunction for SlopeByProbability {
     where
         f64: Literal<R>,
     {
-        // Where it is saturated, PyTorch shifts both factors in place of bounding their product.
+        // PyTorch shifts both factors of a saturated variance, where it bounds the variance itself in the first
+        // derivative.
         let exact = x * (1.0 - x);
         let root = exact.lt(SATURATED).select((x + 1e-12) * (1.0 - x + 1e-12), exact);
         let curvature = ((x - target).square() + target * (1.0 - target)) / root / root;
@@ -232,7 +234,7 @@ impl BinaryFunction for BinaryCrossEntropyWithLogits {
     where
         f64: Literal<R>,
     {
-        // The loss of a target on the side of the logit, and what the distance between them adds.
+        // The loss for the nearer of the targets 0 and 1, and the excess for the true target.
         let missed = x.gt(0.0).select(x.multiply_no_nan(1.0 - target), -x.multiply_no_nan(target));
         (-x.abs()).softplus() + missed
     }

@@ -40,16 +40,8 @@ class_targets! {
 }
 
 loss! {
-    /// Minus the log-probability of the right class, for log-probabilities `[classes]` or `[rows, classes, ...]`.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    /// use gradus_nn::{NllLoss, Reduction};
-    ///
-    /// let x = Var::leaf(Tensor::from([[-1.0, -5.0], [-7.0, -3.0]]));
-    /// let loss = NllLoss::new().weight([1.0, 2.0]).reduction(Reduction::None).forward(&x, &Tensor::from([0, 1]));
-    /// assert_eq!(loss.value(), &Tensor::from([1.0, 6.0]));
-    /// ```
+    /// The negative log-likelihood: minus the log-probability of the right class, for log-probabilities `[classes]` or
+    /// `[rows, classes, ...]`.
     #[derive(Debug, Clone)]
     NllLoss<T> {
         /// Optional weight per class, `[classes]`.
@@ -60,8 +52,8 @@ loss! {
 }
 
 impl<T: Float> NllLoss<T> {
-    /// Sets the weight per class, `[classes]`: the loss of a row is multiplied by the weight of its target, and the mean
-    /// is the sum divided by the sum of these weights.
+    /// Sets the weight per class, `[classes]`: the loss of a row is multiplied by the weight of its target, and the
+    /// mean is the sum divided by the sum of these weights.
     #[must_use]
     pub fn weight(self, weight: impl Into<Var<T>>) -> Self {
         Self { weight: Some(weight.into()), ..self }
@@ -87,8 +79,8 @@ impl<T: Float> NllLoss<T> {
 }
 
 loss! {
-    /// The cross-entropy between the softmax of logits, `[classes]` or `[rows, classes, ...]`, and targets: indices of the
-    /// right classes, or the probability of each class.
+    /// The cross-entropy between the softmax of logits, `[classes]` or `[rows, classes, ...]`, and targets: indices of
+    /// the right classes, or the probability of each class.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
@@ -206,7 +198,7 @@ pub(crate) fn cases() -> Vec<gradus_autograd::testing::Case> {
     use proptest::prelude::*;
 
     use super::reductions;
-    /// Random targets; some are -1, if wanted, but never the first.
+    /// Random targets; if `ignored`, some are -1, but never the first.
     fn targets(shape: &[usize], seed: u64, ignored: bool) -> Tensor<i64> {
         let mut shape = shape.to_vec();
         let classes = shape.remove(usize::from(shape.len() > 1)) as f64;

@@ -46,8 +46,8 @@ impl L1Loss {
 }
 
 loss! {
-    /// Half the squared error up to a distance of `delta`, beyond it a straight line of slope `delta` (Huber, 1964): outliers
-    /// do not count by their square.
+    /// Half the squared error up to a distance of `delta`, beyond it a straight line of slope `delta` (Huber, 1964):
+    /// outliers do not count by their square.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
@@ -114,8 +114,8 @@ impl UnaryFunction for Huber {
 }
 
 loss! {
-    /// The squared error divided by `2 beta` below a distance of `beta`, beyond it the distance less `beta / 2` (Girshick,
-    /// 2015): [`HuberLoss`] divided by its `delta`.
+    /// The squared error divided by `2 beta` below a distance of `beta`, beyond it the distance less `beta / 2`
+    /// (Girshick, 2015): [`HuberLoss`] divided by its `delta`.
     #[derive(Debug, Clone, Copy, PartialEq)]
     SmoothL1Loss {
         /// The distance at which the square becomes a straight line.
@@ -174,8 +174,8 @@ impl UnaryFunction for SmoothL1 {
 }
 
 loss! {
-    /// The terms of the Kullback-Leibler divergence (1951), `t (log(t) - x)` for log-probabilities x and probabilities t, which
-    /// is 0 where t is 0. With [`Reduction::BatchMean`] the loss is the mean divergence of the rows.
+    /// The terms of the Kullback-Leibler divergence (1951), `t (log(t) - x)` for log-probabilities x and probabilities
+    /// t, which is 0 where t is 0. With [`Reduction::BatchMean`] the loss is the mean divergence of the rows.
     #[derive(Debug, Clone, Copy, PartialEq)]
     KlDivLoss {
         /// Whether targets are logarithms of probabilities, too.
@@ -206,7 +206,7 @@ impl KlDivLoss {
     }
 }
 
-/// e^t (t - x), and 0 where the probability e^t is 0.
+/// e^t (t - x), which is 0 where the probability e^t is 0.
 #[derive(Debug, Clone)]
 struct KlDivOfLogTarget;
 

@@ -54,8 +54,8 @@ impl Reduction {
         }
     }
 
-    /// The reduced losses of single elements, `loss` of a prediction and a target that must have its shape: `[n]` against
-    /// `[n, 1]` would broadcast to the wrong thing.
+    /// The reduced losses of single elements, `loss` of a prediction and a target that must have its shape: `[n]`
+    /// against `[n, 1]` would broadcast to the wrong thing.
     #[track_caller]
     fn of_elements<T: Float>(
         self,
@@ -80,7 +80,7 @@ fn quotient<T: Float>(losses: Var<T>, divisor: Var<T>) -> Var<T> {
     if sum.item().is_finite() { sum / divisor } else { (losses / divisor).sum(..) }
 }
 
-/// Panics unless a weight can be expanded to the shape of the prediction.
+/// Panics unless a weight broadcasts to the shape of the prediction.
 #[track_caller]
 fn check_weight<T: Float>(loss: &'static str, argument: &str, weight: Option<&Var<T>>, shape: &[usize]) {
     let Some(weight) = weight else { return };
@@ -93,7 +93,10 @@ fn check_weight<T: Float>(loss: &'static str, argument: &str, weight: Option<&Va
 
 /// Defines the struct of a loss: options with defaults, and the reduction.
 macro_rules! loss {
-    ($(#[$doc:meta])* $loss:ident $(<$t:ident>)? { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr,)* }) => {
+    (
+        $(#[$doc:meta])*
+        $loss:ident $(<$t:ident>)? { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr,)* }
+    ) => {
         $(#[$doc])*
         pub struct $loss$(<$t: Float = f32>)? {
             $($(#[$field_doc])* pub $field: $type,)*
@@ -214,8 +217,8 @@ pub trait Losses<T: Float>: Borrow<Var<T>> {
         NllLoss::new().forward(self.borrow(), targets)
     }
 
-    /// The mean cross-entropy between the softmax of these logits, `[classes]` or `[rows, classes, ...]`, and classes or
-    /// their probabilities; see [`CrossEntropyLoss`].
+    /// The mean cross-entropy between the softmax of these logits, `[classes]` or `[rows, classes, ...]`, and classes
+    /// or their probabilities; see [`CrossEntropyLoss`].
     ///
     /// # Panics
     /// If the shapes do not fit, or a target is neither the index of a class nor -100, which is ignored.
@@ -232,7 +235,7 @@ pub(crate) fn cases() -> Vec<gradus_autograd::testing::Case> {
     [elements::cases(), binary::cases(), classes::cases()].into_iter().flatten().collect()
 }
 
-/// Any reduction, for the cases.
+/// Any reduction, for test cases.
 #[cfg(feature = "proptest")]
 fn reductions() -> impl proptest::strategy::Strategy<Value = Reduction> + Clone {
     use Reduction::{BatchMean, Mean, None, Sum};

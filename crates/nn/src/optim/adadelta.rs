@@ -5,21 +5,11 @@ use gradus_autograd::{Float, Tensor};
 use super::descent::{Descent, Rule, Step};
 use super::{fraction, non_negative, options};
 
-/// Adadelta: steps in proportion to the size of recent steps divided by the size of recent gradients (Zeiler, "ADADELTA:
-/// an adaptive learning rate method", 2012). The learning rate is usually 1.
+/// Adadelta: steps in proportion to the size of recent steps divided by the size of recent gradients (Zeiler,
+/// "ADADELTA: an adaptive learning rate method", 2012). The learning rate is usually 1.
 ///
 /// With gradient g and parameter p: `g += weight_decay * p`; `v = rho * v + (1 - rho) * g^2`;
 /// `d = sqrt(u + eps) / sqrt(v + eps) * g`; `u = rho * u + (1 - rho) * d^2`; `p -= lr * d`. Both u and v start at 0.
-///
-/// ```
-/// use gradus_nn::{Adadelta, Optimizer, Parameter};
-///
-/// let mut p = Parameter::new([3.0_f64]);
-/// let loss = &p * 4.0; // the gradient is 4
-/// Adadelta::new(1.0).rho(0.75).eps(5.0).step(&mut p, &loss.backward());
-/// let d = (5.0_f64 / 9.0).sqrt() * 4.0; // sqrt(0 + 5) / sqrt(0.25 * 4^2 + 5) * 4
-/// assert!((p.item() - (3.0 - d)).abs() < 1e-12);
-/// ```
 pub type Adadelta<T = f32> = Descent<AdadeltaRule, T>;
 
 /// The formula of [`Adadelta`].

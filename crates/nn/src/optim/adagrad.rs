@@ -10,18 +10,6 @@ use super::{non_negative, options};
 ///
 /// With gradient g and parameter p, at step t: `g += weight_decay * p`; `v += g^2`, which starts at
 /// `initial_accumulator_value`; `p -= lr / (1 + (t - 1) * lr_decay) * g / (sqrt(v) + eps)`.
-///
-/// ```
-/// use gradus_nn::{Adagrad, Optimizer, Parameter};
-///
-/// let mut p = Parameter::new([3.0_f64]);
-/// let mut adagrad = Adagrad::new(0.5);
-/// for slope in [3.0, 4.0] {
-///     let loss = &p * slope;
-///     adagrad.step(&mut p, &loss.backward());
-/// }
-/// assert!((p.item() - 2.1).abs() < 1e-9); // 3 - 0.5 * 3 / 3 - 0.5 * 4 / sqrt(3^2 + 4^2)
-/// ```
 pub type Adagrad<T = f32> = Descent<AdagradRule, T>;
 
 /// The formula of [`Adagrad`].
@@ -66,7 +54,8 @@ impl Rule for AdagradRule {
 
 impl<T: Float> Adagrad<T> {
     options! {
-        /// Sets the decay of the learning rate, which step t multiplies by `1 / (1 + (t - 1) * lr_decay)`; 0 by default.
+        /// Sets the decay of the learning rate, which step t multiplies by `1 / (1 + (t - 1) * lr_decay)`; 0 by
+        /// default.
         lr_decay: non_negative("the decay");
         /// Sets the initial value of the sum of squares; 0 by default.
         initial_accumulator_value: non_negative("the value");

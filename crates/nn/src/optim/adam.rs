@@ -11,22 +11,10 @@ use super::{fraction, non_negative, options};
 /// With gradient g and parameter p, at step t: `g += weight_decay * p`; `m += (1 - beta1) * (g - m)`;
 /// `v = beta2 * v + (1 - beta2) * g^2`; `p -= lr * m' / (sqrt(v') + eps)`, where `m' = m / (1 - beta1^t)` and
 /// `v' = v / (1 - beta2^t)` correct for m and v starting at 0.
-///
-/// ```
-/// use gradus_nn::{Adam, Optimizer, Parameter};
-///
-/// let mut p = Parameter::new([3.0_f64]);
-/// let mut adam = Adam::new(0.1);
-/// for _ in 0..200 {
-///     let loss = (&p - 1.0).square().sum(..);
-///     adam.step(&mut p, &loss.backward());
-/// }
-/// assert!((p.item() - 1.0).abs() < 1e-2);
-/// ```
 pub type Adam<T = f32> = Descent<AdamRule<false>, T>;
 
-/// [`Adam`] with weight decay that is not part of the gradient, and so not scaled by its moments (Loshchilov and Hutter,
-/// "Decoupled weight decay regularization", 2019).
+/// [`Adam`] with weight decay that is not part of the gradient, and so not scaled by its moments (Loshchilov and
+/// Hutter, "Decoupled weight decay regularization", 2019).
 ///
 /// The gradient stays as it is; instead `p *= 1 - lr * weight_decay` comes first. The weight decay is 0.01 by default.
 pub type AdamW<T = f32> = Descent<AdamRule<true>, T>;

@@ -5,12 +5,12 @@ use gradus_autograd::{Float, Gradients, Tensor};
 use super::non_negative;
 use crate::module::Module;
 
-/// Scales the gradients of a model's parameters so that their norm, as one vector, is at most `max_norm`; returns the norm
-/// before.
+/// Scales the gradients of a model's parameters so that their norm, as one vector, is at most `max_norm`; returns the
+/// norm before.
 ///
-/// Each gradient is multiplied by `min(1, max_norm / (norm + 1e-6))` (Pascanu, Mikolov and Bengio, "On the difficulty of
-/// training recurrent neural networks", 2013). If one is infinite or NaN, so is the norm, and all stay as they are: the
-/// caller can skip the step.
+/// Each gradient is multiplied by `min(1, max_norm / (norm + 1e-6))` (Pascanu, Mikolov and Bengio, "On the difficulty
+/// of training recurrent neural networks", 2013). If one is infinite or NaN, so is the norm, and all stay as they are:
+/// the caller can skip the step.
 ///
 /// ```
 /// use gradus_autograd::Tensor;

@@ -13,8 +13,8 @@ use crate::path::Path;
 
 /// The formula by which an optimizer changes a parameter, with its options. [`Descent`] makes it an optimizer.
 ///
-/// This rule follows the sign of a running mean of the gradients ("Lion", Chen et al., "Symbolic discovery of optimization
-/// algorithms", 2023):
+/// This rule follows the sign of a running mean of the gradients ("Lion", Chen et al., "Symbolic discovery of
+/// optimization algorithms", 2023):
 ///
 /// ```
 /// use gradus_autograd::{Float, Tensor};
@@ -81,15 +81,16 @@ impl Step {
     }
 }
 
-/// The optimizer of a [`Rule`], with options and the state of each parameter. [`Sgd`](super::Sgd), [`Adam`](super::Adam) and
-/// the others are `Descent` with their rules.
+/// The optimizer of a [`Rule`], with options and the state of each parameter. [`Sgd`](super::Sgd),
+/// [`Adam`](super::Adam) and the others are `Descent` with their rules.
 ///
-/// State belongs to the name of a parameter, so an optimizer is for one model, or always the same part of one; clones of a
-/// model and its optimizer continue as the originals. A new parameter of the same name and shape takes over the state; a new
-/// shape, or a step without the parameter, resets it.
+/// State belongs to the name of a parameter, so an optimizer is for one model, or always the same part of one; clones
+/// of a model and its optimizer continue as the originals. A new parameter of the same name and shape takes over the
+/// state; a new shape, or a step without the parameter, resets it.
 ///
-/// Rules that scale steps by squares of gradients keep these in the type of the parameter: the square of an `f32` above 1.8e19
-/// is infinite, and the parameter does not move; the square of one below 1e-23 is 0, which matters only if `eps` is as small.
+/// Rules that scale steps by squares of gradients keep these in the type of the parameter: the square of an `f32`
+/// above 1.8e19 is infinite, and the parameter does not move; the square of one below 1e-23 is 0, which matters only
+/// if `eps` is as small.
 #[derive(Debug, Clone)]
 pub struct Descent<R: Rule, T: Float = f32> {
     /// One for each group.
@@ -170,8 +171,8 @@ impl<R: Rule, T: Float> Descent<R, T> {
         self
     }
 
-    /// Adds a group with options of its own, which `change` makes from the common ones: the parameters whose name `matches`,
-    /// unless an earlier group has claimed them. A parameter is assigned to its group in its first step.
+    /// Adds a group with options of its own, which `change` makes from the common ones: the parameters whose name
+    /// `matches`, unless an earlier group has claimed them. A parameter is assigned to its group in its first step.
     ///
     /// ```
     /// use gradus_autograd::{Var, seeded};
@@ -254,8 +255,8 @@ impl<R: Rule, T: Float> Descent<R, T> {
     }
 }
 
-/// The state of the parameter that is visited at this place. While the model's parameters stay the same, it is found there;
-/// otherwise it is moved there, or created.
+/// The state of the parameter that is visited at this place. While the model's parameters stay the same, it is found
+/// there; otherwise it is moved there, or created.
 fn state_at<'s, R: Rule, T: Float>(
     states: &'s mut Vec<State<T>>,
     place: usize,

@@ -1,7 +1,7 @@
 //! Optimizers: values with state that change a model's parameters.
 //!
-//! An optimizer is a [`Descent`] of a [`Rule`]. The rule is the formula of one parameter's step; the descent has the learning
-//! rates, the weight decay, the groups of parameters and the state of each parameter.
+//! An optimizer is a [`Descent`] of a [`Rule`]. The rule is the formula of one parameter's step; the descent has the
+//! learning rates, the weight decay, the groups of parameters and the state of each parameter.
 
 mod adadelta;
 mod adagrad;
@@ -46,7 +46,8 @@ use options;
 
 /// An algorithm that changes a model's parameters by their gradients.
 ///
-/// A new formula for single parameters is a [`Rule`]; this trait is for algorithms that look at several parameters at once.
+/// A new formula for single parameters is a [`Rule`]; this trait is for algorithms that look at several parameters at
+/// once.
 ///
 /// ```
 /// use gradus_autograd::{Float, Gradients};

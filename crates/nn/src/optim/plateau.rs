@@ -7,8 +7,8 @@ use super::{Optimizer, non_negative};
 /// Reduces learning rates when a metric, such as the loss on validation data, stops improving.
 ///
 /// When the metric does not improve on the best one by a margin of `threshold * |best|` for more than `patience`
-/// observations in a row, every rate is multiplied by `factor`; after that, `cooldown` observations do not count. The margin
-/// has no sign: a loss of -2 has to fall below `-2 - 2 * threshold`.
+/// observations in a row, every rate is multiplied by `factor`; after that, `cooldown` observations do not count. The
+/// margin has no sign: a loss of -2 has to fall below `-2 - 2 * threshold`.
 ///
 /// ```
 /// use gradus_nn::{Optimizer, ReduceLrOnPlateau, Sgd};
@@ -37,8 +37,8 @@ pub struct ReduceLrOnPlateau {
 }
 
 impl ReduceLrOnPlateau {
-    /// For a metric that should fall, with PyTorch's options: a factor of 0.1, a patience of 10, a threshold of 1e-4, no
-    /// cooldown.
+    /// For a metric that should fall, with PyTorch's options: a factor of 0.1, a patience of 10, a threshold of 1e-4,
+    /// no cooldown.
     pub fn min() -> Self {
         Self {
             sign: -1.0,
@@ -112,8 +112,8 @@ impl ReduceLrOnPlateau {
         Self { min_lr: non_negative("min_lr: the rate", min_lr), ..self }
     }
 
-    /// Records a metric and, when a reduction is due, reduces the optimizer's rates; returns whether a rate fell. NaN is
-    /// never better. As in PyTorch, reductions of at most 1e-8 are not made.
+    /// Records a metric and, when a reduction is due, reduces the optimizer's rates; returns whether a rate fell. NaN
+    /// is never better. As in PyTorch, reductions of at most 1e-8 are not made.
     pub fn observe<T: Float>(&mut self, metric: f64, optimizer: &mut (impl Optimizer<T> + ?Sized)) -> bool {
         let margin = match self.best {
             // Before the first metric; a part of infinity would be NaN.

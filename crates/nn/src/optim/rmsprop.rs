@@ -9,17 +9,9 @@ use super::{fraction, non_negative, options};
 /// lecture 6e, 2012).
 ///
 /// With gradient g and parameter p: `g += weight_decay * p`; `v = alpha * v + (1 - alpha) * g^2`;
-/// `u = g / (sqrt(v) + eps)`; `p -= lr * u`. With momentum, `b = momentum * b + u` replaces u in the last formula. Centered
-/// (Graves, 2013), `v - a^2` replaces v under the root, where `a = alpha * a + (1 - alpha) * g`. All start at 0.
-///
-/// ```
-/// use gradus_nn::{Optimizer, Parameter, RmsProp};
-///
-/// let mut p = Parameter::new([3.0_f64]);
-/// let loss = &p * 4.0; // the gradient is 4
-/// RmsProp::new(0.5).alpha(0.75).step(&mut p, &loss.backward());
-/// assert!((p.item() - 2.0).abs() < 1e-8); // 3 - 0.5 * 4 / sqrt(0.25 * 4^2)
-/// ```
+/// `u = g / (sqrt(v) + eps)`; `p -= lr * u`. With momentum, `b = momentum * b + u` replaces u in the last formula.
+/// Centered (Graves, 2013), `v - a^2` replaces v under the root, where `a = alpha * a + (1 - alpha) * g`. All start at
+/// 0.
 pub type RmsProp<T = f32> = Descent<RmsPropRule, T>;
 
 /// The formula of [`RmsProp`].

@@ -104,8 +104,8 @@ pub fn cosine(steps: usize, lowest: f64) -> impl Schedule + Copy {
     move |step, initial| cosine_between(initial, lowest, step as f64 / steps as f64)
 }
 
-/// A straight line from `start` times to `end` times the initial rate in `steps` steps, and constant after that; a warm-up,
-/// if it rises (`LinearLR` in PyTorch).
+/// A straight line from `start` times to `end` times the initial rate in `steps` steps, and constant after that; a
+/// warm-up, if it rises (`LinearLR` in PyTorch).
 ///
 /// # Panics
 /// If a factor is negative or not finite, or `steps` is 0.
@@ -120,8 +120,8 @@ pub fn linear(start: f64, end: f64, steps: usize) -> impl Schedule + Copy {
 /// One cycle: a rise to `max_lr`, then a fall to nearly 0 (Smith and Topin, "Super-convergence", 2019; `OneCycleLR` in
 /// PyTorch). The initial rate of the optimizer has no influence.
 ///
-/// With `low = max_lr / div_factor`, `end = low / final_div_factor` and `peak = pct_start * total_steps - 1`, the rate goes
-/// from low to `max_lr` as the step goes from 0 to peak, and on to end as the step goes on to `total_steps - 1`.
+/// With `low = max_lr / div_factor`, `end = low / final_div_factor` and `peak = pct_start * total_steps - 1`, the rate
+/// goes from low to `max_lr` as the step goes from 0 to peak, and on to end as the step goes on to `total_steps - 1`.
 ///
 /// ```
 /// use gradus_nn::{Schedule, schedule::OneCycle};

@@ -5,8 +5,8 @@ use gradus_autograd::{Float, Tensor};
 use super::descent::{Descent, Rule, Step};
 use super::{fraction, options};
 
-/// Stochastic gradient descent with momentum (Polyak, 1964) or Nesterov's momentum (Nesterov, 1983, as in Sutskever et al.,
-/// 2013).
+/// Stochastic gradient descent with momentum (Polyak, 1964) or Nesterov's momentum (Nesterov, 1983, as in Sutskever et
+/// al., 2013).
 ///
 /// With gradient g and parameter p: `g += weight_decay * p`; `v = momentum * v + (1 - dampening) * g`, in the
 /// first step `v = g`; `p -= lr * v`, or with Nesterov's momentum `p -= lr * (g + momentum * v)`.
