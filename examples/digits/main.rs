@@ -15,8 +15,8 @@ mod report;
 use std::error::Error;
 use std::process::ExitCode;
 
-use gradus::CosineAnnealingLr;
 use gradus::prelude::*;
+use gradus::schedule;
 use gradus_examples::Progress;
 use gradus_examples::chart::Chart;
 use gradus_examples::digits::{CLASSES, Digits, PIXELS};
@@ -83,7 +83,7 @@ fn run() -> Result<(), Box<dyn Error>> {
 
     let mut sgd = Sgd::new(LEARNING_RATE).momentum(0.9).nesterov().weight_decay(1e-3);
     // Half a cosine, from the full learning rate down to 0: large steps first, then ever finer ones.
-    let schedule = CosineAnnealingLr::new(EPOCHS);
+    let schedule = schedule::cosine(EPOCHS, 0.0);
     let progress = Progress::new(EPOCHS, 10);
     let (mut train_losses, mut test_losses) = (Vec::new(), Vec::new());
     for epoch in 0..EPOCHS {

@@ -113,7 +113,7 @@ impl Run {
             accumulate: options.count_or("accumulate", 1)?,
             clip: recipe::clip(options.group("clip")?)?,
             optimizer: recipe::optimizer(options.group("optimizer")?.ok_or("a run without optimizer")?)?,
-            schedule: recipe::schedule(options.group("schedule")?)?,
+            schedule: recipe::schedule_of(options.group("schedule")?)?,
             steps: options.count("steps")?,
             tolerances: [
                 tolerances.tolerance("loss")?,

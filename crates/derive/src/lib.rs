@@ -1,15 +1,15 @@
-//! `#[derive(Module)]`: names and parameters of a struct of layers.
+//! `#[derive(Module)]` for structs of layers.
 
 use proc_macro::TokenStream;
 use proc_macro2::{Ident, TokenStream as Tokens, TokenTree};
 use quote::{ToTokens, quote};
 use syn::{Data, DeriveInput, Field, Fields, Index, parse_macro_input};
 
-/// Implements `Module`: visits the fields in order, each under its name.
+/// Implements `Module`: a visit goes through the fields in order, each under its name.
 ///
 /// Every field must be a `Module` itself: a parameter, a buffer, a layer, another struct that derives it, or a `Vec`,
-/// array, `Option` or `Box` of these. Any other field is left out with `#[module(skip)]`. A `bool` that says whether the
-/// layer is in training mode is `#[module(mode)]`: `train`, `eval` and `evaluate` set it.
+/// array, `Option` or `Box` of these. `#[module(skip)]` leaves any other field out. `#[module(mode)]` marks a `bool`
+/// that is true in training mode: `train`, `eval` and `evaluate` set it.
 ///
 /// ```
 /// use gradus::{Buffer, Linear, Module};
@@ -25,7 +25,7 @@ use syn::{Data, DeriveInput, Field, Fields, Index, parse_macro_input};
 /// }
 /// ```
 ///
-/// There is no other attribute, and an enum has to say for itself what its parameters are:
+/// There is no other attribute, and an enum needs an implementation by hand:
 ///
 /// ```compile_fail
 /// use gradus::{Linear, Module};
@@ -80,7 +80,7 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
                 visits.push(quote!(::gradus::Module::<__T>::visit(&self.#access, #segment, visitor);));
                 visits_mut
                     .push(quote!(::gradus::Module::<__T>::visit_mut(&mut self.#access, #segment, visitor);));
-                // That a struct is a module if it is one would be no condition but a circle.
+                // A bound that the struct itself is a module would be circular.
                 if !mentions(field.ty.to_token_stream(), &input.ident) {
                     types.push(&field.ty);
                 }
@@ -88,7 +88,7 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
         }
     }
 
-    // The element type is a parameter of the trait: the struct has parameters of the type its fields have.
+    // The element type is a parameter of the trait: the fields decide which element types the struct has.
     let name = &input.ident;
     let mut generics = input.generics.clone();
     generics.params.push(syn::parse_quote!(__T: ::gradus::Float));
@@ -122,7 +122,7 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
     })
 }
 
-/// Whether a type names the struct itself, as in `Vec<Tree>`; `other::Tree` is another.
+/// Whether a type mentions the struct itself, as in `Vec<Tree>`; `other::Tree` is a different one.
 fn mentions(ty: Tokens, name: &Ident) -> bool {
     let mut in_path = false;
     ty.into_iter().any(|token| {

@@ -1,8 +1,7 @@
 //! Tensors, reverse-mode automatic differentiation and neural networks for the CPU.
 //!
-//! This crate gathers what the others offer: tensors and their errors from `gradus-tensor`, variables, the
-//! tape and gradients from `gradus-autograd`, layers, losses and optimizers from `gradus-nn`. Most programs
-//! start with the [`prelude`].
+//! This crate re-exports the others: tensors and errors of `gradus-tensor`, variables, the tape and gradients of
+//! `gradus-autograd`, layers, losses and optimizers of `gradus-nn`. Most programs start with the [`prelude`].
 //!
 //! ```
 //! use gradus::prelude::*;
@@ -41,12 +40,12 @@ pub use gradus_nn::*;
 
 #[cfg(feature = "proptest")]
 pub mod testing {
-    //! Checking gradients: of functions, of layers, with random tensors for `proptest`.
+    //! Checks of the gradients of functions and layers, and random tensors for `proptest`.
 
     pub use gradus_autograd::testing::*;
     pub use gradus_nn::testing::check_module;
 
-    /// The test cases of every differentiable operation and loss, by the name of its method.
+    /// The test cases of every differentiable operation and loss, named by their methods.
     pub fn cases() -> Vec<Case> {
         gradus_autograd::testing::cases().into_iter().chain(gradus_nn::testing::cases()).collect()
     }

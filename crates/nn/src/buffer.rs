@@ -1,4 +1,4 @@
-//! Buffers: state of a model that no gradient changes.
+//! Buffers.
 
 use std::fmt::{self, Debug, Formatter};
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
@@ -8,10 +8,10 @@ use gradus_autograd::{Float, Tensor};
 use crate::module::{Member, MemberMut, Module};
 use crate::path::Path;
 
-/// A tensor that belongs to a model's state and that no gradient changes, such as the running statistics of
+/// A tensor that is part of a model's state, but is not trained by gradients, such as the running statistics of
 /// [`BatchNorm2d`](crate::BatchNorm2d).
 ///
-/// A forward pass in training may change it behind a shared reference; a clone has numbers of its own.
+/// A forward pass in training may change it through a shared reference. A clone is independent.
 ///
 /// ```
 /// use gradus_nn::Buffer;
@@ -23,25 +23,25 @@ use crate::path::Path;
 pub struct Buffer<T: Float = f32>(RwLock<Tensor<T>>);
 
 impl<T: Float> Buffer<T> {
-    /// A buffer that starts at these numbers.
+    /// A buffer with this initial value.
     pub fn new(value: impl Into<Tensor<T>>) -> Self {
         Self(RwLock::new(value.into()))
     }
 
-    /// The numbers; they are shared, not copied.
+    /// The value, shared without a copy.
     pub fn value(&self) -> Tensor<T> {
-        // Nothing panics between the beginning and the end of a change.
+        // A panic cannot leave a change half made, so a poisoned lock is sound.
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Changes the numbers. Other threads wait until `update` returns; `update` itself must not use the buffer.
+    /// Changes the value. Other threads wait until `update` returns; `update` itself must not use the buffer.
     ///
     /// # Panics
-    /// If the new value has another shape. After any panic the buffer has its old numbers.
+    /// If the new value has another shape. After any panic the buffer has its old value.
     #[track_caller]
     pub fn update(&self, update: impl FnOnce(&mut Tensor<T>)) {
         let mut value = self.write();
-        // A copy is written to, so that a panic leaves the old numbers.
+        // `update` changes a copy, so that a panic leaves the old value.
         let mut new = value.clone();
         update(&mut new);
         assert!(
@@ -53,7 +53,7 @@ impl<T: Float> Buffer<T> {
         *value = new;
     }
 
-    /// Replaces the numbers.
+    /// Replaces the value.
     ///
     /// # Panics
     /// If the new value has another shape.
@@ -69,7 +69,7 @@ impl<T: Float> Buffer<T> {
         *old = value;
     }
 
-    /// The numbers, to be read and changed in one go.
+    /// The value, locked to be read and changed.
     pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Tensor<T>> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,7 +1,7 @@
-//! Where parameters start.
+//! Initial values of parameters.
 //!
-//! Each function draws from the generator given, in logical order, by [`Tensor::rand`] or
-//! [`Tensor::randn`], whose streams are the same on every platform and in every release.
+//! Each function draws from `rng`, in logical order, by [`Tensor::rand`] or [`Tensor::randn`], whose streams are the
+//! same on every platform and in every release.
 //!
 //! ```
 //! use gradus_autograd::seeded;
@@ -17,8 +17,8 @@
 use gradus_autograd::{Float, Tensor};
 use rand::Rng;
 
-/// The number of inputs that feed one output of a weight of shape `[out, in, ...]`, and of outputs that one
-/// input feeds: axes after the second count for both.
+/// The fan-in and the fan-out of a weight `[out, in, ...]`: the number of inputs of one output, and of outputs of one
+/// input. Axes after the second count for both.
 ///
 /// ```
 /// use gradus_nn::init::fans;
@@ -40,15 +40,6 @@ pub fn fans(shape: &[usize]) -> (usize, usize) {
 
 /// Uniform between `low` and `high`.
 ///
-/// ```
-/// use gradus_autograd::{Tensor, seeded};
-/// use gradus_nn::init::uniform;
-///
-/// let x: Tensor = uniform([100], -2.0, 3.0, &mut seeded(0));
-/// assert!(x.min(..).item() >= -2.0 && x.max(..).item() < 3.0);
-/// assert!((x.mean(..).item() - 0.5).abs() < 0.5);
-/// ```
-///
 /// # Panics
 /// If `low` is above `high`.
 #[track_caller]
@@ -62,17 +53,7 @@ pub fn uniform<T: Float>(
     Tensor::rand(shape, rng).map(|u: T| T::from_f64(low) + u * T::from_f64(high - low))
 }
 
-/// Normal with this mean and standard deviation.
-///
-/// ```
-/// use gradus_autograd::{Tensor, seeded};
-/// use gradus_nn::init::normal;
-///
-/// let x: Tensor<f64> = normal([10_000], 5.0, 2.0, &mut seeded(0));
-/// let mean = x.mean(..);
-/// let variance = (x - &mean).square().mean(..);
-/// assert!((mean.item() - 5.0).abs() < 0.1 && (variance.item() - 4.0).abs() < 0.2);
-/// ```
+/// Normal with mean `mean` and standard deviation `std`.
 ///
 /// # Panics
 /// If `std` is negative.
@@ -90,14 +71,6 @@ pub fn normal<T: Float>(
 /// Uniform with variance `gain^2 * 2 / (fan_in + fan_out)`, for layers followed by `tanh` or `sigmoid`
 /// (Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", 2010).
 ///
-/// ```
-/// use gradus_autograd::{Tensor, seeded};
-/// use gradus_nn::init::xavier_uniform;
-///
-/// let weight: Tensor = xavier_uniform([3, 3], 1.0, &mut seeded(0));
-/// assert!(weight.abs().max(..).item() < 1.0);
-/// ```
-///
 /// # Panics
 /// If the shape has fewer than two axes.
 #[track_caller]
@@ -111,15 +84,6 @@ pub fn xavier_uniform<T: Float>(
 }
 
 /// Normal with mean 0 and variance `gain^2 * 2 / (fan_in + fan_out)`; see [`xavier_uniform`].
-///
-/// ```
-/// use gradus_autograd::{Tensor, seeded};
-/// use gradus_nn::init::xavier_normal;
-///
-/// let weight: Tensor<f64> = xavier_normal([50, 150], 1.0, &mut seeded(0));
-/// let variance = weight.square().mean(..).item();
-/// assert!((variance / 0.01 - 1.0).abs() < 0.1); // 2 / (150 + 50)
-/// ```
 ///
 /// # Panics
 /// If the shape has fewer than two axes.
@@ -136,16 +100,6 @@ pub fn xavier_normal<T: Float>(
 /// Uniform with variance `gain^2 / fan_in`, for layers followed by `relu` with `gain` the square root of 2
 /// (He et al., "Delving deep into rectifiers", 2015, after Kaiming He).
 ///
-/// ```
-/// use gradus_autograd::{Tensor, seeded};
-/// use gradus_nn::init::kaiming_uniform;
-///
-/// let weight: Tensor<f64> = kaiming_uniform([50, 200], 2.0_f64.sqrt(), &mut seeded(0));
-/// let variance = weight.square().mean(..).item();
-/// assert!((variance / 0.01 - 1.0).abs() < 0.1); // 2 / 200
-/// assert!(weight.abs().max(..).item() <= 0.03_f64.sqrt());
-/// ```
-///
 /// # Panics
 /// If the shape has fewer than two axes.
 #[track_caller]
@@ -159,15 +113,6 @@ pub fn kaiming_uniform<T: Float>(
 }
 
 /// Normal with mean 0 and variance `gain^2 / fan_in`; see [`kaiming_uniform`].
-///
-/// ```
-/// use gradus_autograd::{Tensor, seeded};
-/// use gradus_nn::init::kaiming_normal;
-///
-/// let weight: Tensor<f64> = kaiming_normal([50, 200], 2.0_f64.sqrt(), &mut seeded(0));
-/// let variance = weight.square().mean(..).item();
-/// assert!((variance / 0.01 - 1.0).abs() < 0.1); // 2 / 200
-/// ```
 ///
 /// # Panics
 /// If the shape has fewer than two axes.

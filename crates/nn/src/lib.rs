@@ -1,10 +1,8 @@
 //! Layers, losses, initialisation and optimizers.
 //!
-//! A layer is a struct with public fields; a model is a struct of layers that derives [`Module`], which
-//! gives its parameters names. `forward` is an ordinary method. Parameters are plain values that the model
-//! owns, and an [`Optimizer`] changes them through `&mut`.
-//!
-//! This crate knows nothing of kernels.
+//! A layer is a struct with public fields; a model is a struct of layers that derives [`Module`], which names its
+//! parameters. `forward` is an ordinary method. The model owns its parameters as plain values, and an [`Optimizer`]
+//! changes them through `&mut`.
 //!
 //! ```
 //! use gradus_nn::{Linear, Losses, Module, Optimizer, Sgd};
@@ -22,7 +20,7 @@
 
 #![forbid(unsafe_code)]
 
-// The derive macro names the facade, under which this crate is known to its users.
+// The derive macro refers to the facade, `gradus`.
 extern crate self as gradus;
 
 mod buffer;
@@ -46,9 +44,9 @@ pub use loss::{
 };
 pub use module::{Member, MemberMut, Module};
 pub use optim::{
-    Adadelta, AdadeltaRule, Adagrad, AdagradRule, Adam, AdamRule, AdamW, CosineAnnealingLr, Descent,
-    ExponentialLr, LearningRate, LinearLr, MultiStepLr, OneCycleLr, Optimizer, ReduceLrOnPlateau, RmsProp,
-    RmsPropRule, Rule, Schedule, Sgd, SgdRule, Step, StepLr, Then, clip_grad_norm, clip_grad_value,
+    Adadelta, AdadeltaRule, Adagrad, AdagradRule, Adam, AdamRule, AdamW, Descent, LearningRate, Optimizer,
+    ReduceLrOnPlateau, RmsProp, RmsPropRule, Rule, Schedule, Sgd, SgdRule, Step, clip_grad_norm,
+    clip_grad_value, schedule,
 };
 pub use parameter::Parameter;
 pub use path::Path;

@@ -1,4 +1,4 @@
-//! The parts of a model: parameters and buffers by name, and its two modes.
+//! Modules: layers and models as trees of named parameters and buffers.
 
 use std::marker::PhantomData;
 
@@ -8,29 +8,29 @@ use crate::buffer::Buffer;
 use crate::parameter::Parameter;
 use crate::path::Path;
 
-/// A part of a [`Module`] that a visitor is shown.
+/// A member of a [`Module`], as a visitor sees it.
 #[derive(Debug)]
 pub enum Member<'a, T: Float = f32> {
     /// A parameter.
     Parameter(&'a Parameter<T>),
-    /// A tensor of the model's state that no gradient changes.
+    /// A tensor that is part of the model's state, but is not trained by gradients.
     Buffer(&'a Buffer<T>),
     /// Whether a layer is in training mode.
     Mode(&'a bool),
 }
 
-/// Like [`Member`], to change it.
+/// A member of a [`Module`], as a visitor that may change it sees it.
 #[derive(Debug)]
 pub enum MemberMut<'a, T: Float = f32> {
     /// A parameter.
     Parameter(&'a mut Parameter<T>),
-    /// A tensor of the model's state that no gradient changes.
+    /// A tensor that is part of the model's state, but is not trained by gradients.
     Buffer(&'a mut Buffer<T>),
     /// Whether a layer is in training mode.
     Mode(&'a mut bool),
 }
 
-/// Something that owns parameters: a layer, or a model made of layers.
+/// A layer, or a model made of layers: the owner of parameters.
 ///
 /// `#[derive(Module)]` implements it for a struct of modules, field by field:
 ///
@@ -54,7 +54,7 @@ pub enum MemberMut<'a, T: Float = f32> {
 /// assert_eq!(mlp.parameter_count(), 13);
 /// ```
 ///
-/// By hand it takes two methods, which pass the visitor on to each part:
+/// An implementation by hand is two methods that pass the visitor on to each part:
 ///
 /// ```
 /// use gradus_autograd::{Float, seeded};
@@ -83,23 +83,14 @@ pub enum MemberMut<'a, T: Float = f32> {
 /// assert_eq!(Head::<f32>::Identity.parameter_count(), 0);
 /// ```
 pub trait Module<T: Float = f32> {
-    /// Calls `visitor` with every parameter, buffer and mode and its path below `path`, always in the same order.
-    ///
-    /// ```
-    /// use gradus_nn::{BatchNorm2d, Module, Path};
-    ///
-    /// let layer: BatchNorm2d = BatchNorm2d::new(3);
-    /// let mut names = Vec::new();
-    /// layer.visit(Path::ROOT, &mut |path, _| names.push(path.to_string()));
-    /// assert_eq!(names, ["weight", "bias", "running_mean", "running_var", "training"]);
-    /// ```
+    /// Calls `visitor` for every parameter, buffer and mode, with its path below `path`, always in the same order.
     fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>));
 
-    /// Like [`visit`](Self::visit), to change the members: the same ones, in the same order.
+    /// Like [`visit`](Self::visit), with members that can be changed, in the same order.
     fn visit_mut<'a>(&'a mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>));
 
-    /// Sets the mode of every layer that has two: in training [`Dropout`](crate::Dropout) drops, and batch
-    /// normalisation uses the batch's statistics and remembers them.
+    /// Sets the mode of every layer that has one: in training mode, [`Dropout`](crate::Dropout) drops elements, and
+    /// batch normalisation uses and records the statistics of the batch.
     fn set_training(&mut self, training: bool) {
         self.visit_mut(Path::ROOT, &mut |_, member| {
             if let MemberMut::Mode(mode) = member {
@@ -108,29 +99,17 @@ pub trait Module<T: Float = f32> {
         });
     }
 
-    /// Puts the model in training mode, in which layers start.
-    ///
-    /// ```
-    /// use gradus_nn::{BatchNorm2d, Module};
-    ///
-    /// let mut layer: BatchNorm2d = BatchNorm2d::new(3);
-    /// layer.eval();
-    /// assert!(!layer.training);
-    /// layer.train();
-    /// assert!(layer.training);
-    /// ```
+    /// Puts the model in training mode, the mode of new layers.
     fn train(&mut self) {
         self.set_training(true);
     }
 
-    /// Puts the model in evaluation mode, until [`train`](Self::train). To come back on its own, use
-    /// [`evaluate`](Self::evaluate).
+    /// Puts the model in evaluation mode. [`evaluate`](Self::evaluate) does so for the length of a call.
     fn eval(&mut self) {
         self.set_training(false);
     }
 
-    /// Runs `f` with the model in evaluation mode; afterwards, also if `f` panics, every layer is again in the mode it
-    /// had before.
+    /// Runs `f` with the model in evaluation mode. Afterwards, even after a panic, every layer is in its old mode.
     ///
     /// ```
     /// use gradus_autograd::Var;
@@ -156,7 +135,7 @@ pub trait Module<T: Float = f32> {
         f(restore.model)
     }
 
-    /// Whether a layer of the model is in training mode.
+    /// Whether any layer of the model is in training mode.
     fn is_training(&self) -> bool {
         let mut training = false;
         self.visit(Path::ROOT, &mut |_, member| training |= matches!(member, Member::Mode(true)));
@@ -164,18 +143,6 @@ pub trait Module<T: Float = f32> {
     }
 
     /// The buffers with their names, such as `norm.running_mean`.
-    ///
-    /// ```
-    /// use gradus_nn::{BatchNorm2d, Module};
-    ///
-    /// let layer: BatchNorm2d = BatchNorm2d::new(3);
-    /// for (name, buffer) in layer.named_buffers() {
-    ///     if name == "running_var" {
-    ///         buffer.update(|var| *var *= 0.5);
-    ///     }
-    /// }
-    /// assert_eq!(layer.running_var.value().to_vec(), [0.5; 3]);
-    /// ```
     fn named_buffers(&self) -> Vec<(String, &Buffer<T>)> {
         let mut named = Vec::new();
         self.visit(Path::ROOT, &mut |path, member| {
@@ -187,15 +154,6 @@ pub trait Module<T: Float = f32> {
     }
 
     /// The parameters with their names, such as `hidden.0.weight`.
-    ///
-    /// ```
-    /// use gradus_autograd::seeded;
-    /// use gradus_nn::{Linear, Module};
-    ///
-    /// let layers: [Linear; 2] = [(); 2].map(|()| Linear::new(3, 3, &mut seeded(0)));
-    /// let names: Vec<String> = layers.named_parameters().into_iter().map(|(name, _)| name).collect();
-    /// assert_eq!(names, ["0.weight", "0.bias", "1.weight", "1.bias"]);
-    /// ```
     fn named_parameters(&self) -> Vec<(String, &Parameter<T>)> {
         let mut named = Vec::new();
         self.visit(Path::ROOT, &mut |path, member| {
@@ -207,15 +165,6 @@ pub trait Module<T: Float = f32> {
     }
 
     /// The parameters, in the order of their names.
-    ///
-    /// ```
-    /// use gradus_autograd::seeded;
-    /// use gradus_nn::{Linear, Module};
-    ///
-    /// let layer: Linear = Linear::new(3, 2, &mut seeded(0));
-    /// let shapes: Vec<&[usize]> = layer.parameters().into_iter().map(|p| p.shape()).collect();
-    /// assert_eq!(shapes, [&[2, 3][..], &[2]]);
-    /// ```
     fn parameters(&self) -> Vec<&Parameter<T>> {
         let mut parameters = Vec::new();
         self.visit(Path::ROOT, &mut |_, member| {
@@ -226,18 +175,7 @@ pub trait Module<T: Float = f32> {
         parameters
     }
 
-    /// The parameters, to be changed, in the order of [`parameters`](Self::parameters).
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, seeded};
-    /// use gradus_nn::{Linear, Module};
-    ///
-    /// let mut layer: Linear = Linear::new(3, 2, &mut seeded(0));
-    /// for parameter in layer.parameters_mut() {
-    ///     parameter.update(|p| *p *= 0.0);
-    /// }
-    /// assert_eq!(layer.weight.value(), &Tensor::zeros([2, 3]));
-    /// ```
+    /// The parameters, to change them, in the order of [`parameters`](Self::parameters).
     fn parameters_mut(&mut self) -> Vec<&mut Parameter<T>> {
         let mut parameters = Vec::new();
         self.visit_mut(Path::ROOT, &mut |_, member| {
@@ -248,44 +186,18 @@ pub trait Module<T: Float = f32> {
         parameters
     }
 
-    /// The number of elements of all parameters.
-    ///
-    /// ```
-    /// use gradus_autograd::seeded;
-    /// use gradus_nn::{Linear, Module};
-    ///
-    /// let layer: Linear = Linear::new(3, 2, &mut seeded(0));
-    /// assert_eq!(layer.parameter_count(), 2 * 3 + 2);
-    /// ```
+    /// The total number of elements of the parameters.
     fn parameter_count(&self) -> usize {
         self.parameters().iter().map(|parameter| parameter.len()).sum()
     }
 
-    /// The tape with the parameters under their names.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tape, Tensor, Var, seeded};
-    /// use gradus_nn::{Linear, Module};
-    ///
-    /// let layer = Linear::<f32>::new(2, 1, &mut seeded(0)).without_bias();
-    /// let y = layer.forward(&Var::constant([1.0, 2.0]));
-    /// assert!(layer.label_tape(Tape::of(&y)).to_string().starts_with("%0 = weight : [1, 2] f32"));
-    /// ```
+    /// The tape, with parameters labelled by their names.
     fn label_tape(&self, tape: Tape<T>) -> Tape<T> {
         let named = self.named_parameters().into_iter();
         named.fold(tape, |tape, (name, parameter)| tape.label(parameter, name))
     }
 
-    /// The names of the parameters for which there is no gradient: the loss did not depend on them.
-    ///
-    /// ```
-    /// use gradus_autograd::seeded;
-    /// use gradus_nn::{Linear, Module};
-    ///
-    /// let layer: Linear = Linear::new(3, 2, &mut seeded(0));
-    /// let gradients = layer.weight.square().sum(..).backward();
-    /// assert_eq!(layer.names_without_gradient(&gradients), ["bias"]);
-    /// ```
+    /// The names of the parameters without a gradient: the loss does not depend on them.
     fn names_without_gradient(&self, gradients: &Gradients<T>) -> Vec<String> {
         let missing =
             |(name, parameter): (String, &Parameter<T>)| gradients.get(parameter).is_none().then_some(name);
@@ -293,10 +205,10 @@ pub trait Module<T: Float = f32> {
     }
 }
 
-/// Puts every layer back into the mode it had.
+/// When dropped, puts every layer back into its old mode.
 struct Restore<'m, T: Float, M: Module<T>> {
     model: &'m mut M,
-    /// In the order of the visit.
+    /// The old modes, in the order of a visit.
     modes: Vec<bool>,
     element: PhantomData<T>,
 }
@@ -312,7 +224,7 @@ impl<T: Float, M: Module<T>> Drop for Restore<'_, T, M> {
     }
 }
 
-/// Containers: what is at an index has it as its name; an `Option` or `Box` adds none.
+/// Containers: elements of a `Vec` or an array are named by their index; an `Option` or `Box` adds no name.
 macro_rules! impl_container {
     ($([$($generics:tt)*] $container:ty, |$container_:ident, $path:ident| $elements:expr, $elements_mut:expr;)*) => {$(
         impl<$($generics)*, T: Float> Module<T> for $container {

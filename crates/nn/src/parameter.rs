@@ -1,4 +1,4 @@
-//! Parameters: the numbers that training changes.
+//! Parameters.
 
 use std::fmt::{self, Debug, Formatter};
 use std::ops::{Add, Deref, Div, Mul, Neg, Sub};
@@ -8,10 +8,10 @@ use gradus_autograd::{Float, Tensor, Var};
 use crate::module::{Member, MemberMut, Module};
 use crate::path::Path;
 
-/// A tensor that a model owns and training changes: a leaf variable, used as one.
+/// A tensor that a model owns and training changes. It dereferences to a leaf variable, [`Var`].
 ///
-/// Unlike a clone of a [`Var`], a clone of a parameter is a parameter of its own, with the same numbers:
-/// gradients for the one are none for the other.
+/// Unlike a clone of a [`Var`], a clone of a parameter is a new parameter with the same value: a gradient of one is
+/// not a gradient of the other.
 ///
 /// ```
 /// use gradus_autograd::Tensor;
@@ -26,28 +26,12 @@ use crate::path::Path;
 pub struct Parameter<T: Float = f32>(Var<T>);
 
 impl<T: Float> Parameter<T> {
-    /// A parameter that starts at these numbers.
-    ///
-    /// ```
-    /// use gradus_autograd::Tensor;
-    /// use gradus_nn::Parameter;
-    ///
-    /// let p = Parameter::new([1.0, 2.0]);
-    /// assert_eq!((&p * &p).sum(..).backward().get(&p), Some(&Tensor::from([2.0, 4.0])));
-    /// ```
+    /// A parameter with this initial value.
     pub fn new(value: impl Into<Tensor<T>>) -> Self {
         Self(Var::leaf(value))
     }
 
-    /// Changes the numbers in place; a tape recorded before keeps the old ones.
-    ///
-    /// ```
-    /// use gradus_nn::Parameter;
-    ///
-    /// let mut p = Parameter::new([1.0, 2.0]);
-    /// p.update(|p| *p *= 10.0);
-    /// assert_eq!(p.value().to_vec(), [10.0, 20.0]);
-    /// ```
+    /// Changes the value in place; tapes recorded before keep the old value.
     ///
     /// # Panics
     /// If the new value has another shape.
@@ -56,15 +40,7 @@ impl<T: Float> Parameter<T> {
         self.0.update(update);
     }
 
-    /// Replaces the numbers.
-    ///
-    /// ```
-    /// use gradus_nn::Parameter;
-    ///
-    /// let mut p = Parameter::new([1.0, 2.0]);
-    /// p.set([3.0, 4.0]);
-    /// assert_eq!(p.value().to_vec(), [3.0, 4.0]);
-    /// ```
+    /// Replaces the value.
     ///
     /// # Panics
     /// If the new value has another shape.
@@ -77,20 +53,20 @@ impl<T: Float> Parameter<T> {
             value.shape(),
             self.shape()
         );
-        // Number by number, so that their order in memory stays.
+        // Element by element, so that the layout in memory stays.
         self.update(|old| old.zip_inplace(&value, |_, new| new));
     }
 
-    /// Lets any variable, a constant or the result of operations, stand in for the parameter.
+    /// A parameter that is any variable, a constant or the result of operations: for functions of a model's
+    /// parameters, as in checks of gradients and learned updates.
     ///
-    /// For computing with a model's parameters as inputs, as checks of gradients and learned updates do. An
-    /// optimizer would change the parameter and not the variable; a clone is a leaf of its own.
+    /// A change replaces the parameter's value, not the variable's; a clone is a new leaf.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var, seeded};
     /// use gradus_nn::{Linear, Parameter};
     ///
-    /// // A layer whose weight is half of another variable:
+    /// // A layer whose weight is half another variable:
     /// let x = Var::leaf(Tensor::from([[2.0, 4.0]]));
     /// let mut layer = Linear::new(2, 1, &mut seeded(0)).without_bias();
     /// layer.weight = Parameter::bind(&x * 0.5);
@@ -104,7 +80,7 @@ impl<T: Float> Parameter<T> {
 }
 
 impl<T: Float> Clone for Parameter<T> {
-    /// A new parameter with the same numbers (shared until one of the two is changed).
+    /// A new parameter with the same value, shared until one of the two changes.
     fn clone(&self) -> Self {
         Self::new(self.0.value())
     }
@@ -139,7 +115,7 @@ impl<T: Float> Module<T> for Parameter<T> {
     }
 }
 
-/// Operators with a borrowed parameter on either side.
+/// Binary operators with a borrowed parameter on either side.
 macro_rules! operators {
     ($($trait:ident $method:ident)*) => {$(
         operators!(@ $trait $method, Var<T>, &Parameter<T>, |x, y| (&x, &y.0));

@@ -1,15 +1,16 @@
-//! The names of the members of a model.
+//! Names of the members of a model.
 
 use std::fmt::{self, Display, Formatter};
 
-/// Where a member is in a model; shown with dots, `hidden.0.weight`.
+/// The place of a member in a model, displayed with dots: `hidden.0.weight`.
 ///
-/// A path borrows the one above it, so that a walk over a model allocates nothing.
+/// A path borrows its parent, so that a walk over a model allocates nothing.
 ///
 /// ```
 /// use gradus_nn::Path;
 ///
 /// assert_eq!(Path::ROOT.field("hidden").index(0).field("weight").to_string(), "hidden.0.weight");
+/// assert!(Path::ROOT.field("hidden").index(10) == *"hidden.10");
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Path<'a> {
@@ -21,39 +22,21 @@ pub struct Path<'a> {
 enum Segment<'a> {
     Root,
     Field(&'a str),
-    /// A name that ends in a number.
+    /// A field whose name ends in a number.
     Numbered(&'a str, usize),
     Index(usize),
 }
 
 impl Path<'_> {
-    /// The model itself, which has no name.
-    ///
-    /// ```
-    /// use gradus_nn::Path;
-    ///
-    /// assert_eq!(Path::ROOT.to_string(), "");
-    /// ```
+    /// The model itself, whose name is empty.
     pub const ROOT: Path<'static> = Path { parent: None, segment: Segment::Root };
 
-    /// A field of what is here.
-    ///
-    /// ```
-    /// use gradus_nn::Path;
-    ///
-    /// assert_eq!(Path::ROOT.field("out").field("bias").to_string(), "out.bias");
-    /// ```
+    /// A field of the struct at this path.
     pub fn field<'b>(&'b self, name: &'b str) -> Path<'b> {
         Path { parent: Some(self), segment: Segment::Field(name) }
     }
 
-    /// An element of what is here.
-    ///
-    /// ```
-    /// use gradus_nn::Path;
-    ///
-    /// assert_eq!(Path::ROOT.field("hidden").index(2).to_string(), "hidden.2");
-    /// ```
+    /// An element of the container at this path.
     pub fn index(&self, index: usize) -> Path<'_> {
         Path { parent: Some(self), segment: Segment::Index(index) }
     }
@@ -64,14 +47,7 @@ impl Path<'_> {
     }
 }
 
-/// Whether a path is shown as this text; allocates nothing.
-///
-/// ```
-/// use gradus_nn::Path;
-///
-/// assert!(Path::ROOT.field("hidden").index(10) == *"hidden.10");
-/// assert!(Path::ROOT.field("hidden").index(10) != *"hidden.0");
-/// ```
+/// Equal to the text that the path is displayed as; the comparison allocates nothing.
 impl PartialEq<str> for Path<'_> {
     fn eq(&self, text: &str) -> bool {
         let rest = match self.segment {

@@ -1,4 +1,4 @@
-//! Checking the gradients of layers and models.
+//! Checks of the gradients of layers and models.
 //!
 //! ```
 //! use gradus_autograd::{Tensor, seeded};
@@ -18,31 +18,16 @@ use gradus_autograd::{Tensor, Var};
 use crate::module::Module;
 use crate::parameter::Parameter;
 
-/// The test cases of the losses, by the name of their method.
-///
-/// ```
-/// use gradus_nn::testing::cases;
-///
-/// assert!(cases().iter().any(|case| case.name == "cross_entropy"));
-/// ```
+/// The test cases of the losses, named by their methods.
 pub fn cases() -> Vec<Case> {
     crate::loss::cases()
 }
 
-/// Checks the gradients of a model at one point, with respect to its inputs and to all its parameters; see
+/// Checks the gradients of a model at one point, with respect to its inputs and all parameters; see
 /// [`check_gradients`](gradus_autograd::testing::check_gradients).
 ///
-/// ```
-/// use gradus_autograd::{Tensor, seeded};
-/// use gradus_nn::{Linear, testing::check_module};
-///
-/// let layer = Linear::new(3, 2, &mut seeded(0));
-/// check_module(&layer, |layer, [x]| layer.forward(x).tanh(), [Tensor::from([[1.0, 2.0, 3.0]])])?;
-/// # Ok::<(), gradus_autograd::testing::GradientError>(())
-/// ```
-///
 /// # Errors
-/// The first law that is broken. In the report the inputs are followed by the parameters, in the order of
+/// The first law that does not hold. The report numbers the inputs first, then the parameters in the order of
 /// [`Module::named_parameters`].
 pub fn check_module<M: Module<f64> + Clone, const N: usize>(
     model: &M,

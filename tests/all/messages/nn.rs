@@ -2,10 +2,10 @@
 
 use gradus::init::{fans, kaiming_normal, kaiming_uniform, normal, uniform, xavier_normal, xavier_uniform};
 use gradus::{
-    Adadelta, Adagrad, Adam, BatchNorm1d, BatchNorm2d, BceWithLogitsLoss, CosineAnnealingLr,
-    CrossEntropyLoss, Dropout, ExponentialLr, HuberLoss, Layer, LearningRate, Linear, LinearLr, Losses, Lstm,
-    MultiheadAttention, NllLoss, OneCycleLr, Optimizer, Parameter, ReduceLrOnPlateau, Relu, RmsProp,
-    Schedule, Sequential, Sgd, SmoothL1Loss, StepLr, Tensor, clip_grad_norm, clip_grad_value, seeded,
+    Adadelta, Adagrad, Adam, BatchNorm1d, BatchNorm2d, BceWithLogitsLoss, CrossEntropyLoss, Dropout,
+    HuberLoss, Layer, LearningRate, Linear, Losses, Lstm, MultiheadAttention, NllLoss, Optimizer, Parameter,
+    ReduceLrOnPlateau, Relu, RmsProp, Schedule, Sequential, Sgd, SmoothL1Loss, Tensor, clip_grad_norm,
+    clip_grad_value, schedule, seeded,
 };
 
 use super::{leaf, panic_of, panics};
@@ -170,19 +170,21 @@ fn groups() {
 fn schedules() {
     let finite = "it must be 0 or larger, and finite";
     let steps = "it must be 1 or larger";
-    panics(|| StepLr::new(0, 0.5), &format!("StepLr: step_size is 0: {steps}"));
-    panics(|| ExponentialLr::new(-0.5), &format!("ExponentialLr: gamma is -0.5: {finite}"));
-    panics(|| CosineAnnealingLr::new(0), &format!("CosineAnnealingLr: the number of steps is 0: {steps}"));
-    panics(|| LinearLr::new(0.1, 1.0, 0), &format!("LinearLr: the number of steps is 0: {steps}"));
-    panics(|| LinearLr::new(0.1, -1.0, 1), &format!("LinearLr: the factor end is -1: {finite}"));
-    panics(|| OneCycleLr::new(0.1, 0), &format!("OneCycleLr: total_steps is 0: {steps}"));
-    panics(|| OneCycleLr::new(0.1, 5).pct_start(1.5), "pct_start: the part is 1.5: it must be from 0 to 1");
-    panics(
-        || OneCycleLr::new(0.1, 5).div_factor(0.0),
-        "div_factor: the factor is 0: it must be above 0, and finite",
-    );
-    let late = "OneCycleLr: the step is 5: the last one of the cycle is 4";
-    panics(|| OneCycleLr::new(0.1, 5).lr(5, 0.1), late);
+    panics(|| schedule::step(0, 0.5), &format!("step: step_size is 0: {steps}"));
+    panics(|| schedule::multi_step([1], f64::NAN), &format!("multi_step: gamma is NaN: {finite}"));
+    panics(|| schedule::exponential(-0.5), &format!("exponential: gamma is -0.5: {finite}"));
+    panics(|| schedule::cosine(0, 0.0), &format!("cosine: the number of steps is 0: {steps}"));
+    panics(|| schedule::cosine(1, -1.0), &format!("cosine: the lowest rate is -1: {finite}"));
+    panics(|| schedule::linear(0.1, 1.0, 0), &format!("linear: the number of steps is 0: {steps}"));
+    panics(|| schedule::linear(0.1, -1.0, 1), &format!("linear: the factor end is -1: {finite}"));
+    let cycle = schedule::OneCycle::new(0.1, 5);
+    let empty = schedule::OneCycle { total_steps: 0, ..cycle };
+    panics(|| empty.lr(0, 0.1), &format!("OneCycle: total_steps is 0: {steps}"));
+    let long_rise = schedule::OneCycle { pct_start: 1.5, ..cycle };
+    panics(|| long_rise.lr(0, 0.1), "OneCycle: pct_start is 1.5: it must be from 0 to 1");
+    let flat = schedule::OneCycle { div_factor: 0.0, ..cycle };
+    panics(|| flat.lr(0, 0.1), "OneCycle: div_factor is 0: it must be above 0, and finite");
+    panics(|| cycle.lr(5, 0.1), "OneCycle: the step is 5: the last one of the cycle is 4");
     let negative = |_: usize, _: f64| -1.0;
     let mut sgd = Sgd::<f64>::new(0.1);
     panics(

@@ -28,7 +28,7 @@ fn settings() -> impl Strategy<Value = Settings> {
     )
 }
 
-/// One number and its moments.
+/// A parameter of one element, and its moments.
 #[derive(Default, Clone, Copy)]
 struct State {
     t: i32,
@@ -75,7 +75,7 @@ struct Two {
 }
 
 proptest! {
-    /// Two parameters, of which each step has a gradient for one or both: each counts its own steps.
+    /// Each of two parameters counts its own steps: in each step, one or both have a gradient.
     #[test]
     fn every_step_follows_the_formulas(
         settings in settings(),

@@ -37,7 +37,7 @@ impl Normalised {
         let normal = &centred / (centred.square().mean(keepdim(-1)) + 0.1).sqrt();
         let gain = if self.fault == Fault::DetachedGain { self.gain.detach() } else { Var::from(&self.gain) };
         let gate = match (self.fault, &self.gate.bias) {
-            // Computes the same by a way on which nothing is recorded.
+            // The same value, unrecorded.
             (Fault::ForgottenBias, Some(bias)) => x.matmul(&self.gate.weight.t()) + no_grad(|| &**bias * 1.0),
             _ => self.gate.forward(x),
         };

@@ -4,7 +4,7 @@ use gradus::prelude::*;
 use gradus::{Float, Member, MemberMut, Path, Relu};
 use proptest::prelude::*;
 
-/// The names of all parameters, which must be the same, of the same parameters, for every way to visit.
+/// The names of all parameters; every way to visit must give the same names and parameters.
 fn names<T: Float, M: Module<T>>(model: &mut M) -> Vec<String> {
     let mut seen = Vec::new();
     model.visit(Path::ROOT, &mut |path, member| {
@@ -55,7 +55,7 @@ struct Named {
     #[module(skip)]
     _note: &'static str,
     tuple: Tuple,
-    // Names that the generated code uses itself.
+    // Names that the generated code uses, too.
     path: Parameter,
     visitor: Parameter,
 }
@@ -109,7 +109,7 @@ fn all_kinds_of_fields() {
     assert_eq!(names::<f32, _>(&mut model), expected);
     assert_eq!(model.parameter_count(), 11 * 6 + 3 * 3 + 4);
     assert_eq!(names::<f32, _>(&mut Tuple(linear(), (), Parameter::new(1.0))), ["0.weight", "0.bias", "2"]);
-    // What has no parameters has none of any type.
+    // A struct without parameters is a module of any element type.
     assert!(names::<f32, _>(&mut Unit).is_empty() && names::<f64, _>(&mut Unit).is_empty());
     assert_eq!(names::<f32, _>(&mut Parameter::new(1.0)), [""]);
 }
@@ -132,7 +132,7 @@ where
     _name: &'a str,
 }
 
-/// Named like what it contains.
+/// A struct with the name of its content.
 mod names {
     #[derive(gradus::Module)]
     pub(crate) struct Linear {
@@ -193,7 +193,7 @@ fn generic_structs() {
 }
 
 proptest! {
-    /// Lists in lists: the name is the place in each, and the order that of the places.
+    /// Nested lists: a name is the index in each list, and names are in the order of the indices.
     #[test]
     fn nested_lists(lengths in prop::collection::vec(prop::option::of(0..3_usize), 0..5)) {
         let list = |length: &Option<usize>| length.map(|length| (0..length).map(|_| linear::<f64>()).collect::<Vec<_>>());
@@ -207,7 +207,7 @@ proptest! {
         prop_assert_eq!(names::<f64, _>(&mut model), expected);
     }
 
-    /// A path is its segments with dots between, however deep.
+    /// A path of any depth is displayed as its segments, separated by dots.
     #[test]
     fn paths(segments in prop::collection::vec(prop_oneof![(0..30_usize).prop_map(|i| i.to_string()), "[a-z_]{1,5}"], 0..6)) {
         fn walk(path: Path<'_>, segments: &[String]) -> String {

@@ -1,10 +1,10 @@
-//! Where parameters start: bounds and variances, and the first numbers of the stream.
+//! Initial values of parameters: bounds, variances, and the first numbers of the stream.
 
 use gradus::init::{fans, kaiming_normal, kaiming_uniform, normal, uniform, xavier_normal, xavier_uniform};
 use gradus::prelude::*;
 use proptest::prelude::*;
 
-/// Whether the mean and variance of many numbers are within seven standard errors of what is expected.
+/// Whether the mean and the variance of many numbers are within seven standard errors of the expected ones.
 pub(super) fn has_moments(numbers: &Tensor<f64>, mean: f64, variance: f64) -> bool {
     let count = numbers.len() as f64;
     let got_mean = numbers.mean(..).item();
@@ -18,7 +18,7 @@ fn close(got: &Tensor<f64>, expected: &Tensor<f64>) -> bool {
 }
 
 proptest! {
-    /// All are scaled from one stream: uniform from 0 to 1, or standard normal.
+    /// All functions scale one stream: uniform from 0 to 1, or standard normal.
     #[test]
     fn bounds_and_variances(seed: u64, out in 1..40_usize, inputs in 1..40_usize, gain in 0.5..2.0_f64) {
         let (shape, rng) = ([out, inputs], || seeded(seed));
@@ -40,7 +40,7 @@ proptest! {
         prop_assert!(close(&got, &(all / (inputs as f64).sqrt())));
     }
 
-    /// What the names promise, measured.
+    /// Measured bounds and variances are the documented ones.
     #[test]
     fn moments(seed: u64, gain in 0.5..2.0_f64) {
         let (shape, rng) = ([50, 40], &mut seeded(seed));
@@ -53,7 +53,7 @@ proptest! {
         prop_assert!(has_moments(&uniform(shape, -1.0, gain, rng), (gain - 1.0) / 2.0, (gain + 1.0).powi(2) / 12.0));
     }
 
-    /// Axes after the second count for both sides.
+    /// Axes after the second count for fan-in and fan-out.
     #[test]
     fn fans_of_any_shape(out in 0..9_usize, inputs in 0..9_usize, field in prop::collection::vec(0..4_usize, 0..3)) {
         let size: usize = field.iter().product();
@@ -70,7 +70,7 @@ proptest! {
     }
 }
 
-/// The default stream is part of what a release promises.
+/// A release promises the default stream.
 #[test]
 fn the_first_numbers_of_a_layer() {
     let layer = Linear::<f32>::new(2, 3, &mut seeded(42));

@@ -37,7 +37,7 @@ proptest! {
         prop_assert!(gradients.get(&x).unwrap().allclose(&expected, 1e-14, 0.0));
     }
 
-    /// Each reduction, of the same squares.
+    /// Each reduction of the same squared errors.
     #[test]
     fn reductions_of_mse((x, y) in pairs(-3.0..3.0, -3.0..3.0)) {
         let squares: Vec<f64> = x.iter().zip(y.iter()).map(|(x, y)| (x - y) * (x - y)).collect();
@@ -115,11 +115,11 @@ proptest! {
 }
 
 /// The values, the derivatives and the second derivatives of PyTorch 2.15 where probabilities are saturated: its bounds
-/// are part of the convention. The derivative with respect to the target, which is infinite there at 0 and 1, is the one
-/// of the bounded value here.
+/// are part of the convention. The derivative with respect to the target, infinite in PyTorch at 0 and 1, is here the
+/// derivative of the bounded value.
 #[test]
 fn saturated_binary_cross_entropy() {
-    // The probability, the target, the value, and the derivatives by x; by target; by x and x, and by x and target.
+    // Probability x, target t, value, and the derivatives by x, by t, by x and x, and by x and t.
     let rows = [
         [0.0, 0.0, 0.0, 0.0, 100.0, 0.0, -1e12],
         [1.0, 1.0, 0.0, 0.0, -100.0, 0.0, -1e12],

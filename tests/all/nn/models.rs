@@ -1,4 +1,4 @@
-//! Clones, sequences, and which parameters a loss depends on.
+//! Clones, sequences, and the parameters that a loss depends on.
 
 use gradus::Tanh;
 use gradus::prelude::*;
@@ -31,7 +31,7 @@ fn values(model: &dyn Module<f64>) -> Vec<Tensor<f64>> {
 }
 
 proptest! {
-    /// Training one of two clones leaves the other; they share numbers, and no gradients.
+    /// Training one of two clones leaves the other as it is; they share values, but no gradients.
     #[test]
     fn clones_are_independent(seed: u64) {
         let (model, (x, y)) = (Mlp::new(seed), batch(!seed));

@@ -1,4 +1,4 @@
-//! Training and evaluation, and what belongs to a model beside its parameters.
+//! Training and evaluation modes, and buffers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -77,7 +77,7 @@ fn batches_of_nothing_change_no_statistics() {
     let y = layer.forward(&x);
     assert_eq!(y.shape(), [0, 2]);
     assert_eq!(statistics!(layer), (vec![0.0, 0.0], vec![1.0, 1.0]));
-    // The weight gets a gradient, which is 0.
+    // The weight gets a gradient of 0.
     let gradients = y.sum(..).backward();
     assert_eq!(gradients.get(layer.weight.as_ref().unwrap()), Some(&Tensor::zeros([2])));
     layer.eval();
@@ -88,8 +88,7 @@ fn batches_of_nothing_change_no_statistics() {
 }
 
 proptest! {
-    /// Empty batches among others are as if they were not there; nor does a batch that is refused, of one element for
-    /// each channel, leave anything behind.
+    /// Empty batches among others change nothing; nor does a batch that is refused, of one element for each channel.
     #[test]
     fn statistics_are_those_of_batches_with_elements(rows in prop::collection::vec(0..4_usize, 0..6), seed: u64) {
         let rng = &mut seeded(seed);
@@ -124,7 +123,7 @@ fn dropout_repeats_itself_from_a_seed() {
     assert_eq!(y.sum(..).backward().get(&x), Some(y.value())); // 0, or what the elements were divided by
 }
 
-/// The masks are part of what a release promises, for either type of element.
+/// A release promises the masks, for either element type.
 #[test]
 fn the_first_masks_of_a_seed() {
     let layer = Dropout::new(0.5, 42);
@@ -138,7 +137,7 @@ fn the_first_masks_of_a_seed() {
 }
 
 proptest! {
-    /// As many are dropped as should be, of neighbours in place, pass and seed independently.
+    /// Elements are dropped at the right rate, independently of their neighbours in place, pass and seed.
     #[test]
     fn dropped_with_probability_p(p in 0.0..=1.0_f64, seed: u64) {
         const COUNT: usize = 10_000;
@@ -157,7 +156,7 @@ proptest! {
     }
 }
 
-/// Modes differ from layer to layer, and come back as they were, after a panic, too.
+/// Modes differ from layer to layer, and are restored, even after a panic.
 #[test]
 fn evaluate_puts_modes_back() {
     let mut model = model();
@@ -191,7 +190,7 @@ fn evaluate_puts_modes_back() {
     assert_eq!(modes(&model), before);
 }
 
-/// In evaluation mode a shared model can be used by several threads, and stays as it is to the bit.
+/// In evaluation mode several threads can share a model, which keeps every bit.
 #[test]
 fn threads_share_a_model_in_evaluation() {
     fn shared<M: Send + Sync>(_: &M) {}
@@ -216,7 +215,7 @@ fn threads_share_a_model_in_evaluation() {
     assert_eq!(state(&model), before);
 }
 
-/// Of several threads that train one layer, no batch is lost.
+/// When several threads train one layer, no batch is lost.
 #[test]
 fn threads_train_one_layer() {
     const THREADS: usize = 4;

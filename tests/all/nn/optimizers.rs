@@ -4,10 +4,10 @@ use gradus::prelude::*;
 use gradus::{LearningRate, ReduceLrOnPlateau};
 use proptest::prelude::*;
 
-/// A step of one number p with gradient g, given its state, which starts at zeros, and t = 1, 2, ...
+/// A step of a number p with gradient g, given the state, which starts at zeros, and t = 1, 2, ...
 type Formula = Box<dyn Fn(&mut f64, f64, &mut [f64; 3], i32)>;
 
-/// An optimizer, and what it should do.
+/// An optimizer, and its formula.
 struct Pair(Box<dyn Optimizer<f64>>, Formula);
 
 impl std::fmt::Debug for Pair {
@@ -74,7 +74,7 @@ impl Two {
         Self { left: Parameter::new(left), right: Parameter::new(right) }
     }
 
-    /// Gradients that are these numbers; none for a number that is not there.
+    /// Gradients with these numbers; `None` for a parameter without a gradient.
     fn gradients(&self, [left, right]: [Option<f64>; 2]) -> Gradients<f64> {
         let terms = [left.map(|g| &self.left * g), right.map(|g| &self.right * g)];
         terms.into_iter().flatten().reduce(|x, y| x + y).expect("one of them").backward()
@@ -86,7 +86,7 @@ impl Two {
 }
 
 proptest! {
-    /// Two parameters, of which each step has a gradient for one or both: each counts its own steps.
+    /// Each of two parameters counts its own steps: in each step, one or both have a gradient.
     #[test]
     fn every_step_follows_the_formulas(
         Pair(mut optimizer, formula) in prop_oneof![rmsprop().boxed(), adagrad().boxed(), adadelta().boxed()],
@@ -109,7 +109,7 @@ proptest! {
         }
     }
 
-    /// A parameter of a group moves as it would with an optimizer that has the options of the group for all.
+    /// A parameter of a group moves as with an optimizer that has the group's options for all parameters.
     #[test]
     fn a_group_is_an_optimizer_of_its_own(
         lr in 0.01..0.5, other_lr in 0.01..0.5, decay in 0.0..0.5, other_decay in 0.0..0.5,
@@ -151,7 +151,7 @@ proptest! {
         prop_assert_eq!([0, 1].map(|i| sgd.learning_rates()[i].current), halved);
     }
 
-    /// After clipping, gradients are as long as allowed, and point where they did.
+    /// Clipping bounds the norm of the gradients and keeps their direction.
     #[test]
     fn clipping_by_the_norm(g in [-9.0..9.0_f64, -9.0..9.0_f64], max in 0.1..20.0) {
         let model = Two::new([1.0, 1.0]);
@@ -175,7 +175,7 @@ proptest! {
         prop_assert_eq!(clipped, g.map(|g| g.clamp(-max, max)));
     }
 
-    /// Gradients of parts add up to those of the whole; buffers that somebody else holds are not touched.
+    /// Gradients of parts add up to the gradients of the whole; tensors that someone else holds do not change.
     #[test]
     fn gradients_of_parts_add_up(
         parts in prop::collection::vec(([-9.0..9.0_f64, -9.0..9.0_f64], 1..=3_u8), 1..6),
@@ -201,7 +201,7 @@ proptest! {
     }
 }
 
-/// A norm that is no number is returned, and changes nothing.
+/// A norm that is infinite or NaN is returned, and changes nothing.
 #[test]
 fn a_norm_that_is_not_finite_is_visible() {
     for broken in [f64::INFINITY, f64::NAN] {

@@ -1,9 +1,8 @@
 //! Schedules against numbers of PyTorch 2.15.
 
+use gradus::ReduceLrOnPlateau;
 use gradus::prelude::*;
-use gradus::{
-    CosineAnnealingLr, ExponentialLr, LinearLr, MultiStepLr, OneCycleLr, ReduceLrOnPlateau, StepLr,
-};
+use gradus::schedule::{OneCycle, cosine, exponential, linear, multi_step, step};
 use proptest::prelude::*;
 
 fn check(schedule: &dyn Schedule, initial: f64, expected: &[f64]) {
@@ -18,12 +17,12 @@ fn check(schedule: &dyn Schedule, initial: f64, expected: &[f64]) {
 
 #[test]
 fn closed_forms() {
-    check(&StepLr::new(2, 0.3), 0.4, &[0.4, 0.4, 0.12, 0.12, 0.036, 0.036]);
-    check(&MultiStepLr::new([1, 3, 3], 0.3), 0.4, &[0.4, 0.12, 0.12, 0.0108, 0.0108, 0.0108]);
-    check(&ExponentialLr::new(0.7), 0.4, &[0.4, 0.28, 0.196, 0.1372, 0.09604]);
-    let cosine = [0.4, 0.34874368670764583, 0.225, 0.10125631329235421, 0.05, 0.10125631329235418, 0.225];
-    check(&CosineAnnealingLr::new(4).lowest(0.05), 0.4, &cosine);
-    check(&LinearLr::new(0.1, 0.8, 4), 0.4, &[0.04, 0.11, 0.18, 0.25, 0.32, 0.32, 0.32]);
+    check(&step(2, 0.3), 0.4, &[0.4, 0.4, 0.12, 0.12, 0.036, 0.036]);
+    check(&multi_step([1, 3, 3], 0.3), 0.4, &[0.4, 0.12, 0.12, 0.0108, 0.0108, 0.0108]);
+    check(&exponential(0.7), 0.4, &[0.4, 0.28, 0.196, 0.1372, 0.09604]);
+    let expected = [0.4, 0.34874368670764583, 0.225, 0.10125631329235421, 0.05, 0.10125631329235418, 0.225];
+    check(&cosine(4, 0.05), 0.4, &expected);
+    check(&linear(0.1, 0.8, 4), 0.4, &[0.04, 0.11, 0.18, 0.25, 0.32, 0.32, 0.32]);
 }
 
 #[test]
@@ -38,20 +37,22 @@ fn one_cycle() {
         0.030656637533702562,
         1.6e-6,
     ];
-    check(&OneCycleLr::new(0.4, 8), 99.0, &cosine);
+    check(&OneCycle::new(0.4, 8), 99.0, &cosine);
     let linear =
         [0.08, 0.16421052631578947, 0.24842105263157893, 0.33263157894736844, 0.3755, 0.253, 0.1305, 0.008];
-    let schedule = OneCycleLr::new(0.4, 8).pct_start(0.6).div_factor(5.0).final_div_factor(10.0).linear();
+    let options = OneCycle::new(0.4, 8);
+    let schedule =
+        OneCycle { pct_start: 0.6, div_factor: 5.0, final_div_factor: 10.0, linear: true, ..options };
     check(&schedule, 99.0, &linear);
     // A rise without a length.
-    check(&OneCycleLr::new(1.0, 1).pct_start(1.0), 99.0, &[1.0]);
+    check(&OneCycle { pct_start: 1.0, ..OneCycle::new(1.0, 1) }, 99.0, &[1.0]);
 }
 
 #[test]
 fn one_after_another() {
-    let schedule = LinearLr::new(0.25, 1.0, 3).then(3, CosineAnnealingLr::new(4));
+    let schedule = linear(0.25, 1.0, 3).then(3, cosine(4, 0.0));
     check(&schedule, 0.4, &[0.1, 0.2, 0.3, 0.4, 0.3414213562373095, 0.2, 0.05857864376269051, 0.0]);
-    let longer = schedule.then(5, |_: usize, lr: f64| lr).then(7, StepLr::new(1, 0.5));
+    let longer = schedule.then(5, |_: usize, lr: f64| lr).then(7, step(1, 0.5));
     check(&longer, 0.4, &[0.1, 0.2, 0.3, 0.4, 0.3414213562373095, 0.4, 0.4, 0.4, 0.2]);
 }
 
@@ -80,23 +81,23 @@ fn plateaus() {
     let expected =
         [0.4, 0.4, 0.4, 0.4, 0.2, 0.2, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05, 0.025, 0.025, 0.0125, 0.0125];
     assert_eq!(rates(plateau.absolute_threshold(0.1), &scores), expected);
-    // Not PyTorch's numbers: there the margin, a part of the best metric, is below a best metric that is negative.
+    // Unlike PyTorch, where the margin of a negative best metric has the wrong sign.
     let expected =
         [0.4, 0.4, 0.4, 0.4, 0.2, 0.2, 0.1, 0.1, 0.05, 0.05, 0.05, 0.05, 0.025, 0.025, 0.025, 0.025];
     assert_eq!(rates(plateau.threshold(0.1), &scores), expected);
 }
 
-/// A loss below 0, such as a log-likelihood, that no longer falls: in PyTorch -1 is for ever better than -1 * 0.9999.
+/// A negative loss, such as a log-likelihood, that no longer falls: in PyTorch -1 is always better than -1 * 0.9999.
 #[test]
 fn plateaus_below_zero() {
     let plateau = ReduceLrOnPlateau::min().factor(0.5).patience(1);
     assert_eq!(rates(plateau, &[-1.0; 6]), [0.4, 0.4, 0.4, 0.2, 0.2, 0.1]);
-    // Each step down is larger than a hundredth, and then smaller.
+    // First each fall is larger than a hundredth, then smaller.
     let losses = [-1.0, -1.1, -1.2, -1.205, -1.21, -1.211];
     assert_eq!(rates(plateau.threshold(0.01), &losses), [0.4, 0.4, 0.4, 0.4, 0.4, 0.2]);
 }
 
-/// At the lowest rate nothing is reduced, and `observe` does not say so; one group above it is enough.
+/// `observe` returns whether any rate fell: at the lowest rate none does.
 #[test]
 fn plateaus_at_the_lowest_rate() {
     let mut sgd = Sgd::<f32>::new(0.1).group(|name| name.ends_with("bias"), |sgd| sgd.learning_rate(0.3));
@@ -104,13 +105,13 @@ fn plateaus_at_the_lowest_rate() {
     let reduced: Vec<bool> = (0..5).map(|_| plateau.observe(1.0, &mut sgd)).collect();
     assert_eq!(reduced, [false, true, true, false, false]);
     assert_eq!(sgd.learning_rates().iter().map(|rate| rate.current).collect::<Vec<_>>(), [0.1, 0.1]);
-    // A rate that is below already is not raised.
+    // A rate below the bound is not raised.
     let mut low = Sgd::<f32>::new(0.01);
     assert!(!(0..5).any(|_| plateau.observe(1.0, &mut low)));
     assert_eq!(low.lr(), 0.01);
 }
 
-/// A first metric of NaN is not the best one: whatever comes next is better.
+/// A first metric of NaN is never the best one: any number that follows is better.
 #[test]
 fn a_plateau_may_begin_with_nan() {
     for plateau in [ReduceLrOnPlateau::min, ReduceLrOnPlateau::max] {
@@ -126,7 +127,8 @@ fn a_plateau_may_begin_with_nan() {
 }
 
 proptest! {
-    /// Better is beyond the best metric by a part of its size: of any sign, in both directions. NaN never is.
+    /// A metric is better if it is beyond the best one by a part of its size, for both signs and directions. NaN never
+    /// is.
     #[test]
     fn plateaus_count_what_is_not_better(
         metrics in prop::collection::vec(
@@ -156,20 +158,21 @@ proptest! {
         prop_assert_eq!(&rates(with(ReduceLrOnPlateau::max()), &mirrored), &expected);
     }
 
-    /// Whatever the options are, a schedule gives rates that an optimizer can have.
+    /// With any options, a schedule gives rates that an optimizer accepts.
     #[test]
     fn rates_are_finite_and_not_negative(
         initial in 0.0..2.0_f64, other in 0.0..2.0_f64, steps in 1..20_usize, gamma in 0.0..3.0_f64, part in 0.0..=1.0_f64,
     ) {
+        let cycle = OneCycle { pct_start: part, ..OneCycle::new(other, steps) };
         let schedules: [Box<dyn Schedule>; 7] = [
-            Box::new(StepLr::new(steps, gamma)),
-            Box::new(MultiStepLr::new([steps, 2 * steps], gamma)),
-            Box::new(ExponentialLr::new(gamma)),
+            Box::new(step(steps, gamma)),
+            Box::new(multi_step([steps, 2 * steps], gamma)),
+            Box::new(exponential(gamma)),
             // Upwards, too.
-            Box::new(CosineAnnealingLr::new(steps).lowest(other)),
-            Box::new(LinearLr::new(gamma, other, steps)),
-            Box::new(OneCycleLr::new(other, steps).pct_start(part)),
-            Box::new(OneCycleLr::new(other, steps).pct_start(part).linear().div_factor(0.1).final_div_factor(0.01)),
+            Box::new(cosine(steps, other)),
+            Box::new(linear(gamma, other, steps)),
+            Box::new(cycle),
+            Box::new(OneCycle { linear: true, div_factor: 0.1, final_div_factor: 0.01, ..cycle }),
         ];
         for (number, schedule) in schedules.iter().enumerate() {
             for step in 0..if number < 5 { 3 * steps } else { steps } {

@@ -34,7 +34,7 @@ impl Settings {
         if self.nesterov && self.momentum != 0.0 { sgd.nesterov() } else { sgd }
     }
 
-    /// One step of one number; `b` is the buffer, once there is one.
+    /// A step of a number; `b` is the velocity, after the first step.
     fn step(&self, p: &mut f64, b: &mut Option<f64>, g: f64) {
         let g = g + self.weight_decay * *p;
         let direction = if self.momentum == 0.0 {
@@ -55,7 +55,7 @@ struct Two {
 }
 
 proptest! {
-    /// Two parameters, of which each step has a gradient for one or both.
+    /// In each step one or both of two parameters have a gradient.
     #[test]
     fn every_step_follows_the_formulas(
         settings in settings(),
@@ -83,7 +83,7 @@ proptest! {
         }
     }
 
-    /// The optimizer keeps its hands off the gradients: the same ones can be used again.
+    /// A step does not change the gradients.
     #[test]
     fn gradients_are_not_changed(settings in settings(), start in -2.0..2.0_f64, slope in -2.0..2.0_f64) {
         let mut p = Parameter::new(start);

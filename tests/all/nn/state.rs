@@ -1,4 +1,4 @@
-//! What optimizers remember of parameters: by name, as long as the parameter is there.
+//! The state of optimizers: it belongs to the name of a parameter, as long as the model has the parameter.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ fn bits(model: &Sequential<f64>) -> Vec<u64> {
     parameters.chain(buffers).flat_map(|x| x.to_vec()).map(f64::to_bits).collect()
 }
 
-/// Trains a model, then it and a clone, each with its own optimizer, in turns.
+/// Trains a model, then the model and a clone in turns, each with its own optimizer.
 fn clone_continues(mut optimizer: impl Optimizer<f64> + Clone, seed: u64, before: usize) {
     let rng = &mut seeded(seed);
     let mut model = Sequential::new()
@@ -42,7 +42,7 @@ fn clone_continues(mut optimizer: impl Optimizer<f64> + Clone, seed: u64, before
     }
 }
 
-/// Parameters with names of their own, of which a part is there, in any order.
+/// Some of several named parameters, in any order.
 struct Named(Vec<(char, Parameter<f64>)>);
 
 impl Module<f64> for Named {
@@ -74,8 +74,8 @@ proptest! {
 }
 
 proptest! {
-    /// Of four parameters, in each step any are in the model, in any order, of one or two elements, new ones each time,
-    /// and any of these have a gradient. The state of one that is missing, or has another shape, is gone.
+    /// In each step the model has some of four parameters, in any order, new each time, of one or two elements, and
+    /// some have a gradient. The state of a parameter that is missing, or has another shape, is dropped.
     #[test]
     fn state_follows_the_name(
         steps in prop::collection::vec(
@@ -106,7 +106,7 @@ proptest! {
                 }
                 prop_assert!(p.value().iter().all(|p| (p - expected).abs() < 1e-14), "{}: {:?}, {}", name, p, expected);
             }
-            // And nothing else is kept alive.
+            // No other state is kept.
             prop_assert_eq!(format!("{sgd:?}").matches("steps:").count(), model.0.len());
         }
     }
@@ -132,7 +132,7 @@ impl Two {
     }
 }
 
-/// Two optimizers, each of a part of the model, and one with a group for each part.
+/// Two optimizers, each for a part of the model, against one with a group for each part.
 #[test]
 fn optimizers_of_parts_are_groups() {
     let (mut parts, mut grouped) = (Two::new(), Two::new());
@@ -152,7 +152,7 @@ fn optimizers_of_parts_are_groups() {
     assert_ne!(parts.numbers(), [1.0, 1.0]);
 }
 
-/// The options for parameters in no group need hold for none.
+/// All parameters may be in groups.
 #[test]
 fn groups_that_leave_no_parameter_over_are_stepped() {
     let (mut model, mut alone) = (Two::new(), Two::new());

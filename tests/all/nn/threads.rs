@@ -1,4 +1,4 @@
-//! Training gives the same bits whatever works at it.
+//! Training gives the same bits for any number of threads and any instruction set.
 
 use gradus::prelude::*;
 use gradus::{InstructionSet, num_threads, set_num_threads};
@@ -52,7 +52,7 @@ fn train() -> Vec<u32> {
     bits
 }
 
-/// Products choose their instructions by themselves, all other loops as they are told.
+/// Products choose their instruction set themselves; all other loops use the selected one.
 #[test]
 fn neither_threads_nor_instructions_change_a_bit() {
     let before = (InstructionSet::current(), num_threads());

@@ -1,9 +1,8 @@
 //! What training is made of, by the names that the runs have for it.
 
 use gradus::{
-    Adadelta, Adagrad, AdamRule, CosineAnnealingLr, CrossEntropyLoss, Descent, ExponentialLr, LinearLr,
-    Losses, MultiStepLr, OneCycleLr, Optimizer, RmsProp, Schedule, Sgd, StepLr, clip_grad_norm,
-    clip_grad_value,
+    Adadelta, Adagrad, AdamRule, CrossEntropyLoss, Descent, Losses, Optimizer, RmsProp, Schedule, Sgd,
+    clip_grad_norm, clip_grad_value, schedule,
 };
 
 use super::options::Options;
@@ -101,34 +100,37 @@ fn adam<const DECOUPLED: bool>(
 }
 
 /// Defaults are those of `PyTorch`; without options, the rate stays as it is.
-pub(crate) fn schedule(options: Option<Options>) -> Result<Box<dyn Schedule>> {
+pub(crate) fn schedule_of(options: Option<Options>) -> Result<Box<dyn Schedule>> {
     let Some(mut options) = options else { return Ok(Box::new(|_, initial| initial)) };
     let name = options.text("name")?;
     let schedule: Box<dyn Schedule> = match &name[..] {
-        "StepLR" => Box::new(StepLr::new(options.count("step_size")?, options.number_or("gamma", 0.1)?)),
+        "StepLR" => Box::new(schedule::step(options.count("step_size")?, options.number_or("gamma", 0.1)?)),
         "MultiStepLR" => {
-            Box::new(MultiStepLr::new(options.counts("milestones")?, options.number_or("gamma", 0.1)?))
+            Box::new(schedule::multi_step(options.counts("milestones")?, options.number_or("gamma", 0.1)?))
         }
-        "ExponentialLR" => Box::new(ExponentialLr::new(options.number("gamma")?)),
-        "CosineAnnealingLR" => Box::new(
-            CosineAnnealingLr::new(options.count("T_max")?).lowest(options.number_or("eta_min", 0.0)?),
-        ),
-        "LinearLR" => Box::new(LinearLr::new(
+        "ExponentialLR" => Box::new(schedule::exponential(options.number("gamma")?)),
+        "CosineAnnealingLR" => {
+            Box::new(schedule::cosine(options.count("T_max")?, options.number_or("eta_min", 0.0)?))
+        }
+        "LinearLR" => Box::new(schedule::linear(
             options.number_or("start_factor", 1.0 / 3.0)?,
             options.number_or("end_factor", 1.0)?,
             options.count_or("total_iters", 5)?,
         )),
         "OneCycleLR" => {
-            let cycle = OneCycleLr::new(options.number("max_lr")?, options.count("total_steps")?)
-                .pct_start(options.number_or("pct_start", 0.3)?)
-                .div_factor(options.number_or("div_factor", 25.0)?)
-                .final_div_factor(options.number_or("final_div_factor", 1e4)?);
-            let linear = options.flag("linear")?;
-            match (linear, &options.text_or("anneal_strategy", "cos")?[..]) {
-                (false, "cos") => Box::new(cycle),
-                (true, _) | (_, "linear") => Box::new(cycle.linear()),
+            let linear = match (options.flag("linear")?, &options.text_or("anneal_strategy", "cos")?[..]) {
+                (false, "cos") => false,
+                (true, _) | (_, "linear") => true,
                 (_, other) => return Err(format!("schedule {name} with anneal_strategy {other}")),
-            }
+            };
+            Box::new(schedule::OneCycle {
+                max_lr: options.number("max_lr")?,
+                total_steps: options.count("total_steps")?,
+                pct_start: options.number_or("pct_start", 0.3)?,
+                div_factor: options.number_or("div_factor", 25.0)?,
+                final_div_factor: options.number_or("final_div_factor", 1e4)?,
+                linear,
+            })
         }
         _ => return Err(format!("schedule {name}")),
     };

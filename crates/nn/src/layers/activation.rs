@@ -1,24 +1,13 @@
-//! Activations as layers, for [`Sequential`](crate::Sequential); elsewhere the methods of [`Var`] do.
+//! Activations as layers, for [`Sequential`](crate::Sequential).
 
 use gradus_autograd::{Float, Var};
 
 use super::sequential::Layer;
 
-/// A layer without parameters that applies a method; its fields have defaults.
+/// Layers without parameters that apply a method of `Var`; fields are its arguments, with defaults.
 macro_rules! activations {
     ($($name:ident { $($field:ident: $type:ty = $default:literal, $doc:literal),* } => $method:ident;)*) => {$(
         #[doc = concat!("[`Var::", stringify!($method), "`] as a layer.")]
-        ///
-        /// ```
-        /// use gradus_autograd::Var;
-        #[doc = concat!("use gradus_nn::{Layer, ", stringify!($name), "};")]
-        ///
-        /// let x = Var::constant([-1.0, 2.0]);
-        #[doc = concat!("let y = ", stringify!($name), "::default().forward(&x);")]
-        #[doc = concat!(
-            "assert_eq!(y.value(), x.", stringify!($method), "(", $(stringify!($default), ", ",)* ").value());"
-        )]
-        /// ```
         #[derive(Debug, Clone, Copy, PartialEq, gradus_derive::Module)]
         pub struct $name {
             $(
@@ -48,13 +37,16 @@ activations! {
     Logsigmoid {} => logsigmoid;
     Hardsigmoid {} => hardsigmoid;
     Tanh {} => tanh;
-    Hardtanh { low: f64 = -1.0, "The smallest result.", high: f64 = 1.0, "The largest result." } => hardtanh;
+    Hardtanh {
+        low: f64 = -1.0, "The lower bound of the output.",
+        high: f64 = 1.0, "The upper bound of the output."
+    } => hardtanh;
     Softsign {} => softsign;
     Relu {} => relu;
     Relu6 {} => relu6;
-    LeakyRelu { negative_slope: f64 = 0.01, "The slope below zero." } => leaky_relu;
-    Elu { alpha: f64 = 1.0, "Minus the limit at minus infinity." } => elu;
-    Celu { alpha: f64 = 1.0, "Minus the limit at minus infinity." } => celu;
+    LeakyRelu { negative_slope: f64 = 0.01, "The slope for negative inputs." } => leaky_relu;
+    Elu { alpha: f64 = 1.0, "The output for large negative inputs is `-alpha`." } => elu;
+    Celu { alpha: f64 = 1.0, "The output for large negative inputs is `-alpha`." } => celu;
     Selu {} => selu;
     Gelu {} => gelu;
     GeluTanh {} => gelu_tanh;
@@ -62,11 +54,11 @@ activations! {
     Hardswish {} => hardswish;
     Mish {} => mish;
     Softplus {
-        beta: f64 = 1.0, "How steep the bend at 0 is.",
-        threshold: f64 = 20.0, "Where `beta` times a number is above it, the number stays as it is."
+        beta: f64 = 1.0, "The sharpness of the bend at 0.",
+        threshold: f64 = 20.0, "Where `beta * x` is larger, the output is x."
     } => softplus;
-    Glu { axis: isize = -1, "The axis that is cut in halves." } => glu;
-    Softmax { axis: isize = -1, "The axis along which the results add up to 1." } => softmax;
-    LogSoftmax { axis: isize = -1, "The axis along which the powers of the results add up to 1." }
+    Glu { axis: isize = -1, "The axis that is split in halves." } => glu;
+    Softmax { axis: isize = -1, "The axis along which the outputs sum to 1." } => softmax;
+    LogSoftmax { axis: isize = -1, "The axis along which the exponentials of the outputs sum to 1." }
         => log_softmax;
 }

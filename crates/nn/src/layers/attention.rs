@@ -1,4 +1,4 @@
-//! Attention of several heads.
+//! Multi-head attention.
 
 use gradus_autograd::{AttentionMask, Float, Tensor, Var};
 use rand::Rng;
@@ -7,7 +7,7 @@ use super::linear::{Linear, laid_out};
 use crate::init;
 use crate::parameter::Parameter;
 
-/// Attention of several heads, each with a part of the features (Vaswani et al., "Attention is all you need", 2017).
+/// Multi-head attention, each head with its part of the features (Vaswani et al., "Attention is all you need", 2017).
 ///
 /// ```
 /// use gradus_autograd::{Tensor, Var, seeded};
@@ -21,11 +21,11 @@ use crate::parameter::Parameter;
 /// ```
 #[derive(Debug, Clone, gradus_derive::Module)]
 pub struct MultiheadAttention<T: Float = f32> {
-    /// `[3 width, width]`: of the queries, the keys and the values.
+    /// The projections of the queries, the keys and the values, `[3 width, width]`.
     pub in_proj_weight: Parameter<T>,
-    /// `[3 width]`.
+    /// The biases of these projections, `[3 width]`.
     pub in_proj_bias: Parameter<T>,
-    /// From the values of all heads side by side to the output.
+    /// The projection of the concatenated outputs of the heads.
     pub out_proj: Linear<T>,
     /// The number of heads.
     #[module(skip)]
@@ -33,8 +33,8 @@ pub struct MultiheadAttention<T: Float = f32> {
 }
 
 impl<T: Float> MultiheadAttention<T> {
-    /// For inputs of `width` features. The weight of the inputs is drawn by
-    /// [`xavier_uniform`](init::xavier_uniform), then that of the output as in [`Linear`]; biases are zeros.
+    /// For inputs of `width` features. `in_proj_weight` is drawn by [`xavier_uniform`](init::xavier_uniform), then the
+    /// weight of `out_proj` as in [`Linear::new`]; biases are zeros.
     ///
     /// # Panics
     /// If `num_heads` does not divide `width`.
@@ -55,18 +55,18 @@ impl<T: Float> MultiheadAttention<T> {
         }
     }
 
-    /// Attention of an input, `[..., length, width]`, to itself; see
+    /// Self-attention of an input `[..., length, width]`; see
     /// [`scaled_dot_product_attention`](Var::scaled_dot_product_attention) for the mask.
     ///
     /// # Panics
     /// If the shapes do not fit.
     #[track_caller]
     pub fn forward(&self, x: &Var<T>, mask: Option<AttentionMask<'_, T>>, is_causal: bool) -> Var<T> {
-        // Three products of parts of the weight: one product would have to be taken apart, and its gradient put together.
+        // With three products, nothing has to be split, nor gradients joined.
         self.forward_to([x; 3], mask, is_causal)
     }
 
-    /// Attention of queries, `[..., L, width]`, to keys and values, `[..., S, width]`.
+    /// Attention of queries `[..., L, width]` to keys and values `[..., S, width]`.
     ///
     /// # Panics
     /// If the shapes do not fit.
@@ -78,34 +78,22 @@ impl<T: Float> MultiheadAttention<T> {
         is_causal: bool,
     ) -> Var<T> {
         let width = self.in_proj_weight.shape()[1];
-        let (weights, biases) =
-            (self.in_proj_weight.split(&[width; 3], 0), self.in_proj_bias.split(&[width; 3], 0));
         for x in [query, key, value] {
-            self.check(x);
+            assert!(
+                x.rank() >= 2 && x.shape().last() == Some(&width),
+                "MultiheadAttention: an input has shape {:?}; it must be [..., length, {width}]",
+                x.shape()
+            );
         }
-        let project = |x: &Var<T>, i: usize| x.linear(&weights[i], Some(&biases[i]));
-        self.attend([&project(query, 0), &project(key, 1), &project(value, 2)], mask, is_causal)
-    }
-
-    #[track_caller]
-    fn attend(&self, parts: [&Var<T>; 3], mask: Option<AttentionMask<'_, T>>, is_causal: bool) -> Var<T> {
-        let width = self.in_proj_weight.shape()[1];
-        let heads = |x: &Var<T>| {
+        let weights = self.in_proj_weight.split(&[width; 3], 0);
+        let biases = self.in_proj_bias.split(&[width; 3], 0);
+        let heads = |x: &Var<T>, i: usize| {
             let (front, _) = x.shape().split_at(x.rank() - 1);
-            x.reshape([front, &[self.num_heads, width / self.num_heads]].concat()).transpose(-3, -2)
+            let shape = [front, &[self.num_heads, width / self.num_heads]].concat();
+            x.linear(&weights[i], Some(&biases[i])).reshape(shape).transpose(-3, -2)
         };
-        let [query, key, value] = parts.map(heads);
-        let y = query.scaled_dot_product_attention(&key, &value, mask, is_causal, None);
-        self.out_proj.forward(&y.transpose(-3, -2).reshape(parts[0].shape()))
-    }
-
-    #[track_caller]
-    fn check(&self, x: &Var<T>) {
-        let width = self.in_proj_weight.shape()[1];
-        assert!(
-            x.rank() >= 2 && x.shape().last() == Some(&width),
-            "MultiheadAttention: an input has shape {:?}; it must be [..., length, {width}]",
-            x.shape()
-        );
+        let [q, k, v] = [heads(query, 0), heads(key, 1), heads(value, 2)];
+        let y = q.scaled_dot_product_attention(&k, &v, mask, is_causal, None);
+        self.out_proj.forward(&y.transpose(-3, -2).reshape(query.shape()))
     }
 }

@@ -7,7 +7,7 @@ use super::sequential::Layer;
 use crate::init;
 use crate::parameter::Parameter;
 
-/// The kernel's size along each axis.
+/// The sizes of the kernel along all axes.
 #[track_caller]
 fn kernel_sizes(layer: &str, kernel: &Dims, axes: usize) -> Vec<usize> {
     let sizes = kernel.as_slice();
@@ -18,14 +18,14 @@ fn kernel_sizes(layer: &str, kernel: &Dims, axes: usize) -> Vec<usize> {
     (0..axes).map(|axis| sizes[axis.min(sizes.len() - 1)] as usize).collect()
 }
 
-/// A layer of the given axes, whose weight begins with the channels of the `$first`, and then has those of the
-/// `$second` in a group.
+/// A layer whose method of `Var` convolves along `$axes` axes.
 macro_rules! convolutional {
-    ($(#[$doc:meta])* $name:ident, $axes:literal, $method:ident, $transposed:literal, $example:literal, $kernel_example:literal) => {
+    ($(#[$doc:meta])* $name:ident, $axes:literal, $method:ident, $transposed:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone, gradus_derive::Module)]
         pub struct $name<T: Float = f32> {
-            /// The kernels; see [`forward`](Self::forward).
+            /// The kernels, `[out_channels, in_channels / groups, ...]`, or
+            /// `[in_channels, out_channels / groups, ...]` of a transposed convolution.
             pub weight: Parameter<T>,
             /// `[out_channels]`.
             pub bias: Option<Parameter<T>>,
@@ -35,25 +35,15 @@ macro_rules! convolutional {
         }
 
         impl<T: Float> $name<T> {
-            /// A layer from `in_channels` to `out_channels` with a bias.
+            /// A layer from `in_channels` to `out_channels` with a bias. The kernel is one number for all axes, or one
+            /// for each.
             ///
-            /// Weight and bias are drawn uniformly between `-1 / sqrt(fan_in)` and `1 / sqrt(fan_in)`, where
-            /// `fan_in` is the number of elements of the weight that make one sum (the second axis times the kernel), as in
-            #[doc = concat!("[`Linear`](crate::Linear). Assign [`weight`](Self::weight) to start elsewhere; see [`init`].")]
-            ///
-            /// ```
-            /// use gradus_autograd::{Conv, seeded};
-            #[doc = concat!("use gradus_nn::{Module, ", stringify!($name), "};")]
-            ///
-            #[doc = concat!("let layer: ", stringify!($name), " = ", stringify!($name), "::new(3, 6, ", $kernel_example,
-                ", Conv::new(), &mut seeded(0));")]
-            /// assert_eq!(layer.parameter_count(), 3 * 6 * layer.weight.shape()[2..].iter().product::<usize>() + 6);
-            /// ```
-            ///
-            /// The kernel is one number for all axes, or one for each.
+            /// Weight and bias are drawn uniformly between `-1 / sqrt(fan_in)` and `1 / sqrt(fan_in)`, as in
+            /// [`Linear::new`](crate::Linear::new), where `fan_in` is the second size of the weight times the kernel's
+            /// sizes.
             ///
             /// # Panics
-            /// If the groups do not divide the channels, or the kernel has not so many axes, or is empty.
+            /// If the groups do not divide the channels, or the kernel is empty or has another number of axes.
             #[track_caller]
             pub fn new(
                 in_channels: usize,
@@ -82,28 +72,12 @@ macro_rules! convolutional {
             }
 
             /// The layer without its bias.
-            ///
-            /// ```
-            /// use gradus_autograd::{Conv, seeded};
-            #[doc = concat!("use gradus_nn::", stringify!($name), ";")]
-            ///
-            #[doc = concat!("let layer: ", stringify!($name), " = ", stringify!($name), "::new(3, 6, ", $kernel_example,
-                ", Conv::new(), &mut seeded(0)).without_bias();")]
-            /// assert!(layer.bias.is_none());
-            /// ```
             #[must_use]
             pub fn without_bias(self) -> Self {
                 Self { bias: None, ..self }
             }
 
             #[doc = concat!("[`Var::", stringify!($method), "`] with the parameters and attributes of this layer.")]
-            ///
-            /// ```
-            /// use gradus_autograd::{Conv, Tensor, Var, seeded};
-            #[doc = concat!("use gradus_nn::", stringify!($name), ";")]
-            ///
-            #[doc = $example]
-            /// ```
             ///
             /// # Panics
             /// If the shape of `x` does not fit.
@@ -123,36 +97,30 @@ macro_rules! convolutional {
 }
 
 convolutional! {
-    /// A convolution along one axis: `[batch (or none), in_channels, length]` to
-    /// `[batch (or none), out_channels, ...]`, with a weight `[out_channels, in_channels / groups, kernel]`.
-    Conv1d, 1, conv1d, false,
-    "let layer = Conv1d::new(3, 6, [5], Conv::new().padding(2), &mut seeded(0));
-let y = layer.forward(&Var::constant(Tensor::<f32>::ones([8, 3, 10])));
-assert_eq!(y.shape(), [8, 6, 10]);", "[5]"
+    /// A convolution along one axis: `[batch (optional), in_channels, length]` to
+    /// `[batch (optional), out_channels, ...]`.
+    Conv1d, 1, conv1d, false
 }
 convolutional! {
-    /// A convolution of images: `[batch (or none), in_channels, height, width]` to
-    /// `[batch (or none), out_channels, ...]`, with a weight
-    /// `[out_channels, in_channels / groups, kernel_height, kernel_width]`.
-    Conv2d, 2, conv2d, false,
-    "let layer = Conv2d::new(3, 6, 5, Conv::new().padding(2).stride(2), &mut seeded(0));
-let y = layer.forward(&Var::constant(Tensor::<f32>::ones([8, 3, 10, 10])));
-assert_eq!(y.shape(), [8, 6, 5, 5]);", "[3, 3]"
+    /// A convolution of images: `[batch (optional), in_channels, height, width]` to
+    /// `[batch (optional), out_channels, ...]`.
+    ///
+    /// ```
+    /// use gradus_autograd::{Conv, Tensor, Var, seeded};
+    /// use gradus_nn::Conv2d;
+    ///
+    /// let layer = Conv2d::new(3, 6, 5, Conv::new().padding(2).stride(2), &mut seeded(0));
+    /// assert_eq!(layer.weight.shape(), [6, 3, 5, 5]);
+    /// let y = layer.forward(&Var::constant(Tensor::<f32>::ones([8, 3, 10, 10])));
+    /// assert_eq!(y.shape(), [8, 6, 5, 5]);
+    /// ```
+    Conv2d, 2, conv2d, false
 }
 convolutional! {
-    /// A transposed convolution along one axis: `[batch (or none), in_channels, length]` to
-    /// `[batch (or none), out_channels, ...]`, with a weight `[in_channels, out_channels / groups, kernel]`.
-    ConvTranspose1d, 1, conv_transpose1d, true,
-    "let layer = ConvTranspose1d::new(3, 6, [2], Conv::new().stride(2), &mut seeded(0));
-let y = layer.forward(&Var::constant(Tensor::<f32>::ones([8, 3, 10])));
-assert_eq!(y.shape(), [8, 6, 20]);", "[5]"
+    /// A transposed convolution along one axis, with the shapes of [`Conv1d`].
+    ConvTranspose1d, 1, conv_transpose1d, true
 }
 convolutional! {
-    /// A transposed convolution of images: `[batch (or none), in_channels, height, width]` to
-    /// `[batch (or none), out_channels, ...]`, with a weight
-    /// `[in_channels, out_channels / groups, kernel_height, kernel_width]`.
-    ConvTranspose2d, 2, conv_transpose2d, true,
-    "let layer = ConvTranspose2d::new(3, 6, 2, Conv::new().stride(2), &mut seeded(0));
-let y = layer.forward(&Var::constant(Tensor::<f32>::ones([8, 3, 10, 10])));
-assert_eq!(y.shape(), [8, 6, 20, 20]);", "[3, 3]"
+    /// A transposed convolution of images, with the shapes of [`Conv2d`].
+    ConvTranspose2d, 2, conv_transpose2d, true
 }

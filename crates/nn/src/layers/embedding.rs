@@ -1,53 +1,44 @@
-//! Vectors for words.
+//! Embedding.
 
 use gradus_autograd::{Float, Tensor, Var};
 use rand::Rng;
 
 use crate::parameter::Parameter;
 
-/// One vector for each of a number of words: rows of a weight, by their indices.
+/// A table of vectors: an index gives a row of the weight.
 ///
 /// ```
 /// use gradus_autograd::{Tensor, seeded};
 /// use gradus_nn::Embedding;
 ///
-/// let layer: Embedding = Embedding::new(10, 4, &mut seeded(0));
-/// let y = layer.forward(&Tensor::from([[1, 2, 1], [9, 0, 0]]));
-/// assert_eq!(y.shape(), [2, 3, 4]);
-/// assert_eq!(y.value().select(0, 0).select(0, 0), layer.weight.value().select(0, 1));
+/// let layer = Embedding::<f64>::new(3, 2, &mut seeded(0)).padding_idx(-1);
+/// let y = layer.forward(&Tensor::from([[0, 1], [0, 2]]));
+/// assert_eq!(y.shape(), [2, 2, 2]);
+/// assert_eq!(y.value().select(0, 1).select(0, 1), Tensor::zeros([2]));
+/// let gradients = y.sum(..).backward();
+/// assert_eq!(gradients.get(&layer.weight), Some(&Tensor::from([[2.0, 2.0], [1.0, 1.0], [0.0, 0.0]])));
 /// ```
 #[derive(Debug, Clone, gradus_derive::Module)]
 pub struct Embedding<T: Float = f32> {
-    /// `[words, width]`.
+    /// The vectors, `[words, width]`.
     pub weight: Parameter<T>,
-    /// The word that fills up short texts, if there is one: its vector is zeros, and stays what it is.
+    /// Optional index of the padding, whose vector gets no gradient.
     #[module(skip)]
     pub padding_idx: Option<isize>,
 }
 
 impl<T: Float> Embedding<T> {
-    /// Vectors from the standard normal distribution.
+    /// With vectors drawn from the standard normal distribution.
     #[track_caller]
     pub fn new(words: usize, width: usize, rng: &mut (impl Rng + ?Sized)) -> Self {
         Self { weight: Parameter::new(Tensor::randn([words, width], rng)), padding_idx: None }
     }
 
-    /// With a word that fills up short texts: its vector becomes zeros, and gets no gradient. A negative one counts
-    /// from the end.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, seeded};
-    /// use gradus_nn::Embedding;
-    ///
-    /// let layer = Embedding::<f64>::new(3, 2, &mut seeded(0)).padding_idx(-1);
-    /// let y = layer.forward(&Tensor::from([0, 2]));
-    /// assert_eq!(y.value().select(0, 1), Tensor::zeros([2]));
-    /// let gradients = y.sum(..).backward();
-    /// assert_eq!(gradients.get(&layer.weight), Some(&Tensor::from([[1.0, 1.0], [0.0, 0.0], [0.0, 0.0]])));
-    /// ```
+    /// Sets the index of the padding: its vector becomes zeros, and gets no gradient. A negative index counts from the
+    /// end.
     ///
     /// # Panics
-    /// If there is no such word.
+    /// If the index is out of range.
     #[track_caller]
     pub fn padding_idx(mut self, word: isize) -> Self {
         let words = self.weight.shape()[0] as isize;
@@ -61,7 +52,7 @@ impl<T: Float> Embedding<T> {
         Self { padding_idx: Some(word), ..self }
     }
 
-    /// `[...]` to `[..., width]`.
+    /// The vectors of indices: `[...]` to `[..., width]`.
     ///
     /// # Panics
     /// If an index is out of range.

@@ -13,9 +13,11 @@ use crate::parameter::Parameter;
 /// use gradus_autograd::{Tensor, Var, seeded};
 /// use gradus_nn::Linear;
 ///
-/// let layer = Linear::new(3, 2, &mut seeded(0));
-/// let y = layer.forward(&Var::constant(Tensor::<f32>::ones([5, 3])));
-/// assert_eq!(y.shape(), [5, 2]);
+/// let mut layer = Linear::new(2, 1, &mut seeded(0));
+/// layer.weight.set([[1.0, 10.0]]);
+/// layer.bias.as_mut().unwrap().set([5.0]);
+/// let y = layer.forward(&Var::constant(Tensor::from([[1.0, 2.0], [3.0, 4.0]])));
+/// assert_eq!(y.value(), &Tensor::from([[26.0], [48.0]]));
 /// ```
 #[derive(Debug, Clone, gradus_derive::Module)]
 pub struct Linear<T: Float = f32> {
@@ -25,10 +27,10 @@ pub struct Linear<T: Float = f32> {
     pub bias: Option<Parameter<T>>,
 }
 
-/// From here on the order of a weight in memory makes a difference.
+/// The number of elements from which the layout of a weight matters for speed.
 const LARGE: usize = 1024;
 
-/// The weight of a product, transposed in memory, as the product wants it; what changes it in place keeps that.
+/// A weight, laid out transposed in memory, as products read it; changes in place keep the layout.
 pub(crate) fn laid_out<T: Float>(weight: Tensor<T>) -> Tensor<T> {
     if weight.len() >= LARGE { weight.t().contiguous().t() } else { weight }
 }
@@ -36,18 +38,9 @@ pub(crate) fn laid_out<T: Float>(weight: Tensor<T>) -> Tensor<T> {
 impl<T: Float> Linear<T> {
     /// A layer from `in_features` to `out_features` with a bias.
     ///
-    /// The weight and then the bias are drawn uniformly between `-1 / sqrt(in_features)` and
-    /// `1 / sqrt(in_features)`, which keeps the variance of the outputs below that of the inputs (`LeCun` et
-    /// al., "Efficient `BackProp`", 1998). Assign [`weight`](Self::weight) to start elsewhere; see [`init`].
-    ///
-    /// ```
-    /// use gradus_autograd::seeded;
-    /// use gradus_nn::{Linear, Module};
-    ///
-    /// let layer: Linear = Linear::new(3, 2, &mut seeded(0));
-    /// assert_eq!(layer.weight.shape(), [2, 3]);
-    /// assert_eq!(layer.parameter_count(), 2 * 3 + 2);
-    /// ```
+    /// The weight and then the bias are drawn uniformly between `-1 / sqrt(in_features)` and `1 / sqrt(in_features)`,
+    /// so that outputs vary less than inputs (`LeCun` et al., "Efficient `BackProp`", 1998). For another initial
+    /// value, set [`weight`](Self::weight); see [`init`].
     #[track_caller]
     pub fn new(in_features: usize, out_features: usize, rng: &mut (impl Rng + ?Sized)) -> Self {
         let bound = 1.0 / (in_features.max(1) as f64).sqrt();
@@ -59,14 +52,6 @@ impl<T: Float> Linear<T> {
     }
 
     /// The layer without its bias.
-    ///
-    /// ```
-    /// use gradus_autograd::seeded;
-    /// use gradus_nn::{Linear, Module};
-    ///
-    /// let layer: Linear = Linear::new(3, 2, &mut seeded(0)).without_bias();
-    /// assert_eq!(layer.parameter_count(), 2 * 3);
-    /// ```
     #[must_use]
     pub fn without_bias(self) -> Self {
         Self { bias: None, ..self }
@@ -74,19 +59,8 @@ impl<T: Float> Linear<T> {
 
     /// `[..., in_features]` to `[..., out_features]`.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var, seeded};
-    /// use gradus_nn::Linear;
-    ///
-    /// let mut layer = Linear::new(2, 1, &mut seeded(0));
-    /// layer.weight.set([[1.0, 10.0]]);
-    /// layer.bias.as_mut().unwrap().set([5.0]);
-    /// let y = layer.forward(&Var::constant(Tensor::from([[1.0, 2.0], [3.0, 4.0]])));
-    /// assert_eq!(y.value(), &Tensor::from([[26.0], [48.0]]));
-    /// ```
-    ///
     /// # Panics
-    /// If the last axis of `x` has another size than `in_features`.
+    /// If the size of the last axis of `x` is not `in_features`.
     #[track_caller]
     pub fn forward(&self, x: &Var<T>) -> Var<T> {
         let in_features = self.weight.shape()[1];

@@ -1,4 +1,4 @@
-//! Layers: what models are made of.
+//! Layers.
 
 mod activation;
 mod attention;

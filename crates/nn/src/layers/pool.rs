@@ -1,4 +1,4 @@
-//! Poolings as layers, for [`Sequential`](crate::Sequential); elsewhere the methods of [`Var`] do.
+//! Pooling as layers, for [`Sequential`](crate::Sequential).
 
 use gradus_autograd::{Dims, Float, Pool, Var};
 
@@ -7,18 +7,9 @@ use super::sequential::Layer;
 macro_rules! poolings {
     ($($name:ident($type:ident), $method:ident;)*) => {$(
         #[doc = concat!("[`Var::", stringify!($method), "`] as a layer.")]
-        ///
-        /// ```
-        /// use gradus_autograd::{Tensor, Var};
-        #[doc = concat!("use gradus_nn::{Layer, ", stringify!($name), "};")]
-        ///
-        /// let x = Var::constant(Tensor::<f32>::arange(0.0, 12.0, 1.0).reshape([1, 3, 4]));
-        #[doc = concat!("let y = ", stringify!($name), "(2.into()).forward(&x);")]
-        #[doc = concat!("assert_eq!(y.value(), x.", stringify!($method), "(2).value());")]
-        /// ```
         #[derive(Debug, Clone, PartialEq, gradus_derive::Module)]
         pub struct $name(
-            /// The attributes; a number becomes them by `into`.
+            /// The argument of the method; `2.into()` for a plain window or output size.
             #[module(skip)]
             pub $type,
         );
@@ -42,7 +33,7 @@ poolings! {
     AdaptiveMaxPool2d(Dims), adaptive_max_pool2d;
 }
 
-/// All axes but the first one, the batch, as one.
+/// Flattens all axes after the first, the batch, into one.
 ///
 /// ```
 /// use gradus_autograd::{Tensor, Var};

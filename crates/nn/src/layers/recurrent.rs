@@ -9,18 +9,21 @@ use crate::module::{Member, MemberMut, Module};
 use crate::parameter::Parameter;
 use crate::path::Path;
 
-/// The parameters of one layer of an [`Lstm`] or a [`Gru`], with as many gates as that has.
+/// The parameters of one layer of an [`Lstm`] (4 gates) or a [`Gru`] (3 gates).
 #[derive(Debug, Clone)]
 pub struct RecurrentLayer<T: Float = f32> {
-    /// `[gates hidden, features]`.
+    /// The weight of the input, `[gates hidden, features]`.
     pub weight_ih: Parameter<T>,
-    /// `[gates hidden, hidden]`.
+    /// The weight of the state, `[gates hidden, hidden]`.
     pub weight_hh: Parameter<T>,
-    /// `[gates hidden]`.
+    /// The bias of the input, `[gates hidden]`.
     pub bias_ih: Parameter<T>,
-    /// `[gates hidden]`.
+    /// The bias of the state, `[gates hidden]`.
     pub bias_hh: Parameter<T>,
 }
+
+/// The names of the parameters, before the number of the layer.
+const NAMES: [&str; 4] = ["weight_ih_l", "weight_hh_l", "bias_ih_l", "bias_hh_l"];
 
 impl<T: Float> RecurrentLayer<T> {
     #[track_caller]
@@ -46,12 +49,12 @@ impl<T: Float> RecurrentLayer<T> {
     }
 }
 
-/// With the time first, or as it is.
+/// `x`, with batch and steps exchanged if `batch_first` is set.
 fn turned<T: Float>(x: &Var<T>, batch_first: bool) -> Var<T> {
     if batch_first && x.rank() == 3 { x.transpose(0, 1) } else { x.clone() }
 }
 
-/// One state for each layer.
+/// Panics unless there is a state for each layer.
 #[track_caller]
 fn check_state<T: Float>(name: &str, state: &Var<T>, layers: usize) {
     assert!(
@@ -61,24 +64,24 @@ fn check_state<T: Float>(name: &str, state: &Var<T>, layers: usize) {
     );
 }
 
-/// Stacked layers with these gates.
+/// Stacked layers with a number of gates.
 macro_rules! recurrent {
     ($($(#[$doc:meta])* $name:ident, $gates:literal;)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone)]
         pub struct $name<T: Float = f32> {
-            /// The layers, each of which reads the states of the one before.
+            /// The layers, each with the states of the one before as its input.
             pub layers: Vec<RecurrentLayer<T>>,
             /// Whether inputs and outputs are `[batch, steps, features]` and not `[steps, batch, features]`.
             pub batch_first: bool,
         }
 
         impl<T: Float> $name<T> {
-            /// Layers from `features` to `hidden` with all numbers drawn uniformly between `-1 / sqrt(hidden)` and
-            /// `1 / sqrt(hidden)`, for each layer in the order of its fields.
+            /// `num_layers` layers from `features` to `hidden`. Parameters are drawn uniformly between
+            /// `-1 / sqrt(hidden)` and `1 / sqrt(hidden)`, layer by layer in the order of the fields.
             ///
             /// # Panics
-            /// If there is no layer.
+            /// If `num_layers` is 0.
             #[track_caller]
             pub fn new(
                 features: usize,
@@ -94,21 +97,21 @@ macro_rules! recurrent {
                 Self { layers, batch_first: false }
             }
 
-            /// The same for inputs and outputs `[batch, steps, features]`.
+            /// Sets the shape of inputs and outputs to `[batch, steps, features]`.
             #[must_use]
             pub fn batch_first(self) -> Self {
                 Self { batch_first: true, ..self }
             }
         }
 
-        /// The parameters are named as in PyTorch, `weight_ih_l0` and so on.
+        /// Parameters are named as in PyTorch: `weight_ih_l0` and so on.
         impl<T: Float> Module<T> for $name<T> {
             fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {
                 for (i, layer) in self.layers.iter().enumerate() {
-                    layer.weight_ih.visit(path.numbered("weight_ih_l", i), visitor);
-                    layer.weight_hh.visit(path.numbered("weight_hh_l", i), visitor);
-                    layer.bias_ih.visit(path.numbered("bias_ih_l", i), visitor);
-                    layer.bias_hh.visit(path.numbered("bias_hh_l", i), visitor);
+                    let RecurrentLayer { weight_ih, weight_hh, bias_ih, bias_hh } = layer;
+                    for (name, parameter) in NAMES.into_iter().zip([weight_ih, weight_hh, bias_ih, bias_hh]) {
+                        parameter.visit(path.numbered(name, i), visitor);
+                    }
                 }
             }
             fn visit_mut<'a>(
@@ -117,10 +120,10 @@ macro_rules! recurrent {
                 visitor: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>),
             ) {
                 for (i, layer) in self.layers.iter_mut().enumerate() {
-                    layer.weight_ih.visit_mut(path.numbered("weight_ih_l", i), visitor);
-                    layer.weight_hh.visit_mut(path.numbered("weight_hh_l", i), visitor);
-                    layer.bias_ih.visit_mut(path.numbered("bias_ih_l", i), visitor);
-                    layer.bias_hh.visit_mut(path.numbered("bias_hh_l", i), visitor);
+                    let RecurrentLayer { weight_ih, weight_hh, bias_ih, bias_hh } = layer;
+                    for (name, parameter) in NAMES.into_iter().zip([weight_ih, weight_hh, bias_ih, bias_hh]) {
+                        parameter.visit_mut(path.numbered(name, i), visitor);
+                    }
                 }
             }
         }
@@ -128,7 +131,7 @@ macro_rules! recurrent {
 }
 
 recurrent! {
-    /// Layers of long short-term memory; see [`Var::lstm`].
+    /// Stacked LSTM layers; see [`Var::lstm`].
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var, seeded};
@@ -140,22 +143,13 @@ recurrent! {
     /// assert_eq!(layer.named_parameters()[4].0, "weight_ih_l1");
     /// ```
     Lstm, 4;
-    /// Layers of gated recurrent units; see [`Var::gru`].
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var, seeded};
-    /// use gradus_nn::Gru;
-    ///
-    /// let layer = Gru::new(3, 4, 2, &mut seeded(0));
-    /// let (y, h) = layer.forward(&Var::constant(Tensor::<f32>::ones([7, 5, 3])), None);
-    /// assert_eq!((y.shape(), h.shape()), (&[7, 5, 4][..], &[2, 5, 4][..]));
-    /// ```
+    /// Stacked GRU layers; see [`Var::gru`], and [`Lstm`] for an example.
     Gru, 3;
 }
 
 impl<T: Float> Lstm<T> {
-    /// The states h of the last layer after every step, and h and c of all layers after the last step, each `[layers,
-    /// batch, hidden]`. `state` is what h and c are before the first step; zeros if it is not given.
+    /// The states h of the last layer after every step, `[steps, batch, hidden]`, and h and c of all layers after the
+    /// last step, each `[layers, batch, hidden]`. `state` has h and c before the first step, by default zeros.
     ///
     /// # Panics
     /// If the shapes do not fit.
@@ -179,8 +173,8 @@ impl<T: Float> Lstm<T> {
 }
 
 impl<T: Float> Gru<T> {
-    /// The states h of the last layer after every step, and h of all layers after the last step, `[layers, batch,
-    /// hidden]`. `state` is what h is before the first step; zeros if it is not given.
+    /// The states h of the last layer after every step, `[steps, batch, hidden]`, and h of all layers after the last
+    /// step, `[layers, batch, hidden]`. `state` is h before the first step, by default zeros.
     ///
     /// # Panics
     /// If the shapes do not fit.

@@ -1,4 +1,4 @@
-//! Layers one after another.
+//! Layers in sequence.
 
 use std::fmt::Debug;
 
@@ -7,14 +7,14 @@ use gradus_autograd::{Float, Var};
 use crate::module::{Member, MemberMut, Module};
 use crate::path::Path;
 
-/// A module with one input and one output of the same kind, which can be put into a [`Sequential`].
+/// A module with one input and one output, which can be an element of a [`Sequential`].
 ///
 /// ```standalone_crate
 /// use gradus_autograd::{Float, Tensor, Var};
 /// use gradus_nn::{Layer, Module, Parameter, Sequential};
 /// # extern crate gradus_nn as gradus;
 ///
-/// /// Multiplies by a number that is learned.
+/// /// Multiplies by a learned factor.
 /// #[derive(Debug, Clone, Module)]
 /// struct Scale<T: Float> {
 ///     factor: Parameter<T>,
@@ -31,21 +31,14 @@ use crate::path::Path;
 /// assert_eq!(y.value(), &Tensor::from([20.0, 30.0]));
 /// ```
 pub trait Layer<T: Float = f32>: Module<T> + CloneLayer<T> + Debug + Send + Sync {
-    /// The output for an input, in the mode that the layer is in; see [`Module::evaluate`].
-    ///
-    /// ```
-    /// use gradus_autograd::Var;
-    /// use gradus_nn::{Layer, Relu};
-    ///
-    /// assert_eq!(Relu {}.forward(&Var::constant([-1.0, 2.0])).value().to_vec(), [0.0, 2.0]);
-    /// ```
+    /// The output for an input, in the layer's mode; see [`Module::evaluate`].
     #[track_caller]
     fn forward(&self, x: &Var<T>) -> Var<T>;
 }
 
-/// Cloning behind a pointer; every layer that is `Clone` has it.
+/// Cloning into a box, for `Box<dyn Layer>`; every layer that is `Clone` has it.
 pub trait CloneLayer<T: Float> {
-    /// A clone in a box.
+    /// A boxed clone.
     fn clone_layer(&self) -> Box<dyn Layer<T>>;
 }
 
@@ -61,7 +54,7 @@ impl<T: Float> Clone for Box<dyn Layer<T>> {
     }
 }
 
-/// Layers one after another; parameters are named by position, `0.weight`.
+/// Layers in sequence, each applied to the output of the one before. Parameters are named by position: `0.weight`.
 ///
 /// ```
 /// use gradus_autograd::{Tensor, Var, seeded};
@@ -79,43 +72,19 @@ pub struct Sequential<T: Float = f32> {
 }
 
 impl<T: Float> Sequential<T> {
-    /// No layers: the identity.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    /// use gradus_nn::Sequential;
-    ///
-    /// let x = Var::constant(Tensor::from([1.0, 2.0]));
-    /// assert_eq!(Sequential::new().forward(&x).value(), x.value());
-    /// ```
+    /// Without layers, the identity.
     pub fn new() -> Self {
         Self { layers: Vec::new() }
     }
 
-    /// The same with one more layer at the end.
-    ///
-    /// ```
-    /// use gradus_nn::{Relu, Sequential, Tanh};
-    ///
-    /// let model = Sequential::<f32>::new().push(Relu {}).push(Tanh {});
-    /// assert_eq!(model.layers.len(), 2);
-    /// ```
+    /// Appends a layer.
     #[must_use]
     pub fn push(mut self, layer: impl Layer<T> + 'static) -> Self {
         self.layers.push(Box::new(layer));
         self
     }
 
-    /// The output of the last layer.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    /// use gradus_nn::{Relu, Sequential, Tanh};
-    ///
-    /// let model = Sequential::new().push(Relu {}).push(Tanh {});
-    /// let x = Var::constant(Tensor::from([-1.0, 2.0]));
-    /// assert_eq!(model.forward(&x).value(), x.relu().tanh().value());
-    /// ```
+    /// The output of the last layer for an input of the first.
     #[track_caller]
     pub fn forward(&self, x: &Var<T>) -> Var<T> {
         // A closure would hide the caller's line.
@@ -127,7 +96,7 @@ impl<T: Float> Sequential<T> {
     }
 }
 
-/// Adds no name to those of its layers.
+/// Parameters have the names they have in `layers`.
 impl<T: Float> Module<T> for Sequential<T> {
     fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {
         self.layers.visit(path, visitor);

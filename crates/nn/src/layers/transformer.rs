@@ -1,4 +1,4 @@
-//! The block of which transformers are made.
+//! The transformer block.
 
 use gradus_autograd::{AttentionMask, Float, Var};
 use rand::Rng;
@@ -8,28 +8,19 @@ use super::linear::Linear;
 use super::norm::LayerNorm;
 use super::sequential::Layer;
 
-/// A block of a transformer: attention, and then two dense layers with [`gelu_tanh`](Var::gelu_tanh) between them, each
-/// of the input normalised before and added to it after (pre-norm, as in GPT-2; Radford et al., 2019).
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var, seeded};
-/// use gradus_nn::TransformerBlock;
-///
-/// let block = TransformerBlock::new(6, 2, 24, &mut seeded(0));
-/// let x = Var::constant(Tensor::<f32>::ones([5, 7, 6]));
-/// assert_eq!(block.forward(&x, None, true).shape(), [5, 7, 6]);
-/// ```
+/// A block of a transformer: `x + attention(norm(x))`, then `x + linear(gelu_tanh(linear(norm(x))))` (pre-norm, as in
+/// GPT-2; Radford et al., 2019).
 #[derive(Debug, Clone, gradus_derive::Module)]
 pub struct TransformerBlock<T: Float = f32> {
-    /// Before the attention.
+    /// The norm before the attention.
     pub norm1: LayerNorm<T>,
-    /// The attention of the block to itself.
+    /// The attention.
     pub self_attn: MultiheadAttention<T>,
-    /// Before the dense layers.
+    /// The norm before the dense layers.
     pub norm2: LayerNorm<T>,
-    /// From `width` to `hidden`.
+    /// The dense layer from `width` to `hidden`.
     pub linear1: Linear<T>,
-    /// From `hidden` to `width`.
+    /// The dense layer from `hidden` to `width`.
     pub linear2: Linear<T>,
 }
 
@@ -49,7 +40,7 @@ impl<T: Float> TransformerBlock<T> {
         }
     }
 
-    /// `[..., length, width]` to the same.
+    /// The output for an input `[..., length, width]`, in the same shape.
     ///
     /// # Panics
     /// If the shapes do not fit.
@@ -61,7 +52,7 @@ impl<T: Float> TransformerBlock<T> {
     }
 }
 
-/// Without a mask, and not causal.
+/// Attention without a mask, not causal.
 impl<T: Float> Layer<T> for TransformerBlock<T> {
     #[track_caller]
     fn forward(&self, x: &Var<T>) -> Var<T> {

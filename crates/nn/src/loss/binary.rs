@@ -1,47 +1,33 @@
-//! Losses of probabilities of yes or no.
+//! Binary cross-entropy.
 
 use gradus_autograd::{
     Binary, BinaryFunction, Context, Float, Inputs, Literal, Operation, Real, Saves, Tensor, Unary,
     UnaryFunction, Var, apply,
 };
 
-use super::{Reduction, check_shapes, check_weight};
+use super::{Reduction, check_weight, loss};
 
-/// The cross-entropy between probabilities and targets from 0 to 1, `-t log(x) - (1 - t) log(1 - x)`, whose logarithms
-/// are at least -100.
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var};
-/// use gradus_nn::{BceLoss, Reduction};
-///
-/// let x = Var::leaf(Tensor::from([0.5_f64, 0.0]));
-/// let loss = BceLoss::new().weight([2.0, 1.0]).reduction(Reduction::None).forward(&x, [1.0, 1.0]);
-/// assert_eq!(loss.value(), &Tensor::from([2.0 * 2.0_f64.ln(), 100.0]));
-/// ```
-#[derive(Debug, Clone)]
-pub struct BceLoss<T: Float = f32> {
-    /// Optional weight per element.
-    pub weight: Option<Var<T>>,
-    /// The reduction of the losses of single elements.
-    pub reduction: Reduction,
+loss! {
+    /// The cross-entropy between probabilities x and targets t from 0 to 1, `-t log(x) - (1 - t) log(1 - x)`, with
+    /// logarithms of at least -100.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    /// use gradus_nn::{BceLoss, Reduction};
+    ///
+    /// let x = Var::leaf(Tensor::from([0.5_f64, 0.0]));
+    /// let loss = BceLoss::new().weight([2.0, 1.0]).reduction(Reduction::None).forward(&x, [1.0, 1.0]);
+    /// assert_eq!(loss.value(), &Tensor::from([2.0 * 2.0_f64.ln(), 100.0]));
+    /// ```
+    #[derive(Debug, Clone)]
+    BceLoss<T> {
+        /// Optional weight per element.
+        weight: Option<Var<T>> = None,
+    }
 }
 
 impl<T: Float> BceLoss<T> {
-    /// The mean, without weights.
-    ///
-    /// ```
-    /// assert!(gradus_nn::BceLoss::<f32>::new().weight.is_none());
-    /// ```
-    pub fn new() -> Self {
-        Self { weight: None, reduction: Reduction::Mean }
-    }
-
     /// Sets the weight per element: a variable or tensor that broadcasts to the prediction's shape.
-    ///
-    /// ```
-    /// let loss = gradus_nn::BceLoss::new().weight([1.0, 2.0]);
-    /// assert_eq!(loss.weight.unwrap().shape(), [2]);
-    /// ```
     #[must_use]
     pub fn weight(self, weight: impl Into<Var<T>>) -> Self {
         Self { weight: Some(weight.into()), ..self }
@@ -49,22 +35,15 @@ impl<T: Float> BceLoss<T> {
 
     /// The loss of a prediction from 0 to 1; `target` is a variable or tensor of the same shape.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([0.5_f64, 0.5]));
-    /// assert_eq!(gradus_nn::BceLoss::new().forward(&x, [1.0, 0.0]).item(), 2.0_f64.ln());
-    /// ```
-    ///
     /// # Panics
     /// If the shapes do not fit.
     #[track_caller]
     pub fn forward(&self, prediction: &Var<T>, target: impl Into<Var<T>>) -> Var<T> {
-        let target = target.into();
-        check_shapes("binary_cross_entropy", prediction, &target);
-        check_weight("binary_cross_entropy", "weight", self.weight.as_ref(), prediction.shape());
-        let losses = apply(BoundedBinaryCrossEntropy, &[prediction, &target]);
-        self.reduction.reduce_elements(weighted(losses, self.weight.as_ref()))
+        let (name, weight) = ("binary_cross_entropy", self.weight.as_ref());
+        check_weight(name, "weight", weight, prediction.shape());
+        self.reduction.of_elements(name, prediction, target, |x, t| {
+            weighted(apply(BoundedBinaryCrossEntropy, &[x, t]), weight)
+        })
     }
 }
 
@@ -82,8 +61,8 @@ fn logarithms<R: Real>(x: R) -> [R; 2] {
     [bounded(x.log()), bounded((-x).log1p())]
 }
 
-/// A probability is saturated where its variance x (1 - x) is smaller. First derivatives are divided by this instead:
-/// PyTorch's constant, which is 1e-12 in single precision.
+/// The bound below which the variance x (1 - x) of a probability counts as saturated; first derivatives are then
+/// divided by the bound. It is PyTorch's constant, 1e-12 in single precision.
 const SATURATED: f64 = 9.999_999_960_041_972e-13;
 
 /// The variance of a probability, at least `bound`.
@@ -96,7 +75,7 @@ where
     variance.lt(bound).select(bound, variance)
 }
 
-/// The loss of one element.
+/// The loss of an element.
 #[derive(Debug, Clone)]
 struct BinaryCrossEntropy;
 
@@ -119,7 +98,8 @@ impl BinaryFunction for BinaryCrossEntropy {
     }
 }
 
-/// [`BinaryCrossEntropy`] with second derivatives that are not derivatives of the first ones where these are bounded.
+/// [`BinaryCrossEntropy`] with PyTorch's second derivatives: where first derivatives are bounded, they are not the
+/// derivatives of these.
 #[derive(Debug)]
 struct BoundedBinaryCrossEntropy;
 
@@ -164,7 +144,8 @@ impl BinaryFunction for SlopeByProbability {
     where
         f64: Literal<R>,
     {
-        // Where it is saturated, PyTorch shifts both factors in place of bounding their product.
+        // PyTorch shifts both factors of a saturated variance, where it bounds the variance itself in the first
+        // derivative.
         let exact = x * (1.0 - x);
         let root = exact.lt(SATURATED).select((x + 1e-12) * (1.0 - x + 1e-12), exact);
         let curvature = ((x - target).square() + target * (1.0 - target)) / root / root;
@@ -195,55 +176,26 @@ impl UnaryFunction for SlopeByTarget {
     }
 }
 
-/// The cross-entropy between the sigmoid of logits and targets from 0 to 1, `-t log(sigmoid(x)) - (1 - t) log(1 -
-/// sigmoid(x))`, accurate for finite logits of any size.
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var};
-/// use gradus_nn::{BceWithLogitsLoss, Reduction};
-///
-/// let x = Var::leaf(Tensor::from([0.0_f64, -800.0]));
-/// let loss = BceWithLogitsLoss::new().pos_weight([3.0, 1.0]).reduction(Reduction::None).forward(&x, [1.0, 1.0]);
-/// assert_eq!(loss.value(), &Tensor::from([3.0 * 2.0_f64.ln(), 800.0]));
-/// ```
-#[derive(Debug, Clone)]
-pub struct BceWithLogitsLoss<T: Float = f32> {
-    /// Optional weight per element.
-    pub weight: Option<Var<T>>,
-    /// Optional weight of the part of the loss that belongs to targets of 1.
-    pub pos_weight: Option<Var<T>>,
-    /// The reduction of the losses of single elements.
-    pub reduction: Reduction,
+loss! {
+    /// [`BceLoss`] of the sigmoid of logits, accurate for finite logits of any size.
+    #[derive(Debug, Clone)]
+    BceWithLogitsLoss<T> {
+        /// Optional weight per element.
+        weight: Option<Var<T>> = None,
+        /// Optional weight of the term `t log(sigmoid(x))`.
+        pos_weight: Option<Var<T>> = None,
+    }
 }
 
 impl<T: Float> BceWithLogitsLoss<T> {
-    /// The mean, without weights.
-    ///
-    /// ```
-    /// assert!(gradus_nn::BceWithLogitsLoss::<f32>::new().pos_weight.is_none());
-    /// ```
-    pub fn new() -> Self {
-        Self { weight: None, pos_weight: None, reduction: Reduction::Mean }
-    }
-
     /// Sets the weight per element: a variable or tensor that broadcasts to the prediction's shape.
-    ///
-    /// ```
-    /// let loss = gradus_nn::BceWithLogitsLoss::new().weight([1.0, 2.0]);
-    /// assert_eq!(loss.weight.unwrap().shape(), [2]);
-    /// ```
     #[must_use]
     pub fn weight(self, weight: impl Into<Var<T>>) -> Self {
         Self { weight: Some(weight.into()), ..self }
     }
 
-    /// How much more a missed 1 counts than a missed 0: a variable or tensor that broadcasts to the prediction's shape.
-    /// The ratio of zeros to ones among the targets makes up for their being rare.
-    ///
-    /// ```
-    /// let loss = gradus_nn::BceWithLogitsLoss::new().pos_weight(9.0);
-    /// assert_eq!(loss.pos_weight.unwrap().item(), 9.0);
-    /// ```
+    /// Sets the weight of the term `t log(sigmoid(x))`: a variable or tensor that broadcasts to the prediction's shape.
+    /// With the ratio of negative to positive targets, rare positive targets count as much as all negative ones.
     #[must_use]
     pub fn pos_weight(self, pos_weight: impl Into<Var<T>>) -> Self {
         Self { pos_weight: Some(pos_weight.into()), ..self }
@@ -251,30 +203,24 @@ impl<T: Float> BceWithLogitsLoss<T> {
 
     /// The loss of logits; `target` is a variable or tensor of the same shape.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([0.0_f64, 0.0]));
-    /// assert_eq!(gradus_nn::BceWithLogitsLoss::new().forward(&x, [1.0, 0.0]).item(), 2.0_f64.ln());
-    /// ```
-    ///
     /// # Panics
     /// If the shapes do not fit.
     #[track_caller]
     pub fn forward(&self, prediction: &Var<T>, target: impl Into<Var<T>>) -> Var<T> {
-        let (target, name) = (target.into(), "binary_cross_entropy_with_logits");
-        check_shapes(name, prediction, &target);
+        let name = "binary_cross_entropy_with_logits";
         check_weight(name, "weight", self.weight.as_ref(), prediction.shape());
         check_weight(name, "pos_weight", self.pos_weight.as_ref(), prediction.shape());
-        let losses = match &self.pos_weight {
-            None => apply(Binary(BinaryCrossEntropyWithLogits), &[prediction, &target]),
-            Some(pos_weight) => {
-                let yes = prediction.logsigmoid().multiply_no_nan(pos_weight.multiply_no_nan(&target));
-                let no = (-prediction).logsigmoid().multiply_no_nan(-&target + T::ONE);
-                -(yes + no)
-            }
-        };
-        self.reduction.reduce_elements(weighted(losses, self.weight.as_ref()))
+        self.reduction.of_elements(name, prediction, target, |x, t| {
+            let losses = match &self.pos_weight {
+                None => apply(Binary(BinaryCrossEntropyWithLogits), &[x, t]),
+                Some(pos_weight) => {
+                    let yes = x.logsigmoid().multiply_no_nan(pos_weight.multiply_no_nan(t));
+                    let no = (-x).logsigmoid().multiply_no_nan(-t + T::ONE);
+                    -(yes + no)
+                }
+            };
+            weighted(losses, self.weight.as_ref())
+        })
     }
 }
 
@@ -288,7 +234,7 @@ impl BinaryFunction for BinaryCrossEntropyWithLogits {
     where
         f64: Literal<R>,
     {
-        // The loss of a target on the side of the logit, and what the distance between them adds.
+        // The loss for the nearer of the targets 0 and 1, and the excess for the true target.
         let missed = x.gt(0.0).select(x.multiply_no_nan(1.0 - target), -x.multiply_no_nan(target));
         (-x.abs()).softplus() + missed
     }

@@ -1,120 +1,65 @@
-//! Losses of the probabilities of several classes, of which one is right.
+//! Losses of classification into several classes.
 
 use gradus_autograd::{Float, Tensor, Var};
 
-use super::Reduction;
 use super::rows::Classes;
+use super::{Reduction, loss};
 
-/// The right classes: their indices, or the probability of each class.
-///
-/// It is made from either by `into`, so that a call takes both.
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var};
-/// use gradus_nn::ClassTargets;
-///
-/// let targets: ClassTargets<f64> = Tensor::from([0, 2]).into();
-/// assert!(matches!(targets, ClassTargets::Indices(_)));
-/// let targets: ClassTargets<f64> = Var::constant([[0.5, 0.5]]).into();
-/// assert!(matches!(targets, ClassTargets::Probabilities(_)));
-/// ```
+/// The right classes, as indices or as the probability of each class; [`CrossEntropyLoss`] takes anything that can be
+/// converted into them.
 #[derive(Debug, Clone)]
 pub enum ClassTargets<T: Float = f32> {
-    /// In the logits' shape without the axis of classes.
+    /// The index of the right class, in the logits' shape without the axis of classes.
     Indices(Tensor<i64>),
-    /// In the logits' shape.
+    /// The probability of each class, in the logits' shape.
     Probabilities(Var<T>),
 }
 
-impl<T: Float> From<Tensor<i64>> for ClassTargets<T> {
-    fn from(indices: Tensor<i64>) -> Self {
-        Self::Indices(indices)
-    }
-}
-
-impl<T: Float> From<&Tensor<i64>> for ClassTargets<T> {
-    fn from(indices: &Tensor<i64>) -> Self {
-        Self::Indices(indices.clone())
-    }
-}
-
-impl<T: Float> From<Var<T>> for ClassTargets<T> {
-    fn from(probabilities: Var<T>) -> Self {
-        Self::Probabilities(probabilities)
-    }
-}
-
-impl<T: Float> From<&Var<T>> for ClassTargets<T> {
-    fn from(probabilities: &Var<T>) -> Self {
-        Self::Probabilities(probabilities.clone())
-    }
-}
-
-/// For both element types by name: for every `Float`, the compiler could not tell them from `i64`.
-macro_rules! probabilities {
-    ($($type:ident)*) => {$(
-        impl From<Tensor<$type>> for ClassTargets<$type> {
-            fn from(probabilities: Tensor<$type>) -> Self {
-                Self::Probabilities(probabilities.into())
+/// Conversions of owned and borrowed targets.
+macro_rules! class_targets {
+    ($([$($t:tt)*] $source:ty => $variant:ident of $element:ty;)*) => {$(
+        impl<$($t)*> From<$source> for ClassTargets<$element> {
+            fn from(targets: $source) -> Self {
+                Self::$variant(targets.into())
             }
         }
 
-        impl From<&Tensor<$type>> for ClassTargets<$type> {
-            fn from(probabilities: &Tensor<$type>) -> Self {
-                Self::Probabilities(probabilities.into())
+        impl<$($t)*> From<&$source> for ClassTargets<$element> {
+            fn from(targets: &$source) -> Self {
+                Self::$variant(targets.clone().into())
             }
         }
     )*};
 }
-probabilities! { f32 f64 }
+class_targets! {
+    [T: Float] Tensor<i64> => Indices of T;
+    [T: Float] Var<T> => Probabilities of T;
+    // `Tensor<T>` for every `Float` would overlap with `Tensor<i64>`.
+    [] Tensor<f32> => Probabilities of f32;
+    [] Tensor<f64> => Probabilities of f64;
+}
 
-/// Minus the log-probability of the right class, for log-probabilities `[classes]` or `[rows, classes, ...]`.
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var};
-/// use gradus_nn::{NllLoss, Reduction};
-///
-/// let x = Var::leaf(Tensor::from([[-1.0, -5.0], [-7.0, -3.0]]));
-/// let loss = NllLoss::new().weight([1.0, 2.0]).reduction(Reduction::None).forward(&x, &Tensor::from([0, 1]));
-/// assert_eq!(loss.value(), &Tensor::from([1.0, 6.0]));
-/// ```
-#[derive(Debug, Clone)]
-pub struct NllLoss<T: Float = f32> {
-    /// How much each class counts, `[classes]`, if not all count the same.
-    pub weight: Option<Var<T>>,
-    /// The target that marks what is left out.
-    pub ignore_index: i64,
-    /// The reduction of the losses of single rows.
-    pub reduction: Reduction,
+loss! {
+    /// The negative log-likelihood: minus the log-probability of the right class, for log-probabilities `[classes]` or
+    /// `[rows, classes, ...]`.
+    #[derive(Debug, Clone)]
+    NllLoss<T> {
+        /// Optional weight per class, `[classes]`.
+        weight: Option<Var<T>> = None,
+        /// The target of rows that are ignored.
+        ignore_index: i64 = -100,
+    }
 }
 
 impl<T: Float> NllLoss<T> {
-    /// The mean over all rows but those with target -100, without weights.
-    ///
-    /// ```
-    /// assert_eq!(gradus_nn::NllLoss::<f32>::new().ignore_index, -100);
-    /// ```
-    pub fn new() -> Self {
-        Self { weight: None, ignore_index: -100, reduction: Reduction::Mean }
-    }
-
-    /// How much each class counts, `[classes]`: the loss of a row is multiplied by the weight of its target, and the
+    /// Sets the weight per class, `[classes]`: the loss of a row is multiplied by the weight of its target, and the
     /// mean is the sum divided by the sum of these weights.
-    ///
-    /// ```
-    /// let loss = gradus_nn::NllLoss::new().weight([1.0, 2.0]);
-    /// assert_eq!(loss.weight.unwrap().shape(), [2]);
-    /// ```
     #[must_use]
     pub fn weight(self, weight: impl Into<Var<T>>) -> Self {
         Self { weight: Some(weight.into()), ..self }
     }
 
-    /// The target that marks what is left out: its loss is 0 and does not enter the mean.
-    ///
-    /// ```
-    /// assert_eq!(gradus_nn::NllLoss::<f32>::new().ignore_index(0).ignore_index, 0);
-    /// ```
+    /// Sets the target of rows that are ignored: their loss is 0 and does not enter the mean.
     #[must_use]
     pub fn ignore_index(self, ignore_index: i64) -> Self {
         Self { ignore_index, ..self }
@@ -122,15 +67,6 @@ impl<T: Float> NllLoss<T> {
 
     /// The loss of log-probabilities `[classes]` or `[rows, classes, ...]`; targets are the indices of the right
     /// classes, in the shape without the axis of classes.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    /// use gradus_nn::NllLoss;
-    ///
-    /// let x = Var::leaf(Tensor::from([[-1.0, -5.0], [-7.0, -3.0]]));
-    /// let loss = NllLoss::new().ignore_index(0).forward(&x, &Tensor::from([0, 1]));
-    /// assert_eq!(loss.item(), 3.0);
-    /// ```
     ///
     /// # Panics
     /// If the shapes do not fit, or a target is neither the index of a class nor `ignore_index`.
@@ -142,68 +78,46 @@ impl<T: Float> NllLoss<T> {
     }
 }
 
-/// The cross-entropy between the softmax of logits, `[classes]` or `[rows, classes, ...]`, and targets: indices of the
-/// right classes, or the probability of each class.
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var};
-/// use gradus_nn::CrossEntropyLoss;
-///
-/// let logits = Var::leaf(Tensor::from([[0.0_f64, 0.0], [1.0, 1.0], [5.0, 0.0]]));
-/// let loss = CrossEntropyLoss::new().label_smoothing(0.1).ignore_index(-1);
-/// let loss = loss.forward(&logits, &Tensor::from([0, 1, -1]));
-/// assert!((loss.item() - 2.0_f64.ln()).abs() < 1e-15);
-/// ```
-#[derive(Debug, Clone)]
-pub struct CrossEntropyLoss<T: Float = f32> {
-    /// How much each class counts, `[classes]`, if not all count the same.
-    pub weight: Option<Var<T>>,
-    /// The target that marks what is left out.
-    pub ignore_index: i64,
-    /// How much of the probability goes from the right class to all classes in equal parts.
-    pub label_smoothing: f64,
-    /// The reduction of the losses of single rows.
-    pub reduction: Reduction,
+loss! {
+    /// The cross-entropy between the softmax of logits, `[classes]` or `[rows, classes, ...]`, and targets: indices of
+    /// the right classes, or the probability of each class.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    /// use gradus_nn::CrossEntropyLoss;
+    ///
+    /// let logits = Var::leaf(Tensor::from([[0.0_f64, 0.0], [1.0, 1.0], [5.0, 0.0]]));
+    /// let loss = CrossEntropyLoss::new().label_smoothing(0.1).ignore_index(-1);
+    /// let loss = loss.forward(&logits, &Tensor::from([0, 1, -1]));
+    /// assert!((loss.item() - 2.0_f64.ln()).abs() < 1e-15);
+    /// ```
+    #[derive(Debug, Clone)]
+    CrossEntropyLoss<T> {
+        /// Optional weight per class, `[classes]`.
+        weight: Option<Var<T>> = None,
+        /// The target of rows that are ignored.
+        ignore_index: i64 = -100,
+        /// The part of the probability that the right class shares with all classes.
+        label_smoothing: f64 = 0.0,
+    }
 }
 
 impl<T: Float> CrossEntropyLoss<T> {
-    /// The mean over all rows but those with target -100, without weights and smoothing.
-    ///
-    /// ```
-    /// assert_eq!(gradus_nn::CrossEntropyLoss::<f32>::new().label_smoothing, 0.0);
-    /// ```
-    pub fn new() -> Self {
-        Self { weight: None, ignore_index: -100, label_smoothing: 0.0, reduction: Reduction::Mean }
-    }
-
-    /// How much each class counts, `[classes]`: every term of the loss is multiplied by the weight of its class. For
+    /// Sets the weight per class, `[classes]`: every term of the loss is multiplied by the weight of its class. For
     /// targets that are indices, the mean is the sum divided by the sum of the targets' weights.
-    ///
-    /// ```
-    /// let loss = gradus_nn::CrossEntropyLoss::new().weight([1.0, 2.0]);
-    /// assert_eq!(loss.weight.unwrap().shape(), [2]);
-    /// ```
     #[must_use]
     pub fn weight(self, weight: impl Into<Var<T>>) -> Self {
         Self { weight: Some(weight.into()), ..self }
     }
 
-    /// The target that marks what is left out: its loss is 0 and does not enter the mean.
-    ///
-    /// ```
-    /// assert_eq!(gradus_nn::CrossEntropyLoss::<f32>::new().ignore_index(0).ignore_index, 0);
-    /// ```
+    /// Sets the target of rows that are ignored: their loss is 0 and does not enter the mean.
     #[must_use]
     pub fn ignore_index(self, ignore_index: i64) -> Self {
         Self { ignore_index, ..self }
     }
 
-    /// How much of the probability, from 0 to 1, goes from the right class to all classes in equal parts (Szegedy et
-    /// al., 2016): the network is not drawn to infinite logits.
-    ///
-    /// ```
-    /// assert_eq!(gradus_nn::CrossEntropyLoss::<f32>::new().label_smoothing(0.1).label_smoothing, 0.1);
-    /// ```
+    /// Sets the part of the probability, from 0 to 1, that goes from the right class to all classes in equal shares
+    /// (Szegedy et al., 2016), so that the loss is least for finite logits.
     ///
     /// # Panics
     /// If it is not within 0 and 1.
@@ -227,20 +141,9 @@ impl<T: Float> CrossEntropyLoss<T> {
     /// The loss of logits `[classes]` or `[rows, classes, ...]`. Targets are the indices of the right classes, in the
     /// shape without the axis of classes, or the probability of each class, in the shape of the logits.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    /// use gradus_nn::CrossEntropyLoss;
-    ///
-    /// let logits = Var::leaf(Tensor::from([[0.0_f64, 0.0]]));
-    /// let loss = CrossEntropyLoss::new();
-    /// assert_eq!(loss.forward(&logits, &Tensor::from([1])).item(), 2.0_f64.ln());
-    /// assert_eq!(loss.forward(&logits, &Tensor::from([[0.5, 0.5]])).item(), 2.0_f64.ln());
-    /// ```
-    ///
     /// # Panics
-    /// If the shapes do not fit, or a target is neither the index of a class nor `ignore_index`; if an `ignore_index`
-    /// that is not negative meets probabilities, among which there are no rows to leave out; or if `label_smoothing` is
-    /// not within 0 and 1.
+    /// If the shapes do not fit, or a target is neither the index of a class nor `ignore_index`; if targets are
+    /// probabilities and `ignore_index` is not negative; or if `label_smoothing` is not within 0 and 1.
     #[track_caller]
     pub fn forward(&self, logits: &Var<T>, targets: impl Into<ClassTargets<T>>) -> Var<T> {
         self.check_smoothing();
@@ -295,7 +198,7 @@ pub(crate) fn cases() -> Vec<gradus_autograd::testing::Case> {
     use proptest::prelude::*;
 
     use super::reductions;
-    /// Random targets; some are -1, if wanted, but never the first.
+    /// Random targets; if `ignored`, some are -1, but never the first.
     fn targets(shape: &[usize], seed: u64, ignored: bool) -> Tensor<i64> {
         let mut shape = shape.to_vec();
         let classes = shape.remove(usize::from(shape.len() > 1)) as f64;

@@ -1,131 +1,71 @@
-//! Losses of single numbers: how far each is from its target.
+//! Losses of single elements: each prediction has a target of its own.
 
 use gradus_autograd::{
     Binary, BinaryFunction, Float, Literal, Real, Saves, Unary, UnaryFunction, Var, apply,
 };
 
-use super::{Reduction, check_shapes};
+use super::{Reduction, loss};
 
-/// The squared differences.
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var};
-/// use gradus_nn::{MseLoss, Reduction};
-///
-/// let x = Var::leaf(Tensor::from([1.0, 4.0]));
-/// let loss = MseLoss::new().reduction(Reduction::Sum).forward(&x, [1.0, 2.0]);
-/// assert_eq!(loss.item(), 4.0);
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct MseLoss {
-    /// The reduction of the losses of single elements.
-    pub reduction: Reduction,
+loss! {
+    /// The squared error, `(x - t)^2`.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    MseLoss {}
 }
 
 impl MseLoss {
-    /// The mean of the squares.
-    pub fn new() -> Self {
-        Self { reduction: Reduction::Mean }
-    }
-
     /// The loss of a prediction; `target` is a variable or tensor of the same shape.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([1.0, 4.0]));
-    /// assert_eq!(gradus_nn::MseLoss::new().forward(&x, [1.0, 2.0]).item(), 2.0);
-    /// ```
     ///
     /// # Panics
     /// If the shapes differ.
     #[track_caller]
     pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl Into<Var<T>>) -> Var<T> {
-        let target = target.into();
-        check_shapes("mse_loss", prediction, &target);
         if self.reduction == Reduction::Mean {
-            return prediction.mean_squared_error(target);
+            // Loss and reduction are one operation.
+            return Reduction::None
+                .of_elements("mse_loss", prediction, target, |x, t| x.mean_squared_error(t));
         }
-        self.reduction.reduce_elements((prediction - target).square())
+        self.reduction.of_elements("mse_loss", prediction, target, |x, t| (x - t).square())
     }
 }
 
-/// The distances. At 0 the derivative is 0.
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var};
-/// use gradus_nn::{L1Loss, Reduction};
-///
-/// let x = Var::leaf(Tensor::from([1.0, 4.0]));
-/// let loss = L1Loss::new().reduction(Reduction::Sum).forward(&x, [1.0, 2.0]);
-/// assert_eq!(loss.item(), 2.0);
-/// assert_eq!(loss.backward().get(&x), Some(&Tensor::from([0.0, 1.0])));
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct L1Loss {
-    /// The reduction of the losses of single elements.
-    pub reduction: Reduction,
+loss! {
+    /// The absolute error, `abs(x - t)`, whose derivative at 0 is 0.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    L1Loss {}
 }
 
 impl L1Loss {
-    /// The mean of the distances.
-    pub fn new() -> Self {
-        Self { reduction: Reduction::Mean }
-    }
-
     /// The loss of a prediction; `target` is a variable or tensor of the same shape.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([1.0, 4.0]));
-    /// assert_eq!(gradus_nn::L1Loss::new().forward(&x, [1.0, 2.0]).item(), 1.0);
-    /// ```
     ///
     /// # Panics
     /// If the shapes differ.
     #[track_caller]
     pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl Into<Var<T>>) -> Var<T> {
-        let target = target.into();
-        check_shapes("l1_loss", prediction, &target);
-        self.reduction.reduce_elements((prediction - target).abs())
+        self.reduction.of_elements("l1_loss", prediction, target, |x, t| (x - t).abs())
     }
 }
 
-/// Half the squared difference up to `delta`, beyond it a straight line of slope `delta` (Huber, 1964): outliers do not
-/// count by their square.
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var};
-/// use gradus_nn::{HuberLoss, Reduction};
-///
-/// let x = Var::leaf(Tensor::from([1.0, -4.0]));
-/// let loss = HuberLoss::new().delta(2.0).reduction(Reduction::None).forward(&x, [0.0, 0.0]);
-/// assert_eq!(loss.value(), &Tensor::from([0.5, 6.0]));
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct HuberLoss {
-    /// Where the square becomes a straight line.
-    pub delta: f64,
-    /// The reduction of the losses of single elements.
-    pub reduction: Reduction,
+loss! {
+    /// Half the squared error up to a distance of `delta`, beyond it a straight line of slope `delta` (Huber, 1964):
+    /// outliers do not count by their square.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    /// use gradus_nn::{HuberLoss, Reduction};
+    ///
+    /// let x = Var::leaf(Tensor::from([1.0, -4.0]));
+    /// let loss = HuberLoss::new().delta(2.0).reduction(Reduction::None).forward(&x, [0.0, 0.0]);
+    /// assert_eq!(loss.value(), &Tensor::from([0.5, 6.0]));
+    /// ```
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    HuberLoss {
+        /// The distance at which the square becomes a straight line.
+        delta: f64 = 1.0,
+    }
 }
 
 impl HuberLoss {
-    /// The mean, with `delta` 1.
-    ///
-    /// ```
-    /// assert_eq!(gradus_nn::HuberLoss::new().delta, 1.0);
-    /// ```
-    pub fn new() -> Self {
-        Self { delta: 1.0, reduction: Reduction::Mean }
-    }
-
-    /// Where the square becomes a straight line.
-    ///
-    /// ```
-    /// assert_eq!(gradus_nn::HuberLoss::new().delta(0.5).delta, 0.5);
-    /// ```
+    /// Sets the distance at which the square becomes a straight line.
     ///
     /// # Panics
     /// If `delta` is not positive.
@@ -138,22 +78,13 @@ impl HuberLoss {
 
     /// The loss of a prediction; `target` is a variable or tensor of the same shape.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([1.0, -4.0]));
-    /// assert_eq!(gradus_nn::HuberLoss::new().forward(&x, [0.0, 0.0]).item(), 2.0);
-    /// ```
-    ///
     /// # Panics
     /// If the shapes differ, or `delta` is not positive.
     #[track_caller]
     pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl Into<Var<T>>) -> Var<T> {
         let Self { delta, reduction } = self.delta(self.delta);
-        let target = target.into();
-        check_shapes("huber_loss", prediction, &target);
-        let losses = apply(Unary(Huber { delta }), &[&(prediction - target)]);
-        reduction.reduce_elements(losses)
+        let loss = |x: &Var<T>, t: &Var<T>| apply(Unary(Huber { delta }), &[&(x - t)]);
+        reduction.of_elements("huber_loss", prediction, target, loss)
     }
 }
 
@@ -182,40 +113,18 @@ impl UnaryFunction for Huber {
     }
 }
 
-/// The squared difference divided by `2 beta` below `beta`, beyond it the distance less `beta / 2` (Girshick, 2015):
-/// [`HuberLoss`] divided by its `delta`.
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var};
-/// use gradus_nn::{Reduction, SmoothL1Loss};
-///
-/// let x = Var::leaf(Tensor::from([1.0, -4.0]));
-/// let loss = SmoothL1Loss::new().beta(2.0).reduction(Reduction::None).forward(&x, [0.0, 0.0]);
-/// assert_eq!(loss.value(), &Tensor::from([0.25, 3.0]));
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct SmoothL1Loss {
-    /// Where the square becomes a straight line.
-    pub beta: f64,
-    /// The reduction of the losses of single elements.
-    pub reduction: Reduction,
+loss! {
+    /// The squared error divided by `2 beta` below a distance of `beta`, beyond it the distance less `beta / 2`
+    /// (Girshick, 2015): [`HuberLoss`] divided by its `delta`.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    SmoothL1Loss {
+        /// The distance at which the square becomes a straight line.
+        beta: f64 = 1.0,
+    }
 }
 
 impl SmoothL1Loss {
-    /// The mean, with `beta` 1.
-    ///
-    /// ```
-    /// assert_eq!(gradus_nn::SmoothL1Loss::new().beta, 1.0);
-    /// ```
-    pub fn new() -> Self {
-        Self { beta: 1.0, reduction: Reduction::Mean }
-    }
-
-    /// Where the square becomes a straight line; with 0 there is no square, as in [`L1Loss`].
-    ///
-    /// ```
-    /// assert_eq!(gradus_nn::SmoothL1Loss::new().beta(0.5).beta, 0.5);
-    /// ```
+    /// Sets the distance at which the square becomes a straight line; with 0 the loss is [`L1Loss`].
     ///
     /// # Panics
     /// If `beta` is negative.
@@ -228,24 +137,15 @@ impl SmoothL1Loss {
 
     /// The loss of a prediction; `target` is a variable or tensor of the same shape.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([1.0, -4.0]));
-    /// assert_eq!(gradus_nn::SmoothL1Loss::new().forward(&x, [0.0, 0.0]).item(), 2.0);
-    /// ```
-    ///
     /// # Panics
     /// If the shapes differ, or `beta` is negative.
     #[track_caller]
     pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl Into<Var<T>>) -> Var<T> {
         let Self { beta, reduction } = self.beta(self.beta);
-        let target = target.into();
-        check_shapes("smooth_l1_loss", prediction, &target);
-        let difference = prediction - target;
-        let losses =
-            if beta == 0.0 { difference.abs() } else { apply(Unary(SmoothL1 { beta }), &[&difference]) };
-        reduction.reduce_elements(losses)
+        reduction.of_elements("smooth_l1_loss", prediction, target, |x, t| {
+            let error = x - t;
+            if beta == 0.0 { error.abs() } else { apply(Unary(SmoothL1 { beta }), &[&error]) }
+        })
     }
 }
 
@@ -273,36 +173,18 @@ impl UnaryFunction for SmoothL1 {
     }
 }
 
-/// `t (log t - x)` for log-probabilities x and probabilities t, which is 0 where t is: Kullback and Leibler's
-/// divergence (1951), if the reduction is [`Reduction::BatchMean`].
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var};
-/// use gradus_nn::{KlDivLoss, Reduction};
-///
-/// let x = Var::leaf(Tensor::from([[0.5_f64, 0.5]]).log());
-/// let loss = KlDivLoss::new().reduction(Reduction::BatchMean).forward(&x, [[1.0, 0.0]]);
-/// assert_eq!(loss.item(), 2.0_f64.ln());
-/// ```
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct KlDivLoss {
-    /// Whether targets are logarithms of probabilities, too.
-    pub log_target: bool,
-    /// The reduction of the losses of single elements.
-    pub reduction: Reduction,
+loss! {
+    /// The terms of the Kullback-Leibler divergence (1951), `t (log(t) - x)` for log-probabilities x and probabilities
+    /// t, which is 0 where t is 0. With [`Reduction::BatchMean`] the loss is the mean divergence of the rows.
+    #[derive(Debug, Clone, Copy, PartialEq)]
+    KlDivLoss {
+        /// Whether targets are logarithms of probabilities, too.
+        log_target: bool = false,
+    }
 }
 
 impl KlDivLoss {
-    /// The mean over all elements, as in PyTorch; of targets that are probabilities.
-    pub fn new() -> Self {
-        Self { log_target: false, reduction: Reduction::Mean }
-    }
-
-    /// Whether targets are logarithms of probabilities, too.
-    ///
-    /// ```
-    /// assert!(gradus_nn::KlDivLoss::new().log_target(true).log_target);
-    /// ```
+    /// Sets whether targets are logarithms of probabilities, too.
     #[must_use]
     pub fn log_target(self, log_target: bool) -> Self {
         Self { log_target, ..self }
@@ -310,30 +192,21 @@ impl KlDivLoss {
 
     /// The loss of a prediction; `target` is a variable or tensor of the same shape.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([0.5_f64, 0.5]).log());
-    /// let loss = gradus_nn::KlDivLoss::new().log_target(true).forward(&x, x.value());
-    /// assert_eq!(loss.item(), 0.0);
-    /// ```
-    ///
     /// # Panics
     /// If the shapes differ.
     #[track_caller]
     pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl Into<Var<T>>) -> Var<T> {
-        let target = target.into();
-        check_shapes("kl_div", prediction, &target);
-        let losses = if self.log_target {
-            apply(Binary(KlDivOfLogTarget), &[prediction, &target])
-        } else {
-            target.xlogy(&target) - prediction.multiply_no_nan(&target)
-        };
-        self.reduction.reduce_elements(losses)
+        self.reduction.of_elements("kl_div", prediction, target, |x, t| {
+            if self.log_target {
+                apply(Binary(KlDivOfLogTarget), &[x, t])
+            } else {
+                t.xlogy(t) - x.multiply_no_nan(t)
+            }
+        })
     }
 }
 
-/// e^t (t - x), and 0 where the probability e^t is 0.
+/// e^t (t - x), which is 0 where the probability e^t is 0.
 #[derive(Debug, Clone)]
 struct KlDivOfLogTarget;
 

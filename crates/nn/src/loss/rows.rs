@@ -1,8 +1,8 @@
-//! Predictions of classes and their targets, row by row.
+//! Predictions of classes and their targets.
 
 use gradus_autograd::{Float, Tensor, Var};
 
-/// The classes that a prediction is about.
+/// The axis of classes of a prediction, and the weights of the classes.
 pub(super) struct Classes<'a, T: Float> {
     loss: &'static str,
     shape: &'a [usize],
@@ -37,7 +37,7 @@ impl<'a, T: Float> Classes<'a, T> {
         log_probabilities.multiply_no_nan(weight.reshape(shape))
     }
 
-    /// The targets of the rows of a prediction.
+    /// The targets of the rows; rows with the target `ignore_index` are ignored.
     #[track_caller]
     pub(super) fn rows(&self, targets: &Tensor<i64>, ignore_index: i64) -> Rows<T> {
         let Self { loss, shape, axis, count, .. } = *self;
@@ -58,7 +58,7 @@ impl<'a, T: Float> Classes<'a, T> {
             );
         }
         let kept = targets.ne(ignore_index);
-        // Any class will do where the result is left out.
+        // Any class will do in a row that is ignored.
         let targets = kept.where_(targets, 0);
         let weight = match self.weight {
             Some(weight) => weight.index_select(0, &targets.flatten()).reshape(targets.shape()),
@@ -68,26 +68,26 @@ impl<'a, T: Float> Classes<'a, T> {
     }
 }
 
-/// The target of each row.
+/// The targets of the rows of a prediction.
 pub(super) struct Rows<T: Float> {
     axis: isize,
-    /// Whether it counts.
+    /// Whether a row is not ignored.
     kept: Tensor<bool>,
-    /// Its class.
+    /// The class of a row.
     targets: Tensor<i64>,
-    /// The weight of its class, 0 if it does not count.
+    /// The weight of this class, 0 if the row is ignored.
     weight: Var<T>,
 }
 
 impl<T: Float> Rows<T> {
-    /// Minus the log-probabilities of the targets times their weights.
+    /// The negative log-probabilities of the targets, times their weights.
     pub(super) fn nll(&self, log_probabilities: &Var<T>) -> Var<T> {
         let right =
             log_probabilities.gather(self.axis, &self.targets.unsqueeze(self.axis)).squeeze(self.axis);
         (-right).multiply_no_nan(&self.weight)
     }
 
-    /// 0 where a row does not count.
+    /// The losses of rows, 0 if the row is ignored.
     pub(super) fn without_ignored(&self, losses: Var<T>) -> Var<T> {
         Var::where_(&self.kept, losses, T::ZERO)
     }

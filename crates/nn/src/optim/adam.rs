@@ -3,48 +3,23 @@
 use gradus_autograd::{Float, Tensor};
 
 use super::descent::{Descent, Rule, Step};
-use super::{fraction, non_negative};
+use super::{fraction, non_negative, options};
 
-/// Adam, gradient descent with steps scaled by running moments of the gradient (Kingma and Ba, "Adam: a method
-/// for stochastic optimization", 2015).
+/// Adam: steps scaled by running moments of the gradient (Kingma and Ba, "Adam: a method for stochastic optimization",
+/// 2015).
 ///
 /// With gradient g and parameter p, at step t: `g += weight_decay * p`; `m += (1 - beta1) * (g - m)`;
-/// `v = beta2 * v + (1 - beta2) * g^2`; both start at 0, which `m / (1 - beta1^t)` and `v / (1 - beta2^t)` make
-/// up for; of these, `p -= lr * m / (sqrt(v) + eps)`. Betas are 0.9 and 0.999 and eps is 1e-8, if not set.
-///
-/// ```
-/// use gradus_nn::{Adam, Optimizer, Parameter};
-///
-/// let mut p = Parameter::new([3.0_f64]);
-/// let mut adam = Adam::new(0.1);
-/// for _ in 0..200 {
-///     let loss = (&p - 1.0).square().sum(..);
-///     adam.step(&mut p, &loss.backward());
-/// }
-/// assert!((p.item() - 1.0).abs() < 1e-2);
-/// ```
+/// `v = beta2 * v + (1 - beta2) * g^2`; `p -= lr * m' / (sqrt(v') + eps)`, where `m' = m / (1 - beta1^t)` and
+/// `v' = v / (1 - beta2^t)` correct for m and v starting at 0.
 pub type Adam<T = f32> = Descent<AdamRule<false>, T>;
 
-/// [`Adam`] with a weight decay that is not a part of the gradient, and so is not scaled by its moments
-/// (Loshchilov and Hutter, "Decoupled weight decay regularization", 2019).
+/// [`Adam`] with weight decay that is not part of the gradient, and so not scaled by its moments (Loshchilov and
+/// Hutter, "Decoupled weight decay regularization", 2019).
 ///
-/// As there, but in place of the change of the gradient, first `p *= 1 - lr * weight_decay`. The weight decay
-/// is 0.01, if not set.
-///
-/// ```
-/// use gradus_nn::{AdamW, Optimizer, Parameter};
-///
-/// let mut p = Parameter::new([3.0_f64]);
-/// let mut adam = AdamW::new(0.1);
-/// for _ in 0..200 {
-///     let loss = (&p - 1.0).square().sum(..);
-///     adam.step(&mut p, &loss.backward());
-/// }
-/// assert!((p.item() - 1.0).abs() < 1e-2);
-/// ```
+/// The gradient stays as it is; instead `p *= 1 - lr * weight_decay` comes first. The weight decay is 0.01 by default.
 pub type AdamW<T = f32> = Descent<AdamRule<true>, T>;
 
-/// The formula of [`Adam`], and with `DECOUPLED` weight decay of [`AdamW`].
+/// The formula of [`Adam`], or with `DECOUPLED` weight decay the formula of [`AdamW`].
 #[derive(Debug, Clone)]
 pub struct AdamRule<const DECOUPLED: bool> {
     betas: [f64; 2],
@@ -103,22 +78,15 @@ impl<const DECOUPLED: bool> Rule for AdamRule<DECOUPLED> {
 }
 
 impl<const DECOUPLED: bool, T: Float> Descent<AdamRule<DECOUPLED>, T> {
-    /// The same with other betas: how much of the last step's moments is kept, of the first and of the second.
-    ///
-    /// ```
-    /// use gradus_nn::{Adam, Optimizer, Parameter};
-    ///
-    /// let mut p = Parameter::new([0.0_f64]);
-    /// let mut adam = Adam::new(0.5).betas(0.0, 0.0); // the sign of the gradient
-    /// for slope in [4.0, 1.0] {
-    ///     let loss = &p * slope;
-    ///     adam.step(&mut p, &loss.backward());
-    /// }
-    /// assert!((p.item() + 1.0).abs() < 1e-7);
-    /// ```
+    options! {
+        /// Sets eps, which keeps the divisor from 0; 1e-8 by default.
+        eps: non_negative("eps");
+    }
+
+    /// Sets the parts of the first and of the second moment that a step keeps; 0.9 and 0.999 by default.
     ///
     /// # Panics
-    /// Unless both are from 0 to below 1.
+    /// Unless both are from 0 to below 1, or after a group or a step.
     #[must_use]
     #[track_caller]
     pub fn betas(self, first: f64, second: f64) -> Self {
@@ -126,40 +94,11 @@ impl<const DECOUPLED: bool, T: Float> Descent<AdamRule<DECOUPLED>, T> {
         self.change(|rule| rule.betas = betas)
     }
 
-    /// The same with another eps, which keeps the divisor from 0.
-    ///
-    /// ```
-    /// use gradus_nn::{Adam, Optimizer, Parameter};
-    ///
-    /// let mut p = Parameter::new([0.0_f64]);
-    /// let loss = &p * 4.0;
-    /// Adam::new(0.5).eps(4.0).step(&mut p, &loss.backward());
-    /// assert!((p.item() + 0.25).abs() < 1e-12); // 0 - 0.5 * 4 / (4 + 4)
-    /// ```
+    /// Takes the largest second moment so far as the divisor (Reddi et al., "On the convergence of Adam and beyond",
+    /// 2018).
     ///
     /// # Panics
-    /// If it is negative or not finite.
-    #[must_use]
-    #[track_caller]
-    pub fn eps(self, eps: f64) -> Self {
-        non_negative("eps: eps", eps);
-        self.change(|rule| rule.eps = eps)
-    }
-
-    /// The same with the largest second moment so far in the divisor (Reddi et al., "On the convergence of Adam
-    /// and beyond", 2018).
-    ///
-    /// ```
-    /// use gradus_nn::{Adam, Optimizer, Parameter};
-    ///
-    /// let mut p = Parameter::new([0.0_f64]);
-    /// let mut adam = Adam::new(0.5).betas(0.0, 0.0).amsgrad();
-    /// for slope in [4.0, 1.0] {
-    ///     let loss = &p * slope;
-    ///     adam.step(&mut p, &loss.backward());
-    /// }
-    /// assert!((p.item() + 0.625).abs() < 1e-8); // 0 - 0.5 * 4 / 4, then -0.5 * 1 / 4
-    /// ```
+    /// After a group or a step.
     #[must_use]
     #[track_caller]
     pub fn amsgrad(self) -> Self {

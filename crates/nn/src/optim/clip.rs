@@ -1,16 +1,16 @@
-//! Bounds for gradients.
+//! Clipping of gradients.
 
 use gradus_autograd::{Float, Gradients, Tensor};
 
 use super::non_negative;
 use crate::module::Module;
 
-/// Scales all gradients of a model's parameters so that, taken as one vector, they are no longer than
-/// `max_norm`; returns how long they were.
+/// Scales the gradients of a model's parameters so that their norm, as one vector, is at most `max_norm`; returns the
+/// norm before.
 ///
-/// Each is multiplied by `min(1, max_norm / (norm + 1e-6))` (Pascanu, Mikolov and Bengio, "On the difficulty of
-/// training recurrent neural networks", 2013). If one of the gradients is infinite or NaN, so is the norm that it
-/// returns, and they stay as they are: there is no right length for them, and the caller can skip the step.
+/// Each gradient is multiplied by `min(1, max_norm / (norm + 1e-6))` (Pascanu, Mikolov and Bengio, "On the difficulty
+/// of training recurrent neural networks", 2013). If one is infinite or NaN, so is the norm, and all stay as they are:
+/// the caller can skip the step.
 ///
 /// ```
 /// use gradus_autograd::Tensor;
@@ -24,7 +24,7 @@ use crate::module::Module;
 /// ```
 ///
 /// # Panics
-/// If `max_norm` is negative or NaN; infinity only asks for the norm.
+/// If `max_norm` is negative or NaN. Infinity changes nothing.
 #[track_caller]
 pub fn clip_grad_norm<T: Float>(
     gradients: &mut Gradients<T>,
@@ -41,7 +41,7 @@ pub fn clip_grad_norm<T: Float>(
         Tensor::from(norms.collect::<Vec<f64>>()).norm(p, ..).item()
     };
     let norm = norms(2.0, 1.0);
-    // The length of numbers may be too large to be one.
+    // Where the norm overflows, the gradients are measured in units of a power of two.
     let unit = if norm == f64::INFINITY { norms(f64::INFINITY, 1.0).power_of_two() } else { 1.0 };
     let length = if unit == 1.0 { norm } else { norms(2.0, unit) };
     let factor = max_norm / (length + 1e-6 / unit);
@@ -60,17 +60,7 @@ pub fn clip_grad_norm<T: Float>(
     norm
 }
 
-/// Moves every number of the gradients of a model's parameters into `-max..=max`; NaN stays NaN.
-///
-/// ```
-/// use gradus_autograd::Tensor;
-/// use gradus_nn::{Parameter, clip_grad_value};
-///
-/// let p = Parameter::new([1.0_f64, 1.0]);
-/// let mut gradients = (&p * Tensor::from([-3.0, 0.5])).sum(..).backward();
-/// clip_grad_value(&mut gradients, &p, 1.0);
-/// assert_eq!(gradients.get(&p), Some(&Tensor::from([-1.0, 0.5])));
-/// ```
+/// Clamps every element of the gradients of a model's parameters to `-max..=max`; NaN stays NaN.
 ///
 /// # Panics
 /// If `max` is negative or not finite.

@@ -1,4 +1,4 @@
-//! The common part of all optimizers.
+//! Gradient descent by a rule: the common part of all optimizers.
 
 use std::collections::HashSet;
 use std::fmt::{self, Debug, Formatter};
@@ -11,10 +11,10 @@ use super::{LearningRate, Optimizer, non_negative};
 use crate::module::{MemberMut, Module};
 use crate::path::Path;
 
-/// The formula by which an optimizer changes a parameter, with its options.
+/// The formula by which an optimizer changes a parameter, with its options. [`Descent`] makes it an optimizer.
 ///
-/// [`Descent`] makes it an optimizer. An example of a user's own, the sign of a running mean of the gradients
-/// ("Lion", Chen et al., "Symbolic discovery of optimization algorithms", 2023):
+/// This rule follows the sign of a running mean of the gradients ("Lion", Chen et al., "Symbolic discovery of
+/// optimization algorithms", 2023):
 ///
 /// ```
 /// use gradus_autograd::{Float, Tensor};
@@ -46,41 +46,34 @@ use crate::path::Path;
 /// assert_eq!(p.item(), 2.5);
 /// ```
 pub trait Rule: Debug + Clone + Send + Sync + 'static {
-    /// The weight decay, unless another one is asked for.
+    /// The default weight decay.
     const WEIGHT_DECAY: f64 = 0.0;
 
-    /// How many tensors in the shape of a parameter are remembered for it.
+    /// The number of state tensors per parameter, each in the parameter's shape.
     fn slots(&self) -> usize;
 
-    /// The initial value of all numbers of these tensors.
+    /// The initial value of the elements of these tensors.
     fn initial(&self) -> f64 {
         0.0
     }
 
-    /// Changes a parameter `p` with the gradient `g`, and what is remembered for it, in one pass.
+    /// Changes a parameter `p` with the gradient `g`, and its state tensors, in one pass.
     fn update<T: Float>(&self, step: Step, p: &mut Tensor<T>, g: &Tensor<T>, state: &mut [Tensor<T>]);
 }
 
-/// The step that a [`Rule`] makes; see there for an example.
+/// The numbers of one step of a [`Rule`].
 #[derive(Debug, Clone, Copy)]
 pub struct Step {
-    /// 1 in the first step of a parameter, 2 in the next one.
+    /// The number of the parameter's step: 1, 2, ...
     pub t: i32,
     /// The learning rate.
     pub lr: f64,
-    /// The strength of the pull towards zero.
+    /// The weight decay.
     pub weight_decay: f64,
 }
 
 impl Step {
-    /// The gradient `g` of a parameter `p` with weight decay in it, `g + weight_decay * p`.
-    ///
-    /// ```
-    /// use gradus_nn::Step;
-    ///
-    /// let decayed = Step { t: 1, lr: 1.0, weight_decay: 0.5 }.decayed();
-    /// assert_eq!(decayed(3.0_f32, 1.0), 2.5); // 1 + 0.5 * 3
-    /// ```
+    /// The function that adds weight decay to the gradient g of a parameter p: `g + weight_decay * p`.
     pub fn decayed<T: Float>(self) -> impl Fn(T, T) -> T + Copy + Sync {
         let decay = T::from_f64(self.weight_decay);
         #[inline(always)]
@@ -88,32 +81,33 @@ impl Step {
     }
 }
 
-/// The optimizer of a [`Rule`]: its options, and what it remembers of each parameter.
+/// The optimizer of a [`Rule`], with options and the state of each parameter. [`Sgd`](super::Sgd),
+/// [`Adam`](super::Adam) and the others are `Descent` with their rules.
 ///
-/// The state of a parameter is found by the parameter's name, so an optimizer is for one model, or always the same part of
-/// one: clones of a model and its optimizer go on as the originals do. A parameter that is replaced by another one of the
-/// same shape hands its state on; one of another shape starts anew, as does one that was missing in a step.
+/// State belongs to the name of a parameter, so an optimizer is for one model, or always the same part of one; clones
+/// of a model and its optimizer continue as the originals. A new parameter of the same name and shape takes over the
+/// state; a new shape, or a step without the parameter, resets it.
 ///
-/// [`Sgd`](super::Sgd), [`Adam`](super::Adam) and the others are names for it with their rules. Rules that scale steps by
-/// squares of gradients keep these in the type of the parameter: the square of an `f32` above 1.8e19 is infinite, and the
-/// parameter stays where it is; the square of one below 1e-23 is 0, which only matters if `eps` is as small.
+/// Rules that scale steps by squares of gradients keep these in the type of the parameter: the square of an `f32`
+/// above 1.8e19 is infinite, and the parameter does not move; the square of one below 1e-23 is 0, which matters only
+/// if `eps` is as small.
 #[derive(Debug, Clone)]
 pub struct Descent<R: Rule, T: Float = f32> {
-    /// By group.
+    /// One for each group.
     rates: Vec<LearningRate>,
-    /// First what holds for parameters in no group.
+    /// The first is for parameters in no group.
     groups: Vec<Group<R>>,
-    /// In the order in which the model's parameters were visited last.
+    /// In the order of the last visit of the model.
     states: Vec<State<T>>,
 }
 
-/// Options of some of the parameters.
+/// The options of a group of parameters.
 #[derive(Clone)]
 struct Group<R> {
     weight_decay: f64,
     rule: R,
     matches: Arc<dyn Fn(&str) -> bool + Send + Sync>,
-    /// Where it was made, to name it.
+    /// The caller's line, for messages.
     made_at: &'static Location<'static>,
 }
 
@@ -122,26 +116,14 @@ struct Group<R> {
 struct State<T: Float> {
     name: String,
     group: usize,
-    /// Those with a gradient; before the first one there are no slots.
+    /// The number of steps with a gradient; before the first there are no slots.
     steps: i32,
     shape: Vec<usize>,
     slots: Vec<Tensor<T>>,
 }
 
 impl<R: Rule, T: Float> Descent<R, T> {
-    /// With the options that PyTorch has by default.
-    ///
-    /// ```
-    /// use gradus_nn::{Adam, Optimizer, Parameter, Sgd};
-    ///
-    /// let mut p = Parameter::new([1.0_f64]);
-    /// let loss = &p * 4.0; // the gradient is 4
-    /// Sgd::new(0.5).step(&mut p, &loss.backward());
-    /// assert_eq!(p.item(), -1.0); // 1 - 0.5 * 4
-    /// let loss = &p * 4.0;
-    /// Adam::new(0.5).step(&mut p, &loss.backward());
-    /// assert!((p.item() + 1.5).abs() < 1e-8); // the first step has the size of the rate
-    /// ```
+    /// With PyTorch's default options.
     ///
     /// # Panics
     /// If the learning rate is negative or not finite.
@@ -153,7 +135,7 @@ impl<R: Rule, T: Float> Descent<R, T> {
         Self::with_rule(learning_rate, R::default())
     }
 
-    /// With a rule of one's own; see [`Rule`] for an example.
+    /// With a rule of your own; see [`Rule`] for an example.
     ///
     /// # Panics
     /// If the learning rate is negative or not finite.
@@ -165,16 +147,10 @@ impl<R: Rule, T: Float> Descent<R, T> {
         Self { rates, groups, states: Vec::new() }
     }
 
-    /// The same with another learning rate, as is useful for a [group](Self::group).
-    ///
-    /// ```
-    /// use gradus_nn::{Optimizer, Sgd};
-    ///
-    /// assert_eq!(Sgd::<f32>::new(0.5).learning_rate(0.25).lr(), 0.25);
-    /// ```
+    /// Sets the learning rate, for a [group](Self::group).
     ///
     /// # Panics
-    /// If it is negative or not finite, or comes after a group or a step.
+    /// If it is negative or not finite, or after a group or a step.
     #[must_use]
     #[track_caller]
     pub fn learning_rate(mut self, learning_rate: f64) -> Self {
@@ -183,22 +159,10 @@ impl<R: Rule, T: Float> Descent<R, T> {
         self
     }
 
-    /// The same with another weight decay.
-    ///
-    /// ```
-    /// use gradus_nn::{AdamW, Optimizer, Parameter, Sgd};
-    ///
-    /// let mut p = Parameter::new([2.0_f64]);
-    /// let loss = &p * 0.0; // the gradient is 0
-    /// Sgd::new(1.0).weight_decay(0.25).step(&mut p, &loss.backward());
-    /// assert_eq!(p.item(), 1.5); // 2 - 0.25 * 2
-    /// let loss = &p * 0.0;
-    /// AdamW::new(0.5).weight_decay(0.5).step(&mut p, &loss.backward());
-    /// assert_eq!(p.item(), 1.125); // 1.5 - 0.5 * 0.5 * 1.5
-    /// ```
+    /// Sets the weight decay.
     ///
     /// # Panics
-    /// If it is negative or not finite, or comes after a group or a step.
+    /// If it is negative or not finite, or after a group or a step.
     #[must_use]
     #[track_caller]
     pub fn weight_decay(mut self, weight_decay: f64) -> Self {
@@ -207,11 +171,8 @@ impl<R: Rule, T: Float> Descent<R, T> {
         self
     }
 
-    /// The same with other options for the parameters whose name `matches`: those that `change` makes of the
-    /// ones for all.
-    ///
-    /// Of several groups, the first that matches holds. It is asked once for each parameter, in the first step that
-    /// finds it in the model.
+    /// Adds a group with options of its own, which `change` makes from the common ones: the parameters whose name
+    /// `matches`, unless an earlier group has claimed them. A parameter is assigned to its group in its first step.
     ///
     /// ```
     /// use gradus_autograd::{Var, seeded};
@@ -230,8 +191,7 @@ impl<R: Rule, T: Float> Descent<R, T> {
     /// ```
     ///
     /// # Panics
-    /// If `change` makes a group in turn, or the optimizer has made a step. In the first step, if the group
-    /// holds for no parameter of the model.
+    /// If `change` adds a group, or after a step. The first step panics if the group has no parameters.
     #[must_use]
     #[track_caller]
     pub fn group(
@@ -253,7 +213,7 @@ impl<R: Rule, T: Float> Descent<R, T> {
         self
     }
 
-    /// Changes the options of the rule, for all parameters.
+    /// Changes the options of the rule.
     #[track_caller]
     pub(super) fn change(mut self, change: impl FnOnce(&mut R)) -> Self {
         self.check_options_come_first();
@@ -261,12 +221,12 @@ impl<R: Rule, T: Float> Descent<R, T> {
         self
     }
 
-    /// The options of the rule, for parameters in no group.
+    /// The rule for parameters in no group.
     pub(super) fn rule(&self) -> &R {
         &self.groups[0].rule
     }
 
-    /// Panics if a change would come after a group or a step, which would not see it.
+    /// Panics after a group or a step, which would not see a change.
     #[track_caller]
     fn check_options_come_first(&self) {
         assert!(
@@ -275,7 +235,7 @@ impl<R: Rule, T: Float> Descent<R, T> {
         );
     }
 
-    /// The first group that holds for a parameter of this name.
+    /// The first group whose predicate matches a name, or 0.
     fn group_of(groups: &[Group<R>], name: &str) -> usize {
         groups.iter().skip(1).position(|group| (group.matches)(name)).map_or(0, |place| place + 1)
     }
@@ -295,8 +255,8 @@ impl<R: Rule, T: Float> Descent<R, T> {
     }
 }
 
-/// The state of the parameter that is visited at this place. As long as the model has the parameters it had, it is there;
-/// otherwise it is moved there, or made.
+/// The state of the parameter that is visited at this place. While the model's parameters stay the same, it is found
+/// there; otherwise it is moved there, or created.
 fn state_at<'s, R: Rule, T: Float>(
     states: &'s mut Vec<State<T>>,
     place: usize,

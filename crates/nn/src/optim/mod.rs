@@ -1,7 +1,7 @@
-//! Optimizers: values with state, which change a model's parameters.
+//! Optimizers: values with state that change a model's parameters.
 //!
-//! An optimizer is a [`Rule`], the formula of one parameter's step, and what is common to all rules around it:
-//! learning rates, weight decay, groups of parameters, and the state of each parameter ([`Descent`]).
+//! An optimizer is a [`Descent`] of a [`Rule`]. The rule is the formula of one parameter's step; the descent has the
+//! learning rates, the weight decay, the groups of parameters and the state of each parameter.
 
 mod adadelta;
 mod adagrad;
@@ -10,7 +10,7 @@ mod clip;
 mod descent;
 mod plateau;
 mod rmsprop;
-mod schedule;
+pub mod schedule;
 mod sgd;
 
 use gradus_autograd::{Float, Gradients};
@@ -22,16 +22,32 @@ pub use clip::{clip_grad_norm, clip_grad_value};
 pub use descent::{Descent, Rule, Step};
 pub use plateau::ReduceLrOnPlateau;
 pub use rmsprop::{RmsProp, RmsPropRule};
-pub use schedule::{
-    CosineAnnealingLr, ExponentialLr, LinearLr, MultiStepLr, OneCycleLr, Schedule, StepLr, Then,
-};
+pub use schedule::Schedule;
 pub use sgd::{Sgd, SgdRule};
 
 use crate::module::Module;
 
-/// Something that makes a step from gradients.
+/// Methods that set a number of a rule, each with the check and the name for messages.
+macro_rules! options {
+    ($($(#[$doc:meta])* $option:ident: $check:ident($name:literal);)*) => {$(
+        $(#[$doc])*
+        ///
+        /// # Panics
+        /// If the number is out of range, or after a group or a step.
+        #[must_use]
+        #[track_caller]
+        pub fn $option(self, $option: f64) -> Self {
+            $check(concat!(stringify!($option), ": ", $name), $option);
+            self.change(|rule| rule.$option = $option)
+        }
+    )*};
+}
+use options;
+
+/// An algorithm that changes a model's parameters by their gradients.
 ///
-/// A new formula needs no more than a [`Rule`]; this trait is for what is not a rule for each parameter alone.
+/// A new formula for single parameters is a [`Rule`]; this trait is for algorithms that look at several parameters at
+/// once.
 ///
 /// ```
 /// use gradus_autograd::{Float, Gradients};
@@ -67,47 +83,23 @@ pub trait Optimizer<T: Float> {
     /// ([`Module::names_without_gradient`] tells which). A gradient is taken as it is: NaN makes the parameter and
     /// its optimizer state NaN.
     ///
-    /// ```
-    /// use gradus_nn::{Optimizer, Parameter, Sgd};
-    ///
-    /// let mut p = Parameter::new([3.0_f64]);
-    /// let loss = p.square().sum(..); // the gradient is 6
-    /// Sgd::new(0.25).step(&mut p, &loss.backward());
-    /// assert_eq!(p.item(), 1.5);
-    /// ```
-    ///
     /// # Panics
     /// If it is the first step and a [group](Descent::group) matches no parameter of the model.
     #[track_caller]
     fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>);
 
-    /// The learning rates: first that of the parameters in no group, then that of each group. Never empty.
+    /// The learning rates: the first for parameters in no group, then one for each group.
     fn learning_rates(&self) -> &[LearningRate];
 
-    /// The learning rates, to be changed.
+    /// The learning rates, to change them.
     fn learning_rates_mut(&mut self) -> &mut [LearningRate];
 
-    /// The learning rate of the next step, of the parameters in no group.
-    ///
-    /// ```
-    /// use gradus_nn::{Optimizer, Sgd};
-    ///
-    /// assert_eq!(Sgd::<f32>::new(0.25).lr(), 0.25);
-    /// ```
+    /// The learning rate of the next step, for parameters in no group.
     fn lr(&self) -> f64 {
         self.learning_rates()[0].current
     }
 
-    /// Sets the learning rate from the next step on; that of each group keeps its proportion to it.
-    ///
-    /// ```
-    /// use gradus_nn::{Optimizer, Sgd};
-    ///
-    /// let mut sgd = Sgd::<f32>::new(0.5).group(|name| name.ends_with("bias"), |sgd| sgd.learning_rate(1.0));
-    /// sgd.set_lr(0.1);
-    /// let rates: Vec<f64> = sgd.learning_rates().iter().map(|rate| rate.current).collect();
-    /// assert_eq!(rates, [0.1, 0.2]);
-    /// ```
+    /// Sets the learning rate from the next step on; the rates of groups keep their proportion to it.
     ///
     /// # Panics
     /// If the rate is negative or not finite.
@@ -126,23 +118,11 @@ pub trait Optimizer<T: Float> {
         }
     }
 
-    /// Sets all learning rates to what a schedule says for a step (0, 1, ...), each from where it started.
-    ///
-    /// ```
-    /// use gradus_nn::{ExponentialLr, Optimizer, Parameter, Sgd};
-    ///
-    /// let (mut p, mut sgd) = (Parameter::new([0.0_f64]), Sgd::new(1.0));
-    /// let schedule = ExponentialLr::new(0.5);
-    /// for step in 0..3 {
-    ///     sgd.follow(&schedule, step);
-    ///     let loss = &p * 1.0; // the gradient is 1
-    ///     sgd.step(&mut p, &loss.backward());
-    /// }
-    /// assert_eq!(p.item(), -1.75); // 0 - 1 - 0.5 - 0.25
-    /// ```
+    /// Sets every learning rate to the rate that a schedule gives for a step (0, 1, ...), from its initial rate; see
+    /// [`schedule`] for an example.
     ///
     /// # Panics
-    /// If the schedule does, or gives a rate that is negative or not finite.
+    /// If the schedule panics, or gives a rate that is negative or not finite.
     #[track_caller]
     fn follow(&mut self, schedule: &dyn Schedule, step: usize) {
         for rate in self.learning_rates_mut() {
@@ -152,31 +132,17 @@ pub trait Optimizer<T: Float> {
     }
 }
 
-/// The learning rate of a group of parameters, and the one it started with, which schedules start from.
-///
-/// ```
-/// use gradus_nn::{LearningRate, Optimizer, Sgd};
-///
-/// let mut sgd = Sgd::<f32>::new(0.5);
-/// sgd.set_lr(0.25);
-/// assert_eq!(sgd.learning_rates(), [LearningRate { initial: 0.5, current: 0.25 }]);
-/// ```
+/// The learning rate of a group of parameters.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LearningRate {
-    /// Before any schedule.
+    /// The rate that schedules start from.
     pub initial: f64,
-    /// In the next step.
+    /// The rate of the next step.
     pub current: f64,
 }
 
 impl LearningRate {
-    /// A rate to start with.
-    ///
-    /// ```
-    /// use gradus_nn::LearningRate;
-    ///
-    /// assert_eq!(LearningRate::new(0.5), LearningRate { initial: 0.5, current: 0.5 });
-    /// ```
+    /// A rate that is initial and current.
     ///
     /// # Panics
     /// If it is negative or not finite.
@@ -194,7 +160,7 @@ fn non_negative(option: &str, value: f64) -> f64 {
     value
 }
 
-/// The value, which must be a part of 1, and not all of it.
+/// The value, which must be from 0 to below 1.
 #[track_caller]
 fn fraction(option: &str, value: f64) -> f64 {
     assert!((0.0..1.0).contains(&value), "{option} is {value}: it must be from 0 to below 1");

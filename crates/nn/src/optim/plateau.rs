@@ -1,15 +1,14 @@
-//! Learning rates that fall when nothing gets better.
+//! Learning rates that follow a metric.
 
 use gradus_autograd::Float;
 
 use super::{Optimizer, non_negative};
 
-/// Reduces learning rates when a metric, such as the loss on data held back, no longer gets better.
+/// Reduces learning rates when a metric, such as the loss on validation data, stops improving.
 ///
-/// When the metric fails to beat the best one by a margin of `threshold * |best|` for more than `patience` observations
-/// in a row, every rate is multiplied by `factor`; after that, `cooldown` observations do not count.
-///
-/// "Better" is beyond the best metric, whatever its sign: a loss of -2 has to fall below -2 - 2 * `threshold`.
+/// When the metric does not improve on the best one by a margin of `threshold * |best|` for more than `patience`
+/// observations in a row, every rate is multiplied by `factor`; after that, `cooldown` observations do not count. The
+/// margin has no sign: a loss of -2 has to fall below `-2 - 2 * threshold`.
 ///
 /// ```
 /// use gradus_nn::{Optimizer, ReduceLrOnPlateau, Sgd};
@@ -38,8 +37,8 @@ pub struct ReduceLrOnPlateau {
 }
 
 impl ReduceLrOnPlateau {
-    /// For a metric that should become small, with PyTorch's options: a factor of 0.1, a patience of 10, a
-    /// threshold of 1e-4, no cooldown; see [`ReduceLrOnPlateau`].
+    /// For a metric that should fall, with PyTorch's options: a factor of 0.1, a patience of 10, a threshold of 1e-4,
+    /// no cooldown.
     pub fn min() -> Self {
         Self {
             sign: -1.0,
@@ -55,12 +54,12 @@ impl ReduceLrOnPlateau {
         }
     }
 
-    /// For a metric that should become large; otherwise like [`min`](Self::min).
+    /// For a metric that should rise; otherwise like [`min`](Self::min).
     pub fn max() -> Self {
         Self { sign: 1.0, best: f64::NEG_INFINITY, ..Self::min() }
     }
 
-    /// The same with another factor; see [`ReduceLrOnPlateau`].
+    /// Sets the factor of a reduction.
     ///
     /// # Panics
     /// If it is not from 0 to below 1.
@@ -70,13 +69,13 @@ impl ReduceLrOnPlateau {
         Self { factor: super::fraction("factor: the factor", factor), ..self }
     }
 
-    /// The same with another patience; see [`ReduceLrOnPlateau`].
+    /// Sets the number of observations in a row that may be no better.
     #[must_use]
     pub fn patience(self, patience: usize) -> Self {
         Self { patience, ..self }
     }
 
-    /// The same with another threshold, a part of the best metric; see [`ReduceLrOnPlateau`].
+    /// Sets the margin to a part of the best metric.
     ///
     /// # Panics
     /// If it is negative or not finite.
@@ -86,7 +85,7 @@ impl ReduceLrOnPlateau {
         Self { threshold: non_negative("threshold: the threshold", threshold), relative: true, ..self }
     }
 
-    /// The same with a threshold that is a difference, not a part; see [`ReduceLrOnPlateau`].
+    /// Sets the margin to a number, whatever the best metric is.
     ///
     /// # Panics
     /// If it is negative or not finite.
@@ -97,13 +96,13 @@ impl ReduceLrOnPlateau {
         Self { threshold, relative: false, ..self }
     }
 
-    /// The same with a cooldown; see [`ReduceLrOnPlateau`].
+    /// Sets the number of observations after a reduction that do not count.
     #[must_use]
     pub fn cooldown(self, cooldown: usize) -> Self {
         Self { cooldown, ..self }
     }
 
-    /// The same with a rate below which none is reduced; see [`ReduceLrOnPlateau`].
+    /// Sets the lower bound of reduced rates.
     ///
     /// # Panics
     /// If it is negative or not finite.
@@ -113,13 +112,11 @@ impl ReduceLrOnPlateau {
         Self { min_lr: non_negative("min_lr: the rate", min_lr), ..self }
     }
 
-    /// Takes note of the metric, and reduces the optimizer's rates if that is due; says whether a rate is lower than
-    /// before. A NaN is no better than anything. As in PyTorch, a rate stays if it would be reduced by no more than 1e-8.
-    ///
-    /// See [`ReduceLrOnPlateau`] for an example.
+    /// Records a metric and, when a reduction is due, reduces the optimizer's rates; returns whether a rate fell. NaN
+    /// is never better. As in PyTorch, reductions of at most 1e-8 are not made.
     pub fn observe<T: Float>(&mut self, metric: f64, optimizer: &mut (impl Optimizer<T> + ?Sized)) -> bool {
         let margin = match self.best {
-            // What the first metric is compared with; a part of it would be no number.
+            // Before the first metric; a part of infinity would be NaN.
             best if best.is_infinite() => 0.0,
             best if self.relative => self.threshold * best.abs(),
             _ => self.threshold,

@@ -3,24 +3,15 @@
 use gradus_autograd::{Float, Tensor};
 
 use super::descent::{Descent, Rule, Step};
-use super::{fraction, non_negative};
+use super::{fraction, non_negative, options};
 
-/// `RMSprop`, gradient descent with steps scaled by a running mean of the squared gradient (Hinton, "Neural
-/// networks for machine learning", lecture 6e, 2012).
+/// `RMSprop`: steps scaled by a running mean of the squared gradient (Hinton, "Neural networks for machine learning",
+/// lecture 6e, 2012).
 ///
 /// With gradient g and parameter p: `g += weight_decay * p`; `v = alpha * v + (1 - alpha) * g^2`;
-/// `u = g / (sqrt(v) + eps)`; `p -= lr * u`. With momentum, `b = momentum * b + u` in the place of u. Centered
-/// (Graves, 2013), `v - a^2` in the place of v, where `a = alpha * a + (1 - alpha) * g`. All start at 0. Alpha
-/// is 0.99 and eps 1e-8, if not set.
-///
-/// ```
-/// use gradus_nn::{Optimizer, Parameter, RmsProp};
-///
-/// let mut p = Parameter::new([3.0_f64]);
-/// let loss = &p * 4.0; // the gradient is 4
-/// RmsProp::new(0.5).alpha(0.75).step(&mut p, &loss.backward());
-/// assert!((p.item() - 2.0).abs() < 1e-8); // 3 - 0.5 * 4 / sqrt(0.25 * 4^2)
-/// ```
+/// `u = g / (sqrt(v) + eps)`; `p -= lr * u`. With momentum, `b = momentum * b + u` replaces u in the last formula.
+/// Centered (Graves, 2013), `v - a^2` replaces v under the root, where `a = alpha * a + (1 - alpha) * g`. All start at
+/// 0.
 pub type RmsProp<T = f32> = Descent<RmsPropRule, T>;
 
 /// The formula of [`RmsProp`].
@@ -102,79 +93,19 @@ impl Rule for RmsPropRule {
 }
 
 impl<T: Float> RmsProp<T> {
-    /// The same with another alpha: how much of the running means is kept.
-    ///
-    /// ```
-    /// use gradus_nn::{Optimizer, Parameter, RmsProp};
-    ///
-    /// let mut p = Parameter::new([3.0_f64]);
-    /// let loss = &p * 4.0;
-    /// RmsProp::new(0.5).alpha(0.0).step(&mut p, &loss.backward()); // the sign of the gradient
-    /// assert!((p.item() - 2.5).abs() < 1e-8);
-    /// ```
-    ///
-    /// # Panics
-    /// Unless it is from 0 to below 1.
-    #[must_use]
-    #[track_caller]
-    pub fn alpha(self, alpha: f64) -> Self {
-        fraction("alpha: alpha", alpha);
-        self.change(|rule| rule.alpha = alpha)
+    options! {
+        /// Sets alpha, the part of the running means that a step keeps; 0.99 by default.
+        alpha: fraction("alpha");
+        /// Sets eps, which keeps the divisor from 0; 1e-8 by default.
+        eps: non_negative("eps");
+        /// Sets the momentum, the part of the last step that is added to the next; 0 by default.
+        momentum: fraction("the momentum");
     }
 
-    /// The same with another eps, which keeps the divisor from 0.
-    ///
-    /// ```
-    /// use gradus_nn::{Optimizer, Parameter, RmsProp};
-    ///
-    /// let mut p = Parameter::new([3.0_f64]);
-    /// let loss = &p * 4.0;
-    /// RmsProp::new(0.5).alpha(0.0).eps(4.0).step(&mut p, &loss.backward());
-    /// assert_eq!(p.item(), 2.75); // 3 - 0.5 * 4 / (4 + 4)
-    /// ```
+    /// Scales steps by the variance of the gradient, not by its mean square.
     ///
     /// # Panics
-    /// If it is negative or not finite.
-    #[must_use]
-    #[track_caller]
-    pub fn eps(self, eps: f64) -> Self {
-        non_negative("eps: eps", eps);
-        self.change(|rule| rule.eps = eps)
-    }
-
-    /// The same with momentum: how much of the last step is kept.
-    ///
-    /// ```
-    /// use gradus_nn::{Optimizer, Parameter, RmsProp};
-    ///
-    /// let mut p = Parameter::new([3.0_f64]);
-    /// let mut rmsprop = RmsProp::new(0.5).alpha(0.0).momentum(0.5);
-    /// for _ in 0..2 {
-    ///     let loss = &p * 4.0;
-    ///     rmsprop.step(&mut p, &loss.backward());
-    /// }
-    /// assert!((p.item() - 1.75).abs() < 1e-8); // 3 - 0.5 * 1 - 0.5 * (0.5 * 1 + 1)
-    /// ```
-    ///
-    /// # Panics
-    /// Unless it is from 0 to below 1.
-    #[must_use]
-    #[track_caller]
-    pub fn momentum(self, momentum: f64) -> Self {
-        fraction("momentum: the momentum", momentum);
-        self.change(|rule| rule.momentum = momentum)
-    }
-
-    /// The same with steps scaled by the variance of the gradient and not by its square.
-    ///
-    /// ```
-    /// use gradus_nn::{Optimizer, Parameter, RmsProp};
-    ///
-    /// let mut p = Parameter::new([3.0_f64]);
-    /// let loss = &p * 4.0;
-    /// RmsProp::new(0.5).alpha(0.5).centered().step(&mut p, &loss.backward());
-    /// assert!((p.item() - 2.0).abs() < 1e-8); // 3 - 0.5 * 4 / sqrt(0.5 * 4^2 - (0.5 * 4)^2)
-    /// ```
+    /// After a group or a step.
     #[must_use]
     #[track_caller]
     pub fn centered(self) -> Self {

@@ -3,13 +3,13 @@
 use gradus_autograd::{Float, Tensor};
 
 use super::descent::{Descent, Rule, Step};
-use super::fraction;
+use super::{fraction, options};
 
-/// Stochastic gradient descent, with momentum (Polyak, 1964), Nesterov's variant of it (Nesterov, 1983, as in
-/// Sutskever et al., 2013) and weight decay.
+/// Stochastic gradient descent with momentum (Polyak, 1964) or Nesterov's momentum (Nesterov, 1983, as in Sutskever et
+/// al., 2013).
 ///
-/// With gradient g and parameter p: `g += weight_decay * p`; `v = momentum * v + (1 - dampening) * g`, which
-/// starts at g; `p -= lr * v`, or with Nesterov `p -= lr * (g + momentum * v)`.
+/// With gradient g and parameter p: `g += weight_decay * p`; `v = momentum * v + (1 - dampening) * g`, in the
+/// first step `v = g`; `p -= lr * v`, or with Nesterov's momentum `p -= lr * (g + momentum * v)`.
 ///
 /// ```
 /// use gradus_nn::{Module, Optimizer, Parameter, Sgd};
@@ -65,22 +65,10 @@ impl Rule for SgdRule {
 }
 
 impl<T: Float> Sgd<T> {
-    /// The same with momentum: how much of the last step's velocity is kept.
-    ///
-    /// ```
-    /// use gradus_nn::{Optimizer, Parameter, Sgd};
-    ///
-    /// let mut p = Parameter::new([0.0_f64]);
-    /// let mut sgd = Sgd::new(1.0).momentum(0.5);
-    /// for _ in 0..2 {
-    ///     let loss = &p * 1.0; // the gradient is 1
-    ///     sgd.step(&mut p, &loss.backward());
-    /// }
-    /// assert_eq!(p.item(), -2.5); // 0 - 1 = -1, then -1 - (0.5 * 1 + 1)
-    /// ```
+    /// Sets the momentum, the part of the last step's velocity that is kept; 0 by default.
     ///
     /// # Panics
-    /// Unless it is from 0 to below 1, and with [`nesterov`](Self::nesterov) above 0.
+    /// Unless it is from 0 to below 1, and above 0 with [`nesterov`](Self::nesterov); or after a group or a step.
     #[must_use]
     #[track_caller]
     pub fn momentum(self, momentum: f64) -> Self {
@@ -89,45 +77,15 @@ impl<T: Float> Sgd<T> {
         self.change(|rule| rule.momentum = momentum)
     }
 
-    /// The same with dampening of the momentum: how much less of a gradient enters the velocity.
-    ///
-    /// ```
-    /// use gradus_nn::{Optimizer, Parameter, Sgd};
-    ///
-    /// let mut p = Parameter::new([0.0_f64]);
-    /// let mut sgd = Sgd::new(1.0).momentum(0.5).dampening(0.25);
-    /// for _ in 0..2 {
-    ///     let loss = &p * 1.0; // the gradient is 1
-    ///     sgd.step(&mut p, &loss.backward());
-    /// }
-    /// assert_eq!(p.item(), -2.25); // 0 - 1 = -1, then -1 - (0.5 * 1 + 0.75 * 1)
-    /// ```
-    ///
-    /// # Panics
-    /// Unless it is from 0 to below 1.
-    #[must_use]
-    #[track_caller]
-    pub fn dampening(self, dampening: f64) -> Self {
-        fraction("dampening: the dampening", dampening);
-        self.change(|rule| rule.dampening = dampening)
+    options! {
+        /// Sets the dampening, the part of a gradient that does not enter the velocity; 0 by default.
+        dampening: fraction("the dampening");
     }
 
-    /// The same with Nesterov's momentum: the step looks ahead along the velocity.
-    ///
-    /// ```
-    /// use gradus_nn::{Optimizer, Parameter, Sgd};
-    ///
-    /// let mut p = Parameter::new([0.0_f64]);
-    /// let mut sgd = Sgd::new(1.0).momentum(0.5).nesterov();
-    /// for _ in 0..2 {
-    ///     let loss = &p * 1.0; // the gradient is 1
-    ///     sgd.step(&mut p, &loss.backward());
-    /// }
-    /// assert_eq!(p.item(), -3.25); // 0 - (1 + 0.5 * 1) = -1.5, then -1.5 - (1 + 0.5 * 1.5)
-    /// ```
+    /// Takes Nesterov's momentum: the step looks ahead along the velocity.
     ///
     /// # Panics
-    /// If there is no [`momentum`](Self::momentum) yet.
+    /// Without [`momentum`](Self::momentum), or after a group or a step.
     #[must_use]
     #[track_caller]
     pub fn nesterov(self) -> Self {

@@ -1,4 +1,4 @@
-//! Activations: the methods of their names, with their attributes.
+//! Activations: methods of `Var`, with their arguments.
 
 use gradus::prelude::*;
 use gradus::{

@@ -16,7 +16,7 @@ struct Axis {
     stride: usize,
     padding: usize,
     dilation: usize,
-    /// Of a transposed convolution.
+    /// Extra size of the output of a transposed convolution.
     output_padding: usize,
 }
 
@@ -27,11 +27,11 @@ impl Axis {
         Self { kernel, stride, padding: s.size(0, dilation * (kernel - 1)), dilation, output_padding }
     }
 
-    /// Of an image with one line.
+    /// The first axis of an image with one line.
     const LINE: Self = Self { kernel: 1, stride: 1, padding: 0, dilation: 1, output_padding: 0 };
 }
 
-/// The attributes that all convolutions share, of so many axes, and groups.
+/// The attributes that all convolutions share, for each of `n` axes, and groups.
 fn attributes(axes: &[Axis], groups: usize, transposed: bool) -> Conv {
     let along = |of: fn(&Axis) -> usize| axes.iter().map(of).collect::<Vec<_>>();
     let conv = Conv::new()
@@ -69,7 +69,8 @@ fn convolution(
     let mut y = vec![0.0; shape.iter().product()];
     let place = |n: usize, o: usize, i: usize, j: usize| ((n * shape[1] + o) * shape[2] + i) * shape[3] + j;
     let (in_group, out_group) = (channels / groups, outputs / groups);
-    // Where a place of the output reads, or of the input writes, with an element of the kernel.
+    // The place that a place of the output reads, or that a place of the input writes, through an element of the
+    // kernel.
     let other = |axis: Axis, place: usize, k: usize, size: usize| {
         (place * axis.stride + k * axis.dilation).checked_sub(axis.padding).filter(|&other| other < size)
     };
@@ -150,7 +151,7 @@ macro_rules! convolutional {
     };
 }
 
-/// What a window becomes, of images `[batch, channels, height, width]`, and which windows there are along both axes.
+/// Pooling of images `[batch, channels, height, width]`: the reduction of a window, and the windows along both axes.
 fn pooled(x: &Tensor<f64>, spans: [Vec<[usize; 2]>; 2], largest: bool) -> Tensor<f64> {
     let [batch, channels, ..] = *x.shape() else { panic!("no images") };
     let shape = [batch, channels, spans[0].len(), spans[1].len()];
@@ -173,7 +174,7 @@ fn pooled(x: &Tensor<f64>, spans: [Vec<[usize; 2]>; 2], largest: bool) -> Tensor
     Tensor::from(y).reshape(shape)
 }
 
-/// A pooling layer along one axis or two; `$options` makes its attributes, and the windows along an axis of a size.
+/// A pooling layer along one axis or two; `$options` makes its attributes and the windows along an axis.
 macro_rules! pooling {
     ($layer:ident, $axes:literal, $largest:literal, $options:expr, $message:literal) => {
         Entry {
@@ -207,7 +208,7 @@ macro_rules! pooling {
     };
 }
 
-/// The kernel and the stride of a pooling.
+/// The kernel and the stride of a pooling layer.
 type Options = (fn(&[[usize; 2]]) -> Pool, fn([usize; 2], usize) -> Vec<[usize; 2]>);
 const PLAIN: Options = (
     |options| {
@@ -219,7 +220,7 @@ const PLAIN: Options = (
     },
 );
 
-/// The number of windows of an adaptive pooling.
+/// The number of windows of an adaptive pooling layer.
 type AdaptiveOptions = (fn(&[[usize; 2]]) -> gradus::Dims, fn([usize; 2], usize) -> Vec<[usize; 2]>);
 const ADAPTIVE: AdaptiveOptions = (
     |options| options.iter().map(|option| option[0]).collect::<Vec<_>>().into(),

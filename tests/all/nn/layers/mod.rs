@@ -1,5 +1,5 @@
-//! Every layer, in one list: its values, at random options, against a slow composition of basic operations; its
-//! gradients; the names of its members; what it refuses; and the distribution that its parameters start from.
+//! Every layer, in one list: its values at random options, against a slow composition of basic operations; its
+//! gradients; the names of its members; its messages; and the initial distribution of its parameters.
 //!
 //! A layer of the sources that is missing from the list fails the suite.
 
@@ -18,7 +18,7 @@ use gradus::{Path, Xoshiro256PlusPlus};
 
 use super::init::has_moments;
 
-/// What the suite knows of a layer.
+/// The tests of a layer.
 struct Entry {
     name: &'static str,
     /// The names of parameters, buffers and modes.
@@ -31,7 +31,7 @@ struct Entry {
     refuses: Option<fn()>,
 }
 
-/// Layers of the sources that the list has, and the list of each file.
+/// The list of all layers, file by file.
 fn layers() -> Vec<Entry> {
     [activations::layers(), images::layers(), norms::layers(), sequences::layers(), simple::layers()]
         .into_iter()
@@ -75,8 +75,8 @@ struct Sample {
 }
 
 impl Sample {
-    /// Parameters and buffers get random numbers, so that none of them can be left out unseen. `slow` has a clone of the
-    /// model, whose buffers it changes as the layer should.
+    /// Parameters and buffers get random numbers, so that none of them can be left out unseen. `slow` has a clone of
+    /// the model, whose buffers it changes as the layer should.
     fn new<M: Module<f64> + Clone + 'static, const N: usize>(
         source: &mut Source,
         mut model: M,
@@ -112,16 +112,16 @@ impl Sample {
     }
 }
 
-/// What the numbers of a new parameter are.
+/// The distribution of the elements of a new parameter.
 #[derive(Debug, Clone, Copy)]
 enum Start {
-    /// Uniform between minus this and this.
+    /// Uniform between minus a bound and the bound.
     Within(f64),
     All(f64),
     Normal,
 }
 
-/// The numbers of parameters and buffers, each with its distribution.
+/// The elements of parameters and buffers, each with its distribution.
 type Initial = Vec<(String, Tensor<f64>, Start)>;
 
 fn initial(model: &dyn Module<f64>, expected: impl AsRef<[Start]>) -> Initial {
@@ -132,14 +132,14 @@ fn initial(model: &dyn Module<f64>, expected: impl AsRef<[Start]>) -> Initial {
     all.into_iter().zip(expected.as_ref()).map(|((name, numbers), start)| (name, numbers, *start)).collect()
 }
 
-/// Of a layer without parameters.
+/// The distributions of a layer without parameters.
 fn nothing(_: &mut Source) -> Initial {
     Vec::new()
 }
 
 #[test]
 fn every_layer_is_in_the_list() {
-    /// Traits, and a part of `Lstm` and `Gru`.
+    /// Public items that are no layers: traits, and a part of `Lstm` and `Gru`.
     const NO_LAYERS: [&str; 3] = ["CloneLayer", "Layer", "RecurrentLayer"];
     let source = include_str!("../../../../crates/nn/src/layers/mod.rs");
     let items =
@@ -180,7 +180,7 @@ fn gradients_are_right() {
 #[test]
 fn members_have_the_names_of_pytorch() {
     for entry in layers() {
-        // Members may be missing by an option; with some seed each is there.
+        // An option may leave a member out; each occurs with some seed.
         let seen: BTreeSet<String> =
             (0..20).flat_map(|seed| (entry.sample)(&mut Source::new(seed)).members).collect();
         let expected: BTreeSet<String> = entry.members.iter().map(ToString::to_string).collect();
@@ -206,7 +206,7 @@ fn parameters_start_as_documented() {
                     Start::Within(bound) => {
                         numbers.iter().all(|x| x.abs() <= bound)
                             && has_moments(&numbers, 0.0, bound * bound / 3.0)
-                            // The largest of n is above (1 - 20 / n) of the bound, but once in e^20.
+                            // The largest of n elements is above (1 - 20 / n) of the bound, except once in e^20.
                             && numbers.abs().max(..).item() > bound * (1.0 - 20.0 / numbers.len() as f64)
                     }
                 };

@@ -6,19 +6,19 @@ use gradus::{BatchNorm1d, BatchNorm2d, GroupNorm, InstanceNorm2d, LayerNorm, Rms
 use super::{Entry, Sample, Source, Start, initial};
 use crate::messages::panics;
 
-/// Without the mean, and with variance 1, along these axes.
+/// `x` normalised to mean 0 and variance 1 along these axes.
 fn normalised(x: &Var<f64>, axes: &[isize], eps: f64) -> Var<f64> {
     let centred = x - x.mean(keepdim(axes.to_vec()));
     &centred / (centred.square().mean(keepdim(axes.to_vec())) + eps).sqrt()
 }
 
-/// Multiplied by the weight and shifted by the bias, of a shape that broadcasts.
+/// `x` times the weight plus the bias, which broadcast.
 fn affine(x: Var<f64>, [weight, bias]: [&Option<Parameter<f64>>; 2], shape: &[usize]) -> Var<f64> {
     let x = weight.as_ref().map_or(x.clone(), |weight| x * weight.reshape(shape));
     bias.as_ref().map_or(x.clone(), |bias| x + bias.reshape(shape))
 }
 
-/// One for each channel, to go with `[batch, channels, ...]`.
+/// The shape in which `[channels]` broadcasts with x, `[batch, channels, ...]`.
 fn by_channel(x: &Var<f64>) -> Vec<usize> {
     (0..x.rank()).map(|axis| if axis == 1 { x.shape()[1] } else { 1 }).collect()
 }
@@ -38,7 +38,7 @@ pub(super) fn layer_norm(layer: &LayerNorm<f64>, x: &Var<f64>) -> Var<f64> {
     affine(y, [&layer.weight, &layer.bias], &layer.normalized_shape)
 }
 
-/// In both modes.
+/// Batch normalisation in both modes.
 macro_rules! batch_norm {
     ($layer:ident, $shape:expr, $refused:expr, $message:literal) => {
         Entry {

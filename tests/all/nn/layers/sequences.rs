@@ -12,7 +12,7 @@ fn all(vars: &[Var<f64>], axis: isize) -> Var<f64> {
     cat(&vars.iter().collect::<Vec<_>>(), axis)
 }
 
-/// Which keys a query sees.
+/// The keys that a query sees.
 #[derive(Clone)]
 enum Mask {
     None,
@@ -44,7 +44,7 @@ impl Mask {
     }
 }
 
-/// Head by head, each with its own columns of queries, keys and values.
+/// Attention head by head, each with its own columns of queries, keys and values.
 fn attention(
     layer: &MultiheadAttention<f64>,
     inputs: [&Var<f64>; 3],
@@ -87,13 +87,13 @@ fn attention(
     of_linear(&layer.out_proj, &all(&heads, -1))
 }
 
-/// Where a layer starts: the weight and bias of all inputs, and the weight and bias of the output.
+/// The initial distributions: weight and bias of all inputs, weight and bias of the output.
 fn of_attention(width: usize) -> [Start; 4] {
     let of_inputs = (6.0 / (4 * width) as f64).sqrt();
     [Start::Within(of_inputs), Start::All(0.0), Start::Within((width as f64).powf(-0.5)), Start::All(0.0)]
 }
 
-/// What inputs and the last state contribute to each gate.
+/// The sums that the input and the last state contribute to each gate.
 fn gates<const N: usize>(layer: &RecurrentLayer<f64>, x: &Var<f64>, h: &Var<f64>) -> [[Var<f64>; N]; 2] {
     let hidden = h.shape()[1] as isize;
     let cut =
@@ -108,7 +108,7 @@ fn sigmoid(x: Var<f64>) -> Var<f64> {
     1.0 / ((-x).exp() + 1.0)
 }
 
-/// Step by step: all states of the last layer, followed by the last states of all layers, `[layers, ...]` of each kind.
+/// A recurrent layer step by step: all states of the last layer, then the last states of all layers, `[layers, ...]`.
 fn recurrent<const STATES: usize>(
     layers: &[RecurrentLayer<f64>],
     batch_first: bool,
@@ -164,7 +164,7 @@ fn sequence(s: &mut Source, batch_first: bool) -> ([usize; 3], Tensor<f64>, Tens
     ([features, hidden, layers], x, state)
 }
 
-/// The names and the beginnings of both recurrent layers.
+/// The names and the initial distributions of both recurrent layers.
 const RECURRENT: &[&str] = &[
     "weight_ih_l0",
     "weight_hh_l0",

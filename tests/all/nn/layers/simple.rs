@@ -6,13 +6,13 @@ use gradus::{Dropout, Flatten, Tanh};
 use super::{Entry, Sample, Start, initial, nothing};
 use crate::messages::panics;
 
-/// Every output as a sum of its own.
+/// A dense layer, every output as a sum of its own.
 pub(super) fn dense(x: &Var<f64>, weight: &Var<f64>, bias: Option<&Var<f64>>) -> Var<f64> {
     let sums = (x.unsqueeze(-2) * weight).sum(-1);
     bias.map_or(sums.clone(), |bias| sums + bias)
 }
 
-/// The same for a layer.
+/// [`dense`] with the parameters of a layer.
 pub(super) fn of_linear(layer: &Linear<f64>, x: &Var<f64>) -> Var<f64> {
     dense(x, &layer.weight, layer.bias.as_deref())
 }
@@ -50,7 +50,7 @@ fn dropout_entry() -> Entry {
             layer.training = s.flag();
             let x = s.randn(&[3, 5]);
             let slow = |layer: &Dropout, [x]: [&Var<f64>; 1]| {
-                // Ones go the same way, and say which places are kept.
+                // Ones, dropped by the same mask, show the places that are kept.
                 let kept = layer.forward(&Var::constant(Tensor::<f64>::ones(x.shape()))).value().ne(0.0);
                 let scaled = if layer.training { x / (1.0 - layer.p) } else { x.clone() };
                 Var::where_(&kept, scaled, 0.0)
