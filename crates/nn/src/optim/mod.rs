@@ -88,7 +88,7 @@ pub trait Optimizer<T: Float> {
     #[track_caller]
     fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>);
 
-    /// The learning rates: the first for parameters in no group, then one for each group.
+    /// The learning rates, never empty: the first for parameters in no group, then one for each group.
     fn learning_rates(&self) -> &[LearningRate];
 
     /// The learning rates, to change them.
