@@ -47,6 +47,7 @@ laws! {
     gradients_do_not_depend_on_what_else_is_tracked: Subsets,
     layouts_do_not_matter: Layout,
     expressions_agree_with_numbers: Expression,
+    shapes_are_foretold: Shape,
     recorded_passes_run_again_on_other_inputs: Replay,
     single_precision_agrees_with_double: Precision,
 }

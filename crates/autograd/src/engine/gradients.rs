@@ -44,15 +44,6 @@ impl<T: Float> Gradients<T> {
 
     /// Changes the gradient with respect to a leaf, if there is one.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from(3.0));
-    /// let mut gradients = (&x * &x).backward();
-    /// gradients.update(&x, |gradient| *gradient *= 0.5);
-    /// assert_eq!(gradients.get(&x), Some(&Tensor::from(3.0)));
-    /// ```
-    ///
     /// # Panics
     /// If the new gradient has another shape.
     #[track_caller]
@@ -120,14 +111,6 @@ impl<T: Float> Var<T> {
     }
 
     /// The gradients of <`cotangent`, this variable> with respect to all leaves that it depends on.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([1.0, 2.0]));
-    /// let gradients = (&x * &x).backward_with(&Tensor::from([1.0, 10.0]));
-    /// assert_eq!(gradients.get(&x), Some(&Tensor::from([2.0, 40.0])));
-    /// ```
     ///
     /// # Panics
     /// If the cotangent has another shape, or no leaf was recorded behind this variable.
@@ -211,16 +194,6 @@ pub fn vjp<T: Float>(y: &Var<T>, cotangent: &Tensor<T>, inputs: &[&Var<T>]) -> V
 
 /// Like [`vjp`], recorded: the results can be differentiated with respect to the inputs and to the
 /// cotangent.
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var, vjp_create_graph};
-///
-/// let (x, g) = (Var::leaf(Tensor::from(3.0)), Var::leaf(Tensor::from(10.0)));
-/// let product = vjp_create_graph(&(&x * &x), &g, &[&x]).remove(0).unwrap(); // 2 x g
-/// let gradients = product.backward();
-/// assert_eq!(gradients.get(&x), Some(&Tensor::from(20.0))); // 2 g
-/// assert_eq!(gradients.get(&g), Some(&Tensor::from(6.0))); // 2 x
-/// ```
 ///
 /// # Panics
 /// Like [`vjp`].

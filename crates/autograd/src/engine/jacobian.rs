@@ -77,15 +77,6 @@ pub fn batched_jacobian<T: Float>(y: &Var<T>, x: &Var<T>) -> Tensor<T> {
 /// The [`hessian`] of each row of a batch: for `y` of shape `[B]` and `x` of shape `[B, ..]`, of which element b of `y`
 /// depends on row b of `x` only, the shape `[B, .., ..]`.
 ///
-/// ```
-/// use gradus_autograd::{Tensor, Var, batched_hessian};
-///
-/// let x = Var::leaf(Tensor::from([[1.0, 2.0], [3.0, 4.0]]));
-/// let y = (&x * &x * &x).sum(1);
-/// let expected = Tensor::from([[[6.0, 0.0], [0.0, 12.0]], [[18.0, 0.0], [0.0, 24.0]]]);
-/// assert_eq!(batched_hessian(&y, &x), expected);
-/// ```
-///
 /// # Panics
 /// Like [`batched_jacobian`], and if `y` is not 1-d.
 #[track_caller]

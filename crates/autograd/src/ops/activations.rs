@@ -140,16 +140,6 @@ impl<T: Float> Var<T> {
     /// one for each channel along axis 1, or axis 0 if there is no other. At 0 the derivative is the slope, and all second
     /// derivatives are 0.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([[-2.0, -2.0], [3.0, 3.0]]));
-    /// let weight = Var::leaf(Tensor::from([0.25, 0.5]));
-    /// let y = x.prelu(&weight);
-    /// assert_eq!(y.value(), &Tensor::from([[-0.5, -1.0], [3.0, 3.0]]));
-    /// assert_eq!(y.sum(..).backward().get(&weight), Some(&Tensor::from([-2.0, -2.0])));
-    /// ```
-    ///
     /// # Panics
     /// If `weight` has another shape.
     #[track_caller]
@@ -171,13 +161,6 @@ impl<T: Float> Var<T> {
 
     /// The gated linear unit (Dauphin et al., 2016): of the two halves along an axis, the first times the
     /// [`sigmoid`](Self::sigmoid) of the second.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::constant([[1.0, 2.0, 0.0, 1e3]]);
-    /// assert_eq!(x.glu(1).value(), &Tensor::from([[0.5, 2.0]]));
-    /// ```
     ///
     /// # Panics
     /// If the axis is out of range or its size is odd.

@@ -1,6 +1,7 @@
 //! Sums and products: what every other rule is made of.
 
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::shapes::broadcast_shapes;
+use gradus_tensor::{Float, Shape, Tensor, TensorError};
 
 use crate::scalar::{Expression, Real};
 use crate::tape::{Context, Inputs, Linearity, Operation, Saves, Var, apply};
@@ -11,6 +12,9 @@ struct Add;
 impl<T: Float> Operation<T> for Add {
     fn name(&self) -> &'static str {
         "add"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(broadcast_shapes("add", inputs[0], inputs[1]))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0] + inputs[1]
@@ -32,6 +36,9 @@ struct Sub;
 impl<T: Float> Operation<T> for Sub {
     fn name(&self) -> &'static str {
         "sub"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(broadcast_shapes("sub", inputs[0], inputs[1]))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0] - inputs[1]
@@ -62,6 +69,9 @@ struct Mul(StrongZero);
 impl<T: Float> Operation<T> for Mul {
     fn name(&self) -> &'static str {
         if self.0 == StrongZero::Neither { "mul" } else { "multiply_no_nan" }
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(broadcast_shapes("mul", inputs[0], inputs[1]))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         match self.0 {
@@ -109,6 +119,9 @@ impl<T: Float> Operation<T> for Div {
     fn name(&self) -> &'static str {
         "div"
     }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(broadcast_shapes("div", inputs[0], inputs[1]))
+    }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         if self.strong_zero {
             inputs[0].zip(
@@ -149,6 +162,9 @@ struct Neg;
 impl<T: Float> Operation<T> for Neg {
     fn name(&self) -> &'static str {
         "neg"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(Ok(inputs[0].into()))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         -inputs[0]

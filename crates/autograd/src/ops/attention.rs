@@ -1,6 +1,7 @@
 //! Attention, one operation that never holds all scores.
 
-use gradus_tensor::{Float, Tensor, keepdim};
+use gradus_tensor::shapes::attention_shape;
+use gradus_tensor::{Float, Shape, Tensor, TensorError, keepdim};
 
 use crate::engine::gradients_of_composition;
 use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
@@ -100,6 +101,9 @@ impl Attention {
 impl<T: Float> Operation<T> for Attention {
     fn name(&self) -> &'static str {
         "scaled_dot_product_attention"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(attention_shape(inputs[0], inputs[1], inputs[2], inputs.get(3).copied()))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         let mask = inputs.get(3);

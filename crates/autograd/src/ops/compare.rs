@@ -1,6 +1,7 @@
 //! Comparisons, which give masks.
 
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::shapes::broadcast_shapes;
+use gradus_tensor::{Float, Shape, Tensor, TensorError};
 
 use crate::tape::{DiscreteOperation, Inputs, Mask, Var, decide};
 
@@ -17,6 +18,10 @@ macro_rules! comparisons {
                 match self {
                     $(Self::$kind => stringify!($name),)*
                 }
+            }
+            fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+                let name = DiscreteOperation::<T, bool>::name(self);
+                Some(broadcast_shapes(name, inputs[0], inputs[1]))
             }
             fn forward(&self, inputs: &Inputs<T>) -> Tensor<bool> {
                 match self {

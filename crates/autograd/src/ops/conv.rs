@@ -3,7 +3,8 @@
 //! Three operations on images with a batch, each linear in either input, are the gradients of one another: the
 //! convolution, its gradient for the input, which is the transposed convolution, and that for the weight.
 
-use gradus_tensor::{Conv, Float, OrPanic, Shape, Tensor};
+use gradus_tensor::shapes::{conv2d_input_shape, conv2d_weight_shape};
+use gradus_tensor::{Conv, Float, OrPanic, Shape, Tensor, TensorError};
 
 use crate::tape::{Context, Inputs, Linearity, Operation, Saves, Var, apply};
 
@@ -16,6 +17,9 @@ struct Conv2d {
 impl<T: Float> Operation<T> for Conv2d {
     fn name(&self) -> &'static str {
         "conv2d"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(self.conv.output_shape("conv2d", 2, inputs[0], inputs[1], inputs.get(2).copied()))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].conv2d(inputs[1], inputs.get(2), self.conv.clone())
@@ -52,6 +56,9 @@ impl<T: Float> Operation<T> for Conv2dInput {
     fn name(&self) -> &'static str {
         "conv2d_input"
     }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(conv2d_input_shape(&self.input, inputs[1], inputs[0], &self.conv))
+    }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].conv2d_input(&self.input, inputs[1], self.conv.clone())
     }
@@ -78,6 +85,9 @@ struct Conv2dWeight {
 impl<T: Float> Operation<T> for Conv2dWeight {
     fn name(&self) -> &'static str {
         "conv2d_weight"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(conv2d_weight_shape(inputs[0], &self.weight, inputs[1], &self.conv))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].conv2d_weight(&self.weight, inputs[1], self.conv.clone())
@@ -128,10 +138,7 @@ impl<T: Float> Var<T> {
     ///
     /// A weight of 0 does not mask infinity or NaN; see [`matmul`](Self::matmul).
     ///
-    /// See [`Tensor::conv2d`](gradus_tensor::Tensor::conv2d).
-    ///
-    /// # Panics
-    /// If shapes or attributes do not fit each other.
+    /// See [`Tensor::conv2d`](gradus_tensor::Tensor::conv2d) for shapes and panics.
     #[track_caller]
     pub fn conv2d(&self, weight: &Self, bias: Option<&Self>, conv: Conv) -> Self {
         if self.rank() == 3 {
@@ -149,10 +156,7 @@ impl<T: Float> Var<T> {
     /// `[batch, out_channels, (length - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1]`. The
     /// batch may be missing.
     ///
-    /// See [`Tensor::conv_transpose1d`](gradus_tensor::Tensor::conv_transpose1d).
-    ///
-    /// # Panics
-    /// If shapes or attributes do not fit each other.
+    /// See [`Tensor::conv_transpose1d`](gradus_tensor::Tensor::conv_transpose1d) for shapes and panics.
     #[track_caller]
     pub fn conv_transpose1d(&self, weight: &Self, bias: Option<&Self>, conv: Conv) -> Self {
         let bias_shape = bias.map(Self::shape);
@@ -166,10 +170,7 @@ impl<T: Float> Var<T> {
     /// `[batch, out_channels, ...]` and along height and width
     /// `(size - 1) stride - 2 padding + dilation (kernel - 1) + output_padding + 1`. The batch may be missing.
     ///
-    /// See [`Tensor::conv_transpose2d`](gradus_tensor::Tensor::conv_transpose2d).
-    ///
-    /// # Panics
-    /// If shapes or attributes do not fit each other.
+    /// See [`Tensor::conv_transpose2d`](gradus_tensor::Tensor::conv_transpose2d) for shapes and panics.
     #[track_caller]
     pub fn conv_transpose2d(&self, weight: &Self, bias: Option<&Self>, conv: Conv) -> Self {
         let shape = conv
@@ -195,10 +196,7 @@ impl<T: Float> Var<T> {
 
     /// The gradient of [`conv2d`](Self::conv2d) for its input, of shape `input`, where this is that for the output.
     ///
-    /// See [`Tensor::conv2d_input`](gradus_tensor::Tensor::conv2d_input).
-    ///
-    /// # Panics
-    /// If this has not the shape that the convolution of an input of that shape gives; a batch there must be.
+    /// See [`Tensor::conv2d_input`](gradus_tensor::Tensor::conv2d_input) for shapes and panics.
     #[track_caller]
     pub fn conv2d_input(&self, input: impl AsRef<[usize]>, weight: &Self, conv: Conv) -> Self {
         apply(Conv2dInput { input: Shape::from_slice(input.as_ref()), conv }, &[self, weight])
@@ -207,10 +205,7 @@ impl<T: Float> Var<T> {
     /// The gradient of [`conv2d`](Self::conv2d) for its weight, of shape `weight`, where this is the input and
     /// `gradient` that for the output.
     ///
-    /// See [`Tensor::conv2d_weight`](gradus_tensor::Tensor::conv2d_weight).
-    ///
-    /// # Panics
-    /// If `gradient` has not the shape that the convolution with a weight of that shape gives; a batch there must be.
+    /// See [`Tensor::conv2d_weight`](gradus_tensor::Tensor::conv2d_weight) for shapes and panics.
     #[track_caller]
     pub fn conv2d_weight(&self, weight: impl AsRef<[usize]>, gradient: &Self, conv: Conv) -> Self {
         apply(Conv2dWeight { weight: Shape::from_slice(weight.as_ref()), conv }, &[self, gradient])

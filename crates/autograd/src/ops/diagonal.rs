@@ -1,6 +1,7 @@
 //! Diagonals of matrices, and what lies on one side of them.
 
-use gradus_tensor::{Dims, Float, OrPanic, Shape, Tensor};
+use gradus_tensor::shapes::{diagonal_shape, triangle_shape};
+use gradus_tensor::{Dims, Float, OrPanic, Shape, Tensor, TensorError};
 
 use super::index::{add_at, zeros};
 use crate::tape::{Context, Inputs, Linearity, Operation, Var, apply};
@@ -14,6 +15,9 @@ struct Diagonal {
 impl<T: Float> Operation<T> for Diagonal {
     fn name(&self) -> &'static str {
         "diagonal"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(diagonal_shape(inputs[0], self.offset, self.axes[0] as isize, self.axes[1] as isize))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].diagonal(self.offset, self.axes[0] as isize, self.axes[1] as isize)
@@ -60,6 +64,9 @@ impl<T: Float> Operation<T> for Triangle {
     fn name(&self) -> &'static str {
         if self.lower { "tril" } else { "triu" }
     }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(triangle_shape(if self.lower { "tril" } else { "triu" }, inputs[0]))
+    }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         if self.lower { inputs[0].tril(self.diagonal) } else { inputs[0].triu(self.diagonal) }
     }
@@ -95,10 +102,7 @@ impl<T: Float> Var<T> {
 
     /// A square matrix with these elements on a diagonal and zeros elsewhere; of a matrix, that diagonal.
     ///
-    /// See [`Tensor::diag`](gradus_tensor::Tensor::diag).
-    ///
-    /// # Panics
-    /// Unless there are one or two axes.
+    /// See [`Tensor::diag`](gradus_tensor::Tensor::diag) for shapes and panics.
     #[track_caller]
     pub fn diag(&self, diagonal: isize) -> Self {
         if self.rank() == 2 {
@@ -111,10 +115,7 @@ impl<T: Float> Var<T> {
 
     /// The sum of the main diagonal of a matrix.
     ///
-    /// See [`Tensor::trace`](gradus_tensor::Tensor::trace).
-    ///
-    /// # Panics
-    /// Unless there are two axes.
+    /// See [`Tensor::trace`](gradus_tensor::Tensor::trace) for shapes and panics.
     #[track_caller]
     pub fn trace(&self) -> Self {
         if self.rank() != 2 {
@@ -126,10 +127,7 @@ impl<T: Float> Var<T> {
 
     /// The elements of the last two axes on a diagonal and below it, the others 0.
     ///
-    /// See [`Tensor::tril`](gradus_tensor::Tensor::tril).
-    ///
-    /// # Panics
-    /// If there are fewer than two axes.
+    /// See [`Tensor::tril`](gradus_tensor::Tensor::tril) for shapes and panics.
     #[track_caller]
     pub fn tril(&self, diagonal: isize) -> Self {
         apply(Triangle { lower: true, diagonal }, &[self])
@@ -137,10 +135,7 @@ impl<T: Float> Var<T> {
 
     /// The elements of the last two axes on a diagonal and above it, the others 0.
     ///
-    /// See [`Tensor::triu`](gradus_tensor::Tensor::triu).
-    ///
-    /// # Panics
-    /// If there are fewer than two axes.
+    /// See [`Tensor::triu`](gradus_tensor::Tensor::triu) for shapes and panics.
     #[track_caller]
     pub fn triu(&self, diagonal: isize) -> Self {
         apply(Triangle { lower: false, diagonal }, &[self])

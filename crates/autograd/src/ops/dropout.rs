@@ -1,6 +1,6 @@
 //! Dropout.
 
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, Shape, Tensor, TensorError};
 
 use crate::tape::{Context, Indices, Inputs, Linearity, Operand, Operation, Var, apply};
 
@@ -13,6 +13,9 @@ struct Dropout {
 impl<T: Float> Operation<T> for Dropout {
     fn name(&self) -> &'static str {
         "dropout"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(Ok(inputs[0].into()))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         let (x, key) = (inputs[0], hash(inputs.indices(1).item() as u64));

@@ -1,6 +1,7 @@
 //! Rows of a table.
 
-use gradus_tensor::{Float, Shape, Tensor};
+use gradus_tensor::shapes::embedding_shape;
+use gradus_tensor::{Float, Shape, Tensor, TensorError};
 
 use super::index::add_at;
 use crate::tape::{
@@ -26,6 +27,9 @@ impl Embedding {
 impl<T: Float> Operation<T> for Embedding {
     fn name(&self) -> &'static str {
         "embedding"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(embedding_shape(inputs[0], inputs[1]))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].embedding(inputs.indices(1))
@@ -54,6 +58,9 @@ struct IsPadding {
 impl<T: Float> DiscreteOperation<T, bool> for IsPadding {
     fn name(&self) -> &'static str {
         "is_padding"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(Ok(inputs[0].into()))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<bool> {
         inputs.indices(0).eq(self.padding_idx as i64)

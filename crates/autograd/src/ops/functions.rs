@@ -5,7 +5,7 @@
 
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
 
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, OrPanic, Shape, Tensor, TensorError, broadcast_shapes};
 
 use crate::engine::{forward_of_composition, gradients_of_composition};
 use crate::scalar::elementwise::elementwise;
@@ -135,7 +135,11 @@ macro_rules! binary_elementwise {
             }
         )*
 
-        /// The inputs are the start, the end and the weight.
+        fn lerp_shape(start: &[usize], end: &[usize], weight: &[usize]) -> Result<Shape, TensorError> {
+    broadcast_shapes("lerp", &broadcast_shapes("lerp", start, end)?, weight)
+}
+
+/// The inputs are the start, the end and the weight.
 #[derive(Debug)]
 struct Lerp;
 
@@ -156,7 +160,12 @@ impl<T: Float> Operation<T> for Lerp {
     fn name(&self) -> &'static str {
         "lerp"
     }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(lerp_shape(inputs[0], inputs[1], inputs[2]))
+    }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
+        let [start, end, weight] = [inputs[0], inputs[1], inputs[2]].map(Tensor::shape);
+        lerp_shape(start, end, weight).or_panic();
         forward_of_composition(inputs, Self::composed)
     }
     fn saves(&self) -> Saves {
@@ -276,14 +285,6 @@ impl<T: Float> Var<T> {
     /// function. From order 1 on it is infinite at 0, -1, -2, ...
     ///
     /// Elementwise; the result has this shape.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([1.0, 2.5]));
-    /// let slopes = x.digamma().sum(..).backward();
-    /// assert_eq!(slopes.get(&x), Some(x.polygamma(1).value()));
-    /// ```
     pub fn polygamma(&self, order: usize) -> Self {
         apply(Unary(Polygamma { order }), &[self])
     }
@@ -312,13 +313,6 @@ impl<T: Float> Var<T> {
     /// `self + value * a * b`.
     ///
     /// Elementwise; the three broadcast.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::constant([1.0, 2.0]);
-    /// assert_eq!(x.addcmul([3.0, 4.0], 5.0, 0.5).value(), &Tensor::from([8.5, 12.0]));
-    /// ```
     ///
     /// # Panics
     /// If the shapes do not broadcast.

@@ -2,7 +2,10 @@
 //!
 //! Indices and masks are the last inputs of an operation, and have no gradient.
 
-use gradus_tensor::{Float, OrPanic, Shape, Tensor, lane_axis};
+use gradus_tensor::shapes::{
+    broadcast_shapes, gather_shape, index_add_shape, index_select_shape, scatter_shape, where_shape,
+};
+use gradus_tensor::{Float, OrPanic, Shape, Tensor, TensorError, lane_axis};
 
 use crate::tape::{
     Context, DiscreteOperation, Indices, Inputs, Linearity, Mask, Operand, Operation, Saves, Var, apply,
@@ -18,6 +21,9 @@ struct Gather {
 impl<T: Float> Operation<T> for Gather {
     fn name(&self) -> &'static str {
         "gather"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(gather_shape(inputs[0], self.axis, inputs[1]))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].gather(self.axis, inputs.indices(1))
@@ -44,6 +50,9 @@ impl<T: Float> Operation<T> for ScatterAdd {
     fn name(&self) -> &'static str {
         "scatter_add"
     }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(scatter_shape("scatter_add", inputs[0], self.axis, inputs[2], inputs[1]))
+    }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].scatter_add(self.axis, inputs.indices(2), inputs[1])
     }
@@ -65,6 +74,9 @@ struct Scatter {
 impl<T: Float> Operation<T> for Scatter {
     fn name(&self) -> &'static str {
         "scatter"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(scatter_shape("scatter", inputs[0], self.axis, inputs[2], inputs[1]))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].scatter(self.axis, inputs.indices(2), inputs[1])
@@ -93,6 +105,9 @@ impl<T: Float> DiscreteOperation<T, bool> for Overwritten {
     fn name(&self) -> &'static str {
         "overwritten"
     }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(Ok(inputs[0].into()))
+    }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<bool> {
         let index = inputs.indices(0);
         // The last one stays: the one whose number is found there.
@@ -112,6 +127,9 @@ struct MaskedFill<T> {
 impl<T: Float> Operation<T> for MaskedFill<T> {
     fn name(&self) -> &'static str {
         "masked_fill"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(broadcast_shapes("masked_fill", inputs[0], inputs[1]))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].masked_fill(inputs.mask(1), self.value)
@@ -137,6 +155,9 @@ impl<T: Float> Operation<T> for IndexSelect {
     fn name(&self) -> &'static str {
         "index_select"
     }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(index_select_shape(inputs[0], self.axis, inputs[1]))
+    }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].index_select(self.axis, inputs.indices(1))
     }
@@ -158,6 +179,9 @@ impl<T: Float> Operation<T> for IndexAdd {
     fn name(&self) -> &'static str {
         "index_add"
     }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(index_add_shape(inputs[0], self.axis, inputs[2], inputs[1]))
+    }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].index_add(self.axis, inputs.indices(2), inputs[1])
     }
@@ -177,6 +201,9 @@ struct Where;
 impl<T: Float> Operation<T> for Where {
     fn name(&self) -> &'static str {
         "where"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(where_shape(inputs[2], inputs[0], inputs[1]))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs.mask(2).where_(inputs[0], inputs[1])
@@ -248,10 +275,7 @@ impl<T: Float> Var<T> {
 
     /// `value` where the mask is true, and these elements where it is not; variable and mask broadcast.
     ///
-    /// See [`Tensor::masked_fill`](gradus_tensor::Tensor::masked_fill).
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast.
+    /// See [`Tensor::masked_fill`](gradus_tensor::Tensor::masked_fill) for shapes and panics.
     #[track_caller]
     pub fn masked_fill(&self, mask: impl Into<Mask<T>>, value: T) -> Self {
         apply(MaskedFill { value }, &[Operand::Var(self), Operand::Mask(&mask.into())])
@@ -259,10 +283,7 @@ impl<T: Float> Var<T> {
 
     /// The slices that `index`, one axis of integers, names along an axis.
     ///
-    /// See [`Tensor::index_select`](gradus_tensor::Tensor::index_select).
-    ///
-    /// # Panics
-    /// If the axis or an index is out of range, or `index` has not just one axis.
+    /// See [`Tensor::index_select`](gradus_tensor::Tensor::index_select) for shapes and panics.
     #[track_caller]
     pub fn index_select(&self, axis: isize, index: impl Into<Indices<T>>) -> Self {
         let axis = lane_axis("index_select", axis, self.shape()).or_panic() as isize;
@@ -286,10 +307,7 @@ impl<T: Float> Var<T> {
     /// An element that is not chosen has no influence, even if it is infinite or NaN, or its own derivative is: its
     /// cotangent is 0, and a cotangent of 0 stays 0 through every elementwise operation.
     ///
-    /// See [`Tensor::where_`](gradus_tensor::Tensor::where_).
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast.
+    /// See [`Tensor::where_`](gradus_tensor::Tensor::where_) for shapes and panics.
     #[track_caller]
     pub fn where_(
         condition: impl Into<Mask<T>>,

@@ -1,6 +1,7 @@
 //! Variables put together along an axis, and taken apart.
 
-use gradus_tensor::{Float, OrPanic, Tensor, chunk_ranges, split_ranges};
+use gradus_tensor::shapes::cat_shape;
+use gradus_tensor::{Float, OrPanic, Shape, Tensor, TensorError, chunk_ranges, split_ranges};
 
 use crate::tape::{Context, Inputs, Linearity, Operation, Var, apply};
 
@@ -12,6 +13,9 @@ struct Cat {
 impl<T: Float> Operation<T> for Cat {
     fn name(&self) -> &'static str {
         "cat"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(cat_shape(inputs.iter().copied(), self.axis as isize))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         Tensor::cat(&inputs.numbers().collect::<Vec<_>>(), self.axis as isize)
@@ -50,13 +54,6 @@ pub fn cat<T: Float>(vars: &[&Var<T>], axis: isize) -> Var<T> {
 
 /// The variables, all of one shape, along a new axis.
 ///
-/// ```
-/// use gradus_autograd::{Tensor, Var, stack};
-///
-/// let (x, y) = (Var::leaf(Tensor::from([1.0, 2.0])), Var::leaf(Tensor::from([3.0, 4.0])));
-/// assert_eq!(stack(&[&x, &y], 1).value(), &Tensor::from([[1.0, 3.0], [2.0, 4.0]]));
-/// ```
-///
 /// # Panics
 /// If there are no variables, the axis is out of range or the shapes differ.
 #[track_caller]
@@ -94,10 +91,7 @@ impl<T: Float> Var<T> {
     /// Consecutive parts of an axis, all of the same size but for the last one, which may be smaller: as many as
     /// `chunks`, or fewer, where the size that is rounded up leaves nothing.
     ///
-    /// See [`Tensor::chunk`](gradus_tensor::Tensor::chunk).
-    ///
-    /// # Panics
-    /// If the axis is out of range, or `chunks` is 0.
+    /// See [`Tensor::chunk`](gradus_tensor::Tensor::chunk) for shapes and panics.
     #[track_caller]
     pub fn chunk(&self, chunks: usize, axis: isize) -> Vec<Self> {
         let ranges = chunk_ranges(self.shape(), chunks, axis).or_panic();

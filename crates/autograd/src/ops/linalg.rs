@@ -1,6 +1,7 @@
 //! Linear equations, inverses and determinants.
 
-use gradus_tensor::{Float, Tensor, TensorError};
+use gradus_tensor::shapes::{det_shape, inverse_shape, solve_shape};
+use gradus_tensor::{Float, Shape, Tensor, TensorError};
 
 use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
 
@@ -29,6 +30,9 @@ impl<T: Float> Operation<T> for Cholesky {
     fn name(&self) -> &'static str {
         "cholesky"
     }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(inverse_shape("cholesky", inputs[0]))
+    }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         or_nan(inputs[0].cholesky(), inputs[0].shape())
     }
@@ -54,6 +58,9 @@ impl<T: Float> Operation<T> for Solve {
     fn name(&self) -> &'static str {
         "solve"
     }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(solve_shape("solve", inputs[0], inputs[1]))
+    }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         or_nan(inputs[0].solve(inputs[1]), inputs[1].shape())
     }
@@ -72,6 +79,9 @@ struct SolveTriangular {
 impl<T: Float> Operation<T> for SolveTriangular {
     fn name(&self) -> &'static str {
         "solve_triangular"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(solve_shape("solve_triangular", inputs[0], inputs[1]))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         or_nan(inputs[0].solve_triangular(inputs[1], self.upper), inputs[1].shape())
@@ -94,6 +104,9 @@ struct Inverse;
 impl<T: Float> Operation<T> for Inverse {
     fn name(&self) -> &'static str {
         "inverse"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(inverse_shape("inverse", inputs[0]))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         or_nan(inputs[0].inverse(), inputs[0].shape())
@@ -119,6 +132,9 @@ impl<T: Float> Operation<T> for Det {
     fn name(&self) -> &'static str {
         "det"
     }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(det_shape("det", inputs[0]))
+    }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].det()
     }
@@ -136,6 +152,9 @@ struct Logdet;
 impl<T: Float> Operation<T> for Logdet {
     fn name(&self) -> &'static str {
         "logdet"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(det_shape("logdet", inputs[0]))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].logdet()
@@ -279,10 +298,7 @@ impl<T: Float> Var<T> {
     /// Its derivatives are right at singular matrices, too, but there they take much longer for large ones: about
     /// n^5 operations.
     ///
-    /// See [`Tensor::det`](gradus_tensor::Tensor::det).
-    ///
-    /// # Panics
-    /// If the last two axes are not of one size.
+    /// See [`Tensor::det`](gradus_tensor::Tensor::det) for shapes and panics.
     #[track_caller]
     pub fn det(&self) -> Self {
         apply(Det, &[self])
@@ -290,10 +306,7 @@ impl<T: Float> Var<T> {
 
     /// The logarithms of determinants, `[..., n, n]` to `[...]`: minus infinity for 0, and NaN for a negative one.
     ///
-    /// See [`Tensor::logdet`](gradus_tensor::Tensor::logdet).
-    ///
-    /// # Panics
-    /// If the last two axes are not of one size.
+    /// See [`Tensor::logdet`](gradus_tensor::Tensor::logdet) for shapes and panics.
     #[track_caller]
     pub fn logdet(&self) -> Self {
         apply(Logdet, &[self])

@@ -1,6 +1,7 @@
 //! The losses that most training ends in, each in one pass, and how alike two vectors are.
 
-use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Tensor, broadcast_shapes, keepdim};
+use gradus_tensor::shapes::{broadcast_shapes, cross_entropy_shape, softmax_minus_one_hot_shape};
+use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Tensor, TensorError, keepdim};
 
 use crate::engine::{forward_of_composition, gradients_of_composition};
 use crate::ops::chained;
@@ -15,6 +16,9 @@ struct CrossEntropy {
 impl<T: Float> Operation<T> for CrossEntropy {
     fn name(&self) -> &'static str {
         "cross_entropy"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(cross_entropy_shape(inputs[0], self.axis as isize, inputs[1]))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].cross_entropy(self.axis as isize, inputs.indices(1))
@@ -38,6 +42,9 @@ struct CrossEntropyGradient {
 impl<T: Float> Operation<T> for CrossEntropyGradient {
     fn name(&self) -> &'static str {
         "cross_entropy_gradient"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(softmax_minus_one_hot_shape(inputs[1], self.axis as isize, inputs[2]))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         let targets = inputs.indices(2);
@@ -69,6 +76,9 @@ struct MseLoss;
 impl<T: Float> Operation<T> for MseLoss {
     fn name(&self) -> &'static str {
         "mse_loss"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(broadcast_shapes("mse_loss", inputs[0], inputs[1]).map(|_| Shape::new()))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         let squares = inputs[0].zip(
@@ -111,6 +121,9 @@ impl MseGradient {
 impl<T: Float> Operation<T> for MseGradient {
     fn name(&self) -> &'static str {
         "mse_gradient"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(broadcast_shapes("mse_loss", inputs[1], inputs[2]))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         let scale = inputs[0].item() * Self::factor(inputs[1].shape());
@@ -164,6 +177,9 @@ impl<T: Float> Operation<T> for Direction {
     fn name(&self) -> &'static str {
         "direction"
     }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(Ok(inputs[0].into()))
+    }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         forward_of_composition(inputs, |inputs| self.composed(&inputs[0]))
     }
@@ -199,15 +215,6 @@ impl<T: Float> Var<T> {
 
     /// The mean of the squared differences from `target`, a variable or tensor of the same shape, as one
     /// operation; `mse_loss` of `gradus-nn`.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([1.0, 4.0]));
-    /// let loss = x.mean_squared_error([1.0, 2.0]);
-    /// assert_eq!(loss.item(), 2.0);
-    /// assert_eq!(loss.backward().get(&x), Some(&Tensor::from([0.0, 2.0])));
-    /// ```
     ///
     /// # Panics
     /// If the shapes differ.

@@ -1,6 +1,7 @@
 //! Products of matrices and vectors.
 
-use gradus_tensor::{Float, OrPanic, Tensor, matmul_shape};
+use gradus_tensor::shapes::{dot_shape, linear_shape, matmul_shape, outer_shape};
+use gradus_tensor::{Float, OrPanic, Shape, Tensor, TensorError};
 
 use crate::tape::{Context, Inputs, Linearity, Operation, Saves, Var, apply};
 
@@ -11,6 +12,9 @@ struct Matmul;
 impl<T: Float> Operation<T> for Matmul {
     fn name(&self) -> &'static str {
         "matmul"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(matmul_shape(inputs[0], inputs[1]))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].matmul(inputs[1])
@@ -31,6 +35,9 @@ struct Linear;
 impl<T: Float> Operation<T> for Linear {
     fn name(&self) -> &'static str {
         "linear"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(linear_shape(inputs[0], inputs[1], inputs.get(2).copied()))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].linear(inputs[1], inputs.get(2))
@@ -74,6 +81,9 @@ impl<T: Float> Operation<T> for Outer {
     fn name(&self) -> &'static str {
         "outer"
     }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(outer_shape(inputs[0], inputs[1]))
+    }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].outer(inputs[1])
     }
@@ -92,6 +102,9 @@ struct Dot;
 impl<T: Float> Operation<T> for Dot {
     fn name(&self) -> &'static str {
         "dot"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(dot_shape(inputs[0], inputs[1]))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].dot(inputs[1])
@@ -144,11 +157,7 @@ impl<T: Float> Var<T> {
     /// `self weight^T + bias`, as in a dense layer: `[..., in]` with a weight `[out, in]` and a bias `[out]`
     /// gives `[..., out]`.
     ///
-    /// See [`Tensor::linear`](gradus_tensor::Tensor::linear).
-    ///
-    /// # Panics
-    /// If the weight has not two axes, the last axis of this variable has another size than the weight's, or
-    /// the bias another shape than `[out]`.
+    /// See [`Tensor::linear`](gradus_tensor::Tensor::linear) for shapes and panics.
     #[track_caller]
     pub fn linear(&self, weight: &Self, bias: Option<&Self>) -> Self {
         match bias {
@@ -159,15 +168,6 @@ impl<T: Float> Var<T> {
 
     /// The product of each element with each of another: `out[i, j] = self[i] * other[j]`.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let (x, y) = (Var::leaf(Tensor::from([1.0, 2.0])), Var::leaf(Tensor::from([3.0, 4.0, 5.0])));
-    /// let z = x.outer(&y);
-    /// assert_eq!(z.value(), &Tensor::from([[3.0, 4.0, 5.0], [6.0, 8.0, 10.0]]));
-    /// assert_eq!(z.sum(..).backward().get(&x), Some(&Tensor::from([12.0, 12.0])));
-    /// ```
-    ///
     /// # Panics
     /// Unless both have one axis.
     #[track_caller]
@@ -177,10 +177,7 @@ impl<T: Float> Var<T> {
 
     /// The inner product of two vectors: the sum of the products of their elements.
     ///
-    /// See [`Tensor::dot`](gradus_tensor::Tensor::dot).
-    ///
-    /// # Panics
-    /// Unless both have one axis, of the same size.
+    /// See [`Tensor::dot`](gradus_tensor::Tensor::dot) for shapes and panics.
     #[track_caller]
     pub fn dot(&self, other: &Self) -> Self {
         apply(Dot, &[self, other])

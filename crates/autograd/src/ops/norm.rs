@@ -1,6 +1,7 @@
 //! Normalisation: of blocks of the last axes, of channels, of groups of channels.
 
-use gradus_tensor::{Axes, Float, Shape, Tensor, keepdim};
+use gradus_tensor::shapes::normalized_shape;
+use gradus_tensor::{Axes, Float, Shape, Tensor, TensorError, keepdim};
 
 use super::chained;
 use super::stats::centred;
@@ -27,6 +28,12 @@ impl Normalize {
 impl<T: Float> Operation<T> for Normalize {
     fn name(&self) -> &'static str {
         if self.centred { "layer_norm" } else { "rms_norm" }
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        let (weight, bias) = if self.weight { (inputs.get(1), inputs.get(2)) } else { (None, inputs.get(1)) };
+        let (operation, shape) =
+            (if self.centred { "layer_norm" } else { "rms_norm" }, &self.normalized_shape);
+        Some(normalized_shape(operation, inputs[0], shape, weight.copied(), bias.copied(), self.eps))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         let (weight, bias) = if self.weight { (inputs.get(1), inputs.get(2)) } else { (None, inputs.get(1)) };
@@ -201,14 +208,6 @@ impl<T: Float> Var<T> {
     /// Channels, along axis 1, in `num_groups` groups that follow each other, each group of each row (axis 0)
     /// normalised as a block; then times the channel's weight, plus its bias (Wu and He, "Group normalization", 2018).
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::constant([[1.0, 3.0, -8.0, 8.0]]);
-    /// let y = x.group_norm(2, None, None, 0.0);
-    /// assert_eq!(y.value(), &Tensor::from([[-1.0, 1.0, -1.0, 1.0]]));
-    /// ```
-    ///
     /// # Panics
     /// If there are fewer than two axes, the number of channels is no multiple of `num_groups`, weight or bias have not
     /// the shape `[channels]`, or `eps` is negative.
@@ -225,15 +224,6 @@ impl<T: Float> Var<T> {
 
     /// Each channel, along axis 1, of each row (axis 0) normalised over the axes behind them; then times the channel's
     /// weight, plus its bias (Ulyanov et al., "Instance normalization", 2016).
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::constant([[[1.0, 3.0], [-8.0, 8.0]]]);
-    /// let bias = Var::leaf(Tensor::from([0.0, 5.0]));
-    /// let y = x.instance_norm(None, Some(&bias), 0.0);
-    /// assert_eq!(y.value(), &Tensor::from([[[-1.0, 1.0], [4.0, 6.0]]]));
-    /// ```
     ///
     /// # Panics
     /// If there are fewer than three axes, weight or bias have not the shape `[channels]`, or `eps` is negative.
@@ -302,11 +292,7 @@ impl<T: Float> Var<T> {
     /// square root of its (biased) variance plus `eps`; then times the weight, plus the bias, each of that shape
     /// (Ba et al., "Layer normalization", 2016).
     ///
-    /// See [`Tensor::layer_norm`](gradus_tensor::Tensor::layer_norm).
-    ///
-    /// # Panics
-    /// If `normalized_shape` is empty or not the end of this variable's shape, if weight or bias have another, or if
-    /// `eps` is negative.
+    /// See [`Tensor::layer_norm`](gradus_tensor::Tensor::layer_norm) for shapes and panics.
     #[track_caller]
     pub fn layer_norm(
         &self,

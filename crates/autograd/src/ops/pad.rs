@@ -1,6 +1,7 @@
 //! Wider edges.
 
-use gradus_tensor::{Float, PadMode, Shape, Tensor};
+use gradus_tensor::shapes::pad_shape;
+use gradus_tensor::{Float, PadMode, Shape, Tensor, TensorError};
 
 use super::index::zeros;
 use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
@@ -14,6 +15,9 @@ struct Pad<T> {
 impl<T: Float> Operation<T> for Pad<T> {
     fn name(&self) -> &'static str {
         "pad"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(pad_shape(inputs[0], &self.pads, self.mode))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].pad(&self.pads, self.mode)

@@ -1,6 +1,7 @@
 //! Recurrent layers, one operation for all steps of a sequence.
 
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::shapes::{gru_shape, lstm_shape};
+use gradus_tensor::{Float, Shape, Tensor, TensorError};
 
 use super::join::stack;
 use crate::engine::gradients_of_composition;
@@ -43,6 +44,9 @@ fn stack_planes<T: Float>(planes: &[Vec<Var<T>>], state: &[usize]) -> Var<T> {
 impl<T: Float> Operation<T> for Lstm {
     fn name(&self) -> &'static str {
         "lstm"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(lstm_shape(inputs[0], inputs[1], inputs[2], inputs[3]))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].lstm(inputs[1], inputs[2], inputs[3])
@@ -87,6 +91,9 @@ impl Gru {
 impl<T: Float> Operation<T> for Gru {
     fn name(&self) -> &'static str {
         "gru"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(gru_shape(inputs[0], inputs[1], inputs.get(3).copied(), inputs[2]))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].gru(inputs[1], inputs.get(3), inputs[2])
@@ -199,10 +206,7 @@ impl<T: Float> Var<T> {
     /// and `h = (1 - z) n + z h`. `state` is what h is before the first step, `[batch, hidden]`; zeros if it is not
     /// given.
     ///
-    /// See [`Tensor::gru`](gradus_tensor::Tensor::gru).
-    ///
-    /// # Panics
-    /// If the shapes do not fit.
+    /// See [`Tensor::gru`](gradus_tensor::Tensor::gru) for shapes and panics.
     #[track_caller]
     pub fn gru(&self, state: Option<&Self>, weights: [&Self; 2], biases: Option<[&Self; 2]>) -> (Self, Self) {
         let states: Vec<&Self> = state.into_iter().collect();

@@ -1,6 +1,7 @@
 //! Sums, means and extremes over any set of axes.
 
-use gradus_tensor::{Axes, Float, Shape, Tensor};
+use gradus_tensor::shapes::{extreme_shape, reduced_shape};
+use gradus_tensor::{Axes, Float, Shape, Tensor, TensorError};
 
 use crate::tape::{Context, DiscreteOperation, Indices, Inputs, Linearity, Operation, Var, apply, decide};
 
@@ -40,6 +41,9 @@ impl<T: Float> Operation<T> for Sum {
     fn name(&self) -> &'static str {
         "sum"
     }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(reduced_shape("sum", inputs[0], &self.0.axes()))
+    }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].sum(self.0.axes())
     }
@@ -58,6 +62,9 @@ struct Mean(Reduced);
 impl<T: Float> Operation<T> for Mean {
     fn name(&self) -> &'static str {
         "mean"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(reduced_shape("mean", inputs[0], &self.0.axes()))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].mean(self.0.axes())
@@ -94,6 +101,9 @@ impl<T: Float> Operation<T> for Extreme {
     fn name(&self) -> &'static str {
         if self.largest { "max" } else { "min" }
     }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(extreme_shape(if self.largest { "max" } else { "min" }, inputs[0], &self.over.axes()))
+    }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         let axes = self.over.axes();
         if self.largest { inputs[0].max(axes) } else { inputs[0].min(axes) }
@@ -118,6 +128,9 @@ impl<T: Float> DiscreteOperation<T, i64> for ArgExtreme {
     fn name(&self) -> &'static str {
         if self.largest { "argmax" } else { "argmin" }
     }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(extreme_shape(if self.largest { "argmax" } else { "argmin" }, inputs[0], &self.over.axes()))
+    }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<i64> {
         let axes = self.over.axes();
         if self.largest { inputs[0].argmax(axes) } else { inputs[0].argmin(axes) }
@@ -130,6 +143,9 @@ struct LogSumExp(Reduced);
 impl<T: Float> Operation<T> for LogSumExp {
     fn name(&self) -> &'static str {
         "logsumexp"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(reduced_shape("logsumexp", inputs[0], &self.0.axes()))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].logsumexp(self.0.axes())
@@ -168,10 +184,7 @@ impl<T: Float> Var<T> {
 
     /// The mean over the axes; NaN over nothing.
     ///
-    /// See [`Tensor::mean`](gradus_tensor::Tensor::mean).
-    ///
-    /// # Panics
-    /// If an axis is out of range or named twice.
+    /// See [`Tensor::mean`](gradus_tensor::Tensor::mean) for shapes and panics.
     #[track_caller]
     pub fn mean(&self, axes: impl Into<Axes>) -> Self {
         apply(Mean(Reduced::new("mean", axes, self.shape())), &[self])
@@ -180,10 +193,7 @@ impl<T: Float> Var<T> {
     /// The largest element over the axes; NaN if there is one. Several that are equally large share the
     /// derivative evenly.
     ///
-    /// See [`Tensor::max`](gradus_tensor::Tensor::max).
-    ///
-    /// # Panics
-    /// If an axis is out of range, named twice or of size 0.
+    /// See [`Tensor::max`](gradus_tensor::Tensor::max) for shapes and panics.
     #[track_caller]
     pub fn max(&self, axes: impl Into<Axes>) -> Self {
         apply(Extreme { largest: true, over: Reduced::new("max", axes, self.shape()) }, &[self])
@@ -192,10 +202,7 @@ impl<T: Float> Var<T> {
     /// The smallest element over the axes; NaN if there is one. Several that are equally small share the
     /// derivative evenly.
     ///
-    /// See [`Tensor::min`](gradus_tensor::Tensor::min).
-    ///
-    /// # Panics
-    /// If an axis is out of range, named twice or of size 0.
+    /// See [`Tensor::min`](gradus_tensor::Tensor::min) for shapes and panics.
     #[track_caller]
     pub fn min(&self, axes: impl Into<Axes>) -> Self {
         apply(Extreme { largest: false, over: Reduced::new("min", axes, self.shape()) }, &[self])
@@ -203,10 +210,7 @@ impl<T: Float> Var<T> {
 
     /// log(sum(e^x)) over the axes, without overflow.
     ///
-    /// See [`Tensor::logsumexp`](gradus_tensor::Tensor::logsumexp).
-    ///
-    /// # Panics
-    /// If an axis is out of range or named twice.
+    /// See [`Tensor::logsumexp`](gradus_tensor::Tensor::logsumexp) for shapes and panics.
     #[track_caller]
     pub fn logsumexp(&self, axes: impl Into<Axes>) -> Self {
         apply(LogSumExp(Reduced::new("logsumexp", axes, self.shape())), &[self])
@@ -215,10 +219,7 @@ impl<T: Float> Var<T> {
     /// The index of the largest element along an axis, or in logical order of several; the first of several, or of a
     /// NaN.
     ///
-    /// See [`Tensor::argmax`](gradus_tensor::Tensor::argmax).
-    ///
-    /// # Panics
-    /// If an axis is out of range, named twice or of size 0.
+    /// See [`Tensor::argmax`](gradus_tensor::Tensor::argmax) for shapes and panics.
     #[track_caller]
     pub fn argmax(&self, axes: impl Into<Axes>) -> Indices<T> {
         decide(ArgExtreme { largest: true, over: Reduced::new("argmax", axes, self.shape()) }, &[self])
@@ -227,10 +228,7 @@ impl<T: Float> Var<T> {
     /// The index of the smallest element along an axis, or in logical order of several; the first of several, or of a
     /// NaN.
     ///
-    /// See [`Tensor::argmin`](gradus_tensor::Tensor::argmin).
-    ///
-    /// # Panics
-    /// If an axis is out of range, named twice or of size 0.
+    /// See [`Tensor::argmin`](gradus_tensor::Tensor::argmin) for shapes and panics.
     #[track_caller]
     pub fn argmin(&self, axes: impl Into<Axes>) -> Indices<T> {
         decide(ArgExtreme { largest: false, over: Reduced::new("argmin", axes, self.shape()) }, &[self])
@@ -238,10 +236,7 @@ impl<T: Float> Var<T> {
 
     /// The sum over those axes that a broadcast from `shape` to this shape adds or repeats.
     ///
-    /// See [`Tensor::sum_to_size`](gradus_tensor::Tensor::sum_to_size).
-    ///
-    /// # Panics
-    /// If `shape` does not broadcast to this one.
+    /// See [`Tensor::sum_to_size`](gradus_tensor::Tensor::sum_to_size) for shapes and panics.
     #[track_caller]
     pub fn sum_to_size(&self, shape: impl AsRef<[usize]>) -> Self {
         let shape = shape.as_ref();

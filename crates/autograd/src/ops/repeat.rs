@@ -1,6 +1,7 @@
 //! Elements repeated, and moved around.
 
-use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Tensor};
+use gradus_tensor::shapes::{repeat_interleave_shape, roll_shape, tile_shape};
+use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Tensor, TensorError};
 
 use crate::tape::{Context, Inputs, Linearity, Operation, Var, apply};
 
@@ -12,6 +13,9 @@ struct Tile {
 impl<T: Float> Operation<T> for Tile {
     fn name(&self) -> &'static str {
         "tile"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(tile_shape(inputs[0], &self.repeats))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].tile(&self.repeats)
@@ -41,6 +45,9 @@ impl<T: Float> Operation<T> for RepeatInterleave {
     fn name(&self) -> &'static str {
         "repeat_interleave"
     }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(repeat_interleave_shape(inputs[0], self.repeats, &self.axis.into()))
+    }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].repeat_interleave(self.repeats, self.axis)
     }
@@ -63,6 +70,9 @@ struct Roll {
 impl<T: Float> Operation<T> for Roll {
     fn name(&self) -> &'static str {
         "roll"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(roll_shape(inputs[0], &self.shifts.clone().into(), &self.axes.clone().into()))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].roll(self.shifts.clone(), self.axes.clone())
@@ -98,10 +108,7 @@ impl<T: Float> Var<T> {
 
     /// Each slice of an axis, or each element in logical order for `..`, repeated in its place.
     ///
-    /// See [`Tensor::repeat_interleave`](gradus_tensor::Tensor::repeat_interleave).
-    ///
-    /// # Panics
-    /// If the axis is out of range, or there are several.
+    /// See [`Tensor::repeat_interleave`](gradus_tensor::Tensor::repeat_interleave) for shapes and panics.
     #[track_caller]
     pub fn repeat_interleave(&self, repeats: usize, axis: impl Into<Axes>) -> Self {
         let axis = axis.into();
@@ -117,10 +124,7 @@ impl<T: Float> Var<T> {
     /// The elements moved on by `shifts[i]` along `axes[i]`, those beyond the end to the start; for `..` and one
     /// shift, in logical order.
     ///
-    /// See [`Tensor::roll`](gradus_tensor::Tensor::roll).
-    ///
-    /// # Panics
-    /// If an axis is out of range or named twice, or there is not a shift for each.
+    /// See [`Tensor::roll`](gradus_tensor::Tensor::roll) for shapes and panics.
     #[track_caller]
     pub fn roll(&self, shifts: impl Into<Dims>, axes: impl Into<Axes>) -> Self {
         apply(Roll { shifts: shifts.into(), axes: axes.into() }, &[self])

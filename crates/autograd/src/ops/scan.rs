@@ -1,6 +1,7 @@
 //! Running sums and products, and the product over axes.
 
-use gradus_tensor::{Axes, Float, OrPanic, PadMode, Shape, Tensor, keepdim, lane_axis};
+use gradus_tensor::shapes::{lanes_shape, linear_recurrence_shape, reduced_shape};
+use gradus_tensor::{Axes, Float, OrPanic, PadMode, Shape, Tensor, TensorError, keepdim, lane_axis};
 
 use super::chained;
 use super::reduce::Reduced;
@@ -14,6 +15,9 @@ struct Cumsum {
 impl<T: Float> Operation<T> for Cumsum {
     fn name(&self) -> &'static str {
         "cumsum"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(lanes_shape("cumsum", inputs[0], self.axis))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].cumsum(self.axis)
@@ -36,6 +40,9 @@ struct LinearRecurrence {
 impl<T: Float> Operation<T> for LinearRecurrence {
     fn name(&self) -> &'static str {
         "linear_recurrence"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(linear_recurrence_shape(inputs[0], self.axis as isize, inputs[1]))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].linear_recurrence(self.axis as isize, inputs[1])
@@ -61,6 +68,9 @@ struct Cumprod {
 impl<T: Float> Operation<T> for Cumprod {
     fn name(&self) -> &'static str {
         "cumprod"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(lanes_shape("cumprod", inputs[0], self.axis as isize))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].cumprod(self.axis as isize)
@@ -120,6 +130,9 @@ struct Prod(Reduced);
 impl<T: Float> Operation<T> for Prod {
     fn name(&self) -> &'static str {
         "prod"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(reduced_shape("prod", inputs[0], &self.0.axes()))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].prod(self.0.axes())
@@ -197,10 +210,7 @@ impl<T: Float> Var<T> {
 
     /// The running product along an axis. Its derivatives are right with zeros among the factors, too.
     ///
-    /// See [`Tensor::cumprod`](gradus_tensor::Tensor::cumprod).
-    ///
-    /// # Panics
-    /// If the axis is out of range.
+    /// See [`Tensor::cumprod`](gradus_tensor::Tensor::cumprod) for shapes and panics.
     #[track_caller]
     pub fn cumprod(&self, axis: isize) -> Self {
         let axis = lane_axis("cumprod", axis, self.shape()).or_panic();
@@ -210,10 +220,7 @@ impl<T: Float> Var<T> {
     /// `out[i] = factors[i] * out[i - 1] + self[i]` along an axis, with nothing before the first: sums that fade, or
     /// grow. The factors are expanded to this variable's shape.
     ///
-    /// See [`Tensor::linear_recurrence`](gradus_tensor::Tensor::linear_recurrence).
-    ///
-    /// # Panics
-    /// If the axis is out of range, or the factors cannot be expanded to this shape.
+    /// See [`Tensor::linear_recurrence`](gradus_tensor::Tensor::linear_recurrence) for shapes and panics.
     #[track_caller]
     pub fn linear_recurrence(&self, axis: isize, factors: &Self) -> Self {
         let axis = lane_axis("linear_recurrence", axis, self.shape()).or_panic();
@@ -228,10 +235,7 @@ impl<T: Float> Var<T> {
 
     /// The product over the axes; 1 over nothing. Its derivatives are right with zeros among the factors, too.
     ///
-    /// See [`Tensor::prod`](gradus_tensor::Tensor::prod).
-    ///
-    /// # Panics
-    /// If an axis is out of range or named twice.
+    /// See [`Tensor::prod`](gradus_tensor::Tensor::prod) for shapes and panics.
     #[track_caller]
     pub fn prod(&self, axes: impl Into<Axes>) -> Self {
         apply(Prod(Reduced::new("prod", axes, self.shape())), &[self])

@@ -1,6 +1,7 @@
 //! Softmax and its logarithm, without overflow.
 
-use gradus_tensor::{Float, OrPanic, Tensor, keepdim, lane_axis};
+use gradus_tensor::shapes::lanes_shape;
+use gradus_tensor::{Float, OrPanic, Shape, Tensor, TensorError, keepdim, lane_axis};
 
 use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
 
@@ -12,6 +13,9 @@ struct Softmax {
 impl<T: Float> Operation<T> for Softmax {
     fn name(&self) -> &'static str {
         "softmax"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(lanes_shape("softmax", inputs[0], self.axis as isize))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].softmax(self.axis as isize)
@@ -39,6 +43,9 @@ struct LogSoftmax {
 impl<T: Float> Operation<T> for LogSoftmax {
     fn name(&self) -> &'static str {
         "log_softmax"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(lanes_shape("log_softmax", inputs[0], self.axis as isize))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].log_softmax(self.axis as isize)
@@ -75,10 +82,7 @@ impl<T: Float> Var<T> {
 
     /// The logarithm of [`softmax`](Self::softmax), accurate where that is nearly 0 or 1.
     ///
-    /// See [`Tensor::log_softmax`](gradus_tensor::Tensor::log_softmax).
-    ///
-    /// # Panics
-    /// If the axis is out of range.
+    /// See [`Tensor::log_softmax`](gradus_tensor::Tensor::log_softmax) for shapes and panics.
     #[track_caller]
     pub fn log_softmax(&self, axis: isize) -> Self {
         apply(LogSoftmax { axis: lane_axis("log_softmax", axis, self.shape()).or_panic() }, &[self])

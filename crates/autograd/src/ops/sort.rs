@@ -1,6 +1,7 @@
 //! Elements in order of size, and where they came from.
 
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::shapes::{lanes_shape, topk_shape};
+use gradus_tensor::{Float, Shape, Tensor, TensorError};
 
 use crate::tape::{DiscreteOperation, Indices, Inputs, Var, decide};
 
@@ -13,6 +14,9 @@ struct Argsort {
 impl<T: Float> DiscreteOperation<T, i64> for Argsort {
     fn name(&self) -> &'static str {
         "argsort"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(lanes_shape("sort", inputs[0], self.axis))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<i64> {
         inputs[0].sort(self.axis, self.descending).1
@@ -30,6 +34,9 @@ struct Topk {
 impl<T: Float> DiscreteOperation<T, i64> for Topk {
     fn name(&self) -> &'static str {
         "topk"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(topk_shape(inputs[0], self.k, self.axis))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<i64> {
         inputs[0].topk(self.k, self.axis, self.largest).1
@@ -62,10 +69,7 @@ impl<T: Float> Var<T> {
     /// The `k` largest elements along an axis, or the smallest unless `largest`, the most extreme first, and the index
     /// of each. The first of equals come first, and have the gradient; NaN counts as larger than all numbers.
     ///
-    /// See [`Tensor::topk`](gradus_tensor::Tensor::topk).
-    ///
-    /// # Panics
-    /// If the axis is out of range, or has fewer than `k` elements.
+    /// See [`Tensor::topk`](gradus_tensor::Tensor::topk) for shapes and panics.
     #[track_caller]
     pub fn topk(&self, k: usize, axis: isize, largest: bool) -> (Self, Indices<T>) {
         let indices = decide(Topk { k, axis, largest }, &[self]);

@@ -1,6 +1,7 @@
 //! How far elements lie from their mean, and from zero.
 
-use gradus_tensor::{Axes, Float, Shape, Tensor};
+use gradus_tensor::shapes::{norm_shape, reduced_shape};
+use gradus_tensor::{Axes, Float, Shape, Tensor, TensorError};
 
 use super::index::zeros;
 use super::reduce::Reduced;
@@ -14,6 +15,9 @@ struct Centre(Shape);
 impl<T: Float> Operation<T> for Centre {
     fn name(&self) -> &'static str {
         "centre"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(Ok(inputs[0].into()))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].centred(self.0.clone())
@@ -50,6 +54,9 @@ impl<T: Float> Operation<T> for Variance {
     fn name(&self) -> &'static str {
         "var"
     }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(reduced_shape("var", inputs[0], &self.over.axes()))
+    }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].var(self.over.axes(), self.correction)
     }
@@ -75,6 +82,9 @@ struct StandardDeviation(Variance);
 impl<T: Float> Operation<T> for StandardDeviation {
     fn name(&self) -> &'static str {
         "std"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(reduced_shape("std", inputs[0], &self.0.over.axes()))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].std(self.0.over.axes(), self.0.correction)
@@ -130,6 +140,9 @@ impl<T: Float> Operation<T> for Norm {
     fn name(&self) -> &'static str {
         "norm"
     }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(norm_shape(inputs[0], self.p, &self.over.axes()))
+    }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].norm(self.p, self.over.axes())
     }
@@ -179,10 +192,7 @@ impl<T: Float> Var<T> {
     /// The standard deviation over the axes: the square root of [`var`](Self::var). Where all elements are equal,
     /// the derivative is 0.
     ///
-    /// See [`Tensor::std`](gradus_tensor::Tensor::std).
-    ///
-    /// # Panics
-    /// If an axis is out of range or named twice.
+    /// See [`Tensor::std`](gradus_tensor::Tensor::std) for shapes and panics.
     #[track_caller]
     pub fn std(&self, axes: impl Into<Axes>, correction: usize) -> Self {
         let over = Reduced::new("std", axes, self.shape());
@@ -195,10 +205,7 @@ impl<T: Float> Var<T> {
     /// The derivative is 0 where the norm is, and with respect to an element that is 0. Several that are equally far
     /// from zero share that of an infinite `p` evenly.
     ///
-    /// See [`Tensor::norm`](gradus_tensor::Tensor::norm).
-    ///
-    /// # Panics
-    /// If an axis is out of range or named twice, or, where `p` is infinite, of size 0.
+    /// See [`Tensor::norm`](gradus_tensor::Tensor::norm) for shapes and panics.
     #[track_caller]
     pub fn norm(&self, p: f64, axes: impl Into<Axes>) -> Self {
         let over = Reduced::new("norm", axes, self.shape());

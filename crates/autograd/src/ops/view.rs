@@ -1,6 +1,7 @@
 //! Operations that move elements and leave them as they are. Their rules move them back.
 
-use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, Tensor, lane_axis, reshape_shape};
+use gradus_tensor::shapes::{expand_shape, flip_shape, permute_shape, reshape_shape, slice_shape};
+use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, Tensor, TensorError, lane_axis};
 
 use super::index::add_at;
 use crate::tape::{Context, Inputs, Linearity, Operation, Var, apply};
@@ -13,6 +14,9 @@ struct Reshape {
 impl<T: Float> Operation<T> for Reshape {
     fn name(&self) -> &'static str {
         "reshape"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(reshape_shape(inputs[0], &self.shape.clone().into()))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].reshape(self.shape.as_slice())
@@ -33,6 +37,9 @@ struct Permute {
 impl<T: Float> Operation<T> for Permute {
     fn name(&self) -> &'static str {
         "permute"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(permute_shape(inputs[0], &self.axes.clone().into()))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].permute(self.axes.as_slice())
@@ -58,6 +65,9 @@ impl<T: Float> Operation<T> for Expand {
     fn name(&self) -> &'static str {
         "expand"
     }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(expand_shape(inputs[0], &self.shape))
+    }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].expand(&self.shape)
     }
@@ -79,6 +89,9 @@ impl<T: Float> Operation<T> for Flip {
     fn name(&self) -> &'static str {
         "flip"
     }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(flip_shape(inputs[0], &self.axes.clone().into()))
+    }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].flip(self.axes.clone())
     }
@@ -99,6 +112,9 @@ struct SliceAxis {
 impl<T: Float> Operation<T> for SliceAxis {
     fn name(&self) -> &'static str {
         "slice"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(slice_shape(inputs[0], self.axis as isize, self.slice))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[0].slice(self.axis as isize, self.slice)
@@ -140,10 +156,7 @@ impl<T: Float> Var<T> {
 
     /// The axes in another order: axis `i` of the result is axis `axes[i]` of this variable.
     ///
-    /// See [`Tensor::permute`](gradus_tensor::Tensor::permute).
-    ///
-    /// # Panics
-    /// Unless every axis is named exactly once.
+    /// See [`Tensor::permute`](gradus_tensor::Tensor::permute) for shapes and panics.
     #[track_caller]
     pub fn permute(&self, axes: impl Into<Dims>) -> Self {
         apply(Permute { axes: axes.into().resolve("permute", self.shape()).or_panic() }, &[self])
@@ -151,10 +164,7 @@ impl<T: Float> Var<T> {
 
     /// Two axes swapped. A 0-d variable takes the axes 0 and -1, and stays as it is.
     ///
-    /// See [`Tensor::transpose`](gradus_tensor::Tensor::transpose).
-    ///
-    /// # Panics
-    /// If an axis is out of range.
+    /// See [`Tensor::transpose`](gradus_tensor::Tensor::transpose) for shapes and panics.
     #[track_caller]
     pub fn transpose(&self, axis0: isize, axis1: isize) -> Self {
         if !self.is_tracked() {
@@ -172,10 +182,7 @@ impl<T: Float> Var<T> {
 
     /// The transpose of a matrix, or of a stack of matrices: the last two axes swapped.
     ///
-    /// See [`Tensor::t`](gradus_tensor::Tensor::t).
-    ///
-    /// # Panics
-    /// If there are fewer than two axes.
+    /// See [`Tensor::t`](gradus_tensor::Tensor::t) for shapes and panics.
     #[track_caller]
     pub fn t(&self) -> Self {
         if self.rank() < 2 {
@@ -187,10 +194,7 @@ impl<T: Float> Var<T> {
 
     /// A new axis of size 1 at this place of the result.
     ///
-    /// See [`Tensor::unsqueeze`](gradus_tensor::Tensor::unsqueeze).
-    ///
-    /// # Panics
-    /// If the place is beyond the axes of the result.
+    /// See [`Tensor::unsqueeze`](gradus_tensor::Tensor::unsqueeze) for shapes and panics.
     #[track_caller]
     pub fn unsqueeze(&self, axis: isize) -> Self {
         let shape = self.value().unsqueeze(axis).shape().into();
@@ -199,10 +203,7 @@ impl<T: Float> Var<T> {
 
     /// The shape without those of the named axes that have size 1; `..` names all.
     ///
-    /// See [`Tensor::squeeze`](gradus_tensor::Tensor::squeeze).
-    ///
-    /// # Panics
-    /// If an axis is out of range.
+    /// See [`Tensor::squeeze`](gradus_tensor::Tensor::squeeze) for shapes and panics.
     #[track_caller]
     pub fn squeeze(&self, axes: impl Into<Axes>) -> Self {
         let shape = self.value().squeeze(axes).shape().into();
@@ -211,10 +212,7 @@ impl<T: Float> Var<T> {
 
     /// Repeats axes of size 1, and adds axes in front, up to this shape.
     ///
-    /// See [`Tensor::expand`](gradus_tensor::Tensor::expand).
-    ///
-    /// # Panics
-    /// If this shape does not broadcast to the other.
+    /// See [`Tensor::expand`](gradus_tensor::Tensor::expand) for shapes and panics.
     #[track_caller]
     pub fn expand(&self, shape: impl AsRef<[usize]>) -> Self {
         apply(Expand { shape: shape.as_ref().into() }, &[self])
@@ -222,10 +220,7 @@ impl<T: Float> Var<T> {
 
     /// The elements in reverse order along the named axes.
     ///
-    /// See [`Tensor::flip`](gradus_tensor::Tensor::flip).
-    ///
-    /// # Panics
-    /// If an axis is out of range or named twice.
+    /// See [`Tensor::flip`](gradus_tensor::Tensor::flip) for shapes and panics.
     #[track_caller]
     pub fn flip(&self, axes: impl Into<Axes>) -> Self {
         apply(Flip { axes: axes.into().resolve("flip", self.shape()) }, &[self])
@@ -233,10 +228,7 @@ impl<T: Float> Var<T> {
 
     /// Part of one axis: a range, or every n-th index of it, also backwards; see [`Slice`].
     ///
-    /// See [`Tensor::slice`](gradus_tensor::Tensor::slice).
-    ///
-    /// # Panics
-    /// If the axis is out of range.
+    /// See [`Tensor::slice`](gradus_tensor::Tensor::slice) for shapes and panics.
     #[track_caller]
     pub fn slice(&self, axis: isize, range: impl Into<Slice>) -> Self {
         let axis = Dims::from(axis).resolve("slice", self.shape()).or_panic()[0];
@@ -245,10 +237,7 @@ impl<T: Float> Var<T> {
 
     /// The part at one index of an axis, which goes; a negative index counts from the end.
     ///
-    /// See [`Tensor::select`](gradus_tensor::Tensor::select).
-    ///
-    /// # Panics
-    /// If the axis or the index is out of range.
+    /// See [`Tensor::select`](gradus_tensor::Tensor::select) for shapes and panics.
     #[track_caller]
     pub fn select(&self, axis: isize, index: isize) -> Self {
         let shape: Shape = self.value().select(axis, index).shape().into();

@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Debug, Formatter};
 
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::shapes::broadcast_shapes;
+use gradus_tensor::{Float, Shape, Tensor, TensorError};
 use smallvec::SmallVec;
 
 use super::expression::Expression;
@@ -13,32 +14,14 @@ use crate::engine::gradients_of_composition;
 use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
 
 /// The elementwise operation of a [`UnaryFunction`].
-///
-/// ```
-/// use gradus_autograd::{Literal, Real, Saves, Tensor, Unary, UnaryFunction, Var, apply};
-///
-/// #[derive(Debug, Clone)]
-/// struct Triple;
-///
-/// impl UnaryFunction for Triple {
-///     const NAME: &'static str = "triple";
-///     const SAVES: Saves = Saves::NOTHING;
-///     fn function<R: Real>(&self, x: R) -> R where f64: Literal<R> {
-///         3.0 * x
-///     }
-///     fn derivative<R: Real>(&self, like: R) -> R where f64: Literal<R> {
-///         like.constant(3.0)
-///     }
-/// }
-///
-/// let y = apply(Unary(Triple), &[&Var::constant(Tensor::from([1.0, 2.0]))]);
-/// assert_eq!(y.value(), &Tensor::from([3.0, 6.0]));
-/// ```
 pub struct Unary<F>(pub F);
 
 impl<F: UnaryFunction, T: Float> Operation<T> for Unary<F> {
     fn name(&self) -> &'static str {
         F::NAME
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(Ok(inputs[0].into()))
     }
 
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
@@ -73,32 +56,14 @@ impl<F: UnaryFunction, T: Float> Operation<T> for Unary<F> {
 }
 
 /// The elementwise operation of a [`BinaryFunction`].
-///
-/// ```
-/// use gradus_autograd::{Binary, BinaryFunction, Literal, Real, Tensor, Var, apply};
-///
-/// #[derive(Debug, Clone)]
-/// struct Difference;
-///
-/// impl BinaryFunction for Difference {
-///     const NAME: &'static str = "difference";
-///     fn function<R: Real>(&self, x: R, y: R) -> R where f64: Literal<R> {
-///         x - y
-///     }
-///     fn derivatives<R: Real>(&self, x: R, _y: R) -> [R; 2] where f64: Literal<R> {
-///         [x.constant(1.0), x.constant(-1.0)]
-///     }
-/// }
-///
-/// let [x, y] = [Tensor::from([[5.0], [6.0]]), Tensor::from([1.0, 2.0])].map(Var::constant);
-/// let z = apply(Binary(Difference), &[&x, &y]);
-/// assert_eq!(z.value(), &Tensor::from([[4.0, 3.0], [5.0, 4.0]]));
-/// ```
 pub struct Binary<F>(pub F);
 
 impl<F: BinaryFunction, T: Float> Operation<T> for Binary<F> {
     fn name(&self) -> &'static str {
         F::NAME
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(broadcast_shapes(F::NAME, inputs[0], inputs[1]))
     }
 
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
@@ -146,6 +111,9 @@ impl<F: UnaryFunction> UnaryGradient<F> {
 impl<F: UnaryFunction, T: Float> Operation<T> for UnaryGradient<F> {
     fn name(&self) -> &'static str {
         "unary_gradient"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(broadcast_shapes(F::NAME, inputs[0], inputs[1]))
     }
 
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
@@ -197,6 +165,10 @@ impl<F: BinaryFunction> BinaryGradient<F> {
 impl<F: BinaryFunction, T: Float> Operation<T> for BinaryGradient<F> {
     fn name(&self) -> &'static str {
         "binary_gradient"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        let shape = broadcast_shapes(F::NAME, inputs[1], inputs[2]);
+        Some(shape.and_then(|shape| broadcast_shapes(F::NAME, inputs[0], &shape)))
     }
 
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {

@@ -113,29 +113,6 @@ impl<R: Real> Lift<R> for f64 {
 }
 
 /// Implemented by `f64`: constants on the left of an operator, as in `1.0 - y`.
-///
-/// ```
-/// # use gradus_autograd::{Saves, Tensor, Unary, UnaryFunction, Var, apply};
-/// use gradus_autograd::{Literal, Real};
-///
-/// fn complement<R: Real>(x: R) -> R where f64: Literal<R> {
-///     1.0 - x // without the bound, only x - 1.0 would do
-/// }
-/// # #[derive(Debug, Clone)]
-/// # struct Complement;
-/// # impl UnaryFunction for Complement {
-/// #     const NAME: &'static str = "complement";
-/// #     const SAVES: Saves = Saves::NOTHING;
-/// #     fn function<R: Real>(&self, x: R) -> R where f64: Literal<R> {
-/// #         complement(x)
-/// #     }
-/// #     fn derivative<R: Real>(&self, like: R) -> R where f64: Literal<R> {
-/// #         like.constant(-1.0)
-/// #     }
-/// # }
-/// # let y = apply(Unary(Complement), &[&Var::constant([0.25, 1.0])]);
-/// # assert_eq!(y.value(), &Tensor::from([0.75, 0.0]));
-/// ```
 pub trait Literal<R>:
     Add<R, Output = R> + Sub<R, Output = R> + Mul<R, Output = R> + Div<R, Output = R>
 {

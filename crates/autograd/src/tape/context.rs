@@ -18,27 +18,6 @@ pub(crate) type Found<T> = AddressMap<usize, (Arc<Node<T>>, Var<T>)>;
 ///
 /// While a backward pass is itself being recorded, the values it hands out remember where they came from;
 /// otherwise they are constants. That is all there is to derivatives of higher order.
-///
-/// ```
-/// # use gradus_autograd::{Context, Operation, Tensor, Var, apply};
-/// # #[derive(Debug)]
-/// # struct Square;
-/// impl Operation<f64> for Square {
-///     // ...
-///     # fn name(&self) -> &'static str {
-///     #     "square"
-///     # }
-///     # fn forward(&self, inputs: &Inputs<f64>) -> Tensor<f64> {
-///     #     inputs[0] * inputs[0]
-///     # }
-///     fn vjp(&self, context: &Context<f64>, input: usize) -> Option<Var<f64>> {
-///         Some(context.cotangent() * context.input(input) * 2.0)
-///     }
-/// }
-///
-/// let x = Var::leaf(Tensor::from(3.0));
-/// assert_eq!(apply(Square, &[&x]).backward().get(&x), Some(&Tensor::from(6.0)));
-/// ```
 #[derive(Debug)]
 pub struct Context<'a, T: Float> {
     node: &'a Arc<Node<T>>,

@@ -4,7 +4,8 @@ use std::fmt::{self, Debug, Display, Formatter};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use gradus_tensor::{Dims, Element, Float, OrPanic, Shape, Tensor, reshape_shape};
+use gradus_tensor::shapes::reshape_shape;
+use gradus_tensor::{Dims, Element, Float, OrPanic, Shape, Tensor, TensorError};
 use smallvec::SmallVec;
 
 use super::node::{Node, Origin};
@@ -67,6 +68,15 @@ pub type Mask<T = f32> = Discrete<bool, T>;
 pub trait DiscreteOperation<T: Float, E: Element>: Debug + Send + Sync + 'static {
     /// The name shown on the tape and in messages.
     fn name(&self) -> &'static str;
+
+    /// The shape of the result; see [`Operation::shape`](crate::Operation::shape).
+    ///
+    /// # Errors
+    /// The error that [`forward`](Self::forward) panics with for inputs of these shapes.
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        let _ = inputs;
+        None
+    }
 
     /// The result for these inputs. It must depend on nothing but them and the attributes.
     #[track_caller]
@@ -132,6 +142,9 @@ struct Reshape {
 impl<T: Float, E: Discreteness<T>> DiscreteOperation<T, E> for Reshape {
     fn name(&self) -> &'static str {
         "reshape"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(reshape_shape(inputs[0], &self.shape.clone().into()))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<E> {
         E::input(inputs, 0).reshape(&self.shape[..])

@@ -33,15 +33,6 @@ pub struct Tape<T: Float = f32> {
 }
 
 /// One line of a [`Tape`].
-///
-/// ```
-/// use gradus_autograd::{Tape, Tensor, Var};
-///
-/// let x = Var::leaf(Tensor::from([1.0, 2.0]));
-/// let tape = Tape::of(&(&x * 3.0));
-/// let lines: Vec<String> = tape.iter().map(|node| node.to_string()).collect();
-/// assert_eq!(lines, ["%0 = leaf : [2] f64", "%1 = mul %0 3 : [2] f64"]);
-/// ```
 #[derive(Debug)]
 pub struct TapeNode<'a, T: Float> {
     tape: &'a Tape<T>,
@@ -163,14 +154,6 @@ impl<'a, T: Float> TapeNode<'a, T> {
     }
 
     /// The attributes of the operation, if it has any: `{ axes: [0], keepdim: false }`.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tape, Tensor, Var};
-    ///
-    /// let tape = Tape::of(&Var::leaf(Tensor::from([1.0, 2.0])).softmax(-1));
-    /// let attributes: Vec<Option<String>> = tape.iter().map(|node| node.attributes()).collect();
-    /// assert_eq!(attributes, [None, Some("{ axis: 0 }".into())]);
-    /// ```
     pub fn attributes(&self) -> Option<String> {
         let text = match &self.node().origin {
             Origin::Leaf | Origin::Input(_) | Origin::Detach => return None,
@@ -184,15 +167,6 @@ impl<'a, T: Float> TapeNode<'a, T> {
     }
 
     /// For each input its place on the tape, or `None` for a constant.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tape, Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from(2.0));
-    /// let tape = Tape::of(&(&x.exp() * &x + 1.0));
-    /// let inputs = tape.iter().map(|node| node.inputs().collect::<Vec<_>>()).collect::<Vec<_>>();
-    /// assert_eq!(inputs, [vec![], vec![Some(0)], vec![Some(1), Some(0)], vec![Some(2), None]]);
-    /// ```
     pub fn inputs(&self) -> impl Iterator<Item = Option<usize>> + 'a {
         let (node, tape) = (self.node(), self.tape);
         node.inputs.iter().map(|input| input.node.as_ref().map(|origin| tape.positions[&address(origin)]))

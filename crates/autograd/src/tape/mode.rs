@@ -76,13 +76,6 @@ pub fn keep_values<R>(f: impl FnOnce() -> R) -> R {
 }
 
 /// Whether operations on this thread write to the tape: true outside [`no_grad`] and outside a backward pass.
-///
-/// ```
-/// use gradus_autograd::{is_recording, no_grad};
-///
-/// assert!(is_recording());
-/// assert!(!no_grad(is_recording));
-/// ```
 pub fn is_recording() -> bool {
     MODE.get().recording
 }

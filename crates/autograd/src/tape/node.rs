@@ -5,6 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
+#[cfg(feature = "proptest")]
+use gradus_tensor::TensorError;
 use gradus_tensor::{Element, Float, Shape, Tensor};
 use smallvec::SmallVec;
 
@@ -189,6 +191,18 @@ impl<T: Float> Node<T> {
             Origin::Indices(operation) => operation.name(),
             Origin::Mask(operation) => operation.name(),
             Origin::Detach => "detach",
+        }
+    }
+
+    /// The shape that the operation foretells for the shapes of its inputs; `None` if it does not.
+    #[cfg(feature = "proptest")]
+    pub(crate) fn expected_shape(&self) -> Option<Result<Shape, TensorError>> {
+        let inputs: Vec<&[usize]> = self.inputs.iter().map(|input| input.value.shape()).collect();
+        match &self.origin {
+            Origin::Leaf | Origin::Input(_) | Origin::Detach => Some(Ok(self.shape.clone())),
+            Origin::Operation(operation) => operation.shape(&inputs),
+            Origin::Indices(operation) => operation.shape(&inputs),
+            Origin::Mask(operation) => operation.shape(&inputs),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, Shape, Tensor, TensorError};
 use smallvec::SmallVec;
 
 use super::context::Context;
@@ -48,6 +48,17 @@ use crate::scalar::Expression;
 pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
     /// The name shown on the tape and in messages.
     fn name(&self) -> &'static str;
+
+    /// The shape of the result for inputs of these shapes, with every check that needs no numbers.
+    ///
+    /// `None`, the default, says that it is known only once the result is computed. All built-in operations know it.
+    ///
+    /// # Errors
+    /// The error that [`forward`](Self::forward) panics with for such inputs.
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        let _ = inputs;
+        None
+    }
 
     /// The result for these inputs. It must depend on nothing but them and the attributes.
     #[track_caller]

@@ -33,26 +33,12 @@ pub struct Var<T: Float = f32> {
 
 impl<T: Float> Var<T> {
     /// A new variable that gradients can be asked for.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from(3.0));
-    /// assert_eq!((&x * &x).backward().get(&x), Some(&Tensor::from(6.0)));
-    /// ```
     pub fn leaf(value: impl Into<Tensor<T>>) -> Self {
         let value = value.into();
         Self { node: Some(Node::leaf(value.shape())), value }
     }
 
     /// Numbers that do not change: nothing is recorded for their sake.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let c = Var::constant(Tensor::from([1.0, 2.0]));
-    /// assert!(!c.is_tracked() && !c.exp().is_tracked());
-    /// ```
     pub fn constant(value: impl Into<Tensor<T>>) -> Self {
         Self { value: value.into(), node: None }
     }
@@ -91,13 +77,6 @@ impl<T: Float> Var<T> {
     }
 
     /// The numbers.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::leaf(Tensor::from([1.0, 2.0]));
-    /// assert_eq!((&x * 2.0).value(), &Tensor::from([2.0, 4.0]));
-    /// ```
     #[inline]
     pub fn value(&self) -> &Tensor<T> {
         &self.value
@@ -173,14 +152,6 @@ impl<T: Float> Var<T> {
     }
 
     /// Whether gradients flow to it: it is a leaf, or made from one while recording.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let (x, c) = (Var::leaf(Tensor::from(2.0)), Var::constant(Tensor::from(3.0)));
-    /// assert!(x.is_tracked() && (&x * &c).is_tracked());
-    /// assert!(!c.is_tracked());
-    /// ```
     #[inline]
     pub fn is_tracked(&self) -> bool {
         self.node.as_ref().is_some_and(|node| node.is_differentiable)
@@ -227,15 +198,6 @@ impl<T: Float> Var<T> {
 }
 
 /// The identity of a variable on the tape; see [`Var::identity`].
-///
-/// ```
-/// use std::collections::HashMap;
-/// use gradus_autograd::{Tensor, Var};
-///
-/// let x = Var::leaf(Tensor::from([1.0, 2.0]));
-/// let names = HashMap::from([(x.identity().unwrap(), "x")]);
-/// assert_eq!(names.get(&x.clone().identity().unwrap()), Some(&"x"));
-/// ```
 #[derive(Debug, Clone)]
 pub struct Identity<T: Float = f32>(pub(crate) Arc<Node<T>>);
 

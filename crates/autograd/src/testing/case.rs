@@ -10,25 +10,15 @@ use proptest::prelude::*;
 use super::check::check_law;
 use super::error::{GradientError, Law};
 use super::layout::relayout;
-use super::measure::{Function, Tolerance, compare};
+use super::measure::{Failure, Function, Tolerance, compare, pullback};
 use crate::engine::replay;
-use crate::tape::{Var, keep_values};
+use crate::tape::node::Node;
+use crate::tape::{Tape, Var, keep_values};
 
 /// A function of some variables.
 type SharedFunction<T> = Arc<dyn Fn(&[Var<T>]) -> Var<T> + Send + Sync>;
 
 /// A function of some variables, in both precisions.
-///
-/// ```
-/// use std::sync::Arc;
-/// use gradus_autograd::{Tensor, Var, testing::Functions};
-///
-/// let square = Functions {
-///     double: Arc::new(|x: &[Var<f64>]| x[0].square()),
-///     single: Arc::new(|x: &[Var<f32>]| x[0].square()),
-/// };
-/// assert_eq!((square.double)(&[Var::constant(Tensor::from(3.0))]).item(), 9.0);
-/// ```
 #[derive(Clone)]
 pub struct Functions {
     /// In `f64`.
@@ -58,14 +48,6 @@ pub struct Case {
 }
 
 /// One set of inputs, and the operation with its attributes.
-///
-/// ```
-/// use gradus_autograd::testing::{Law, case, shapes};
-/// use proptest::prelude::*;
-///
-/// let case = case!("square", shape in shapes(0..=2, 1..=3), [shape => 1.0..2.0], |x| x.square());
-/// proptest!(|(sample in case.samples)| sample.check(Law::FirstOrder)?);
-/// ```
 #[derive(Clone)]
 pub struct Sample {
     name: &'static str,
@@ -79,19 +61,6 @@ pub struct Sample {
 
 impl Case {
     /// A case of attributes drawn from `strategy`; see [`case!`](macro@case).
-    ///
-    /// ```
-    /// use std::sync::Arc;
-    /// use gradus_autograd::{Var, testing::{Case, Functions, Law, shapes}};
-    /// use proptest::prelude::*;
-    ///
-    /// let inputs = |shape: &Vec<usize>| vec![(shape.clone(), 1.0..2.0)];
-    /// let case = Case::new("square", shapes(0..=2, 1..=3), inputs, |_| Functions {
-    ///     double: Arc::new(|x: &[Var<f64>]| x[0].square()),
-    ///     single: Arc::new(|x: &[Var<f32>]| x[0].square()),
-    /// });
-    /// proptest!(|(sample in case.samples)| sample.check(Law::Precision)?);
-    /// ```
     pub fn new<V: Debug + 'static>(
         name: &'static str,
         strategy: impl Strategy<Value = V> + 'static,
@@ -142,79 +111,59 @@ fn random_inputs(
 
 impl Sample {
     /// The inputs.
-    ///
-    /// ```
-    /// use gradus_autograd::testing::case;
-    /// use proptest::prelude::*;
-    ///
-    /// let case =
-    ///     case!("mul", shape in Just([2, 3]), [shape => 1.0..2.0, [3] => 5.0..6.0], |x, y| x * y);
-    /// proptest!(|(sample in case.samples)| {
-    ///     let [x, y] = sample.inputs() else { panic!("two") };
-    ///     prop_assert_eq!((x.shape(), y.shape()), (&[2, 3][..], &[3][..]));
-    ///     prop_assert!(y.min(..).item() >= 5.0);
-    /// });
-    /// ```
     pub fn inputs(&self) -> &[Tensor<f64>] {
         &self.inputs
     }
 
     /// The operation applied to the inputs as leaves.
-    ///
-    /// ```
-    /// use gradus_autograd::testing::{case, shapes};
-    /// use proptest::prelude::*;
-    ///
-    /// let case = case!("square", shape in shapes(0..=2, 1..=3), [shape => 1.0..2.0], |x| x.square());
-    /// proptest!(|(sample in case.samples)| {
-    ///     prop_assert_eq!(sample.run().into_value(), sample.inputs()[0].square());
-    /// });
-    /// ```
     pub fn run(&self) -> Var<f64> {
         let leaves: Vec<Var<f64>> = self.inputs.iter().map(Var::leaf).collect();
         self.run_on(&leaves)
     }
 
     /// The operation applied to variables of the shapes of [`inputs`](Self::inputs).
-    ///
-    /// ```
-    /// use gradus_autograd::{Var, testing::{case, shapes}};
-    /// use proptest::prelude::*;
-    ///
-    /// let case = case!("square", shape in shapes(0..=2, 1..=3), [shape => 1.0..2.0], |x| x.square());
-    /// proptest!(|(sample in case.samples)| {
-    ///     let x = Var::constant(&sample.inputs()[0]);
-    ///     prop_assert!(!sample.run_on(&[x]).is_tracked());
-    /// });
-    /// ```
     pub fn run_on(&self, inputs: &[Var<f64>]) -> Var<f64> {
         (self.functions.double)(inputs)
     }
 
     /// Holds the operation against one law.
     ///
-    /// ```
-    /// use gradus_autograd::testing::{Law, case, shapes};
-    /// use proptest::prelude::*;
-    ///
-    /// // A gradient that stops halfway:
-    /// let case = case!("half", shape in shapes(1..=2, 1..=3), [shape => 1.0..2.0], |x| x * x.detach());
-    /// proptest!(|(sample in case.samples)| {
-    ///     prop_assert_eq!(sample.check(Law::FirstOrder).unwrap_err().law, Law::FirstOrder);
-    /// });
-    /// ```
-    ///
     /// # Errors
     /// If the law is broken.
     pub fn check(&self, law: Law) -> Result<(), GradientError> {
         match law {
             Law::Precision => return self.check_precision(),
+            Law::Shape => return self.check_shape(),
             Law::Replay => return self.check_replay(),
             _ => (),
         }
         let double = Arc::clone(&self.functions.double);
         let function: Box<Function> = Box::new(move |xs| vec![double(xs)]);
         check_law(law, &*function, &self.inputs, self.seed)
+    }
+
+    /// All operations behind values and gradients foretell the shapes of their results.
+    fn check_shape(&self) -> Result<(), GradientError> {
+        let double = Arc::clone(&self.functions.double);
+        let function: Box<Function> = Box::new(move |xs| vec![double(xs)]);
+        let y = self.run();
+        let leaves: Vec<Var<f64>> = self.inputs.iter().chain([y.value()]).map(Var::leaf).collect();
+        let results = keep_values(|| {
+            let mut results = pullback(&*function, self.inputs.len())(&leaves);
+            results.push(self.run_on(&leaves[..self.inputs.len()]));
+            results
+        });
+        let wrong = |node: &&Arc<Node<f64>>| {
+            !matches!(node.expected_shape(), Some(Ok(shape)) if shape == node.shape)
+        };
+        for y in &results {
+            if let Some(node) = Tape::of(y).nodes().iter().find(wrong) {
+                let failure =
+                    Failure { law: Law::Shape, input: 0, element: Vec::new(), analytic: 0.0, numeric: 0.0 };
+                return Err(failure.report(&self.inputs, Some(node.name()), Vec::new()));
+            }
+        }
+        Ok(())
     }
 
     /// The recorded forward pass, run again on other inputs, gives the bits of a fresh one.

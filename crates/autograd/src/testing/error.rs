@@ -38,6 +38,8 @@ pub enum Law {
     /// The expression of every elementwise operation on the tape, backward pass included, gives the same bits as its
     /// forward pass, evaluated on numbers and on variables.
     Expression,
+    /// Every operation on the tape, backward pass included, foretells the shape of its result from the shapes of its inputs.
+    Shape,
     /// The recorded forward pass, run again on other inputs of the same shapes, gives the same bits as a fresh one.
     Replay,
     /// In `f32` values and gradients agree with those in `f64`.
@@ -57,6 +59,7 @@ impl Display for Law {
             Self::Subsets => "the gradient depends on whether other inputs are tracked",
             Self::Layout => "values or gradients depend on how the inputs lie in memory",
             Self::Expression => "the expression of an elementwise operation differs from its numbers",
+            Self::Shape => "the shape of an operation is not the shape of its result",
             Self::Replay => "the recorded forward pass, run again on other inputs, differs from a fresh one",
             Self::Precision => "f32 differs from f64",
         })

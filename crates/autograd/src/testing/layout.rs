@@ -7,15 +7,6 @@ use gradus_tensor::{Element, Slice, Tensor};
 ///
 /// Each axis takes three bits of `bits`: reversed, every second element, embedded with a margin; the next
 /// bits choose the order of the axes. With `bits` 0 the result is contiguous.
-///
-/// ```
-/// use gradus_autograd::{Tensor, testing::relayout};
-///
-/// let x = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
-/// let view = relayout(&x, 0b011, f64::NAN);
-/// assert_eq!(view, x);
-/// assert!(!view.is_contiguous());
-/// ```
 pub fn relayout<T: Element>(x: &Tensor<T>, bits: u32, gap: T) -> Tensor<T> {
     let rank = x.rank();
     let axis_bits = |axis: usize| bits >> (3 * axis);

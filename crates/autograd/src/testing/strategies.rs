@@ -40,16 +40,6 @@ pub fn shapes(
 }
 
 /// Random tensors: their shape from `shapes`, their elements from a range.
-///
-/// ```
-/// use gradus_autograd::testing::{shapes, tensors};
-/// use proptest::prelude::*;
-///
-/// proptest!(|(x in tensors(shapes(2..=2, 1..=4), -1.0..1.0))| {
-///     prop_assert_eq!(x.rank(), 2);
-///     prop_assert!(x.abs().max(..).item() <= 1.0);
-/// });
-/// ```
 pub fn tensors(
     shapes: impl Strategy<Value = Vec<usize>>,
     range: Range<f64>,
@@ -61,15 +51,6 @@ pub fn tensors(
 }
 
 /// Two shapes that broadcast.
-///
-/// ```
-/// use gradus_autograd::{broadcast_shapes, testing::broadcast_pair};
-/// use proptest::prelude::*;
-///
-/// proptest!(|((left, right) in broadcast_pair())| {
-///     prop_assert!(broadcast_shapes("add", &left, &right).is_ok());
-/// });
-/// ```
 pub fn broadcast_pair() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> + Clone {
     let operand = |shape: &Vec<usize>, ones: Vec<bool>, dropped: usize| {
         let size = |(&size, one): (&usize, bool)| if one { 1 } else { size };
@@ -85,16 +66,6 @@ pub fn broadcast_pair() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> + Clo
 }
 
 /// A shape whose sizes are at least `smallest`, and any set of its axes, kept or not.
-///
-/// ```
-/// use gradus_autograd::{Tensor, testing::reductions};
-/// use proptest::prelude::*;
-///
-/// proptest!(|((shape, axes) in reductions(1))| {
-///     let mean = Tensor::<f64>::ones(shape).mean(axes);
-///     prop_assert_eq!(&mean, &Tensor::ones(mean.shape()));
-/// });
-/// ```
 pub fn reductions(smallest: usize) -> impl Strategy<Value = (Vec<usize>, Axes)> + Clone {
     shapes(0..=4, smallest..=4).prop_flat_map(|shape| {
         let axes = subsequence((0..shape.len()).collect::<Vec<_>>(), 0..=shape.len());
@@ -105,16 +76,6 @@ pub fn reductions(smallest: usize) -> impl Strategy<Value = (Vec<usize>, Axes)> 
 }
 
 /// A shape whose sizes are at least `smallest`, and one of its axes, counted from either end.
-///
-/// ```
-/// use gradus_autograd::{Tensor, testing::axes_of};
-/// use proptest::prelude::*;
-///
-/// proptest!(|((shape, axis) in axes_of(1))| {
-///     let x = Tensor::<f64>::ones(shape);
-///     prop_assert_eq!(x.argmax(axis).rank(), x.rank() - 1);
-/// });
-/// ```
 pub fn axes_of(smallest: usize) -> impl Strategy<Value = (Vec<usize>, isize)> + Clone {
     shapes(1..=4, smallest..=4).prop_flat_map(|shape| {
         let rank = shape.len() as isize;
@@ -123,17 +84,6 @@ pub fn axes_of(smallest: usize) -> impl Strategy<Value = (Vec<usize>, isize)> + 
 }
 
 /// A shape and its axes in any order.
-///
-/// ```
-/// use gradus_autograd::{Tensor, testing::permutations};
-/// use proptest::prelude::*;
-///
-/// proptest!(|((shape, axes) in permutations())| {
-///     let expected: Vec<usize> = axes.iter().map(|&axis| shape[axis]).collect();
-///     let permuted = Tensor::<f64>::zeros(shape).permute(axes);
-///     prop_assert_eq!(permuted.shape(), expected);
-/// });
-/// ```
 pub fn permutations() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> + Clone {
     shapes(0..=4, 0..=4).prop_flat_map(|shape| {
         let axes = Just((0..shape.len()).collect::<Vec<_>>()).prop_shuffle();
@@ -142,16 +92,6 @@ pub fn permutations() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> + Clone
 }
 
 /// Two shapes with the same number of elements.
-///
-/// ```
-/// use gradus_autograd::{Tensor, testing::reshapes};
-/// use proptest::prelude::*;
-///
-/// proptest!(|((from, to) in reshapes())| {
-///     let reshaped = Tensor::<f64>::zeros(from).reshape(to.as_slice());
-///     prop_assert_eq!(reshaped.shape(), to);
-/// });
-/// ```
 pub fn reshapes() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> + Clone {
     shapes(0..=4, 0..=4).prop_flat_map(|shape| {
         let count = shape.iter().product();
@@ -166,17 +106,6 @@ pub fn reshapes() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> + Clone {
 }
 
 /// A shape, one of its axes, and a slice of it: any bounds, any step but 0.
-///
-/// ```
-/// use gradus_autograd::{Tensor, testing::slices};
-/// use proptest::prelude::*;
-///
-/// proptest!(|((shape, axis, slice) in slices())| {
-///     let x = Tensor::<f64>::zeros(shape);
-///     let part = x.slice(axis, slice);
-///     prop_assert!(part.rank() == x.rank() && part.len() <= x.len());
-/// });
-/// ```
 pub fn slices() -> impl Strategy<Value = (Vec<usize>, isize, Slice)> + Clone {
     let bound = || prop::option::of(-5..=5_isize);
     let slice = (bound(), bound(), select(vec![1, 2, 3, -1, -2]));
@@ -185,16 +114,6 @@ pub fn slices() -> impl Strategy<Value = (Vec<usize>, isize, Slice)> + Clone {
 }
 
 /// Two shapes that differ at most in one axis, and that axis.
-///
-/// ```
-/// use gradus_autograd::{Tensor, testing::joinable};
-/// use proptest::prelude::*;
-///
-/// proptest!(|((first, second, axis) in joinable())| {
-///     let (x, y) = (Tensor::<f64>::zeros(first), Tensor::zeros(second));
-///     prop_assert_eq!(Tensor::cat(&[&x, &y], axis).len(), x.len() + y.len());
-/// });
-/// ```
 pub fn joinable() -> impl Strategy<Value = (Vec<usize>, Vec<usize>, isize)> + Clone {
     (axes_of(0), 0..=4_usize).prop_map(|((shape, axis), size)| {
         let mut other = shape.clone();
@@ -204,16 +123,6 @@ pub fn joinable() -> impl Strategy<Value = (Vec<usize>, Vec<usize>, isize)> + Cl
 }
 
 /// The shapes of two operands of a matrix product: vectors, matrices or stacks of them.
-///
-/// ```
-/// use gradus_autograd::{Tensor, testing::matrix_pair};
-/// use proptest::prelude::*;
-///
-/// proptest!(|((left, right) in matrix_pair())| {
-///     let product = Tensor::<f64>::zeros(left).matmul(&Tensor::zeros(right));
-///     prop_assert!(product.eq(0.0).all(..).item());
-/// });
-/// ```
 pub fn matrix_pair() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> + Clone {
     let size = || prop_oneof![1 => Just(0), 2 => Just(1), 8 => 2..=4_usize];
     let matrices = (broadcast_pair(), size(), size(), size())
@@ -233,16 +142,6 @@ pub fn matrix_pair() -> impl Strategy<Value = (Vec<usize>, Vec<usize>)> + Clone 
 
 /// A shape, one of its axes, and an index for `gather`: of the same rank and nowhere larger, except along
 /// the axis.
-///
-/// ```
-/// use gradus_autograd::{Tensor, testing::gathers};
-/// use proptest::prelude::*;
-///
-/// proptest!(|((shape, axis, index) in gathers())| {
-///     let gathered = Tensor::<f64>::zeros(shape).gather(axis, &index);
-///     prop_assert_eq!(gathered.shape(), index.shape());
-/// });
-/// ```
 pub fn gathers() -> impl Strategy<Value = (Vec<usize>, isize, Tensor<i64>)> + Clone {
     let cuts = vec(0..=2_usize, 4);
     (axes_of(1), cuts, 0..=4_usize, any::<u64>()).prop_map(|((shape, axis), cuts, length, seed)| {
@@ -256,16 +155,6 @@ pub fn gathers() -> impl Strategy<Value = (Vec<usize>, isize, Tensor<i64>)> + Cl
 }
 
 /// A shape, one of its axes, and an index for `index_select`.
-///
-/// ```
-/// use gradus_autograd::{Tensor, testing::index_selects};
-/// use proptest::prelude::*;
-///
-/// proptest!(|((shape, axis, index) in index_selects())| {
-///     let selected = Tensor::<f64>::zeros(shape).index_select(axis, &index);
-///     prop_assert_eq!(selected.shape()[axis as usize], index.len());
-/// });
-/// ```
 pub fn index_selects() -> impl Strategy<Value = (Vec<usize>, isize, Tensor<i64>)> + Clone {
     (shapes(1..=4, 1..=4), any::<prop::sample::Index>(), 0..=4_usize, any::<u64>()).prop_map(
         |(shape, axis, length, seed)| {
@@ -281,16 +170,6 @@ fn random_indices(shape: &[usize], below: usize, seed: u64) -> Tensor<i64> {
 }
 
 /// A convolution that is possible: its attributes and the shapes of input, weight and output.
-///
-/// ```
-/// use gradus_autograd::{Tensor, testing::convolutions};
-/// use proptest::prelude::*;
-///
-/// proptest!(|(p in convolutions(2))| {
-///     let y = Tensor::<f64>::ones(&p.x).conv2d(&Tensor::ones(&p.weight), None, p.conv);
-///     prop_assert_eq!(y.shape(), &p.y);
-/// });
-/// ```
 #[derive(Debug, Clone)]
 pub struct Convolution {
     /// The attributes.
@@ -304,16 +183,6 @@ pub struct Convolution {
 }
 
 /// Convolutions along so many axes, of which the transposed ones are possible too.
-///
-/// ```
-/// use gradus_autograd::{Tensor, testing::convolutions};
-/// use proptest::prelude::*;
-///
-/// proptest!(|(p in convolutions(1))| {
-///     let x = Tensor::<f64>::ones(&p.y).conv_transpose1d(&Tensor::ones(&p.weight), None, p.conv);
-///     prop_assert_eq!(x.shape()[1], p.x[1]);
-/// });
-/// ```
 pub fn convolutions(axes: usize) -> impl Strategy<Value = Convolution> + Clone {
     // Kernel, stride, dilation, padding, output padding and more places than one window.
     let axis = (1..=3_usize, 1..=3_usize, 1..=3_usize, 0..=2_usize, 0..=2_usize, 0..=3_usize);
@@ -351,16 +220,6 @@ pub fn convolutions(axes: usize) -> impl Strategy<Value = Convolution> + Clone {
 }
 
 /// A shape and a pooling over its last axes, so many, with a dilation of at most this.
-///
-/// ```
-/// use gradus_autograd::{Tensor, testing::poolings};
-/// use proptest::prelude::*;
-///
-/// proptest!(|((shape, pool) in poolings(2, 3))| {
-///     let y = Tensor::<f64>::ones(&shape).max_pool2d(pool);
-///     prop_assert_eq!(y.rank(), shape.len());
-/// });
-/// ```
 pub fn poolings(axes: usize, dilation: usize) -> impl Strategy<Value = (Vec<usize>, Pool)> + Clone {
     // Kernel, stride, dilation, padding and more places than one window.
     let axis = (1..=3_usize, 1..=3_usize, 1..=dilation, 0..=1_usize, 0..=4_usize);

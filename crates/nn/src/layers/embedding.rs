@@ -1,6 +1,6 @@
 //! Embedding.
 
-use gradus_autograd::{Float, Tensor, Var};
+use gradus_autograd::{Float, Indices, Tensor, Var};
 use rand::Rng;
 
 use crate::parameter::Parameter;
@@ -57,7 +57,7 @@ impl<T: Float> Embedding<T> {
     /// # Panics
     /// If an index is out of range.
     #[track_caller]
-    pub fn forward(&self, index: &Tensor<i64>) -> Var<T> {
+    pub fn forward(&self, index: impl Into<Indices<T>>) -> Var<T> {
         self.weight.embedding(index, self.padding_idx)
     }
 }

@@ -1,8 +1,8 @@
 //! Binary cross-entropy.
 
 use gradus_autograd::{
-    Binary, BinaryFunction, Context, Float, Inputs, Literal, Operation, Real, Saves, Tensor, Unary,
-    UnaryFunction, Var, apply,
+    Binary, BinaryFunction, Context, Float, Inputs, Literal, Operation, Real, Saves, Shape, Tensor, TensorError, Unary,
+    UnaryFunction, Var, apply, broadcast_shapes,
 };
 
 use super::{Reduction, check_weight, loss};
@@ -106,6 +106,9 @@ struct BoundedBinaryCrossEntropy;
 impl<T: Float> Operation<T> for BoundedBinaryCrossEntropy {
     fn name(&self) -> &'static str {
         "binary_cross_entropy"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(broadcast_shapes("binary_cross_entropy", inputs[0], inputs[1]))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         Binary(BinaryCrossEntropy).forward(inputs)

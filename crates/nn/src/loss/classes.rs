@@ -1,6 +1,6 @@
 //! Losses of classification into several classes.
 
-use gradus_autograd::{Float, Tensor, Var};
+use gradus_autograd::{Float, Indices, Tensor, Var};
 
 use super::rows::Classes;
 use super::{Reduction, loss};
@@ -10,7 +10,7 @@ use super::{Reduction, loss};
 #[derive(Debug, Clone)]
 pub enum ClassTargets<T: Float = f32> {
     /// The index of the right class, in the logits' shape without the axis of classes.
-    Indices(Tensor<i64>),
+    Indices(Indices<T>),
     /// The probability of each class, in the logits' shape.
     Probabilities(Var<T>),
 }
@@ -33,6 +33,7 @@ macro_rules! class_targets {
 }
 class_targets! {
     [T: Float] Tensor<i64> => Indices of T;
+    [T: Float] Indices<T> => Indices of T;
     [T: Float] Var<T> => Probabilities of T;
     // `Tensor<T>` for every `Float` would overlap with `Tensor<i64>`.
     [] Tensor<f32> => Probabilities of f32;
@@ -71,9 +72,9 @@ impl<T: Float> NllLoss<T> {
     /// # Panics
     /// If the shapes do not fit, or a target is neither the index of a class nor `ignore_index`.
     #[track_caller]
-    pub fn forward(&self, prediction: &Var<T>, targets: &Tensor<i64>) -> Var<T> {
+    pub fn forward(&self, prediction: &Var<T>, targets: impl Into<Indices<T>>) -> Var<T> {
         let classes = Classes::new("nll_loss", prediction, self.weight.as_ref());
-        let rows = classes.rows(targets, self.ignore_index);
+        let rows = classes.rows(&targets.into(), self.ignore_index);
         self.reduction.reduce(rows.nll(prediction), prediction.shape(), || rows.total_weight())
     }
 }
@@ -156,7 +157,8 @@ impl<T: Float> CrossEntropyLoss<T> {
                 return self.of_probabilities(&classes, logits, probabilities * T::from_f64(kept) + spread);
             }
         };
-        let ignored = || targets.iter().any(|target| target == self.ignore_index);
+        // The operation in one pass has no rows without a target.
+        let ignored = || targets.value().iter().any(|target| target == self.ignore_index);
         let plain = self.weight.is_none() && self.label_smoothing == 0.0 && self.reduction == Reduction::Mean;
         if plain && !ignored() {
             return logits.softmax_cross_entropy(classes.axis as isize, &targets);

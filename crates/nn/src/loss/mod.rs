@@ -9,7 +9,7 @@ mod rows;
 
 use std::borrow::Borrow;
 
-use gradus_autograd::{Float, Tensor, Var, broadcast_shapes};
+use gradus_autograd::{Float, Indices, Var, broadcast_shapes};
 
 pub use binary::{BceLoss, BceWithLogitsLoss};
 pub use classes::{ClassTargets, CrossEntropyLoss, NllLoss};
@@ -213,7 +213,7 @@ pub trait Losses<T: Float>: Borrow<Var<T>> {
     /// # Panics
     /// If the shapes do not fit, or a target is neither the index of a class nor -100, which is ignored.
     #[track_caller]
-    fn nll_loss(&self, targets: &Tensor<i64>) -> Var<T> {
+    fn nll_loss(&self, targets: impl Into<Indices<T>>) -> Var<T> {
         NllLoss::new().forward(self.borrow(), targets)
     }
 

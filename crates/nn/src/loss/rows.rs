@@ -1,6 +1,6 @@
 //! Predictions of classes and their targets.
 
-use gradus_autograd::{Float, Tensor, Var};
+use gradus_autograd::{DiscreteOperation, Float, Indices, Inputs, Mask, Shape, Tensor, TensorError, Var, decide};
 
 /// The axis of classes of a prediction, and the weights of the classes.
 pub(super) struct Classes<'a, T: Float> {
@@ -39,7 +39,7 @@ impl<'a, T: Float> Classes<'a, T> {
 
     /// The targets of the rows; rows with the target `ignore_index` are ignored.
     #[track_caller]
-    pub(super) fn rows(&self, targets: &Tensor<i64>, ignore_index: i64) -> Rows<T> {
+    pub(super) fn rows(&self, targets: &Indices<T>, ignore_index: i64) -> Rows<T> {
         let Self { loss, shape, axis, count, .. } = *self;
         let mut expected = shape.to_vec();
         expected.remove(axis);
@@ -49,7 +49,7 @@ impl<'a, T: Float> Classes<'a, T> {
              without the axis of classes",
             targets.shape()
         );
-        for target in targets {
+        for target in targets.value() {
             assert!(
                 target == ignore_index || (0..count as i64).contains(&target),
                 "{loss}: target {target} is out of range for logits of shape {shape:?}: with {count} classes, allowed \
@@ -57,14 +57,51 @@ impl<'a, T: Float> Classes<'a, T> {
                 count as i64 - 1
             );
         }
-        let kept = targets.ne(ignore_index);
-        // Any class will do in a row that is ignored.
-        let targets = kept.where_(targets, 0);
+        let kept: Mask<T> = decide(Kept { ignore_index }, &[targets]);
+        let classes: Indices<T> = decide(ClassOrZero { ignore_index }, &[targets]);
         let weight = match self.weight {
-            Some(weight) => weight.index_select(0, &targets.flatten()).reshape(targets.shape()),
+            Some(weight) => weight.index_select(0, classes.reshape([-1])).reshape(targets.shape()),
             None => Var::constant(Tensor::scalar(T::ONE).expand(targets.shape())),
         };
-        Rows { axis: axis as isize, weight: Var::where_(&kept, weight, T::ZERO), kept, targets }
+        let classes = classes.reshape([&expected[..axis], &[1], &expected[axis..]].concat());
+        Rows { axis: axis as isize, weight: Var::where_(&kept, weight, T::ZERO), kept, classes }
+    }
+}
+
+/// Whether a target counts.
+#[derive(Debug)]
+struct Kept {
+    ignore_index: i64,
+}
+
+impl<T: Float> DiscreteOperation<T, bool> for Kept {
+    fn name(&self) -> &'static str {
+        "kept"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(Ok(inputs[0].into()))
+    }
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<bool> {
+        inputs.indices(0).ne(self.ignore_index)
+    }
+}
+
+/// The class of a target; 0 for one that is ignored, as any class will do there.
+#[derive(Debug)]
+struct ClassOrZero {
+    ignore_index: i64,
+}
+
+impl<T: Float> DiscreteOperation<T, i64> for ClassOrZero {
+    fn name(&self) -> &'static str {
+        "class_or_zero"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(Ok(inputs[0].into()))
+    }
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<i64> {
+        let targets = inputs.indices(0);
+        targets.ne(self.ignore_index).where_(targets, 0)
     }
 }
 
@@ -72,9 +109,9 @@ impl<'a, T: Float> Classes<'a, T> {
 pub(super) struct Rows<T: Float> {
     axis: isize,
     /// Whether a row is not ignored.
-    kept: Tensor<bool>,
-    /// The class of a row.
-    targets: Tensor<i64>,
+    kept: Mask<T>,
+    /// The class of a row, with an axis of size 1 in the place of the classes.
+    classes: Indices<T>,
     /// The weight of this class, 0 if the row is ignored.
     weight: Var<T>,
 }
@@ -82,8 +119,7 @@ pub(super) struct Rows<T: Float> {
 impl<T: Float> Rows<T> {
     /// The negative log-probabilities of the targets, times their weights.
     pub(super) fn nll(&self, log_probabilities: &Var<T>) -> Var<T> {
-        let right =
-            log_probabilities.gather(self.axis, &self.targets.unsqueeze(self.axis)).squeeze(self.axis);
+        let right = log_probabilities.gather(self.axis, &self.classes).squeeze(self.axis);
         (-right).multiply_no_nan(&self.weight)
     }
 
