@@ -6,6 +6,7 @@ mod progression;
 
 use std::fmt::{Debug, Display};
 
+use crate::kernels::ElementKernels;
 pub use float::Float;
 pub(crate) use number::BY_ZERO;
 pub use number::Number;
@@ -23,7 +24,17 @@ pub use number::Number;
 /// assert_eq!(describe(&Tensor::from([true, false])), "2 elements of type bool");
 /// ```
 pub trait Element:
-    Copy + PartialEq + PartialOrd + Default + Debug + Display + Send + Sync + sealed::Sealed + 'static
+    Copy
+    + PartialEq
+    + PartialOrd
+    + Default
+    + Debug
+    + Display
+    + Send
+    + Sync
+    + ElementKernels
+    + sealed::Sealed
+    + 'static
 {
     /// The name of the type, as printed: `"f32"`.
     const NAME: &'static str;

@@ -4,6 +4,7 @@ use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssi
 
 use super::Element;
 use super::progression::Progression;
+use crate::kernels::NumberKernels;
 
 /// Methods of two operands, with operands and a result for the example.
 macro_rules! wrapping_operators {
@@ -67,6 +68,7 @@ macro_rules! wrapping_operators {
 /// ```
 pub trait Number:
     Element
+    + NumberKernels
     + Progression
     + Add<Output = Self>
     + Sub<Output = Self>

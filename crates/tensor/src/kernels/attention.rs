@@ -3,7 +3,6 @@
 use crate::element::Float;
 use crate::kernels::matmul::{MatrixRef, Over, multiply};
 use crate::kernels::reduce::extremes::largest;
-use crate::kernels::reduce::sum::sum_lane;
 use crate::runtime::Buffer;
 use crate::runtime::dispatch;
 use crate::runtime::for_each_piece_with;
@@ -77,7 +76,7 @@ impl<T: Float> Attention<T> {
                     for score in &mut *scores {
                         *score = (*score - shift).exp();
                     }
-                    let sum = sum(scores);
+                    let sum = T::sum_row(scores);
                     if sum.is_nan() {
                         for (key, weight) in scores.iter_mut().enumerate() {
                             *weight = if self.hides(head, row, key) { T::ZERO } else { sum };
@@ -181,14 +180,14 @@ fn softmax_gradient<T: Float>(
                     // A key of weight 0 has no gradient, as in `softmax`.
                     *slope = slope.multiply_no_nan(weight);
                 }
-                let mut mean = sum(slopes);
+                let mut mean = T::sum_row(slopes);
                 // A weight of 0 does not keep out infinities and NaN.
                 let finite = mean.is_finite();
                 if !finite {
                     // Whoever sees nothing has no weights, and no gradient.
                     let blind = weights.iter().all(|&weight| weight == T::ZERO);
                     clear(slopes, |key| blind || hides(row, key));
-                    mean = sum(slopes);
+                    mean = T::sum_row(slopes);
                 }
                 for (slope, &weight) in slopes.iter_mut().zip(weights) {
                     *slope = (*slope - mean.multiply_no_nan(weight)) * scale;
@@ -199,15 +198,6 @@ fn softmax_gradient<T: Float>(
             }
         },
     );
-}
-
-#[inline(always)]
-fn sum<T: Float>(lane: &[T]) -> T {
-    sum_lane(
-        lane,
-        #[inline(always)]
-        |x| x,
-    )
 }
 
 fn clear<T: Float>(slopes: &mut [T], hidden: impl Fn(usize) -> bool) {

@@ -7,25 +7,35 @@
 
 use super::conv::weight as conv_weight;
 use super::recurrent::{gru, lstm};
-use super::{attention, conv, matmul, norm, pool, softmax};
+use super::reduce::{self, sum};
+use super::{attention, conv, copy, matmul, norm, pool, softmax};
 use crate::kernels::attention::{Attention, Head};
 use crate::kernels::conv::Geometry;
 use crate::kernels::matmul::MatrixRef;
 use crate::kernels::pool::Windows;
 use crate::kernels::recurrent::Sizes;
+use crate::layout::Strided;
 use crate::runtime::Buffer;
 
 macro_rules! compiled {
-    ($($module:ident::$name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
-        /// The functions of these names in `kernels`, which say what they do.
-        pub trait Kernels: Copy + 'static {$(
+    ($(#[$doc:meta])* $trait:ident for $($type:ty),*: $functions:tt) => {
+        compiled! { @declare $(#[$doc])* $trait $functions }
+        $(compiled! { @implement $trait $type, $functions })*
+    };
+    (
+        @declare $(#[$doc:meta])* $trait:ident
+        {$($module:ident::$name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*}
+    ) => {
+        $(#[$doc])*
+        pub trait $trait: Copy + 'static {$(
             fn $name($($argument: $type),*) -> $result;
         )*}
-        compiled! { @implement f32, $($module::$name($($argument: $type),*) -> $result;)* }
-        compiled! { @implement f64, $($module::$name($($argument: $type),*) -> $result;)* }
     };
-    (@implement $float:ty, $($module:ident::$name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
-        impl Kernels for $float {$(
+    (
+        @implement $trait:ident $number:ty,
+        {$($module:ident::$name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*}
+    ) => {
+        impl $trait for $number {$(
             fn $name($($argument: $type),*) -> $result {
                 $module::$name($($argument),*)
             }
@@ -33,7 +43,26 @@ macro_rules! compiled {
     };
 }
 
-compiled! {
+compiled! { /// The functions of these names in `kernels`, which say what they do, for all elements.
+ElementKernels for f32, f64, i64, bool: {
+    copy::copy_elements(x: Strided<'_, Self>) -> Buffer<Self>;
+} }
+
+compiled! { /// The functions of these names in `kernels`, which say what they do, for all numbers.
+NumberKernels for f32, f64, i64: {
+    sum::sum_row(row: &[Self]) -> Self;
+    reduce::sum_along(x: Strided<'_, Self>, axes: &[usize], divisor: Self) -> Buffer<Self>;
+    reduce::product_along(x: Strided<'_, Self>, axes: &[usize]) -> Buffer<Self>;
+    reduce::extreme_along(x: Strided<'_, Self>, axes: &[usize], largest: bool) -> Buffer<Self>;
+    reduce::place_along(x: Strided<'_, Self>, axes: &[usize], largest: bool) -> Buffer<i64>;
+} }
+
+compiled! { /// The functions of these names in `kernels`, which say what they do.
+Kernels for f32, f64: {
+    sum::sum_row_squares(row: &[Self], origin: Self) -> Self;
+    reduce::sum_squares_along(x: Strided<'_, Self>, axes: &[usize]) -> Buffer<Self>;
+    softmax::logsumexp_along(x: Strided<'_, Self>, axes: &[usize]) -> Buffer<Self>;
+
     matmul::products(pairs: &[(MatrixRef<'_, Self>, MatrixRef<'_, Self>)], bias: Option<&[Self]>) -> Buffer<Self>;
 
     softmax::softmax_rows(x: &[Self], length: usize) -> Buffer<Self>;
@@ -79,4 +108,4 @@ compiled! {
     gru::gru_gradient(
         sizes: Sizes, out: &[Self], gradient: &[Self], weight: MatrixRef<'_, Self>, h0: &[Self]
     ) -> [Buffer<Self>; 3];
-}
+} }

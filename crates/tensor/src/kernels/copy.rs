@@ -10,14 +10,20 @@ use std::mem::MaybeUninit;
 use std::ops::Deref;
 
 use crate::element::Element;
-use crate::kernels::parts::{SHARED, fill, part_length};
+use crate::kernels::parts::{SHARED, fill_parts, part_length};
 use crate::kernels::runs::at;
 use crate::kernels::runs::{MergedAxes, Runs, merge_axes, place};
 use crate::layout::{Layout, Strided};
-use crate::runtime::Buffer;
+use crate::runtime::{Buffer, dispatch_narrow};
 
-/// The elements in logical order, copied for what would otherwise jump about the memory.
+/// The elements in logical order.
+#[inline]
 pub(crate) fn copy<T: Element>(x: Strided<'_, T>) -> Buffer<T> {
+    T::copy_elements(x)
+}
+
+/// [`copy`], by tiles where runs would jump about the memory.
+pub(crate) fn copy_elements<T: Element>(x: Strided<'_, T>) -> Buffer<T> {
     match Transposition::of(x.layout) {
         Some(transposition) => transposition.copy(x.data),
         None => copy_runs(x),
@@ -58,31 +64,22 @@ fn copy_runs<T: Element>(x: Strided<'_, T>) -> Buffer<T> {
     let (len, runs) = (layout.len(), Runs::new(&layout.shape, [layout]));
     // SAFETY: the runs of a range have as many elements as the range; those of `out` are written in order.
     unsafe {
-        fill(
-            len,
-            part_length(len),
-            #[inline(always)]
-            |first, out| {
-                let (range, mut rest) = (first..first + out.len(), out);
-                runs.for_each(
-                    range,
-                    #[inline(always)]
-                    |[start], length| {
-                        let out;
-                        (out, rest) = std::mem::take(&mut rest).split_at_mut(length);
-                        if let [1] = runs.strides() {
-                            for (out, &x) in out.iter_mut().zip(&data[start..start + length]) {
-                                out.write(x);
-                            }
-                        } else {
-                            for (i, out) in out.iter_mut().enumerate() {
-                                out.write(data[at(start, i, runs.strides()[0])]);
-                            }
-                        }
-                    },
-                );
-            },
-        )
+        fill_parts(len, part_length(len), &|first, out| {
+            let (range, mut rest) = (first..first + out.len(), out);
+            runs.for_each(range, |[start], length| {
+                let out;
+                (out, rest) = std::mem::take(&mut rest).split_at_mut(length);
+                if let [1] = runs.strides() {
+                    for (out, &x) in out.iter_mut().zip(&data[start..start + length]) {
+                        out.write(x);
+                    }
+                } else {
+                    for (i, out) in out.iter_mut().enumerate() {
+                        out.write(data[at(start, i, runs.strides()[0])]);
+                    }
+                }
+            });
+        })
     }
 }
 
@@ -133,28 +130,32 @@ impl Transposition {
         let length = if self.len < SHARED { self.len } else { PART_ROWS * row };
         // SAFETY: a part is whole rows, of which each matrix's columns are written.
         unsafe {
-            fill(
-                self.len,
-                length,
-                #[inline(always)]
-                |start, out| {
-                    let (mut first, mut rest) = (start / row, out);
-                    while !rest.is_empty() {
-                        // A band may run over several indices of the outer axes.
-                        let (index, skipped) = (first / self.rows, first % self.rows);
-                        let rows = (self.rows - skipped).min(rest.len() / row);
-                        let out;
-                        (out, rest) = rest.split_at_mut(rows * row);
-                        let start = place(self.offset, &self.outer, index) + skipped;
-                        for matrix in 0..self.matrices {
-                            let start = place(start, &self.between, matrix);
-                            let out = &mut out[matrix * self.columns..];
-                            transpose(data, (start, self.stride), out, row, [rows, self.columns]);
-                        }
-                        first += rows;
-                    }
-                },
-            )
+            fill_parts(self.len, length, &|start, out| {
+                dispatch_narrow(
+                    #[inline(always)]
+                    || self.copy_rows(data, start / row, out),
+                );
+            })
+        }
+    }
+
+    /// Writes whole rows, from this one on.
+    #[inline(always)]
+    fn copy_rows<T: Element>(&self, data: &[T], mut first: usize, mut out: &mut [MaybeUninit<T>]) {
+        let row = self.matrices * self.columns;
+        while !out.is_empty() {
+            // A band may run over several indices of the outer axes.
+            let (index, skipped) = (first / self.rows, first % self.rows);
+            let rows = (self.rows - skipped).min(out.len() / row);
+            let band;
+            (band, out) = out.split_at_mut(rows * row);
+            let start = place(self.offset, &self.outer, index) + skipped;
+            for matrix in 0..self.matrices {
+                let start = place(start, &self.between, matrix);
+                let band = &mut band[matrix * self.columns..];
+                transpose(data, (start, self.stride), band, row, [rows, self.columns]);
+            }
+            first += rows;
         }
     }
 }

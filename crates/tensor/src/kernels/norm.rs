@@ -6,7 +6,6 @@ use std::mem::MaybeUninit;
 
 use crate::element::Float;
 use crate::kernels::parts::{PART, SHARED};
-use crate::kernels::reduce::sum::sum_lane;
 use crate::kernels::reduce::write_all;
 use crate::kernels::softmax::for_each_row;
 use crate::runtime::Buffer;
@@ -31,13 +30,8 @@ fn prepared<'a, T: Float, const CENTRED: bool>(
     [count, eps]: [T; 2],
     spare: &'a mut Option<Buffer<T>>,
 ) -> (&'a [T], Statistics<T>) {
-    let mean = if CENTRED { sum(x) / count } else { T::ZERO };
-    let squares = sum_lane(
-        x,
-        #[inline(always)]
-        |x| (x - mean).square(),
-    );
-    let variance = squares / count + eps;
+    let mean = if CENTRED { T::sum_row(x) / count } else { T::ZERO };
+    let variance = T::sum_row_squares(x, mean) / count + eps;
     // Rounding the mean costs digits of the result only if the mean is much larger than what remains.
     let far = T::from_f64(1024.0) * variance < mean * mean;
     if far || !variance.is_finite() || variance < T::MIN_POSITIVE / T::EPSILON {
@@ -65,12 +59,12 @@ fn moved_into_range<'a, T: Float, const CENTRED: bool>(
         *to = x / unit;
     }
     for _ in 0..if CENTRED { 2 } else { 0 } {
-        let mean = sum(row) / count;
+        let mean = T::sum_row(row) / count;
         for x in &mut *row {
             *x -= mean;
         }
     }
-    let variance = sum_lane(row, Float::square) / count + eps / unit / unit;
+    let variance = T::sum_row_squares(row, T::ZERO) / count + eps / unit / unit;
     (row, Statistics { mean: T::ZERO, scale: variance.rsqrt(), unit })
 }
 
@@ -158,8 +152,8 @@ fn gradient_of_rows<T: Float, const CENTRED: bool>(
             }
         };
         // What shifts or stretches a whole row does not change its result.
-        let stretch = sum(along) / count * scale;
-        let shift = if CENTRED { sum(dx) / count } else { T::ZERO };
+        let stretch = T::sum_row(along) / count * scale;
+        let shift = if CENTRED { T::sum_row(dx) / count } else { T::ZERO };
         for (dx, &x) in dx.iter_mut().zip(x) {
             *dx = (*dx - shift - (x - mean) * stretch) * scale;
         }
@@ -180,15 +174,6 @@ fn add<T: Float>(sums: &mut [T], others: &[T]) {
     for (sum, &x) in sums.iter_mut().zip(others) {
         *sum += x;
     }
-}
-
-#[inline(always)]
-fn sum<T: Float>(lane: &[T]) -> T {
-    sum_lane(
-        lane,
-        #[inline(always)]
-        |x| x,
-    )
 }
 
 /// The gradients of [`normalize_rows`] from the gradient of its result: with respect to `x`, and to the weight, the latter as

@@ -7,8 +7,8 @@ use std::mem::MaybeUninit;
 use crate::element::Float;
 use crate::kernels::parts::{PART, SHARED, fill};
 use crate::kernels::reduce::extremes::largest;
-use crate::kernels::reduce::sum::sum_lane;
-use crate::kernels::reduce::{Reduction, Rows, write_all};
+use crate::kernels::reduce::{Reduction, Rows, reduce, write_all};
+use crate::layout::Strided;
 use crate::runtime::Buffer;
 
 /// The results of `row(number, x, out)` for each row of `length` elements.
@@ -48,7 +48,7 @@ fn sum_powers<T: Float>(x: &[T], shift: T) -> T {
         for (power, &x) in powers.iter_mut().zip(x) {
             *power = (x - shift).exp();
         }
-        sum_lane(powers, |x| x)
+        T::sum_row(powers)
     }
     const SHORT: usize = 128;
     if x.len() <= SHORT {
@@ -63,7 +63,7 @@ fn sum_powers<T: Float>(x: &[T], shift: T) -> T {
 fn write_powers<'a, T: Float>(x: &[T], out: &'a mut [MaybeUninit<T>]) -> (T, &'a mut [T], T) {
     let shift = largest(x);
     let powers = write_all(out, x.iter().map(|&x| (x - shift).exp()));
-    let sum = sum_lane(powers, |x| x);
+    let sum = T::sum_row(powers);
     (shift, powers, sum)
 }
 
@@ -153,8 +153,13 @@ pub(crate) fn softmax_minus_one_hot_rows<T: Float>(
     }
 }
 
+/// log(sum(e^x)) along axes.
+pub(crate) fn logsumexp_along<T: Float>(x: Strided<'_, T>, axes: &[usize]) -> Buffer<T> {
+    reduce(x, axes, &LogSumExp)
+}
+
 /// log(sum(e^x)).
-pub(crate) struct LogSumExp;
+struct LogSumExp;
 
 impl<T: Float> Reduction<T> for LogSumExp {
     type Output = T;

@@ -2,9 +2,9 @@
 
 use crate::element::{Element, Float, Number};
 use crate::error::TensorError;
-use crate::kernels::{
-    self, Extreme, Fold, LogSumExp, Place, Product, Reduction, Sum, beats, sum_then, undercuts,
-};
+use crate::kernels::{self, Fold};
+use crate::layout::Strided;
+use crate::runtime::Buffer;
 use crate::shape::{Axes, Shape};
 use crate::tensor::Tensor;
 
@@ -36,51 +36,29 @@ impl<T: Element> Tensor<T> {
         Tensor::from_buffer(data, &reduced_shape(self.shape(), &resolved, axes.keepdim))
     }
 
-    /// Like [`reduce`](Self::reduce), with one of gradus's own loops.
+    /// Like [`reduce`](Self::reduce), with one of gradus's own loops over resolved axes.
     #[track_caller]
-    fn reduce_with<R: Reduction<T>>(
+    fn reduce_with<U: Element>(
         &self,
         operation: &'static str,
         axes: Axes,
-        reduction: &R,
-    ) -> Tensor<R::Output> {
+        kernel: impl FnOnce(Strided<'_, T>, &[usize]) -> Buffer<U>,
+    ) -> Tensor<U> {
         let resolved = axes.resolve(operation, self.shape());
-        self.reduce_resolved(&resolved, axes.keepdim, reduction)
+        let data = kernel(self.strided(), &resolved);
+        Tensor::from_buffer(data, &reduced_shape(self.shape(), &resolved, axes.keepdim))
     }
+}
 
-    fn reduce_resolved<R: Reduction<T>>(
-        &self,
-        axes: &[usize],
-        keepdim: bool,
-        reduction: &R,
-    ) -> Tensor<R::Output> {
-        let data = kernels::reduce(self.strided(), axes, reduction);
-        Tensor::from_buffer(data, &reduced_shape(self.shape(), axes, keepdim))
-    }
-
-    /// Like [`reduce_with`](Self::reduce_with), for operations that have no value on an empty lane.
-    #[track_caller]
-    fn reduce_nonempty<R: Reduction<T>>(
-        &self,
-        operation: &'static str,
-        axes: Axes,
-        reduction: &R,
-    ) -> Tensor<R::Output> {
-        let resolved = axes.resolve(operation, self.shape());
-        let empty = resolved.iter().find(|&&axis| self.shape()[axis] == 0);
-        if let Some(axis) = empty
-            && !reduced_shape(self.shape(), &resolved, false).contains(&0)
-        {
-            TensorError::argument(
-                operation,
-                "axis",
-                axis,
-                self.shape(),
-                "it has size 0 and nothing to choose from",
-            )
+/// Refuses an empty lane, where an operation has nothing to choose from.
+#[track_caller]
+fn check_nonempty(operation: &'static str, shape: &[usize], axes: &[usize]) {
+    let empty = axes.iter().find(|&&axis| shape[axis] == 0);
+    if let Some(axis) = empty
+        && !reduced_shape(shape, axes, false).contains(&0)
+    {
+        TensorError::argument(operation, "axis", axis, shape, "it has size 0 and nothing to choose from")
             .panic();
-        }
-        self.reduce_resolved(&resolved, axes.keepdim, reduction)
     }
 }
 
@@ -107,7 +85,7 @@ impl<T: Number> Tensor<T> {
     /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn sum(&self, axes: impl Into<Axes>) -> Self {
-        self.reduce_with("sum", axes.into(), &sum_then(|sum| sum))
+        self.reduce_with("sum", axes.into(), |x, axes| T::sum_along(x, axes, T::ONE))
     }
 
     /// The product over the axes; 1 over nothing.
@@ -122,7 +100,7 @@ impl<T: Number> Tensor<T> {
     /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn prod(&self, axes: impl Into<Axes>) -> Self {
-        self.reduce_with("prod", axes.into(), &Product)
+        self.reduce_with("prod", axes.into(), T::product_along)
     }
 
     /// The largest element over the axes; NaN if any element is NaN.
@@ -139,7 +117,7 @@ impl<T: Number> Tensor<T> {
     /// If an axis is out of range, named twice or of size 0.
     #[track_caller]
     pub fn max(&self, axes: impl Into<Axes>) -> Self {
-        self.reduce_nonempty("max", axes.into(), &Extreme(beats))
+        self.choose("max", axes.into(), |x, axes| T::extreme_along(x, axes, true))
     }
 
     /// The smallest element over the axes; NaN if any element is NaN.
@@ -148,7 +126,7 @@ impl<T: Number> Tensor<T> {
     /// If an axis is out of range, named twice or of size 0.
     #[track_caller]
     pub fn min(&self, axes: impl Into<Axes>) -> Self {
-        self.reduce_nonempty("min", axes.into(), &Extreme(undercuts))
+        self.choose("min", axes.into(), |x, axes| T::extreme_along(x, axes, false))
     }
 
     /// The index of the largest element along an axis, or in logical order of several; the first of equal ones, or the
@@ -165,7 +143,7 @@ impl<T: Number> Tensor<T> {
     /// If an axis is out of range, named twice or of size 0.
     #[track_caller]
     pub fn argmax(&self, axes: impl Into<Axes>) -> Tensor<i64> {
-        self.reduce_nonempty("argmax", axes.into(), &Place(beats))
+        self.choose("argmax", axes.into(), |x, axes| T::place_along(x, axes, true))
     }
 
     /// The index of the smallest element along an axis, or in logical order of several; the first of equal ones, or the
@@ -175,11 +153,22 @@ impl<T: Number> Tensor<T> {
     /// If an axis is out of range, named twice or of size 0.
     #[track_caller]
     pub fn argmin(&self, axes: impl Into<Axes>) -> Tensor<i64> {
-        self.reduce_nonempty("argmin", axes.into(), &Place(undercuts))
+        self.choose("argmin", axes.into(), |x, axes| T::place_along(x, axes, false))
     }
 }
 
 impl<T: Number> Tensor<T> {
+    #[track_caller]
+    fn choose<U: Element>(
+        &self,
+        operation: &'static str,
+        axes: Axes,
+        kernel: impl FnOnce(Strided<'_, T>, &[usize]) -> Buffer<U>,
+    ) -> Tensor<U> {
+        check_nonempty(operation, self.shape(), &axes.resolve(operation, self.shape()));
+        self.reduce_with(operation, axes, kernel)
+    }
+
     /// The sum over the axes that broadcasting from `shape` would add or repeat: the transpose of `expand`.
     ///
     /// ```
@@ -205,7 +194,7 @@ impl<T: Number> Tensor<T> {
         );
         let repeated = |axis: &usize| *axis < added || shape[axis - added] == 1 && self.shape()[*axis] != 1;
         let axes: Shape = (0..self.rank()).filter(repeated).collect();
-        Self::from_buffer(kernels::reduce(self.strided(), &axes, &sum_then(|sum| sum)), shape)
+        Self::from_buffer(T::sum_along(self.strided(), &axes, T::ONE), shape)
     }
 }
 
@@ -224,11 +213,10 @@ impl<T: Float> Tensor<T> {
     /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn mean(&self, axes: impl Into<Axes>) -> Self {
-        let axes = axes.into();
-        let resolved = axes.resolve("mean", self.shape());
-        let count: usize = resolved.iter().map(|&axis| self.shape()[axis]).product();
-        let count = T::from_f64(count as f64);
-        self.reduce_resolved(&resolved, axes.keepdim, &sum_then(|sum| sum / count))
+        self.reduce_with("mean", axes.into(), |x, axes| {
+            let count: usize = axes.iter().map(|&axis| x.shape()[axis]).product();
+            T::sum_along(x, axes, T::from_f64(count as f64))
+        })
     }
 
     /// log(sum(e^x)) over the axes, without overflow; -infinity over nothing.
@@ -244,14 +232,17 @@ impl<T: Float> Tensor<T> {
     /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn logsumexp(&self, axes: impl Into<Axes>) -> Self {
-        self.reduce_with("logsumexp", axes.into(), &LogSumExp)
+        self.reduce_with("logsumexp", axes.into(), T::logsumexp_along)
     }
 }
 
 impl<T: Float> Tensor<T> {
-    /// The sum of a function of each element over axes from the front, which stay with size 1.
-    pub(crate) fn sum_of(&self, axes: &[usize], each: impl Fn(T) -> T + Sync) -> Self {
-        self.reduce_resolved(axes, true, &Sum { each, finish: |sum| sum })
+    /// The sum of the squares over axes from the front, which stay with size 1.
+    pub(crate) fn sum_squares(&self, axes: &[usize]) -> Self {
+        Self::from_buffer(
+            T::sum_squares_along(self.strided(), axes),
+            &reduced_shape(self.shape(), axes, true),
+        )
     }
 }
 
@@ -270,7 +261,7 @@ impl Tensor<bool> {
     /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn all(&self, axes: impl Into<Axes>) -> Self {
-        self.reduce_with("all", axes.into(), &Fold(|x| x, |all: bool, x| all & x, true))
+        self.all_over(axes.into())
     }
 
     /// Whether any is true; false over nothing.
@@ -279,6 +270,20 @@ impl Tensor<bool> {
     /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn any(&self, axes: impl Into<Axes>) -> Self {
-        self.reduce_with("any", axes.into(), &Fold(|x| x, |any: bool, x| any | x, false))
+        self.any_over(axes.into())
+    }
+
+    #[track_caller]
+    fn all_over(&self, axes: Axes) -> Self {
+        self.reduce_with("all", axes, |x, axes| {
+            kernels::reduce(x, axes, &Fold(|x| x, |all, x| all & x, true))
+        })
+    }
+
+    #[track_caller]
+    fn any_over(&self, axes: Axes) -> Self {
+        self.reduce_with("any", axes, |x, axes| {
+            kernels::reduce(x, axes, &Fold(|x| x, |any, x| any | x, false))
+        })
     }
 }

@@ -90,7 +90,7 @@ impl<T: Float> Tensor<T> {
         let count = T::from_f64(count as f64);
         let mean = self.mean(keepdim(axes.clone()));
         let mut centred = self - &mean;
-        let squares = centred.sum_of(axes, Float::square);
+        let squares = centred.sum_squares(axes);
         // Rounding the mean is an error of the result only if the mean is much larger than what remains.
         let near = mean.zip("centred", &squares, |mean, squares| {
             in_range(squares) && T::from_f64(16.0) * squares >= mean * mean * count
@@ -99,7 +99,7 @@ impl<T: Float> Tensor<T> {
             return (centred, squares);
         }
         centred -= &centred.mean(keepdim(axes.clone())).masked_fill(&near, T::ZERO);
-        let squares = centred.sum_of(axes, Float::square);
+        let squares = centred.sum_squares(axes);
         (centred, squares)
     }
 
@@ -144,20 +144,14 @@ impl<T: Float> Tensor<T> {
             return self.abs().min(axes);
         }
         let norms = if p == 2.0 {
-            let sums = self.sum_of(&resolved, Float::square);
+            let sums = self.sum_squares(&resolved);
             match self.units(&resolved, &sums, false, Float::power_of_two) {
                 None => sums.sqrt(),
-                Some(units) => (self / &units).sum_of(&resolved, Float::square).sqrt() * units,
+                Some(units) => (self / &units).sum_squares(&resolved).sqrt() * units,
             }
         } else {
             let (power, root) = (T::from_f64(p), T::from_f64(p.recip()));
-            let of = |x: &Self| {
-                x.sum_of(
-                    &resolved,
-                    #[inline(always)]
-                    |x| x.abs().pow(power),
-                )
-            };
+            let of = |x: &Self| x.abs().pow(power).sum(keepdim(resolved.clone()));
             let sums = of(self);
             // No power of a quotient by the largest magnitude is above 1; if p is negative, by the smallest one.
             let unit = |x: T| if x == T::ZERO || !x.is_finite() { T::ONE } else { x };

@@ -111,6 +111,17 @@ pub(crate) fn dispatch<R>(kernel: impl FnOnce() -> R) -> R {
     kernel()
 }
 
+/// [`dispatch`] with vectors of at most 256 bits, for loops that wait for the memory anyway.
+#[inline]
+pub(crate) fn dispatch_narrow<R>(kernel: impl FnOnce() -> R) -> R {
+    #[cfg(target_arch = "x86_64")]
+    if InstructionSet::current() >= InstructionSet::Avx2 {
+        // SAFETY: `select` allows no instruction set that the machine lacks.
+        return unsafe { avx2(kernel) };
+    }
+    kernel()
+}
+
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
 fn avx512<R>(kernel: impl FnOnce() -> R) -> R {

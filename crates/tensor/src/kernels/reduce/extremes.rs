@@ -13,6 +13,8 @@ use crate::runtime::for_each_part;
 const BLOCK: usize = 4096;
 /// The number of elements that a thread takes at once.
 const CHUNK: usize = 64 * 1024;
+/// Below this, elements are compared one after another.
+const SHORT: usize = 32;
 
 /// Whether the first argument takes the place of the second.
 pub(crate) trait Wins<T>: Fn(T, T) -> bool + Copy + Sync {}
@@ -45,7 +47,7 @@ impl<T: Number, W: Wins<T>> Reduction<T> for Extreme<W> {
 
     #[inline(always)]
     fn lane(&self, lane: &[T]) -> T {
-        if lane.len() > CHUNK { long(lane, self.0).1 } else { extreme(lane, self.0) }
+        search(lane, self.0, false).1
     }
 
     #[inline(always)]
@@ -63,8 +65,7 @@ impl<T: Number, W: Wins<T>> Reduction<T> for Place<W> {
 
     #[inline(always)]
     fn lane(&self, lane: &[T]) -> i64 {
-        let index = if lane.len() > CHUNK { long(lane, self.0).0 } else { position(lane, self.0) };
-        index as i64
+        search(lane, self.0, true).0 as i64
     }
 
     #[inline(always)]
@@ -118,44 +119,54 @@ fn first_of<T: Number>(lane: &[T], winner: T, wins: impl Wins<T>) -> usize {
     start + lane[start..].iter().position(|&x| !wins(winner, x)).expect("the winner itself")
 }
 
+/// The index, if it is `asked` for, and the element.
 #[inline(always)]
-fn extreme<T: Number>(lane: &[T], wins: impl Wins<T>) -> T {
-    let best = winner(lane, wins);
-    // All others that are equal are the same.
-    if best == T::ZERO || best.is_nan() { lane[first_of(lane, best, wins)] } else { best }
-}
-
-#[inline(always)]
-fn position<T: Number>(lane: &[T], wins: impl Wins<T>) -> usize {
-    let mut blocks = lane.chunks(BLOCK).enumerate();
-    let (_, mut block) = blocks.next().expect("a lane that is not empty");
-    let mut start = 0;
-    let mut best = winner(block, wins);
-    for (i, other) in blocks {
-        let x = winner(other, wins);
-        if wins(x, best) {
-            (start, block, best) = (i * BLOCK, other, x);
+fn search<T: Number>(lane: &[T], wins: impl Wins<T>, asked: bool) -> (usize, T) {
+    match lane.len() {
+        ..SHORT => {
+            let better = |best: (usize, T), (i, &x): (usize, &T)| if wins(x, best.1) { (i, x) } else { best };
+            lane.iter().enumerate().skip(1).fold((0, lane[0]), better)
         }
+        ..=CHUNK => search_chunk(lane, wins, asked),
+        _ => search_long(lane, wins),
     }
-    start + first_of(block, best, wins)
 }
 
-/// The index and the element, of a lane that threads share.
-fn long<T: Number>(lane: &[T], wins: impl Wins<T>) -> (usize, T) {
+fn search_chunk<T: Number>(lane: &[T], wins: impl Wins<T>, asked: bool) -> (usize, T) {
+    dispatch(
+        #[inline(always)]
+        || {
+            let (mut start, mut best) = (0, None);
+            for (i, block) in lane.chunks(BLOCK).enumerate() {
+                let x = winner(block, wins);
+                if best.is_none_or(|best| wins(x, best)) {
+                    (start, best) = (i * BLOCK, Some(x));
+                }
+            }
+            let best = best.expect("a lane that is not empty");
+            // All others that are equal are the same.
+            if asked || best == T::ZERO || best.is_nan() {
+                let index = start + first_of(&lane[start..lane.len().min(start + BLOCK)], best, wins);
+                return (index, lane[index]);
+            }
+            (0, best)
+        },
+    )
+}
+
+/// A lane that threads share.
+#[cold]
+#[inline(never)]
+fn search_long<T: Number>(lane: &[T], wins: impl Wins<T>) -> (usize, T) {
     let chunks = lane.len().div_ceil(CHUNK);
-    let mut places = Buffer::collect(chunks, repeat_n(0_i64, chunks));
+    let mut places = Buffer::filled(chunks, 0);
     let places = places.get_mut().expect("nobody else has it");
     for_each_part(places, 1, |chunk, place| {
         let first = chunk * CHUNK;
-        dispatch(
-            #[inline(always)]
-            || place[0] = (first + position(&lane[first..lane.len().min(first + CHUNK)], wins)) as i64,
-        );
+        place[0] = first + search_chunk(&lane[first..lane.len().min(first + CHUNK)], wins, true).0;
     });
-    let choose = |best: usize, &place: &i64| {
-        if wins(lane[place as usize], lane[best]) { place as usize } else { best }
-    };
-    let index = places[1..].iter().fold(places[0] as usize, choose);
+    let choose = |best: usize, &place: &usize| if wins(lane[place], lane[best]) { place } else { best };
+    let index = places[1..].iter().fold(places[0], choose);
     (index, lane[index])
 }
 

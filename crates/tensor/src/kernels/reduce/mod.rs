@@ -11,10 +11,12 @@ use std::mem::{MaybeUninit, take};
 pub(crate) mod extremes;
 pub(crate) mod sum;
 
-use crate::element::{Element, Number};
+use crate::element::{Element, Float, Number};
 use crate::kernels::copy::{Elements, in_order};
 use crate::kernels::parts::{PART, SHARED, fill};
 use crate::kernels::range::{self, is_finite};
+use crate::kernels::reduce::extremes::{Extreme, Place, beats, undercuts};
+use crate::kernels::reduce::sum::{Sum, itself, square_from};
 use crate::kernels::runs::at;
 use crate::kernels::runs::{MergedAxes, merge_axes, place};
 use crate::layout::Strided;
@@ -67,6 +69,31 @@ impl<'a, T> Rows<'a, T> {
     {
         (0..self.count).map(|row| self.row(row, columns)[column]).collect()
     }
+}
+
+/// The sums along axes, divided by a number.
+pub(crate) fn sum_along<T: Number>(x: Strided<'_, T>, axes: &[usize], divisor: T) -> Buffer<T> {
+    reduce(x, axes, &Sum { each: itself, divisor })
+}
+
+/// The sums of squares along axes.
+pub(crate) fn sum_squares_along<T: Float>(x: Strided<'_, T>, axes: &[usize]) -> Buffer<T> {
+    reduce(x, axes, &Sum { each: square_from(T::ZERO), divisor: T::ONE })
+}
+
+/// The products along axes.
+pub(crate) fn product_along<T: Number>(x: Strided<'_, T>, axes: &[usize]) -> Buffer<T> {
+    reduce(x, axes, &Product)
+}
+
+/// The largest or the smallest elements along axes.
+pub(crate) fn extreme_along<T: Number>(x: Strided<'_, T>, axes: &[usize], largest: bool) -> Buffer<T> {
+    if largest { reduce(x, axes, &Extreme(beats)) } else { reduce(x, axes, &Extreme(undercuts)) }
+}
+
+/// Where the largest or the smallest elements along axes are.
+pub(crate) fn place_along<T: Number>(x: Strided<'_, T>, axes: &[usize], largest: bool) -> Buffer<i64> {
+    if largest { reduce(x, axes, &Place(beats)) } else { reduce(x, axes, &Place(undercuts)) }
 }
 
 /// The results of a reduction of the elements along `axes` (rising, from the front), in row-major order of the

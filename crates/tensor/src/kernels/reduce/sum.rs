@@ -9,10 +9,12 @@
 //! There are two ways through one tree, with the same bits: along a lane, partial sums side by side in a vector,
 //! and across rows that lie one after another, as many lanes side by side as rows are long.
 
+#![allow(unsafe_code, reason = "places of a stack that are not initialised; see SAFETY")]
+
 use std::array::from_fn;
 use std::mem::MaybeUninit;
 
-use crate::element::Number;
+use crate::element::{Float, Number};
 use crate::kernels::range::{headroom, is_finite};
 use crate::kernels::reduce::{Reduction, Rows, write_all};
 use crate::runtime::Buffer;
@@ -33,44 +35,51 @@ const STREAMS: usize = BLOCK / WIDTH;
 /// The places of a chunk that are read in turn: so several pages are on their way from the memory at once.
 const PLACES: usize = 4;
 
-/// The sum of `each` of the elements, and a linear function of it.
+/// The sum of `each` of the elements, divided by a number; 1 for the sum itself.
 ///
 /// A result that is not finite is computed again from smaller numbers: perhaps only a partial sum was too large, or
 /// the mean is in range and the sum is not.
-pub(crate) struct Sum<E, F> {
+pub(crate) struct Sum<T, E> {
     pub(crate) each: E,
-    pub(crate) finish: F,
+    pub(crate) divisor: T,
 }
 
-/// The sum of the elements themselves.
-pub(crate) fn sum_then<T: Number, F: Fn(T) -> T + Sync>(finish: F) -> impl Reduction<T, Output = T> {
-    Sum { each: itself, finish }
-}
+/// What is added up of each element.
+pub(crate) trait Term<T>: Fn(T) -> T + Copy + Sync {}
+impl<T, E: Fn(T) -> T + Copy + Sync> Term<T> for E {}
 
+/// The element itself.
 #[inline(always)]
-fn itself<T>(x: T) -> T {
+pub(crate) fn itself<T>(x: T) -> T {
     x
 }
 
-impl<T, E, F> Reduction<T> for Sum<E, F>
-where
-    T: Number,
-    E: Fn(T) -> T + Sync,
-    F: Fn(T) -> T + Sync,
-{
+/// The square of the distance from a number.
+#[inline(always)]
+pub(crate) fn square_from<T: Float>(origin: T) -> impl Term<T> {
+    #[inline(always)]
+    move |x: T| (x - origin).square()
+}
+
+impl<T: Number, E: Term<T>> Reduction<T> for Sum<T, E> {
     type Output = T;
     const ACROSS: bool = true;
 
     #[inline(always)]
     fn lane(&self, lane: &[T]) -> T {
-        let result = (self.finish)(sum_lane(lane, &self.each));
+        let result = self.finish(sum_lane(lane, self.each));
         if is_finite(result) { result } else { self.with_headroom(lane) }
     }
 
     #[inline(always)]
     fn across(&self, rows: Rows<'_, T>, out: &mut [MaybeUninit<T>]) {
-        let results = sum_across(rows, out, &self.each, &self.finish);
-        if results.iter().fold(true, |all, &x| all & is_finite(x)) {
+        let results = sum_across(rows, out, self.each);
+        let mut all = true;
+        for result in results.iter_mut() {
+            *result = self.finish(*result);
+            all &= is_finite(*result);
+        }
+        if all {
             return;
         }
         let columns = results.len();
@@ -82,17 +91,29 @@ where
     }
 }
 
-impl<E, F> Sum<E, F> {
+impl<T: Number, E: Term<T>> Sum<T, E> {
+    #[inline(always)]
+    fn finish(&self, sum: T) -> T {
+        if self.divisor == T::ONE { sum } else { sum / self.divisor }
+    }
+
     #[cold]
     #[inline(never)]
-    fn with_headroom<T: Number>(&self, lane: &[T]) -> T
-    where
-        E: Fn(T) -> T + Sync,
-        F: Fn(T) -> T + Sync,
-    {
+    fn with_headroom(&self, lane: &[T]) -> T {
         let [down, up] = headroom::<T>();
-        (self.finish)(sum_lane(lane, |x| (self.each)(x) * down)) * up
+        let lower: Vec<T> = lane.iter().map(|&x| (self.each)(x) * down).collect();
+        self.finish(T::sum_row(&lower)) * up
     }
+}
+
+/// The sum of a row, for kernels that need it on their way.
+pub(crate) fn sum_row<T: Number>(row: &[T]) -> T {
+    sum_lane(row, itself)
+}
+
+/// The sum of the squares of the distances of a row's elements from a number.
+pub(crate) fn sum_row_squares<T: Float>(row: &[T], origin: T) -> T {
+    sum_lane(row, square_from(origin))
 }
 
 type Partial<T> = [T; WIDTH];
@@ -140,7 +161,7 @@ fn join<T: Number>(a: Partial<T>, b: Partial<T>) -> Partial<T> {
 
 /// The partial sums of at most a block.
 #[inline(always)]
-fn sum_block<T: Number>(block: &[T], f: impl Fn(T) -> T) -> Partial<T> {
+fn sum_block<T: Number>(block: &[T], f: impl Term<T>) -> Partial<T> {
     let mut sums = [T::ZERO; WIDTH];
     let (vectors, tail) = block.as_chunks::<WIDTH>();
     for vector in vectors {
@@ -154,28 +175,28 @@ fn sum_block<T: Number>(block: &[T], f: impl Fn(T) -> T) -> Partial<T> {
     sums
 }
 
-/// The partial sums of at most a unit, which is read in order.
+/// The partial sums of a unit, which is read in order.
 #[inline(always)]
-fn sum_unit<T: Number>(unit: &[T], f: impl Fn(T) -> T) -> Partial<T> {
-    if unit.len() <= BLOCK {
-        return sum_block(unit, f);
+fn sum_unit<T: Number>(unit: &[T; UNIT], f: impl Term<T>) -> Partial<T> {
+    // Four blocks in registers: more of them would be read in an order that the memory is slow at.
+    let mut halves = [[T::ZERO; WIDTH]; 2];
+    for (half, sums) in halves.iter_mut().enumerate() {
+        let block = |number: usize| sum_block(&unit[half * UNIT / 2 + number * BLOCK..][..BLOCK], f);
+        *sums = join(join(block(0), block(1)), join(block(2), block(3)));
     }
-    if unit.len() == UNIT {
-        // Four blocks in registers: more of them would be read in an order that the memory is slow at.
-        let mut halves = [[T::ZERO; WIDTH]; 2];
-        for (half, sums) in halves.iter_mut().enumerate() {
-            let block = |number: usize| sum_block(&unit[half * UNIT / 2 + number * BLOCK..][..BLOCK], &f);
-            *sums = join(join(block(0), block(1)), join(block(2), block(3)));
-        }
-        return join(halves[0], halves[1]);
-    }
+    join(halves[0], halves[1])
+}
+
+/// The partial sums of less than a unit.
+#[inline(always)]
+fn sum_blocks<T: Number>(lane: &[T], f: impl Term<T>) -> Partial<T> {
     let mut stack = [[T::ZERO; WIDTH]; depth(UNIT / BLOCK)];
     tree(
-        unit.len().div_ceil(BLOCK),
+        lane.len().div_ceil(BLOCK),
         #[inline(always)]
         |step| match step {
             Step::Sum(block, place) => {
-                stack[place] = sum_block(&unit[block * BLOCK..unit.len().min((block + 1) * BLOCK)], &f);
+                stack[place] = sum_block(&lane[block * BLOCK..lane.len().min((block + 1) * BLOCK)], f);
             }
             Step::Join(place) => stack[place] = join(stack[place], stack[place + 1]),
         },
@@ -184,47 +205,50 @@ fn sum_unit<T: Number>(unit: &[T], f: impl Fn(T) -> T) -> Partial<T> {
 }
 
 /// The partial sums of at most a chunk.
-#[inline(always)]
-fn sum_chunk<T: Number>(chunk: &[T], f: impl Fn(T) -> T) -> Partial<T> {
-    if chunk.len() <= UNIT {
-        return sum_unit(chunk, f);
-    }
-    let unit = |number: usize| &chunk[number * UNIT..chunk.len().min((number + 1) * UNIT)];
-    if chunk.len() == CHUNK {
-        const UNITS: usize = CHUNK / UNIT / PLACES;
-        let mut stacks = [[[T::ZERO; WIDTH]; PLACES]; depth(UNITS)];
-        tree(
-            UNITS,
-            #[inline(always)]
-            |step| match step {
-                Step::Sum(number, top) => {
-                    for (k, sums) in stacks[top].iter_mut().enumerate() {
-                        *sums = sum_unit(unit(k * UNITS + number), &f);
-                    }
-                }
-                Step::Join(top) => {
-                    stacks[top] = from_fn(|k| join(stacks[top][k], stacks[top + 1][k]));
-                }
-            },
-        );
-        let [a, b, c, d] = stacks[0];
-        return join(join(a, b), join(c, d));
-    }
-    let mut stack = [[T::ZERO; WIDTH]; depth(CHUNK / UNIT)];
-    tree(
-        chunk.len().div_ceil(UNIT),
+fn sum_chunk<T: Number>(chunk: &[T], f: impl Term<T>) -> Partial<T> {
+    dispatch(
         #[inline(always)]
-        |step| match step {
-            Step::Sum(number, top) => stack[top] = sum_unit(unit(number), &f),
-            Step::Join(top) => stack[top] = join(stack[top], stack[top + 1]),
+        || {
+            let (units, rest) = chunk.as_chunks::<UNIT>();
+            if units.is_empty() {
+                return sum_blocks(rest, f);
+            }
+            // The places of a whole chunk take turns; each has a stack of its own.
+            let places = if chunk.len() == CHUNK { PLACES } else { 1 };
+            let of_place = units.len() / places;
+            let mut stack = [MaybeUninit::<Partial<T>>::uninit(); PLACES * depth(CHUNK / UNIT / PLACES)];
+            // SAFETY: a tree joins and leaves only what it has summed.
+            let at = |stack: &[MaybeUninit<Partial<T>>], k: usize| unsafe { stack[k].assume_init() };
+            // What is less than a unit is the last one.
+            let count = of_place + usize::from(!rest.is_empty());
+            tree(
+                count,
+                #[inline(always)]
+                |step| match step {
+                    Step::Sum(number, top) if number == of_place => {
+                        stack[top].write(sum_blocks(rest, f));
+                    }
+                    Step::Sum(number, top) => {
+                        for k in 0..places {
+                            stack[top * places + k].write(sum_unit(&units[k * of_place + number], f));
+                        }
+                    }
+                    Step::Join(top) => {
+                        for k in top * places..(top + 1) * places {
+                            stack[k].write(join(at(&stack, k), at(&stack, k + places)));
+                        }
+                    }
+                },
+            );
+            let sums = |k| at(&stack, k);
+            if places == 1 { sums(0) } else { join(join(sums(0), sums(1)), join(sums(2), sums(3))) }
         },
-    );
-    stack[0]
+    )
 }
 
 /// The sum of `f` of the elements of a lane.
 #[inline(always)]
-pub(crate) fn sum_lane<T: Number>(lane: &[T], f: impl Fn(T) -> T + Sync) -> T {
+fn sum_lane<T: Number>(lane: &[T], f: impl Term<T>) -> T {
     macro_rules! short {
         ($($length:literal)*) => {
             match lane.len() {
@@ -234,13 +258,16 @@ pub(crate) fn sum_lane<T: Number>(lane: &[T], f: impl Fn(T) -> T + Sync) -> T {
         };
     }
     short! { 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 }
-    let sums = if lane.len() <= CHUNK { sum_chunk(lane, f) } else { sum_long(lane, f) };
-    join_all(sums)
+    join_all(match lane.len() {
+        ..=BLOCK => sum_block(lane, f),
+        ..=CHUNK => sum_chunk(lane, f),
+        _ => sum_long(lane, f),
+    })
 }
 
 /// The sum of a lane that has no more elements than there are partial sums.
 #[inline(always)]
-fn sum_short<T: Number, const LENGTH: usize>(lane: &[T], f: impl Fn(T) -> T) -> T {
+fn sum_short<T: Number, const LENGTH: usize>(lane: &[T], f: impl Term<T>) -> T {
     let lane: &[T; LENGTH] = lane.first_chunk().expect("a lane of this length");
     // What began as zero is never -0.
     join_all(lane.map(f)).wrapping_add(T::ZERO)
@@ -261,17 +288,15 @@ fn join_all<T: Number, const COUNT: usize>(sums: [T; COUNT]) -> T {
 }
 
 /// The partial sums of a lane of several chunks, which threads share.
-fn sum_long<T: Number>(lane: &[T], f: impl Fn(T) -> T + Sync) -> Partial<T> {
+#[cold]
+#[inline(never)]
+fn sum_long<T: Number>(lane: &[T], f: impl Term<T>) -> Partial<T> {
     let chunks = lane.len().div_ceil(CHUNK);
     let mut partials = Buffer::filled(chunks * WIDTH, T::ZERO);
     let partials = partials.get_mut().expect("nobody else has it");
     for_each_part(partials, WIDTH, |start, out| {
         let first = start / WIDTH * CHUNK;
-        let chunk = &lane[first..lane.len().min(first + CHUNK)];
-        dispatch(
-            #[inline(always)]
-            || out.copy_from_slice(&sum_chunk(chunk, &f)),
-        );
+        out.copy_from_slice(&sum_chunk(&lane[first..lane.len().min(first + CHUNK)], f));
     });
     // In place: the stack is never deeper than the number of chunks summed.
     let (partials, _) = partials.as_chunks_mut::<WIDTH>();
@@ -282,13 +307,12 @@ fn sum_long<T: Number>(lane: &[T], f: impl Fn(T) -> T + Sync) -> Partial<T> {
     partials[0]
 }
 
-/// The sums of `each` of the elements of columns, with `finish` on each sum.
+/// The sums of `each` of the elements of columns.
 #[inline(always)]
 fn sum_across<'a, T: Number>(
     rows: Rows<'_, T>,
     out: &'a mut [MaybeUninit<T>],
-    each: impl Fn(T) -> T,
-    finish: impl Fn(T) -> T,
+    each: impl Term<T>,
 ) -> &'a mut [T] {
     let columns = out.len();
     let (blocks, level) = (rows.count.div_ceil(BLOCK), WIDTH.min(rows.count) * columns);
@@ -300,7 +324,7 @@ fn sum_across<'a, T: Number>(
         |step| match step {
             Step::Sum(block, place) => {
                 let block = rows.part(block * BLOCK, BLOCK);
-                sum_block_across(block, columns, &mut stack[place * level..][..level], &each);
+                sum_block_across(block, columns, &mut stack[place * level..][..level], each);
             }
             Step::Join(place) => {
                 let (sums, others) = stack[place * level..].split_at_mut(level);
@@ -317,12 +341,12 @@ fn sum_across<'a, T: Number>(
         add(sums, others, itself);
         half /= 2;
     }
-    write_all(out, stack[..columns].iter().map(|&sum| finish(sum)))
+    write_all(out, stack[..columns].iter().copied())
 }
 
 /// Adds `each` of the others to the sum in its place, as far as both go.
 #[inline(always)]
-fn add<T: Number>(sums: &mut [T], others: &[T], each: impl Fn(T) -> T) {
+fn add<T: Number>(sums: &mut [T], others: &[T], each: impl Term<T>) {
     for (sum, &x) in sums.iter_mut().zip(others) {
         *sum = sum.wrapping_add(each(x));
     }
@@ -330,58 +354,53 @@ fn add<T: Number>(sums: &mut [T], others: &[T], each: impl Fn(T) -> T) {
 
 /// The partial sums of at most a block of rows, each after the other.
 #[inline(always)]
-fn sum_block_across<T: Number>(rows: Rows<'_, T>, columns: usize, sums: &mut [T], each: impl Fn(T) -> T) {
-    if rows.stride == columns as isize {
-        // Without gaps, `WIDTH` rows are one long row.
-        let elements = &rows.data[rows.start..][..rows.count * columns];
-        let mut vectors = elements.chunks(WIDTH * columns);
-        sum_streams(&mut vectors, sums, each);
-        return;
-    }
-    for (k, sums) in sums.chunks_exact_mut(columns).enumerate() {
-        let mut vectors = (k..rows.count).step_by(WIDTH).map(
+fn sum_block_across<T: Number>(rows: Rows<'_, T>, columns: usize, sums: &mut [T], each: impl Term<T>) {
+    // Without gaps, `WIDTH` rows are one long row.
+    let joined = rows.stride == columns as isize;
+    let length = if joined { sums.len() } else { columns };
+    for (k, sums) in sums.chunks_exact_mut(length).enumerate() {
+        let count = rows.count.saturating_sub(k).div_ceil(WIDTH);
+        sum_streams(
+            count,
             #[inline(always)]
-            |row| rows.row(row, columns),
+            |number| {
+                let row = k + number * WIDTH;
+                rows.row(row, if joined { length.min((rows.count - row) * columns) } else { length })
+            },
+            sums,
+            each,
         );
-        sum_streams(&mut vectors, sums, &each);
     }
 }
 
 /// The sums of `each` of the elements at the same place of vectors, of which the last may be shorter.
 #[inline(always)]
 fn sum_streams<'a, T: Number>(
-    vectors: &mut impl ExactSizeIterator<Item = &'a [T]>,
+    count: usize,
+    vector: impl Fn(usize) -> &'a [T],
     sums: &mut [T],
-    each: impl Fn(T) -> T,
+    each: impl Term<T>,
 ) {
     let length = sums.len();
-    if vectors.len() == STREAMS {
+    if count == STREAMS && vector(STREAMS - 1).len() == length {
         // At once, as sums in memory would be read and written each time.
-        let all: [&[T]; STREAMS] = from_fn(|_| vectors.next().expect("one of these"));
-        if all[STREAMS - 1].len() == length {
-            let all = all.map(|vector| &vector[..length]);
-            for (j, sum) in sums.iter_mut().enumerate() {
-                let mut total = T::ZERO;
-                for vector in all {
-                    total = total.wrapping_add(each(vector[j]));
-                }
-                *sum = total;
-            }
-        } else {
-            sums.fill(T::ZERO);
+        let all: [&[T]; STREAMS] = from_fn(|number| &vector(number)[..length]);
+        for (j, sum) in sums.iter_mut().enumerate() {
+            let mut total = T::ZERO;
             for vector in all {
-                add(sums, vector, &each);
+                total = total.wrapping_add(each(vector[j]));
             }
+            *sum = total;
         }
         return;
     }
-    let first = vectors.next().unwrap_or_default();
+    let first = if count == 0 { &[] } else { vector(0) };
     let (begun, missing) = sums.split_at_mut(first.len());
     for (sum, &x) in begun.iter_mut().zip(first) {
         *sum = T::ZERO.wrapping_add(each(x));
     }
     missing.fill(T::ZERO);
-    for vector in vectors {
-        add(sums, vector, &each);
+    for number in 1..count {
+        add(sums, vector(number), each);
     }
 }
