@@ -223,13 +223,12 @@ impl<T: Float> Var<T> {
     /// See [`Tensor::linear_recurrence`](gradus_tensor::Tensor::linear_recurrence) for shapes and panics.
     #[track_caller]
     pub fn linear_recurrence(&self, axis: isize, factors: &Self) -> Self {
-        let axis = lane_axis("linear_recurrence", axis, self.shape()).or_panic();
-        let common = gradus_tensor::broadcast_shapes("linear_recurrence", self.shape(), factors.shape());
-        if self.rank() == 0 || !common.is_ok_and(|common| common[..] == *self.shape()) {
-            // For its message; a single number has nothing before it.
-            let _ = self.value().linear_recurrence(axis as isize, factors.value());
+        linear_recurrence_shape(self.shape(), axis, factors.shape()).or_panic();
+        if self.rank() == 0 {
+            // A single number has nothing before it.
             return self.clone();
         }
+        let axis = lane_axis("linear_recurrence", axis, self.shape()).or_panic();
         apply(LinearRecurrence { axis }, &[self, &factors.expand(self.shape())])
     }
 

@@ -1,6 +1,6 @@
 //! Operations that move elements and leave them as they are. Their rules move them back.
 
-use gradus_tensor::shapes::{expand_shape, flip_shape, permute_shape, reshape_shape, slice_shape};
+use gradus_tensor::shapes::{expand_shape, flip_shape, permute_shape, reshape_shape, select_shape, slice_shape, squeeze_shape, t_shape, unsqueeze_shape};
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, Tensor, TensorError, lane_axis};
 
 use super::index::add_at;
@@ -185,10 +185,7 @@ impl<T: Float> Var<T> {
     /// See [`Tensor::t`](gradus_tensor::Tensor::t) for shapes and panics.
     #[track_caller]
     pub fn t(&self) -> Self {
-        if self.rank() < 2 {
-            // For its message.
-            let _ = self.value().t();
-        }
+        t_shape(self.shape()).or_panic();
         self.transpose(-2, -1)
     }
 
@@ -197,7 +194,7 @@ impl<T: Float> Var<T> {
     /// See [`Tensor::unsqueeze`](gradus_tensor::Tensor::unsqueeze) for shapes and panics.
     #[track_caller]
     pub fn unsqueeze(&self, axis: isize) -> Self {
-        let shape = self.value().unsqueeze(axis).shape().into();
+        let shape = unsqueeze_shape(self.shape(), axis).or_panic();
         apply(Reshape { shape }, &[self])
     }
 
@@ -206,7 +203,7 @@ impl<T: Float> Var<T> {
     /// See [`Tensor::squeeze`](gradus_tensor::Tensor::squeeze) for shapes and panics.
     #[track_caller]
     pub fn squeeze(&self, axes: impl Into<Axes>) -> Self {
-        let shape = self.value().squeeze(axes).shape().into();
+        let shape = squeeze_shape(self.shape(), &axes.into()).or_panic();
         apply(Reshape { shape }, &[self])
     }
 
@@ -240,7 +237,7 @@ impl<T: Float> Var<T> {
     /// See [`Tensor::select`](gradus_tensor::Tensor::select) for shapes and panics.
     #[track_caller]
     pub fn select(&self, axis: isize, index: isize) -> Self {
-        let shape: Shape = self.value().select(axis, index).shape().into();
+        let shape = select_shape(self.shape(), axis, index).or_panic();
         let next = (index != -1).then_some(index + 1);
         self.slice(axis, Slice::new(Some(index), next, 1)).reshape(shape)
     }
