@@ -3,24 +3,11 @@
 use gradus_tensor::shapes::{broadcast_shapes, det_shape, inverse_shape, solve_shape};
 use gradus_tensor::{Float, OrPanic, Shape, Tensor, TensorError};
 
-use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
+use crate::tape::{Context, Inputs, Operation, Saves, Var, apply, apply_computed};
 
-/// The result, or NaN in place of an error; the methods then find the error.
+/// The result, or NaN in place of an error, which the methods of [`Var`] return before anything is recorded.
 fn or_nan<T: Float>(result: Result<Tensor<T>, TensorError>, shape: &[usize]) -> Tensor<T> {
     result.unwrap_or_else(|_| Tensor::full(shape, T::NAN))
-}
-
-/// The result, or the error that made it NaN.
-fn checked<T: Float>(
-    result: Var<T>,
-    again: impl FnOnce() -> Result<Tensor<T>, TensorError>,
-) -> Result<Var<T>, TensorError> {
-    if result.value().isnan().any(..).item()
-        && let Err(error) = again()
-    {
-        return Err(error);
-    }
-    Ok(result)
 }
 
 #[derive(Debug)]
@@ -242,8 +229,7 @@ impl<T: Float> Var<T> {
     /// If the last two axes are not of one size.
     #[track_caller]
     pub fn cholesky(&self) -> Result<Self, TensorError> {
-        let lower = apply(Cholesky, &[self]);
-        checked(lower, || self.value().cholesky())
+        Ok(apply_computed(Cholesky, &[self], self.value().cholesky()?))
     }
 
     /// The X with `A X = B`, for this A, `[..., n, n]`, and B, `[..., n, k]`, or `[n]` if A is one matrix. Axes in
@@ -258,8 +244,7 @@ impl<T: Float> Var<T> {
     /// If the last two axes of A are not of one size, or the shapes do not fit.
     #[track_caller]
     pub fn solve(&self, b: &Self) -> Result<Self, TensorError> {
-        let x = system(self, b, Solve);
-        checked(x, || self.value().solve(b.value()))
+        system(self, b, Solve, Tensor::solve)
     }
 
     /// The X with `A X = B` as in [`solve`](Self::solve), for a triangular A: what lies on the other side of the
@@ -274,8 +259,7 @@ impl<T: Float> Var<T> {
     /// If the last two axes of A are not of one size, or the shapes do not fit.
     #[track_caller]
     pub fn solve_triangular(&self, b: &Self, upper: bool) -> Result<Self, TensorError> {
-        let x = system(self, b, SolveTriangular { upper });
-        checked(x, || self.value().solve_triangular(b.value(), upper))
+        system(self, b, SolveTriangular { upper }, |a, b| a.solve_triangular(b, upper))
     }
 
     /// The inverse of matrices, `[..., n, n]`.
@@ -289,8 +273,7 @@ impl<T: Float> Var<T> {
     /// If the last two axes are not of one size.
     #[track_caller]
     pub fn inverse(&self) -> Result<Self, TensorError> {
-        let inverse = apply(Inverse, &[self]);
-        checked(inverse, || self.value().inverse())
+        Ok(apply_computed(Inverse, &[self], self.value().inverse()?))
     }
 
     /// The determinants of matrices: `[..., n, n]` to `[...]`.
@@ -313,21 +296,28 @@ impl<T: Float> Var<T> {
     }
 }
 
-/// A system of equations whose sides have the same axes in front, and a right side with columns.
+/// The solution of a system of equations, whose sides get the same axes in front, and the right one columns.
 #[track_caller]
-fn system<T: Float>(a: &Var<T>, b: &Var<T>, operation: impl Operation<T>) -> Var<T> {
+fn system<T: Float>(
+    a: &Var<T>,
+    b: &Var<T>,
+    operation: impl Operation<T>,
+    solve: impl FnOnce(&Tensor<T>, &Tensor<T>) -> Result<Tensor<T>, TensorError>,
+) -> Result<Var<T>, TensorError> {
     let name = operation.name();
     solve_shape(name, a.shape(), b.shape()).or_panic();
-    if b.rank() == 1 {
-        return apply(operation, &[a, &b.unsqueeze(1)]).squeeze(-1);
-    }
-    let [(front_a, _), (front_b, _)] = [a, b].map(|x| x.shape().split_at(x.rank() - 2));
+    let column = b.rank() == 1;
+    let b = if column { b.unsqueeze(1) } else { b.clone() };
+    let [(front_a, _), (front_b, _)] = [a, &b].map(|x| x.shape().split_at(x.rank() - 2));
     let front = broadcast_shapes(name, front_a, front_b).or_panic();
     let stacked = |x: &Var<T>| {
         let (own, matrix) = x.shape().split_at(x.rank() - 2);
         if own == &front[..] { x.clone() } else { x.expand([&front[..], matrix].concat()) }
     };
-    apply(operation, &[&stacked(a), &stacked(b)])
+    let (a, b) = (stacked(a), stacked(&b));
+    let value = solve(a.value(), b.value())?;
+    let x = apply_computed(operation, &[&a, &b], value);
+    Ok(if column { x.squeeze(-1) } else { x })
 }
 
 /// The shape of square matrices in a stack.

@@ -42,7 +42,7 @@ impl<T: Float> Operation<T> for MaxPoolGradient {
         "max_pool_gradient"
     }
     fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(Ok(inputs[1].into()))
+        Some(pooled_gradient_shape(inputs[0], &self.pooling))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         inputs[1].pooled_max_gradient(&self.pooling, inputs[0])

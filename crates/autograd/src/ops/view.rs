@@ -1,6 +1,9 @@
 //! Operations that move elements and leave them as they are. Their rules move them back.
 
-use gradus_tensor::shapes::{expand_shape, flip_shape, permute_shape, reshape_shape, select_shape, slice_shape, squeeze_shape, t_shape, unsqueeze_shape};
+use gradus_tensor::shapes::{
+    expand_shape, flip_shape, permute_shape, reshape_shape, select_shape, slice_shape, squeeze_shape,
+    t_shape, unsqueeze_shape,
+};
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, Tensor, TensorError, lane_axis};
 
 use super::index::add_at;

@@ -217,6 +217,15 @@ pub fn apply<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
     inputs: &[A],
 ) -> Var<T> {
     let value = forward!(operation, inputs);
+    apply_computed(operation, inputs, value)
+}
+
+/// Like [`apply`], for a result that is computed already.
+pub(crate) fn apply_computed<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
+    operation: impl Operation<T>,
+    inputs: &[A],
+    value: Tensor<T>,
+) -> Var<T> {
     if is_recorded(inputs) { record(Arc::new(operation), inputs, value) } else { Var::constant(value) }
 }
 

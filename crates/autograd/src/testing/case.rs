@@ -153,9 +153,8 @@ impl Sample {
             results.push(self.run_on(&leaves[..self.inputs.len()]));
             results
         });
-        let wrong = |node: &&Arc<Node<f64>>| {
-            !matches!(node.expected_shape(), Some(Ok(shape)) if shape == node.shape)
-        };
+        let wrong =
+            |node: &&Arc<Node<f64>>| !matches!(node.expected_shape(), Some(Ok(shape)) if shape == node.shape);
         for y in &results {
             if let Some(node) = Tape::of(y).nodes().iter().find(wrong) {
                 let failure =

@@ -1,8 +1,8 @@
 //! Binary cross-entropy.
 
 use gradus_autograd::{
-    Binary, BinaryFunction, Context, Float, Inputs, Literal, Operation, Real, Saves, Shape, Tensor, TensorError, Unary,
-    UnaryFunction, Var, apply, broadcast_shapes,
+    Binary, BinaryFunction, Context, Float, Inputs, Literal, Operation, Real, Saves, Shape, Tensor,
+    TensorError, Unary, UnaryFunction, Var, apply, broadcast_shapes,
 };
 
 use super::{Reduction, check_weight, loss};

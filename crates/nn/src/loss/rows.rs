@@ -1,6 +1,8 @@
 //! Predictions of classes and their targets.
 
-use gradus_autograd::{DiscreteOperation, Float, Indices, Inputs, Mask, Shape, Tensor, TensorError, Var, decide};
+use gradus_autograd::{
+    DiscreteOperation, Float, Indices, Inputs, Mask, Shape, Tensor, TensorError, Var, decide,
+};
 
 /// The axis of classes of a prediction, and the weights of the classes.
 pub(super) struct Classes<'a, T: Float> {

@@ -50,7 +50,7 @@ pub mod shapes {
     pub use super::matmul::{dot_shape, linear_shape, matmul_shape, outer_shape};
     pub use super::norm::normalized_shape;
     pub use super::pad::pad_shape;
-    pub use super::pool::pooled_shape;
+    pub use super::pool::{pooled_gradient_shape, pooled_shape};
     pub use super::recurrent::{gru_shape, lstm_shape};
     pub use super::reduce::{extreme_shape, reduced_shape, sum_to_size_shape};
     pub use super::repeat::{repeat_interleave_shape, roll_shape, tile_shape};

@@ -132,3 +132,9 @@ fn resized(shape: &[usize], from: [usize; 2], to: [usize; 2]) -> Result<Shape, T
 pub fn pooled_shape(shape: &[usize], pooling: &Pooling) -> Result<Shape, TensorError> {
     resized(shape, pooling.input, pooling.size())
 }
+
+/// The shape of [`Tensor::pooled_max_gradient`] and [`Tensor::pooled_mean_gradient`], from the shape of the gradient.
+#[doc(hidden)]
+pub fn pooled_gradient_shape(gradient: &[usize], pooling: &Pooling) -> Result<Shape, TensorError> {
+    resized(gradient, pooling.size(), pooling.input)
+}
