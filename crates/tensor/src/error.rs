@@ -135,9 +135,21 @@ pub enum TensorError {
         /// The remedy.
         expected: &'static str,
     },
+    /// Operands or options that the operation describes in its own words.
+    #[error("{operation}: {fault}")]
+    Invalid {
+        /// The name of the operation.
+        operation: &'static str,
+        /// The fault and its remedy.
+        fault: String,
+    },
 }
 
 impl TensorError {
+    pub(crate) fn invalid(operation: &'static str, fault: impl Into<String>) -> Self {
+        Self::Invalid { operation, fault: fault.into() }
+    }
+
     pub(crate) fn argument(
         operation: &'static str,
         argument: &'static str,

@@ -81,6 +81,11 @@ pub(crate) fn row_major(shape: &[usize]) -> Strides {
     strides
 }
 
+/// The index of the element that is `number` in logical order.
+pub(crate) fn place_of(number: usize, shape: &[usize]) -> Shape {
+    row_major(shape).iter().zip(shape).map(|(&stride, &size)| number / stride as usize % size).collect()
+}
+
 impl Layout {
     #[inline]
     pub(crate) fn contiguous(shape: &[usize]) -> Self {

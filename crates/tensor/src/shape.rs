@@ -26,6 +26,27 @@ pub(crate) fn checked_count(operation: &'static str, shape: &[usize]) -> Result<
 }
 
 /// The shape that two shapes broadcast to: counted from the end, sizes are equal or one of them is 1.
+pub(crate) fn broadcast(left: &[usize], right: &[usize]) -> Option<Shape> {
+    let rank = left.len().max(right.len());
+    let size_at = |shape: &[usize], i: usize| (i + shape.len()).checked_sub(rank).map_or(1, |i| shape[i]);
+    (0..rank)
+        .map(|i| match (size_at(left, i), size_at(right, i)) {
+            (a, b) if a == b => Some(a),
+            (1, size) | (size, 1) => Some(size),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Whether a tensor of the first shape can be expanded to the second: sizes are equal or 1, and axes may be added in
+/// front.
+pub(crate) fn expands(from: &[usize], to: &[usize]) -> bool {
+    let sizes = from.iter().rev().zip(to.iter().rev());
+    from.len() <= to.len() && sizes.into_iter().all(|(&size, &whole)| size == whole || size == 1)
+}
+
+/// The shape that two shapes broadcast to, as for every elementwise operation of two tensors: counted from the end, sizes
+/// are equal or one of them is 1.
 ///
 /// `operation` is named in the error.
 ///
@@ -37,21 +58,19 @@ pub(crate) fn checked_count(operation: &'static str, shape: &[usize]) -> Result<
 /// ```
 ///
 /// # Errors
-/// [`TensorError::Broadcast`] if they do not.
+/// [`TensorError::Broadcast`] if they do not broadcast, [`TensorError::TooLarge`] if the result is too large.
 pub fn broadcast_shapes(
     operation: &'static str,
     left: &[usize],
     right: &[usize],
 ) -> Result<Shape, TensorError> {
-    let rank = left.len().max(right.len());
-    let size_at = |shape: &[usize], i: usize| (i + shape.len()).checked_sub(rank).map_or(1, |i| shape[i]);
-    (0..rank)
-        .map(|i| match (size_at(left, i), size_at(right, i)) {
-            (a, b) if a == b => Ok(a),
-            (1, size) | (size, 1) => Ok(size),
-            _ => Err(TensorError::Broadcast { operation, left: left.into(), right: right.into() }),
-        })
-        .collect()
+    let shape = broadcast(left, right).ok_or_else(|| TensorError::Broadcast {
+        operation,
+        left: left.into(),
+        right: right.into(),
+    })?;
+    checked_count(operation, &shape)?;
+    Ok(shape)
 }
 
 /// The axis counted from the front; negative axes count from the end.
@@ -119,6 +138,7 @@ pub(crate) fn resolve_new_axis(
 /// assert_eq!(x.reshape(6).shape(), [6]);
 /// assert_eq!(x.reshape([-1, 2]).shape(), [3, 2]);
 /// assert_eq!(Dims::from(vec![3_usize, 2]), Dims::from([3_i64, 2]));
+/// assert_eq!(Dims::from([-1, 0]).resolve("permute", x.shape()).unwrap().as_slice(), [1, 0]);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dims(pub(crate) SmallVec<[isize; 4]>);
@@ -130,15 +150,6 @@ impl Dims {
     }
 
     /// The axes counted from the front, for a tensor of this shape.
-    ///
-    /// ```
-    /// use gradus_tensor::Dims;
-    ///
-    /// let shape = [2, 3, 4];
-    /// assert_eq!(Dims::from([-1, 0]).resolve("permute", &shape).unwrap().as_slice(), [2, 0]);
-    /// let error = Dims::from([2, -1]).resolve("permute", &shape).unwrap_err();
-    /// assert_eq!(error.to_string(), "permute: axes [2, -1] of shape [2, 3, 4] name an axis twice");
-    /// ```
     ///
     /// # Errors
     /// With the name of the operation, if an axis is out of range or named twice.
@@ -158,13 +169,14 @@ impl Dims {
 /// [`keepdim`] makes the reduced axes stay.
 ///
 /// ```
-/// use gradus_tensor::{Tensor, keepdim};
+/// use gradus_tensor::{Axes, Tensor, keepdim};
 ///
 /// let x = Tensor::<f32>::ones([2, 3, 4]);
 /// assert_eq!(x.sum(1).shape(), [2, 4]);
 /// assert_eq!(x.sum([0, -1]).shape(), [3]);
 /// assert_eq!(x.sum(keepdim(-1)).shape(), [2, 3, 1]);
 /// assert_eq!(x.sum(..).item(), 24.0);
+/// assert_eq!(Axes::from([-1, 0]).resolve("sum", x.shape()).as_slice(), [0, 2]);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Axes {
@@ -173,14 +185,7 @@ pub struct Axes {
     pub(crate) keepdim: bool,
 }
 
-/// These axes, which stay in the result with size 1.
-///
-/// ```
-/// use gradus_tensor::{Tensor, keepdim};
-///
-/// let x = Tensor::from([[1.0, 2.0], [3.0, 4.0]]);
-/// assert_eq!(&x / x.sum(keepdim(1)), Tensor::from([[1.0 / 3.0, 2.0 / 3.0], [3.0 / 7.0, 4.0 / 7.0]]));
-/// ```
+/// These axes, which stay in the result with size 1; see [`Axes`].
 pub fn keepdim(axes: impl Into<Axes>) -> Axes {
     Axes { keepdim: true, ..axes.into() }
 }
@@ -200,25 +205,22 @@ impl Axes {
     ///
     /// A 0-d tensor has none, but 0 and -1 may be named, as if it had one of size 1.
     ///
-    /// ```
-    /// use gradus_tensor::Axes;
-    ///
-    /// assert!(Axes::from(-1).resolve("sum", &[]).is_empty());
-    /// assert_eq!(Axes::from([-1, 0]).resolve("sum", &[2, 3, 4]).as_slice(), [0, 2]);
-    /// assert_eq!(Axes::from(..).resolve("sum", &[2, 3, 4]).as_slice(), [0, 1, 2]);
-    /// ```
-    ///
     /// # Panics
     /// With the name of the operation, if an axis is out of range or named twice.
     #[track_caller]
     pub fn resolve(&self, operation: &'static str, shape: &[usize]) -> Shape {
+        self.resolved(operation, shape).or_panic()
+    }
+
+    /// [`resolve`](Self::resolve) with an error in place of the panic.
+    pub(crate) fn resolved(&self, operation: &'static str, shape: &[usize]) -> Result<Shape, TensorError> {
         let mut axes = match &self.list {
             None => (0..shape.len()).collect(),
             Some(list) if shape.is_empty() && matches!(list.as_slice(), [0 | -1]) => Shape::new(),
-            Some(list) => list.resolve(operation, shape).or_panic(),
+            Some(list) => list.resolve(operation, shape)?,
         };
         axes.sort_unstable();
-        axes
+        Ok(axes)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Diagonals of matrices, and what lies on one side of them.
 
+use gradus_tensor::shapes::{diag_shape, trace_shape};
 use gradus_tensor::{Dims, Float, OrPanic, Shape, Tensor};
 
 use super::index::{add_at, zeros};
@@ -104,7 +105,7 @@ impl<T: Float> Var<T> {
         if self.rank() == 2 {
             return self.diagonal(diagonal, 0, 1);
         }
-        let shape = Shape::from_slice(self.value().diag(diagonal).shape());
+        let shape = diag_shape(self.shape(), diagonal).or_panic();
         let places = places([shape[0], shape[1]], diagonal);
         zeros(&[shape[0] * shape[1]]).index_add(0, &places, self).reshape(shape)
     }
@@ -117,10 +118,7 @@ impl<T: Float> Var<T> {
     /// Unless there are two axes.
     #[track_caller]
     pub fn trace(&self) -> Self {
-        if self.rank() != 2 {
-            // For its message.
-            let _ = self.value().trace();
-        }
+        trace_shape(self.shape()).or_panic();
         self.diagonal(0, 0, 1).sum(..)
     }
 

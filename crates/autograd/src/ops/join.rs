@@ -1,6 +1,7 @@
 //! Variables put together along an axis, and taken apart.
 
-use gradus_tensor::{Float, OrPanic, Tensor, chunk_ranges, split_ranges};
+use gradus_tensor::shapes::{chunk_ranges, split_ranges, stack_shape};
+use gradus_tensor::{Float, OrPanic, Tensor};
 
 use crate::tape::{Context, Linearity, Operation, Var, apply};
 
@@ -61,12 +62,7 @@ pub fn cat<T: Float>(vars: &[&Var<T>], axis: isize) -> Var<T> {
 /// If there are no variables, the axis is out of range or the shapes differ.
 #[track_caller]
 pub fn stack<T: Float>(vars: &[&Var<T>], axis: isize) -> Var<T> {
-    let rank = vars.first().map_or(0, |var| var.rank()) as isize;
-    let fits = (-rank - 1..=rank).contains(&axis) && vars.iter().all(|var| var.shape() == vars[0].shape());
-    if vars.is_empty() || !fits {
-        // For its message.
-        let _ = Tensor::stack(&vars.iter().map(|var| var.value()).collect::<Vec<_>>(), axis);
-    }
+    stack_shape(vars.iter().map(|var| var.shape()), axis).or_panic();
     let raised: Vec<Var<T>> = vars.iter().map(|var| var.unsqueeze(axis)).collect();
     cat(&raised.iter().collect::<Vec<_>>(), axis)
 }

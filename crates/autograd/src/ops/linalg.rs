@@ -1,6 +1,7 @@
 //! Linear equations, inverses and determinants.
 
-use gradus_tensor::{Float, Tensor, TensorError};
+use gradus_tensor::shapes::{broadcast_shapes, solve_shape};
+use gradus_tensor::{Float, OrPanic, Tensor, TensorError};
 
 use crate::tape::{Context, Operation, Saves, Var, apply};
 
@@ -303,21 +304,18 @@ impl<T: Float> Var<T> {
 /// A system of equations whose sides have the same axes in front, and a right side with columns.
 #[track_caller]
 fn system<T: Float>(a: &Var<T>, b: &Var<T>, operation: impl Operation<T>) -> Var<T> {
-    let ([front_a @ .., n, _], true) = (a.shape(), b.rank() > 0) else {
-        // For its message.
-        return apply(operation, &[a, b]);
-    };
-    if a.rank() == 2 && b.rank() == 1 {
+    let name = operation.name();
+    solve_shape(name, a.shape(), b.shape()).or_panic();
+    if b.rank() == 1 {
         return apply(operation, &[a, &b.unsqueeze(1)]).squeeze(-1);
     }
-    let [front_b @ .., rows, columns] = b.shape() else { return apply(operation, &[a, b]) };
-    match gradus_tensor::broadcast_shapes("solve", front_a, front_b) {
-        Ok(front) if front[..] != *front_a || front[..] != *front_b => {
-            let stacked = |last: [usize; 2]| [&front[..], &last].concat();
-            apply(operation, &[&a.expand(stacked([*n, *n])), &b.expand(stacked([*rows, *columns]))])
-        }
-        _ => apply(operation, &[a, b]),
-    }
+    let [(front_a, _), (front_b, _)] = [a, b].map(|x| x.shape().split_at(x.rank() - 2));
+    let front = broadcast_shapes(name, front_a, front_b).or_panic();
+    let stacked = |x: &Var<T>| {
+        let (own, matrix) = x.shape().split_at(x.rank() - 2);
+        if own == &front[..] { x.clone() } else { x.expand([&front[..], matrix].concat()) }
+    };
+    apply(operation, &[&stacked(a), &stacked(b)])
 }
 
 /// The shape of square matrices in a stack.

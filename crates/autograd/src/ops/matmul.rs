@@ -1,6 +1,7 @@
 //! Products of matrices and vectors.
 
-use gradus_tensor::{Float, OrPanic, Tensor, matmul_shape};
+use gradus_tensor::shapes::matmul_shape;
+use gradus_tensor::{Float, OrPanic, Tensor};
 
 use crate::tape::{Context, Linearity, Operation, Saves, Var, apply};
 

@@ -1,5 +1,6 @@
 //! Elements repeated, and moved around.
 
+use gradus_tensor::shapes::repeat_interleave_shape;
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Tensor};
 
 use crate::tape::{Context, Linearity, Operation, Var, apply};
@@ -105,12 +106,11 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn repeat_interleave(&self, repeats: usize, axis: impl Into<Axes>) -> Self {
         let axis = axis.into();
-        let Some(list) = axis.named() else { return self.flatten().repeat_interleave(repeats, 0) };
-        let axes = list.resolve("repeat_interleave", self.shape()).or_panic();
-        if axes.len() != 1 {
-            // For its message.
-            let _ = self.value().repeat_interleave(repeats, axis.clone());
+        if axis.named().is_none() {
+            return self.flatten().repeat_interleave(repeats, 0);
         }
+        repeat_interleave_shape(self.shape(), repeats, &axis).or_panic();
+        let axes = axis.resolve("repeat_interleave", self.shape());
         apply(RepeatInterleave { repeats, axis: axes[0] }, &[self])
     }
 

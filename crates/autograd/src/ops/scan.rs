@@ -1,5 +1,6 @@
 //! Running sums and products, and the product over axes.
 
+use gradus_tensor::shapes::linear_recurrence_shape;
 use gradus_tensor::{Axes, Float, OrPanic, PadMode, Shape, Tensor, keepdim, lane_axis};
 
 use super::chained;
@@ -216,13 +217,12 @@ impl<T: Float> Var<T> {
     /// If the axis is out of range, or the factors cannot be expanded to this shape.
     #[track_caller]
     pub fn linear_recurrence(&self, axis: isize, factors: &Self) -> Self {
-        let axis = lane_axis("linear_recurrence", axis, self.shape()).or_panic();
-        let common = gradus_tensor::broadcast_shapes("linear_recurrence", self.shape(), factors.shape());
-        if self.rank() == 0 || !common.is_ok_and(|common| common[..] == *self.shape()) {
-            // For its message; a single number has nothing before it.
-            let _ = self.value().linear_recurrence(axis as isize, factors.value());
+        linear_recurrence_shape(self.shape(), axis, factors.shape()).or_panic();
+        if self.rank() == 0 {
+            // A single number has nothing before it.
             return self.clone();
         }
+        let axis = lane_axis("linear_recurrence", axis, self.shape()).or_panic();
         apply(LinearRecurrence { axis }, &[self, &factors.expand(self.shape())])
     }
 

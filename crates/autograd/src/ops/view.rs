@@ -1,6 +1,7 @@
 //! Operations that move elements and leave them as they are. Their rules move them back.
 
-use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, Tensor, lane_axis, reshape_shape};
+use gradus_tensor::shapes::{reshape_shape, select_shape, squeeze_shape, t_shape, unsqueeze_shape};
+use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, Tensor, lane_axis};
 
 use super::index::add_at;
 use crate::tape::{Context, Linearity, Operation, Var, apply};
@@ -178,10 +179,7 @@ impl<T: Float> Var<T> {
     /// If there are fewer than two axes.
     #[track_caller]
     pub fn t(&self) -> Self {
-        if self.rank() < 2 {
-            // For its message.
-            let _ = self.value().t();
-        }
+        t_shape(self.shape()).or_panic();
         self.transpose(-2, -1)
     }
 
@@ -193,7 +191,7 @@ impl<T: Float> Var<T> {
     /// If the place is beyond the axes of the result.
     #[track_caller]
     pub fn unsqueeze(&self, axis: isize) -> Self {
-        let shape = self.value().unsqueeze(axis).shape().into();
+        let shape = unsqueeze_shape(self.shape(), axis).or_panic();
         apply(Reshape { shape }, &[self])
     }
 
@@ -205,7 +203,7 @@ impl<T: Float> Var<T> {
     /// If an axis is out of range.
     #[track_caller]
     pub fn squeeze(&self, axes: impl Into<Axes>) -> Self {
-        let shape = self.value().squeeze(axes).shape().into();
+        let shape = squeeze_shape(self.shape(), &axes.into()).or_panic();
         apply(Reshape { shape }, &[self])
     }
 
@@ -251,7 +249,7 @@ impl<T: Float> Var<T> {
     /// If the axis or the index is out of range.
     #[track_caller]
     pub fn select(&self, axis: isize, index: isize) -> Self {
-        let shape: Shape = self.value().select(axis, index).shape().into();
+        let shape = select_shape(self.shape(), axis, index).or_panic();
         let next = (index != -1).then_some(index + 1);
         self.slice(axis, Slice::new(Some(index), next, 1)).reshape(shape)
     }

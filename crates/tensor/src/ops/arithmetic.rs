@@ -6,8 +6,8 @@ use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssi
 
 use crate::element::{BY_ZERO, Number};
 use crate::error::TensorError;
-use crate::layout::row_major;
-use crate::shape::broadcast_shapes;
+use crate::layout::place_of;
+use crate::shape::broadcast;
 use crate::tensor::Tensor;
 
 /// The trait and its method, with those that assign; names for messages, the operator, the function of two numbers that
@@ -165,11 +165,9 @@ pub(crate) fn check_divisor<T: Number>(
 
 #[track_caller]
 fn check_integers<T: Number>(operation: &'static str, dividend: &[usize], divisor: &Tensor<T>) {
-    let divides =
-        broadcast_shapes(operation, dividend, divisor.shape()).is_ok_and(|common| !common.contains(&0));
-    if divides && let Some(place) = divisor.iter().position(|x| x == T::ZERO) {
-        let steps = row_major(divisor.shape()).into_iter().zip(divisor.shape());
-        let index: Vec<usize> = steps.map(|(step, size)| place / step as usize % size).collect();
+    let divides = broadcast(dividend, divisor.shape()).is_some_and(|common| !common.contains(&0));
+    if divides && let Some(number) = divisor.iter().position(|x| x == T::ZERO) {
+        let index = place_of(number, divisor.shape());
         TensorError::argument(
             operation,
             "the divisor",

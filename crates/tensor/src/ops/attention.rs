@@ -4,17 +4,8 @@ use crate::element::Float;
 use crate::error::{OrPanic, TensorError};
 use crate::kernels::{self, Attention, Head, MatrixRef};
 use crate::layout::Layout;
-use crate::shape::{Shape, broadcast_shapes, checked_count};
+use crate::shape::{Shape, broadcast, checked_count, expands};
 use crate::tensor::Tensor;
-
-/// The shapes of an attention, checked.
-struct Sizes {
-    batch: Shape,
-    queries: usize,
-    keys: usize,
-    width: usize,
-    values: usize,
-}
 
 impl<T: Float> Tensor<T> {
     /// `softmax(scale * self key^T + mask) value` over the last two axes, queries `[..., L, E]`, keys `[..., S, E]` and
@@ -45,26 +36,17 @@ impl<T: Float> Tensor<T> {
         is_causal: bool,
         scale: T,
     ) -> Self {
-        let sizes = self.attention_sizes(key, value, mask.map(Self::shape));
-        let shape = [&sizes.batch[..], &[sizes.queries, sizes.values]].concat();
-        checked_count("scaled_dot_product_attention", &shape).or_panic();
-        let heads = self.heads(key, value, mask, &sizes);
+        let mask_shape = mask.map(Self::shape);
+        let shape = attention_shape(self.shape(), key.shape(), value.shape(), mask_shape).or_panic();
+        let (batch, result) = shape.split_at(shape.len() - 2);
+        let heads = self.heads(key, value, mask, batch);
         let attention = Attention { causal: is_causal, scale };
-        Self::from_buffer(T::attention(&heads, [sizes.queries, sizes.values], attention), &shape)
+        Self::from_buffer(T::attention(&heads, [result[0], result[1]], attention), &shape)
     }
 
     /// The gradients of [`scaled_dot_product_attention`](Self::scaled_dot_product_attention) with respect to queries,
     /// keys and values, from the gradient of its result. They have all leading axes, also where an operand was
     /// broadcast.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let (query, key) = (Tensor::zeros([1, 3]), Tensor::<f64>::ones([2, 3]));
-    /// let (value, g) = (Tensor::from([[1.0], [3.0]]), Tensor::from([[10.0]]));
-    /// let [_, _, of_value] = query.scaled_dot_product_attention_gradient(&key, &value, None, false, 1.0, &g);
-    /// assert_eq!(of_value, Tensor::from([[5.0], [5.0]]));
-    /// ```
     ///
     /// # Panics
     /// Like `scaled_dot_product_attention`, and if `gradient` has another shape than its result.
@@ -78,76 +60,22 @@ impl<T: Float> Tensor<T> {
         scale: T,
         gradient: &Self,
     ) -> [Self; 3] {
-        let sizes = self.attention_sizes(key, value, mask.map(Self::shape));
-        let shape = [&sizes.batch[..], &[sizes.queries, sizes.values]].concat();
+        let mask_shape = mask.map(Self::shape);
+        let shape = attention_shape(self.shape(), key.shape(), value.shape(), mask_shape).or_panic();
         assert!(
-            gradient.shape() == shape,
+            gradient.shape() == &shape[..],
             "scaled_dot_product_attention_gradient: the gradient has shape {:?} and the result {shape:?}: they must \
              be equal",
             gradient.shape()
         );
-        let heads = self.heads(key, value, mask, &sizes);
-        let gradients = gradient.matrices(&sizes.batch, [sizes.queries, sizes.values]);
+        let batch = &shape[..shape.len() - 2];
+        let gradients = gradient.matrices(batch, gradient.last_two());
         let attention = Attention { causal: is_causal, scale };
-        let [dq, dk, dv] = T::attention_gradient(&heads, &gradients, attention);
-        let of =
-            |buffer, rows, columns| Self::from_buffer(buffer, &[&sizes.batch[..], &[rows, columns]].concat());
-        [
-            of(dq, sizes.queries, sizes.width),
-            of(dk, sizes.keys, sizes.width),
-            of(dv, sizes.keys, sizes.values),
-        ]
-    }
-
-    #[track_caller]
-    fn attention_sizes(&self, key: &Self, value: &Self, mask: Option<&[usize]>) -> Sizes {
-        let operation = "scaled_dot_product_attention";
-        let ([front @ .., queries, width], [key_front @ .., keys, key_width]) = (self.shape(), key.shape())
-        else {
-            mismatch(
-                self.shape(),
-                key.shape(),
-                "queries and keys need at least two axes, [..., length, width]",
-            )
-        };
-        let [value_front @ .., value_keys, values] = value.shape() else {
-            mismatch(key.shape(), value.shape(), "values need at least two axes, [..., length, width]")
-        };
-        if width != key_width {
-            mismatch(self.shape(), key.shape(), "the last axes of queries and keys must be equal");
-        }
-        if keys != value_keys {
-            mismatch(key.shape(), value.shape(), "keys and values must have the same last axis but one");
-        }
-        let batch = broadcast_shapes(operation, front, key_front)
-            .and_then(|batch| broadcast_shapes(operation, &batch, value_front));
-        let Ok(batch) = batch else {
-            if broadcast_shapes(operation, front, key_front).is_err() {
-                mismatch(
-                    self.shape(),
-                    key.shape(),
-                    "the axes of queries and keys before the last two must broadcast",
-                )
-            }
-            mismatch(
-                self.shape(),
-                value.shape(),
-                "the axes of queries and values before the last two must broadcast",
-            )
-        };
-        if let Some(mask) = mask {
-            let scores = [&batch[..], &[*queries, *keys]].concat();
-            let common = broadcast_shapes(operation, mask, &scores);
-            if common.is_err() || common.is_ok_and(|common| common[..] != scores[..]) {
-                mismatch(
-                    mask,
-                    &scores,
-                    "the first, the mask, must broadcast to the second, the shape of the scores, \
-                     [..., queries, keys]",
-                );
-            }
-        }
-        Sizes { batch, queries: *queries, keys: *keys, width: *width, values: *values }
+        let of = T::attention_gradient(&self.heads(key, value, mask, batch), &gradients, attention);
+        let with_batch = |x: &Self| [batch, &x.last_two()].concat();
+        let shapes = [self, key, value].map(with_batch);
+        let mut of = of.into_iter().zip(&shapes).map(|(buffer, shape)| Self::from_buffer(buffer, shape));
+        std::array::from_fn(|_| of.next().expect("three of each"))
     }
 
     fn heads<'a>(
@@ -155,12 +83,11 @@ impl<T: Float> Tensor<T> {
         key: &'a Self,
         value: &'a Self,
         mask: Option<&'a Self>,
-        sizes: &Sizes,
+        batch: &[usize],
     ) -> Vec<Head<'a, T>> {
-        let queries = self.matrices(&sizes.batch, [sizes.queries, sizes.width]);
-        let keys = key.matrices(&sizes.batch, [sizes.keys, sizes.width]);
-        let values = value.matrices(&sizes.batch, [sizes.keys, sizes.values]);
-        let masks = mask.map(|mask| mask.matrices(&sizes.batch, [sizes.queries, sizes.keys]));
+        let [queries, keys, values] = [self, key, value].map(|x| x.matrices(batch, x.last_two()));
+        let scores = [self.last_two()[0], key.last_two()[0]];
+        let masks = mask.map(|mask| mask.matrices(batch, scores));
         (0..queries.len())
             .map(|i| Head {
                 query: queries[i],
@@ -169,6 +96,11 @@ impl<T: Float> Tensor<T> {
                 mask: masks.as_ref().map(|masks| masks[i]),
             })
             .collect()
+    }
+
+    /// The sizes of the last two axes.
+    fn last_two(&self) -> [usize; 2] {
+        [self.shape()[self.rank() - 2], self.shape()[self.rank() - 1]]
     }
 
     /// The matrices of the last two axes, broadcast to these sizes.
@@ -194,8 +126,45 @@ impl<T: Float> Tensor<T> {
     }
 }
 
-#[track_caller]
-fn mismatch(left: &[usize], right: &[usize], expected: &'static str) -> ! {
+/// The shape of [`Tensor::scaled_dot_product_attention`].
+#[doc(hidden)]
+pub fn attention_shape(
+    query: &[usize],
+    key: &[usize],
+    value: &[usize],
+    mask: Option<&[usize]>,
+) -> Result<Shape, TensorError> {
     let operation = "scaled_dot_product_attention";
-    TensorError::mismatch(operation, left, right, expected).panic()
+    let mismatch = |left: &[usize], right: &[usize], expected| {
+        Err(TensorError::mismatch(operation, left, right, expected))
+    };
+    let ([front @ .., queries, width], [key_front @ .., keys, key_width]) = (query, key) else {
+        return mismatch(query, key, "queries and keys need at least two axes, [..., length, width]");
+    };
+    let [value_front @ .., value_keys, values] = value else {
+        return mismatch(key, value, "values need at least two axes, [..., length, width]");
+    };
+    if width != key_width {
+        return mismatch(query, key, "the last axes of queries and keys must be equal");
+    }
+    if keys != value_keys {
+        return mismatch(key, value, "keys and values must have the same last axis but one");
+    }
+    let Some(batch) = broadcast(front, key_front) else {
+        return mismatch(query, key, "the axes of queries and keys before the last two must broadcast");
+    };
+    let Some(mut shape) = broadcast(&batch, value_front) else {
+        return mismatch(query, value, "the axes of queries and values before the last two must broadcast");
+    };
+    if let Some(mask) = mask {
+        let scores = [&shape[..], &[*queries, *keys]].concat();
+        if !expands(mask, &scores) {
+            let expected = "the first, the mask, must broadcast to the second, the shape of the scores, \
+                            [..., queries, keys]";
+            return mismatch(mask, &scores, expected);
+        }
+    }
+    shape.extend([*queries, *values]);
+    checked_count(operation, &shape)?;
+    Ok(shape)
 }

@@ -1,9 +1,9 @@
 //! Comparisons, which give truth values, and what can be done with those.
 
 use crate::element::{Element, Float, Number};
-use crate::error::OrPanic;
+use crate::error::{OrPanic, TensorError};
 use crate::kernels;
-use crate::shape::{broadcast_shapes, checked_count};
+use crate::shape::{Shape, broadcast_shapes};
 use crate::tensor::Tensor;
 
 macro_rules! comparisons {
@@ -110,9 +110,7 @@ impl Tensor<bool> {
         if_false: impl Into<Tensor<T>>,
     ) -> Tensor<T> {
         let (if_true, if_false) = (if_true.into(), if_false.into());
-        let shape = broadcast_shapes("where", if_true.shape(), if_false.shape()).or_panic();
-        let shape = broadcast_shapes("where", self.shape(), &shape).or_panic();
-        checked_count("where", &shape).or_panic();
+        let shape = where_shape(self.shape(), if_true.shape(), if_false.shape()).or_panic();
         let chosen = kernels::choose(&shape, self.strided(), if_true.strided(), if_false.strided());
         Tensor::from_buffer(chosen, &shape)
     }
@@ -144,4 +142,10 @@ impl Tensor<bool> {
             |x| !x,
         )
     }
+}
+
+/// The shape of [`Tensor::where_`].
+#[doc(hidden)]
+pub fn where_shape(mask: &[usize], if_true: &[usize], if_false: &[usize]) -> Result<Shape, TensorError> {
+    broadcast_shapes("where", mask, &broadcast_shapes("where", if_true, if_false)?)
 }

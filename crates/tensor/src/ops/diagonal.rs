@@ -1,100 +1,56 @@
 //! Diagonals of matrices, and what lies on one side of them.
 
+use super::view::check_rank;
 use crate::element::{Element, Number};
 use crate::error::{OrPanic, TensorError};
+use crate::layout::Layout;
 use crate::runtime::Buffer;
-use crate::shape::{checked_count, resolve_axis};
+use crate::shape::{Dims, Shape, checked_count};
 use crate::tensor::Tensor;
 
+/// Diagonals. Diagonal 1 is above the main diagonal, diagonal -1 below it.
+///
+/// ```
+/// use gradus_tensor::Tensor;
+///
+/// let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
+/// assert_eq!(x.diagonal(1, 0, 1), Tensor::from([2, 6]));
+/// assert_eq!(x.diag(-1), Tensor::from([4]));
+/// assert_eq!(Tensor::from([1, 2]).diag(0), Tensor::from([[1, 0], [0, 2]]));
+/// assert_eq!(x.tril(0), Tensor::from([[1, 0, 0], [4, 5, 0]]));
+/// assert_eq!(x.triu(1), Tensor::from([[0, 2, 3], [0, 0, 6]]));
+/// assert_eq!(x.trace().item(), 6);
+/// ```
 impl<T: Element> Tensor<T> {
     /// The elements of two axes at `[i, i + offset]` (`[i - offset, i]` below the main diagonal, where the offset is
     /// negative) as a last axis, in place of these two. A view; beyond the corners it is empty.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
-    /// assert_eq!(x.diagonal(0, 0, 1), Tensor::from([1, 5]));
-    /// assert_eq!(x.diagonal(1, 0, 1), Tensor::from([2, 6]));
-    /// assert_eq!(x.diagonal(-1, 0, 1), Tensor::from([4]));
-    /// ```
     ///
     /// # Panics
     /// If an axis is out of range, or both are the same.
     #[track_caller]
     pub fn diagonal(&self, offset: isize, axis1: isize, axis2: isize) -> Self {
-        let first = resolve_axis("diagonal", axis1, self.shape()).or_panic();
-        let second = resolve_axis("diagonal", axis2, self.shape()).or_panic();
-        if first == second {
-            TensorError::RepeatedAxis {
-                operation: "diagonal",
-                axes: vec![axis1, axis2],
-                shape: self.shape().into(),
-            }
-            .panic();
-        }
-        let (down, right) = if offset < 0 { (offset.unsigned_abs(), 0) } else { (0, offset as usize) };
-        let (rows, columns) = (self.shape()[first], self.shape()[second]);
-        let length = rows.saturating_sub(down).min(columns.saturating_sub(right));
-        let mut layout = self.layout().clone();
-        if length > 0 {
-            layout.offset = layout.offset.wrapping_add_signed(
-                down as isize * layout.strides[first] + right as isize * layout.strides[second],
-            );
-        }
-        let stride = layout.strides[first] + layout.strides[second];
-        let layout = layout.remove_axis(first.max(second)).remove_axis(first.min(second));
-        self.with_layout(layout.insert_axis(layout.rank(), length, stride))
+        self.with_layout(diagonal(self.layout(), offset, axis1, axis2).or_panic())
     }
 
-    /// A square matrix with these elements on a diagonal and zeros elsewhere; of a matrix, that
-    /// [`diagonal`](Self::diagonal).
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([1, 2]).diag(0), Tensor::from([[1, 0], [0, 2]]));
-    /// assert_eq!(Tensor::from([[1, 2], [3, 4]]).diag(1), Tensor::from([2]));
-    /// ```
+    /// A square matrix with these elements on a diagonal and zeros elsewhere; or the
+    /// [`diagonal`](Self::diagonal) of a matrix.
     ///
     /// # Panics
     /// Unless there are one or two axes.
     #[track_caller]
     pub fn diag(&self, diagonal: isize) -> Self {
-        match *self.shape() {
-            [_, _] => self.diagonal(diagonal, 0, 1),
-            [length] => {
-                let size = length.saturating_add(diagonal.unsigned_abs());
-                let shape = [size, size];
-                let count = checked_count("diag", &shape).or_panic();
-                let mut data = Buffer::filled(count, T::default());
-                let first = if diagonal < 0 { diagonal.unsigned_abs() * size } else { diagonal as usize };
-                let elements = data.get_mut().expect("nobody else has it");
-                for (i, x) in self.iter().enumerate() {
-                    elements[first + i * (size + 1)] = x;
-                }
-                Self::from_buffer(data, &shape)
-            }
-            _ => TensorError::argument(
-                "diag",
-                "the number of axes",
-                self.rank(),
-                self.shape(),
-                "it must be 1 or 2",
-            )
-            .panic(),
+        let shape = diag_shape(self.shape(), diagonal).or_panic();
+        let &[size, _] = &shape[..] else { return self.diagonal(diagonal, 0, 1) };
+        let mut data = Buffer::filled(size * size, T::default());
+        let first = if diagonal < 0 { diagonal.unsigned_abs() * size } else { diagonal as usize };
+        let elements = data.get_mut().expect("nobody else has it");
+        for (i, x) in self.iter().enumerate() {
+            elements[first + i * (size + 1)] = x;
         }
+        Self::from_buffer(data, &shape)
     }
 
     /// The elements of the last two axes on a diagonal and below it, the others 0.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
-    /// assert_eq!(x.tril(0), Tensor::from([[1, 0, 0], [4, 5, 0]]));
-    /// assert_eq!(x.tril(1), Tensor::from([[1, 2, 0], [4, 5, 6]]));
-    /// ```
     ///
     /// # Panics
     /// If there are fewer than two axes.
@@ -114,7 +70,8 @@ impl<T: Element> Tensor<T> {
 
     #[track_caller]
     fn triangle(&self, operation: &'static str, keeps: impl Fn(isize, isize) -> bool) -> Self {
-        let [.., rows, columns] = *self.shape() else { few_axes(operation, self.shape()) };
+        check_rank(operation, self.shape()).or_panic();
+        let [.., rows, columns] = *self.shape() else { unreachable!("checked") };
         let keeps = (0..rows * columns).map(|i| keeps((i / columns) as isize, (i % columns) as isize));
         let keeps = Tensor::<bool>::from_buffer(Buffer::collect(rows * columns, keeps), &[rows, columns]);
         self.zip(operation, &keeps, |x, keep| if keep { x } else { T::default() })
@@ -124,26 +81,69 @@ impl<T: Element> Tensor<T> {
 impl<T: Number> Tensor<T> {
     /// The sum of the main diagonal of a matrix.
     ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([[1, 2, 3], [4, 5, 6]]).trace().item(), 6);
-    /// ```
-    ///
     /// # Panics
     /// Unless there are two axes.
     #[track_caller]
     pub fn trace(&self) -> Self {
-        if self.rank() != 2 {
-            TensorError::argument("trace", "the number of axes", self.rank(), self.shape(), "it must be 2")
-                .panic();
-        }
+        trace_shape(self.shape()).or_panic();
         self.diagonal(0, 0, 1).sum(..)
     }
 }
 
-#[track_caller]
-fn few_axes(operation: &'static str, shape: &[usize]) -> ! {
-    TensorError::argument(operation, "the number of axes", shape.len(), shape, "it must be at least 2")
-        .panic()
+fn diagonal(layout: &Layout, offset: isize, axis1: isize, axis2: isize) -> Result<Layout, TensorError> {
+    let axes = Dims::from([axis1, axis2]).resolve("diagonal", &layout.shape)?;
+    let (first, second) = (axes[0], axes[1]);
+    let (down, right) = if offset < 0 { (offset.unsigned_abs(), 0) } else { (0, offset as usize) };
+    let (rows, columns) = (layout.shape[first], layout.shape[second]);
+    let length = rows.saturating_sub(down).min(columns.saturating_sub(right));
+    let (row, column) = (layout.strides[first], layout.strides[second]);
+    let mut view = layout.remove_axis(first.max(second)).remove_axis(first.min(second));
+    if length > 0 {
+        view.offset = view.offset.wrapping_add_signed(down as isize * row + right as isize * column);
+    }
+    Ok(view.insert_axis(view.rank(), length, row + column))
+}
+
+/// The shape of [`Tensor::diagonal`].
+#[doc(hidden)]
+pub fn diagonal_shape(
+    shape: &[usize],
+    offset: isize,
+    axis1: isize,
+    axis2: isize,
+) -> Result<Shape, TensorError> {
+    Ok(diagonal(&Layout::contiguous(shape), offset, axis1, axis2)?.shape)
+}
+
+/// The shape of [`Tensor::diag`].
+#[doc(hidden)]
+pub fn diag_shape(shape: &[usize], diagonal: isize) -> Result<Shape, TensorError> {
+    match *shape {
+        [_, _] => diagonal_shape(shape, diagonal, 0, 1),
+        [length] => {
+            let size = length.saturating_add(diagonal.unsigned_abs());
+            checked_count("diag", &[size, size])?;
+            Ok(Shape::from_slice(&[size, size]))
+        }
+        _ => {
+            let rank = shape.len();
+            Err(TensorError::argument("diag", "the number of axes", rank, shape, "it must be 1 or 2"))
+        }
+    }
+}
+
+/// The shape of [`Tensor::tril`] and [`Tensor::triu`], by the name of either.
+#[doc(hidden)]
+pub fn triangle_shape(operation: &'static str, shape: &[usize]) -> Result<Shape, TensorError> {
+    check_rank(operation, shape)?;
+    Ok(shape.into())
+}
+
+/// The shape of [`Tensor::trace`].
+#[doc(hidden)]
+pub fn trace_shape(shape: &[usize]) -> Result<Shape, TensorError> {
+    if shape.len() == 2 {
+        return Ok(Shape::new());
+    }
+    Err(TensorError::argument("trace", "the number of axes", shape.len(), shape, "it must be 2"))
 }

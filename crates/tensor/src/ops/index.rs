@@ -40,26 +40,31 @@ fn positions(
         .collect()
 }
 
+/// Reading and writing at places given by integer tensors.
+///
+/// ```
+/// use gradus_tensor::Tensor;
+///
+/// let x = Tensor::from([[1, 2], [3, 4]]);
+/// assert_eq!(x.gather(1, &Tensor::from([[1], [0]])), Tensor::from([[2], [3]]));
+/// assert_eq!(x.scatter(1, &Tensor::from([[1], [0]]), &Tensor::from([[7], [8]])), Tensor::from([[1, 7], [8, 4]]));
+/// assert_eq!(x.scatter_add(1, &Tensor::from([[1, 1]]), &Tensor::from([[7, 8]])), Tensor::from([[1, 17], [3, 4]]));
+/// assert_eq!(x.index_select(0, &Tensor::from([1, 1])), Tensor::from([[3, 4], [3, 4]]));
+/// assert_eq!(x.index_add(0, &Tensor::from([1]), &Tensor::from([[10, 20]])), Tensor::from([[1, 2], [13, 24]]));
+/// assert_eq!(x.masked_fill(&Tensor::from([true, false]), 0), Tensor::from([[0, 2], [0, 4]]));
+/// ```
 impl<T: Element> Tensor<T> {
     /// The elements that `index` names along an axis:
     /// `out[i, j, ...] = self[i, index[i, j, ...], ...]` for axis 1, and so on.
     ///
     /// `index` has this tensor's rank and is nowhere larger, except along the axis; the result has its shape.
     ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([[1, 2], [3, 4]]);
-    /// assert_eq!(x.gather(1, &Tensor::from([[1], [0]])), Tensor::from([[2], [3]]));
-    /// ```
-    ///
     /// # Panics
     /// If the axis or an index is out of range, or the shape of `index` does not fit.
     #[track_caller]
     pub fn gather(&self, axis: isize, index: &Tensor<i64>) -> Self {
-        let axis = lane_axis("gather", axis, self.shape()).or_panic();
+        let axis = indexed_axis("gather", self.shape(), axis, index.shape()).or_panic();
         let (x, raised) = (self.at_least_1d(), index.at_least_1d());
-        check_index_shape("gather", x.shape(), axis, &raised).or_panic();
         // Read where they are: to bring all into order may take more than what is asked for.
         let positions = positions("gather", x.layout(), axis, &raised).or_panic();
         let data = x.buffer();
@@ -71,19 +76,11 @@ impl<T: Element> Tensor<T> {
 
     /// The slices that `index`, one axis of integers, names along an axis, in its order.
     ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([[1, 2], [3, 4]]);
-    /// assert_eq!(x.index_select(0, &Tensor::from([1, 1, 0])), Tensor::from([[3, 4], [3, 4], [1, 2]]));
-    /// ```
-    ///
     /// # Panics
     /// If the axis or an index is out of range, or `index` has not just one axis.
     #[track_caller]
     pub fn index_select(&self, axis: isize, index: &Tensor<i64>) -> Self {
-        let axis = lane_axis("index_select", axis, self.shape()).or_panic();
-        let shape = selected_shape("index_select", self.shape(), axis, index).or_panic();
+        let (axis, shape) = selected("index_select", self.shape(), axis, index.shape()).or_panic();
         let places = places("index_select", self.shape(), axis, index).or_panic();
         self.select_slices(axis, &places, &shape)
     }
@@ -111,13 +108,6 @@ impl<T: Element> Tensor<T> {
     ///
     /// `index` and `source` have one shape, of this tensor's rank and nowhere larger except along the axis.
     ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([10, 20, 30]);
-    /// assert_eq!(x.scatter(0, &Tensor::from([2, 0]), &Tensor::from([1, 2])), Tensor::from([2, 20, 1]));
-    /// ```
-    ///
     /// # Panics
     /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
@@ -142,27 +132,13 @@ impl<T: Element> Tensor<T> {
         source: &Self,
         put: impl FnOnce(&mut [T], &[usize]),
     ) {
-        let axis = lane_axis(operation, axis, self.shape()).or_panic();
-        let raised = index.at_least_1d();
-        // A 0-d tensor is one with an axis of size 1.
-        let shape = if self.rank() == 0 { &[1] } else { self.shape() };
-        check_index_shape(operation, shape, axis, &raised).or_panic();
-        if index.shape() != source.shape() {
-            one_for_each(operation, index.shape(), source.shape());
-        }
-        let positions = positions(operation, &Layout::contiguous(shape), axis, &raised).or_panic();
+        let axis = scattered_axis(operation, self.shape(), axis, index.shape(), source.shape()).or_panic();
+        let layout = Layout::contiguous(at_least_1d(self.shape()));
+        let positions = positions(operation, &layout, axis, &index.at_least_1d()).or_panic();
         put(self.make_mut(), &positions);
     }
 
     /// `value` where the mask is true, and these elements where it is not; tensor and mask broadcast.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([1, 2]);
-    /// assert_eq!(x.masked_fill(&Tensor::from([true, false]), 0), Tensor::from([0, 2]));
-    /// assert_eq!(x.masked_fill(&Tensor::from([[true], [false]]), 0), Tensor::from([[0, 0], [1, 2]]));
-    /// ```
     ///
     /// # Panics
     /// If the shapes do not broadcast.
@@ -183,13 +159,6 @@ impl<T: Number> Tensor<T> {
     ///
     /// `index` and `source` have one shape, of this tensor's rank and nowhere larger except along the axis.
     /// Additions to one place happen in logical order; many of them are as accurate as a [`sum`](Self::sum).
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([10, 20]);
-    /// assert_eq!(x.scatter_add(0, &Tensor::from([0, 0, 1]), &Tensor::from([1, 2, 3])), Tensor::from([13, 23]));
-    /// ```
     ///
     /// # Panics
     /// If the axis or an index is out of range, or the shapes do not fit.
@@ -216,14 +185,6 @@ impl<T: Number> Tensor<T> {
     /// This tensor with the slices of `source` added to those that `index`, one axis of integers, names: in order, and
     /// many of them as accurately as by a [`sum`](Self::sum).
     ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([[1, 1], [2, 2]]);
-    /// let added = x.index_add(0, &Tensor::from([1, 1]), &Tensor::from([[10, 20], [30, 40]]));
-    /// assert_eq!(added, Tensor::from([[1, 1], [42, 62]]));
-    /// ```
-    ///
     /// # Panics
     /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
@@ -239,11 +200,7 @@ impl<T: Number> Tensor<T> {
     /// Like `index_add`.
     #[track_caller]
     pub fn index_add_inplace(&mut self, axis: isize, index: &Tensor<i64>, source: &Self) {
-        let axis = lane_axis("index_add", axis, self.shape()).or_panic();
-        let expected = selected_shape("index_add", self.shape(), axis, index).or_panic();
-        if source.shape() != &expected[..] {
-            one_for_each("index_add", &expected, source.shape());
-        }
+        let axis = added_axis(self.shape(), axis, index.shape(), source.shape()).or_panic();
         let places = places("index_add", self.shape(), axis, index).or_panic();
         let [_, size, inner] = spans(self.shape(), axis);
         let source = source.contiguous();
@@ -271,55 +228,114 @@ pub(crate) fn places(
     index.iter().map(place).collect()
 }
 
-#[track_caller]
-fn one_for_each(operation: &'static str, index: &[usize], source: &[usize]) -> ! {
-    TensorError::mismatch(
-        operation,
-        index,
-        source,
-        "there must be one source element for each place the index names",
-    )
-    .panic()
+/// The shape of a tensor or an index; a 0-d tensor counts as one with an axis of size 1.
+fn at_least_1d(shape: &[usize]) -> &[usize] {
+    if shape.is_empty() { &[1] } else { shape }
 }
 
-fn check_index_shape(
+/// The axis, counted from the front, along which `index` names elements.
+fn indexed_axis(
     operation: &'static str,
     shape: &[usize],
-    axis: usize,
-    index: &Tensor<i64>,
-) -> Result<(), TensorError> {
-    let fits =
-        index.rank() == shape.len() && (0..shape.len()).all(|i| i == axis || index.shape()[i] <= shape[i]);
-    if fits {
+    axis: isize,
+    index: &[usize],
+) -> Result<usize, TensorError> {
+    let axis = lane_axis(operation, axis, shape)?;
+    let (shape, index) = (at_least_1d(shape), at_least_1d(index));
+    if index.len() == shape.len() && (0..shape.len()).all(|i| i == axis || index[i] <= shape[i]) {
+        return Ok(axis);
+    }
+    let expected = "the index must have as many axes and be nowhere larger, except along the axis";
+    Err(TensorError::mismatch(operation, shape, index, expected))
+}
+
+/// The axis, counted from the front, along which `index` names a place for each element of `source`.
+fn scattered_axis(
+    operation: &'static str,
+    shape: &[usize],
+    axis: isize,
+    index: &[usize],
+    source: &[usize],
+) -> Result<usize, TensorError> {
+    let axis = indexed_axis(operation, shape, axis, index)?;
+    one_for_each(operation, index, source)?;
+    Ok(axis)
+}
+
+fn one_for_each(operation: &'static str, index: &[usize], source: &[usize]) -> Result<(), TensorError> {
+    if index == source {
         return Ok(());
     }
-    Err(TensorError::mismatch(
-        operation,
-        shape,
-        index.shape(),
-        "the index must have as many axes and be nowhere larger, except along the axis",
-    ))
+    let expected = "there must be one source element for each place the index names";
+    Err(TensorError::mismatch(operation, index, source, expected))
 }
 
-/// The shape with as many slices along the axis as there are indices.
-fn selected_shape(
+/// The axis, counted from the front, and the shape with as many slices along it as there are indices.
+fn selected(
     operation: &'static str,
     shape: &[usize],
-    axis: usize,
-    index: &Tensor<i64>,
-) -> Result<Shape, TensorError> {
+    axis: isize,
+    index: &[usize],
+) -> Result<(usize, Shape), TensorError> {
+    let axis = lane_axis(operation, axis, shape)?;
     let error = |argument, got: usize, expected: &str| {
-        TensorError::argument(operation, argument, got, index.shape(), expected)
+        Err(TensorError::argument(operation, argument, got, index, expected))
     };
-    if index.rank() > 1 {
-        return Err(error("the number of axes of the index", index.rank(), "it must be 1"));
+    if index.len() > 1 {
+        return error("the number of axes of the index", index.len(), "it must be 1");
     }
+    let count = index.iter().product();
     let mut selected = Shape::from_slice(shape);
     match selected.get_mut(axis) {
-        Some(size) => *size = index.len(),
-        None if index.len() == 1 => {}
-        None => return Err(error("the number of indices", index.len(), "for a 0-d tensor it must be 1")),
+        Some(size) => *size = count,
+        None if count == 1 => {}
+        None => return error("the number of indices", count, "for a 0-d tensor it must be 1"),
     }
     checked_count(operation, &selected)?;
-    Ok(selected)
+    Ok((axis, selected))
+}
+
+/// The axis, counted from the front, of which `index` names a slice for each slice of `source`.
+fn added_axis(shape: &[usize], axis: isize, index: &[usize], source: &[usize]) -> Result<usize, TensorError> {
+    let (axis, expected) = selected("index_add", shape, axis, index)?;
+    one_for_each("index_add", &expected, source)?;
+    Ok(axis)
+}
+
+/// The shape of [`Tensor::gather`].
+#[doc(hidden)]
+pub fn gather_shape(shape: &[usize], axis: isize, index: &[usize]) -> Result<Shape, TensorError> {
+    indexed_axis("gather", shape, axis, index)?;
+    Ok(index.into())
+}
+
+/// The shape of [`Tensor::scatter`] and [`Tensor::scatter_add`], by the name of either.
+#[doc(hidden)]
+pub fn scatter_shape(
+    operation: &'static str,
+    shape: &[usize],
+    axis: isize,
+    index: &[usize],
+    source: &[usize],
+) -> Result<Shape, TensorError> {
+    scattered_axis(operation, shape, axis, index, source)?;
+    Ok(shape.into())
+}
+
+/// The shape of [`Tensor::index_select`].
+#[doc(hidden)]
+pub fn index_select_shape(shape: &[usize], axis: isize, index: &[usize]) -> Result<Shape, TensorError> {
+    Ok(selected("index_select", shape, axis, index)?.1)
+}
+
+/// The shape of [`Tensor::index_add`].
+#[doc(hidden)]
+pub fn index_add_shape(
+    shape: &[usize],
+    axis: isize,
+    index: &[usize],
+    source: &[usize],
+) -> Result<Shape, TensorError> {
+    added_axis(shape, axis, index, source)?;
+    Ok(shape.into())
 }

@@ -6,21 +6,30 @@ use crate::element::Float;
 use crate::error::{OrPanic, TensorError};
 use crate::kernels::linalg::{self, Lu};
 use crate::kernels::range::Product;
+use crate::layout::place_of;
 use crate::runtime::Buffer;
-use crate::shape::{Shape, broadcast_shapes};
+use crate::shape::{Shape, broadcast, checked_count};
 use crate::tensor::Tensor;
 
+/// Linear equations, inverses and determinants of square matrices `[..., n, n]`, in double precision for either element
+/// type.
+///
+/// ```
+/// use gradus_tensor::Tensor;
+///
+/// let a = Tensor::from([[4.0, 2.0], [2.0, 5.0]]);
+/// assert_eq!(a.cholesky()?, Tensor::from([[2.0, 0.0], [1.0, 2.0]]));
+/// assert_eq!(a.solve(&Tensor::from([8.0, 12.0]))?, Tensor::from([1.0, 2.0]));
+/// assert_eq!(a.solve_triangular(&Tensor::from([8.0, 14.0]), false)?, Tensor::from([2.0, 2.0]));
+/// assert_eq!(Tensor::from([[0.0, 2.0], [4.0, 0.0]]).inverse()?, Tensor::from([[0.0, 0.25], [0.5, 0.0]]));
+/// assert_eq!(a.det().item(), 16.0);
+/// assert!((Tensor::<f64>::eye(200) * 1e200).logdet().item().is_finite());
+/// let error = Tensor::from([[1.0, 2.0], [2.0, 4.0]]).inverse().unwrap_err();
+/// assert_eq!(error.to_string(), "inverse: the matrix is singular: column 1 has no pivot; it must be invertible");
+/// # Ok::<(), gradus_tensor::TensorError>(())
+/// ```
 impl<T: Float> Tensor<T> {
     /// The lower triangular L with `L L^T = (A + A^T) / 2`, for positive definite matrices, `[..., n, n]`.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([[4.0, 2.0], [2.0, 5.0]]);
-    /// assert_eq!(x.cholesky()?, Tensor::from([[2.0, 0.0], [1.0, 2.0]]));
-    /// assert!(x.cholesky().is_ok() && (-x).cholesky().is_err());
-    /// # Ok::<(), gradus_tensor::TensorError>(())
-    /// ```
     ///
     /// # Errors
     /// [`TensorError::Matrix`] if a matrix is not positive definite.
@@ -29,7 +38,7 @@ impl<T: Float> Tensor<T> {
     /// If the last two axes are not of one size.
     #[track_caller]
     pub fn cholesky(&self) -> Result<Self, TensorError> {
-        let n = square("cholesky", self);
+        let n = square("cholesky", self.shape()).or_panic();
         let mut lower = columns(self);
         for (place, matrix) in lower.chunks_exact_mut((n * n).max(1)).enumerate() {
             for (i, j) in (0..n).flat_map(|j| (j + 1..n).map(move |i| (i, j))) {
@@ -46,16 +55,6 @@ impl<T: Float> Tensor<T> {
     /// The solution X of `A X = B`, for this A, `[..., n, n]`, and B, `[..., n, k]`, or `[n]` if A is one matrix.
     /// Leading axes broadcast.
     ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let a = Tensor::from([[0.0, 2.0], [4.0, 0.0]]);
-    /// assert_eq!(a.solve(&Tensor::from([6.0, 8.0]))?, Tensor::from([2.0, 3.0]));
-    /// let error = Tensor::from([[1.0, 2.0], [2.0, 4.0]]).solve(&Tensor::from([6.0, 8.0])).unwrap_err();
-    /// assert_eq!(error.to_string(), "solve: the matrix is singular: column 1 has no pivot; it must be invertible");
-    /// # Ok::<(), gradus_tensor::TensorError>(())
-    /// ```
-    ///
     /// # Errors
     /// [`TensorError::Matrix`] if a matrix is singular.
     ///
@@ -63,21 +62,13 @@ impl<T: Float> Tensor<T> {
     /// If the last two axes of A are not of one size, or the shapes do not fit.
     #[track_caller]
     pub fn solve(&self, b: &Self) -> Result<Self, TensorError> {
-        let (a, b, shape) = system("solve", self, b);
+        let (a, b, shape) = self.system("solve", b);
         let mut solution = columns(&b);
         solve_each("solve", &a, &mut solution, |matrix, n, b| Lu::new(matrix, n).solve(b))?;
         Ok(from_columns(&solution, &shape))
     }
 
     /// The solution X of `A X = B` as in [`solve`](Self::solve), for a triangular A, whose other triangle is not read.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let a = Tensor::from([[2.0, f64::NAN], [1.0, 4.0]]);
-    /// assert_eq!(a.solve_triangular(&Tensor::from([2.0, 9.0]), false)?, Tensor::from([1.0, 2.0]));
-    /// # Ok::<(), gradus_tensor::TensorError>(())
-    /// ```
     ///
     /// # Errors
     /// [`TensorError::Matrix`] if a matrix is singular: there is a 0 on its diagonal.
@@ -86,7 +77,7 @@ impl<T: Float> Tensor<T> {
     /// If the last two axes of A are not of one size, or the shapes do not fit.
     #[track_caller]
     pub fn solve_triangular(&self, b: &Self, upper: bool) -> Result<Self, TensorError> {
-        let (a, b, shape) = system("solve_triangular", self, b);
+        let (a, b, shape) = self.system("solve_triangular", b);
         let mut solution = columns(&b);
         let solve = |matrix: &mut [f64], n, b: &mut [f64]| linalg::solve_triangular(matrix, n, upper, b);
         solve_each("solve_triangular", &a, &mut solution, solve)?;
@@ -95,14 +86,6 @@ impl<T: Float> Tensor<T> {
 
     /// The inverse of matrices, `[..., n, n]`.
     ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([[0.0, 2.0], [4.0, 0.0]]);
-    /// assert_eq!(x.inverse()?, Tensor::from([[0.0, 0.25], [0.5, 0.0]]));
-    /// # Ok::<(), gradus_tensor::TensorError>(())
-    /// ```
-    ///
     /// # Errors
     /// [`TensorError::Matrix`] if a matrix is singular.
     ///
@@ -110,7 +93,7 @@ impl<T: Float> Tensor<T> {
     /// If the last two axes are not of one size.
     #[track_caller]
     pub fn inverse(&self) -> Result<Self, TensorError> {
-        let n = square("inverse", self);
+        let n = square("inverse", self.shape()).or_panic();
         let mut inverse = vec![0.0; self.len()];
         for identity in inverse.chunks_exact_mut((n * n).max(1)) {
             identity.iter_mut().step_by(n + 1).for_each(|x| *x = 1.0);
@@ -120,12 +103,6 @@ impl<T: Float> Tensor<T> {
     }
 
     /// The determinants of matrices: `[..., n, n]` to `[...]`.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([[1.0, 2.0], [3.0, 4.0]]).det().item(), -2.0);
-    /// ```
     ///
     /// # Panics
     /// If the last two axes are not of one size.
@@ -140,14 +117,6 @@ impl<T: Float> Tensor<T> {
     /// The logarithms of determinants, `[..., n, n]` to `[...]`, even where the determinant itself overflows or
     /// underflows: minus infinity for 0, and NaN for a negative determinant.
     ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!((Tensor::<f64>::eye(2) * 1e200).logdet().item(), 2.0 * 1e200_f64.ln());
-    /// assert_eq!(Tensor::from([[1.0, 2.0], [2.0, 4.0]]).logdet().item(), f64::NEG_INFINITY);
-    /// assert!(Tensor::<f64>::from([[1.0, 2.0], [3.0, 4.0]]).logdet().item().is_nan());
-    /// ```
-    ///
     /// # Panics
     /// If the last two axes are not of one size.
     #[track_caller]
@@ -159,9 +128,19 @@ impl<T: Float> Tensor<T> {
         })
     }
 
+    /// Both sides of a system of equations, expanded to common leading axes, and the shape of its solution.
+    #[track_caller]
+    fn system(&self, operation: &'static str, b: &Self) -> (Self, Self, Shape) {
+        let [of_a, of_b] = system(operation, self.shape(), b.shape()).or_panic();
+        let column = is_column(self.shape(), b.shape());
+        let matrix = if column { b.unsqueeze(1) } else { b.clone() };
+        let shape = if column { b.shape().into() } else { of_b.clone() };
+        (self.expand(of_a), matrix.expand(of_b), shape)
+    }
+
     #[track_caller]
     fn determinants(&self, operation: &'static str, of: impl Fn(&Lu) -> f64) -> Self {
-        let n = square(operation, self);
+        let n = square(operation, self.shape()).or_panic();
         let batch = &self.shape()[..self.rank() - 2];
         let mut columns = columns(self);
         let determinant = |i: usize| T::from_f64(of(&Lu::new(&mut columns[i * n * n..][..n * n], n)));
@@ -171,38 +150,65 @@ impl<T: Float> Tensor<T> {
 }
 
 /// The size of square matrices.
-#[track_caller]
-fn square<T: Float>(operation: &'static str, x: &Tensor<T>) -> usize {
-    match *x.shape() {
-        [.., rows, columns] if rows == columns => rows,
-        _ => panic!(
-            "{operation}: the shape is {:?}: the last two axes, rows and columns, must be of one size",
-            x.shape()
-        ),
+fn square(operation: &'static str, shape: &[usize]) -> Result<usize, TensorError> {
+    match *shape {
+        [.., rows, columns] if rows == columns => Ok(rows),
+        _ => Err(TensorError::invalid(
+            operation,
+            format!("the shape is {shape:?}: the last two axes, rows and columns, must be of one size"),
+        )),
     }
 }
 
-/// Both sides of a system of equations, with the same leading axes, and the shape of its solution.
-#[track_caller]
-fn system<T: Float>(operation: &'static str, a: &Tensor<T>, b: &Tensor<T>) -> (Tensor<T>, Tensor<T>, Shape) {
-    let n = square(operation, a);
-    let column = a.rank() == 2 && b.rank() == 1;
-    let matrix = if column { b.unsqueeze(1) } else { b.clone() };
-    let mismatch = |expected| TensorError::mismatch(operation, a.shape(), b.shape(), expected);
-    let [front @ .., rows, columns] = matrix.shape() else {
-        mismatch("the right side must have an axis of rows and one of columns (or rows only, for one matrix)")
-            .panic()
+/// The shape of [`Tensor::cholesky`] and [`Tensor::inverse`], by the name of either.
+#[doc(hidden)]
+pub fn inverse_shape(operation: &'static str, shape: &[usize]) -> Result<Shape, TensorError> {
+    square(operation, shape)?;
+    Ok(shape.into())
+}
+
+/// The shape of [`Tensor::det`] and [`Tensor::logdet`], by the name of either.
+#[doc(hidden)]
+pub fn det_shape(operation: &'static str, shape: &[usize]) -> Result<Shape, TensorError> {
+    square(operation, shape)?;
+    Ok(shape[..shape.len() - 2].into())
+}
+
+/// The shape of [`Tensor::solve`] and [`Tensor::solve_triangular`], by the name of either.
+#[doc(hidden)]
+pub fn solve_shape(operation: &'static str, a: &[usize], b: &[usize]) -> Result<Shape, TensorError> {
+    let [_, stacked] = system(operation, a, b)?;
+    Ok(if is_column(a, b) { b.into() } else { stacked })
+}
+
+/// Whether the right side of an equation is a vector, as it may be for a single matrix.
+fn is_column(a: &[usize], b: &[usize]) -> bool {
+    a.len() == 2 && b.len() == 1
+}
+
+/// The shapes of both sides of a system of equations, with the same leading axes and a right side with columns.
+fn system(operation: &'static str, a: &[usize], b: &[usize]) -> Result<[Shape; 2], TensorError> {
+    let n = square(operation, a)?;
+    let mismatch = |expected| TensorError::mismatch(operation, a, b, expected);
+    let (front, rows, columns) = match *b {
+        [rows] if is_column(a, b) => (&[][..], rows, 1),
+        [ref front @ .., rows, columns] => (front, rows, columns),
+        _ => {
+            return Err(mismatch(
+                "the right side must have an axis of rows and one of columns (or rows only, for one matrix)",
+            ));
+        }
     };
-    if *rows != n {
-        mismatch("the right side must have as many rows as the matrix").panic();
+    if rows != n {
+        return Err(mismatch("the right side must have as many rows as the matrix"));
     }
-    let batch = broadcast_shapes(operation, &a.shape()[..a.rank() - 2], front)
-        .map_err(|_| mismatch("the axes before the last two must broadcast"))
-        .or_panic();
-    let stacked = |last: [usize; 2]| Shape::from_slice(&[&batch[..], &last].concat());
-    let [of_a, of_b] = [stacked([n, n]), stacked([n, *columns])];
-    let shape = if column { b.shape().into() } else { of_b.clone() };
-    (a.expand(of_a), matrix.expand(of_b), shape)
+    let batch = broadcast(&a[..a.len() - 2], front)
+        .ok_or_else(|| mismatch("the axes before the last two must broadcast"))?;
+    let stacked = |last: [usize; 2]| batch.iter().copied().chain(last).collect::<Shape>();
+    let shapes = [stacked([n, n]), stacked([n, columns])];
+    checked_count(operation, &shapes[0])?;
+    checked_count(operation, &shapes[1])?;
+    Ok(shapes)
 }
 
 /// Replaces the right side of each system of a stack by its solution. `solve` gets a matrix, its size and the columns to
@@ -258,15 +264,10 @@ fn from_columns<T: Float>(transposed: &[f64], shape: &[usize]) -> Tensor<T> {
 fn fault_of<T: Float>(
     operation: &'static str,
     x: &Tensor<T>,
-    mut place: usize,
+    place: usize,
     fault: String,
     expected: &'static str,
 ) -> TensorError {
-    let batch = &x.shape()[..x.rank() - 2];
-    let mut index = Shape::from_elem(0, batch.len());
-    for (index, &size) in index.iter_mut().zip(batch).rev() {
-        *index = place % size;
-        place /= size;
-    }
+    let index = place_of(place, &x.shape()[..x.rank() - 2]);
     TensorError::Matrix { operation, index, fault, expected }
 }

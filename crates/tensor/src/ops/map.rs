@@ -5,7 +5,7 @@ use std::any::Any;
 use crate::element::{Element, Number};
 use crate::error::{OrPanic, TensorError};
 use crate::kernels;
-use crate::shape::{Shape, broadcast_shapes, checked_count};
+use crate::shape::{Shape, broadcast_shapes, expands};
 use crate::tensor::Tensor;
 
 impl<T: Element> Tensor<T> {
@@ -68,16 +68,9 @@ impl<T: Element> Tensor<T> {
         f: impl Fn(T, U) -> T + Sync,
     ) {
         let shape = Shape::from_slice(self.shape());
-        let fits = other.shape() == &shape[..]
-            || broadcast_shapes(operation, &shape, other.shape()).is_ok_and(|common| common == shape);
-        if !fits {
-            TensorError::mismatch(
-                operation,
-                &shape,
-                other.shape(),
-                "counted from the end, sizes must be equal or the second one 1",
-            )
-            .panic()
+        if !expands(other.shape(), &shape) {
+            let expected = "counted from the end, sizes must be equal or the second one 1";
+            TensorError::mismatch(operation, &shape, other.shape(), expected).panic()
         }
         if let Some(elements) = self.writable() {
             kernels::zip_inplace(elements, &shape, other.strided(), f);
@@ -97,10 +90,7 @@ impl<T: Element> Tensor<T> {
         other: &Tensor<U>,
         f: impl Fn(T, U) -> T + Sync,
     ) -> Self {
-        let fits = self.shape() == other.shape()
-            || broadcast_shapes(operation, self.shape(), other.shape())
-                .is_ok_and(|common| common[..] == *self.shape());
-        if fits && self.writable().is_some() {
+        if expands(other.shape(), self.shape()) && self.writable().is_some() {
             self.zip_assign(operation, other, f);
             self
         } else {
@@ -136,7 +126,6 @@ impl<T: Element> Tensor<T> {
             );
         }
         let shape = broadcast_shapes(operation, self.shape(), other.shape()).or_panic();
-        checked_count(operation, &shape).or_panic();
         Tensor::from_buffer(kernels::zip(&shape, self.strided(), other.strided(), f), &shape)
     }
 
@@ -162,7 +151,6 @@ impl<T: Element> Tensor<T> {
         for tensor in tensors {
             shape = broadcast_shapes(operation, &shape, tensor.shape()).or_panic();
         }
-        checked_count(operation, &shape).or_panic();
         let tensors = tensors.map(|tensor| tensor.expand(&shape).contiguous());
         let elements = tensors.each_ref().map(|tensor| tensor.as_slice().expect("made contiguous"));
         Tensor::from_buffer(kernels::zip_many(shape.iter().product(), elements, f), &shape)

@@ -26,3 +26,41 @@ mod softmax;
 mod sort;
 mod stats;
 pub(crate) mod view;
+
+/// The shapes of results, with all checks: one function for each operation, or for a family with its name for the error.
+/// Operations with a single operand that they cannot refuse have none.
+///
+/// ```
+/// use gradus_tensor::shapes::{matmul_shape, reduced_shape};
+///
+/// assert_eq!(matmul_shape(&[5, 2, 3], &[3, 4]).unwrap().as_slice(), [5, 2, 4]);
+/// let error = reduced_shape("sum", &[2, 3], &2.into()).unwrap_err();
+/// assert_eq!(error.to_string(), "sum: axis 2 is out of range for shape [2, 3]: allowed are -2 to 1");
+/// ```
+#[doc(hidden)]
+pub mod shapes {
+    pub use super::attention::attention_shape;
+    pub use super::compare::where_shape;
+    pub use super::conv::{conv2d_input_shape, conv2d_weight_shape};
+    pub use super::diagonal::{diag_shape, diagonal_shape, trace_shape, triangle_shape};
+    pub use super::embedding::{embedding_shape, one_hot_shape};
+    pub use super::index::{gather_shape, index_add_shape, index_select_shape, scatter_shape};
+    pub use super::join::{cat_shape, chunk_ranges, split_ranges, stack_shape};
+    pub use super::linalg::{det_shape, inverse_shape, solve_shape};
+    pub use super::matmul::{dot_shape, linear_shape, matmul_shape, outer_shape};
+    pub use super::norm::normalized_shape;
+    pub use super::pad::pad_shape;
+    pub use super::pool::pooled_shape;
+    pub use super::recurrent::{gru_shape, lstm_shape};
+    pub use super::reduce::{extreme_shape, reduced_shape, sum_to_size_shape};
+    pub use super::repeat::{repeat_interleave_shape, roll_shape, tile_shape};
+    pub use super::scan::{lanes_shape, linear_recurrence_shape};
+    pub use super::softmax::{cross_entropy_shape, softmax_minus_one_hot_shape};
+    pub use super::sort::topk_shape;
+    pub use super::stats::norm_shape;
+    pub use super::view::{
+        expand_shape, flip_shape, permute_shape, reshape_shape, select_shape, slice_shape, squeeze_shape,
+        t_shape, transpose_shape, unsqueeze_shape,
+    };
+    pub use crate::shape::broadcast_shapes;
+}

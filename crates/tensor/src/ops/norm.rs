@@ -1,22 +1,28 @@
 //! Normalisation over the last axes.
 
 use crate::element::Float;
-use crate::error::TensorError;
+use crate::error::{OrPanic, TensorError};
+use crate::shape::Shape;
 use crate::tensor::Tensor;
 
+/// Normalisation over the last axes, and its gradients.
+///
+/// ```
+/// use gradus_tensor::Tensor;
+///
+/// let x = Tensor::from([[1.0, 3.0], [-8.0, 8.0]]);
+/// let (weight, bias) = (Tensor::from([1.0, 10.0]), Tensor::from([0.0, 5.0]));
+/// let y = x.layer_norm([2], Some(&weight), Some(&bias), 0.0);
+/// assert_eq!(y, Tensor::from([[-1.0, 15.0], [-1.0, 15.0]]));
+/// let y = Tensor::from([[2.0, -2.0]]).rms_norm([2], Some(&weight), 0.0);
+/// assert_eq!(y, Tensor::from([[1.0, -10.0]])); // the mean of the squares is 4
+/// let [of_x, of_weight] = Tensor::from([[2.0]]).rms_norm_gradient([1], None, 0.0, &Tensor::from([[5.0]]));
+/// assert_eq!((of_x.item(), of_weight.item()), (0.0, 5.0)); // any positive number becomes 1
+/// ```
 impl<T: Float> Tensor<T> {
     /// Every block of the last axes, of which `normalized_shape` is the shape, less its mean and divided by the
     /// square root of its (biased) variance plus `eps`; then times the weight, plus the bias, each of that shape
     /// (Ba et al., "Layer normalization", 2016).
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([[1.0, 3.0], [-8.0, 8.0]]);
-    /// let (weight, bias) = (Tensor::from([1.0, 10.0]), Tensor::from([0.0, 5.0]));
-    /// let y = x.layer_norm([2], Some(&weight), Some(&bias), 0.0);
-    /// assert_eq!(y, Tensor::from([[-1.0, 15.0], [-1.0, 15.0]]));
-    /// ```
     ///
     /// # Panics
     /// If `normalized_shape` is empty or not the end of this tensor's shape, if weight or bias have another, or if
@@ -36,13 +42,6 @@ impl<T: Float> Tensor<T> {
     /// of its squares plus `eps`; then times the weight, of that shape (Zhang and Sennrich, "Root mean square layer
     /// normalization", 2019).
     ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let y = Tensor::from([[2.0, -2.0]]).rms_norm([2], Some(&Tensor::from([5.0, 10.0])), 0.0);
-    /// assert_eq!(y, Tensor::from([[5.0, -10.0]])); // the mean of the squares is 4
-    /// ```
-    ///
     /// # Panics
     /// If `normalized_shape` is empty or not the end of this tensor's shape, if the weight has another, or if `eps` is
     /// negative.
@@ -53,15 +52,6 @@ impl<T: Float> Tensor<T> {
 
     /// The gradients of [`layer_norm`](Self::layer_norm) with respect to this tensor and to the weight (whether there
     /// is one or not), from the gradient of its result, in one pass.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let (x, g) = (Tensor::from([[1.0, 3.0]]), Tensor::from([[5.0, 7.0]]));
-    /// let [of_x, of_weight] = x.layer_norm_gradient([2], None, 0.0, &g);
-    /// assert_eq!(of_x, Tensor::from([[0.0, 0.0]])); // any two different numbers become -1 and 1
-    /// assert_eq!(of_weight, Tensor::from([-5.0, 7.0]));
-    /// ```
     ///
     /// # Panics
     /// Like [`layer_norm`](Self::layer_norm), and if `gradient` has another shape than this tensor.
@@ -78,14 +68,6 @@ impl<T: Float> Tensor<T> {
 
     /// The gradients of [`rms_norm`](Self::rms_norm) with respect to this tensor and to the weight (whether there is
     /// one or not), from the gradient of its result, in one pass.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let (x, g) = (Tensor::from([[2.0]]), Tensor::from([[5.0]]));
-    /// let [of_x, of_weight] = x.rms_norm_gradient([1], None, 0.0, &g);
-    /// assert_eq!((of_x.item(), of_weight.item()), (0.0, 5.0)); // any positive number becomes 1
-    /// ```
     ///
     /// # Panics
     /// Like [`rms_norm`](Self::rms_norm), and if `gradient` has another shape than this tensor.
@@ -109,7 +91,8 @@ impl<T: Float> Tensor<T> {
         bias: Option<&Self>,
         eps: f64,
     ) -> Self {
-        self.check_normalized(operation, normalized, &[weight, bias], eps);
+        let [of_weight, of_bias] = [weight, bias].map(|operand| operand.map(Self::shape));
+        normalized_shape(operation, self.shape(), normalized, of_weight, of_bias, eps).or_panic();
         let [weight, bias] = [weight, bias].map(|operand| operand.map(Self::contiguous));
         let [weight, bias] = [&weight, &bias].map(|operand| operand.as_ref().and_then(Self::as_slice));
         let x = self.contiguous();
@@ -126,7 +109,8 @@ impl<T: Float> Tensor<T> {
         eps: f64,
         gradient: &Self,
     ) -> [Self; 2] {
-        self.check_normalized(operation, normalized, &[weight], eps);
+        let of_weight = weight.map(Self::shape);
+        normalized_shape(operation, self.shape(), normalized, of_weight, None, eps).or_panic();
         assert!(
             gradient.shape() == self.shape(),
             "{operation}_gradient: the gradient has shape {:?} and the tensor {:?}: they must be equal",
@@ -145,27 +129,30 @@ impl<T: Float> Tensor<T> {
         let of_weight = Self::from_buffer(of_weight, &[pieces, size]).sum(0).reshape(normalized);
         [Self::from_buffer(of_x, self.shape()), of_weight]
     }
+}
 
-    #[track_caller]
-    fn check_normalized(
-        &self,
-        operation: &'static str,
-        normalized: &[usize],
-        operands: &[Option<&Self>],
-        eps: f64,
-    ) {
-        let mismatch =
-            |left: &[usize], expected| TensorError::mismatch(operation, left, normalized, expected);
-        if normalized.is_empty() || !self.shape().ends_with(normalized) {
-            let expected =
-                "the second, the normalized shape, must be the last axes of the first, at least one";
-            mismatch(self.shape(), expected).panic();
-        }
-        for operand in operands.iter().copied().flatten() {
-            if operand.shape() != normalized {
-                mismatch(operand.shape(), "weight and bias must have the normalized shape").panic();
-            }
-        }
-        assert!(eps >= 0.0, "{operation}: eps is {eps}; it must be 0 or larger");
+/// The shape of [`Tensor::layer_norm`] and [`Tensor::rms_norm`], by the name of either.
+#[doc(hidden)]
+pub fn normalized_shape(
+    operation: &'static str,
+    shape: &[usize],
+    normalized: &[usize],
+    weight: Option<&[usize]>,
+    bias: Option<&[usize]>,
+    eps: f64,
+) -> Result<Shape, TensorError> {
+    let mismatch = |left, expected| Err(TensorError::mismatch(operation, left, normalized, expected));
+    if normalized.is_empty() || !shape.ends_with(normalized) {
+        return mismatch(
+            shape,
+            "the second, the normalized shape, must be the last axes of the first, at least one",
+        );
     }
+    if let Some(wrong) = [weight, bias].into_iter().flatten().find(|operand| *operand != normalized) {
+        return mismatch(wrong, "weight and bias must have the normalized shape");
+    }
+    if eps.is_nan() || eps < 0.0 {
+        return Err(TensorError::invalid(operation, format!("eps is {eps}; it must be 0 or larger")));
+    }
+    Ok(shape.into())
 }

@@ -18,6 +18,7 @@ use crate::tensor::Tensor;
 /// assert_eq!(x.pad([[2, 1]], PadMode::Constant(0)), Tensor::from([0, 0, 1, 2, 3, 0]));
 /// assert_eq!(x.pad([[2, 1]], PadMode::Reflect), Tensor::from([3, 2, 1, 2, 3, 2]));
 /// assert_eq!(x.pad([[2, 1]], PadMode::Replicate), Tensor::from([1, 1, 1, 2, 3, 3]));
+/// assert_eq!(x.pad([[-1, 0]], PadMode::Replicate), Tensor::from([2, 3]));
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PadMode<T> {
@@ -33,22 +34,13 @@ impl<T: Element> Tensor<T> {
     /// This tensor with `pads[i][0]` more elements before axis `i`, and `pads[i][1]` after it; fewer where that is
     /// negative.
     ///
-    /// ```
-    /// use gradus_tensor::{PadMode, Tensor};
-    ///
-    /// let x = Tensor::from([[1, 2], [3, 4]]);
-    /// let padded = x.pad([[0, 1], [1, 0]], PadMode::Constant(0));
-    /// assert_eq!(padded, Tensor::from([[0, 1, 2], [0, 3, 4], [0, 0, 0]]));
-    /// assert_eq!(x.pad([[0, 0], [-1, 0]], PadMode::Constant(0)), Tensor::from([[2], [4]]));
-    /// ```
-    ///
     /// # Panics
     /// If there is not a pair for each axis, if more is taken away than there is, if a reflection would reach beyond
     /// the other edge, or if there is nothing to replicate.
     #[track_caller]
     pub fn pad(&self, pads: impl AsRef<[[isize; 2]]>, mode: PadMode<T>) -> Self {
         let pads = pads.as_ref();
-        let shape = padded_shape(self.shape(), pads, mode).or_panic();
+        let shape = pad_shape(self.shape(), pads, mode).or_panic();
         let PadMode::Constant(value) = mode else {
             let padded = pads.iter().enumerate().filter(|(_, pads)| **pads != [0, 0]);
             return padded.fold(self.clone(), |x, (axis, &[before, _])| {
@@ -90,8 +82,9 @@ impl<T: Element> Tensor<T> {
     }
 }
 
-/// The shape of the result, or what is wrong with the padding.
-fn padded_shape<T>(shape: &[usize], pads: &[[isize; 2]], mode: PadMode<T>) -> Result<Shape, TensorError> {
+/// The shape of [`Tensor::pad`].
+#[doc(hidden)]
+pub fn pad_shape<T>(shape: &[usize], pads: &[[isize; 2]], mode: PadMode<T>) -> Result<Shape, TensorError> {
     let error = |expected: String| TensorError::argument("pad", "pads", format!("{pads:?}"), shape, expected);
     if pads.len() != shape.len() {
         return Err(error(format!("there must be {} of them, one for each axis", shape.len())));

@@ -1,10 +1,22 @@
 //! Recurrent layers.
 
 use crate::element::Float;
-use crate::error::TensorError;
+use crate::error::{OrPanic, TensorError};
 use crate::kernels::{MatrixRef, Sizes};
+use crate::shape::Shape;
 use crate::tensor::Tensor;
 
+/// Recurrent layers, and their gradients.
+///
+/// ```
+/// use gradus_tensor::Tensor;
+///
+/// let zero = Tensor::<f64>::zeros([1, 1]);
+/// let y = Tensor::from([[[100.0, 0.0, 100.0, 100.0]]]).lstm(&Tensor::zeros([4, 1]), &zero, &zero);
+/// assert_eq!(y.to_vec()[1..], [1.0, 1.0, 0.5, 1.0, 1.0]); // c = 0.5 * 0 + 1 * 1
+/// let y = Tensor::from([[[0.0, 0.0, 100.0]]]).gru(&Tensor::zeros([3, 1]), None, &Tensor::ones([1, 1]));
+/// assert_eq!(y.to_vec(), [1.0, 0.5, 0.5, 1.0, 0.0]);
+/// ```
 impl<T: Float> Tensor<T> {
     /// The states of a long short-term memory after every step (Hochreiter and Schmidhuber, 1997, with the forget gate
     /// of Gers et al., 2000), and its gates: h, c, i, f, g and o as planes, `[6, steps, batch, hidden]`.
@@ -14,37 +26,19 @@ impl<T: Float> Tensor<T> {
     /// the first, second and last part, g is the hyperbolic tangent of the third; `c = f c + i g` and `h = o tanh(c)`,
     /// starting at `h0` and `c0`, `[batch, hidden]`.
     ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let (weight, zero) = (Tensor::<f64>::zeros([4, 1]), Tensor::zeros([1, 1]));
-    /// let y = Tensor::from([[[100.0, 0.0, 100.0, 100.0]]]).lstm(&weight, &zero, &zero);
-    /// assert_eq!(y.shape(), [6, 1, 1, 1]);
-    /// assert_eq!(y.to_vec()[1..], [1.0, 1.0, 0.5, 1.0, 1.0]); // c = 0.5 * 0 + 1 * 1
-    /// ```
-    ///
     /// # Panics
     /// If the shapes do not fit.
     #[track_caller]
     pub fn lstm(&self, weight_hh: &Self, h0: &Self, c0: &Self) -> Self {
-        let sizes = self.recurrent_sizes("lstm", 4, weight_hh, &[h0, c0]);
+        let shape = lstm_shape(self.shape(), weight_hh.shape(), h0.shape(), c0.shape()).or_panic();
         let (input, h0, c0) = (self.contiguous(), h0.contiguous(), c0.contiguous());
         let weight = weight_hh.t().contiguous();
-        let out = T::lstm(sizes, in_order(&input), rows(&weight), [in_order(&h0), in_order(&c0)]);
-        Self::from_buffer(out, &[6, sizes.steps, sizes.batch, sizes.hidden])
+        let out = T::lstm(sizes(&shape), in_order(&input), rows(&weight), [in_order(&h0), in_order(&c0)]);
+        Self::from_buffer(out, &shape)
     }
 
     /// The gradients of [`lstm`](Self::lstm) with respect to `input` (its tensor), `weight_hh`, `h0` and `c0`, from its
     /// result, which is this tensor, and the gradient of that.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let (weight, zero) = (Tensor::<f64>::zeros([4, 1]), Tensor::zeros([1, 1]));
-    /// let y = Tensor::zeros([1, 1, 4]).lstm(&weight, &zero, &zero);
-    /// let [of_input, ..] = y.lstm_gradient(&weight, &zero, &zero, &Tensor::ones([6, 1, 1, 1]));
-    /// assert_eq!(of_input.to_vec(), [0.25, 0.25, 1.75, 0.25]);
-    /// ```
     ///
     /// # Panics
     /// If the shapes do not fit.
@@ -73,49 +67,21 @@ impl<T: Float> Tensor<T> {
     /// the sigmoid of `a + b` and so is z, q is b, and n the hyperbolic tangent of `a + r q`; `h = (1 - z) n + z h`,
     /// starting at `h0`, `[batch, hidden]`.
     ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let (weight, h0) = (Tensor::<f64>::zeros([3, 1]), Tensor::ones([1, 1]));
-    /// let y = Tensor::from([[[0.0, 0.0, 100.0]]]).gru(&weight, None, &h0);
-    /// assert_eq!(y.to_vec(), [1.0, 0.5, 0.5, 1.0, 0.0]);
-    /// ```
-    ///
     /// # Panics
     /// If the shapes do not fit.
     #[track_caller]
     pub fn gru(&self, weight_hh: &Self, bias_hh: Option<&Self>, h0: &Self) -> Self {
-        let sizes = self.recurrent_sizes("gru", 3, weight_hh, &[h0]);
-        if let Some(bias) = bias_hh
-            && bias.shape() != [3 * sizes.hidden]
-        {
-            mismatch(
-                "gru",
-                weight_hh,
-                bias,
-                "the second, the bias, must have the size of the weight's first axis",
-            );
-        }
+        let bias_shape = bias_hh.map(Self::shape);
+        let shape = gru_shape(self.shape(), weight_hh.shape(), bias_shape, h0.shape()).or_panic();
         let (input, h0, bias) = (self.contiguous(), h0.contiguous(), bias_hh.map(Self::contiguous));
         let weight = weight_hh.t().contiguous();
-        let out = T::gru(sizes, in_order(&input), rows(&weight), bias.as_ref().map(in_order), in_order(&h0));
-        Self::from_buffer(out, &[5, sizes.steps, sizes.batch, sizes.hidden])
+        let bias = bias.as_ref().map(in_order);
+        let out = T::gru(sizes(&shape), in_order(&input), rows(&weight), bias, in_order(&h0));
+        Self::from_buffer(out, &shape)
     }
 
     /// The gradients of [`gru`](Self::gru) with respect to `input` (its tensor), `weight_hh`, `bias_hh` and `h0`, from
     /// its result, which is this tensor, and the gradient of that.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let (weight, h0) = (Tensor::<f64>::zeros([3, 1]), Tensor::ones([1, 1]));
-    /// let y = Tensor::zeros([1, 1, 3]).gru(&weight, None, &h0);
-    /// let g = Tensor::from([1.0, 0.0, 0.0, 0.0, 0.0]).reshape([5, 1, 1, 1]);
-    /// let [of_input, _, of_bias, of_h0] = y.gru_gradient(&weight, &h0, &g);
-    /// assert_eq!(of_input.to_vec(), [0.0, 0.25, 0.5]);
-    /// assert_eq!(of_bias.to_vec(), [0.0, 0.25, 0.25]); // to n by way of r, 0.5
-    /// assert_eq!(of_h0.to_vec(), [0.5]);
-    /// ```
     ///
     /// # Panics
     /// If the shapes do not fit.
@@ -152,61 +118,72 @@ impl<T: Float> Tensor<T> {
         }
         gradient.t()
     }
+}
 
-    #[track_caller]
-    fn recurrent_sizes(
-        &self,
-        operation: &'static str,
-        gates: usize,
-        weight: &Self,
-        states: &[&Self],
-    ) -> Sizes {
-        let &[rows, hidden] = weight.shape() else {
-            mismatch(
-                operation,
-                self,
-                weight,
-                "the second, the weight, must have two axes, [gates hidden, hidden]",
-            )
-        };
-        if rows != gates * hidden {
-            mismatch(
-                operation,
-                self,
-                weight,
-                "the weight's first axis must be the second times the number of gates, 4 for lstm, 3 for gru",
-            );
+/// The shape of [`Tensor::lstm`].
+#[doc(hidden)]
+pub fn lstm_shape(
+    input: &[usize],
+    weight_hh: &[usize],
+    h0: &[usize],
+    c0: &[usize],
+) -> Result<Shape, TensorError> {
+    let sizes = recurrent_sizes("lstm", 4, input, weight_hh, &[h0, c0])?;
+    Ok([&[6], &sizes[..]].concat().into())
+}
+
+/// The shape of [`Tensor::gru`].
+#[doc(hidden)]
+pub fn gru_shape(
+    input: &[usize],
+    weight_hh: &[usize],
+    bias_hh: Option<&[usize]>,
+    h0: &[usize],
+) -> Result<Shape, TensorError> {
+    let sizes = recurrent_sizes("gru", 3, input, weight_hh, &[h0])?;
+    match bias_hh {
+        Some(bias) if bias != [3 * sizes[2]] => {
+            let expected = "the second, the bias, must have the size of the weight's first axis";
+            Err(TensorError::mismatch("gru", weight_hh, bias, expected))
         }
-        let &[steps, batch, width] = self.shape() else {
-            mismatch(
-                operation,
-                self,
-                weight,
-                "the first, the input, must have three axes, [steps, batch, features]",
-            )
-        };
-        if width != rows {
-            mismatch(operation, self, weight, "the last axis of the input must be the first of the weight");
-        }
-        for state in states {
-            if state.shape() != [batch, hidden] {
-                let expected = "the second, a state before the first step, must be [batch, hidden]: the input's second \
-                                axis and the weight's";
-                mismatch(operation, self, state, expected);
-            }
-        }
-        Sizes { steps, batch, hidden }
+        _ => Ok([&[5], &sizes[..]].concat().into()),
     }
 }
 
-#[track_caller]
-fn mismatch<T: Float>(
+/// The numbers of steps, batch and hidden features.
+fn recurrent_sizes(
     operation: &'static str,
-    left: &Tensor<T>,
-    right: &Tensor<T>,
-    expected: &'static str,
-) -> ! {
-    TensorError::mismatch(operation, left.shape(), right.shape(), expected).panic()
+    gates: usize,
+    input: &[usize],
+    weight: &[usize],
+    states: &[&[usize]],
+) -> Result<[usize; 3], TensorError> {
+    let mismatch = |right, expected| Err(TensorError::mismatch(operation, input, right, expected));
+    let &[rows, hidden] = weight else {
+        return mismatch(weight, "the second, the weight, must have two axes, [gates hidden, hidden]");
+    };
+    if rows != gates * hidden {
+        let expected =
+            "the weight's first axis must be the second times the number of gates, 4 for lstm, 3 for gru";
+        return mismatch(weight, expected);
+    }
+    let &[steps, batch, width] = input else {
+        return mismatch(weight, "the first, the input, must have three axes, [steps, batch, features]");
+    };
+    if width != rows {
+        return mismatch(weight, "the last axis of the input must be the first of the weight");
+    }
+    if let Some(state) = states.iter().find(|state| **state != [batch, hidden]) {
+        let expected = "the second, a state before the first step, must be [batch, hidden]: the input's second \
+                        axis and the weight's";
+        return mismatch(state, expected);
+    }
+    Ok([steps, batch, hidden])
+}
+
+/// The sizes of a result: planes, steps, batch, hidden.
+fn sizes(shape: &[usize]) -> Sizes {
+    Sizes { steps: shape[1], batch: shape[2], hidden: shape[3] }
 }
 
 fn in_order<T: Float>(x: &Tensor<T>) -> &[T] {

@@ -1,11 +1,11 @@
 //! Reductions over any set of axes.
 
 use crate::element::{Element, Float, Number};
-use crate::error::TensorError;
+use crate::error::{OrPanic, TensorError};
 use crate::kernels::{
     self, Extreme, Fold, LogSumExp, Place, Product, Reduction, Sum, beats, sum_then, undercuts,
 };
-use crate::shape::{Axes, Shape};
+use crate::shape::{Axes, Shape, expands};
 use crate::tensor::Tensor;
 
 impl<T: Element> Tensor<T> {
@@ -22,7 +22,7 @@ impl<T: Element> Tensor<T> {
     /// ```
     ///
     /// # Panics
-    /// With the name of the operation, if an axis is out of range.
+    /// With the name of the operation, if an axis is out of range or named twice.
     #[track_caller]
     pub fn reduce<U: Element>(
         &self,
@@ -33,7 +33,7 @@ impl<T: Element> Tensor<T> {
         let axes = axes.into();
         let resolved = axes.resolve(operation, self.shape());
         let data = kernels::reduce_lanes(self.strided(), &resolved, kernel);
-        Tensor::from_buffer(data, &reduced_shape(self.shape(), &resolved, axes.keepdim))
+        Tensor::from_buffer(data, &without(self.shape(), &resolved, axes.keepdim))
     }
 
     /// Like [`reduce`](Self::reduce), with one of gradus's own loops.
@@ -55,7 +55,7 @@ impl<T: Element> Tensor<T> {
         reduction: &R,
     ) -> Tensor<R::Output> {
         let data = kernels::reduce(self.strided(), axes, reduction);
-        Tensor::from_buffer(data, &reduced_shape(self.shape(), axes, keepdim))
+        Tensor::from_buffer(data, &without(self.shape(), axes, keepdim))
     }
 
     /// Like [`reduce_with`](Self::reduce_with), for operations that have no value on an empty lane.
@@ -66,86 +66,97 @@ impl<T: Element> Tensor<T> {
         axes: Axes,
         reduction: &R,
     ) -> Tensor<R::Output> {
-        let resolved = axes.resolve(operation, self.shape());
-        let empty = resolved.iter().find(|&&axis| self.shape()[axis] == 0);
-        if let Some(axis) = empty
-            && !reduced_shape(self.shape(), &resolved, false).contains(&0)
-        {
-            TensorError::argument(
-                operation,
-                "axis",
-                axis,
-                self.shape(),
-                "it has size 0 and nothing to choose from",
-            )
-            .panic();
-        }
+        let resolved = nonempty(operation, self.shape(), &axes).or_panic();
         self.reduce_resolved(&resolved, axes.keepdim, reduction)
     }
 }
 
-pub(crate) fn reduced_shape(shape: &[usize], axes: &[usize], keepdim: bool) -> Shape {
+/// The shape without the reduced axes, or with size 1 in their place.
+pub(crate) fn without(shape: &[usize], axes: &[usize], keepdim: bool) -> Shape {
     let size = |(axis, &size)| if axes.contains(&axis) { keepdim.then_some(1) } else { Some(size) };
     shape.iter().enumerate().filter_map(size).collect()
 }
 
+/// The reduced axes of an operation that has no value on an empty lane.
+fn nonempty(operation: &'static str, shape: &[usize], axes: &Axes) -> Result<Shape, TensorError> {
+    let resolved = axes.resolved(operation, shape)?;
+    let empty = resolved.iter().find(|&&axis| shape[axis] == 0);
+    if let Some(axis) = empty
+        && !without(shape, &resolved, false).contains(&0)
+    {
+        let expected = "it has size 0 and nothing to choose from";
+        return Err(TensorError::argument(operation, "axis", axis, shape, expected));
+    }
+    Ok(resolved)
+}
+
+/// The shape of a reduction, by its name: `sum`, `prod`, `mean`, `logsumexp`, `all`, `any`, `var`, `std`, and `norm` with
+/// a finite p.
+#[doc(hidden)]
+pub fn reduced_shape(operation: &'static str, shape: &[usize], axes: &Axes) -> Result<Shape, TensorError> {
+    Ok(without(shape, &axes.resolved(operation, shape)?, axes.keepdim))
+}
+
+/// The shape of a reduction that has no value over nothing, by its name: `max`, `min`, `argmax` and `argmin`.
+#[doc(hidden)]
+pub fn extreme_shape(operation: &'static str, shape: &[usize], axes: &Axes) -> Result<Shape, TensorError> {
+    Ok(without(shape, &nonempty(operation, shape, axes)?, axes.keepdim))
+}
+
+/// The shape of [`Tensor::sum_to_size`].
+#[doc(hidden)]
+pub fn sum_to_size_shape(shape: &[usize], to: &[usize]) -> Result<Shape, TensorError> {
+    if expands(to, shape) {
+        return Ok(to.into());
+    }
+    let fault = format!(
+        "shape {to:?} does not broadcast to {shape:?}: counted from the end, its sizes must be equal or 1"
+    );
+    Err(TensorError::invalid("sum_to_size", fault))
+}
+
+/// Sums, products and extremes over [`Axes`]: one axis, a list, or `..` for all of them; with
+/// [`keepdim`](crate::keepdim) the axes stay with size 1.
+///
+/// ```
+/// use gradus_tensor::{Tensor, keepdim};
+///
+/// let x = Tensor::from([[1, 4], [3, 2]]);
+/// assert_eq!(x.sum(..), Tensor::from(10));
+/// assert_eq!(x.sum(keepdim(1)), Tensor::from([[5], [5]]));
+/// assert_eq!(x.prod(1), Tensor::from([4, 6]));
+/// assert_eq!(x.max(0), Tensor::from([3, 4]));
+/// assert_eq!((x.argmax(1), x.argmax(..).item()), (Tensor::from([1, 0]), 1));
+/// assert_eq!(x.sum_to_size([2]), Tensor::from([4, 6]));
+/// assert_eq!(x.gt(1).all(1), Tensor::from([false, true]));
+/// ```
+///
+/// # Panics
+/// Every reduction panics if an axis is out of range or named twice; `max`, `min`, `argmax` and `argmin` also if there is
+/// nothing to choose from.
 impl<T: Number> Tensor<T> {
     /// The sum over the axes; 0 over nothing.
     ///
     /// The order of additions is fixed by the shape, and rounding errors grow with the logarithm of the
     /// number of elements.
-    ///
-    /// ```
-    /// use gradus_tensor::{Tensor, keepdim};
-    ///
-    /// let x = Tensor::from([[1, 2], [3, 4]]);
-    /// assert_eq!(x.sum(..), Tensor::from(10));
-    /// assert_eq!(x.sum(keepdim(1)), Tensor::from([[3], [7]]));
-    /// ```
-    ///
-    /// # Panics
-    /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn sum(&self, axes: impl Into<Axes>) -> Self {
         self.reduce_with("sum", axes.into(), &sum_then(|sum| sum))
     }
 
     /// The product over the axes; 1 over nothing.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([[1, 2], [3, 4]]).prod(1), Tensor::from([2, 12]));
-    /// ```
-    ///
-    /// # Panics
-    /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn prod(&self, axes: impl Into<Axes>) -> Self {
         self.reduce_with("prod", axes.into(), &Product)
     }
 
     /// The largest element over the axes; NaN if any element is NaN.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([[1, 4], [3, 2]]);
-    /// assert_eq!(x.max(0), Tensor::from([3, 4]));
-    /// assert_eq!(x.max(..).item(), 4);
-    /// ```
-    ///
-    /// # Panics
-    /// If an axis is out of range, named twice or of size 0.
     #[track_caller]
     pub fn max(&self, axes: impl Into<Axes>) -> Self {
         self.reduce_nonempty("max", axes.into(), &Extreme(beats))
     }
 
     /// The smallest element over the axes; NaN if any element is NaN.
-    ///
-    /// # Panics
-    /// If an axis is out of range, named twice or of size 0.
     #[track_caller]
     pub fn min(&self, axes: impl Into<Axes>) -> Self {
         self.reduce_nonempty("min", axes.into(), &Extreme(undercuts))
@@ -153,75 +164,33 @@ impl<T: Number> Tensor<T> {
 
     /// The index of the largest element along an axis, or in logical order of several; the first of equal ones, or the
     /// first NaN.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([[1.0, 5.0, 5.0], [3.0, 2.0, 1.0]]).argmax(1), Tensor::from([1, 0]));
-    /// assert_eq!(Tensor::from([[1.0, 5.0], [7.0, 2.0]]).argmax(..).item(), 2);
-    /// ```
-    ///
-    /// # Panics
-    /// If an axis is out of range, named twice or of size 0.
     #[track_caller]
     pub fn argmax(&self, axes: impl Into<Axes>) -> Tensor<i64> {
         self.reduce_nonempty("argmax", axes.into(), &Place(beats))
     }
 
-    /// The index of the smallest element along an axis, or in logical order of several; the first of equal ones, or the
-    /// first NaN.
-    ///
-    /// # Panics
-    /// If an axis is out of range, named twice or of size 0.
+    /// The index of the smallest element; like [`argmax`](Self::argmax).
     #[track_caller]
     pub fn argmin(&self, axes: impl Into<Axes>) -> Tensor<i64> {
         self.reduce_nonempty("argmin", axes.into(), &Place(undercuts))
     }
-}
 
-impl<T: Number> Tensor<T> {
     /// The sum over the axes that broadcasting from `shape` would add or repeat: the transpose of `expand`.
     ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
-    /// assert_eq!(x.sum_to_size([3]), Tensor::from([5, 7, 9]));
-    /// assert_eq!(x.sum_to_size([2, 1]), Tensor::from([[6], [15]]));
-    /// ```
-    ///
     /// # Panics
-    /// If that shape does not broadcast to this one.
+    /// If that shape does not broadcast to this tensor's shape.
     #[track_caller]
     pub fn sum_to_size(&self, shape: impl AsRef<[usize]>) -> Self {
-        let shape = shape.as_ref();
-        let added = self.rank().saturating_sub(shape.len());
-        let fits = self.rank() >= shape.len()
-            && shape.iter().zip(&self.shape()[added..]).all(|(&size, &whole)| size == whole || size == 1);
-        assert!(
-            fits,
-            "sum_to_size: shape {shape:?} does not broadcast to {:?}: counted from the end, its sizes must be equal or 1",
-            self.shape()
-        );
+        let shape = sum_to_size_shape(self.shape(), shape.as_ref()).or_panic();
+        let added = self.rank() - shape.len();
         let repeated = |axis: &usize| *axis < added || shape[axis - added] == 1 && self.shape()[*axis] != 1;
         let axes: Shape = (0..self.rank()).filter(repeated).collect();
-        Self::from_buffer(kernels::reduce(self.strided(), &axes, &sum_then(|sum| sum)), shape)
+        Self::from_buffer(kernels::reduce(self.strided(), &axes, &sum_then(|sum| sum)), &shape)
     }
 }
 
 impl<T: Float> Tensor<T> {
     /// The mean over the axes; NaN over nothing.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([[1.0, 2.0], [3.0, 6.0]]);
-    /// assert_eq!(x.mean(0), Tensor::from([2.0, 4.0]));
-    /// assert_eq!(x.mean(..).item(), 3.0);
-    /// ```
-    ///
-    /// # Panics
-    /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn mean(&self, axes: impl Into<Axes>) -> Self {
         let axes = axes.into();
@@ -232,23 +201,11 @@ impl<T: Float> Tensor<T> {
     }
 
     /// log(sum(e^x)) over the axes, without overflow; -infinity over nothing.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([1000.0, 1000.0]);
-    /// assert_eq!(x.logsumexp(0).item(), 1000.0 + 2.0_f64.ln());
-    /// ```
-    ///
-    /// # Panics
-    /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn logsumexp(&self, axes: impl Into<Axes>) -> Self {
         self.reduce_with("logsumexp", axes.into(), &LogSumExp)
     }
-}
 
-impl<T: Float> Tensor<T> {
     /// The sum of a function of each element over axes from the front, which stay with size 1.
     pub(crate) fn sum_of(&self, axes: &[usize], each: impl Fn(T) -> T + Sync) -> Self {
         self.reduce_resolved(axes, true, &Sum { each, finish: |sum| sum })
@@ -257,26 +214,12 @@ impl<T: Float> Tensor<T> {
 
 impl Tensor<bool> {
     /// Whether all are true; true over nothing.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([[1, -1], [2, 3]]);
-    /// assert_eq!(x.gt(0).all(1), Tensor::from([false, true]));
-    /// assert_eq!(x.lt(0).any(1), Tensor::from([true, false]));
-    /// ```
-    ///
-    /// # Panics
-    /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn all(&self, axes: impl Into<Axes>) -> Self {
         self.reduce_with("all", axes.into(), &Fold(|x| x, |all: bool, x| all & x, true))
     }
 
     /// Whether any is true; false over nothing.
-    ///
-    /// # Panics
-    /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn any(&self, axes: impl Into<Axes>) -> Self {
         self.reduce_with("any", axes.into(), &Fold(|x| x, |any: bool, x| any | x, false))

@@ -3,17 +3,22 @@
 use crate::element::Number;
 use crate::error::{OrPanic, TensorError};
 use crate::kernels;
-use crate::shape::{broadcast_shapes, lane_axis, spans};
+use crate::shape::{Shape, expands, lane_axis, spans};
 use crate::tensor::Tensor;
 
+/// Running sums and products along an axis; [`Number`] says how integers overflow.
+///
+/// ```
+/// use gradus_tensor::Tensor;
+///
+/// let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
+/// assert_eq!(x.cumsum(1), Tensor::from([[1, 3, 6], [4, 9, 15]]));
+/// assert_eq!(x.cumprod(0), Tensor::from([[1, 2, 3], [4, 10, 18]]));
+/// let faded = Tensor::from([1.0, 1.0, 1.0]).linear_recurrence(0, &Tensor::from(0.5));
+/// assert_eq!(faded, Tensor::from([1.0, 1.5, 1.75]));
+/// ```
 impl<T: Number> Tensor<T> {
     /// The running sum along an axis, each element of it as accurate as [`sum`](Self::sum) is.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([[1, 2, 3], [4, 5, 6]]).cumsum(1), Tensor::from([[1, 3, 6], [4, 9, 15]]));
-    /// ```
     ///
     /// # Panics
     /// If the axis is out of range.
@@ -24,12 +29,6 @@ impl<T: Number> Tensor<T> {
     }
 
     /// The running product along an axis. A product that is in range is right even if one before it is not.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([[1, 2, 3], [4, 5, 6]]).cumprod(0), Tensor::from([[1, 2, 3], [4, 10, 18]]));
-    /// ```
     ///
     /// # Panics
     /// If the axis is out of range.
@@ -42,28 +41,11 @@ impl<T: Number> Tensor<T> {
     /// `out[i] = factors[i] * out[i - 1] + self[i]` along an axis, with nothing before the first: sums that fade, or
     /// grow. The factors are expanded to this tensor's shape. Rounding errors do not add up along the axis.
     ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([1.0, 1.0, 1.0]);
-    /// assert_eq!(x.linear_recurrence(0, &Tensor::from(0.5)), Tensor::from([1.0, 1.5, 1.75]));
-    /// ```
-    ///
     /// # Panics
     /// If the axis is out of range, or the factors cannot be expanded to this shape.
     #[track_caller]
     pub fn linear_recurrence(&self, axis: isize, factors: &Self) -> Self {
-        let axis = lane_axis("linear_recurrence", axis, self.shape()).or_panic();
-        let common = broadcast_shapes("linear_recurrence", self.shape(), factors.shape());
-        if !common.is_ok_and(|common| common[..] == *self.shape()) {
-            TensorError::mismatch(
-                "linear_recurrence",
-                self.shape(),
-                factors.shape(),
-                "the second, of the factors, must expand to the first",
-            )
-            .panic();
-        }
+        let axis = linear_recurrence(self.shape(), axis, factors.shape()).or_panic();
         let factors = factors.expand(self.shape()).contiguous();
         let factors = factors.as_slice().expect("made contiguous");
         Self::from_buffer(
@@ -71,4 +53,33 @@ impl<T: Number> Tensor<T> {
             self.shape(),
         )
     }
+}
+
+/// The axis, counted from the front.
+fn linear_recurrence(shape: &[usize], axis: isize, factors: &[usize]) -> Result<usize, TensorError> {
+    let axis = lane_axis("linear_recurrence", axis, shape)?;
+    if !expands(factors, shape) {
+        let expected = "the second, of the factors, must expand to the first";
+        return Err(TensorError::mismatch("linear_recurrence", shape, factors, expected));
+    }
+    Ok(axis)
+}
+
+/// The shape of [`Tensor::linear_recurrence`].
+#[doc(hidden)]
+pub fn linear_recurrence_shape(
+    shape: &[usize],
+    axis: isize,
+    factors: &[usize],
+) -> Result<Shape, TensorError> {
+    linear_recurrence(shape, axis, factors)?;
+    Ok(shape.into())
+}
+
+/// The shape of operations that work along one axis lane by lane, by the name of one of them: `softmax`, `log_softmax`,
+/// `cumsum`, `cumprod` and `sort`.
+#[doc(hidden)]
+pub fn lanes_shape(operation: &'static str, shape: &[usize], axis: isize) -> Result<Shape, TensorError> {
+    lane_axis(operation, axis, shape)?;
+    Ok(shape.into())
 }

@@ -1,19 +1,25 @@
 //! Softmax and its logarithm, without overflow.
 
 use crate::element::{Element, Float};
-use crate::error::OrPanic;
+use crate::error::{OrPanic, TensorError};
 use crate::runtime::Buffer;
 use crate::shape::{Shape, lane_axis, resolve_axis};
 use crate::tensor::Tensor;
 
+/// Softmax and cross-entropy along an axis.
+///
+/// ```
+/// use gradus_tensor::Tensor;
+///
+/// let (logits, targets) = (Tensor::from([[0.0_f64, 0.0], [-1000.0, 0.0]]), Tensor::from([0, 1]));
+/// assert_eq!(logits.softmax(1), Tensor::from([[0.5, 0.5], [0.0, 1.0]]));
+/// assert_eq!(logits.log_softmax(1)[[1, 0]], -1000.0);
+/// assert_eq!(logits.cross_entropy(1, &targets).item(), 2.0_f64.ln() / 2.0);
+/// let gradient = logits.softmax_minus_one_hot(1, &targets, 0.5);
+/// assert_eq!(gradient, Tensor::from([[-0.25, 0.25], [0.0, 0.0]]));
+/// ```
 impl<T: Float> Tensor<T> {
     /// e^x / sum(e^x) along an axis: positive numbers that add up to 1.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([1000.0_f32, 1000.0]).softmax(0), Tensor::from([0.5, 0.5]));
-    /// ```
     ///
     /// # Panics
     /// If the axis is out of range.
@@ -23,12 +29,6 @@ impl<T: Float> Tensor<T> {
     }
 
     /// The logarithm of [`softmax`](Self::softmax), accurate where that is nearly 0 or 1.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([0.0_f32, -1000.0]).log_softmax(0), Tensor::from([0.0, -1000.0]));
-    /// ```
     ///
     /// # Panics
     /// If the axis is out of range.
@@ -40,19 +40,11 @@ impl<T: Float> Tensor<T> {
     /// The mean of -log(softmax) at the places that `targets`, of this shape without the axis, names along the
     /// axis; NaN over nothing.
     ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let logits = Tensor::from([[0.0_f64, 0.0], [0.0, 1e9]]);
-    /// assert_eq!(logits.cross_entropy(1, &Tensor::from([0, 1])).item(), 2.0_f64.ln() / 2.0);
-    /// ```
-    ///
     /// # Panics
     /// If the axis is out of range, the shapes do not fit, or a target is no index along the axis.
     #[track_caller]
     pub fn cross_entropy(&self, axis: isize, targets: &Tensor<i64>) -> Self {
-        let axis = resolve_axis("cross_entropy", axis, self.shape()).or_panic();
-        let targets = self.checked_targets(axis, targets);
+        let (axis, targets) = self.checked_targets("cross_entropy", axis, targets);
         let count = T::from_f64(targets.len() as f64);
         let lanes = self.moved_axis(axis, self.rank() - 1).contiguous();
         let data = lanes.as_slice().expect("made contiguous");
@@ -63,36 +55,26 @@ impl<T: Float> Tensor<T> {
     /// `scale * (softmax(self) - one_hot(targets))`: for each lane along the axis the softmax, less 1 at its
     /// target; see [`cross_entropy`](Self::cross_entropy).
     ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([[0.0, 0.0], [5.0, 5.0]]);
-    /// let difference = x.softmax_minus_one_hot(1, &Tensor::from([0, 1]), 2.0);
-    /// assert_eq!(difference, Tensor::from([[-1.0, 1.0], [1.0, -1.0]]));
-    /// ```
-    ///
     /// # Panics
     /// Like [`cross_entropy`](Self::cross_entropy).
     #[track_caller]
     pub fn softmax_minus_one_hot(&self, axis: isize, targets: &Tensor<i64>, scale: T) -> Self {
-        let axis = resolve_axis("softmax_minus_one_hot", axis, self.shape()).or_panic();
-        let targets = self.checked_targets(axis, targets);
+        let (axis, targets) = self.checked_targets("softmax_minus_one_hot", axis, targets);
         let rows = |x: &[T], length| T::softmax_minus_one_hot_rows(x, length, &targets, scale);
         self.map_lanes("softmax_minus_one_hot", axis as isize, rows)
     }
 
-    /// The targets of [`cross_entropy`](Self::cross_entropy) as indices.
+    /// The axis counted from the front, and the targets of [`cross_entropy`](Self::cross_entropy) as indices along it.
     #[track_caller]
-    fn checked_targets(&self, axis: usize, targets: &Tensor<i64>) -> Vec<usize> {
+    fn checked_targets(
+        &self,
+        operation: &'static str,
+        axis: isize,
+        targets: &Tensor<i64>,
+    ) -> (usize, Vec<usize>) {
         let shape = self.shape();
-        let mut expected = Shape::from_slice(shape);
-        let classes = expected.remove(axis);
-        assert!(
-            targets.shape() == &expected[..],
-            "cross_entropy: the logits have shape {shape:?} and the targets {:?}: the targets must have shape \
-             {expected:?}, without the axis of classes",
-            targets.shape()
-        );
+        let axis = class_axis(operation, shape, axis, targets.shape()).or_panic();
+        let classes = shape[axis];
         let mut indices = Vec::with_capacity(targets.len());
         for target in targets {
             assert!(
@@ -103,7 +85,7 @@ impl<T: Float> Tensor<T> {
             );
             indices.push(target as usize);
         }
-        indices
+        (axis, indices)
     }
 
     /// Lanes along the axis replaced by others of the same length.
@@ -138,4 +120,42 @@ impl<T: Element> Tensor<T> {
         order.insert(to, from);
         self.with_layout(self.layout().permute(&order))
     }
+}
+
+/// The axis of classes, counted from the front.
+fn class_axis(
+    operation: &'static str,
+    shape: &[usize],
+    axis: isize,
+    targets: &[usize],
+) -> Result<usize, TensorError> {
+    let axis = resolve_axis(operation, axis, shape)?;
+    let mut expected = Shape::from_slice(shape);
+    expected.remove(axis);
+    if targets == &expected[..] {
+        return Ok(axis);
+    }
+    let fault = format!(
+        "the logits have shape {shape:?} and the targets {targets:?}: the targets must have shape {expected:?}, \
+         without the axis of classes"
+    );
+    Err(TensorError::invalid("cross_entropy", fault))
+}
+
+/// The shape of [`Tensor::cross_entropy`].
+#[doc(hidden)]
+pub fn cross_entropy_shape(shape: &[usize], axis: isize, targets: &[usize]) -> Result<Shape, TensorError> {
+    class_axis("cross_entropy", shape, axis, targets)?;
+    Ok(Shape::new())
+}
+
+/// The shape of [`Tensor::softmax_minus_one_hot`].
+#[doc(hidden)]
+pub fn softmax_minus_one_hot_shape(
+    shape: &[usize],
+    axis: isize,
+    targets: &[usize],
+) -> Result<Shape, TensorError> {
+    class_axis("softmax_minus_one_hot", shape, axis, targets)?;
+    Ok(shape.into())
 }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use crate::element::Number;
 use crate::error::{OrPanic, TensorError};
-use crate::shape::lane_axis;
+use crate::shape::{Shape, lane_axis};
 use crate::tensor::Tensor;
 
 /// Smaller before larger, and NaN after all.
@@ -12,16 +12,18 @@ fn ascending<T: Number>(x: T, y: T) -> Ordering {
     x.partial_cmp(&y).unwrap_or_else(|| x.is_nan().cmp(&y.is_nan()))
 }
 
+/// Elements in order along an axis, and the index of each.
+///
+/// ```
+/// use gradus_tensor::Tensor;
+///
+/// let x = Tensor::from([3, 1, 2]);
+/// assert_eq!(x.sort(0, false), (Tensor::from([1, 2, 3]), Tensor::from([1, 2, 0])));
+/// assert_eq!(x.topk(2, 0, true), (Tensor::from([3, 2]), Tensor::from([0, 2])));
+/// ```
 impl<T: Number> Tensor<T> {
     /// The elements in rising order along an axis, or falling if `descending`, and the index of each. Equal elements
     /// stay in their order; NaN counts as larger than all numbers.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let (values, indices) = Tensor::from([3, 1, 2]).sort(0, false);
-    /// assert_eq!((values, indices), (Tensor::from([1, 2, 3]), Tensor::from([1, 2, 0])));
-    /// ```
     ///
     /// # Panics
     /// If the axis is out of range.
@@ -41,32 +43,12 @@ impl<T: Number> Tensor<T> {
     /// The `k` largest elements along an axis, or the smallest unless `largest`, the most extreme first, and the index
     /// of each. The first of equals come first; NaN counts as larger than all numbers.
     ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let (values, indices) = Tensor::from([3, 1, 2]).topk(2, 0, true);
-    /// assert_eq!((values, indices), (Tensor::from([3, 2]), Tensor::from([0, 2])));
-    /// ```
-    ///
     /// # Panics
     /// If the axis is out of range, or has fewer than `k` elements.
     #[track_caller]
     pub fn topk(&self, k: usize, axis: isize, largest: bool) -> (Self, Tensor<i64>) {
-        let axis = lane_axis("topk", axis, self.shape()).or_panic();
+        let (axis, _) = topk(self.shape(), k, axis).or_panic();
         let size = self.shape().get(axis).copied().unwrap_or(1);
-        if k > size || self.rank() == 0 && k == 0 {
-            TensorError::argument(
-                "topk",
-                "k",
-                k,
-                self.shape(),
-                match self.rank() {
-                    0 => "a tensor without axes has one element: allowed is 1".into(),
-                    _ => format!("along axis {axis}, allowed are 0 to {size}"),
-                },
-            )
-            .panic();
-        }
         self.in_order(axis, k, |lane, places| {
             let order = |i: &i64, j: &i64| {
                 let (x, y) = (lane[*i as usize], lane[*j as usize]);
@@ -88,7 +70,7 @@ impl<T: Number> Tensor<T> {
         arrange: impl Fn(&[T], &mut Vec<i64>),
     ) -> (Self, Tensor<i64>) {
         let (last, lanes) = self.lanes(axis);
-        let mut shape = crate::Shape::from_slice(lanes.shape());
+        let mut shape = Shape::from_slice(lanes.shape());
         let size = match shape.last_mut() {
             Some(size) => std::mem::replace(size, count),
             None => 1,
@@ -107,4 +89,25 @@ impl<T: Number> Tensor<T> {
             Tensor::from_slice(&indices, &shape).moved_axis(last, axis).contiguous(),
         )
     }
+}
+
+/// The axis, counted from the front, and the shape of the result.
+fn topk(shape: &[usize], k: usize, axis: isize) -> Result<(usize, Shape), TensorError> {
+    let axis = lane_axis("topk", axis, shape)?;
+    let mut taken = Shape::from_slice(shape);
+    let size = taken.get_mut(axis).map_or(1, |size| std::mem::replace(size, k));
+    if k <= size && !(shape.is_empty() && k == 0) {
+        return Ok((axis, taken));
+    }
+    let expected = match shape {
+        [] => "a tensor without axes has one element: allowed is 1".into(),
+        _ => format!("along axis {axis}, allowed are 0 to {size}"),
+    };
+    Err(TensorError::argument("topk", "k", k, shape, expected))
+}
+
+/// The shape of [`Tensor::topk`].
+#[doc(hidden)]
+pub fn topk_shape(shape: &[usize], k: usize, axis: isize) -> Result<Shape, TensorError> {
+    Ok(topk(shape, k, axis)?.1)
 }

@@ -1,7 +1,8 @@
 //! Variances, standard deviations and norms.
 
 use crate::element::Float;
-use crate::ops::reduce::reduced_shape;
+use crate::error::TensorError;
+use crate::ops::reduce::{extreme_shape, reduced_shape, without};
 use crate::shape::{Axes, Shape, keepdim};
 use crate::tensor::Tensor;
 
@@ -10,18 +11,21 @@ fn in_range<T: Float>(sum: T) -> bool {
     sum.is_finite() && sum >= T::MIN_POSITIVE / T::EPSILON
 }
 
+/// Variances, standard deviations and norms over [`Axes`].
+///
+/// ```
+/// use gradus_tensor::Tensor;
+///
+/// let x = Tensor::from([1.0, 3.0, 5.0]);
+/// assert_eq!((x.var(.., 1).item(), x.std(.., 1).item()), (4.0, 2.0));
+/// assert_eq!(x.centred(..), Tensor::from([-2.0, 0.0, 2.0]));
+/// let x = Tensor::from([3.0, -4.0]);
+/// assert_eq!([0.0, 1.0, 2.0, f64::INFINITY].map(|p| x.norm(p, ..).item()), [2.0, 7.0, 5.0, 4.0]);
+/// ```
 impl<T: Float> Tensor<T> {
     /// The variance over the axes: the sum of squared distances from the mean, divided by the number of
     /// elements less `correction` (1 for the unbiased estimate, 0 for the mean of squares), or by 0 if there are fewer
     /// elements: NaN for equal elements.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([1.0, 2.0, 3.0]);
-    /// assert_eq!(x.var(.., 1).item(), 1.0);
-    /// assert!(Tensor::<f64>::from([7.0]).var(0, 1).item().is_nan()); // one element alone
-    /// ```
     ///
     /// # Panics
     /// If an axis is out of range or named twice.
@@ -31,16 +35,10 @@ impl<T: Float> Tensor<T> {
         let resolved = axes.resolve("var", self.shape());
         let (variance, units) = self.variance(&resolved, correction);
         let variance = units.map_or_else(|| variance.clone(), |units| &variance * &units * &units);
-        variance.reshape(reduced_shape(self.shape(), &resolved, axes.keepdim))
+        variance.reshape(without(self.shape(), &resolved, axes.keepdim))
     }
 
     /// The standard deviation over the axes: the square root of [`var`](Self::var).
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([1.0, 3.0, 5.0]).std(.., 1).item(), 2.0);
-    /// ```
     ///
     /// # Panics
     /// If an axis is out of range or named twice.
@@ -51,7 +49,7 @@ impl<T: Float> Tensor<T> {
         let (variance, units) = self.variance(&resolved, correction);
         let deviation = variance.sqrt();
         let deviation = units.map_or_else(|| deviation.clone(), |units| &deviation * units);
-        deviation.reshape(reduced_shape(self.shape(), &resolved, axes.keepdim))
+        deviation.reshape(without(self.shape(), &resolved, axes.keepdim))
     }
 
     /// The variance over axes from the front, which stay with size 1, in the square of the unit of each lane; without
@@ -69,13 +67,6 @@ impl<T: Float> Tensor<T> {
     /// The elements less their mean over the axes. Where the mean is much larger than what remains, its rounding error
     /// is taken off too, so that no digits are lost to cancellation (the corrected two-pass algorithm: Chan, Golub
     /// and LeVeque, "Algorithms for computing the sample variance", 1983).
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([1e6_f32, 1e6 + 0.0625]); // between them there is no f32 for the mean
-    /// assert_eq!(x.centred(..), Tensor::from([-0.03125, 0.03125]));
-    /// ```
     ///
     /// # Panics
     /// If an axis is out of range or named twice.
@@ -120,14 +111,6 @@ impl<T: Float> Tensor<T> {
     /// The `p`-norm over the axes, (sum |x|^p)^(1/p): 2 for the length, 1 for the sum of distances from zero,
     /// infinity for the largest of these and -infinity for the smallest, 0 for the number of elements other than 0.
     ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([3.0, -4.0]);
-    /// assert_eq!([0.0, 1.0, 2.0].map(|p| x.norm(p, ..).item()), [2.0, 7.0, 5.0]);
-    /// assert_eq!(x.norm(f64::INFINITY, ..).item(), 4.0);
-    /// ```
-    ///
     /// # Panics
     /// If an axis is out of range or named twice, or, where `p` is infinite, of size 0.
     #[track_caller]
@@ -166,6 +149,17 @@ impl<T: Float> Tensor<T> {
                 Some(units) => of(&(self / &units)).map(|x| x.pow(root)) * units,
             }
         };
-        norms.reshape(reduced_shape(self.shape(), &resolved, axes.keepdim))
+        norms.reshape(without(self.shape(), &resolved, axes.keepdim))
+    }
+}
+
+/// The shape of [`Tensor::norm`].
+#[doc(hidden)]
+pub fn norm_shape(shape: &[usize], p: f64, axes: &Axes) -> Result<Shape, TensorError> {
+    let reduced = reduced_shape("norm", shape, axes)?;
+    match p {
+        f64::INFINITY => extreme_shape("max", shape, axes),
+        f64::NEG_INFINITY => extreme_shape("min", shape, axes),
+        _ => Ok(reduced),
     }
 }

@@ -1,147 +1,82 @@
 //! Views: other shapes and strides for the same buffer, without a copy.
+//!
+//! The checks and the layout of a view are one function of the layout beneath it, so that its shape is known without a
+//! tensor.
 
 use crate::element::Element;
 use crate::error::{OrPanic, TensorError};
 use crate::layout::Layout;
-use crate::shape::{Dims, Shape, broadcast_shapes, element_count, lane_axis, resolve_axis, resolve_new_axis};
+use crate::shape::{
+    Axes, Dims, Shape, checked_count, element_count, expands, lane_axis, resolve_axis, resolve_new_axis,
+};
 use crate::slice::Slice;
 use crate::tensor::Tensor;
 
+/// Views: other shapes and strides for the same buffer, without a copy.
+///
+/// ```
+/// use gradus_tensor::{Slice, Tensor};
+///
+/// let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
+/// assert_eq!(x.slice(1, 1..), Tensor::from([[2, 3], [5, 6]]));
+/// assert_eq!(x.slice(1, Slice::from(..).step(-2)), Tensor::from([[3, 1], [6, 4]]));
+/// assert_eq!(x.flip(1), Tensor::from([[3, 2, 1], [6, 5, 4]]));
+/// assert_eq!(x.select(0, -1), Tensor::from([4, 5, 6]));
+/// assert_eq!(x.select(0, -1).expand([2, 3]), Tensor::from([[4, 5, 6], [4, 5, 6]]));
+/// assert_eq!(x.t(), Tensor::from([[1, 4], [2, 5], [3, 6]]));
+/// assert_eq!(x.reshape([3, -1]), Tensor::from([[1, 2], [3, 4], [5, 6]]));
+/// assert_eq!(x.unsqueeze(-1).shape(), [2, 3, 1]);
+/// assert_eq!(x.unsqueeze(-1).permute([2, 0, 1]).shape(), [1, 2, 3]);
+/// assert_eq!(x.unsqueeze(-1).squeeze(..).shape(), [2, 3]);
+/// ```
 impl<T: Element> Tensor<T> {
     /// Part of one axis: a range, or every n-th index of it, also backwards; see [`Slice`].
-    ///
-    /// ```
-    /// use gradus_tensor::{Slice, Tensor};
-    ///
-    /// let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
-    /// assert_eq!(x.slice(1, 1..), Tensor::from([[2, 3], [5, 6]]));
-    /// assert_eq!(x.slice(1, Slice::from(..).step(-2)), Tensor::from([[3, 1], [6, 4]]));
-    /// ```
     ///
     /// # Panics
     /// If the axis is out of range.
     #[track_caller]
     pub fn slice(&self, axis: isize, range: impl Into<Slice>) -> Self {
-        let axis = resolve_axis("slice", axis, self.shape()).or_panic();
-        self.with_layout(self.layout().slice(axis, range.into()))
+        self.with_layout(slice(self.layout(), axis, range.into()).or_panic())
     }
 
-    /// The part at one index of an axis, which goes; a negative index counts from the end.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
-    /// assert_eq!(x.select(0, -1), Tensor::from([4, 5, 6]));
-    /// ```
+    /// The part at one index of an axis, without the axis; a negative index counts from the end.
     ///
     /// # Panics
     /// If the axis or the index is out of range.
     #[track_caller]
     pub fn select(&self, axis: isize, index: isize) -> Self {
-        let axis = resolve_axis("select", axis, self.shape()).or_panic();
-        let size = self.shape()[axis] as isize;
-        let resolved = if index < 0 { index + size } else { index };
-        if !(0..size).contains(&resolved) {
-            TensorError::argument(
-                "select",
-                "index",
-                index,
-                self.shape(),
-                match size {
-                    0 => format!("axis {axis} is empty"),
-                    _ => format!("along axis {axis}, allowed are -{size} to {}", size - 1),
-                },
-            )
-            .panic();
-        }
-        let layout = self.layout().slice(axis, (resolved..resolved + 1).into());
-        self.with_layout(layout.remove_axis(axis))
+        self.with_layout(select(self.layout(), axis, index).or_panic())
     }
 
     /// The axes in another order: axis `i` of the result is axis `axes[i]` of this tensor.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::<f32>::zeros([2, 3, 4]).permute([2, 0, 1]).shape(), [4, 2, 3]);
-    /// ```
     ///
     /// # Panics
     /// Unless every axis is named exactly once.
     #[track_caller]
     pub fn permute(&self, axes: impl Into<Dims>) -> Self {
-        let axes = axes.into();
-        let order = axes.resolve("permute", self.shape()).or_panic();
-        if order.len() != self.rank() {
-            TensorError::argument(
-                "permute",
-                "axes",
-                format!("{:?}", axes.0),
-                self.shape(),
-                "it must name every axis once",
-            )
-            .panic();
-        }
-        self.with_layout(self.layout().permute(&order))
+        self.with_layout(permute(self.layout(), &axes.into()).or_panic())
     }
 
     /// Two axes swapped. A 0-d tensor takes the axes 0 and -1, and stays as it is.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::<f32>::zeros([2, 3, 4]).transpose(0, -1).shape(), [4, 3, 2]);
-    /// assert_eq!(Tensor::from(5).transpose(0, -1), Tensor::from(5));
-    /// ```
     ///
     /// # Panics
     /// If an axis is out of range.
     #[track_caller]
     pub fn transpose(&self, axis0: isize, axis1: isize) -> Self {
-        let first = lane_axis("transpose", axis0, self.shape()).or_panic();
-        let second = lane_axis("transpose", axis1, self.shape()).or_panic();
-        if first == second {
-            return self.clone();
-        }
-        self.with_layout(self.layout().swap_axes(first, second))
+        self.with_layout(transpose(self.layout(), axis0, axis1).or_panic())
     }
 
     /// The transpose of a matrix, or of a stack of matrices: the last two axes swapped.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([[1, 2], [3, 4]]).t(), Tensor::from([[1, 3], [2, 4]]));
-    /// assert_eq!(Tensor::<f32>::zeros([5, 2, 3]).t().shape(), [5, 3, 2]);
-    /// ```
     ///
     /// # Panics
     /// If there are fewer than two axes.
     #[track_caller]
     pub fn t(&self) -> Self {
-        if self.rank() < 2 {
-            TensorError::argument(
-                "t",
-                "the number of axes",
-                self.rank(),
-                self.shape(),
-                "it must be at least 2",
-            )
-            .panic();
-        }
-        self.transpose(-2, -1)
+        self.with_layout(t(self.layout()).or_panic())
     }
 
     /// The same elements in the same order under another shape, in which one size may be -1: it is
     /// inferred. Copies only where strides cannot express the result.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::arange(0, 6, 1).reshape([2, -1]);
-    /// assert_eq!(x, Tensor::from([[0, 1, 2], [3, 4, 5]]));
-    /// ```
     ///
     /// # Panics
     /// If the shape has another number of elements.
@@ -155,81 +90,51 @@ impl<T: Element> Tensor<T> {
     }
 
     /// All elements along one axis.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([[1, 2], [3, 4]]).flatten(), Tensor::from([1, 2, 3, 4]));
-    /// ```
     pub fn flatten(&self) -> Self {
         self.reshape([self.len()])
     }
 
     /// A new axis of size 1 at this place of the result.
     ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::<f32>::zeros([2, 3]);
-    /// assert_eq!(x.unsqueeze(0).shape(), [1, 2, 3]);
-    /// assert_eq!(x.unsqueeze(-1).shape(), [2, 3, 1]);
-    /// ```
-    ///
     /// # Panics
     /// If the place is beyond the axes of the result.
     #[track_caller]
     pub fn unsqueeze(&self, axis: isize) -> Self {
-        let axis = resolve_new_axis("unsqueeze", axis, self.shape()).or_panic();
-        self.with_layout(self.layout().insert_axis(axis, 1, 0))
+        self.with_layout(unsqueeze(self.layout(), axis).or_panic())
     }
 
     /// Removes the named axes that have size 1; `..` names all axes.
     ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::<f32>::zeros([1, 3, 1]);
-    /// assert_eq!(x.squeeze(0).shape(), [3, 1]);
-    /// assert_eq!(x.squeeze(..).shape(), [3]);
-    /// ```
-    ///
     /// # Panics
     /// If an axis is out of range.
     #[track_caller]
-    pub fn squeeze(&self, axes: impl Into<crate::Axes>) -> Self {
-        let axes = axes.into().resolve("squeeze", self.shape());
-        let dropped = axes.iter().rev().filter(|&&axis| self.shape()[axis] == 1);
-        self.with_layout(dropped.fold(self.layout().clone(), |layout, &axis| layout.remove_axis(axis)))
+    pub fn squeeze(&self, axes: impl Into<Axes>) -> Self {
+        self.with_layout(squeeze(self.layout(), &axes.into()).or_panic())
     }
 
-    /// Repeats axes of size 1, and adds axes in front, up to this shape, without a copy.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([[1], [2]]).expand([2, 3]);
-    /// assert_eq!(x, Tensor::from([[1, 1, 1], [2, 2, 2]]));
-    /// ```
+    /// Repeats axes of size 1, and adds axes in front, up to this shape.
     ///
     /// # Panics
-    /// If this shape does not broadcast to the other.
+    /// If the tensor's shape does not broadcast to this shape.
     #[track_caller]
     pub fn expand(&self, shape: impl AsRef<[usize]>) -> Self {
         let shape = shape.as_ref();
-        if !broadcast_shapes("expand", self.shape(), shape).is_ok_and(|common| common[..] == *shape) {
-            TensorError::mismatch(
-                "expand",
-                self.shape(),
-                shape,
-                "counted from the end, sizes must be equal or the first one 1",
-            )
-            .panic();
-        }
-        crate::shape::checked_count("expand", shape).or_panic();
+        check_expand(self.shape(), shape).or_panic();
         self.with_layout(self.layout().expand(shape))
     }
 
-    /// Another view of the same buffer: the element at `[i0, i1, ...]` is the one at
+    /// The elements in reverse order along the named axes.
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice.
+    #[track_caller]
+    pub fn flip(&self, axes: impl Into<Axes>) -> Self {
+        let axes = axes.into().resolve("flip", self.shape());
+        let reverse = Slice::new(None, None, -1);
+        self.with_layout(axes.iter().fold(self.layout().clone(), |layout, &axis| layout.slice(axis, reverse)))
+    }
+
+    /// A view by strides: the element at `[i0, i1, ...]` is the element at
     /// `offset + i0 * strides[0] + i1 * strides[1] + ...` in the buffer, all counted in elements. Strides may be
     /// negative, 0, and such that indices share elements.
     ///
@@ -254,7 +159,7 @@ impl<T: Element> Tensor<T> {
         offset: usize,
     ) -> Result<Self, TensorError> {
         let (shape, strides) = (shape.as_ref(), strides.as_ref());
-        let count = crate::shape::checked_count("as_strided", shape)?;
+        let count = checked_count("as_strided", shape)?;
         let error = |argument, got, expected| {
             Err(TensorError::argument("as_strided", argument, got, shape, expected))
         };
@@ -280,29 +185,132 @@ impl<T: Element> Tensor<T> {
         }
         Ok(self.with_layout(Layout { shape: shape.into(), strides: strides.into(), offset }))
     }
-
-    /// The elements in reverse order along the named axes.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([1, 2, 3]).flip(0), Tensor::from([3, 2, 1]));
-    /// ```
-    ///
-    /// # Panics
-    /// If an axis is out of range or named twice.
-    #[track_caller]
-    pub fn flip(&self, axes: impl Into<crate::Axes>) -> Self {
-        let axes = axes.into().resolve("flip", self.shape());
-        let reverse = Slice::new(None, None, -1);
-        self.with_layout(axes.iter().fold(self.layout().clone(), |layout, &axis| layout.slice(axis, reverse)))
-    }
 }
 
-/// The shape that [`Tensor::reshape`] gives to a tensor of `shape`: the requested one, with its one -1 inferred.
-///
-/// # Errors
-/// [`TensorError::Reshape`] if the numbers of elements differ.
+fn slice(layout: &Layout, axis: isize, slice: Slice) -> Result<Layout, TensorError> {
+    Ok(layout.slice(resolve_axis("slice", axis, &layout.shape)?, slice))
+}
+
+fn select(layout: &Layout, axis: isize, index: isize) -> Result<Layout, TensorError> {
+    let axis = resolve_axis("select", axis, &layout.shape)?;
+    let size = layout.shape[axis] as isize;
+    let resolved = if index < 0 { index + size } else { index };
+    if !(0..size).contains(&resolved) {
+        let expected = match size {
+            0 => format!("axis {axis} is empty"),
+            _ => format!("along axis {axis}, allowed are -{size} to {}", size - 1),
+        };
+        return Err(TensorError::argument("select", "index", index, &layout.shape, expected));
+    }
+    Ok(layout.slice(axis, (resolved..resolved + 1).into()).remove_axis(axis))
+}
+
+fn permute(layout: &Layout, axes: &Dims) -> Result<Layout, TensorError> {
+    let order = axes.resolve("permute", &layout.shape)?;
+    if order.len() != layout.rank() {
+        let got = format!("{:?}", axes.0);
+        let expected = "it must name every axis once";
+        return Err(TensorError::argument("permute", "axes", got, &layout.shape, expected));
+    }
+    Ok(layout.permute(&order))
+}
+
+fn transpose(layout: &Layout, axis0: isize, axis1: isize) -> Result<Layout, TensorError> {
+    let first = lane_axis("transpose", axis0, &layout.shape)?;
+    let second = lane_axis("transpose", axis1, &layout.shape)?;
+    Ok(if first == second { layout.clone() } else { layout.swap_axes(first, second) })
+}
+
+fn t(layout: &Layout) -> Result<Layout, TensorError> {
+    check_rank("t", &layout.shape)?;
+    Ok(layout.swap_axes(layout.rank() - 2, layout.rank() - 1))
+}
+
+/// Refuses a shape without a last and a last but one axis.
+pub(crate) fn check_rank(operation: &'static str, shape: &[usize]) -> Result<(), TensorError> {
+    if shape.len() >= 2 {
+        return Ok(());
+    }
+    let rank = shape.len();
+    Err(TensorError::argument(operation, "the number of axes", rank, shape, "it must be at least 2"))
+}
+
+fn unsqueeze(layout: &Layout, axis: isize) -> Result<Layout, TensorError> {
+    Ok(layout.insert_axis(resolve_new_axis("unsqueeze", axis, &layout.shape)?, 1, 0))
+}
+
+fn squeeze(layout: &Layout, axes: &Axes) -> Result<Layout, TensorError> {
+    let axes = axes.resolved("squeeze", &layout.shape)?;
+    let dropped = axes.iter().rev().filter(|&&axis| layout.shape[axis] == 1);
+    Ok(dropped.fold(layout.clone(), |layout, &axis| layout.remove_axis(axis)))
+}
+
+fn check_expand(from: &[usize], to: &[usize]) -> Result<(), TensorError> {
+    if !expands(from, to) {
+        let expected = "counted from the end, sizes must be equal or the first one 1";
+        return Err(TensorError::mismatch("expand", from, to, expected));
+    }
+    checked_count("expand", to).map(drop)
+}
+
+/// The shape of [`Tensor::slice`].
+#[doc(hidden)]
+pub fn slice_shape(shape: &[usize], axis: isize, range: Slice) -> Result<Shape, TensorError> {
+    Ok(slice(&Layout::contiguous(shape), axis, range)?.shape)
+}
+
+/// The shape of [`Tensor::select`].
+#[doc(hidden)]
+pub fn select_shape(shape: &[usize], axis: isize, index: isize) -> Result<Shape, TensorError> {
+    Ok(select(&Layout::contiguous(shape), axis, index)?.shape)
+}
+
+/// The shape of [`Tensor::permute`].
+#[doc(hidden)]
+pub fn permute_shape(shape: &[usize], axes: &Dims) -> Result<Shape, TensorError> {
+    Ok(permute(&Layout::contiguous(shape), axes)?.shape)
+}
+
+/// The shape of [`Tensor::transpose`].
+#[doc(hidden)]
+pub fn transpose_shape(shape: &[usize], axis0: isize, axis1: isize) -> Result<Shape, TensorError> {
+    Ok(transpose(&Layout::contiguous(shape), axis0, axis1)?.shape)
+}
+
+/// The shape of [`Tensor::t`].
+#[doc(hidden)]
+pub fn t_shape(shape: &[usize]) -> Result<Shape, TensorError> {
+    Ok(t(&Layout::contiguous(shape))?.shape)
+}
+
+/// The shape of [`Tensor::unsqueeze`].
+#[doc(hidden)]
+pub fn unsqueeze_shape(shape: &[usize], axis: isize) -> Result<Shape, TensorError> {
+    Ok(unsqueeze(&Layout::contiguous(shape), axis)?.shape)
+}
+
+/// The shape of [`Tensor::squeeze`].
+#[doc(hidden)]
+pub fn squeeze_shape(shape: &[usize], axes: &Axes) -> Result<Shape, TensorError> {
+    Ok(squeeze(&Layout::contiguous(shape), axes)?.shape)
+}
+
+/// The shape of [`Tensor::expand`].
+#[doc(hidden)]
+pub fn expand_shape(shape: &[usize], to: &[usize]) -> Result<Shape, TensorError> {
+    check_expand(shape, to)?;
+    Ok(to.into())
+}
+
+/// The shape of [`Tensor::flip`].
+#[doc(hidden)]
+pub fn flip_shape(shape: &[usize], axes: &Axes) -> Result<Shape, TensorError> {
+    axes.resolved("flip", shape)?;
+    Ok(shape.into())
+}
+
+/// The shape of [`Tensor::reshape`]: the requested one, with its one -1 inferred.
+#[doc(hidden)]
 pub fn reshape_shape(shape: &[usize], requested: &Dims) -> Result<Shape, TensorError> {
     let error = || TensorError::Reshape { shape: shape.into(), requested: requested.0.to_vec() };
     let count = element_count(shape).ok_or_else(error)?;

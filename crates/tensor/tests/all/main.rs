@@ -28,6 +28,7 @@ mod reproducible;
 mod reshape;
 mod rows;
 mod scans;
+mod shapes;
 mod sums;
 mod threads;
 mod views;

@@ -294,6 +294,23 @@ impl Conv {
         ])
     }
 
+    /// Refuses a gradient of another shape than the two-dimensional convolution has, with a batch.
+    pub(crate) fn check_gradient(
+        &self,
+        operation: &'static str,
+        input: &[usize],
+        weight: &[usize],
+        gradient: &[usize],
+    ) -> Result<(), TensorError> {
+        let shape = self.output_shape(operation, 2, input, weight, None)?;
+        if input.len() == 4 && gradient == &shape[..] {
+            return Ok(());
+        }
+        let argument = "the shape of the gradient for the output";
+        let expected = format!("it must be {shape:?}, the shape of the convolution, with a batch");
+        Err(TensorError::argument(operation, argument, format!("{gradient:?}"), input, expected))
+    }
+
     /// For a convolution that gives `output`, all of it with a batch.
     #[track_caller]
     pub(crate) fn geometry(&self, input: &[usize], weight: &[usize], output: &[usize]) -> Geometry {

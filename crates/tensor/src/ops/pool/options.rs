@@ -237,9 +237,4 @@ impl Pooling {
     pub(crate) fn windows(&self) -> Windows<'_> {
         Windows { y: &self.y, x: &self.x, size: self.input }
     }
-
-    /// Another size of the last two axes.
-    pub(crate) fn resized(shape: &[usize], size: [usize; 2]) -> Shape {
-        shape[..shape.len() - 2].iter().copied().chain(size).collect()
-    }
 }
