@@ -13,6 +13,7 @@ use crate::tensor::Tensor;
 /// let x = Tensor::from([[1, 2], [3, 4]]);
 /// let mut elements = x.iter();
 /// assert_eq!((elements.len(), elements.next(), elements.last()), (4, Some(1), Some(4)));
+/// assert_eq!(x.t().iter().collect::<Vec<_>>(), [1, 3, 2, 4]);
 /// ```
 #[derive(Debug)]
 pub struct Iter<'a, T> {
@@ -53,13 +54,6 @@ impl<T: Element> ExactSizeIterator for Iter<'_, T> {}
 
 impl<T: Element> Tensor<T> {
     /// The elements in logical order: the last axis runs fastest.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([[1, 2], [3, 4]]);
-    /// assert_eq!(x.t().iter().collect::<Vec<_>>(), [1, 3, 2, 4]);
-    /// ```
     pub fn iter(&self) -> Iter<'_, T> {
         Iter {
             buffer: self.buffer(),

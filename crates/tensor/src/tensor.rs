@@ -41,6 +41,9 @@ use crate::shape::Shape;
 /// assert_eq!((x.shape(), x.rank(), x.len(), x.is_empty()), ([2, 3].as_slice(), 2, 6, false));
 /// assert_eq!((x.t().strides(), x.t().to_vec().len()), ([1, 3].as_slice(), 6));
 /// assert_eq!((x.flip(0).strides(), x.flip(0).offset()), ([-3, 1].as_slice(), 3));
+/// assert!(x.t().shares_buffer(&x) && !x.t().contiguous().shares_buffer(&x));
+/// assert!(x.as_slice().is_some() && x.t().as_slice().is_none());
+/// assert!(x.sum(..).item() == 0.0 && x.allclose(&(&x + 1e-3), 0.0, 1e-2));
 /// ```
 #[derive(Clone)]
 #[must_use]
@@ -74,6 +77,11 @@ impl<T: Element> Tensor<T> {
     #[inline]
     pub(crate) fn strided(&self) -> Strided<'_, T> {
         Strided { data: self.buffer.as_slice(), layout: &self.layout }
+    }
+
+    /// The elements of a contiguous tensor.
+    pub(crate) fn data(&self) -> &[T] {
+        self.as_slice().expect("made contiguous")
     }
 
     /// The whole buffer, of which the layout may use a part.
@@ -154,56 +162,21 @@ impl<T: Element> Tensor<T> {
     }
 
     /// Whether the elements in logical order are neighbours in memory.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([[1, 2], [3, 4]]);
-    /// assert!(x.select(0, 1).is_contiguous()); // a row
-    /// assert!(!x.select(1, 1).is_contiguous()); // a column
-    /// ```
     pub fn is_contiguous(&self) -> bool {
         self.layout.is_contiguous()
     }
 
     /// Whether both tensors look at the same buffer, whatever their layouts.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([1, 2]);
-    /// let mut y = x.clone();
-    /// assert!(x.shares_buffer(&y));
-    /// y[[0]] = 10; // copies first
-    /// assert!(!x.shares_buffer(&y));
-    /// ```
     pub fn shares_buffer(&self, other: &Self) -> bool {
         self.buffer.address() == other.buffer.address()
     }
 
     /// The number of bytes of the buffer, which views share, and an identity for it.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::<f32>::zeros([10]);
-    /// let (identity, bytes) = x.buffer_id_and_bytes();
-    /// assert_eq!(bytes, 40);
-    /// assert_eq!(x.slice(0, ..5).buffer_id_and_bytes(), (identity, 40));
-    /// ```
     pub fn buffer_id_and_bytes(&self) -> (usize, usize) {
         (self.buffer.address(), size_of_val(self.buffer()))
     }
 
     /// The elements in logical order, if they are neighbours in memory.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([[1, 2], [3, 4]]);
-    /// assert_eq!(x.as_slice(), Some([1, 2, 3, 4].as_slice()));
-    /// assert_eq!(x.t().as_slice(), None);
-    /// ```
     pub fn as_slice(&self) -> Option<&[T]> {
         self.strided().as_slice()
     }
@@ -217,14 +190,6 @@ impl<T: Element> Tensor<T> {
     }
 
     /// The same elements contiguous in memory; the tensor itself if it is contiguous already.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([[1, 2], [3, 4]]);
-    /// assert_eq!(x.t().contiguous().as_slice(), Some([1, 3, 2, 4].as_slice()));
-    /// assert!(x.contiguous().shares_buffer(&x));
-    /// ```
     pub fn contiguous(&self) -> Self {
         if self.is_contiguous() {
             self.clone()
@@ -234,12 +199,6 @@ impl<T: Element> Tensor<T> {
     }
 
     /// The element of a tensor that has exactly one.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([[1, 2], [3, 4]]).sum(..).item(), 10);
-    /// ```
     ///
     /// # Panics
     /// If the number of elements is not 1.
@@ -279,14 +238,6 @@ impl<T: Element> Tensor<T> {
 
 impl<T: Float> Tensor<T> {
     /// Whether every element `x` and its partner `y` in `other` satisfy `|x - y| <= absolute + relative * |y|`, or both are NaN.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let (x, y) = (Tensor::from([1000.1]), Tensor::from([1000.0]));
-    /// assert!(x.allclose(&y, 1e-3, 0.0)); // 0.1 is at most 1e-3 * 1000
-    /// assert!(!x.allclose(&y, 0.0, 1e-3));
-    /// ```
     ///
     /// # Panics
     /// If the shapes do not broadcast.

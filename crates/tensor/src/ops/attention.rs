@@ -2,8 +2,7 @@
 
 use crate::element::Float;
 use crate::error::{OrPanic, TensorError};
-use crate::kernels::{self, Attention, Head, MatrixRef};
-use crate::layout::Layout;
+use crate::kernels::{Attention, Head};
 use crate::shape::{Shape, broadcast, checked_count, expands};
 use crate::tensor::Tensor;
 
@@ -101,28 +100,6 @@ impl<T: Float> Tensor<T> {
     /// The sizes of the last two axes.
     fn last_two(&self) -> [usize; 2] {
         [self.shape()[self.rank() - 2], self.shape()[self.rank() - 1]]
-    }
-
-    /// The matrices of the last two axes, broadcast to these sizes.
-    fn matrices(&self, batch: &[usize], matrix: [usize; 2]) -> Vec<MatrixRef<'_, T>> {
-        let layout = self.layout().expand(&[batch, &matrix].concat());
-        let front = Layout {
-            shape: Shape::from_slice(batch),
-            strides: layout.strides[..batch.len()].into(),
-            offset: layout.offset,
-        };
-        let mut matrices = Vec::with_capacity(front.len());
-        kernels::for_each_run(batch, [&front], |[start], length, [stride]| {
-            matrices.extend((0..length as isize).map(|i| MatrixRef {
-                data: self.buffer(),
-                offset: start.wrapping_add_signed(i * stride),
-                rows: matrix[0],
-                columns: matrix[1],
-                row_stride: layout.strides[batch.len()],
-                column_stride: layout.strides[batch.len() + 1],
-            }));
-        });
-        matrices
     }
 }
 

@@ -9,22 +9,6 @@ use crate::tensor::Tensor;
 macro_rules! comparisons {
     ($($(#[$doc:meta])* $name:ident $literal:literal $op:tt)*) => {$(
         $(#[$doc])*
-        ///
-        /// Elementwise, against a tensor that broadcasts or against a number; a comparison with NaN is
-        /// false, except that NaN is not equal (`ne`) to anything.
-        ///
-        /// ```
-        /// use gradus_tensor::Tensor;
-        ///
-        /// let x = Tensor::from([1, 2, 3]);
-        #[doc = concat!(
-            "assert_eq!(x.", $literal, "(2), Tensor::from([1 ", stringify!($op), " 2, 2 ", stringify!($op),
-            " 2, 3 ", stringify!($op), " 2]));"
-        )]
-        /// ```
-        ///
-        /// # Panics
-        /// If the shapes do not broadcast.
         #[track_caller]
         pub fn $name(&self, other: impl Into<Self>) -> Tensor<bool> {
             self.zip($literal, &other.into(), #[inline(always)] |x, y| x $op y)
@@ -32,6 +16,16 @@ macro_rules! comparisons {
     )*};
 }
 
+/// Comparisons of each element with a number or with the elements of a tensor that broadcasts. A comparison with NaN is
+/// false, except that NaN is not equal (`ne`) to anything. The methods panic if the shapes do not broadcast.
+///
+/// ```
+/// use gradus_tensor::Tensor;
+///
+/// let x = Tensor::from([1, 2, 3]);
+/// assert_eq!(x.lt(2), Tensor::from([true, false, false]));
+/// assert_eq!(x.ge(Tensor::from([[2], [3]])), Tensor::from([[false, true, true], [false, false, true]]));
+/// ```
 impl<T: Element> Tensor<T> {
     comparisons! {
         /// Whether elements are equal: `x == y`. (The operator `==` compares whole tensors.)
@@ -51,15 +45,6 @@ impl<T: Element> Tensor<T> {
 
 impl<T: Float> Tensor<T> {
     /// Whether elements are NaN.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([1.0, f64::NAN, f64::INFINITY]);
-    /// assert_eq!(x.isnan(), Tensor::from([false, true, false]));
-    /// assert_eq!(x.isinf(), Tensor::from([false, false, true]));
-    /// assert_eq!(x.isfinite(), Tensor::from([true, false, false]));
-    /// ```
     pub fn isnan(&self) -> Tensor<bool> {
         self.map(Number::is_nan)
     }
@@ -81,9 +66,6 @@ impl<T: Float> Tensor<T> {
 macro_rules! logic {
     ($($(#[$doc:meta])* $name:ident $literal:literal |$x:ident, $y:ident| $result:expr;)*) => {$(
         $(#[$doc])*
-        ///
-        /// # Panics
-        /// If the shapes do not broadcast.
         #[track_caller]
         pub fn $name(&self, other: impl Into<Self>) -> Self {
             self.zip($literal, &other.into(), #[inline(always)] |$x, $y| $result)
@@ -91,18 +73,18 @@ macro_rules! logic {
     )*};
 }
 
+/// Truth values of each element. The methods panic if the shapes do not broadcast.
+///
+/// ```
+/// use gradus_tensor::Tensor;
+///
+/// let x = Tensor::from([-1.0, f64::NAN, 2.0]);
+/// assert_eq!(x.gt(0.0).where_(&x, 0.0), Tensor::from([0.0, 0.0, 2.0]));
+/// assert_eq!(x.gt(0.0).logical_or(x.isnan()), Tensor::from([false, true, true]));
+/// assert_eq!(x.isfinite().logical_not(), x.isnan());
+/// ```
 impl Tensor<bool> {
     /// Elements of `if_true` where this is true and of `if_false` where it is not; all three broadcast.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([-1.0, 2.0]);
-    /// assert_eq!(x.gt(0.0).where_(&x, 0.0), Tensor::from([0.0, 2.0]));
-    /// ```
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast.
     #[track_caller]
     pub fn where_<T: Element>(
         &self,
@@ -117,17 +99,6 @@ impl Tensor<bool> {
 
     logic! {
         /// Whether both are true.
-        ///
-        /// ```
-        /// use gradus_tensor::Tensor;
-        ///
-        /// let x = Tensor::from([1, 2, 3]);
-        /// let (above, below) = (x.gt(1), x.lt(3));
-        /// assert_eq!(above.logical_and(&below), Tensor::from([false, true, false]));
-        /// assert_eq!(above.logical_or(&below), Tensor::from([true, true, true]));
-        /// assert_eq!(above.logical_xor(&below), Tensor::from([true, false, true]));
-        /// assert_eq!(above.logical_not(), Tensor::from([true, false, false]));
-        /// ```
         logical_and "logical_and" |x, y| x && y;
         /// Whether at least one is true.
         logical_or "logical_or" |x, y| x || y;

@@ -9,16 +9,26 @@ use crate::shape::{MAX_COUNT, Shape, checked_count};
 use crate::slice::Slice;
 use crate::tensor::Tensor;
 
+/// New tensors. Arrays, nested up to four deep, vectors, slices and single numbers turn into tensors with `from`.
+///
+/// ```
+/// use gradus_tensor::Tensor;
+///
+/// let x = Tensor::from([[1, 2, 3], [4, 5, 6]]);
+/// assert_eq!(x, Tensor::from_vec(vec![1, 2, 3, 4, 5, 6], [2, 3])?);
+/// assert_eq!(Tensor::from(7), Tensor::scalar(7));
+/// assert_eq!(Tensor::full([2], 7), Tensor::from([7, 7]));
+/// assert_eq!(Tensor::zeros([1, 2]), Tensor::from([[0.0, 0.0]]));
+/// assert_eq!(Tensor::arange(1.0, 0.0, -0.5), Tensor::from([1.0, 0.5]));
+/// assert_eq!(Tensor::linspace(0.0, 1.0, 5), Tensor::from([0.0, 0.25, 0.5, 0.75, 1.0]));
+/// assert_eq!(Tensor::eye(2), Tensor::from([[1, 0], [0, 1]]));
+/// # Ok::<(), gradus_tensor::TensorError>(())
+/// ```
+///
+/// # Panics
+/// Methods that take a shape or a size panic if the tensor has more elements than a machine can hold.
 impl<T: Element> Tensor<T> {
     /// Data in row-major order under a shape: the way in for what comes from outside the program.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from_vec(vec![1, 2, 3, 4, 5, 6], [2, 3])?;
-    /// assert_eq!(x[[1, 0]], 4);
-    /// # Ok::<(), gradus_tensor::TensorError>(())
-    /// ```
     ///
     /// # Errors
     /// [`TensorError::Length`] if the shape has another number of elements, [`TensorError::TooLarge`] if it
@@ -36,15 +46,6 @@ impl<T: Element> Tensor<T> {
     }
 
     /// The same value everywhere.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::full([2, 3], 7), Tensor::from([[7, 7, 7], [7, 7, 7]]));
-    /// ```
-    ///
-    /// # Panics
-    /// If the shape has more elements than a machine can hold.
     #[track_caller]
     pub fn full(shape: impl AsRef<[usize]>, value: T) -> Self {
         Self::filled("full", shape.as_ref(), value)
@@ -57,13 +58,6 @@ impl<T: Element> Tensor<T> {
     }
 
     /// A 0-d tensor: one number without axes.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::scalar(2.5);
-    /// assert_eq!((x.rank(), x.len(), x.item()), (0, 1, 2.5));
-    /// ```
     pub fn scalar(value: T) -> Self {
         Self::from_slice(&[value], &[])
     }
@@ -71,24 +65,12 @@ impl<T: Element> Tensor<T> {
 
 impl<T: Number> Tensor<T> {
     /// Zero everywhere.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::zeros([2, 2]), Tensor::from([[0.0, 0.0], [0.0, 0.0]]));
-    /// ```
-    ///
-    /// # Panics
-    /// If the shape has more elements than a machine can hold.
     #[track_caller]
     pub fn zeros(shape: impl AsRef<[usize]>) -> Self {
         Self::filled("zeros", shape.as_ref(), T::ZERO)
     }
 
     /// One everywhere.
-    ///
-    /// # Panics
-    /// If the shape has more elements than a machine can hold.
     #[track_caller]
     pub fn ones(shape: impl AsRef<[usize]>) -> Self {
         Self::filled("ones", shape.as_ref(), T::ONE)
@@ -98,15 +80,6 @@ impl<T: Number> Tensor<T> {
     ///
     /// Integers are exact. Of floats, element i is `start + i * step` rounded once or twice, without errors that add up; if
     /// the last one would be rounded to `stop` or beyond, it is left out.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::arange(0, 6, 2), Tensor::from([0, 2, 4]));
-    /// assert_eq!(Tensor::arange(1.0, 0.0, -0.5), Tensor::from([1.0, 0.5]));
-    /// let large = (1_i64 << 53) + 1; // no f64
-    /// assert_eq!(Tensor::arange(large, large + 2, 1), Tensor::from([large, large + 1]));
-    /// ```
     ///
     /// # Panics
     /// If `step` is 0, or there are infinitely many elements or more than a machine can hold.
@@ -121,15 +94,6 @@ impl<T: Number> Tensor<T> {
     }
 
     /// The identity matrix of `size` rows.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::eye(3), Tensor::from([[1, 0, 0], [0, 1, 0], [0, 0, 1]]));
-    /// ```
-    ///
-    /// # Panics
-    /// If the matrix has more elements than a machine can hold.
     #[track_caller]
     pub fn eye(size: usize) -> Self {
         let mut matrix = Self::filled("eye", &[size, size], T::ZERO);
@@ -142,15 +106,6 @@ impl<T: Number> Tensor<T> {
 
 impl<T: Float> Tensor<T> {
     /// `count` numbers from `start` to `stop`, both included, evenly spaced.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::linspace(0.0, 1.0, 5), Tensor::from([0.0, 0.25, 0.5, 0.75, 1.0]));
-    /// ```
-    ///
-    /// # Panics
-    /// If `count` is more than a machine can hold.
     #[track_caller]
     pub fn linspace(start: T, stop: T, count: usize) -> Self {
         checked_count("linspace", &[count]).or_panic();
@@ -172,12 +127,6 @@ impl<T: Float> Tensor<T> {
 
 impl Slice {
     /// All indices in an axis of this size.
-    ///
-    /// ```
-    /// use gradus_tensor::{Slice, Tensor};
-    ///
-    /// assert_eq!(Slice::from(..).step(-2).indices(5), Tensor::from([4, 2, 0]));
-    /// ```
     pub fn indices(self, size: usize) -> Tensor<i64> {
         let (start, count) = self.resolve(size);
         // With one index, the step may be anything.

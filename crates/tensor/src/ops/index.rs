@@ -95,8 +95,7 @@ impl<T: Element> Tensor<T> {
             return Self::cat(&slices.iter().collect::<Vec<_>>(), axis as isize).reshape(shape);
         }
         let source = self.contiguous();
-        let data = source.as_slice().expect("made contiguous");
-        let blocks = data.chunks_exact((size * inner).max(1));
+        let blocks = source.data().chunks_exact((size * inner).max(1));
         let slices =
             blocks.flat_map(|block| places.iter().map(move |&place| &block[place * inner..][..inner]));
         Self::from_buffer(Buffer::concat(outer * places.len() * inner, slices), shape)
@@ -176,9 +175,7 @@ impl<T: Number> Tensor<T> {
     #[track_caller]
     pub fn scatter_add_inplace(&mut self, axis: isize, index: &Tensor<i64>, source: &Self) {
         self.put("scatter_add", axis, index, source, |data, positions| {
-            let source = source.contiguous();
-            let source = source.as_slice().expect("made contiguous");
-            Additions::new::<T>(positions).add(data, 1, source);
+            Additions::new::<T>(positions).add(data, 1, source.contiguous().data());
         });
     }
 
@@ -204,9 +201,8 @@ impl<T: Number> Tensor<T> {
         let places = places("index_add", self.shape(), axis, index).or_panic();
         let [_, size, inner] = spans(self.shape(), axis);
         let source = source.contiguous();
-        let source = source.as_slice().expect("made contiguous");
         let additions = Additions::new::<T>(&places);
-        let sources = source.chunks_exact((places.len() * inner).max(1));
+        let sources = source.data().chunks_exact((places.len() * inner).max(1));
         for (block, source) in self.make_mut().chunks_exact_mut((size * inner).max(1)).zip(sources) {
             additions.add(block, inner, source);
         }

@@ -50,7 +50,7 @@ impl<T: Element> Tensor<T> {
         let stretches = (0..outer).flat_map(|i| {
             tensors.iter().map(move |tensor| {
                 let length = tensor.shape()[axis..].iter().product::<usize>();
-                &tensor.as_slice().expect("made contiguous")[i * length..][..length]
+                &tensor.data()[i * length..][..length]
             })
         });
         Self::from_buffer(Buffer::concat(count, stretches), shape)

@@ -238,8 +238,7 @@ fn columns<T: Float>(x: &Tensor<T>) -> Vec<f64> {
     let [.., rows, columns] = *x.shape() else { unreachable!("matrices have two axes") };
     let (x, size) = (x.contiguous(), (rows * columns).max(1));
     let mut transposed = vec![0.0; x.len()];
-    let elements = x.as_slice().expect("made contiguous");
-    for (x, out) in elements.chunks_exact(size).zip(transposed.chunks_exact_mut(size)) {
+    for (x, out) in x.data().chunks_exact(size).zip(transposed.chunks_exact_mut(size)) {
         linalg::transpose(x, rows, out, T::to_f64);
     }
     transposed

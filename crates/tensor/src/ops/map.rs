@@ -8,28 +8,36 @@ use crate::kernels;
 use crate::shape::{Shape, broadcast_shapes, expands};
 use crate::tensor::Tensor;
 
+/// Any function on every element, of one tensor or of several that broadcast. The methods panic if the shapes do not fit.
+///
+/// ```
+/// use gradus_tensor::Tensor;
+///
+/// let (x, y) = (Tensor::from([4, 6]), Tensor::from([[2], [3]]));
+/// assert_eq!(x.map(|x| x > 4), Tensor::from([false, true]));
+/// assert_eq!(x.gt(4).to_number::<f32>(), Tensor::from([0.0, 1.0]));
+/// assert_eq!(Tensor::from([1.7, -1.7]).cast::<i64>(), Tensor::from([1, -1]));
+/// assert_eq!(x.zip("divides", &y, |x, y| x % y == 0), Tensor::from([[true, true], [false, true]]));
+/// assert_eq!(Tensor::zip_many("sum", [&x, &x, &y], |[a, b, c]| a + b + c), Tensor::from([[10, 14], [11, 15]]));
+///
+/// // A step of gradient descent, and a step with momentum.
+/// let (mut weight, mut velocity) = (Tensor::from([1.0, 2.0]), Tensor::from([4.0, 0.0]));
+/// let gradient = Tensor::from([1.0, -1.0]);
+/// weight.zip_inplace(&gradient, |w, g| w - 0.5 * g);
+/// assert_eq!(weight, Tensor::from([0.5, 2.5]));
+/// Tensor::zip_inplace_many([&mut weight, &mut velocity], &gradient, |[w, v], g| {
+///     let v = 0.5 * v + g;
+///     [w - 0.5 * v, v]
+/// });
+/// assert_eq!((weight, velocity), (Tensor::from([-1.0, 3.0]), Tensor::from([3.0, -1.0])));
+/// ```
 impl<T: Element> Tensor<T> {
     /// A tensor of the results of `f` on every element.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([1, 2]).map(|x| x > 1), Tensor::from([false, true]));
-    /// ```
     pub fn map<U: Element>(&self, f: impl Fn(T) -> U + Sync) -> Tensor<U> {
         Tensor::from_buffer(kernels::map(self.strided(), f), self.shape())
     }
 
     /// Replaces every element by the result of `f`; copies first if the buffer is shared.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([1, 2]);
-    /// let mut y = x.clone();
-    /// y.map_inplace(|y| 10 * y);
-    /// assert_eq!((y, x), (Tensor::from([10, 20]), Tensor::from([1, 2])));
-    /// ```
     pub fn map_inplace(&mut self, f: impl Fn(T) -> T + Sync) {
         if let Some(elements) = self.writable() {
             kernels::map_inplace(elements, f);
@@ -43,17 +51,6 @@ impl<T: Element> Tensor<T> {
 
     /// Replaces every element by the result of `f` on it and its partner in `other`, which is expanded to
     /// this tensor's shape; copies first if the buffer is shared.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let mut weight = Tensor::from([[1.0_f32, 2.0], [3.0, 4.0]]);
-    /// weight.zip_inplace(&Tensor::from([10.0, 20.0]), |w, gradient| w - 0.1 * gradient);
-    /// assert_eq!(weight, Tensor::from([[0.0, 0.0], [2.0, 2.0]]));
-    /// ```
-    ///
-    /// # Panics
-    /// If `other` cannot be expanded to this shape.
     #[track_caller]
     pub fn zip_inplace<U: Element>(&mut self, other: &Tensor<U>, f: impl Fn(T, U) -> T + Sync) {
         self.zip_assign("zip_inplace", other, f);
@@ -101,17 +98,6 @@ impl<T: Element> Tensor<T> {
     /// A tensor of the results of `f` on the elements of two tensors, broadcast to one shape.
     ///
     /// `operation` is named in the panic message.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let (x, y) = (Tensor::from([4, 6]), Tensor::from([[2], [3]]));
-    /// let divisible = x.zip("divisible", &y, |x, y| x % y == 0);
-    /// assert_eq!(divisible, Tensor::from([[true, true], [false, true]]));
-    /// ```
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast.
     #[track_caller]
     pub fn zip<U: Element, V: Element>(
         &self,
@@ -130,17 +116,6 @@ impl<T: Element> Tensor<T> {
     }
 
     /// A tensor of the results of `f` on the elements of several tensors, broadcast to one shape.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let (a, b, c) = (Tensor::from([1, 2]), Tensor::from(10), Tensor::from([[5], [6]]));
-    /// let sums = Tensor::zip_many("sum3", [&a, &b, &c], |[a, b, c]| a + b + c);
-    /// assert_eq!(sums, Tensor::from([[16, 17], [17, 18]]));
-    /// ```
-    ///
-    /// # Panics
-    /// With the name of the operation, if the shapes do not broadcast.
     #[track_caller]
     pub fn zip_many<U: Element, const N: usize>(
         operation: &'static str,
@@ -152,7 +127,7 @@ impl<T: Element> Tensor<T> {
             shape = broadcast_shapes(operation, &shape, tensor.shape()).or_panic();
         }
         let tensors = tensors.map(|tensor| tensor.expand(&shape).contiguous());
-        let elements = tensors.each_ref().map(|tensor| tensor.as_slice().expect("made contiguous"));
+        let elements = tensors.each_ref().map(Tensor::data);
         Tensor::from_buffer(kernels::zip_many(shape.iter().product(), elements, f), &shape)
     }
 }
@@ -160,12 +135,6 @@ impl<T: Element> Tensor<T> {
 impl<T: Number> Tensor<T> {
     /// The elements converted to another number type: the nearest number, and for an integer type without the fraction,
     /// saturated, and 0 for NaN.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// assert_eq!(Tensor::from([1.7, -1.7]).cast::<i64>(), Tensor::from([1, -1]));
-    /// ```
     #[expect(
         clippy::redundant_closure_for_method_calls,
         reason = "only a closure is inlined into every loop"
@@ -183,13 +152,6 @@ impl<T: Number> Tensor<T> {
 
 impl Tensor<bool> {
     /// 1 for true and 0 for false.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// let x = Tensor::from([1, 5, 7]);
-    /// assert_eq!(x.gt(3).to_number::<f32>(), Tensor::from([0.0, 1.0, 1.0]));
-    /// ```
     pub fn to_number<U: Number>(&self) -> Tensor<U> {
         self.map(|x| if x { U::ONE } else { U::ZERO })
     }
@@ -198,23 +160,6 @@ impl Tensor<bool> {
 impl<T: Element> Tensor<T> {
     /// Replaces the elements of several tensors together, in one pass, by a function of them and the elements of
     /// another tensor, all of one shape; a buffer that is shared is copied first.
-    ///
-    /// ```
-    /// use gradus_tensor::Tensor;
-    ///
-    /// // A step of gradient descent with momentum.
-    /// let (mut weight, mut velocity) = (Tensor::from([1.0, 2.0]), Tensor::from([4.0, 0.0]));
-    /// let gradient = Tensor::from([1.0, -1.0]);
-    /// Tensor::zip_inplace_many([&mut weight, &mut velocity], &gradient, |[w, v], g| {
-    ///     let v = 0.5 * v + g;
-    ///     [w - 0.1 * v, v]
-    /// });
-    /// assert_eq!(weight, Tensor::from([0.7, 2.1]));
-    /// assert_eq!(velocity, Tensor::from([3.0, -1.0]));
-    /// ```
-    ///
-    /// # Panics
-    /// If the shapes differ.
     #[track_caller]
     pub fn zip_inplace_many<U: Element, const N: usize>(
         targets: [&mut Self; N],

@@ -40,28 +40,26 @@ impl<T: Float> Tensor<T> {
         if self.rank() == 2 && other.rank() == 2 {
             return self.matrix_product(other, None);
         }
-        // A vector becomes a matrix of one row or one column.
-        let left = if self.rank() == 1 { self.layout().insert_axis(0, 1, 0) } else { self.layout().clone() };
-        let right =
-            if other.rank() == 1 { other.layout().insert_axis(1, 1, 0) } else { other.layout().clone() };
         if shape.contains(&0) {
             return Self::from_slice(&[], shape);
         }
-        let (left_batch, [m, k]) = split_matrix(&left.shape);
-        let (right_batch, [_, n]) = split_matrix(&right.shape);
+        // A vector becomes a matrix of one row or one column.
+        let left = if self.rank() == 1 { self.unsqueeze(0) } else { self.clone() };
+        let right = if other.rank() == 1 { other.unsqueeze(1) } else { other.clone() };
+        let [(left_batch, left_matrix), (right_batch, right_matrix)] =
+            [&left, &right].map(|x| x.shape().split_at(x.rank() - 2));
+        let ([m, k], n) = ([left_matrix[0], left_matrix[1]], right_matrix[1]);
         let matrix = usize::from(self.rank() > 1) + usize::from(other.rank() > 1);
         let batch = &shape[..shape.len() - matrix];
         // Rows of all the left's matrices times one and the same right matrix are one product.
+        let count = batch.iter().product::<usize>();
         let rows = (right_batch.iter().all(|&size| size == 1) && *batch == *left_batch)
-            .then(|| left.reshape(&[batch.iter().product::<usize>() * m, k]))
+            .then(|| left.layout().reshape(&[count * m, k]))
             .flatten();
-        let pairs: Vec<_> = if let Some(left) = rows {
-            vec![(self.matrix(&left, left.offset), other.matrix(&right, right.offset))]
+        let pairs: Vec<_> = if let Some(rows) = rows {
+            vec![(left.matrix(&rows, rows.offset), right.matrix(right.layout(), right.offset()))]
         } else {
-            let left = left.expand(&[batch, &[m, k]].concat());
-            let right = right.expand(&[batch, &[k, n]].concat());
-            let starts = batch_starts(batch, &left, &right).into_iter();
-            starts.map(|(l, r)| (self.matrix(&left, l), other.matrix(&right, r))).collect()
+            left.matrices(batch, [m, k]).into_iter().zip(right.matrices(batch, [k, n])).collect()
         };
         Self::from_buffer(T::products(&pairs, None), shape)
     }
@@ -89,6 +87,22 @@ impl<T: Float> Tensor<T> {
         let bias = bias.as_ref().and_then(Self::as_slice);
         let pair = (self.matrix(self.layout(), self.offset()), right.matrix(right.layout(), right.offset()));
         Self::from_buffer(T::products(&[pair], bias), &[*m, n])
+    }
+
+    /// The matrices of the last two axes, broadcast to these sizes.
+    pub(crate) fn matrices(&self, batch: &[usize], matrix: [usize; 2]) -> Vec<MatrixRef<'_, T>> {
+        let layout = self.layout().expand(&[batch, &matrix].concat());
+        let front = Layout {
+            shape: Shape::from_slice(batch),
+            strides: layout.strides[..batch.len()].into(),
+            offset: layout.offset,
+        };
+        let mut matrices = Vec::with_capacity(front.len());
+        kernels::for_each_run(batch, [&front], |[start], length, [stride]| {
+            let starts = (0..length as isize).map(|i| start.wrapping_add_signed(i * stride));
+            matrices.extend(starts.map(|start| self.matrix(&layout, start)));
+        });
+        matrices
     }
 
     /// The matrix of a layout's last two axes that starts at `offset`.
@@ -172,34 +186,6 @@ pub fn dot_shape(left: &[usize], right: &[usize]) -> Result<Shape, TensorError> 
         return Ok(Shape::new());
     }
     Err(TensorError::mismatch("dot", left, right, "both must have one axis, of the same size"))
-}
-
-/// The leading axes and the sizes of the last two.
-fn split_matrix(shape: &[usize]) -> (&[usize], [usize; 2]) {
-    let (batch, matrix) = shape.split_at(shape.len() - 2);
-    (batch, [matrix[0], matrix[1]])
-}
-
-/// Where each pair of matrices starts.
-fn batch_starts(batch: &[usize], left: &Layout, right: &Layout) -> Vec<(usize, usize)> {
-    let leading = |layout: &Layout| Layout {
-        shape: Shape::from_slice(batch),
-        strides: layout.strides[..batch.len()].into(),
-        offset: layout.offset,
-    };
-    let mut starts = Vec::with_capacity(batch.iter().product());
-    kernels::for_each_run(
-        batch,
-        [&leading(left), &leading(right)],
-        |[l, r], length, [left_stride, right_stride]| {
-            starts.extend(
-                (0..length as isize).map(|i| {
-                    (l.wrapping_add_signed(i * left_stride), r.wrapping_add_signed(i * right_stride))
-                }),
-            );
-        },
-    );
-    starts
 }
 
 impl<T: Float> Tensor<T> {

@@ -96,7 +96,7 @@ impl<T: Float> Tensor<T> {
         let [weight, bias] = [weight, bias].map(|operand| operand.map(Self::contiguous));
         let [weight, bias] = [&weight, &bias].map(|operand| operand.as_ref().and_then(Self::as_slice));
         let x = self.contiguous();
-        let (data, size) = (x.as_slice().expect("made contiguous"), normalized.iter().product());
+        let (data, size) = (x.data(), normalized.iter().product());
         Self::from_buffer(T::normalize_rows(data, size, weight, bias, eps, CENTRED), self.shape())
     }
 
@@ -123,7 +123,7 @@ impl<T: Float> Tensor<T> {
         let weight = weight.map(Self::contiguous);
         let weight = weight.as_ref().and_then(Self::as_slice);
         let (x, g) = (self.contiguous(), gradient.contiguous());
-        let [x, g] = [&x, &g].map(|operand| operand.as_slice().expect("made contiguous"));
+        let [x, g] = [&x, &g].map(Tensor::data);
         let size = normalized.iter().product();
         let (of_x, of_weight, pieces) = T::normalize_rows_gradient(x, g, size, weight, eps, CENTRED);
         let of_weight = Self::from_buffer(of_weight, &[pieces, size]).sum(0).reshape(normalized);

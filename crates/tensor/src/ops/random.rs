@@ -18,8 +18,11 @@ use crate::tensor::Tensor;
 /// ```
 /// use gradus_tensor::{Tensor, seeded};
 ///
-/// let x = Tensor::<f32>::rand([2], &mut seeded(42));
+/// let x = Tensor::<f32>::rand([2], &mut seeded(42)); // uniform in [0, 1)
 /// assert_eq!(x, Tensor::rand([2], &mut seeded(42)));
+/// let x = Tensor::<f64>::randn([100, 100], &mut seeded(0)); // standard normal
+/// assert!(x.mean(..).item().abs() < 0.05 && (x.var(.., 1).item() - 1.0).abs() < 0.05);
+/// assert_eq!(Tensor::randperm(1000, &mut seeded(0)).sum(..).item(), 999 * 1000 / 2);
 /// ```
 pub fn seeded(seed: u64) -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(seed)
@@ -28,14 +31,6 @@ pub fn seeded(seed: u64) -> Xoshiro256PlusPlus {
 impl<T: Float> Tensor<T> {
     /// Numbers uniform in [0, 1), in logical order from one 64-bit draw each: its top 24 bits for `f32`,
     /// 53 for `f64`.
-    ///
-    /// ```
-    /// use gradus_tensor::{Tensor, seeded};
-    ///
-    /// let x = Tensor::<f64>::rand([2, 3], &mut seeded(0));
-    /// assert_eq!(x.shape(), [2, 3]);
-    /// assert!(x.min(..).item() >= 0.0 && x.max(..).item() < 1.0);
-    /// ```
     ///
     /// # Panics
     /// If the shape has more elements than a machine can hold.
@@ -52,14 +47,6 @@ impl<T: Float> Tensor<T> {
     /// Numbers from the standard normal distribution (mean 0, variance 1), by the transform of Box and
     /// Muller (1958) in `f64`: elements are made in pairs from two 64-bit draws, through the portable
     /// `libm`, so that no platform's own mathematics changes a bit.
-    ///
-    /// ```
-    /// use gradus_tensor::{Tensor, seeded};
-    ///
-    /// let x = Tensor::<f64>::randn([100, 100], &mut seeded(0));
-    /// let (mean, variance) = (x.mean(..).item(), x.square().mean(..).item());
-    /// assert!(mean.abs() < 0.05 && (variance - 1.0).abs() < 0.05);
-    /// ```
     ///
     /// # Panics
     /// If the shape has more elements than a machine can hold.
@@ -82,13 +69,6 @@ impl<T: Float> Tensor<T> {
 impl Tensor<i64> {
     /// The numbers from 0 to `count - 1` in random order, each order equally likely, by the shuffle of Fisher
     /// and Yates (Durstenfeld, 1964) from one 64-bit draw for each number but the first.
-    ///
-    /// ```
-    /// use gradus_tensor::{Tensor, seeded};
-    ///
-    /// let order = Tensor::randperm(1000, &mut seeded(0));
-    /// assert_eq!(order.sum(..).item(), 999 * 1000 / 2);
-    /// ```
     pub fn randperm(count: usize, rng: &mut (impl Rng + ?Sized)) -> Self {
         let mut order: Vec<i64> = (0..count as i64).collect();
         for last in (1..count).rev() {

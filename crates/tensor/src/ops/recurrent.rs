@@ -33,7 +33,7 @@ impl<T: Float> Tensor<T> {
         let shape = lstm_shape(self.shape(), weight_hh.shape(), h0.shape(), c0.shape()).or_panic();
         let (input, h0, c0) = (self.contiguous(), h0.contiguous(), c0.contiguous());
         let weight = weight_hh.t().contiguous();
-        let out = T::lstm(sizes(&shape), in_order(&input), rows(&weight), [in_order(&h0), in_order(&c0)]);
+        let out = T::lstm(sizes(&shape), input.data(), rows(&weight), [h0.data(), c0.data()]);
         Self::from_buffer(out, &shape)
     }
 
@@ -52,7 +52,7 @@ impl<T: Float> Tensor<T> {
         let (out, gradient, weight) = (self.contiguous(), gradient.contiguous(), weight_hh.contiguous());
         let c0 = c0.contiguous();
         let [of_input, of_h0, of_c0] =
-            T::lstm_gradient(sizes, in_order(&out), in_order(&gradient), rows(&weight), in_order(&c0));
+            T::lstm_gradient(sizes, out.data(), gradient.data(), rows(&weight), c0.data());
         let of_input = Self::from_buffer(of_input, &[steps, batch, 4 * hidden]);
         let of_weight = of_input.weight_gradient(&self.select(0, 0), h0);
         let [of_h0, of_c0] = [of_h0, of_c0].map(|buffer| Self::from_buffer(buffer, &[batch, hidden]));
@@ -75,8 +75,8 @@ impl<T: Float> Tensor<T> {
         let shape = gru_shape(self.shape(), weight_hh.shape(), bias_shape, h0.shape()).or_panic();
         let (input, h0, bias) = (self.contiguous(), h0.contiguous(), bias_hh.map(Self::contiguous));
         let weight = weight_hh.t().contiguous();
-        let bias = bias.as_ref().map(in_order);
-        let out = T::gru(sizes(&shape), in_order(&input), rows(&weight), bias, in_order(&h0));
+        let bias = bias.as_ref().map(Tensor::data);
+        let out = T::gru(sizes(&shape), input.data(), rows(&weight), bias, h0.data());
         Self::from_buffer(out, &shape)
     }
 
@@ -95,7 +95,7 @@ impl<T: Float> Tensor<T> {
         let (out, gradient, weight) = (self.contiguous(), gradient.contiguous(), weight_hh.contiguous());
         let start = h0.contiguous();
         let [of_input, of_product, of_h0] =
-            T::gru_gradient(sizes, in_order(&out), in_order(&gradient), rows(&weight), in_order(&start));
+            T::gru_gradient(sizes, out.data(), gradient.data(), rows(&weight), start.data());
         let [of_input, of_product] =
             [of_input, of_product].map(|buffer| Self::from_buffer(buffer, &[steps, batch, 3 * hidden]));
         let of_weight = of_product.weight_gradient(&self.select(0, 0), h0);
@@ -186,13 +186,9 @@ fn sizes(shape: &[usize]) -> Sizes {
     Sizes { steps: shape[1], batch: shape[2], hidden: shape[3] }
 }
 
-fn in_order<T: Float>(x: &Tensor<T>) -> &[T] {
-    x.as_slice().expect("made contiguous")
-}
-
 fn rows<T: Float>(x: &Tensor<T>) -> MatrixRef<'_, T> {
     MatrixRef {
-        data: in_order(x),
+        data: x.data(),
         offset: 0,
         rows: x.shape()[0],
         columns: x.shape()[1],

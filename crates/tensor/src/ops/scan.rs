@@ -47,11 +47,8 @@ impl<T: Number> Tensor<T> {
     pub fn linear_recurrence(&self, axis: isize, factors: &Self) -> Self {
         let axis = linear_recurrence(self.shape(), axis, factors.shape()).or_panic();
         let factors = factors.expand(self.shape()).contiguous();
-        let factors = factors.as_slice().expect("made contiguous");
-        Self::from_buffer(
-            kernels::recurrence(self.strided(), factors, spans(self.shape(), axis)),
-            self.shape(),
-        )
+        let lanes = spans(self.shape(), axis);
+        Self::from_buffer(kernels::recurrence(self.strided(), factors.data(), lanes), self.shape())
     }
 }
 

@@ -47,8 +47,7 @@ impl<T: Float> Tensor<T> {
         let (axis, targets) = self.checked_targets("cross_entropy", axis, targets);
         let count = T::from_f64(targets.len() as f64);
         let lanes = self.moved_axis(axis, self.rank() - 1).contiguous();
-        let data = lanes.as_slice().expect("made contiguous");
-        let losses = T::cross_entropy_rows(data, self.shape()[axis], &targets);
+        let losses = T::cross_entropy_rows(lanes.data(), self.shape()[axis], &targets);
         Self::from_buffer(losses, &[targets.len()]).sum(..) / count
     }
 
@@ -98,9 +97,8 @@ impl<T: Float> Tensor<T> {
     ) -> Self {
         let from = lane_axis(operation, axis, self.shape()).or_panic();
         let (last, lanes) = self.lanes(from);
-        let data = lanes.as_slice().expect("made contiguous");
         let length = self.shape().get(from).copied().unwrap_or(1);
-        Self::from_buffer(rows(data, length), lanes.shape()).moved_axis(last, from).contiguous()
+        Self::from_buffer(rows(lanes.data(), length), lanes.shape()).moved_axis(last, from).contiguous()
     }
 }
 

@@ -77,7 +77,7 @@ impl<T: Number> Tensor<T> {
         };
         let (mut values, mut indices) = (Vec::new(), Vec::new());
         let mut places = Vec::with_capacity(size);
-        for lane in lanes.as_slice().expect("made contiguous").chunks_exact(size.max(1)) {
+        for lane in lanes.data().chunks_exact(size.max(1)) {
             places.clear();
             places.extend(0..size as i64);
             arrange(lane, &mut places);

@@ -115,11 +115,6 @@ impl<T: Float> Tensor<T> {
         let (g, weight) = (self.contiguous(), weight.contiguous());
         Self::from_buffer(T::conv_input(g.data(), weight.data(), &geometry), shape)
     }
-
-    /// The elements of a contiguous tensor.
-    fn data(&self) -> &[T] {
-        self.as_slice().expect("made contiguous")
-    }
 }
 
 /// The shapes of input, weight and output as those of images in a batch: a sequence is an image of height 1.

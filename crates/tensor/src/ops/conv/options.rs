@@ -96,19 +96,6 @@ impl Conv {
     /// The shape of the convolution of operands of these shapes, along `axes` axes, by the name of an operation
     /// for the error; a missing batch axis stays missing.
     ///
-    /// ```
-    /// use gradus_tensor::Conv;
-    ///
-    /// let shape = Conv::new().padding(1).output_shape("conv2d", 2, &[8, 3, 5, 5], &[6, 3, 3, 3], None).unwrap();
-    /// assert_eq!(shape.as_slice(), [8, 6, 5, 5]);
-    /// let error = Conv::new().output_shape("conv1d", 1, &[3, 5], &[6, 3, 7], None).unwrap_err();
-    /// assert_eq!(
-    ///     error.to_string(),
-    ///     "conv1d: the kernel is [7] for shape [3, 5]: with dilation [1] it spans [7], and must be at least 1 and \
-    ///      at most [5], the input with its padding"
-    /// );
-    /// ```
-    ///
     /// # Errors
     /// [`TensorError`] if the shapes do not fit each other or the attributes.
     pub fn output_shape(

@@ -72,7 +72,7 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn pooled_max(&self, pooling: &Pooling) -> Self {
         let (x, shape) = self.pooled_data(pooling.input, pooling.size());
-        Self::from_buffer(T::max_pool(x.as_slice().expect("made contiguous"), pooling.windows()), &shape)
+        Self::from_buffer(T::max_pool(x.data(), pooling.windows()), &shape)
     }
 
     /// The place of the largest element of each window, `row * width + column`: of equal ones the first, of NaN the last;
@@ -80,7 +80,7 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn pooled_max_places(&self, pooling: &Pooling) -> Tensor<i64> {
         let (x, shape) = self.pooled_data(pooling.input, pooling.size());
-        let data = T::max_pool_places(x.as_slice().expect("made contiguous"), pooling.windows());
+        let data = T::max_pool_places(x.data(), pooling.windows());
         Tensor::from_buffer(data, &shape)
     }
 
@@ -89,15 +89,14 @@ impl<T: Float> Tensor<T> {
     pub fn pooled_max_gradient(&self, pooling: &Pooling, gradient: &Self) -> Self {
         let (x, _) = self.pooled_data(pooling.input, pooling.size());
         let (g, _) = gradient.pooled_data(pooling.size(), pooling.input);
-        let (x, g) = (x.as_slice().expect("made contiguous"), g.as_slice().expect("made contiguous"));
-        Self::from_buffer(T::max_pool_gradient(x, g, pooling.windows()), self.shape())
+        Self::from_buffer(T::max_pool_gradient(x.data(), g.data(), pooling.windows()), self.shape())
     }
 
     /// The mean of each window over the last two axes; the core of [`avg_pool2d`](Self::avg_pool2d).
     #[track_caller]
     pub fn pooled_mean(&self, pooling: &Pooling) -> Self {
         let (x, shape) = self.pooled_data(pooling.input, pooling.size());
-        Self::from_buffer(T::avg_pool(x.as_slice().expect("made contiguous"), pooling.windows()), &shape)
+        Self::from_buffer(T::avg_pool(x.data(), pooling.windows()), &shape)
     }
 
     /// The gradient of [`pooled_mean`](Self::pooled_mean) with respect to its input, from the gradient of its result,
@@ -105,7 +104,7 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn pooled_mean_gradient(&self, pooling: &Pooling) -> Self {
         let (g, shape) = self.pooled_data(pooling.size(), pooling.input);
-        let data = T::avg_pool_gradient(g.as_slice().expect("made contiguous"), pooling.windows());
+        let data = T::avg_pool_gradient(g.data(), pooling.windows());
         Self::from_buffer(data, &shape)
     }
 

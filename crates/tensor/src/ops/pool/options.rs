@@ -88,13 +88,6 @@ impl Pool {
     /// The windows over the last axes, `axes` of them, of an input of this shape, by the name of an operation for
     /// the error.
     ///
-    /// ```
-    /// use gradus_tensor::Pool;
-    ///
-    /// let pooling = Pool::new(2).over("max_pool2d", 2, &[8, 3, 5, 6]).unwrap();
-    /// assert_eq!(pooling.size(), [2, 3]);
-    /// ```
-    ///
     /// # Errors
     /// [`TensorError`] if shape and attributes do not fit each other.
     pub fn over(
