@@ -118,7 +118,7 @@ pub(crate) fn attention<T: Float>(
         for (first, count, keys) in attention.blocks(head) {
             attention.weights(head, first, count, keys, weights);
             let weights = MatrixRef::row_major(&weights[..count * keys], count, keys);
-            let hides = |row, key| attention.hides(head, first + row, key);
+            let hides = &|row, key| attention.hides(head, first + row, key);
             let out = &mut out[first * width..];
             multiply_seen(out, Over::Anything, weights, head.value.of_rows(&(0..keys)), hides);
         }
@@ -149,15 +149,14 @@ pub(crate) fn attention_gradient<T: Float>(
             attention.weights(head, first, count, keys, weights);
             let g = g.of_rows(&rows);
             multiply(slopes, Over::Anything, T::ONE, g, head.value.of_rows(&(0..keys)).t());
-            let hides = |row, key| attention.hides(head, first + row, key);
-            multiply_seen(dv, Over::Sum, MatrixRef::row_major(weights, count, keys).t(), g, |key, row| {
-                hides(row, key)
-            });
+            let hides = &|row, key| attention.hides(head, first + row, key);
+            let hides_back = &|key, row| hides(row, key);
+            multiply_seen(dv, Over::Sum, MatrixRef::row_major(weights, count, keys).t(), g, hides_back);
             softmax_gradient(weights, slopes, keys, attention.scale, hides);
             let slopes = MatrixRef::row_major(slopes, count, keys);
             let dq = &mut dq[first * head.query.columns..];
             multiply_seen(dq, Over::Anything, slopes, head.key.of_rows(&(0..keys)), hides);
-            multiply_seen(dk, Over::Sum, slopes.t(), head.query.of_rows(&rows), |key, row| hides(row, key));
+            multiply_seen(dk, Over::Sum, slopes.t(), head.query.of_rows(&rows), hides_back);
         }
     });
     buffers
@@ -169,7 +168,7 @@ fn softmax_gradient<T: Float>(
     slopes: &mut [T],
     keys: usize,
     scale: T,
-    hides: impl Fn(usize, usize) -> bool,
+    hides: &dyn Fn(usize, usize) -> bool,
 ) {
     dispatch(
         #[inline(always)]
@@ -215,7 +214,7 @@ fn multiply_seen<T: Float>(
     over: Over,
     factors: MatrixRef<T>,
     x: MatrixRef<T>,
-    hides: impl Fn(usize, usize) -> bool,
+    hides: &dyn Fn(usize, usize) -> bool,
 ) {
     if over == Over::Anything {
         multiply(out, over, T::ONE, factors, x);
@@ -230,14 +229,17 @@ fn multiply_seen<T: Float>(
         }
         return;
     }
-    let places = (0..x.rows).flat_map(|row| (0..x.columns).map(move |column| (row, column)));
-    let numbers = places.clone().map(|(row, column)| x.at(row, column));
-    let numbers =
-        Buffer::collect(x.rows * x.columns, numbers.map(|x| if x.is_finite() { x } else { T::ZERO }));
-    multiply(out, over, T::ONE, factors, MatrixRef::row_major(numbers.as_slice(), x.rows, x.columns));
-    for (i, column) in places.filter(|&(i, column)| !x.at(i, column).is_finite()) {
-        for row in (0..factors.rows).filter(|&row| !hides(row, i)) {
-            out[row * x.columns + column] += factors.at(row, i) * x.at(i, column);
+    let mut numbers = Buffer::filled(x.rows * x.columns, T::ZERO);
+    let numbers = numbers.get_mut().expect("nobody else has it");
+    for (place, number) in numbers.iter_mut().enumerate() {
+        let x = x.at(place / x.columns, place % x.columns);
+        *number = if x.is_finite() { x } else { T::ZERO };
+    }
+    multiply(out, over, T::ONE, factors, MatrixRef::row_major(numbers, x.rows, x.columns));
+    for (i, column) in (0..numbers.len()).map(|place| (place / x.columns, place % x.columns)) {
+        let x_here = x.at(i, column);
+        for row in (0..factors.rows).filter(|&row| !x_here.is_finite() && !hides(row, i)) {
+            out[row * x.columns + column] += factors.at(row, i) * x_here;
         }
     }
 }

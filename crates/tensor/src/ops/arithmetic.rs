@@ -98,6 +98,8 @@ macro_rules! binary_operator {
     (@left $trait:ident, $method:ident, $name:literal, $function:ident, [$($check:ident)?], $number:ty) => {
         impl $trait<Tensor<$number>> for $number {
             type Output = Tensor<$number>;
+            // Compiled where it is used, as a generic function is.
+            #[inline]
             #[track_caller]
             fn $method(self, mut tensor: Tensor<$number>) -> Tensor<$number> {
                 $($check($name, &[], || tensor.clone());)?
@@ -107,6 +109,7 @@ macro_rules! binary_operator {
         }
         impl $trait<&Tensor<$number>> for $number {
             type Output = Tensor<$number>;
+            #[inline]
             #[track_caller]
             fn $method(self, tensor: &Tensor<$number>) -> Tensor<$number> {
                 $($check($name, &[], || tensor.clone());)?

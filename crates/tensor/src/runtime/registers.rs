@@ -20,6 +20,8 @@ use super::simd::InstructionSet;
 /// digits between instruction sets.
 pub trait Vector<T>: Copy {
     const LANES: usize;
+    /// How many rows of sums two vectors wide fit the registers.
+    const ROWS: usize;
     /// # Safety
     /// `LANES` elements must be readable there, and the machine must have the instructions.
     unsafe fn load(from: *const T) -> Self;
@@ -44,6 +46,7 @@ pub trait Vector<T>: Copy {
 /// For every processor: LLVM makes registers of an array.
 impl<T: Lane> Vector<T> for [T; 4] {
     const LANES: usize = 4;
+    const ROWS: usize = 4;
     #[inline(always)]
     unsafe fn load(from: *const T) -> Self {
         // SAFETY: the caller's promise.
@@ -99,10 +102,11 @@ impl Lane for f64 {
 /// A register and its instructions.
 #[cfg(target_arch = "x86_64")]
 macro_rules! registers {
-    ($($register:ty: [$lane:ty; $lanes:literal],
+    ($($register:ty: [$lane:ty; $lanes:literal], $rows:literal,
        $load:ident, $store:ident, $splat:ident, $add:ident, $fused:ident;)*) => {$(
         impl Vector<$lane> for $register {
             const LANES: usize = $lanes;
+            const ROWS: usize = $rows;
             #[inline(always)]
             unsafe fn load(from: *const $lane) -> Self {
                 // SAFETY: the caller's promise.
@@ -133,10 +137,10 @@ macro_rules! registers {
 }
 #[cfg(target_arch = "x86_64")]
 registers! {
-    __m256: [f32; 8], _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps, _mm256_add_ps, _mm256_fmadd_ps;
-    __m256d: [f64; 4], _mm256_loadu_pd, _mm256_storeu_pd, _mm256_set1_pd, _mm256_add_pd, _mm256_fmadd_pd;
-    __m512: [f32; 16], _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps, _mm512_add_ps, _mm512_fmadd_ps;
-    __m512d: [f64; 8], _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_pd, _mm512_add_pd, _mm512_fmadd_pd;
+    __m256: [f32; 8], 4, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps, _mm256_add_ps, _mm256_fmadd_ps;
+    __m256d: [f64; 4], 4, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_set1_pd, _mm256_add_pd, _mm256_fmadd_pd;
+    __m512: [f32; 16], 12, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps, _mm512_add_ps, _mm512_fmadd_ps;
+    __m512d: [f64; 8], 12, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_pd, _mm512_add_pd, _mm512_fmadd_pd;
 }
 
 /// The most lanes of a vector of any instruction set.
@@ -179,7 +183,7 @@ fn avx2<T: Lane>(kernel: impl VectorLoop<T>) {
     unsafe { kernel.run::<T::Avx2>() };
 }
 
-/// How many rows of sums two vectors wide fit the registers.
+/// [`Vector::ROWS`] of the instruction set in use.
 pub(crate) fn most_rows() -> usize {
     match InstructionSet::current() {
         InstructionSet::Avx512 => 12,

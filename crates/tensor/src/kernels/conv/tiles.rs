@@ -122,25 +122,30 @@ impl<T: Float> VectorLoop<T> for Tiles<'_, T> {
             #[inline(always)]
             |first, count, runs| {
                 let wide = count > V::LANES;
-                let mut row = 0;
+                let planes = self.planes.get(first..).unwrap_or_default();
+                let (mut row, mut packed) = (0, 0..0);
                 while row < self.rows {
-                    let tile = tile_rows(self.rows - row, self.most);
+                    if row == packed.end {
+                        packed = row..row + tile_rows(self.rows - row, self.most);
+                    }
+                    // Another instruction set may have been selected since weights were packed.
+                    let tile = tile_rows(packed.end - row, V::ROWS);
                     let mut starts = [T::ZERO; MOST_ROWS];
                     if let Some(bias) = self.bias {
                         starts[..tile].copy_from_slice(&bias[row..row + tile]);
                     }
-                    let weights = &self.weights[row * taps..][..tile * taps];
-                    let planes = self.planes.get(first..).unwrap_or_default();
+                    let weights = &self.weights[packed.start * taps..packed.end * taps];
+                    let weights = (weights.get(row - packed.start..).unwrap_or_default(), packed.len());
                     macro_rules! with {
                         ($($rows:literal)*) => {
                             match (tile, wide) {
                                 // SAFETY: the weights are so many, and the farthest vector is within the planes,
                                 // as asserted above.
                                 $(
-                                    ($rows, true) => unsafe {
+                                    ($rows, true) if $rows <= V::ROWS => unsafe {
                                         tile_of::<T, V, $rows, 2>(weights, self.distances, planes, &starts, &mut sums);
                                     },
-                                    ($rows, false) => unsafe {
+                                    ($rows, false) if $rows <= V::ROWS => unsafe {
                                         tile_of::<T, V, $rows, 1>(weights, self.distances, planes, &starts, &mut sums);
                                     },
                                 )*
@@ -160,11 +165,11 @@ impl<T: Float> VectorLoop<T> for Tiles<'_, T> {
 /// `sums[row] = starts[row] + weights x planes`, for `ROWS` rows of `WIDE` vectors.
 ///
 /// # Safety
-/// There must be `ROWS` weights for each distance, and a tile of vectors at each distance in the planes; and the
+/// There must be `ROWS` weights for each distance, this far from the next ones, and a tile of vectors at each distance in the planes; and the
 /// machine must have the instructions.
 #[inline(always)]
 unsafe fn tile_of<T: Float, V: Vector<T>, const ROWS: usize, const WIDE: usize>(
-    weights: &[T],
+    (weights, step): (&[T], usize),
     distances: &[u32],
     planes: &[T],
     starts: &[T; MOST_ROWS],
@@ -189,7 +194,8 @@ unsafe fn tile_of<T: Float, V: Vector<T>, const ROWS: usize, const WIDE: usize>(
                     *sum = sum.add_product(x, weight);
                 }
             }
-            weight = weight.add(ROWS);
+            // Only up to the end of the weights, so that the pointer stays inside.
+            weight = weight.wrapping_add(step);
         }
         let out = sums.as_mut_ptr();
         for (i, row) in tile.iter().enumerate() {

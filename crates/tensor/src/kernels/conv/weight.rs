@@ -13,7 +13,7 @@ use super::tiles::tile_rows;
 use super::{Geometry, PIECES, area, scratch};
 use crate::element::Float;
 use crate::runtime::Buffer;
-use crate::runtime::registers::{MOST_LANES, Vector, VectorLoop, dispatch_vectors, most_rows};
+use crate::runtime::registers::{MOST_LANES, Vector, VectorLoop, dispatch_vectors};
 use crate::runtime::{Pointer, for_each_piece_of};
 
 /// The gradient of a convolution for its weight, where `g` is that for the output.
@@ -91,7 +91,6 @@ fn sum_up<T: Float>(x: &[T], g: &[T], geometry: &Geometry, lanes_are_places: boo
                         turned: arranged,
                         outputs,
                         padded,
-                        most: most_rows(),
                         sums,
                     });
                 }
@@ -267,7 +266,6 @@ struct WeightTiles<'a, T> {
     turned: &'a [T],
     outputs: usize,
     padded: usize,
-    most: usize,
     sums: &'a mut [T],
 }
 
@@ -287,7 +285,7 @@ impl<T: Float> VectorLoop<T> for WeightTiles<'_, T> {
             let wide = self.outputs - column > V::LANES;
             let mut row = 0;
             while row < self.distances.len() {
-                let tile = tile_rows(self.distances.len() - row, self.most);
+                let tile = tile_rows(self.distances.len() - row, V::ROWS);
                 let distances = &self.distances[row..row + tile];
                 let sums = &mut self.sums[row * self.padded + column..];
                 let block = (self.planes, self.width, self.size, &self.turned[column..], self.padded);
@@ -297,8 +295,8 @@ impl<T: Float> VectorLoop<T> for WeightTiles<'_, T> {
                             // SAFETY: the planes and what is turned have an element for each place, and columns
                             // are padded to whole vectors, as asserted above.
                             $(
-                                ($rows, true) => unsafe { weight_tile::<T, V, $rows, 2>(block, distances, sums) },
-                                ($rows, false) => unsafe { weight_tile::<T, V, $rows, 1>(block, distances, sums) },
+                                ($rows, true) if $rows <= V::ROWS => unsafe { weight_tile::<T, V, $rows, 2>(block, distances, sums) },
+                                ($rows, false) if $rows <= V::ROWS => unsafe { weight_tile::<T, V, $rows, 1>(block, distances, sums) },
                             )*
                             _ => unreachable!("a tile of other rows"),
                         }

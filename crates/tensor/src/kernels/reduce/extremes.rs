@@ -122,14 +122,16 @@ fn first_of<T: Number>(lane: &[T], winner: T, wins: impl Wins<T>) -> usize {
 /// The index, if it is `asked` for, and the element.
 #[inline(always)]
 fn search<T: Number>(lane: &[T], wins: impl Wins<T>, asked: bool) -> (usize, T) {
-    match lane.len() {
-        ..SHORT => {
-            let better = |best: (usize, T), (i, &x): (usize, &T)| if wins(x, best.1) { (i, x) } else { best };
-            lane.iter().enumerate().skip(1).fold((0, lane[0]), better)
-        }
-        ..=CHUNK => search_chunk(lane, wins, asked),
-        _ => search_long(lane, wins),
+    if lane.len() > CHUNK {
+        return search_long(lane, wins);
+    } else if lane.len() >= SHORT {
+        return search_chunk(lane, wins, asked);
     }
+    let mut best = (0, lane[0]);
+    for (i, &x) in lane.iter().enumerate().skip(1) {
+        best = if wins(x, best.1) { (i, x) } else { best };
+    }
+    best
 }
 
 fn search_chunk<T: Number>(lane: &[T], wins: impl Wins<T>, asked: bool) -> (usize, T) {

@@ -12,14 +12,14 @@ pub(crate) mod extremes;
 pub(crate) mod sum;
 
 use crate::element::{Element, Float, Number};
-use crate::kernels::copy::{Elements, in_order};
+use crate::kernels::copy::in_order;
 use crate::kernels::parts::{PART, SHARED, fill};
 use crate::kernels::range::{self, is_finite};
 use crate::kernels::reduce::extremes::{Extreme, Place, beats, undercuts};
 use crate::kernels::reduce::sum::{Sum, itself, square_from};
 use crate::kernels::runs::at;
 use crate::kernels::runs::{MergedAxes, merge_axes, place};
-use crate::layout::Strided;
+use crate::layout::{Layout, Strided};
 use crate::runtime::Buffer;
 use crate::shape::Shape;
 
@@ -103,49 +103,89 @@ pub(crate) fn reduce<T: Element, R: Reduction<T>>(
     axes: &[usize],
     reduction: &R,
 ) -> Buffer<R::Output> {
-    let (layout, is_empty) = (x.layout, x.shape().contains(&0));
-    if let (false, Some(data)) = (is_empty, x.as_slice()) {
-        // The usual cases, without a look at strides: the last axes, or the first ones.
-        let rank = layout.rank();
-        if axes.iter().copied().eq(rank - axes.len()..rank) {
-            let length = x.shape()[rank - axes.len()..].iter().product();
-            let count = data.len() / length;
-            return along(data, 0, &[(count, length as isize)], [count, length], reduction);
+    let Plan { way, start, outer, count, length } = Plan::of(x.layout, axes, R::ACROSS);
+    match way {
+        Way::Nothing => Buffer::collect(count, (0..count).map(|_| reduction.lane(&[]))),
+        Way::Along => along(x.data, start, &outer, [count, length], reduction),
+        Way::Across { stride, columns } => {
+            let rows = Rows { data: x.data, start, stride, count: length };
+            across(rows, &outer, [count, columns], reduction)
         }
-        if R::ACROSS && axes.iter().copied().eq(0..axes.len()) {
-            let columns = x.shape()[axes.len()..].iter().product();
-            let count = data.len() / columns;
-            let rows = Rows { data, start: 0, stride: columns as isize, count };
-            return across(rows, &[], [columns, columns], reduction);
-        }
-    }
-    let all = || x.shape().iter().copied().zip(layout.strides.iter().copied()).enumerate();
-    let reduced = merge_axes(all().filter(|(axis, _)| axes.contains(axis)).map(|(_, axis)| axis));
-    let kept = merge_axes(all().filter(|(axis, _)| !axes.contains(axis)).map(|(_, axis)| axis));
-    let length = reduced.iter().map(|(size, _)| size).product();
-    let count = kept.iter().map(|(size, _)| size).product();
-    if is_empty {
-        return Buffer::collect(count, (0..count).map(|_| reduction.lane(&[])));
-    }
-    match (&reduced[..], &kept[..]) {
-        ([] | [(_, 1)], _) => along(x.data, layout.offset, &kept, [count, length], reduction),
-        (&[(_, stride)], [outer @ .., (columns, 1)]) if R::ACROSS => {
-            let rows = Rows { data: x.data, start: layout.offset, stride, count: length };
-            across(rows, outer, [count, *columns], reduction)
-        }
-        _ => {
-            let lanes = lanes_last(x, axes);
-            let kept = MergedAxes::from_slice(&[(count, length as isize)]);
-            along(&lanes, 0, &kept, [count, length], reduction)
+        Way::Copied => {
+            let lanes = in_order(x.data, &lanes_last(x.layout, axes));
+            along(&lanes, 0, &outer, [count, length], reduction)
         }
     }
 }
 
-/// The same elements, each lane together.
-fn lanes_last<'a, T: Element>(x: Strided<'a, T>, axes: &[usize]) -> Elements<'a, T> {
-    let kept = (0..x.layout.rank()).filter(|axis| !axes.contains(axis));
+/// The way of a reduction through its operand: the axes that are kept, the number of results, and the length of lanes.
+struct Plan {
+    way: Way,
+    start: usize,
+    outer: MergedAxes,
+    count: usize,
+    length: usize,
+}
+
+enum Way {
+    /// Lanes are empty, or there are none.
+    Nothing,
+    /// Each lane lies together.
+    Along,
+    /// Lanes are the columns of rows, this far from each other.
+    Across { stride: isize, columns: usize },
+    /// Lanes are copied first.
+    Copied,
+}
+
+impl Plan {
+    fn of(layout: &Layout, axes: &[usize], across: bool) -> Self {
+        let (rank, start) = (layout.rank(), layout.offset);
+        let is_empty = layout.shape.contains(&0);
+        let one = |size, stride: usize| {
+            MergedAxes::from_buf_and_len([(size, stride as isize), (0, 0), (0, 0), (0, 0)], 1)
+        };
+        if !is_empty && layout.is_contiguous() {
+            // The usual cases, without a look at strides: the last axes, or the first ones.
+            if axes.iter().copied().eq(rank - axes.len()..rank) {
+                let length = layout.shape[rank - axes.len()..].iter().product();
+                let count = layout.len() / length;
+                return Self { way: Way::Along, start, outer: one(count, length), count, length };
+            }
+            if across && axes.iter().copied().eq(0..axes.len()) {
+                let columns = layout.shape[axes.len()..].iter().product();
+                let (length, outer) = (layout.len() / columns, MergedAxes::new());
+                let way = Way::Across { stride: columns as isize, columns };
+                return Self { way, start, outer, count: columns, length };
+            }
+        }
+        let merged = |reduced: bool| {
+            let axes = (0..rank).filter(|axis| axes.contains(axis) == reduced);
+            merge_axes(axes.map(|axis| (layout.shape[axis], layout.strides[axis])))
+        };
+        let (reduced, mut outer) = (merged(true), merged(false));
+        let [length, count] = [&reduced, &outer].map(|axes| axes.iter().map(|(size, _)| size).product());
+        let way = match (&reduced[..], &outer[..]) {
+            _ if is_empty => Way::Nothing,
+            ([] | [(_, 1)], _) => Way::Along,
+            (&[(_, stride)], &[.., (columns, 1)]) if across => {
+                outer.pop();
+                Way::Across { stride, columns }
+            }
+            _ => {
+                outer = one(count, length);
+                Way::Copied
+            }
+        };
+        Self { way, start, outer, count, length }
+    }
+}
+
+/// The layout of the same elements, each lane together.
+fn lanes_last(layout: &Layout, axes: &[usize]) -> Layout {
+    let kept = (0..layout.rank()).filter(|axis| !axes.contains(axis));
     let order: Shape = kept.chain(axes.iter().copied()).collect();
-    in_order(x.data, &x.layout.permute(&order))
+    layout.permute(&order)
 }
 
 fn along<T: Element, R: Reduction<T>>(
@@ -210,7 +250,7 @@ pub(crate) fn reduce_lanes<T: Element, U: Element>(
     axes: &[usize],
     kernel: impl Fn(&[T]) -> U,
 ) -> Buffer<U> {
-    let data = lanes_last(x, axes);
+    let data = in_order(x.data, &lanes_last(x.layout, axes));
     let length: usize = axes.iter().map(|&axis| x.shape()[axis]).product();
     let count =
         (0..x.layout.rank()).filter(|axis| !axes.contains(axis)).map(|axis| x.shape()[axis]).product();

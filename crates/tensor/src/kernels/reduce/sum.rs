@@ -258,11 +258,13 @@ fn sum_lane<T: Number>(lane: &[T], f: impl Term<T>) -> T {
         };
     }
     short! { 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 }
-    join_all(match lane.len() {
-        ..=BLOCK => sum_block(lane, f),
-        ..=CHUNK => sum_chunk(lane, f),
-        _ => sum_long(lane, f),
-    })
+    if lane.len() <= BLOCK {
+        join_all(sum_block(lane, f))
+    } else if lane.len() <= CHUNK {
+        join_all(sum_chunk(lane, f))
+    } else {
+        join_all(sum_long(lane, f))
+    }
 }
 
 /// The sum of a lane that has no more elements than there are partial sums.
