@@ -270,7 +270,7 @@ fn options_of_losses() {
     );
     let mut dropout = Dropout::new(0.5, 0);
     dropout.p = 2.0;
-    panics(|| dropout.forward(&x), "Dropout: p is 2; it must be between 0 and 1");
+    panics(|| dropout.forward(&x), "dropout: p is 2; it must be between 0 and 1");
     let mut norm = BatchNorm1d::<f64>::new(4);
     norm.momentum = -0.5;
     panics(|| norm.forward(&leaf(&[2, 4])), "batch_norm: momentum is -0.5; it must be between 0 and 1");

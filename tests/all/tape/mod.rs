@@ -2,6 +2,7 @@
 
 mod allocator;
 mod chains;
+mod decisions;
 mod flow;
 mod growth;
 mod memory;

@@ -27,7 +27,7 @@ use super::{Saves, mode};
 /// # use gradus_autograd::keepdim;
 /// assert_eq!(Tape::of(&smallest).to_string(), "\
 /// %0 = leaf : [3] f64
-/// %1 = argmin %0 { axes: [0], keepdim: true } : [1] i64
+/// %1 = argmin %0 { largest: false, over: Reduced { axes: [0], keepdim: true } } : [1] i64
 /// %2 = index_select %0 %1 { axis: 0 } : [1] f64
 /// ");
 /// ```
