@@ -16,7 +16,7 @@ pub(crate) struct Layout {
     pub(crate) offset: usize,
 }
 
-/// Elements seen through a layout: what a kernel reads.
+/// Elements seen through a layout, as a kernel reads them.
 #[derive(Clone, Copy)]
 pub(crate) struct Strided<'a, T> {
     /// The whole buffer, of which the layout may use a part.

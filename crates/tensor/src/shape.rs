@@ -106,6 +106,11 @@ pub fn lane_axis(operation: &'static str, axis: isize, shape: &[usize]) -> Resul
     if shape.is_empty() && matches!(axis, 0 | -1) { Ok(0) } else { resolve_axis(operation, axis, shape) }
 }
 
+/// An axis that has been checked, counted from the front; a 0-d tensor has the axes 0 and -1.
+pub(crate) fn from_front(axis: isize, rank: usize) -> usize {
+    (if axis < 0 { axis + rank.max(1) as isize } else { axis }) as usize
+}
+
 /// The number of indices before an axis, along it and after it.
 pub(crate) fn spans(shape: &[usize], axis: usize) -> [usize; 3] {
     match shape {

@@ -1,4 +1,4 @@
-//! Diagonals of matrices, and what lies on one side of them.
+//! Diagonals and triangles of matrices.
 
 use super::view::check_rank;
 use crate::element::{Element, Number};
@@ -22,8 +22,8 @@ use crate::tensor::Tensor;
 /// assert_eq!(x.trace().item(), 6);
 /// ```
 impl<T: Element> Tensor<T> {
-    /// The elements of two axes at `[i, i + offset]` (`[i - offset, i]` below the main diagonal, where the offset is
-    /// negative) as a last axis, in place of these two. A view; beyond the corners it is empty.
+    /// The diagonal of two axes as a new last axis, in place of these two: the elements at `[i, i + offset]`, or at
+    /// `[i - offset, i]` where the offset is negative. A view; beyond the corners it is empty.
     ///
     /// # Panics
     /// If an axis is out of range, or both are the same.

@@ -20,9 +20,8 @@ use crate::tensor::Tensor;
 /// assert_eq!((of_x.item(), of_weight.item()), (0.0, 5.0)); // any positive number becomes 1
 /// ```
 impl<T: Float> Tensor<T> {
-    /// Every block of the last axes, of which `normalized_shape` is the shape, less its mean and divided by the
-    /// square root of its (biased) variance plus `eps`; then times the weight, plus the bias, each of that shape
-    /// (Ba et al., "Layer normalization", 2016).
+    /// Layer normalization (Ba et al., 2016): `(x - mean) / sqrt(variance + eps) * weight + bias`, with the mean and
+    /// the biased variance over the last axes. Weight and bias have the shape of these axes, `normalized_shape`.
     ///
     /// # Panics
     /// If `normalized_shape` is empty or not the end of this tensor's shape, if weight or bias have another, or if
@@ -38,9 +37,8 @@ impl<T: Float> Tensor<T> {
         self.normalize::<true>("layer_norm", normalized_shape.as_ref(), weight, bias, eps)
     }
 
-    /// Every block of the last axes, of which `normalized_shape` is the shape, divided by the square root of the mean
-    /// of its squares plus `eps`; then times the weight, of that shape (Zhang and Sennrich, "Root mean square layer
-    /// normalization", 2019).
+    /// Root mean square layer normalization (Zhang and Sennrich, 2019): `x / sqrt(mean of x^2 + eps) * weight`, with the
+    /// mean over the last axes. The weight has the shape of these axes, `normalized_shape`.
     ///
     /// # Panics
     /// If `normalized_shape` is empty or not the end of this tensor's shape, if the weight has another, or if `eps` is

@@ -100,9 +100,8 @@ pub fn pad_shape<T>(shape: &[usize], pads: &[[isize; 2]], mode: PadMode<T>) -> R
         match mode {
             PadMode::Reflect if before.max(after) > (size - 1).max(0) => {
                 let most = (size - 1).max(0);
-                return Err(error(format!(
-                    "along axis {axis}, reflections may reach {most}, its size less 1"
-                )));
+                let expected = format!("along axis {axis}, reflections may reach {most}, its size less 1");
+                return Err(error(expected));
             }
             PadMode::Replicate if size == 0 && total > 0 => {
                 return Err(error(format!("axis {axis} has size 0 and nothing to replicate")));

@@ -3,7 +3,7 @@
 use crate::element::{Element, Float};
 use crate::error::{OrPanic, TensorError};
 use crate::runtime::Buffer;
-use crate::shape::{Shape, lane_axis, resolve_axis};
+use crate::shape::{Shape, from_front, lane_axis, resolve_axis};
 use crate::tensor::Tensor;
 
 /// Softmax and cross-entropy along an axis.
@@ -44,7 +44,9 @@ impl<T: Float> Tensor<T> {
     /// If the axis is out of range, the shapes do not fit, or a target is no index along the axis.
     #[track_caller]
     pub fn cross_entropy(&self, axis: isize, targets: &Tensor<i64>) -> Self {
-        let (axis, targets) = self.checked_targets("cross_entropy", axis, targets);
+        cross_entropy_shape(self.shape(), axis, targets.shape()).or_panic();
+        let axis = from_front(axis, self.rank());
+        let targets = self.indices(axis, targets);
         let count = T::from_f64(targets.len() as f64);
         let lanes = self.moved_axis(axis, self.rank() - 1).contiguous();
         let losses = T::cross_entropy_rows(lanes.data(), self.shape()[axis], &targets);
@@ -58,21 +60,16 @@ impl<T: Float> Tensor<T> {
     /// Like [`cross_entropy`](Self::cross_entropy).
     #[track_caller]
     pub fn softmax_minus_one_hot(&self, axis: isize, targets: &Tensor<i64>, scale: T) -> Self {
-        let (axis, targets) = self.checked_targets("softmax_minus_one_hot", axis, targets);
+        softmax_minus_one_hot_shape(self.shape(), axis, targets.shape()).or_panic();
+        let targets = self.indices(from_front(axis, self.rank()), targets);
         let rows = |x: &[T], length| T::softmax_minus_one_hot_rows(x, length, &targets, scale);
-        self.map_lanes("softmax_minus_one_hot", axis as isize, rows)
+        self.map_lanes("softmax_minus_one_hot", axis, rows)
     }
 
-    /// The axis counted from the front, and the targets of [`cross_entropy`](Self::cross_entropy) as indices along it.
+    /// The targets of [`cross_entropy`](Self::cross_entropy) as indices.
     #[track_caller]
-    fn checked_targets(
-        &self,
-        operation: &'static str,
-        axis: isize,
-        targets: &Tensor<i64>,
-    ) -> (usize, Vec<usize>) {
+    fn indices(&self, axis: usize, targets: &Tensor<i64>) -> Vec<usize> {
         let shape = self.shape();
-        let axis = class_axis(operation, shape, axis, targets.shape()).or_panic();
         let classes = shape[axis];
         let mut indices = Vec::with_capacity(targets.len());
         for target in targets {
@@ -84,7 +81,7 @@ impl<T: Float> Tensor<T> {
             );
             indices.push(target as usize);
         }
-        (axis, indices)
+        indices
     }
 
     /// Lanes along the axis replaced by others of the same length.
@@ -120,18 +117,18 @@ impl<T: Element> Tensor<T> {
     }
 }
 
-/// The axis of classes, counted from the front.
-fn class_axis(
+/// There must be a target for each lane along the axis.
+fn check_targets(
     operation: &'static str,
     shape: &[usize],
     axis: isize,
     targets: &[usize],
-) -> Result<usize, TensorError> {
+) -> Result<(), TensorError> {
     let axis = resolve_axis(operation, axis, shape)?;
     let mut expected = Shape::from_slice(shape);
     expected.remove(axis);
     if targets == &expected[..] {
-        return Ok(axis);
+        return Ok(());
     }
     let fault = format!(
         "the logits have shape {shape:?} and the targets {targets:?}: the targets must have shape {expected:?}, \
@@ -143,7 +140,7 @@ fn class_axis(
 /// The shape of [`Tensor::cross_entropy`].
 #[doc(hidden)]
 pub fn cross_entropy_shape(shape: &[usize], axis: isize, targets: &[usize]) -> Result<Shape, TensorError> {
-    class_axis("cross_entropy", shape, axis, targets)?;
+    check_targets("cross_entropy", shape, axis, targets)?;
     Ok(Shape::new())
 }
 
@@ -154,6 +151,6 @@ pub fn softmax_minus_one_hot_shape(
     axis: isize,
     targets: &[usize],
 ) -> Result<Shape, TensorError> {
-    class_axis("softmax_minus_one_hot", shape, axis, targets)?;
+    check_targets("softmax_minus_one_hot", shape, axis, targets)?;
     Ok(shape.into())
 }

@@ -23,9 +23,9 @@ fn in_range<T: Float>(sum: T) -> bool {
 /// assert_eq!([0.0, 1.0, 2.0, f64::INFINITY].map(|p| x.norm(p, ..).item()), [2.0, 7.0, 5.0, 4.0]);
 /// ```
 impl<T: Float> Tensor<T> {
-    /// The variance over the axes: the sum of squared distances from the mean, divided by the number of
-    /// elements less `correction` (1 for the unbiased estimate, 0 for the mean of squares), or by 0 if there are fewer
-    /// elements: NaN for equal elements.
+    /// The variance over the axes: the sum of squared distances from the mean, divided by the number of elements minus
+    /// `correction` (1 for the unbiased estimate, 0 for the mean of squares). The divisor is at least 0: the variance of
+    /// a single element with correction 1 is NaN.
     ///
     /// # Panics
     /// If an axis is out of range or named twice.

@@ -75,7 +75,7 @@ impl<T: Float> Tensor<T> {
         Self::from_buffer(T::max_pool(x.data(), pooling.windows()), &shape)
     }
 
-    /// The place of the largest element of each window, `row * width + column`: of equal ones the first, of NaN the last;
+    /// The place of the largest element of each window, `row * width + column`: the first of equal elements, the last NaN;
     /// -1 for a window that sees nothing but padding.
     #[track_caller]
     pub fn pooled_max_places(&self, pooling: &Pooling) -> Tensor<i64> {

@@ -155,13 +155,9 @@ impl Pool {
         shape: &[usize],
     ) -> Result<Pooling, TensorError> {
         if self.dilation.0.iter().any(|&dilation| dilation != 1) {
-            return Err(TensorError::argument(
-                operation,
-                "dilation",
-                format!("{:?}", self.dilation.0),
-                shape,
-                "a mean has none: it must be 1",
-            ));
+            let got = format!("{:?}", self.dilation.0);
+            let expected = "a mean has none: it must be 1";
+            return Err(TensorError::argument(operation, "dilation", got, shape, expected));
         }
         self.over(operation, axes, shape)
     }
