@@ -53,14 +53,14 @@ fn positions(
 /// assert_eq!(x.index_add(0, &Tensor::from([1]), &Tensor::from([[10, 20]])), Tensor::from([[1, 2], [13, 24]]));
 /// assert_eq!(x.masked_fill(&Tensor::from([true, false]), 0), Tensor::from([[0, 2], [0, 4]]));
 /// ```
+///
+/// # Panics
+/// Every method panics if the axis or an index is out of range, or the shapes do not fit.
 impl<T: Element> Tensor<T> {
     /// The elements that `index` names along an axis:
     /// `out[i, j, ...] = self[i, index[i, j, ...], ...]` for axis 1, and so on.
     ///
     /// `index` has this tensor's rank and is nowhere larger, except along the axis; the result has its shape.
-    ///
-    /// # Panics
-    /// If the axis or an index is out of range, or the shape of `index` does not fit.
     #[track_caller]
     pub fn gather(&self, axis: isize, index: &Tensor<i64>) -> Self {
         let shape = gather_shape(self.shape(), axis, index.shape()).or_panic();
@@ -74,9 +74,6 @@ impl<T: Element> Tensor<T> {
     }
 
     /// The slices that `index`, one axis of integers, names along an axis, in its order.
-    ///
-    /// # Panics
-    /// If the axis or an index is out of range, or `index` does not have exactly one axis.
     #[track_caller]
     pub fn index_select(&self, axis: isize, index: &Tensor<i64>) -> Self {
         let shape = index_select_shape(self.shape(), axis, index.shape()).or_panic();
@@ -106,9 +103,6 @@ impl<T: Element> Tensor<T> {
     /// one place, the last one stays.
     ///
     /// `index` and `source` have one shape, of this tensor's rank and nowhere larger except along the axis.
-    ///
-    /// # Panics
-    /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
     pub fn scatter(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
         let mut result = self.clone();
@@ -138,9 +132,6 @@ impl<T: Element> Tensor<T> {
     }
 
     /// `value` where the mask is true, and these elements where it is not; tensor and mask broadcast.
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast.
     #[track_caller]
     pub fn masked_fill(&self, mask: &Tensor<bool>, value: T) -> Self {
         self.zip("masked_fill", mask, |x, masked| if masked { value } else { x })
@@ -158,9 +149,6 @@ impl<T: Number> Tensor<T> {
     ///
     /// `index` and `source` have one shape, of this tensor's rank and nowhere larger except along the axis.
     /// Additions to one place happen in logical order; many of them are as accurate as a [`sum`](Self::sum).
-    ///
-    /// # Panics
-    /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
     pub fn scatter_add(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
         let mut result = self.clone();
@@ -169,9 +157,6 @@ impl<T: Number> Tensor<T> {
     }
 
     /// [`scatter_add`](Self::scatter_add) in place; copies first if the buffer is shared.
-    ///
-    /// # Panics
-    /// Like `scatter_add`.
     #[track_caller]
     pub fn scatter_add_inplace(&mut self, axis: isize, index: &Tensor<i64>, source: &Self) {
         self.put("scatter_add", axis, index, source, |data, positions| {
@@ -181,9 +166,6 @@ impl<T: Number> Tensor<T> {
 
     /// This tensor with the slices of `source` added to the slices that `index`, one axis of integers, names. Additions
     /// happen in order; many of them are as accurate as a [`sum`](Self::sum).
-    ///
-    /// # Panics
-    /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
     pub fn index_add(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
         let mut result = self.clone();
@@ -192,9 +174,6 @@ impl<T: Number> Tensor<T> {
     }
 
     /// [`index_add`](Self::index_add) in place; copies first if the buffer is shared.
-    ///
-    /// # Panics
-    /// Like `index_add`.
     #[track_caller]
     pub fn index_add_inplace(&mut self, axis: isize, index: &Tensor<i64>, source: &Self) {
         index_add_shape(self.shape(), axis, index.shape(), source.shape()).or_panic();

@@ -20,11 +20,12 @@ use crate::tensor::Tensor;
 /// assert_eq!(all.split(&[1, 3], 0), [Tensor::from([1]), Tensor::from([2, 3, 4])]);
 /// assert_eq!(all.chunk(2, 0), [x, y]);
 /// ```
+///
+/// # Panics
+/// Every method panics if the axis is out of range; joins also if there are no tensors or the other sizes differ, `split` if
+/// the sizes do not add up to the size of the axis, `chunk` if `chunks` is 0.
 impl<T: Element> Tensor<T> {
     /// The tensors one after another along an axis; their other sizes must be equal.
-    ///
-    /// # Panics
-    /// If there are no tensors, the axis is out of range or another size differs.
     #[track_caller]
     pub fn cat(tensors: &[&Self], axis: isize) -> Self {
         let shape = cat_shape(tensors.iter().map(|tensor| tensor.shape()), axis).or_panic();
@@ -32,9 +33,6 @@ impl<T: Element> Tensor<T> {
     }
 
     /// The tensors, all of one shape, along a new axis.
-    ///
-    /// # Panics
-    /// If there are no tensors, the axis is out of range or the shapes differ.
     #[track_caller]
     pub fn stack(tensors: &[&Self], axis: isize) -> Self {
         let shape = stack_shape(tensors.iter().map(|tensor| tensor.shape()), axis).or_panic();
@@ -57,9 +55,6 @@ impl<T: Element> Tensor<T> {
     }
 
     /// Consecutive parts of an axis, of the listed sizes, without a copy.
-    ///
-    /// # Panics
-    /// If the axis is out of range or the sizes do not add up to its size.
     #[track_caller]
     pub fn split(&self, sizes: &[usize], axis: isize) -> Vec<Self> {
         let ranges = split_ranges(self.shape(), sizes, axis).or_panic();
@@ -68,9 +63,6 @@ impl<T: Element> Tensor<T> {
 
     /// At most `chunks` consecutive parts of an axis, of size `size / chunks` rounded up, the last one perhaps smaller;
     /// without a copy.
-    ///
-    /// # Panics
-    /// If the axis is out of range, or `chunks` is 0.
     #[track_caller]
     pub fn chunk(&self, chunks: usize, axis: isize) -> Vec<Self> {
         let ranges = chunk_ranges(self.shape(), chunks, axis).or_panic();

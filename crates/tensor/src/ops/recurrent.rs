@@ -17,6 +17,9 @@ use crate::tensor::Tensor;
 /// let y = Tensor::from([[[0.0, 0.0, 100.0]]]).gru(&Tensor::zeros([3, 1]), None, &Tensor::ones([1, 1]));
 /// assert_eq!(y.to_vec(), [1.0, 0.5, 0.5, 1.0, 0.0]);
 /// ```
+///
+/// # Panics
+/// Every method panics if the shapes do not fit.
 impl<T: Float> Tensor<T> {
     /// The states of a long short-term memory after every step (Hochreiter and Schmidhuber, 1997, with the forget gate
     /// of Gers et al., 2000), and its gates: h, c, i, f, g and o as planes, `[6, steps, batch, hidden]`.
@@ -25,9 +28,6 @@ impl<T: Float> Tensor<T> {
     /// contributes `h weight_hh^T`, with a weight `[4 hidden, hidden]`. The first, second and last part of the sum give
     /// i, f and o by the sigmoid, the third gives g by the hyperbolic tangent; then `c = f c + i g` and `h = o tanh(c)`,
     /// starting at `h0` and `c0`, `[batch, hidden]`.
-    ///
-    /// # Panics
-    /// If the shapes do not fit.
     #[track_caller]
     pub fn lstm(&self, weight_hh: &Self, h0: &Self, c0: &Self) -> Self {
         let shape = lstm_shape(self.shape(), weight_hh.shape(), h0.shape(), c0.shape()).or_panic();
@@ -39,9 +39,6 @@ impl<T: Float> Tensor<T> {
 
     /// The gradients of [`lstm`](Self::lstm) with respect to `input` (its tensor), `weight_hh`, `h0` and `c0`, from its
     /// result, which is this tensor, and the gradient of the result.
-    ///
-    /// # Panics
-    /// If the shapes do not fit.
     #[track_caller]
     pub fn lstm_gradient(&self, weight_hh: &Self, h0: &Self, c0: &Self, gradient: &Self) -> [Self; 4] {
         let &[6, steps, batch, hidden] = self.shape() else {
@@ -66,9 +63,6 @@ impl<T: Float> Tensor<T> {
     /// contributes `b = h weight_hh^T + bias_hh`, with a weight `[3 hidden, hidden]`. In the first and second of the three
     /// parts, r and z are the sigmoid of `a + b`; in the third, q is b and n the hyperbolic tangent of `a + r q`. Then
     /// `h = (1 - z) n + z h`, starting at `h0`, `[batch, hidden]`.
-    ///
-    /// # Panics
-    /// If the shapes do not fit.
     #[track_caller]
     pub fn gru(&self, weight_hh: &Self, bias_hh: Option<&Self>, h0: &Self) -> Self {
         let bias_shape = bias_hh.map(Self::shape);
@@ -82,9 +76,6 @@ impl<T: Float> Tensor<T> {
 
     /// The gradients of [`gru`](Self::gru) with respect to `input` (its tensor), `weight_hh`, `bias_hh` and `h0`, from
     /// its result, which is this tensor, and the gradient of the result.
-    ///
-    /// # Panics
-    /// If the shapes do not fit.
     #[track_caller]
     pub fn gru_gradient(&self, weight_hh: &Self, h0: &Self, gradient: &Self) -> [Self; 4] {
         let &[5, steps, batch, hidden] = self.shape() else {

@@ -9,9 +9,7 @@ use crate::shape::{Axes, Shape, expands};
 use crate::tensor::Tensor;
 
 impl<T: Element> Tensor<T> {
-    /// One value for each lane: `kernel` of the elements along `axes`, in logical order.
-    ///
-    /// This is the loop of every reduction, open to new ones.
+    /// A reduction of your own: for each lane, `kernel` of its elements along `axes`, in logical order.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -162,8 +160,8 @@ impl<T: Number> Tensor<T> {
         self.reduce_nonempty("min", axes.into(), &Extreme(undercuts))
     }
 
-    /// The index of the largest element along an axis, or in logical order of several; the first of equal ones, or the
-    /// first NaN.
+    /// The index of the largest element along an axis, or, over several axes, in logical order; the first of equal
+    /// elements, or the first NaN.
     #[track_caller]
     pub fn argmax(&self, axes: impl Into<Axes>) -> Tensor<i64> {
         self.reduce_nonempty("argmax", axes.into(), &Place(beats))
@@ -206,7 +204,7 @@ impl<T: Float> Tensor<T> {
         self.reduce_with("logsumexp", axes.into(), &LogSumExp)
     }
 
-    /// The sum of a function of each element over axes from the front, which stay with size 1.
+    /// The sum of a function of each element over the axes, counted from the front, which keep size 1.
     pub(crate) fn sum_of(&self, axes: &[usize], each: impl Fn(T) -> T + Sync) -> Self {
         self.reduce_resolved(axes, true, &Sum { each, finish: |sum| sum })
     }

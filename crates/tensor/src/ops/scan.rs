@@ -17,11 +17,11 @@ use crate::tensor::Tensor;
 /// let faded = Tensor::from([1.0, 1.0, 1.0]).linear_recurrence(0, &Tensor::from(0.5));
 /// assert_eq!(faded, Tensor::from([1.0, 1.5, 1.75]));
 /// ```
+///
+/// # Panics
+/// Every method panics if the axis is out of range, or the factors cannot be expanded to the tensor's shape.
 impl<T: Number> Tensor<T> {
     /// The running sum along an axis, each element as accurate as a [`sum`](Self::sum).
-    ///
-    /// # Panics
-    /// If the axis is out of range.
     #[track_caller]
     pub fn cumsum(&self, axis: isize) -> Self {
         let axis = lane_axis("cumsum", axis, self.shape()).or_panic();
@@ -29,9 +29,6 @@ impl<T: Number> Tensor<T> {
     }
 
     /// The running product along an axis. A product that is in range is right even if one before it is not.
-    ///
-    /// # Panics
-    /// If the axis is out of range.
     #[track_caller]
     pub fn cumprod(&self, axis: isize) -> Self {
         let axis = lane_axis("cumprod", axis, self.shape()).or_panic();
@@ -40,9 +37,6 @@ impl<T: Number> Tensor<T> {
 
     /// The linear recurrence `out[i] = factors[i] * out[i - 1] + self[i]` along an axis, starting at `out[-1] = 0`. The
     /// factors are expanded to this tensor's shape. Rounding errors do not add up along the axis.
-    ///
-    /// # Panics
-    /// If the axis is out of range, or the factors cannot be expanded to this shape.
     #[track_caller]
     pub fn linear_recurrence(&self, axis: isize, factors: &Self) -> Self {
         linear_recurrence_shape(self.shape(), axis, factors.shape()).or_panic();

@@ -18,20 +18,18 @@ use crate::tensor::Tensor;
 /// let gradient = logits.softmax_minus_one_hot(1, &targets, 0.5);
 /// assert_eq!(gradient, Tensor::from([[-0.25, 0.25], [0.0, 0.0]]));
 /// ```
+///
+/// # Panics
+/// Every method panics if the axis is out of range, the shape of the targets does not fit, or a target is not an index along
+/// the axis.
 impl<T: Float> Tensor<T> {
-    /// e^x / sum(e^x) along an axis: positive numbers that add up to 1.
-    ///
-    /// # Panics
-    /// If the axis is out of range.
+    /// e^x / sum(e^x) along an axis: numbers that add up to 1.
     #[track_caller]
     pub fn softmax(&self, axis: isize) -> Self {
         self.map_lanes("softmax", axis, T::softmax_rows)
     }
 
-    /// The logarithm of [`softmax`](Self::softmax), accurate where that is nearly 0 or 1.
-    ///
-    /// # Panics
-    /// If the axis is out of range.
+    /// The logarithm of [`softmax`](Self::softmax), accurate even where the softmax is nearly 0 or 1.
     #[track_caller]
     pub fn log_softmax(&self, axis: isize) -> Self {
         self.map_lanes("log_softmax", axis, T::log_softmax_rows)
@@ -39,9 +37,6 @@ impl<T: Float> Tensor<T> {
 
     /// The mean of -log(softmax) at the places that `targets`, of this shape without the axis, names along the
     /// axis; NaN over nothing.
-    ///
-    /// # Panics
-    /// If the axis is out of range, the shapes do not fit, or a target is no index along the axis.
     #[track_caller]
     pub fn cross_entropy(&self, axis: isize, targets: &Tensor<i64>) -> Self {
         cross_entropy_shape(self.shape(), axis, targets.shape()).or_panic();
@@ -55,9 +50,6 @@ impl<T: Float> Tensor<T> {
 
     /// `scale * (softmax(self) - one_hot(targets))`: for each lane along the axis the softmax, less 1 at its
     /// target; see [`cross_entropy`](Self::cross_entropy).
-    ///
-    /// # Panics
-    /// Like [`cross_entropy`](Self::cross_entropy).
     #[track_caller]
     pub fn softmax_minus_one_hot(&self, axis: isize, targets: &Tensor<i64>, scale: T) -> Self {
         softmax_minus_one_hot_shape(self.shape(), axis, targets.shape()).or_panic();
@@ -84,7 +76,7 @@ impl<T: Float> Tensor<T> {
         indices
     }
 
-    /// Lanes along the axis replaced by others of the same length.
+    /// The lanes along the axis replaced by `rows` of them.
     #[track_caller]
     fn map_lanes(
         &self,
@@ -100,13 +92,13 @@ impl<T: Float> Tensor<T> {
 }
 
 impl<T: Element> Tensor<T> {
-    /// The last axis, and these elements with that axis in its place, so that its lanes lie together.
+    /// The last axis, and this tensor with the axis moved there, so that its lanes are contiguous.
     pub(crate) fn lanes(&self, axis: usize) -> (usize, Self) {
         let last = self.rank().saturating_sub(1);
         (last, self.moved_axis(axis, last).contiguous())
     }
 
-    /// One axis at another place, the others in their order.
+    /// One axis moved to another place, the others in their order.
     pub(crate) fn moved_axis(&self, from: usize, to: usize) -> Self {
         if from == to {
             return self.clone();

@@ -21,12 +21,12 @@ fn ascending<T: Number>(x: T, y: T) -> Ordering {
 /// assert_eq!(x.sort(0, false), (Tensor::from([1, 2, 3]), Tensor::from([1, 2, 0])));
 /// assert_eq!(x.topk(2, 0, true), (Tensor::from([3, 2]), Tensor::from([0, 2])));
 /// ```
+///
+/// # Panics
+/// Every method panics if the axis is out of range, or has fewer than `k` elements.
 impl<T: Number> Tensor<T> {
     /// The elements in ascending or descending order along an axis, and the index of each. Equal elements stay in their
     /// order; NaN counts as larger than all numbers.
-    ///
-    /// # Panics
-    /// If the axis is out of range.
     #[track_caller]
     pub fn sort(&self, axis: isize, descending: bool) -> (Self, Tensor<i64>) {
         let axis = lane_axis("sort", axis, self.shape()).or_panic();
@@ -42,9 +42,6 @@ impl<T: Number> Tensor<T> {
 
     /// The `k` largest elements along an axis, or the `k` smallest unless `largest`, the most extreme first, and the
     /// index of each. Equal elements stay in their order; NaN counts as larger than all numbers.
-    ///
-    /// # Panics
-    /// If the axis is out of range, or has fewer than `k` elements.
     #[track_caller]
     pub fn topk(&self, k: usize, axis: isize, largest: bool) -> (Self, Tensor<i64>) {
         topk_shape(self.shape(), k, axis).or_panic();

@@ -63,7 +63,7 @@ impl Conv {
         Self { dilation: dilation.into(), ..self }
     }
 
-    /// The number of groups of channels, 1 by default: output channels see the input channels of their group alone.
+    /// The number of groups of channels, 1 by default: output channels see only the input channels of their group.
     #[must_use]
     pub fn groups(self, groups: usize) -> Self {
         Self { groups, ..self }
@@ -93,11 +93,11 @@ impl Conv {
         }
     }
 
-    /// The shape of the convolution of operands of these shapes, along `axes` axes, by the name of an operation
-    /// for the error; a missing batch axis stays missing.
+    /// The shape of the convolution of operands of these shapes along `axes` axes, with all its checks; `operation` is
+    /// named in the error. A missing batch axis stays missing.
     ///
     /// # Errors
-    /// [`TensorError`] if the shapes do not fit each other or the attributes.
+    /// [`TensorError`] if shapes and options do not fit each other.
     pub fn output_shape(
         &self,
         operation: &'static str,
@@ -150,7 +150,7 @@ impl Conv {
     /// [`output_shape`](Self::output_shape).
     ///
     /// # Errors
-    /// [`TensorError`] if the shapes do not fit each other or the attributes.
+    /// [`TensorError`] if shapes and options do not fit each other.
     pub fn transposed_shape(
         &self,
         operation: &'static str,
@@ -250,7 +250,7 @@ impl Conv {
         ])
     }
 
-    /// Refuses a gradient of another shape than the two-dimensional convolution has, with a batch.
+    /// Refuses a gradient whose shape is not the shape of the two-dimensional convolution, with a batch.
     pub(crate) fn check_gradient(
         &self,
         operation: &'static str,
@@ -267,7 +267,7 @@ impl Conv {
         Err(TensorError::argument(operation, argument, format!("{gradient:?}"), input, expected))
     }
 
-    /// For a convolution that gives `output`, all of it with a batch.
+    /// The sizes for the kernel of a convolution that gives `output`; all shapes have a batch.
     #[track_caller]
     pub(crate) fn geometry(&self, input: &[usize], weight: &[usize], output: &[usize]) -> Geometry {
         let [stride, padding, dilation, _] = self.resolve("conv2d", 2, input).or_panic();
