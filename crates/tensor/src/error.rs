@@ -4,10 +4,10 @@ use std::fmt::Display;
 
 use crate::shape::Shape;
 
-/// A request that no tensor can satisfy.
+/// An operation that cannot be done on these operands.
 ///
-/// Functions that take data from outside return it; for a mistake in the program, methods panic with its
-/// message at the line of the caller.
+/// Functions that take data from outside the program return this error; methods panic with its message at the caller's
+/// line, as a wrong shape is a mistake in the program.
 ///
 /// ```
 /// use gradus_tensor::Tensor;
@@ -31,7 +31,7 @@ pub enum TensorError {
         /// The shape of the second operand.
         right: Shape,
     },
-    /// Two shapes that must be the same, up to some axis, are not.
+    /// Two shapes do not fit each other.
     #[error("{operation}: shapes {left:?} and {right:?} do not fit: {expected}")]
     Mismatch {
         /// The name of the operation.
@@ -50,7 +50,7 @@ pub enum TensorError {
         operation: &'static str,
         /// The axis asked for.
         axis: isize,
-        /// The shape it was asked of.
+        /// The shape of the tensor.
         shape: Shape,
     },
     /// The same axis named twice.
@@ -60,10 +60,10 @@ pub enum TensorError {
         operation: &'static str,
         /// The axes asked for.
         axes: Vec<isize>,
-        /// The shape they were asked of.
+        /// The shape of the tensor.
         shape: Shape,
     },
-    /// A number of elements that does not fit a shape.
+    /// The number of elements does not fit the shape.
     #[error("{operation}: shape {shape:?} needs {} elements, the data has {length}", product(shape))]
     Length {
         /// The name of the operation.

@@ -1,4 +1,4 @@
-//! Where the elements of a tensor lie in its buffer.
+//! The places of the elements of a tensor in its buffer.
 
 use smallvec::SmallVec;
 
@@ -16,7 +16,7 @@ pub(crate) struct Layout {
     pub(crate) offset: usize,
 }
 
-/// Elements seen through a layout: what a kernel reads.
+/// Elements seen through a layout, as a kernel reads them.
 #[derive(Clone, Copy)]
 pub(crate) struct Strided<'a, T> {
     /// The whole buffer, of which the layout may use a part.
@@ -48,7 +48,7 @@ impl Clone for Layout {
     }
 }
 
-/// A copy of a list that is nearly always short: in registers, where `from_slice` would call `memcpy`.
+/// A copy of a list that is nearly always short: in registers, where `SmallVec::from_slice` would call `memcpy`.
 #[inline]
 pub(crate) fn copied<T: Copy + Default>(list: &[T]) -> SmallVec<[T; 4]> {
     let zero = T::default();
@@ -131,7 +131,7 @@ impl Layout {
         }
     }
 
-    /// Two axes in each other's place.
+    /// Two axes swapped.
     pub(crate) fn swap_axes(&self, a: usize, b: usize) -> Self {
         let mut layout = self.clone();
         layout.shape.swap(a, b);
@@ -153,7 +153,7 @@ impl Layout {
         layout
     }
 
-    /// Repeats axes of size 1, and new axes in front, without a copy; `shape` must be broadcastable to.
+    /// Repeats axes of size 1, and new axes in front, without a copy; this shape must broadcast to `shape`.
     pub(crate) fn expand(&self, shape: &[usize]) -> Self {
         let added = shape.len() - self.rank();
         let strides = (0..shape.len())
@@ -171,7 +171,7 @@ impl Layout {
         let mut layout = self.clone();
         layout.shape[axis] = count;
         if count > 1 {
-            // With fewer indices nobody walks, and a step beyond the axis might overflow.
+            // With fewer indices the stride is not used, and a step beyond the axis might overflow.
             layout.strides[axis] = self.strides[axis] * slice.step;
         }
         if count > 0 {
@@ -180,12 +180,12 @@ impl Layout {
         layout
     }
 
-    /// The same elements in the same order under another shape, if strides can say so.
+    /// The same elements in the same order under another shape, if strides can express it.
     pub(crate) fn reshape(&self, shape: &[usize]) -> Option<Self> {
         if self.is_contiguous() {
             return Some(Self { offset: self.offset, ..Self::contiguous(shape) });
         }
-        // Axes of size 1 have no say; the rest falls into blocks that must be merged or split as one.
+        // Axes of size 1 do not matter; the others form blocks that are merged or split as one.
         let old: SmallVec<[(usize, isize); 4]> = self
             .shape
             .iter()

@@ -7,7 +7,7 @@ use crate::tensor::Tensor;
 
 /// Tensors with more elements are printed with `...` in place of the middle.
 const THRESHOLD: usize = 1000;
-/// How many elements are left at each end of a shortened axis.
+/// The number of elements that are printed at each end of a shortened axis.
 const EDGE: usize = 3;
 /// The width of a line.
 const LINE: usize = 100;
@@ -77,7 +77,7 @@ fn align<T: Element>(elements: &[T], precision: usize) -> Vec<String> {
     texts.into_iter().map(|text| format!("{text:>width$}")).collect()
 }
 
-/// All with the same number of decimals, as many as the longest needs up to `precision`.
+/// All elements with the same number of decimals: at most `precision`, without zeros that no element needs.
 fn format_floats<T: Element>(elements: &[T], precision: usize) -> Vec<String> {
     let fixed: Vec<String> = elements.iter().map(|x| format!("{x:.precision$}")).collect();
     let magnitudes = || {
@@ -95,7 +95,7 @@ fn format_floats<T: Element>(elements: &[T], precision: usize) -> Vec<String> {
         |text: &String| text.find('.').map_or(0, |point| text.trim_end_matches('0').len() - point - 1);
     let needed = fixed.iter().map(decimals).max().unwrap_or(0);
     let finish = |text: String| match text.find('.') {
-        // Like NumPy, digits that no element needs are dropped, and those only others need become blanks.
+        // Like NumPy: zeros that no element needs are dropped, and zeros that only others need become blanks.
         Some(point) => {
             let kept = text.trim_end_matches('0').len().max(point + 1);
             format!("{:<width$}", &text[..kept], width = point + 1 + needed)
@@ -105,8 +105,7 @@ fn format_floats<T: Element>(elements: &[T], precision: usize) -> Vec<String> {
     fixed.into_iter().map(finish).collect()
 }
 
-/// All with the same number of decimals, as many as the longest needs up to `precision`, and exponents of
-/// one width.
+/// Like [`format_floats`], in scientific notation, with exponents of one width.
 fn scientific<T: Element>(elements: &[T], precision: usize) -> Vec<String> {
     let texts: Vec<String> = elements
         .iter()
@@ -130,7 +129,7 @@ fn scientific<T: Element>(elements: &[T], precision: usize) -> Vec<String> {
     texts.iter().map(finish).collect()
 }
 
-/// Writes one axis and those within it; `cells` yields the texts in order.
+/// Writes an axis and the axes within it; `cells` yields the texts in order.
 fn write_axis<'a>(
     out: &mut String,
     shape: &[usize],
@@ -153,7 +152,7 @@ fn write_axis<'a>(
         if inner.is_empty() {
             let cell = cells.next().map_or("", String::as_str);
             let width = cell.chars().count() + 1 + if dots { 4 } else { 0 };
-            // As many brackets may close the line as have been opened.
+            // The line may end in one closing bracket for each that is open.
             if n > 0 && column + width + depth > LINE {
                 out.push('\n');
                 out.push_str(&" ".repeat(depth + 1));

@@ -9,12 +9,12 @@ use crate::error::{OrPanic, TensorError};
 /// The sizes of a tensor's axes, outermost first; up to four are kept in place, without an allocation.
 pub type Shape = SmallVec<[usize; 4]>;
 
-/// The most elements of a tensor: an offset is an isize, and so must be the size in bytes of the widest element.
+/// The largest number of elements of a tensor: offsets, and sizes in bytes of the widest element, must fit an `isize`.
 pub(crate) const MAX_COUNT: usize = isize::MAX as usize / 8;
 
 /// The number of elements of a shape, if it fits.
 pub(crate) fn element_count(shape: &[usize]) -> Option<usize> {
-    // A 0 counts as 1, as in NumPy: strides, lanes and the shapes of reductions leave it out.
+    // A 0 counts as 1, as in NumPy, because strides, lanes and the shapes of reductions leave it out.
     let product = shape.iter().try_fold(1_usize, |product, &size| product.checked_mul(size.max(1)))?;
     (product <= MAX_COUNT).then_some(if shape.contains(&0) { 0 } else { product })
 }
@@ -90,7 +90,7 @@ pub(crate) fn resolve_axis(
 
 /// The axis along which an operation works lane by lane, counted from the front; negative axes count from the end.
 ///
-/// A 0-d tensor is one lane of one element, so that it takes the axes 0 and -1 as if it had one.
+/// A 0-d tensor is one lane of one element, and has the axes 0 and -1 as if it were 1-d.
 ///
 /// ```
 /// use gradus_tensor::lane_axis;
@@ -101,9 +101,14 @@ pub(crate) fn resolve_axis(
 /// ```
 ///
 /// # Errors
-/// [`TensorError::Axis`] if it is out of range.
+/// [`TensorError::Axis`] if the axis is out of range.
 pub fn lane_axis(operation: &'static str, axis: isize, shape: &[usize]) -> Result<usize, TensorError> {
     if shape.is_empty() && matches!(axis, 0 | -1) { Ok(0) } else { resolve_axis(operation, axis, shape) }
+}
+
+/// An axis that has been checked, counted from the front; a 0-d tensor has the axes 0 and -1.
+pub(crate) fn from_front(axis: isize, rank: usize) -> usize {
+    (if axis < 0 { axis + rank.max(1) as isize } else { axis }) as usize
 }
 
 /// The number of indices before an axis, along it and after it.
@@ -185,7 +190,7 @@ pub struct Axes {
     pub(crate) keepdim: bool,
 }
 
-/// These axes, which stay in the result with size 1; see [`Axes`].
+/// These axes, kept in the result with size 1; see [`Axes`].
 pub fn keepdim(axes: impl Into<Axes>) -> Axes {
     Axes { keepdim: true, ..axes.into() }
 }
@@ -203,7 +208,7 @@ impl Axes {
 
     /// The axes counted from the front, in rising order, for a tensor of this shape.
     ///
-    /// A 0-d tensor has none, but 0 and -1 may be named, as if it had one of size 1.
+    /// A 0-d tensor has no axes, but 0 and -1 may be named, as if it had one of size 1.
     ///
     /// # Panics
     /// With the name of the operation, if an axis is out of range or named twice.

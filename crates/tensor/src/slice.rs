@@ -73,7 +73,7 @@ impl From<RangeFull> for Slice {
     }
 }
 
-/// A bound beyond every axis stays beyond every axis.
+/// A bound that is too large for an `isize` is beyond every axis.
 fn saturate(bound: impl TryInto<isize>) -> isize {
     bound.try_into().unwrap_or(isize::MAX)
 }

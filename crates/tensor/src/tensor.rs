@@ -24,7 +24,7 @@ use crate::shape::Shape;
 /// assert_eq!(x, Tensor::from([[1, 2], [3, 4]]));
 /// ```
 ///
-/// # What a tensor is made of
+/// # Parts of a tensor
 /// | | of `Tensor::<f32>::zeros([2, 3])` | of its transpose `.t()` |
 /// | --- | --- | --- |
 /// | [`shape`](Self::shape): the sizes of the axes, outermost first | `[2, 3]` | `[3, 2]` |
@@ -89,8 +89,8 @@ impl<T: Element> Tensor<T> {
         self.buffer.as_slice()
     }
 
-    /// The elements to write to, in logical order, if they are contiguous (an expanded axis would be written
-    /// through) and no other tensor shares the buffer.
+    /// The elements in logical order, to write to, if they are contiguous (a write to an expanded axis would change
+    /// several elements) and no other tensor shares the buffer.
     pub(crate) fn writable(&mut self) -> Option<&mut [T]> {
         if !self.is_contiguous() {
             return None;
@@ -101,8 +101,8 @@ impl<T: Element> Tensor<T> {
         self.buffer.get_mut().map(|buffer| &mut buffer[range])
     }
 
-    /// The order of axes in which the elements are contiguous although in logical order they are not, as those
-    /// of a transposed matrix. Changes in place keep it.
+    /// The order of axes in which the elements are contiguous, if in logical order they are not (as in a transposed
+    /// matrix). Changes in place keep it.
     pub(crate) fn memory_order(&self) -> Option<Shape> {
         if self.is_contiguous() {
             return None;
@@ -117,7 +117,7 @@ impl<T: Element> Tensor<T> {
         self.layout = self.layout.permute(order);
     }
 
-    /// The elements to write to, in logical order; copied first if need be.
+    /// The elements in logical order, to write to; copied first if necessary.
     pub(crate) fn make_mut(&mut self) -> &mut [T] {
         if self.writable().is_none() {
             *self = Self::from_buffer(kernels::copy(self.strided()), self.shape());
@@ -166,7 +166,7 @@ impl<T: Element> Tensor<T> {
         self.layout.is_contiguous()
     }
 
-    /// Whether both tensors look at the same buffer, whatever their layouts.
+    /// Whether both tensors are views of the same buffer.
     pub fn shares_buffer(&self, other: &Self) -> bool {
         self.buffer.address() == other.buffer.address()
     }
@@ -214,23 +214,12 @@ impl<T: Element> Tensor<T> {
     #[track_caller]
     fn checked_position(&self, index: &[usize]) -> usize {
         if index.len() != self.rank() {
-            TensorError::argument(
-                "index",
-                "the number of indices",
-                index.len(),
-                self.shape(),
-                format!("it must be {}", self.rank()),
-            )
-            .panic();
+            let (argument, expected) = ("the number of indices", format!("it must be {}", self.rank()));
+            TensorError::argument("index", argument, index.len(), self.shape(), expected).panic();
         }
         if let Some(axis) = (0..index.len()).find(|&axis| index[axis] >= self.shape()[axis]) {
-            TensorError::Index {
-                operation: "index",
-                index: index[axis] as i64,
-                axis,
-                shape: self.shape().into(),
-            }
-            .panic();
+            let (index, shape) = (index[axis] as i64, self.shape().into());
+            TensorError::Index { operation: "index", index, axis, shape }.panic();
         }
         self.layout.position(index)
     }
@@ -269,7 +258,7 @@ impl<T: Element, const N: usize> Index<[usize; N]> for Tensor<T> {
     }
 }
 
-/// The element at a full index, to write to; copies first if the buffer is shared.
+/// The element at a full index, to write to; a shared buffer is copied first.
 impl<T: Element, const N: usize> IndexMut<[usize; N]> for Tensor<T> {
     #[track_caller]
     fn index_mut(&mut self, index: [usize; N]) -> &mut T {

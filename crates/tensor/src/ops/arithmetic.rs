@@ -1,6 +1,6 @@
 //! `+ - * / -x` on every mix of owned and borrowed tensors and plain numbers, and `+= -= *= /=`.
 //!
-//! An operand that is given away, and that nobody else holds, lends its memory to the result.
+//! An operand that is passed by value, and whose buffer nobody else holds, lends its memory to the result.
 
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
@@ -10,8 +10,8 @@ use crate::layout::place_of;
 use crate::shape::broadcast;
 use crate::tensor::Tensor;
 
-/// The trait and its method, with those that assign; names for messages, the operator, the function of two numbers that
-/// it is, and what the second operand is held against before.
+/// Arguments: the trait and its method, the assigning trait and its method, both names for messages, the operator, its
+/// function of two numbers, and the check of the second operand, if there is one.
 macro_rules! binary_operator {
     (
         $trait:ident, $method:ident, $assign_trait:ident, $assign:ident, $name:literal, $assign_name:literal, $op:tt,
@@ -44,7 +44,7 @@ macro_rules! binary_operator {
             type Output = Tensor<T>;
             #[track_caller]
             fn $method(self, other: Tensor<T>) -> Tensor<T> {
-                // `zip_reusing` would name the shapes the wrong way round.
+                // With other shapes, `zip_reusing` would name them in the wrong order.
                 if other.shape() == self.shape() {
                     $($check($name, self.shape(), || other.clone());)?
                     other.zip_reusing($name, self, #[inline(always)] |y, x| x.$function(y))
@@ -160,7 +160,7 @@ pub(crate) fn check_divisor<T: Number>(
     dividend: &[usize],
     divisor: impl FnOnce() -> Tensor<T>,
 ) {
-    // Nothing is left of this for floats.
+    // For floats this compiles to nothing.
     if T::INTEGER {
         check_integers(operation, dividend, &divisor());
     }
@@ -171,13 +171,7 @@ fn check_integers<T: Number>(operation: &'static str, dividend: &[usize], diviso
     let divides = broadcast(dividend, divisor.shape()).is_some_and(|common| !common.contains(&0));
     if divides && let Some(number) = divisor.iter().position(|x| x == T::ZERO) {
         let index = place_of(number, divisor.shape());
-        TensorError::argument(
-            operation,
-            "the divisor",
-            if index.is_empty() { "0".into() } else { format!("0 at {index:?}") },
-            divisor.shape(),
-            BY_ZERO,
-        )
-        .panic()
+        let got = if index.is_empty() { "0".into() } else { format!("0 at {index:?}") };
+        TensorError::argument(operation, "the divisor", got, divisor.shape(), BY_ZERO).panic()
     }
 }

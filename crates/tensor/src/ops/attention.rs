@@ -11,7 +11,7 @@ impl<T: Float> Tensor<T> {
     /// values `[..., S, V]` to `[..., L, V]` (Vaswani et al., "Attention is all you need", 2017). Leading axes
     /// broadcast. With `is_causal` query `i` sees only keys up to `i`. A query that sees no key gives zeros.
     ///
-    /// The scores are made block by block and never held as a whole.
+    /// The scores are computed block by block and never held as a whole.
     ///
     /// ```
     /// use gradus_tensor::Tensor;

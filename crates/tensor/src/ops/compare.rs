@@ -1,4 +1,4 @@
-//! Comparisons, which give truth values, and what can be done with those.
+//! Comparisons, and the operations on the truth values that they give.
 
 use crate::element::{Element, Float, Number};
 use crate::error::{OrPanic, TensorError};
@@ -84,7 +84,7 @@ macro_rules! logic {
 /// assert_eq!(x.isfinite().logical_not(), x.isnan());
 /// ```
 impl Tensor<bool> {
-    /// Elements of `if_true` where this is true and of `if_false` where it is not; all three broadcast.
+    /// The elements of `if_true` where this tensor is true, and of `if_false` where it is false; all three broadcast.
     #[track_caller]
     pub fn where_<T: Element>(
         &self,

@@ -28,7 +28,7 @@ use crate::tensor::Tensor;
 /// # Panics
 /// Methods that take a shape or a size panic if the tensor has more elements than a machine can hold.
 impl<T: Element> Tensor<T> {
-    /// Data in row-major order under a shape: the way in for what comes from outside the program.
+    /// Row-major data with a shape: the constructor for data from outside the program.
     ///
     /// # Errors
     /// [`TensorError::Length`] if the shape has another number of elements, [`TensorError::TooLarge`] if it
@@ -78,8 +78,8 @@ impl<T: Number> Tensor<T> {
 
     /// The numbers from `start` up to but not including `stop`, `step` apart.
     ///
-    /// Integers are exact. Of floats, element i is `start + i * step` rounded once or twice, without errors that add up; if
-    /// the last one would be rounded to `stop` or beyond, it is left out.
+    /// Integers are exact. A float, `start + i * step`, is rounded once or twice, so that errors do not add up; a last
+    /// element that would be rounded to `stop` or beyond is left out.
     ///
     /// # Panics
     /// If `step` is 0, or there are infinitely many elements or more than a machine can hold.

@@ -1,4 +1,4 @@
-//! Diagonals of matrices, and what lies on one side of them.
+//! Diagonals and triangles of matrices.
 
 use super::view::check_rank;
 use crate::element::{Element, Number};
@@ -21,12 +21,13 @@ use crate::tensor::Tensor;
 /// assert_eq!(x.triu(1), Tensor::from([[0, 2, 3], [0, 0, 6]]));
 /// assert_eq!(x.trace().item(), 6);
 /// ```
+///
+/// # Panics
+/// Every method panics if an axis is out of range, both axes are the same, or the tensor is not a matrix (`diag` takes
+/// vectors, `tril` and `triu` stacks of matrices, too).
 impl<T: Element> Tensor<T> {
-    /// The elements of two axes at `[i, i + offset]` (`[i - offset, i]` below the main diagonal, where the offset is
-    /// negative) as a last axis, in place of these two. A view; beyond the corners it is empty.
-    ///
-    /// # Panics
-    /// If an axis is out of range, or both are the same.
+    /// The diagonal of two axes as a new last axis, in place of these two: the elements at `[i, i + offset]`, or at
+    /// `[i - offset, i]` where the offset is negative. A view; beyond the corners it is empty.
     #[track_caller]
     pub fn diagonal(&self, offset: isize, axis1: isize, axis2: isize) -> Self {
         self.with_layout(diagonal(self.layout(), offset, axis1, axis2).or_panic())
@@ -34,9 +35,6 @@ impl<T: Element> Tensor<T> {
 
     /// A square matrix with these elements on a diagonal and zeros elsewhere; or the
     /// [`diagonal`](Self::diagonal) of a matrix.
-    ///
-    /// # Panics
-    /// Unless there are one or two axes.
     #[track_caller]
     pub fn diag(&self, diagonal: isize) -> Self {
         let shape = diag_shape(self.shape(), diagonal).or_panic();
@@ -51,18 +49,12 @@ impl<T: Element> Tensor<T> {
     }
 
     /// The elements of the last two axes on a diagonal and below it, the others 0.
-    ///
-    /// # Panics
-    /// If there are fewer than two axes.
     #[track_caller]
     pub fn tril(&self, diagonal: isize) -> Self {
         self.triangle("tril", |row, column| column.saturating_sub(row) <= diagonal)
     }
 
     /// The elements of the last two axes on a diagonal and above it, the others 0.
-    ///
-    /// # Panics
-    /// If there are fewer than two axes.
     #[track_caller]
     pub fn triu(&self, diagonal: isize) -> Self {
         self.triangle("triu", |row, column| column.saturating_sub(row) >= diagonal)
@@ -80,9 +72,6 @@ impl<T: Element> Tensor<T> {
 
 impl<T: Number> Tensor<T> {
     /// The sum of the main diagonal of a matrix.
-    ///
-    /// # Panics
-    /// Unless there are two axes.
     #[track_caller]
     pub fn trace(&self) -> Self {
         trace_shape(self.shape()).or_panic();

@@ -19,7 +19,8 @@ use crate::tensor::Tensor;
 /// assert_eq!(index.one_hot(3), Tensor::from([[[0, 0, 1], [1, 0, 0]]]));
 /// ```
 impl<T: Element> Tensor<T> {
-    /// The rows of this table at `index`, of any shape: the result has the shape of `index`, then that of a row.
+    /// The rows of this table at `index`, of any shape; the shape of the result is the shape of `index`, then the shape of a
+    /// row.
     ///
     /// # Panics
     /// If the table is 0-d, or an index is out of range.

@@ -5,10 +5,10 @@ use crate::error::{OrPanic, TensorError};
 use crate::kernels::Additions;
 use crate::layout::Layout;
 use crate::runtime::Buffer;
-use crate::shape::{Shape, checked_count, lane_axis, spans};
+use crate::shape::{Shape, checked_count, from_front, lane_axis, spans};
 use crate::tensor::Tensor;
 
-/// Where in a tensor of this layout each element of `index` points along `axis`.
+/// The places in a buffer, seen through this layout, of the elements that `index` names along `axis`.
 fn positions(
     operation: &'static str,
     layout: &Layout,
@@ -53,34 +53,31 @@ fn positions(
 /// assert_eq!(x.index_add(0, &Tensor::from([1]), &Tensor::from([[10, 20]])), Tensor::from([[1, 2], [13, 24]]));
 /// assert_eq!(x.masked_fill(&Tensor::from([true, false]), 0), Tensor::from([[0, 2], [0, 4]]));
 /// ```
+///
+/// # Panics
+/// Every method panics if the axis or an index is out of range, or the shapes do not fit.
 impl<T: Element> Tensor<T> {
     /// The elements that `index` names along an axis:
     /// `out[i, j, ...] = self[i, index[i, j, ...], ...]` for axis 1, and so on.
     ///
     /// `index` has this tensor's rank and is nowhere larger, except along the axis; the result has its shape.
-    ///
-    /// # Panics
-    /// If the axis or an index is out of range, or the shape of `index` does not fit.
     #[track_caller]
     pub fn gather(&self, axis: isize, index: &Tensor<i64>) -> Self {
-        let axis = indexed_axis("gather", self.shape(), axis, index.shape()).or_panic();
+        let shape = gather_shape(self.shape(), axis, index.shape()).or_panic();
+        let axis = from_front(axis, self.rank());
         let (x, raised) = (self.at_least_1d(), index.at_least_1d());
-        // Read where they are: to bring all into order may take more than what is asked for.
+        // Read in place: a contiguous copy may cost more than the few elements that are read.
         let positions = positions("gather", x.layout(), axis, &raised).or_panic();
         let data = x.buffer();
-        Self::from_buffer(
-            Buffer::collect(positions.len(), positions.into_iter().map(|position| data[position])),
-            index.shape(),
-        )
+        let elements = positions.iter().map(|&position| data[position]);
+        Self::from_buffer(Buffer::collect(positions.len(), elements), &shape)
     }
 
     /// The slices that `index`, one axis of integers, names along an axis, in its order.
-    ///
-    /// # Panics
-    /// If the axis or an index is out of range, or `index` has not just one axis.
     #[track_caller]
     pub fn index_select(&self, axis: isize, index: &Tensor<i64>) -> Self {
-        let (axis, shape) = selected("index_select", self.shape(), axis, index.shape()).or_panic();
+        let shape = index_select_shape(self.shape(), axis, index.shape()).or_panic();
+        let axis = from_front(axis, self.rank());
         let places = places("index_select", self.shape(), axis, index).or_panic();
         self.select_slices(axis, &places, &shape)
     }
@@ -89,7 +86,7 @@ impl<T: Element> Tensor<T> {
     pub(crate) fn select_slices(&self, axis: usize, places: &[usize], shape: &[usize]) -> Self {
         let [outer, size, inner] = spans(self.shape(), axis);
         if !places.is_empty() && 8 * places.len() < size && !self.is_contiguous() {
-            // A few slices do not cost as much as all.
+            // A few slices cost less than a copy of all.
             let slice = |&place: &usize| self.slice(axis as isize, place..place + 1);
             let slices: Vec<Self> = places.iter().map(slice).collect();
             return Self::cat(&slices.iter().collect::<Vec<_>>(), axis as isize).reshape(shape);
@@ -102,13 +99,10 @@ impl<T: Element> Tensor<T> {
     }
 
     /// This tensor with the elements of `source` where `index` says along an axis:
-    /// `out[i, index[i, j, ...], ...] = source[i, j, ...]` for axis 1, and so on. Of several for one place the last
-    /// stays.
+    /// `out[i, index[i, j, ...], ...] = source[i, j, ...]` for axis 1, and so on. Where several elements go to
+    /// one place, the last one stays.
     ///
     /// `index` and `source` have one shape, of this tensor's rank and nowhere larger except along the axis.
-    ///
-    /// # Panics
-    /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
     pub fn scatter(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
         let mut result = self.clone();
@@ -120,8 +114,7 @@ impl<T: Element> Tensor<T> {
         result
     }
 
-    /// Changes this tensor by a function that is given the places that `index` names along an axis, one for each
-    /// element of `source`.
+    /// Passes the elements to `put`, with the place that `index` names along an axis for each element of `source`.
     #[track_caller]
     fn put(
         &mut self,
@@ -131,22 +124,20 @@ impl<T: Element> Tensor<T> {
         source: &Self,
         put: impl FnOnce(&mut [T], &[usize]),
     ) {
-        let axis = scattered_axis(operation, self.shape(), axis, index.shape(), source.shape()).or_panic();
+        scatter_shape(operation, self.shape(), axis, index.shape(), source.shape()).or_panic();
+        let axis = from_front(axis, self.rank());
         let layout = Layout::contiguous(at_least_1d(self.shape()));
         let positions = positions(operation, &layout, axis, &index.at_least_1d()).or_panic();
         put(self.make_mut(), &positions);
     }
 
     /// `value` where the mask is true, and these elements where it is not; tensor and mask broadcast.
-    ///
-    /// # Panics
-    /// If the shapes do not broadcast.
     #[track_caller]
     pub fn masked_fill(&self, mask: &Tensor<bool>, value: T) -> Self {
         self.zip("masked_fill", mask, |x, masked| if masked { value } else { x })
     }
 
-    /// The same, a 0-d tensor as one with an axis of size 1.
+    /// This tensor, with an axis of size 1 if it is 0-d.
     fn at_least_1d(&self) -> Self {
         if self.rank() == 0 { self.reshape([1]) } else { self.clone() }
     }
@@ -158,9 +149,6 @@ impl<T: Number> Tensor<T> {
     ///
     /// `index` and `source` have one shape, of this tensor's rank and nowhere larger except along the axis.
     /// Additions to one place happen in logical order; many of them are as accurate as a [`sum`](Self::sum).
-    ///
-    /// # Panics
-    /// If the axis or an index is out of range, or the shapes do not fit.
     #[track_caller]
     pub fn scatter_add(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
         let mut result = self.clone();
@@ -169,9 +157,6 @@ impl<T: Number> Tensor<T> {
     }
 
     /// [`scatter_add`](Self::scatter_add) in place; copies first if the buffer is shared.
-    ///
-    /// # Panics
-    /// Like `scatter_add`.
     #[track_caller]
     pub fn scatter_add_inplace(&mut self, axis: isize, index: &Tensor<i64>, source: &Self) {
         self.put("scatter_add", axis, index, source, |data, positions| {
@@ -179,11 +164,8 @@ impl<T: Number> Tensor<T> {
         });
     }
 
-    /// This tensor with the slices of `source` added to those that `index`, one axis of integers, names: in order, and
-    /// many of them as accurately as by a [`sum`](Self::sum).
-    ///
-    /// # Panics
-    /// If the axis or an index is out of range, or the shapes do not fit.
+    /// This tensor with the slices of `source` added to the slices that `index`, one axis of integers, names. Additions
+    /// happen in order; many of them are as accurate as a [`sum`](Self::sum).
     #[track_caller]
     pub fn index_add(&self, axis: isize, index: &Tensor<i64>, source: &Self) -> Self {
         let mut result = self.clone();
@@ -192,12 +174,10 @@ impl<T: Number> Tensor<T> {
     }
 
     /// [`index_add`](Self::index_add) in place; copies first if the buffer is shared.
-    ///
-    /// # Panics
-    /// Like `index_add`.
     #[track_caller]
     pub fn index_add_inplace(&mut self, axis: isize, index: &Tensor<i64>, source: &Self) {
-        let axis = added_axis(self.shape(), axis, index.shape(), source.shape()).or_panic();
+        index_add_shape(self.shape(), axis, index.shape(), source.shape()).or_panic();
+        let axis = from_front(axis, self.rank());
         let places = places("index_add", self.shape(), axis, index).or_panic();
         let [_, size, inner] = spans(self.shape(), axis);
         let source = source.contiguous();
@@ -209,7 +189,7 @@ impl<T: Number> Tensor<T> {
     }
 }
 
-/// The indices in logical order, each of them within the axis.
+/// The indices in logical order, checked against the size of the axis.
 pub(crate) fn places(
     operation: &'static str,
     shape: &[usize],
@@ -224,41 +204,27 @@ pub(crate) fn places(
     index.iter().map(place).collect()
 }
 
-/// The shape of a tensor or an index; a 0-d tensor counts as one with an axis of size 1.
+/// The shape, with an axis of size 1 for a 0-d tensor.
 fn at_least_1d(shape: &[usize]) -> &[usize] {
     if shape.is_empty() { &[1] } else { shape }
 }
 
-/// The axis, counted from the front, along which `index` names elements.
-fn indexed_axis(
+fn check_index(
     operation: &'static str,
     shape: &[usize],
     axis: isize,
     index: &[usize],
-) -> Result<usize, TensorError> {
+) -> Result<(), TensorError> {
     let axis = lane_axis(operation, axis, shape)?;
     let (shape, index) = (at_least_1d(shape), at_least_1d(index));
     if index.len() == shape.len() && (0..shape.len()).all(|i| i == axis || index[i] <= shape[i]) {
-        return Ok(axis);
+        return Ok(());
     }
     let expected = "the index must have as many axes and be nowhere larger, except along the axis";
     Err(TensorError::mismatch(operation, shape, index, expected))
 }
 
-/// The axis, counted from the front, along which `index` names a place for each element of `source`.
-fn scattered_axis(
-    operation: &'static str,
-    shape: &[usize],
-    axis: isize,
-    index: &[usize],
-    source: &[usize],
-) -> Result<usize, TensorError> {
-    let axis = indexed_axis(operation, shape, axis, index)?;
-    one_for_each(operation, index, source)?;
-    Ok(axis)
-}
-
-fn one_for_each(operation: &'static str, index: &[usize], source: &[usize]) -> Result<(), TensorError> {
+fn check_source(operation: &'static str, index: &[usize], source: &[usize]) -> Result<(), TensorError> {
     if index == source {
         return Ok(());
     }
@@ -266,13 +232,13 @@ fn one_for_each(operation: &'static str, index: &[usize], source: &[usize]) -> R
     Err(TensorError::mismatch(operation, index, source, expected))
 }
 
-/// The axis, counted from the front, and the shape with as many slices along it as there are indices.
-fn selected(
+/// The shape with one slice along the axis for each index.
+fn selected_shape(
     operation: &'static str,
     shape: &[usize],
     axis: isize,
     index: &[usize],
-) -> Result<(usize, Shape), TensorError> {
+) -> Result<Shape, TensorError> {
     let axis = lane_axis(operation, axis, shape)?;
     let error = |argument, got: usize, expected: &str| {
         Err(TensorError::argument(operation, argument, got, index, expected))
@@ -288,20 +254,13 @@ fn selected(
         None => return error("the number of indices", count, "for a 0-d tensor it must be 1"),
     }
     checked_count(operation, &selected)?;
-    Ok((axis, selected))
-}
-
-/// The axis, counted from the front, of which `index` names a slice for each slice of `source`.
-fn added_axis(shape: &[usize], axis: isize, index: &[usize], source: &[usize]) -> Result<usize, TensorError> {
-    let (axis, expected) = selected("index_add", shape, axis, index)?;
-    one_for_each("index_add", &expected, source)?;
-    Ok(axis)
+    Ok(selected)
 }
 
 /// The shape of [`Tensor::gather`].
 #[doc(hidden)]
 pub fn gather_shape(shape: &[usize], axis: isize, index: &[usize]) -> Result<Shape, TensorError> {
-    indexed_axis("gather", shape, axis, index)?;
+    check_index("gather", shape, axis, index)?;
     Ok(index.into())
 }
 
@@ -314,14 +273,15 @@ pub fn scatter_shape(
     index: &[usize],
     source: &[usize],
 ) -> Result<Shape, TensorError> {
-    scattered_axis(operation, shape, axis, index, source)?;
+    check_index(operation, shape, axis, index)?;
+    check_source(operation, index, source)?;
     Ok(shape.into())
 }
 
 /// The shape of [`Tensor::index_select`].
 #[doc(hidden)]
 pub fn index_select_shape(shape: &[usize], axis: isize, index: &[usize]) -> Result<Shape, TensorError> {
-    Ok(selected("index_select", shape, axis, index)?.1)
+    selected_shape("index_select", shape, axis, index)
 }
 
 /// The shape of [`Tensor::index_add`].
@@ -332,6 +292,7 @@ pub fn index_add_shape(
     index: &[usize],
     source: &[usize],
 ) -> Result<Shape, TensorError> {
-    added_axis(shape, axis, index, source)?;
+    let selected = selected_shape("index_add", shape, axis, index)?;
+    check_source("index_add", &selected, source)?;
     Ok(shape.into())
 }

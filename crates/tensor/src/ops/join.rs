@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::element::Element;
 use crate::error::{OrPanic, TensorError};
 use crate::runtime::Buffer;
-use crate::shape::{Shape, checked_count, resolve_axis, resolve_new_axis};
+use crate::shape::{Shape, checked_count, from_front, resolve_axis, resolve_new_axis};
 use crate::tensor::Tensor;
 
 /// Joining along an axis, and taking apart.
@@ -20,25 +20,23 @@ use crate::tensor::Tensor;
 /// assert_eq!(all.split(&[1, 3], 0), [Tensor::from([1]), Tensor::from([2, 3, 4])]);
 /// assert_eq!(all.chunk(2, 0), [x, y]);
 /// ```
+///
+/// # Panics
+/// Every method panics if the axis is out of range; joins also if there are no tensors or the other sizes differ, `split` if
+/// the sizes do not add up to the size of the axis, `chunk` if `chunks` is 0.
 impl<T: Element> Tensor<T> {
     /// The tensors one after another along an axis; their other sizes must be equal.
-    ///
-    /// # Panics
-    /// If there are no tensors, the axis is out of range or another size differs.
     #[track_caller]
     pub fn cat(tensors: &[&Self], axis: isize) -> Self {
-        let (axis, shape) = cat(tensors.iter().map(|tensor| tensor.shape()), axis).or_panic();
-        Self::joined(tensors, axis, &shape)
+        let shape = cat_shape(tensors.iter().map(|tensor| tensor.shape()), axis).or_panic();
+        Self::joined(tensors, from_front(axis, shape.len()), &shape)
     }
 
     /// The tensors, all of one shape, along a new axis.
-    ///
-    /// # Panics
-    /// If there are no tensors, the axis is out of range or the shapes differ.
     #[track_caller]
     pub fn stack(tensors: &[&Self], axis: isize) -> Self {
-        let (axis, shape) = stack(tensors.iter().map(|tensor| tensor.shape()), axis).or_panic();
-        Self::joined(tensors, axis, &shape)
+        let shape = stack_shape(tensors.iter().map(|tensor| tensor.shape()), axis).or_panic();
+        Self::joined(tensors, from_front(axis, shape.len()), &shape)
     }
 
     /// For each index of the axes before the joined one, a stretch of every tensor in turn.
@@ -57,9 +55,6 @@ impl<T: Element> Tensor<T> {
     }
 
     /// Consecutive parts of an axis, of the listed sizes, without a copy.
-    ///
-    /// # Panics
-    /// If the axis is out of range or the sizes do not add up to its size.
     #[track_caller]
     pub fn split(&self, sizes: &[usize], axis: isize) -> Vec<Self> {
         let ranges = split_ranges(self.shape(), sizes, axis).or_panic();
@@ -68,9 +63,6 @@ impl<T: Element> Tensor<T> {
 
     /// At most `chunks` consecutive parts of an axis, of size `size / chunks` rounded up, the last one perhaps smaller;
     /// without a copy.
-    ///
-    /// # Panics
-    /// If the axis is out of range, or `chunks` is 0.
     #[track_caller]
     pub fn chunk(&self, chunks: usize, axis: isize) -> Vec<Self> {
         let ranges = chunk_ranges(self.shape(), chunks, axis).or_panic();
@@ -84,14 +76,6 @@ pub fn cat_shape<'a>(
     shapes: impl IntoIterator<Item = &'a [usize]>,
     axis: isize,
 ) -> Result<Shape, TensorError> {
-    Ok(cat(shapes, axis)?.1)
-}
-
-/// The joined axis, counted from the front, and the shape of the result.
-fn cat<'a>(
-    shapes: impl IntoIterator<Item = &'a [usize]>,
-    axis: isize,
-) -> Result<(usize, Shape), TensorError> {
     let mut shapes = shapes.into_iter();
     let first = shapes.next().ok_or_else(|| no_tensors("cat"))?;
     let axis = resolve_axis("cat", axis, first)?;
@@ -105,7 +89,7 @@ fn cat<'a>(
         joined[axis] = joined[axis].saturating_add(shape[axis]);
     }
     checked_count("cat", &joined)?;
-    Ok((axis, joined))
+    Ok(joined)
 }
 
 /// The shape of [`Tensor::stack`].
@@ -114,14 +98,6 @@ pub fn stack_shape<'a>(
     shapes: impl IntoIterator<Item = &'a [usize]>,
     axis: isize,
 ) -> Result<Shape, TensorError> {
-    Ok(stack(shapes, axis)?.1)
-}
-
-/// The new axis, counted from the front, and the shape of the result.
-fn stack<'a>(
-    shapes: impl IntoIterator<Item = &'a [usize]>,
-    axis: isize,
-) -> Result<(usize, Shape), TensorError> {
     let mut shapes = shapes.into_iter();
     let first = shapes.next().ok_or_else(|| no_tensors("stack"))?;
     let mut count = 1;
@@ -132,10 +108,9 @@ fn stack<'a>(
         count += 1;
     }
     let mut stacked = Shape::from_slice(first);
-    let place = resolve_new_axis("stack", axis, first)?;
-    stacked.insert(place, count);
+    stacked.insert(resolve_new_axis("stack", axis, first)?, count);
     checked_count("stack", &stacked)?;
-    Ok((place, stacked))
+    Ok(stacked)
 }
 
 fn no_tensors(operation: &'static str) -> TensorError {
@@ -148,13 +123,8 @@ pub fn split_ranges(shape: &[usize], sizes: &[usize], axis: isize) -> Result<Vec
     let axis = resolve_axis("split", axis, shape)?;
     let total = sizes.iter().try_fold(0_usize, |sum, &size| sum.checked_add(size));
     if total != Some(shape[axis]) {
-        return Err(TensorError::argument(
-            "split",
-            "sizes",
-            format!("{sizes:?}"),
-            shape,
-            format!("they must add up to {}, the size of axis {axis}", shape[axis]),
-        ));
+        let expected = format!("they must add up to {}, the size of axis {axis}", shape[axis]);
+        return Err(TensorError::argument("split", "sizes", format!("{sizes:?}"), shape, expected));
     }
     let mut end = 0;
     let range = |&size: &usize| {

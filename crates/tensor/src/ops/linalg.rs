@@ -28,14 +28,14 @@ use crate::tensor::Tensor;
 /// assert_eq!(error.to_string(), "inverse: the matrix is singular: column 1 has no pivot; it must be invertible");
 /// # Ok::<(), gradus_tensor::TensorError>(())
 /// ```
+///
+/// # Panics
+/// Every method panics if the last two axes of the matrices are not of one size, or the shapes of A and B do not fit.
 impl<T: Float> Tensor<T> {
     /// The lower triangular L with `L L^T = (A + A^T) / 2`, for positive definite matrices, `[..., n, n]`.
     ///
     /// # Errors
     /// [`TensorError::Matrix`] if a matrix is not positive definite.
-    ///
-    /// # Panics
-    /// If the last two axes are not of one size.
     #[track_caller]
     pub fn cholesky(&self) -> Result<Self, TensorError> {
         let n = square("cholesky", self.shape()).or_panic();
@@ -57,9 +57,6 @@ impl<T: Float> Tensor<T> {
     ///
     /// # Errors
     /// [`TensorError::Matrix`] if a matrix is singular.
-    ///
-    /// # Panics
-    /// If the last two axes of A are not of one size, or the shapes do not fit.
     #[track_caller]
     pub fn solve(&self, b: &Self) -> Result<Self, TensorError> {
         let (a, b, shape) = self.system("solve", b);
@@ -72,9 +69,6 @@ impl<T: Float> Tensor<T> {
     ///
     /// # Errors
     /// [`TensorError::Matrix`] if a matrix is singular: there is a 0 on its diagonal.
-    ///
-    /// # Panics
-    /// If the last two axes of A are not of one size, or the shapes do not fit.
     #[track_caller]
     pub fn solve_triangular(&self, b: &Self, upper: bool) -> Result<Self, TensorError> {
         let (a, b, shape) = self.system("solve_triangular", b);
@@ -88,9 +82,6 @@ impl<T: Float> Tensor<T> {
     ///
     /// # Errors
     /// [`TensorError::Matrix`] if a matrix is singular.
-    ///
-    /// # Panics
-    /// If the last two axes are not of one size.
     #[track_caller]
     pub fn inverse(&self) -> Result<Self, TensorError> {
         let n = square("inverse", self.shape()).or_panic();
@@ -103,9 +94,6 @@ impl<T: Float> Tensor<T> {
     }
 
     /// The determinants of matrices: `[..., n, n]` to `[...]`.
-    ///
-    /// # Panics
-    /// If the last two axes are not of one size.
     #[track_caller]
     pub fn det(&self) -> Self {
         self.determinants("det", |lu| {
@@ -116,9 +104,6 @@ impl<T: Float> Tensor<T> {
 
     /// The logarithms of determinants, `[..., n, n]` to `[...]`, even where the determinant itself overflows or
     /// underflows: minus infinity for 0, and NaN for a negative determinant.
-    ///
-    /// # Panics
-    /// If the last two axes are not of one size.
     #[track_caller]
     pub fn logdet(&self) -> Self {
         self.determinants("logdet", |lu| {

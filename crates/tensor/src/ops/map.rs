@@ -79,7 +79,7 @@ impl<T: Element> Tensor<T> {
         }
     }
 
-    /// Like [`zip`](Self::zip), into the memory of this tensor where that is possible.
+    /// Like [`zip`](Self::zip), in the memory of this tensor where possible.
     #[track_caller]
     pub(crate) fn zip_reusing<U: Element>(
         mut self,
@@ -133,8 +133,8 @@ impl<T: Element> Tensor<T> {
 }
 
 impl<T: Number> Tensor<T> {
-    /// The elements converted to another number type: the nearest number, and for an integer type without the fraction,
-    /// saturated, and 0 for NaN.
+    /// The elements converted to another number type: to the nearest number, or to an integer by dropping the fraction,
+    /// saturating at the bounds and turning NaN into 0.
     #[expect(
         clippy::redundant_closure_for_method_calls,
         reason = "only a closure is inlined into every loop"
@@ -158,8 +158,8 @@ impl Tensor<bool> {
 }
 
 impl<T: Element> Tensor<T> {
-    /// Replaces the elements of several tensors together, in one pass, by a function of them and the elements of
-    /// another tensor, all of one shape; a buffer that is shared is copied first.
+    /// Replaces the elements of several tensors, in one pass, by a function of these elements and the elements of
+    /// another tensor, all of one shape; a shared buffer is copied first.
     #[track_caller]
     pub fn zip_inplace_many<U: Element, const N: usize>(
         targets: [&mut Self; N],
@@ -168,13 +168,8 @@ impl<T: Element> Tensor<T> {
     ) {
         for target in &targets {
             if target.shape() != other.shape() {
-                TensorError::mismatch(
-                    "zip_inplace_many",
-                    target.shape(),
-                    other.shape(),
-                    "they must be equal",
-                )
-                .panic();
+                let shapes = (target.shape(), other.shape());
+                TensorError::mismatch("zip_inplace_many", shapes.0, shapes.1, "they must be equal").panic();
             }
         }
         let Some(order) = targets.first().and_then(|target| target.memory_order()) else {
@@ -185,7 +180,7 @@ impl<T: Element> Tensor<T> {
         kernels::zip_inplace_many(elements, other.permuted(&order).strided(), f);
     }
 
-    /// The axes in another order, for as long as the result lives.
+    /// This tensor with its axes in another order, for as long as the result lives.
     fn turned(&mut self, order: &[usize]) -> Turned<'_, T> {
         self.permute_inplace(order);
         Turned { tensor: self, back: inverse(order) }
@@ -197,7 +192,7 @@ impl<T: Element> Tensor<T> {
     }
 }
 
-/// A tensor whose axes go back into their order in the end, also if a caller's function panics.
+/// A tensor whose axes return to their order when this is dropped, also if a caller's function panics.
 struct Turned<'a, T: Element> {
     tensor: &'a mut Tensor<T>,
     back: Shape,

@@ -17,7 +17,7 @@ macro_rules! elementwise {
     )*};
 }
 
-/// Functions of two numbers, lifted to tensors that broadcast; `checked` ones refuse to divide integers by 0.
+/// Functions of two numbers, lifted to tensors that broadcast; with `checked` they refuse to divide integers by 0.
 macro_rules! pairwise {
     ($($(#[$doc:meta])* $name:ident $literal:literal |$x:ident, $y:ident| $result:expr $(, $checked:ident)?;)*) => {$(
         $(#[$doc])*
@@ -49,7 +49,7 @@ macro_rules! pairwise {
 /// ```
 impl<T: Number> Tensor<T> {
     elementwise! {
-        /// The distance to zero.
+        /// The absolute value.
         abs;
         /// -1, 0 or 1; NaN for NaN.
         sign;
@@ -147,15 +147,15 @@ impl<T: Float> Tensor<T> {
         atanh;
         /// The error function.
         erf;
-        /// 1 - erf(x), accurate where that is nearly 0.
+        /// 1 - erf(x), accurate where the result is nearly 0.
         erfc;
         /// The logarithm of the size of the gamma function, log |gamma(x)|; infinite at 0, -1, -2, ...
         lgamma;
         /// The derivative of `lgamma`; infinite at 0, NaN at -1, -2, ...
         digamma;
-        /// The largest integer that is not larger.
+        /// The largest integer that is not larger than the element.
         floor;
-        /// The smallest integer that is not smaller.
+        /// The smallest integer that is not smaller than the element.
         ceil;
         /// The integer part, towards zero.
         trunc;
@@ -186,13 +186,13 @@ impl<T: Float> Tensor<T> {
         logaddexp "logaddexp" |x, y| x.logaddexp(y);
         /// Each element times the logarithm of its partner; 0 where the element is 0, unless the partner is NaN.
         xlogy "xlogy" |x, y| x.xlogy(y);
-        /// The product, and 0 where `other` is 0, even if this is infinite or NaN there: an element of weight 0 has no
-        /// influence.
+        /// The product, and 0 where `other` is 0, even where this tensor is infinite or NaN: an element of weight 0 has
+        /// no influence.
         multiply_no_nan "multiply_no_nan" |x, y| x.multiply_no_nan(y);
     }
 
     /// Derivative `order` of the [`digamma`](Self::digamma) function: 0 gives the function itself, 1 the trigamma
-    /// function. From order 1 on it is infinite at 0, -1, -2, ...
+    /// function. From order 1 on, it is infinite at 0, -1, -2, ...
     pub fn polygamma(&self, order: usize) -> Self {
         self.map(
             #[inline(always)]

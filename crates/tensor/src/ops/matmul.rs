@@ -23,7 +23,7 @@ use crate::tensor::Tensor;
 /// ```
 impl<T: Float> Tensor<T> {
     /// The matrix product, by NumPy's rules: `[..., m, k] x [..., k, n]` gives `[..., m, n]`, leading axes
-    /// broadcast, and a 1-d operand is a row on the left, a column on the right, whose axis the result does not have.
+    /// broadcast, and a 1-d operand is a row on the left or a column on the right, without an axis in the result.
     ///
     /// Strided operands, such as transposed views, are read in place.
     ///
@@ -51,7 +51,7 @@ impl<T: Float> Tensor<T> {
         let ([m, k], n) = ([left_matrix[0], left_matrix[1]], right_matrix[1]);
         let matrix = usize::from(self.rank() > 1) + usize::from(other.rank() > 1);
         let batch = &shape[..shape.len() - matrix];
-        // Rows of all the left's matrices times one and the same right matrix are one product.
+        // All matrices on the left times the same matrix on the right are one product.
         let count = batch.iter().product::<usize>();
         let rows = (right_batch.iter().all(|&size| size == 1) && *batch == *left_batch)
             .then(|| left.layout().reshape(&[count * m, k]))
@@ -64,17 +64,17 @@ impl<T: Float> Tensor<T> {
         Self::from_buffer(T::products(&pairs, None), shape)
     }
 
-    /// The product of two matrices that fit, plus a vector to each row.
+    /// The product of two matrices that fit, plus a vector added to each row.
     ///
-    /// The kernels want the rows of the right operand together; where its columns are (a transposed view, as
-    /// the weight of a dense layer is), they turn it piece by piece, slowly. So for large products it is
-    /// turned before, by tiles, or the whole product is, if that moves fewer elements.
+    /// The kernels want the rows of the right operand contiguous. If its columns are (a transposed view, such as the
+    /// weight of a dense layer), they transpose it piece by piece, slowly. So for large products it is transposed
+    /// before, by tiles, or the whole product is, if that moves fewer elements.
     fn matrix_product(&self, right: &Self, bias: Option<&Self>) -> Self {
         // Below this, a copy costs more than it saves, as measured.
         const LARGE: usize = 1 << 20;
         let ([m, k], &[_, n]) = (self.shape(), right.shape()) else { unreachable!("two matrices") };
         let &[row_stride, column_stride] = right.strides() else { unreachable!("two matrices") };
-        // The stride of an axis of one element says nothing.
+        // The stride of an axis of one element does not matter.
         let against = *k > 1 && n > 1 && row_stride.abs() < column_stride.abs();
         if against && m * k * n >= LARGE && *m >= 32 {
             if m * (k + n) < k * n {
@@ -124,7 +124,7 @@ impl<T: Float> Tensor<T> {
 pub fn matmul_shape(left: &[usize], right: &[usize]) -> Result<Shape, TensorError> {
     let mismatch = |expected| TensorError::mismatch("matmul", left, right, expected);
     let shape = match (left, right) {
-        // The usual case, without a look at leading axes.
+        // The usual case: no leading axes.
         ([m, inner], [k, n]) if inner == k => Shape::from_buf_and_len([*m, *n, 0, 0], 2),
         ([], _) | (_, []) => return Err(mismatch("both operands need at least one axis")),
         _ => {
@@ -193,8 +193,8 @@ impl<T: Float> Tensor<T> {
     /// gives `[..., out]`.
     ///
     /// # Panics
-    /// If the weight has not two axes, the last axis of this tensor has another size than the weight's, or
-    /// the bias another shape than `[out]`.
+    /// If the weight does not have two axes, the last axes of this tensor and the weight differ, or the bias is not
+    /// `[out]`.
     #[track_caller]
     pub fn linear(&self, weight: &Self, bias: Option<&Self>) -> Self {
         let shape = linear_shape(self.shape(), weight.shape(), bias.map(Self::shape)).or_panic();
@@ -208,10 +208,10 @@ impl<T: Float> Tensor<T> {
 }
 
 impl<T: Number> Tensor<T> {
-    /// The product of each element with each of another: `out[i, j] = self[i] * other[j]`.
+    /// The outer product of two vectors: `out[i, j] = self[i] * other[j]`.
     ///
     /// # Panics
-    /// Unless both have one axis.
+    /// Unless both tensors have one axis.
     #[track_caller]
     pub fn outer(&self, other: &Self) -> Self {
         outer_shape(self.shape(), other.shape()).or_panic();
@@ -221,7 +221,7 @@ impl<T: Number> Tensor<T> {
     /// The inner product of two vectors: the sum of the products of their elements.
     ///
     /// # Panics
-    /// Unless both have one axis, of the same size.
+    /// Unless both tensors have one axis, of the same size.
     #[track_caller]
     pub fn dot(&self, other: &Self) -> Self {
         dot_shape(self.shape(), other.shape()).or_panic();

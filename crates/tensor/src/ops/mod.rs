@@ -1,5 +1,5 @@
-//! The operations of a tensor, one file for each family: they check shapes, ask a kernel, and make a tensor of what it
-//! gives.
+//! The operations of tensors, one file for each family: an operation checks shapes, calls a kernel, and makes a tensor of
+//! the result.
 
 mod arithmetic;
 mod attention;
@@ -27,8 +27,8 @@ mod sort;
 mod stats;
 pub(crate) mod view;
 
-/// The shapes of results, with all checks: one function for each operation, or for a family with its name for the error.
-/// Operations with a single operand that they cannot refuse have none.
+/// The shape of the result of each operation, with all its checks; of a whole family, by the name of the operation for the
+/// error. Elementwise operations of one operand need no such function.
 ///
 /// ```
 /// use gradus_tensor::shapes::{matmul_shape, reduced_shape};

@@ -19,14 +19,13 @@ use crate::tensor::Tensor;
 /// let [of_x, of_weight] = Tensor::from([[2.0]]).rms_norm_gradient([1], None, 0.0, &Tensor::from([[5.0]]));
 /// assert_eq!((of_x.item(), of_weight.item()), (0.0, 5.0)); // any positive number becomes 1
 /// ```
+///
+/// # Panics
+/// Every method panics if `normalized_shape` is empty or not the end of the tensor's shape, if weight, bias or gradient have
+/// another shape than they must have, or if `eps` is negative.
 impl<T: Float> Tensor<T> {
-    /// Every block of the last axes, of which `normalized_shape` is the shape, less its mean and divided by the
-    /// square root of its (biased) variance plus `eps`; then times the weight, plus the bias, each of that shape
-    /// (Ba et al., "Layer normalization", 2016).
-    ///
-    /// # Panics
-    /// If `normalized_shape` is empty or not the end of this tensor's shape, if weight or bias have another, or if
-    /// `eps` is negative.
+    /// Layer normalization (Ba et al., 2016): `(x - mean) / sqrt(variance + eps) * weight + bias`, with the mean and
+    /// the biased variance over the last axes. Weight and bias have the shape of these axes, `normalized_shape`.
     #[track_caller]
     pub fn layer_norm(
         &self,
@@ -38,13 +37,8 @@ impl<T: Float> Tensor<T> {
         self.normalize::<true>("layer_norm", normalized_shape.as_ref(), weight, bias, eps)
     }
 
-    /// Every block of the last axes, of which `normalized_shape` is the shape, divided by the square root of the mean
-    /// of its squares plus `eps`; then times the weight, of that shape (Zhang and Sennrich, "Root mean square layer
-    /// normalization", 2019).
-    ///
-    /// # Panics
-    /// If `normalized_shape` is empty or not the end of this tensor's shape, if the weight has another, or if `eps` is
-    /// negative.
+    /// Root mean square layer normalization (Zhang and Sennrich, 2019): `x / sqrt(mean of x^2 + eps) * weight`, with the
+    /// mean over the last axes. The weight has the shape of these axes, `normalized_shape`.
     #[track_caller]
     pub fn rms_norm(&self, normalized_shape: impl AsRef<[usize]>, weight: Option<&Self>, eps: f64) -> Self {
         self.normalize::<false>("rms_norm", normalized_shape.as_ref(), weight, None, eps)
@@ -52,9 +46,6 @@ impl<T: Float> Tensor<T> {
 
     /// The gradients of [`layer_norm`](Self::layer_norm) with respect to this tensor and to the weight (whether there
     /// is one or not), from the gradient of its result, in one pass.
-    ///
-    /// # Panics
-    /// Like [`layer_norm`](Self::layer_norm), and if `gradient` has another shape than this tensor.
     #[track_caller]
     pub fn layer_norm_gradient(
         &self,
@@ -68,9 +59,6 @@ impl<T: Float> Tensor<T> {
 
     /// The gradients of [`rms_norm`](Self::rms_norm) with respect to this tensor and to the weight (whether there is
     /// one or not), from the gradient of its result, in one pass.
-    ///
-    /// # Panics
-    /// Like [`rms_norm`](Self::rms_norm), and if `gradient` has another shape than this tensor.
     #[track_caller]
     pub fn rms_norm_gradient(
         &self,

@@ -31,8 +31,8 @@ pub enum PadMode<T> {
 }
 
 impl<T: Element> Tensor<T> {
-    /// This tensor with `pads[i][0]` more elements before axis `i`, and `pads[i][1]` after it; fewer where that is
-    /// negative.
+    /// This tensor with `pads[i][0]` elements added before axis `i` and `pads[i][1]` after it, or removed where the number
+    /// is negative.
     ///
     /// # Panics
     /// If there is not a pair for each axis, if more is taken away than there is, if a reflection would reach beyond
@@ -55,7 +55,7 @@ impl<T: Element> Tensor<T> {
             });
         };
         let count = shape.iter().product();
-        // Where the elements come from, and where they go, less those that are taken away.
+        // The elements that are kept: their layout here, and in the result.
         let (mut from, mut to) = (self.layout().clone(), Layout::contiguous(&shape));
         for (axis, &[before, after]) in pads.iter().enumerate() {
             let kept = |[before, after]: [isize; 2], size: usize| {
@@ -93,16 +93,15 @@ pub fn pad_shape<T>(shape: &[usize], pads: &[[isize; 2]], mode: PadMode<T>) -> R
     for (axis, &[before, after]) in pads.iter().enumerate() {
         let size = shape[axis] as isize;
         let total = size.saturating_add(before).saturating_add(after);
-        // On each side something of the axis must be left, if there is anything at all.
+        // Neither side may remove more than the whole axis.
         if total < 0 || before < -size || after < -size {
             return Err(error(format!("axis {axis} has only {size} to take away")));
         }
         match mode {
             PadMode::Reflect if before.max(after) > (size - 1).max(0) => {
                 let most = (size - 1).max(0);
-                return Err(error(format!(
-                    "along axis {axis}, reflections may reach {most}, its size less 1"
-                )));
+                let expected = format!("along axis {axis}, reflections may reach {most}, its size less 1");
+                return Err(error(expected));
             }
             PadMode::Replicate if size == 0 && total > 0 => {
                 return Err(error(format!("axis {axis} has size 0 and nothing to replicate")));

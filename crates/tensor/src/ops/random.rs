@@ -11,9 +11,9 @@ use crate::runtime::Buffer;
 use crate::shape::checked_count;
 use crate::tensor::Tensor;
 
-/// The generator that this project uses where a run must be repeatable: xoshiro256++ (Blackman and Vigna,
+/// The generator for repeatable runs: xoshiro256++ (Blackman and Vigna,
 /// 2019), its state filled from the seed by SplitMix64. Its stream is the same on every platform and in
-/// every release. Any other generator of the `rand` crate will do as well.
+/// every release. Any other generator of the `rand` crate works, too.
 ///
 /// ```
 /// use gradus_tensor::{Tensor, seeded};
@@ -46,7 +46,7 @@ impl<T: Float> Tensor<T> {
 
     /// Numbers from the standard normal distribution (mean 0, variance 1), by the transform of Box and
     /// Muller (1958) in `f64`: elements are made in pairs from two 64-bit draws, through the portable
-    /// `libm`, so that no platform's own mathematics changes a bit.
+    /// `libm`, so that all platforms give the same bits.
     ///
     /// # Panics
     /// If the shape has more elements than a machine can hold.

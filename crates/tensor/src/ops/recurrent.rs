@@ -17,17 +17,17 @@ use crate::tensor::Tensor;
 /// let y = Tensor::from([[[0.0, 0.0, 100.0]]]).gru(&Tensor::zeros([3, 1]), None, &Tensor::ones([1, 1]));
 /// assert_eq!(y.to_vec(), [1.0, 0.5, 0.5, 1.0, 0.0]);
 /// ```
+///
+/// # Panics
+/// Every method panics if the shapes do not fit.
 impl<T: Float> Tensor<T> {
     /// The states of a long short-term memory after every step (Hochreiter and Schmidhuber, 1997, with the forget gate
     /// of Gers et al., 2000), and its gates: h, c, i, f, g and o as planes, `[6, steps, batch, hidden]`.
     ///
-    /// This tensor, `[steps, batch, 4 hidden]`, is what inputs and biases contribute to the gates; to it comes
-    /// `h weight_hh^T`, with a weight `[4 hidden, hidden]` and the last state. Of the sum, i, f and o are the sigmoid of
-    /// the first, second and last part, g is the hyperbolic tangent of the third; `c = f c + i g` and `h = o tanh(c)`,
+    /// This tensor, `[steps, batch, 4 hidden]`, holds the contributions of inputs and biases to the gates. The last state
+    /// contributes `h weight_hh^T`, with a weight `[4 hidden, hidden]`. The first, second and last part of the sum give
+    /// i, f and o by the sigmoid, the third gives g by the hyperbolic tangent; then `c = f c + i g` and `h = o tanh(c)`,
     /// starting at `h0` and `c0`, `[batch, hidden]`.
-    ///
-    /// # Panics
-    /// If the shapes do not fit.
     #[track_caller]
     pub fn lstm(&self, weight_hh: &Self, h0: &Self, c0: &Self) -> Self {
         let shape = lstm_shape(self.shape(), weight_hh.shape(), h0.shape(), c0.shape()).or_panic();
@@ -38,10 +38,7 @@ impl<T: Float> Tensor<T> {
     }
 
     /// The gradients of [`lstm`](Self::lstm) with respect to `input` (its tensor), `weight_hh`, `h0` and `c0`, from its
-    /// result, which is this tensor, and the gradient of that.
-    ///
-    /// # Panics
-    /// If the shapes do not fit.
+    /// result, which is this tensor, and the gradient of the result.
     #[track_caller]
     pub fn lstm_gradient(&self, weight_hh: &Self, h0: &Self, c0: &Self, gradient: &Self) -> [Self; 4] {
         let &[6, steps, batch, hidden] = self.shape() else {
@@ -59,16 +56,13 @@ impl<T: Float> Tensor<T> {
         [of_input, of_weight, of_h0, of_c0]
     }
 
-    /// The states of a gated recurrent unit after every step (Cho et al., 2014), its gates, and what the last state
-    /// contributes to the third: h, r, z, n and q as planes, `[5, steps, batch, hidden]`.
+    /// The states of a gated recurrent unit after every step (Cho et al., 2014), its gates, and the contribution of the
+    /// last state to the third gate: h, r, z, n and q as planes, `[5, steps, batch, hidden]`.
     ///
-    /// This tensor, `[steps, batch, 3 hidden]`, is what inputs contribute to the gates. With b the three parts of
-    /// `h weight_hh^T + bias_hh`, for a weight `[3 hidden, hidden]` and the last state, and a the three parts of the input: r is
-    /// the sigmoid of `a + b` and so is z, q is b, and n the hyperbolic tangent of `a + r q`; `h = (1 - z) n + z h`,
-    /// starting at `h0`, `[batch, hidden]`.
-    ///
-    /// # Panics
-    /// If the shapes do not fit.
+    /// This tensor, `[steps, batch, 3 hidden]`, holds the contributions of the inputs to the gates, a; the last state
+    /// contributes `b = h weight_hh^T + bias_hh`, with a weight `[3 hidden, hidden]`. In the first and second of the three
+    /// parts, r and z are the sigmoid of `a + b`; in the third, q is b and n the hyperbolic tangent of `a + r q`. Then
+    /// `h = (1 - z) n + z h`, starting at `h0`, `[batch, hidden]`.
     #[track_caller]
     pub fn gru(&self, weight_hh: &Self, bias_hh: Option<&Self>, h0: &Self) -> Self {
         let bias_shape = bias_hh.map(Self::shape);
@@ -81,10 +75,7 @@ impl<T: Float> Tensor<T> {
     }
 
     /// The gradients of [`gru`](Self::gru) with respect to `input` (its tensor), `weight_hh`, `bias_hh` and `h0`, from
-    /// its result, which is this tensor, and the gradient of that.
-    ///
-    /// # Panics
-    /// If the shapes do not fit.
+    /// its result, which is this tensor, and the gradient of the result.
     #[track_caller]
     pub fn gru_gradient(&self, weight_hh: &Self, h0: &Self, gradient: &Self) -> [Self; 4] {
         let &[5, steps, batch, hidden] = self.shape() else {

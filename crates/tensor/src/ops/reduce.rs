@@ -9,9 +9,7 @@ use crate::shape::{Axes, Shape, expands};
 use crate::tensor::Tensor;
 
 impl<T: Element> Tensor<T> {
-    /// One value for each lane: `kernel` of the elements along `axes`, in logical order.
-    ///
-    /// This is the loop of every reduction, open to new ones.
+    /// A reduction of your own: for each lane, `kernel` of its elements along `axes`, in logical order.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -154,8 +152,8 @@ impl<T: Number> Tensor<T> {
         self.choose("min", axes.into(), |x, axes| T::extreme_along(x, axes, false))
     }
 
-    /// The index of the largest element along an axis, or in logical order of several; the first of equal ones, or the
-    /// first NaN.
+    /// The index of the largest element along an axis, or, over several axes, in logical order; the first of equal
+    /// elements, or the first NaN.
     #[track_caller]
     pub fn argmax(&self, axes: impl Into<Axes>) -> Tensor<i64> {
         self.choose("argmax", axes.into(), |x, axes| T::place_along(x, axes, true))
@@ -197,7 +195,7 @@ impl<T: Float> Tensor<T> {
         self.reduce_with("logsumexp", axes.into(), T::logsumexp_along)
     }
 
-    /// The sum of the squares over axes from the front, which stay with size 1.
+    /// The sum of the squares over the axes, counted from the front, which keep size 1.
     pub(crate) fn sum_squares(&self, axes: &[usize]) -> Self {
         Self::from_buffer(T::sum_squares_along(self.strided(), axes), &without(self.shape(), axes, true))
     }

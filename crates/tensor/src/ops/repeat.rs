@@ -2,7 +2,7 @@
 
 use crate::element::Element;
 use crate::error::{OrPanic, TensorError};
-use crate::shape::{Axes, Dims, Shape, checked_count, element_count, resolve_axis};
+use crate::shape::{Axes, Dims, Shape, checked_count, element_count, from_front, resolve_axis};
 use crate::slice::Slice;
 use crate::tensor::Tensor;
 
@@ -19,8 +19,8 @@ use crate::tensor::Tensor;
 /// assert_eq!(x.roll(1, ..), Tensor::from([[4, 1], [2, 3]]));
 /// ```
 impl<T: Element> Tensor<T> {
-    /// The whole tensor repeated, `repeats[i]` times along axis `i`; the shorter one of shape and repeats is filled
-    /// up with ones in front.
+    /// The whole tensor repeated, `repeats[i]` times along axis `i`; the shorter of shape and repeats is padded
+    /// with ones in front.
     ///
     /// # Panics
     /// If the result has more elements than a machine can hold.
@@ -33,36 +33,35 @@ impl<T: Element> Tensor<T> {
         self.reshape(interleaved(&single, &shape)).expand(interleaved(&repeats, &shape)).reshape(tiled)
     }
 
-    /// Each slice of an axis, or each element in logical order for `..`, repeated in its place.
+    /// Each slice of an axis repeated in its place; for `..`, each element in logical order.
     ///
     /// # Panics
     /// If the axis is out of range, or there are several.
     #[track_caller]
     pub fn repeat_interleave(&self, repeats: usize, axis: impl Into<Axes>) -> Self {
         let axis = axis.into();
-        if axis.named().is_none() {
-            return self.flatten().repeat_interleave(repeats, 0);
-        }
-        let (axis, shape) = repeat_interleave(self.shape(), repeats, &axis).or_panic();
+        let Some(named) = axis.named() else { return self.flatten().repeat_interleave(repeats, 0) };
+        let shape = repeat_interleave_shape(self.shape(), repeats, &axis).or_panic();
+        let axis = from_front(named.as_slice()[0], self.rank());
         let mut repeated = Shape::from_slice(self.shape());
         repeated.insert(axis + 1, repeats);
         self.unsqueeze(axis as isize + 1).expand(repeated).reshape(shape)
     }
 
-    /// The elements moved on by `shifts[i]` along `axes[i]`, those beyond the end to the start; for `..` and one
-    /// shift, in logical order.
+    /// The elements moved by `shifts[i]` along `axes[i]`, and from the end to the start; for `..` and one shift, moved in
+    /// logical order.
     ///
     /// # Panics
     /// If an axis is out of range or named twice, or the numbers of shifts and axes differ.
     #[track_caller]
     pub fn roll(&self, shifts: impl Into<Dims>, axes: impl Into<Axes>) -> Self {
         let (shifts, axes) = (shifts.into(), axes.into());
-        let resolved = roll(self.shape(), &shifts, &axes).or_panic();
-        if axes.named().is_none() {
+        roll_shape(self.shape(), &shifts, &axes).or_panic();
+        let Some(named) = axes.named() else {
             return self.flatten().roll_axis(0, shifts.as_slice()[0]).reshape(self.shape());
-        }
-        let each = resolved.iter().zip(shifts.as_slice());
-        each.fold(self.clone(), |x, (&axis, &shift)| x.roll_axis(axis, shift))
+        };
+        let each = named.as_slice().iter().zip(shifts.as_slice());
+        each.fold(self.clone(), |x, (&axis, &shift)| x.roll_axis(from_front(axis, self.rank()), shift))
     }
 
     fn roll_axis(&self, axis: usize, shift: isize) -> Self {
@@ -76,7 +75,7 @@ impl<T: Element> Tensor<T> {
     }
 }
 
-/// Two lists, the shorter one filled up with ones in front.
+/// Both lists, the shorter one padded with ones in front.
 fn with_one_rank(shape: &[usize], repeats: &[usize]) -> [Shape; 2] {
     let rank = shape.len().max(repeats.len());
     [shape, repeats].map(|list| {
@@ -104,18 +103,12 @@ pub fn tile_shape(shape: &[usize], repeats: &[usize]) -> Result<Shape, TensorErr
 /// The shape of [`Tensor::repeat_interleave`].
 #[doc(hidden)]
 pub fn repeat_interleave_shape(shape: &[usize], repeats: usize, axis: &Axes) -> Result<Shape, TensorError> {
-    if axis.named().is_none() {
+    let Some(named) = axis.named() else {
         let count = element_count(shape).unwrap_or(usize::MAX);
-        return Ok(repeat_interleave(&[count], repeats, &Axes::from(0))?.1);
-    }
-    Ok(repeat_interleave(shape, repeats, axis)?.1)
-}
-
-/// The axis, counted from the front, and the shape of the result.
-fn repeat_interleave(shape: &[usize], repeats: usize, axis: &Axes) -> Result<(usize, Shape), TensorError> {
-    let named = axis.named().map_or(&[][..], Dims::as_slice);
-    let &[axis] = named else {
-        let fault = format!("the axes are {named:?}: allowed are one axis, or `..`");
+        return repeat_interleave_shape(&[count], repeats, &Axes::from(0));
+    };
+    let &[axis] = named.as_slice() else {
+        let fault = format!("the axes are {:?}: allowed are one axis, or `..`", named.as_slice());
         return Err(TensorError::invalid("repeat_interleave", fault));
     };
     let axis = resolve_axis("repeat_interleave", axis, shape)?;
@@ -124,18 +117,12 @@ fn repeat_interleave(shape: &[usize], repeats: usize, axis: &Axes) -> Result<(us
     checked_count("repeat_interleave", &repeated)?;
     repeated.remove(axis + 1);
     repeated[axis] *= repeats;
-    Ok((axis, repeated))
+    Ok(repeated)
 }
 
 /// The shape of [`Tensor::roll`].
 #[doc(hidden)]
 pub fn roll_shape(shape: &[usize], shifts: &Dims, axes: &Axes) -> Result<Shape, TensorError> {
-    roll(shape, shifts, axes)?;
-    Ok(shape.into())
-}
-
-/// The axes, counted from the front; none for `..`.
-fn roll(shape: &[usize], shifts: &Dims, axes: &Axes) -> Result<Shape, TensorError> {
     let named = axes.named();
     let count = named.map_or(1, |axes| axes.as_slice().len());
     if shifts.as_slice().len() != count {
@@ -143,5 +130,8 @@ fn roll(shape: &[usize], shifts: &Dims, axes: &Axes) -> Result<Shape, TensorErro
         let expected = format!("there must be {count} of them, one for each axis, or one for `..`");
         return Err(TensorError::argument("roll", "shifts", got, shape, expected));
     }
-    named.map_or(Ok(Shape::new()), |axes| axes.resolve("roll", shape))
+    if let Some(named) = named {
+        named.resolve("roll", shape)?;
+    }
+    Ok(shape.into())
 }

@@ -3,7 +3,7 @@
 use crate::element::{Element, Float};
 use crate::error::{OrPanic, TensorError};
 use crate::runtime::Buffer;
-use crate::shape::{Shape, lane_axis, resolve_axis};
+use crate::shape::{Shape, from_front, lane_axis, resolve_axis};
 use crate::tensor::Tensor;
 
 /// Softmax and cross-entropy along an axis.
@@ -18,20 +18,18 @@ use crate::tensor::Tensor;
 /// let gradient = logits.softmax_minus_one_hot(1, &targets, 0.5);
 /// assert_eq!(gradient, Tensor::from([[-0.25, 0.25], [0.0, 0.0]]));
 /// ```
+///
+/// # Panics
+/// Every method panics if the axis is out of range, the shape of the targets does not fit, or a target is not an index along
+/// the axis.
 impl<T: Float> Tensor<T> {
-    /// e^x / sum(e^x) along an axis: positive numbers that add up to 1.
-    ///
-    /// # Panics
-    /// If the axis is out of range.
+    /// e^x / sum(e^x) along an axis: numbers that add up to 1.
     #[track_caller]
     pub fn softmax(&self, axis: isize) -> Self {
         self.map_lanes("softmax", axis, T::softmax_rows)
     }
 
-    /// The logarithm of [`softmax`](Self::softmax), accurate where that is nearly 0 or 1.
-    ///
-    /// # Panics
-    /// If the axis is out of range.
+    /// The logarithm of [`softmax`](Self::softmax), accurate even where the softmax is nearly 0 or 1.
     #[track_caller]
     pub fn log_softmax(&self, axis: isize) -> Self {
         self.map_lanes("log_softmax", axis, T::log_softmax_rows)
@@ -39,12 +37,11 @@ impl<T: Float> Tensor<T> {
 
     /// The mean of -log(softmax) at the places that `targets`, of this shape without the axis, names along the
     /// axis; NaN over nothing.
-    ///
-    /// # Panics
-    /// If the axis is out of range, the shapes do not fit, or a target is no index along the axis.
     #[track_caller]
     pub fn cross_entropy(&self, axis: isize, targets: &Tensor<i64>) -> Self {
-        let (axis, targets) = self.checked_targets("cross_entropy", axis, targets);
+        cross_entropy_shape(self.shape(), axis, targets.shape()).or_panic();
+        let axis = from_front(axis, self.rank());
+        let targets = self.indices(axis, targets);
         let count = T::from_f64(targets.len() as f64);
         let lanes = self.moved_axis(axis, self.rank() - 1).contiguous();
         let losses = T::cross_entropy_rows(lanes.data(), self.shape()[axis], &targets);
@@ -53,26 +50,18 @@ impl<T: Float> Tensor<T> {
 
     /// `scale * (softmax(self) - one_hot(targets))`: for each lane along the axis the softmax, less 1 at its
     /// target; see [`cross_entropy`](Self::cross_entropy).
-    ///
-    /// # Panics
-    /// Like [`cross_entropy`](Self::cross_entropy).
     #[track_caller]
     pub fn softmax_minus_one_hot(&self, axis: isize, targets: &Tensor<i64>, scale: T) -> Self {
-        let (axis, targets) = self.checked_targets("softmax_minus_one_hot", axis, targets);
+        softmax_minus_one_hot_shape(self.shape(), axis, targets.shape()).or_panic();
+        let targets = self.indices(from_front(axis, self.rank()), targets);
         let rows = |x: &[T], length| T::softmax_minus_one_hot_rows(x, length, &targets, scale);
-        self.map_lanes("softmax_minus_one_hot", axis as isize, rows)
+        self.map_lanes("softmax_minus_one_hot", axis, rows)
     }
 
-    /// The axis counted from the front, and the targets of [`cross_entropy`](Self::cross_entropy) as indices along it.
+    /// The targets of [`cross_entropy`](Self::cross_entropy) as indices.
     #[track_caller]
-    fn checked_targets(
-        &self,
-        operation: &'static str,
-        axis: isize,
-        targets: &Tensor<i64>,
-    ) -> (usize, Vec<usize>) {
+    fn indices(&self, axis: usize, targets: &Tensor<i64>) -> Vec<usize> {
         let shape = self.shape();
-        let axis = class_axis(operation, shape, axis, targets.shape()).or_panic();
         let classes = shape[axis];
         let mut indices = Vec::with_capacity(targets.len());
         for target in targets {
@@ -84,10 +73,10 @@ impl<T: Float> Tensor<T> {
             );
             indices.push(target as usize);
         }
-        (axis, indices)
+        indices
     }
 
-    /// Lanes along the axis replaced by others of the same length.
+    /// The lanes along the axis replaced by `rows` of them.
     #[track_caller]
     fn map_lanes(
         &self,
@@ -103,13 +92,13 @@ impl<T: Float> Tensor<T> {
 }
 
 impl<T: Element> Tensor<T> {
-    /// The last axis, and these elements with that axis in its place, so that its lanes lie together.
+    /// The last axis, and this tensor with the axis moved there, so that its lanes are contiguous.
     pub(crate) fn lanes(&self, axis: usize) -> (usize, Self) {
         let last = self.rank().saturating_sub(1);
         (last, self.moved_axis(axis, last).contiguous())
     }
 
-    /// One axis at another place, the others in their order.
+    /// One axis moved to another place, the others in their order.
     pub(crate) fn moved_axis(&self, from: usize, to: usize) -> Self {
         if from == to {
             return self.clone();
@@ -120,18 +109,18 @@ impl<T: Element> Tensor<T> {
     }
 }
 
-/// The axis of classes, counted from the front.
-fn class_axis(
+/// There must be a target for each lane along the axis.
+fn check_targets(
     operation: &'static str,
     shape: &[usize],
     axis: isize,
     targets: &[usize],
-) -> Result<usize, TensorError> {
+) -> Result<(), TensorError> {
     let axis = resolve_axis(operation, axis, shape)?;
     let mut expected = Shape::from_slice(shape);
     expected.remove(axis);
     if targets == &expected[..] {
-        return Ok(axis);
+        return Ok(());
     }
     let fault = format!(
         "the logits have shape {shape:?} and the targets {targets:?}: the targets must have shape {expected:?}, \
@@ -143,7 +132,7 @@ fn class_axis(
 /// The shape of [`Tensor::cross_entropy`].
 #[doc(hidden)]
 pub fn cross_entropy_shape(shape: &[usize], axis: isize, targets: &[usize]) -> Result<Shape, TensorError> {
-    class_axis("cross_entropy", shape, axis, targets)?;
+    check_targets("cross_entropy", shape, axis, targets)?;
     Ok(Shape::new())
 }
 
@@ -154,6 +143,6 @@ pub fn softmax_minus_one_hot_shape(
     axis: isize,
     targets: &[usize],
 ) -> Result<Shape, TensorError> {
-    class_axis("softmax_minus_one_hot", shape, axis, targets)?;
+    check_targets("softmax_minus_one_hot", shape, axis, targets)?;
     Ok(shape.into())
 }

@@ -1,18 +1,18 @@
-//! Elements in order of size, and where they came from.
+//! Sorting along an axis.
 
 use std::cmp::Ordering;
 
 use crate::element::Number;
 use crate::error::{OrPanic, TensorError};
-use crate::shape::{Shape, lane_axis};
+use crate::shape::{Shape, from_front, lane_axis};
 use crate::tensor::Tensor;
 
-/// Smaller before larger, and NaN after all.
+/// Smaller numbers before larger ones, and NaN last.
 fn ascending<T: Number>(x: T, y: T) -> Ordering {
     x.partial_cmp(&y).unwrap_or_else(|| x.is_nan().cmp(&y.is_nan()))
 }
 
-/// Elements in order along an axis, and the index of each.
+/// Sorting along an axis, with the indices of the sorted elements.
 ///
 /// ```
 /// use gradus_tensor::Tensor;
@@ -21,12 +21,12 @@ fn ascending<T: Number>(x: T, y: T) -> Ordering {
 /// assert_eq!(x.sort(0, false), (Tensor::from([1, 2, 3]), Tensor::from([1, 2, 0])));
 /// assert_eq!(x.topk(2, 0, true), (Tensor::from([3, 2]), Tensor::from([0, 2])));
 /// ```
+///
+/// # Panics
+/// Every method panics if the axis is out of range, or has fewer than `k` elements.
 impl<T: Number> Tensor<T> {
-    /// The elements in rising order along an axis, or falling if `descending`, and the index of each. Equal elements
-    /// stay in their order; NaN counts as larger than all numbers.
-    ///
-    /// # Panics
-    /// If the axis is out of range.
+    /// The elements in ascending or descending order along an axis, and the index of each. Equal elements stay in their
+    /// order; NaN counts as larger than all numbers.
     #[track_caller]
     pub fn sort(&self, axis: isize, descending: bool) -> (Self, Tensor<i64>) {
         let axis = lane_axis("sort", axis, self.shape()).or_panic();
@@ -40,14 +40,12 @@ impl<T: Number> Tensor<T> {
         })
     }
 
-    /// The `k` largest elements along an axis, or the smallest unless `largest`, the most extreme first, and the index
-    /// of each. The first of equals come first; NaN counts as larger than all numbers.
-    ///
-    /// # Panics
-    /// If the axis is out of range, or has fewer than `k` elements.
+    /// The `k` largest elements along an axis, or the `k` smallest unless `largest`, the most extreme first, and the
+    /// index of each. Equal elements stay in their order; NaN counts as larger than all numbers.
     #[track_caller]
     pub fn topk(&self, k: usize, axis: isize, largest: bool) -> (Self, Tensor<i64>) {
-        let (axis, _) = topk(self.shape(), k, axis).or_panic();
+        topk_shape(self.shape(), k, axis).or_panic();
+        let axis = from_front(axis, self.rank());
         let size = self.shape().get(axis).copied().unwrap_or(1);
         self.in_order(axis, k, |lane, places| {
             let order = |i: &i64, j: &i64| {
@@ -62,7 +60,8 @@ impl<T: Number> Tensor<T> {
         })
     }
 
-    /// The first `count` elements of each lane in an order that `arrange` gives the indices of one, and those.
+    /// The first `count` elements of each lane, and their indices, in the order into which `arrange` brings the indices
+    /// of a lane.
     fn in_order(
         &self,
         axis: usize,
@@ -91,23 +90,18 @@ impl<T: Number> Tensor<T> {
     }
 }
 
-/// The axis, counted from the front, and the shape of the result.
-fn topk(shape: &[usize], k: usize, axis: isize) -> Result<(usize, Shape), TensorError> {
+/// The shape of [`Tensor::topk`].
+#[doc(hidden)]
+pub fn topk_shape(shape: &[usize], k: usize, axis: isize) -> Result<Shape, TensorError> {
     let axis = lane_axis("topk", axis, shape)?;
     let mut taken = Shape::from_slice(shape);
     let size = taken.get_mut(axis).map_or(1, |size| std::mem::replace(size, k));
     if k <= size && !(shape.is_empty() && k == 0) {
-        return Ok((axis, taken));
+        return Ok(taken);
     }
     let expected = match shape {
         [] => "a tensor without axes has one element: allowed is 1".into(),
         _ => format!("along axis {axis}, allowed are 0 to {size}"),
     };
     Err(TensorError::argument("topk", "k", k, shape, expected))
-}
-
-/// The shape of [`Tensor::topk`].
-#[doc(hidden)]
-pub fn topk_shape(shape: &[usize], k: usize, axis: isize) -> Result<Shape, TensorError> {
-    Ok(topk(shape, k, axis)?.1)
 }

@@ -6,7 +6,7 @@ use crate::ops::reduce::{extreme_shape, reduced_shape, without};
 use crate::shape::{Axes, Shape, keepdim};
 use crate::tensor::Tensor;
 
-/// Whether a sum of powers has neither overflowed nor lost digits for being too small.
+/// Whether a sum of powers has neither overflowed nor lost digits to underflow.
 fn in_range<T: Float>(sum: T) -> bool {
     sum.is_finite() && sum >= T::MIN_POSITIVE / T::EPSILON
 }
@@ -22,13 +22,13 @@ fn in_range<T: Float>(sum: T) -> bool {
 /// let x = Tensor::from([3.0, -4.0]);
 /// assert_eq!([0.0, 1.0, 2.0, f64::INFINITY].map(|p| x.norm(p, ..).item()), [2.0, 7.0, 5.0, 4.0]);
 /// ```
+///
+/// # Panics
+/// Every method panics if an axis is out of range or named twice; `norm` with an infinite `p` also if it has size 0.
 impl<T: Float> Tensor<T> {
-    /// The variance over the axes: the sum of squared distances from the mean, divided by the number of
-    /// elements less `correction` (1 for the unbiased estimate, 0 for the mean of squares), or by 0 if there are fewer
-    /// elements: NaN for equal elements.
-    ///
-    /// # Panics
-    /// If an axis is out of range or named twice.
+    /// The variance over the axes: the sum of squared distances from the mean, divided by the number of elements minus
+    /// `correction` (1 for the unbiased estimate, 0 for the mean of squares). The divisor is at least 0: the variance of
+    /// a single element with correction 1 is NaN.
     #[track_caller]
     pub fn var(&self, axes: impl Into<Axes>, correction: usize) -> Self {
         let axes = axes.into();
@@ -39,9 +39,6 @@ impl<T: Float> Tensor<T> {
     }
 
     /// The standard deviation over the axes: the square root of [`var`](Self::var).
-    ///
-    /// # Panics
-    /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn std(&self, axes: impl Into<Axes>, correction: usize) -> Self {
         let axes = axes.into();
@@ -52,8 +49,8 @@ impl<T: Float> Tensor<T> {
         deviation.reshape(without(self.shape(), &resolved, axes.keepdim))
     }
 
-    /// The variance over axes from the front, which stay with size 1, in the square of the unit of each lane; without
-    /// units, 1.
+    /// The variance over the axes, which keep size 1, divided by the square of the unit of each lane, and the units; none
+    /// if all are 1.
     fn variance(&self, axes: &Shape, correction: usize) -> (Self, Option<Self>) {
         let count: usize = axes.iter().map(|&axis| self.shape()[axis]).product();
         let freedom = T::from_f64(count.saturating_sub(correction) as f64);
@@ -64,25 +61,22 @@ impl<T: Float> Tensor<T> {
         }
     }
 
-    /// The elements less their mean over the axes. Where the mean is much larger than what remains, its rounding error
-    /// is taken off too, so that no digits are lost to cancellation (the corrected two-pass algorithm: Chan, Golub
+    /// The elements minus their mean over the axes. Where the mean is much larger than the differences, its rounding error
+    /// is subtracted, too, so that no digits are lost to cancellation (the corrected two-pass algorithm: Chan, Golub
     /// and LeVeque, "Algorithms for computing the sample variance", 1983).
-    ///
-    /// # Panics
-    /// If an axis is out of range or named twice.
     #[track_caller]
     pub fn centred(&self, axes: impl Into<Axes>) -> Self {
         self.centred_with_squares(&axes.into().resolve("centred", self.shape())).0
     }
 
-    /// [`centred`](Self::centred), and the sums of the squares of that, over axes from the front that stay with size 1.
+    /// The [`centred`](Self::centred) elements, and the sums of their squares over the axes, which keep size 1.
     fn centred_with_squares(&self, axes: &Shape) -> (Self, Self) {
         let count: usize = axes.iter().map(|&axis| self.shape()[axis]).product();
         let count = T::from_f64(count as f64);
         let mean = self.mean(keepdim(axes.clone()));
         let mut centred = self - &mean;
         let squares = centred.sum_squares(axes);
-        // Rounding the mean is an error of the result only if the mean is much larger than what remains.
+        // Rounding the mean is an error of the result only if the mean is much larger than the differences.
         let near = mean.zip("centred", &squares, |mean, squares| {
             in_range(squares) && T::from_f64(16.0) * squares >= mean * mean * count
         });
@@ -94,8 +88,8 @@ impl<T: Float> Tensor<T> {
         (centred, squares)
     }
 
-    /// If a sum of powers of a lane is out of range: for each lane the number by which to divide it, `unit` of its
-    /// largest magnitude (or the smallest one), or 1 where the sum is in range.
+    /// The number by which to divide each lane if the sum of powers of some lane is out of range: `unit` of the largest
+    /// magnitude in the lane (or of the smallest), or 1 where the sum is in range.
     fn units(&self, axes: &Shape, sums: &Self, smallest: bool, unit: impl Fn(T) -> T + Sync) -> Option<Self> {
         if self.is_empty() || sums.iter().all(in_range) {
             return None;
@@ -108,11 +102,8 @@ impl<T: Float> Tensor<T> {
         (!units.iter().all(|unit| unit == T::ONE)).then_some(units)
     }
 
-    /// The `p`-norm over the axes, (sum |x|^p)^(1/p): 2 for the length, 1 for the sum of distances from zero,
-    /// infinity for the largest of these and -infinity for the smallest, 0 for the number of elements other than 0.
-    ///
-    /// # Panics
-    /// If an axis is out of range or named twice, or, where `p` is infinite, of size 0.
+    /// The `p`-norm over the axes, (sum |x|^p)^(1/p): 2 for the Euclidean length, 1 for the sum of magnitudes,
+    /// infinity for the largest magnitude, -infinity for the smallest, 0 for the number of elements other than 0.
     #[track_caller]
     pub fn norm(&self, p: f64, axes: impl Into<Axes>) -> Self {
         let axes = axes.into();

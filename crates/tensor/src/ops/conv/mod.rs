@@ -117,7 +117,7 @@ impl<T: Float> Tensor<T> {
     }
 }
 
-/// The shapes of input, weight and output as those of images in a batch: a sequence is an image of height 1.
+/// The shapes of input, weight and output for a batch of images; a sequence is an image of height 1.
 fn images(shapes: [&[usize]; 3]) -> [[usize; 4]; 3] {
     let planar = shapes[1].len() == 4;
     shapes.map(|shape| match *shape {

@@ -63,7 +63,7 @@ impl Conv {
         Self { dilation: dilation.into(), ..self }
     }
 
-    /// The number of groups of channels, 1 by default: output channels see the input channels of their group alone.
+    /// The number of groups of channels, 1 by default: output channels see only the input channels of their group.
     #[must_use]
     pub fn groups(self, groups: usize) -> Self {
         Self { groups, ..self }
@@ -93,11 +93,11 @@ impl Conv {
         }
     }
 
-    /// The shape of the convolution of operands of these shapes, along `axes` axes, by the name of an operation
-    /// for the error; a missing batch axis stays missing.
+    /// The shape of the convolution of operands of these shapes along `axes` axes, with all its checks; `operation` is
+    /// named in the error. A missing batch axis stays missing.
     ///
     /// # Errors
-    /// [`TensorError`] if the shapes do not fit each other or the attributes.
+    /// [`TensorError`] if shapes and options do not fit each other.
     pub fn output_shape(
         &self,
         operation: &'static str,
@@ -106,34 +106,26 @@ impl Conv {
         weight: &[usize],
         bias: Option<&[usize]>,
     ) -> Result<Shape, TensorError> {
+        let wrong = |argument, got: String, expected: String| {
+            Err(TensorError::argument(operation, argument, got, input, expected))
+        };
         Self::check_ranks(operation, axes, input, weight, false)?;
         let spatial = input.len() - axes;
-        let (channels, groups) = (input[spatial - 1], self.groups);
-        if groups == 0 || !channels.is_multiple_of(groups) || !weight[0].is_multiple_of(groups) {
-            return Err(TensorError::argument(
-                operation,
-                "groups",
-                groups,
-                input,
-                format!(
-                    "it must divide the {channels} channels of the input and the {} output channels of the weight",
-                    weight[0]
-                ),
-            ));
+        let (channels, outputs, groups) = (input[spatial - 1], weight[0], self.groups);
+        if groups == 0 || !channels.is_multiple_of(groups) || !outputs.is_multiple_of(groups) {
+            let expected = format!(
+                "it must divide the {channels} channels of the input and the {outputs} output channels of the weight"
+            );
+            return wrong("groups", groups.to_string(), expected);
         }
         if weight[1] != channels / groups {
-            return Err(TensorError::argument(
-                operation,
-                "the weight's shape",
-                format!("{weight:?}"),
-                input,
-                format!(
-                    "its second axis must have size {}, the channels of the input by the groups ({groups})",
-                    channels / groups
-                ),
-            ));
+            let expected = format!(
+                "its second axis must have size {}, the channels of the input by the groups ({groups})",
+                channels / groups
+            );
+            return wrong("the weight's shape", format!("{weight:?}"), expected);
         }
-        check_bias(operation, weight, bias, weight[0], "the weight's first axis")?;
+        check_bias(operation, weight, bias, outputs, "the weight's first axis")?;
         let [stride, padding, dilation, _] = self.resolve(operation, axes, input)?;
         let (size, kernel) = (&input[spatial..], &weight[2..]);
         let span = |i: usize| (kernel[i] - 1).checked_mul(dilation[i]).and_then(|span| span.checked_add(1));
@@ -141,19 +133,14 @@ impl Conv {
         if (0..axes).any(|i| kernel[i] == 0 || span(i).is_none_or(|span| span > padded[i])) {
             let spans: Shape =
                 (0..axes).map(|i| kernel[i].saturating_sub(1).saturating_mul(dilation[i]) + 1).collect();
-            return Err(TensorError::argument(
-                operation,
-                "the kernel",
-                format!("{kernel:?}"),
-                input,
-                format!(
-                    "with dilation {dilation:?} it spans {spans:?}, and must be at least 1 and at most {padded:?}, \
-                     the input with its padding"
-                ),
-            ));
+            let expected = format!(
+                "with dilation {dilation:?} it spans {spans:?}, and must be at least 1 and at most {padded:?}, the \
+                 input with its padding"
+            );
+            return wrong("the kernel", format!("{kernel:?}"), expected);
         }
         let mut shape = Shape::from_slice(&input[..spatial - 1]);
-        shape.push(weight[0]);
+        shape.push(outputs);
         shape.extend((0..axes).map(|i| (padded[i] - span(i).unwrap_or(1)) / stride[i] + 1));
         checked_count(operation, &shape)?;
         Ok(shape)
@@ -163,7 +150,7 @@ impl Conv {
     /// [`output_shape`](Self::output_shape).
     ///
     /// # Errors
-    /// [`TensorError`] if the shapes do not fit each other or the attributes.
+    /// [`TensorError`] if shapes and options do not fit each other.
     pub fn transposed_shape(
         &self,
         operation: &'static str,
@@ -172,38 +159,26 @@ impl Conv {
         weight: &[usize],
         bias: Option<&[usize]>,
     ) -> Result<Shape, TensorError> {
+        let wrong = |argument, got: String, expected: String| {
+            Err(TensorError::argument(operation, argument, got, input, expected))
+        };
         Self::check_ranks(operation, axes, input, weight, true)?;
         let spatial = input.len() - axes;
         let (channels, groups) = (input[spatial - 1], self.groups);
         if groups == 0 || !channels.is_multiple_of(groups) {
-            return Err(TensorError::argument(
-                operation,
-                "groups",
-                groups,
-                input,
-                format!("it must divide the {channels} channels of the input"),
-            ));
+            let expected = format!("it must divide the {channels} channels of the input");
+            return wrong("groups", groups.to_string(), expected);
         }
         if weight[0] != channels {
-            return Err(TensorError::argument(
-                operation,
-                "the weight's shape",
-                format!("{weight:?}"),
-                input,
-                format!("its first axis must have size {channels}, the channels of the input"),
-            ));
+            let expected = format!("its first axis must have size {channels}, the channels of the input");
+            return wrong("the weight's shape", format!("{weight:?}"), expected);
         }
         let outputs = weight[1].saturating_mul(groups);
         check_bias(operation, weight, bias, outputs, "the weight's second axis times the groups")?;
         let [stride, padding, dilation, extra] = self.resolve(operation, axes, input)?;
         if (0..axes).any(|i| extra[i] >= stride[i].max(dilation[i])) {
-            return Err(TensorError::argument(
-                operation,
-                "output_padding",
-                format!("{extra:?}"),
-                input,
-                format!("it must be less than the stride {stride:?} or the dilation {dilation:?}"),
-            ));
+            let expected = format!("it must be less than the stride {stride:?} or the dilation {dilation:?}");
+            return wrong("output_padding", format!("{extra:?}"), expected);
         }
         let (size, kernel) = (&input[spatial..], &weight[2..]);
         let length = |i: usize| {
@@ -216,17 +191,11 @@ impl Conv {
         shape.push(outputs);
         for i in 0..axes {
             let Some(length) = length(i) else {
-                return Err(TensorError::argument(
-                    operation,
-                    "padding",
-                    format!("{padding:?}"),
-                    input,
-                    format!(
-                        "with a kernel of {kernel:?} nothing would be left: input and kernel must not be empty, and \
-                         (input - 1) * stride + dilation * (kernel - 1) + output_padding + 1 must be more than \
-                         2 * padding"
-                    ),
-                ));
+                let expected = format!(
+                    "with a kernel of {kernel:?} nothing would be left: input and kernel must not be empty, and \
+                     (input - 1) * stride + dilation * (kernel - 1) + output_padding + 1 must be more than 2 * padding"
+                );
+                return wrong("padding", format!("{padding:?}"), expected);
             };
             shape.push(length);
         }
@@ -281,7 +250,7 @@ impl Conv {
         ])
     }
 
-    /// Refuses a gradient of another shape than the two-dimensional convolution has, with a batch.
+    /// Refuses a gradient whose shape is not the shape of the two-dimensional convolution, with a batch.
     pub(crate) fn check_gradient(
         &self,
         operation: &'static str,
@@ -298,7 +267,7 @@ impl Conv {
         Err(TensorError::argument(operation, argument, format!("{gradient:?}"), input, expected))
     }
 
-    /// For a convolution that gives `output`, all of it with a batch.
+    /// The sizes for the kernel of a convolution that gives `output`; all shapes have a batch.
     #[track_caller]
     pub(crate) fn geometry(&self, input: &[usize], weight: &[usize], output: &[usize]) -> Geometry {
         let [stride, padding, dilation, _] = self.resolve("conv2d", 2, input).or_panic();
@@ -330,16 +299,11 @@ pub(crate) fn sizes_along(
     if (dims.0.len() == axes || dims.0.len() == 1) && dims.0.iter().all(|&size| size >= least) {
         return Ok((0..axes).map(|axis| dims.0[axis % dims.0.len()] as usize).collect());
     }
-    Err(TensorError::argument(
-        operation,
-        argument,
-        format!("{:?}", dims.0),
-        shape,
-        match axes {
-            1 => format!("it must be one number, at least {least}"),
-            _ => format!("it must be one number, or {axes} for height and width, at least {least}"),
-        },
-    ))
+    let expected = match axes {
+        1 => format!("it must be one number, at least {least}"),
+        _ => format!("it must be one number, or {axes} for height and width, at least {least}"),
+    };
+    Err(TensorError::argument(operation, argument, format!("{:?}", dims.0), shape, expected))
 }
 
 fn check_bias(
@@ -349,14 +313,7 @@ fn check_bias(
     outputs: usize,
     source: &str,
 ) -> Result<(), TensorError> {
-    match bias {
-        Some(bias) if bias != [outputs] => Err(TensorError::argument(
-            operation,
-            "the bias's shape",
-            format!("{bias:?}"),
-            weight,
-            format!("it must be [{outputs}], the size of {source}"),
-        )),
-        _ => Ok(()),
-    }
+    let Some(wrong) = bias.filter(|bias| *bias != [outputs]) else { return Ok(()) };
+    let expected = format!("it must be [{outputs}], the size of {source}");
+    Err(TensorError::argument(operation, "the bias's shape", format!("{wrong:?}"), weight, expected))
 }

@@ -43,11 +43,11 @@ macro_rules! poolings {
     };
 }
 poolings! {
-    /// The largest element of each window along the last axis of `[batch (or none), channels, length]`; NaN where
-    /// there is one.
+    /// The largest element of each window along the last axis of `[batch (or none), channels, length]`; NaN if
+    /// it contains one.
     max_pool1d(pool: Pool, 1) => pooled_max, |shape| pool.into().over("max_pool1d", 1, shape);
     /// The largest element of each window along the last two axes of `[batch (or none), channels, height, width]`; NaN
-    /// where there is one.
+    /// if it contains one.
     max_pool2d(pool: Pool, 2) => pooled_max, |shape| pool.into().over("max_pool2d", 2, shape);
     /// The mean of each window along the last axis of `[batch (or none), channels, length]`.
     avg_pool1d(pool: Pool, 1) => pooled_mean, |shape| pool.into().over_means("avg_pool1d", 1, shape);
@@ -75,7 +75,7 @@ impl<T: Float> Tensor<T> {
         Self::from_buffer(T::max_pool(x.data(), pooling.windows()), &shape)
     }
 
-    /// The place of the largest element of each window, `row * width + column`: of equal ones the first, of NaN the last;
+    /// The place of the largest element of each window, `row * width + column`: the first of equal elements, the last NaN;
     /// -1 for a window that sees nothing but padding.
     #[track_caller]
     pub fn pooled_max_places(&self, pooling: &Pooling) -> Tensor<i64> {

@@ -73,7 +73,7 @@ impl Pool {
         Self { dilation: dilation.into(), ..self }
     }
 
-    /// Whether the output size is rounded up, so that the end of the input may cut the last window off.
+    /// Whether the output size is rounded up, so that the last window may reach beyond the input.
     #[must_use]
     pub fn ceil_mode(self, ceil_mode: bool) -> Self {
         Self { ceil_mode, ..self }
@@ -85,11 +85,10 @@ impl Pool {
         Self { count_include_pad, ..self }
     }
 
-    /// The windows over the last axes, `axes` of them, of an input of this shape, by the name of an operation for
-    /// the error.
+    /// The windows over the last `axes` axes of an input of this shape; `operation` is named in the error.
     ///
     /// # Errors
-    /// [`TensorError`] if shape and attributes do not fit each other.
+    /// [`TensorError`] if shape and options do not fit each other.
     pub fn over(
         &self,
         operation: &'static str,
@@ -109,7 +108,7 @@ impl Pool {
         if (0..axes).any(|i| padding[i] > kernel[i] / 2) {
             return wrong("padding", &padding, format!("it must be at most half of the kernel {kernel:?}"));
         }
-        // Rounded up, the last window may end up to a stride behind the padding.
+        // If the size is rounded up, the last window may end up to a stride behind the padding.
         let beyond = |i: usize| if self.ceil_mode { stride[i] - 1 } else { 0 };
         let room: Shape = (0..axes).map(|i| (size[i] + 2 * padding[i]).saturating_add(beyond(i))).collect();
         let span = |i: usize| (kernel[i] - 1).checked_mul(dilation[i]).and_then(|span| span.checked_add(1));
@@ -122,7 +121,7 @@ impl Pool {
         }
         let along = |i: usize| {
             let mut count = (room[i] - span(i).unwrap_or(1)) / stride[i] + 1;
-            // The last window begins in the input or in what is before it.
+            // The last window begins in the input or in the padding before it.
             if self.ceil_mode && (count - 1) * stride[i] >= size[i] + padding[i] {
                 count -= 1;
             }
@@ -147,7 +146,7 @@ impl Pool {
     /// Like [`over`](Self::over), for means: without dilation.
     ///
     /// # Errors
-    /// [`TensorError`] if shape and attributes do not fit each other.
+    /// [`TensorError`] if shape and options do not fit each other.
     pub fn over_means(
         &self,
         operation: &'static str,
@@ -155,19 +154,15 @@ impl Pool {
         shape: &[usize],
     ) -> Result<Pooling, TensorError> {
         if self.dilation.0.iter().any(|&dilation| dilation != 1) {
-            return Err(TensorError::argument(
-                operation,
-                "dilation",
-                format!("{:?}", self.dilation.0),
-                shape,
-                "a mean has none: it must be 1",
-            ));
+            let got = format!("{:?}", self.dilation.0);
+            let expected = "a mean has none: it must be 1";
+            return Err(TensorError::argument(operation, "dilation", got, shape, expected));
         }
         self.over(operation, axes, shape)
     }
 }
 
-/// The sizes of the last axes, of an input that may lack a batch.
+/// The sizes of the last axes of an input with or without a batch.
 fn check_input<'a>(
     operation: &'static str,
     axes: usize,
@@ -204,7 +199,7 @@ impl Pooling {
     /// `(i + 1) size / n`, rounded up.
     ///
     /// # Errors
-    /// [`TensorError`] if the shape has other axes than a batch (or none), channels, and those to be pooled.
+    /// [`TensorError`] if the input does not have the axes batch (or none), channels, and the pooled axes.
     pub fn adaptive(
         operation: &'static str,
         axes: usize,
