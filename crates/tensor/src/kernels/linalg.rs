@@ -5,7 +5,7 @@
 
 use smallvec::SmallVec;
 
-use crate::runtime::dispatch;
+use crate::runtime::dispatch_narrow;
 
 /// The factors of `P A = L U`, with partial pivoting.
 pub(crate) struct Lu<'a> {
@@ -20,7 +20,7 @@ impl<'a> Lu<'a> {
     /// Factorises a matrix where it is.
     pub(crate) fn new(matrix: &'a mut [f64], size: usize) -> Self {
         let mut lu = Self { size, factors: matrix, swaps: SmallVec::with_capacity(size) };
-        dispatch(
+        dispatch_narrow(
             #[inline(always)]
             || lu.factorise(),
         );
@@ -67,7 +67,7 @@ impl<'a> Lu<'a> {
     /// Replaces the columns of B by the solution X of `A X = B`; fails with the first column of A that has no pivot.
     pub(crate) fn solve(&self, b: &mut [f64]) -> Result<(), usize> {
         check_diagonal(self.factors, self.size)?;
-        dispatch(
+        dispatch_narrow(
             #[inline(always)]
             || {
                 for column in b.chunks_exact_mut(self.size.max(1)) {
@@ -95,7 +95,7 @@ fn check_diagonal(matrix: &[f64], size: usize) -> Result<(), usize> {
 /// with the first column that has a 0 on the diagonal.
 pub(crate) fn solve_triangular(a: &[f64], size: usize, upper: bool, b: &mut [f64]) -> Result<(), usize> {
     check_diagonal(a, size)?;
-    dispatch(
+    dispatch_narrow(
         #[inline(always)]
         || {
             for column in b.chunks_exact_mut(size.max(1)) {
@@ -109,7 +109,7 @@ pub(crate) fn solve_triangular(a: &[f64], size: usize, upper: bool, b: &mut [f64
 /// Replaces a symmetric matrix, of which the part above the diagonal is not read, by the L with `L L^T = A`; false if it
 /// is not positive definite.
 pub(crate) fn cholesky(matrix: &mut [f64], size: usize) -> bool {
-    dispatch(
+    dispatch_narrow(
         #[inline(always)]
         || {
             for j in 0..size {

@@ -25,17 +25,18 @@ struct Statistics<T> {
 /// Elements of a row and its statistics: the row itself, or, where its squares are out of range or its mean has not
 /// enough digits, one with the same result, which is made in `spare`.
 #[inline(always)]
-fn prepared<'a, T: Float, const CENTRED: bool>(
+fn prepared<'a, T: Float>(
     x: &'a [T],
+    centred: bool,
     [count, eps]: [T; 2],
     spare: &'a mut Option<Buffer<T>>,
 ) -> (&'a [T], Statistics<T>) {
-    let mean = if CENTRED { T::sum_row(x) / count } else { T::ZERO };
+    let mean = if centred { T::sum_row(x) / count } else { T::ZERO };
     let variance = T::sum_row_squares(x, mean) / count + eps;
     // Rounding the mean costs digits of the result only if the mean is much larger than what remains.
     let far = T::from_f64(1024.0) * variance < mean * mean;
     if far || !variance.is_finite() || variance < T::MIN_POSITIVE / T::EPSILON {
-        return moved_into_range::<T, CENTRED>(x, [count, eps], spare);
+        return moved_into_range(x, centred, [count, eps], spare);
     }
     (x, Statistics { mean, scale: variance.rsqrt(), unit: T::ONE })
 }
@@ -45,8 +46,9 @@ fn prepared<'a, T: Float, const CENTRED: bool>(
 /// sample variance", 1983).
 #[cold]
 #[inline(never)]
-fn moved_into_range<'a, T: Float, const CENTRED: bool>(
+fn moved_into_range<'a, T: Float>(
     x: &[T],
+    centred: bool,
     [count, eps]: [T; 2],
     spare: &'a mut Option<Buffer<T>>,
 ) -> (&'a [T], Statistics<T>) {
@@ -58,7 +60,7 @@ fn moved_into_range<'a, T: Float, const CENTRED: bool>(
     for (to, &x) in row.iter_mut().zip(x) {
         *to = x / unit;
     }
-    for _ in 0..if CENTRED { 2 } else { 0 } {
+    for _ in 0..if centred { 2 } else { 0 } {
         let mean = T::sum_row(row) / count;
         for x in &mut *row {
             *x -= mean;
@@ -78,17 +80,6 @@ pub(crate) fn normalize_rows<T: Float>(
     eps: f64,
     centred: bool,
 ) -> Buffer<T> {
-    let normalized = if centred { normalized::<T, true> } else { normalized::<T, false> };
-    normalized(x, length, weight, bias, eps)
-}
-
-fn normalized<T: Float, const CENTRED: bool>(
-    x: &[T],
-    length: usize,
-    weight: Option<&[T]>,
-    bias: Option<&[T]>,
-    eps: f64,
-) -> Buffer<T> {
     let (count, eps) = (T::from_f64(length as f64), T::from_f64(eps));
     // SAFETY: `write_all` writes all.
     unsafe {
@@ -98,7 +89,7 @@ fn normalized<T: Float, const CENTRED: bool>(
             #[inline(always)]
             |_, x, out| {
                 let mut spare = None;
-                let (x, Statistics { mean, scale, .. }) = prepared::<T, CENTRED>(x, [count, eps], &mut spare);
+                let (x, Statistics { mean, scale, .. }) = prepared(x, centred, [count, eps], &mut spare);
                 let normal = x.iter().map(|&x| (x - mean) * scale);
                 match (weight, bias) {
                     (None, None) => write_all(out, normal),
@@ -113,8 +104,9 @@ fn normalized<T: Float, const CENTRED: bool>(
 
 /// The gradients of some rows: written to `dx`, and their sum for the weight to `dw`.
 #[inline(always)]
-fn gradient_of_rows<T: Float, const CENTRED: bool>(
+fn gradient_of_rows<T: Float>(
     [x, g]: [&[T]; 2],
+    centred: bool,
     weight: Option<&[T]>,
     [count, eps]: [T; 2],
     dx: &mut [MaybeUninit<T>],
@@ -127,7 +119,7 @@ fn gradient_of_rows<T: Float, const CENTRED: bool>(
     let inputs = x.chunks_exact(length).zip(g.chunks_exact(length));
     let mut spare = None;
     for (row, (dx, (x, g))) in dx.chunks_exact_mut(length).zip(inputs).enumerate() {
-        let (x, Statistics { mean, scale, unit }) = prepared::<T, CENTRED>(x, [count, eps], &mut spare);
+        let (x, Statistics { mean, scale, unit }) = prepared(x, centred, [count, eps], &mut spare);
         // A row without influence has no gradient, even if it holds NaN, or infinities, whose scale is 0.
         let ordinary = scale.is_finite() && scale > T::ZERO;
         if !ordinary && g.iter().all(|&g| g == T::ZERO) {
@@ -153,7 +145,7 @@ fn gradient_of_rows<T: Float, const CENTRED: bool>(
         };
         // What shifts or stretches a whole row does not change its result.
         let stretch = T::sum_row(along) / count * scale;
-        let shift = if CENTRED { T::sum_row(dx) / count } else { T::ZERO };
+        let shift = if centred { T::sum_row(dx) / count } else { T::ZERO };
         for (dx, &x) in dx.iter_mut().zip(x) {
             *dx = (*dx - shift - (x - mean) * stretch) * scale;
         }
@@ -205,12 +197,7 @@ pub(crate) fn normalize_rows_gradient<T: Float>(
                         dispatch(
                             #[inline(always)]
                             || {
-                                let (inputs, numbers) = (from(number), [count, eps]);
-                                if centred {
-                                    gradient_of_rows::<T, true>(inputs, weight, numbers, dx, dw);
-                                } else {
-                                    gradient_of_rows::<T, false>(inputs, weight, numbers, dx, dw);
-                                }
+                                gradient_of_rows(from(number), centred, weight, [count, eps], dx, dw);
                             },
                         );
                     },

@@ -5,7 +5,7 @@
 use std::mem::MaybeUninit;
 
 use crate::element::Element;
-use crate::runtime::{Buffer, dispatch, for_each_part};
+use crate::runtime::{Buffer, dispatch, dispatch_narrow, for_each_part};
 
 /// From this many elements on, work is shared: below, waking another thread costs as much as the work.
 pub(crate) const SHARED: usize = 64 * 1024;
@@ -30,6 +30,26 @@ pub(crate) unsafe fn fill<U: Element>(
 ) -> Buffer<U> {
     let part = |start: usize, out: &mut [MaybeUninit<U>]| {
         dispatch(
+            #[inline(always)]
+            || part(start, out),
+        );
+    };
+    // SAFETY: as the caller promises.
+    unsafe { fill_parts(len, length, &part) }
+}
+
+/// [`fill`] with vectors of at most 256 bits.
+///
+/// # Safety
+/// `part` must write every element it is given.
+#[inline]
+pub(crate) unsafe fn fill_narrow<U: Element>(
+    len: usize,
+    length: usize,
+    part: impl Fn(usize, &mut [MaybeUninit<U>]) + Sync,
+) -> Buffer<U> {
+    let part = |start: usize, out: &mut [MaybeUninit<U>]| {
+        dispatch_narrow(
             #[inline(always)]
             || part(start, out),
         );

@@ -164,6 +164,7 @@ struct LogSumExp;
 impl<T: Float> Reduction<T> for LogSumExp {
     type Output = T;
     const ACROSS: bool = false;
+    const WIDE: bool = true;
 
     #[inline(always)]
     fn lane(&self, lane: &[T]) -> T {

@@ -111,6 +111,12 @@ pub(crate) fn dispatch<R>(kernel: impl FnOnce() -> R) -> R {
     kernel()
 }
 
+/// [`dispatch`] for loops over functions such as e^x: for `f64` these are calls, one number after another.
+#[inline]
+pub(crate) fn dispatch_functions<T, R>(kernel: impl FnOnce() -> R) -> R {
+    if const { size_of::<T>() > 4 } { kernel() } else { dispatch(kernel) }
+}
+
 /// [`dispatch`] with vectors of at most 256 bits, for loops that wait for the memory anyway.
 #[inline]
 pub(crate) fn dispatch_narrow<R>(kernel: impl FnOnce() -> R) -> R {

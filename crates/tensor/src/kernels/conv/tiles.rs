@@ -142,10 +142,10 @@ impl<T: Float> VectorLoop<T> for Tiles<'_, T> {
                                 // SAFETY: the weights are so many, and the farthest vector is within the planes,
                                 // as asserted above.
                                 $(
-                                    ($rows, true) if $rows <= V::ROWS => unsafe {
+                                    ($rows, true) if const { $rows <= V::ROWS } => unsafe {
                                         tile_of::<T, V, $rows, 2>(weights, self.distances, planes, &starts, &mut sums);
                                     },
-                                    ($rows, false) if $rows <= V::ROWS => unsafe {
+                                    ($rows, false) if const { $rows <= V::ROWS } => unsafe {
                                         tile_of::<T, V, $rows, 1>(weights, self.distances, planes, &starts, &mut sums);
                                     },
                                 )*

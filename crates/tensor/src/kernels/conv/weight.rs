@@ -295,8 +295,8 @@ impl<T: Float> VectorLoop<T> for WeightTiles<'_, T> {
                             // SAFETY: the planes and what is turned have an element for each place, and columns
                             // are padded to whole vectors, as asserted above.
                             $(
-                                ($rows, true) if $rows <= V::ROWS => unsafe { weight_tile::<T, V, $rows, 2>(block, distances, sums) },
-                                ($rows, false) if $rows <= V::ROWS => unsafe { weight_tile::<T, V, $rows, 1>(block, distances, sums) },
+                                ($rows, true) if const { $rows <= V::ROWS } => unsafe { weight_tile::<T, V, $rows, 2>(block, distances, sums) },
+                                ($rows, false) if const { $rows <= V::ROWS } => unsafe { weight_tile::<T, V, $rows, 1>(block, distances, sums) },
                             )*
                             _ => unreachable!("a tile of other rows"),
                         }

@@ -3,7 +3,7 @@
 use super::{Sizes, bands, for_each_band, gates, gates_mut, map_wide, planes, planes_of, writable, zeros};
 use crate::element::Float;
 use crate::kernels::matmul::{MatrixRef, Over, multiply};
-use crate::runtime::{Buffer, dispatch};
+use crate::runtime::{Buffer, dispatch_functions};
 
 /// The state h of a GRU after every step, its gates r, z and n, and what the last state contributes to n: planes of
 /// `[steps, batch, hidden]`.
@@ -39,7 +39,7 @@ pub(crate) fn gru<T: Float>(
             multiply(sums, over, T::ONE, MatrixRef::row_major(last, rows.len(), hidden), weight);
             let input = &input[3 * (step * state + here.start)..][..sums.len()];
             let [h, r, z, n, q] = [&mut *h[0], &mut *r[step], &mut *z[step], &mut *n[step], &mut *q[step]];
-            dispatch(
+            dispatch_functions::<T, _>(
                 #[inline(always)]
                 || {
                     let rows = sums.chunks_exact(3 * hidden).zip(input.chunks_exact(3 * hidden));
@@ -103,7 +103,7 @@ pub(crate) fn gru_gradient<T: Float>(
             let at = |step: usize| step * state + here.start..step * state + here.end;
             let last = if step == 0 { &h0[here.clone()] } else { &h[at(step - 1)] };
             let planes = [gh, gr, gz, gn, gq, r, z, n, q].map(|plane| &plane[at(step)]);
-            dispatch(
+            dispatch_functions::<T, _>(
                 #[inline(always)]
                 || {
                     let rows =

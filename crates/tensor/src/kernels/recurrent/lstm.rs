@@ -3,7 +3,7 @@
 use super::{Sizes, bands, for_each_band, gates, gates_mut, map_wide, planes, planes_of, writable, zeros};
 use crate::element::Float;
 use crate::kernels::matmul::{MatrixRef, Over, multiply};
-use crate::runtime::{Buffer, dispatch};
+use crate::runtime::{Buffer, dispatch_functions};
 
 /// The states h and c of an LSTM after every step, and its gates i, f, g and o: planes of `[steps, batch, hidden]`.
 ///
@@ -36,7 +36,7 @@ pub(crate) fn lstm<T: Float>(
             multiply(sums, Over::Sum, T::ONE, MatrixRef::row_major(h_last, rows.len(), hidden), weight);
             let [h, c] = [&mut *h[0], &mut *c[0]];
             let [i, f, g, o] = [&mut *i[step], &mut *f[step], &mut *g[step], &mut *o[step]];
-            dispatch(
+            dispatch_functions::<T, _>(
                 #[inline(always)]
                 || {
                     for (row, sums) in sums.chunks_exact(4 * hidden).enumerate() {
@@ -96,7 +96,7 @@ pub(crate) fn lstm_gradient<T: Float>(
             let at = |step: usize| step * state + here.start..step * state + here.end;
             let c_last = if step == 0 { &c0[here.clone()] } else { &c[at(step - 1)] };
             let planes = [gh, gc, gi, gf, gg, go, c, i, f, g, o].map(|plane| &plane[at(step)]);
-            dispatch(
+            dispatch_functions::<T, _>(
                 #[inline(always)]
                 || {
                     for (row, of_input) in of_input.chunks_exact_mut(4 * hidden).enumerate() {

@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use crate::element::{Float, Number};
 use crate::kernels::reduce::{Fold, Reduction, Rows, write_all};
 use crate::runtime::Buffer;
-use crate::runtime::dispatch;
+use crate::runtime::dispatch_narrow;
 use crate::runtime::for_each_part;
 
 /// The number of elements searched for their winner before they leave the first-level cache.
@@ -44,6 +44,7 @@ pub(crate) struct Extreme<W>(pub(crate) W);
 impl<T: Number, W: Wins<T>> Reduction<T> for Extreme<W> {
     type Output = T;
     const ACROSS: bool = true;
+    const WIDE: bool = false;
 
     #[inline(always)]
     fn lane(&self, lane: &[T]) -> T {
@@ -62,6 +63,7 @@ pub(crate) struct Place<W>(pub(crate) W);
 impl<T: Number, W: Wins<T>> Reduction<T> for Place<W> {
     type Output = i64;
     const ACROSS: bool = true;
+    const WIDE: bool = false;
 
     #[inline(always)]
     fn lane(&self, lane: &[T]) -> i64 {
@@ -135,7 +137,7 @@ fn search<T: Number>(lane: &[T], wins: impl Wins<T>, asked: bool) -> (usize, T) 
 }
 
 fn search_chunk<T: Number>(lane: &[T], wins: impl Wins<T>, asked: bool) -> (usize, T) {
-    dispatch(
+    dispatch_narrow(
         #[inline(always)]
         || {
             let (mut start, mut best) = (0, None);

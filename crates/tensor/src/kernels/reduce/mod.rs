@@ -8,12 +8,13 @@
 
 use std::mem::{MaybeUninit, take};
 
+mod columns;
 pub(crate) mod extremes;
 pub(crate) mod sum;
 
 use crate::element::{Element, Float, Number};
 use crate::kernels::copy::in_order;
-use crate::kernels::parts::{PART, SHARED, fill};
+use crate::kernels::parts::{PART, SHARED, fill, fill_narrow};
 use crate::kernels::range::{self, is_finite};
 use crate::kernels::reduce::extremes::{Extreme, Place, beats, undercuts};
 use crate::kernels::reduce::sum::{Sum, itself, square_from};
@@ -34,6 +35,8 @@ pub(crate) trait Reduction<T: Element>: Sync {
     type Output: Element;
     /// Whether there is a way across rows.
     const ACROSS: bool;
+    /// Whether vectors of more than 256 bits pay.
+    const WIDE: bool;
 
     fn lane(&self, lane: &[T]) -> Self::Output;
 
@@ -188,6 +191,20 @@ fn lanes_last(layout: &Layout, axes: &[usize]) -> Layout {
     layout.permute(&order)
 }
 
+/// [`fill`] with the vectors that pay.
+///
+/// # Safety
+/// `part` must write every element it is given.
+#[inline(always)]
+unsafe fn fill_for<T: Element, R: Reduction<T>>(
+    len: usize,
+    length: usize,
+    part: impl Fn(usize, &mut [MaybeUninit<R::Output>]) + Sync,
+) -> Buffer<R::Output> {
+    // SAFETY: as the caller promises.
+    unsafe { if R::WIDE { fill(len, length, part) } else { fill_narrow(len, length, part) } }
+}
+
 fn along<T: Element, R: Reduction<T>>(
     data: &[T],
     offset: usize,
@@ -198,7 +215,7 @@ fn along<T: Element, R: Reduction<T>>(
     let shared = count * length >= SHARED && length < LONG;
     // SAFETY: every element of the part is written.
     unsafe {
-        fill(
+        fill_for::<T, R>(
             count,
             if shared { (PART / length).max(1) } else { count },
             #[inline(always)]
@@ -223,7 +240,7 @@ fn across<T: Element, R: Reduction<T>>(
     let part = if matrices > 0 { matrices * columns } else { STRIP.min(columns) };
     // SAFETY: strips follow each other through the part, and `across` writes each of them.
     unsafe {
-        fill(
+        fill_for::<T, R>(
             count,
             if count * rows.count < SHARED { count } else { part },
             #[inline(always)]
@@ -284,6 +301,7 @@ where
 {
     type Output = U;
     const ACROSS: bool = true;
+    const WIDE: bool = false;
 
     #[inline(always)]
     fn lane(&self, lane: &[T]) -> U {
@@ -344,6 +362,7 @@ impl Product {
 impl<T: Number> Reduction<T> for Product {
     type Output = T;
     const ACROSS: bool = true;
+    const WIDE: bool = false;
 
     #[inline(always)]
     fn lane(&self, lane: &[T]) -> T {

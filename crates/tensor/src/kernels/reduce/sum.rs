@@ -11,27 +11,25 @@
 
 #![allow(unsafe_code, reason = "places of a stack that are not initialised; see SAFETY")]
 
-use std::array::from_fn;
 use std::mem::MaybeUninit;
 
 use crate::element::{Float, Number};
 use crate::kernels::range::{headroom, is_finite};
-use crate::kernels::reduce::{Reduction, Rows, write_all};
+use crate::kernels::reduce::columns::sum_across;
+use crate::kernels::reduce::{Reduction, Rows};
 use crate::runtime::Buffer;
 use crate::runtime::dispatch;
 use crate::runtime::for_each_part;
 
 /// The partial sums: a vector of `f32` in AVX-512.
-const WIDTH: usize = 16;
+pub(super) const WIDTH: usize = 16;
 /// The elements between whose sums the tree branches.
-const BLOCK: usize = 8 * WIDTH;
+pub(super) const BLOCK: usize = 8 * WIDTH;
 /// A subtree that is a page of `f32`, the memory's own unit.
 const UNIT: usize = 8 * BLOCK;
 /// A subtree that a thread takes at once. A power of two times `UNIT`, as what is joined must be subtrees.
 const CHUNK: usize = 256 * UNIT;
 
-/// The rows of a block that go to one partial sum, and are added to it at once.
-const STREAMS: usize = BLOCK / WIDTH;
 /// The places of a chunk that are read in turn: so several pages are on their way from the memory at once.
 const PLACES: usize = 4;
 
@@ -64,6 +62,7 @@ pub(crate) fn square_from<T: Float>(origin: T) -> impl Term<T> {
 impl<T: Number, E: Term<T>> Reduction<T> for Sum<T, E> {
     type Output = T;
     const ACROSS: bool = true;
+    const WIDE: bool = true;
 
     #[inline(always)]
     fn lane(&self, lane: &[T]) -> T {
@@ -119,7 +118,7 @@ pub(crate) fn sum_row_squares<T: Float>(row: &[T], origin: T) -> T {
 type Partial<T> = [T; WIDTH];
 
 /// One step of the way from blocks to their tree; sums wait on a stack.
-enum Step {
+pub(super) enum Step {
     /// Sum the block of this number to this place of the stack.
     Sum(usize, usize),
     /// Add the place behind this one to it.
@@ -128,7 +127,7 @@ enum Step {
 
 /// The tree over this number of blocks.
 #[inline(always)]
-fn tree(blocks: usize, mut step: impl FnMut(Step)) {
+pub(super) fn tree(blocks: usize, mut step: impl FnMut(Step)) {
     let mut top = 0;
     for block in 0..blocks {
         step(Step::Sum(block, top));
@@ -146,7 +145,7 @@ fn tree(blocks: usize, mut step: impl FnMut(Step)) {
 
 /// The places that a tree over this number of blocks needs.
 #[inline(always)]
-const fn depth(blocks: usize) -> usize {
+pub(super) const fn depth(blocks: usize) -> usize {
     (usize::BITS - blocks.leading_zeros()) as usize
 }
 
@@ -307,102 +306,4 @@ fn sum_long<T: Number>(lane: &[T], f: impl Term<T>) -> Partial<T> {
         Step::Join(place) => partials[place] = join(partials[place], partials[place + 1]),
     });
     partials[0]
-}
-
-/// The sums of `each` of the elements of columns.
-#[inline(always)]
-fn sum_across<'a, T: Number>(
-    rows: Rows<'_, T>,
-    out: &'a mut [MaybeUninit<T>],
-    each: impl Term<T>,
-) -> &'a mut [T] {
-    let columns = out.len();
-    let (blocks, level) = (rows.count.div_ceil(BLOCK), WIDTH.min(rows.count) * columns);
-    let mut scratch = Buffer::filled(depth(blocks) * level, T::ZERO);
-    let stack = scratch.get_mut().expect("nobody else has it");
-    tree(
-        blocks,
-        #[inline(always)]
-        |step| match step {
-            Step::Sum(block, place) => {
-                let block = rows.part(block * BLOCK, BLOCK);
-                sum_block_across(block, columns, &mut stack[place * level..][..level], each);
-            }
-            Step::Join(place) => {
-                let (sums, others) = stack[place * level..].split_at_mut(level);
-                add(sums, others, itself);
-            }
-        },
-    );
-    // With fewer rows than partial sums, the others are zeros: adding those changes no bit of a sum that began
-    // at zero.
-    let sums = &mut stack[..level];
-    let mut half = WIDTH / 2;
-    while half > 0 {
-        let (sums, others) = sums.split_at_mut(level.min(half * columns));
-        add(sums, others, itself);
-        half /= 2;
-    }
-    write_all(out, stack[..columns].iter().copied())
-}
-
-/// Adds `each` of the others to the sum in its place, as far as both go.
-#[inline(always)]
-fn add<T: Number>(sums: &mut [T], others: &[T], each: impl Term<T>) {
-    for (sum, &x) in sums.iter_mut().zip(others) {
-        *sum = sum.wrapping_add(each(x));
-    }
-}
-
-/// The partial sums of at most a block of rows, each after the other.
-#[inline(always)]
-fn sum_block_across<T: Number>(rows: Rows<'_, T>, columns: usize, sums: &mut [T], each: impl Term<T>) {
-    // Without gaps, `WIDTH` rows are one long row.
-    let joined = rows.stride == columns as isize;
-    let length = if joined { sums.len() } else { columns };
-    for (k, sums) in sums.chunks_exact_mut(length).enumerate() {
-        let count = rows.count.saturating_sub(k).div_ceil(WIDTH);
-        sum_streams(
-            count,
-            #[inline(always)]
-            |number| {
-                let row = k + number * WIDTH;
-                rows.row(row, if joined { length.min((rows.count - row) * columns) } else { length })
-            },
-            sums,
-            each,
-        );
-    }
-}
-
-/// The sums of `each` of the elements at the same place of vectors, of which the last may be shorter.
-#[inline(always)]
-fn sum_streams<'a, T: Number>(
-    count: usize,
-    vector: impl Fn(usize) -> &'a [T],
-    sums: &mut [T],
-    each: impl Term<T>,
-) {
-    let length = sums.len();
-    if count == STREAMS && vector(STREAMS - 1).len() == length {
-        // At once, as sums in memory would be read and written each time.
-        let all: [&[T]; STREAMS] = from_fn(|number| &vector(number)[..length]);
-        for (j, sum) in sums.iter_mut().enumerate() {
-            let mut total = T::ZERO;
-            for vector in all {
-                total = total.wrapping_add(each(vector[j]));
-            }
-            *sum = total;
-        }
-        return;
-    }
-    let first = if count == 0 { &[] } else { vector(0) };
-    let (begun, missing) = sums.split_at_mut(first.len());
-    for (sum, &x) in begun.iter_mut().zip(first) {
-        *sum = T::ZERO.wrapping_add(each(x));
-    }
-    missing.fill(T::ZERO);
-    for number in 1..count {
-        add(sums, vector(number), each);
-    }
 }
