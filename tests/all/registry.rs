@@ -22,7 +22,8 @@ const NO_OPERATIONS: [(&str, &str); 5] = [
 ];
 
 /// Types of operations whose name is not written beside them, and why.
-const NO_NAMES: [(&str, &str); 2] = [
+const NO_NAMES: [(&str, &str); 3] = [
+    ("$struct", "the names are those in `linear_operations!`"),
     ("Unary<F>", "the names are those in `elementwise!`"),
     ("Binary<F>", "the names are those in `binary_elementwise!`"),
 ];
@@ -107,10 +108,25 @@ fn methods(text: &str, start: &str) -> BTreeSet<String> {
     lines.iter().filter_map(|line| leading_name(line.strip_prefix("    fn ")?)).map(String::from).collect()
 }
 
+/// The strings in a text.
+fn strings(text: &str) -> BTreeSet<String> {
+    text.split('"').skip(1).step_by(2).map(String::from).collect()
+}
+
+/// The types in the block of the macro that declares linear operations, each with the names it can have.
+fn linear(text: &str) -> Vec<(String, BTreeSet<String>)> {
+    let lines = block(text, "linear_operations! {");
+    let declared = |line: &&str| {
+        let rest = line.strip_prefix("    Linear ").or(line.strip_prefix("    Multilinear "))?;
+        Some((leading_name(rest)?.to_string(), strings(rest)))
+    };
+    lines.iter().filter_map(declared).collect()
+}
+
 /// The types that implement `Operation` in a text, each with the names it can have.
 fn implementations(text: &str) -> Vec<(String, BTreeSet<String>)> {
     let text = code(text).collect::<Vec<_>>().join("\n");
-    let mut found = Vec::new();
+    let mut found = linear(&text);
     for part in text.split("Operation<").skip(1) {
         // `T`, or one element type.
         let Some((_, part)) = part.split_once("> for ").filter(|(element, _)| element.len() <= 3) else {
@@ -118,7 +134,7 @@ fn implementations(text: &str) -> Vec<(String, BTreeSet<String>)> {
         };
         let name = part.split(" {").next().unwrap().to_string();
         let body = part.split("fn name(").nth(1).and_then(|rest| rest.split("fn ").next()).unwrap_or("");
-        found.push((name, body.split('"').skip(1).step_by(2).map(String::from).collect()));
+        found.push((name, strings(body)));
     }
     found
 }
@@ -219,6 +235,19 @@ impl<T: Float> Operation<T> for Frobnicate {
     }
 }
 
+linear_operations! {
+    /// Linear OfAComment {}: "comment",
+    Linear Stretch { by: f64 }: if *by < 1.0 { "shrink" } else { "stretch" },
+        shape |x| named_shape("not a name", x[0]),
+        forward |x| x[0] * T::from_f64(*by),
+        vjp |context, _| context.cotangent() * T::from_f64(*by);
+
+    Multilinear Wedge {}: "wedge",
+        shape |x| wedge_shape(x[0], x[1]),
+        forward |x| x[0].wedge(x[1]),
+        vjp |context, input| context.input(1 - input).wedge(context.cotangent());
+}
+
 elementwise! {
     /// Words: that look like a declaration.
     gudermann: Gudermann |x| x.sinh().atan(), from input |x| x.cosh().reciprocal(), on -2.0..2.0;
@@ -265,8 +294,15 @@ fn after() {}
         assert_eq!(elementwise(SOURCE), set(["gudermann", "geomean", "shrink"]));
         assert_eq!(operators(SOURCE), set(["rem"]));
         assert_eq!(methods(SOURCE, "pub trait Losses"), set(["hinge_loss"]));
-        let expected = ("Frobnicate".to_string(), set(["etacinborf", "frobnicate"]));
-        assert_eq!(implementations(SOURCE), [expected]);
+        let expected: [(&str, &[&str]); 3] = [
+            ("Stretch", &["shrink", "stretch"]),
+            ("Wedge", &["wedge"]),
+            ("Frobnicate", &["etacinborf", "frobnicate"]),
+        ];
+        let of = |(name, names): (&str, &[&str])| {
+            (name.to_string(), names.iter().map(ToString::to_string).collect::<BTreeSet<_>>())
+        };
+        assert_eq!(implementations(SOURCE), expected.map(of));
     }
 
     #[test]
@@ -274,6 +310,7 @@ fn after() {}
         let all = functions(SOURCE).into_iter().chain(elementwise(SOURCE));
         let registered = registered();
         assert!(all.chain(operators(SOURCE)).all(|name| !registered.contains(&name)));
-        assert!(!seen().contains("frobnicate"));
+        let seen = seen();
+        assert!(!seen.contains("frobnicate") && !seen.contains("wedge"));
     }
 }

@@ -54,7 +54,7 @@ impl Attention {
         let hidden = self.hidden(inputs.get(3).map(Var::value), sizes);
         // Beside infinities and NaN, each query has to have keys and values of its own, without the hidden ones.
         let seen =
-            |x: &Var<T>, hidden: &Tensor<bool>| Var::where_(&hidden.unsqueeze(-1), T::ZERO, x.unsqueeze(-3));
+            |x: &Var<T>, hidden: &Tensor<bool>| Var::where_(hidden.unsqueeze(-1), T::ZERO, x.unsqueeze(-3));
         let apart = hidden.as_ref().filter(|_| !finite);
         let products = match apart {
             Some(hidden) => (query.unsqueeze(-2) * seen(key, hidden)).sum(-1),

@@ -6,7 +6,8 @@
 use gradus_tensor::shapes::{conv2d_input_shape, conv2d_weight_shape};
 use gradus_tensor::{Conv, Float, OrPanic, Shape, Tensor, TensorError};
 
-use crate::tape::{Context, Inputs, Linearity, Operation, Saves, Var, apply};
+use super::linear::linear_operations;
+use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
 
 /// The inputs are x, the weight and, maybe, the bias.
 #[derive(Debug)]
@@ -45,64 +46,32 @@ impl<T: Float> Operation<T> for Conv2d {
     }
 }
 
-/// The inputs are the gradient for the output of a convolution, and its weight.
-#[derive(Debug)]
-struct Conv2dInput {
-    input: Shape,
-    conv: Conv,
-}
+linear_operations! {
+    /// The inputs are the gradient for the output of a convolution, and its weight.
+    Multilinear Conv2dInput { input: Shape, conv: Conv }: "conv2d_input",
+        shape |x| conv2d_input_shape(input, x[1], x[0], conv),
+        forward |x| x[0].conv2d_input(input, x[1], conv.clone()),
+        vjp |context, place| {
+            let g = context.cotangent();
+            if place == 0 {
+                g.conv2d(&context.input(1), None, conv.clone())
+            } else {
+                g.conv2d_weight(context.shape(1), &context.input(0), conv.clone())
+            }
+        };
 
-impl<T: Float> Operation<T> for Conv2dInput {
-    fn name(&self) -> &'static str {
-        "conv2d_input"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(conv2d_input_shape(&self.input, inputs[1], inputs[0], &self.conv))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].conv2d_input(&self.input, inputs[1], self.conv.clone())
-    }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let g = context.cotangent();
-        Some(if input == 0 {
-            g.conv2d(&context.input(1), None, self.conv.clone())
-        } else {
-            g.conv2d_weight(context.shape(1), &context.input(0), self.conv.clone())
-        })
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Multilinear
-    }
-}
-
-/// The inputs are that of a convolution, and the gradient for its output.
-#[derive(Debug)]
-struct Conv2dWeight {
-    weight: Shape,
-    conv: Conv,
-}
-
-impl<T: Float> Operation<T> for Conv2dWeight {
-    fn name(&self) -> &'static str {
-        "conv2d_weight"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(conv2d_weight_shape(inputs[0], &self.weight, inputs[1], &self.conv))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].conv2d_weight(&self.weight, inputs[1], self.conv.clone())
-    }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let g = context.cotangent();
-        Some(if input == 0 {
-            context.input(1).conv2d_input(context.shape(0), g, self.conv.clone())
-        } else {
-            context.input(0).conv2d(g, None, self.conv.clone())
-        })
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Multilinear
-    }
+    /// The inputs are the input of a convolution, and the gradient for its output.
+    Multilinear Conv2dWeight { weight: Shape, conv: Conv }: "conv2d_weight",
+        shape |x| conv2d_weight_shape(x[0], weight, x[1], conv),
+        forward |x| x[0].conv2d_weight(weight, x[1], conv.clone()),
+        vjp |context, place| {
+            let g = context.cotangent();
+            if place == 0 {
+                context.input(1).conv2d_input(context.shape(0), g, conv.clone())
+            } else {
+                context.input(0).conv2d(g, None, conv.clone())
+            }
+        };
 }
 
 impl<T: Float> Var<T> {

@@ -1,47 +1,37 @@
 //! Diagonals of matrices, and what lies on one side of them.
 
 use gradus_tensor::shapes::{diag_shape, diagonal_shape, trace_shape, triangle_shape};
-use gradus_tensor::{Dims, Float, OrPanic, Shape, Tensor, TensorError};
+use gradus_tensor::{Dims, Float, OrPanic, Shape, Tensor};
 
 use super::index::{add_at, zeros};
-use crate::tape::{Context, Inputs, Linearity, Operation, Var, apply};
+use super::linear::linear_operations;
+use super::view::inverse;
+use crate::tape::{Var, apply};
 
-#[derive(Debug)]
-struct Diagonal {
-    offset: isize,
-    axes: [usize; 2],
-}
+linear_operations! {
+    Linear Diagonal { offset: isize, axes: [usize; 2] }: "diagonal",
+        shape |x| diagonal_shape(x[0], *offset, axes[0] as isize, axes[1] as isize),
+        forward |x| x[0].diagonal(*offset, axes[0] as isize, axes[1] as isize),
+        vjp |context, _| {
+            // The cotangent is added where it was taken from, in matrices that lie along one last axis.
+            let shape = context.shape(0);
+            let order: Shape = (0..shape.len()).filter(|axis| !axes.contains(axis)).chain(*axes).collect();
+            let turned: Shape = order.iter().map(|&axis| shape[axis]).collect();
+            let (outer, matrix) = turned.split_at(shape.len() - 2);
+            let flat = [outer, &[matrix[0] * matrix[1]]].concat();
+            let so_far = context.gradient_so_far(0).permute(order.clone()).reshape(flat);
+            let places = places([matrix[0], matrix[1]], *offset);
+            let sum = add_at(so_far, outer.len() as isize, &places.into(), context.cotangent());
+            sum.reshape(turned).permute(inverse(&order))
+        };
 
-impl<T: Float> Operation<T> for Diagonal {
-    fn name(&self) -> &'static str {
-        "diagonal"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(diagonal_shape(inputs[0], self.offset, self.axes[0] as isize, self.axes[1] as isize))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].diagonal(self.offset, self.axes[0] as isize, self.axes[1] as isize)
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        // The cotangent is added where it was taken from, in matrices that lie along one last axis.
-        let shape = context.shape(0);
-        let kept = (0..shape.len()).filter(|axis| !self.axes.contains(axis));
-        let order: Shape = kept.chain(self.axes).collect();
-        let turned: Shape = order.iter().map(|&axis| shape[axis]).collect();
-        let (outer, matrix) = turned.split_at(shape.len() - 2);
-        let flat = [outer, &[matrix[0] * matrix[1]]].concat();
-        let places = places([matrix[0], matrix[1]], self.offset);
-        let mut back = order.clone();
-        for (to, &from) in order.iter().enumerate() {
-            back[from] = to;
-        }
-        let so_far = context.gradient_so_far(0).permute(order).reshape(flat);
-        let axis = outer.len() as isize;
-        Some(add_at(so_far, axis, &places.into(), context.cotangent()).reshape(turned).permute(back))
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
+    Linear Triangle { lower: bool, diagonal: isize }: if *lower { "tril" } else { "triu" },
+        shape |x| triangle_shape(if *lower { "tril" } else { "triu" }, x[0]),
+        forward |x| if *lower { x[0].tril(*diagonal) } else { x[0].triu(*diagonal) },
+        vjp |context, _| {
+            let g = context.cotangent();
+            if *lower { g.tril(*diagonal) } else { g.triu(*diagonal) }
+        };
 }
 
 /// Where the elements of a diagonal lie in a matrix, counted row by row.
@@ -52,31 +42,6 @@ fn places([rows, columns]: [usize; 2], offset: isize) -> Tensor<i64> {
     let start = if count == 0 { 0 } else { down * columns + right };
     let step = columns as i64 + 1;
     Tensor::arange(start as i64, start as i64 + count as i64 * step, step)
-}
-
-#[derive(Debug)]
-struct Triangle {
-    lower: bool,
-    diagonal: isize,
-}
-
-impl<T: Float> Operation<T> for Triangle {
-    fn name(&self) -> &'static str {
-        if self.lower { "tril" } else { "triu" }
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(triangle_shape(if self.lower { "tril" } else { "triu" }, inputs[0]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        if self.lower { inputs[0].tril(self.diagonal) } else { inputs[0].triu(self.diagonal) }
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let g = context.cotangent();
-        Some(if self.lower { g.tril(self.diagonal) } else { g.triu(self.diagonal) })
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
 }
 
 impl<T: Float> Var<T> {

@@ -1,38 +1,25 @@
 //! Dropout.
 
-use gradus_tensor::{Float, Shape, Tensor, TensorError};
+use gradus_tensor::{Float, Tensor};
 
-use crate::tape::{Context, Indices, Inputs, Linearity, Operand, Operation, Var, apply};
+use super::linear::linear_operations;
+use crate::tape::{Indices, Operand, Var, apply};
 
-/// The inputs are x and the key. The mask follows from the key, and is made again for the gradient.
-#[derive(Debug)]
-struct Dropout {
-    p: f64,
-}
-
-impl<T: Float> Operation<T> for Dropout {
-    fn name(&self) -> &'static str {
-        "dropout"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(Ok(inputs[0].into()))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        let (x, key) = (inputs[0], hash(inputs.indices(1).item() as u64));
-        // Of 2^53 numbers that are equally likely, the first are dropped.
-        let (dropped, kept) = ((self.p * (1_u64 << 53) as f64) as u64, T::from_f64(1.0 / (1.0 - self.p)));
-        let factors = Tensor::arange(0_i64, x.len() as i64, 1).map(
-            #[inline(always)]
-            move |i| if hash(key.wrapping_add(i as u64)) >> 11 < dropped { T::ZERO } else { kept },
-        );
-        x.multiply_no_nan(factors.reshape(x.shape()))
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        Some(context.cotangent().dropout(self.p, context.indices(1)))
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
+linear_operations! {
+    /// The inputs are x and the key. The mask follows from the key, and is made again for the gradient.
+    Linear Dropout { p: f64 }: "dropout",
+        shape |x| Ok(x[0].into()),
+        forward |x| {
+            let (x, key) = (x[0], hash(x.indices(1).item() as u64));
+            // Of 2^53 equally likely numbers, the first are dropped.
+            let (dropped, kept) = ((p * (1_u64 << 53) as f64) as u64, T::from_f64(1.0 / (1.0 - p)));
+            let factors = Tensor::arange(0_i64, x.len() as i64, 1).map(
+                #[inline(always)]
+                move |i| if hash(key.wrapping_add(i as u64)) >> 11 < dropped { T::ZERO } else { kept },
+            );
+            x.multiply_no_nan(factors.reshape(x.shape()))
+        },
+        vjp |context, _| context.cotangent().dropout(*p, context.indices(1));
 }
 
 /// A step of the generator `SplitMix64`: consecutive numbers give independent ones (Steele, Lea and Flood, "Fast

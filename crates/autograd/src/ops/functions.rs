@@ -135,48 +135,7 @@ macro_rules! binary_elementwise {
             }
         )*
 
-        fn lerp_shape(start: &[usize], end: &[usize], weight: &[usize]) -> Result<Shape, TensorError> {
-    broadcast_shapes("lerp", &broadcast_shapes("lerp", start, end)?, weight)
-}
-
-/// The inputs are the start, the end and the weight.
-#[derive(Debug)]
-struct Lerp;
-
-impl Lerp {
-    fn composed<T: Float>(inputs: &[Var<T>]) -> Var<T> {
-        let [start, end, weight] = inputs else { unreachable!("three inputs") };
-        let distance = end - start;
-        let is_finite = |x: &Var<T>| x.value().isfinite().all(..).item();
-        if !is_finite(&distance) && is_finite(start) && is_finite(end) {
-            // The distance of two numbers may be larger than every number.
-            return start.multiply_no_nan(-weight + T::ONE) + end.multiply_no_nan(weight);
-        }
-        start + distance.multiply_no_nan(weight)
-    }
-}
-
-impl<T: Float> Operation<T> for Lerp {
-    fn name(&self) -> &'static str {
-        "lerp"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(lerp_shape(inputs[0], inputs[1], inputs[2]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        let [start, end, weight] = [inputs[0], inputs[1], inputs[2]].map(Tensor::shape);
-        lerp_shape(start, end, weight).or_panic();
-        forward_of_composition(inputs, Self::composed)
-    }
-    fn saves(&self) -> Saves {
-        Saves::INPUTS
-    }
-    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
-        Some(gradients_of_composition(context, Self::composed))
-    }
-}
-
-impl<T: Float> Var<T> {$(
+        impl<T: Float> Var<T> {$(
             $(#[$doc])*
             ///
             /// Elementwise, against a variable that broadcasts, a tensor or a number; see [`accuracy`](crate::accuracy).
@@ -277,6 +236,47 @@ impl UnaryFunction for Polygamma {
         f64: Literal<R>,
     {
         x.polygamma(self.order + 1)
+    }
+}
+
+fn lerp_shape(start: &[usize], end: &[usize], weight: &[usize]) -> Result<Shape, TensorError> {
+    broadcast_shapes("lerp", &broadcast_shapes("lerp", start, end)?, weight)
+}
+
+/// The inputs are the start, the end and the weight.
+#[derive(Debug)]
+struct Lerp;
+
+impl Lerp {
+    fn composed<T: Float>(inputs: &[Var<T>]) -> Var<T> {
+        let [start, end, weight] = inputs else { unreachable!("three inputs") };
+        let distance = end - start;
+        let is_finite = |x: &Var<T>| x.value().isfinite().all(..).item();
+        if !is_finite(&distance) && is_finite(start) && is_finite(end) {
+            // The distance of two numbers may be larger than every number.
+            return start.multiply_no_nan(-weight + T::ONE) + end.multiply_no_nan(weight);
+        }
+        start + distance.multiply_no_nan(weight)
+    }
+}
+
+impl<T: Float> Operation<T> for Lerp {
+    fn name(&self) -> &'static str {
+        "lerp"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(lerp_shape(inputs[0], inputs[1], inputs[2]))
+    }
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
+        let [start, end, weight] = [inputs[0], inputs[1], inputs[2]].map(Tensor::shape);
+        lerp_shape(start, end, weight).or_panic();
+        forward_of_composition(inputs, Self::composed)
+    }
+    fn saves(&self) -> Saves {
+        Saves::INPUTS
+    }
+    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
+        Some(gradients_of_composition(context, Self::composed))
     }
 }
 

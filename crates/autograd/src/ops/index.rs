@@ -7,91 +7,73 @@ use gradus_tensor::shapes::{
 };
 use gradus_tensor::{Float, OrPanic, Shape, Tensor, TensorError, lane_axis};
 
+use super::linear::linear_operations;
 use crate::tape::{
-    Context, DiscreteOperation, Indices, Inputs, Linearity, Mask, Operand, Operation, Saves, Var, apply,
-    apply_inplace, decide,
+    Context, DiscreteOperation, Indices, Inputs, Mask, Operand, Operation, Saves, Var, apply, apply_inplace,
+    decide,
 };
 
-/// The inputs are x and the index.
-#[derive(Debug)]
-struct Gather {
-    axis: isize,
-}
+linear_operations! {
+    /// The inputs are x and the index.
+    Linear Gather { axis: isize }: "gather",
+        shape |x| gather_shape(x[0], *axis, x[1]),
+        forward |x| x[0].gather(*axis, x.indices(1)),
+        vjp |context, _| {
+            let (axis, index, g) = (*axis, context.indices(1), context.cotangent());
+            let others = [Operand::Var(g), Operand::Indices(&index)];
+            apply_inplace(ScatterAdd { axis }, context.gradient_so_far(0), &others, |sum| {
+                sum.scatter_add_inplace(axis, &index, g.value());
+            })
+        };
 
-impl<T: Float> Operation<T> for Gather {
-    fn name(&self) -> &'static str {
-        "gather"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(gather_shape(inputs[0], self.axis, inputs[1]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].gather(self.axis, inputs.indices(1))
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let (axis, index, g) = (self.axis, context.indices(1), context.cotangent());
-        let (operation, others) = (ScatterAdd { axis }, [Operand::Var(g), Operand::Indices(&index)]);
-        Some(apply_inplace(operation, context.gradient_so_far(0), &others, |sum| {
-            sum.scatter_add_inplace(axis, &index, g.value());
-        }))
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
-}
+    /// The inputs are x, the source and the index.
+    Linear ScatterAdd { axis: isize }: "scatter_add",
+        shape |x| scatter_shape("scatter_add", x[0], *axis, x[2], x[1]),
+        forward |x| x[0].scatter_add(*axis, x.indices(2), x[1]),
+        vjp |context, input| {
+            let g = context.cotangent();
+            if input == 0 { g.clone() } else { g.gather(*axis, context.indices(2)) }
+        };
 
-/// The inputs are x, the source and the index.
-#[derive(Debug)]
-struct ScatterAdd {
-    axis: isize,
-}
+    /// The inputs are x, the source and the index.
+    Linear Scatter { axis: isize }: "scatter",
+        shape |x| scatter_shape("scatter", x[0], *axis, x[2], x[1]),
+        forward |x| x[0].scatter(*axis, x.indices(2), x[1]),
+        vjp |context, input| {
+            let (axis, g, index) = (*axis, context.cotangent(), context.indices(2));
+            if input == 0 {
+                g.scatter(axis, &index, &zeros(index.shape()))
+            } else {
+                let lost = decide(Overwritten { axis, shape: g.shape().into() }, &[&index]);
+                g.gather(axis, index).masked_fill(lost, T::ZERO)
+            }
+        };
 
-impl<T: Float> Operation<T> for ScatterAdd {
-    fn name(&self) -> &'static str {
-        "scatter_add"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(scatter_shape("scatter_add", inputs[0], self.axis, inputs[2], inputs[1]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].scatter_add(self.axis, inputs.indices(2), inputs[1])
-    }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let g = context.cotangent();
-        Some(if input == 0 { g.clone() } else { g.gather(self.axis, context.indices(2)) })
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
-}
+    /// The inputs are x and the index.
+    Linear IndexSelect { axis: isize }: "index_select",
+        shape |x| index_select_shape(x[0], *axis, x[1]),
+        forward |x| x[0].index_select(*axis, x.indices(1)),
+        vjp |context, _| {
+            add_at(context.gradient_so_far(0), *axis, &context.indices(1), context.cotangent())
+        };
 
-/// The inputs are x, the source and the index.
-#[derive(Debug)]
-struct Scatter {
-    axis: isize,
-}
+    /// The inputs are x, the source and the index.
+    Linear IndexAdd { axis: isize }: "index_add",
+        shape |x| index_add_shape(x[0], *axis, x[2], x[1]),
+        forward |x| x[0].index_add(*axis, x.indices(2), x[1]),
+        vjp |context, input| {
+            let g = context.cotangent();
+            if input == 0 { g.clone() } else { g.index_select(*axis, context.indices(2)) }
+        };
 
-impl<T: Float> Operation<T> for Scatter {
-    fn name(&self) -> &'static str {
-        "scatter"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(scatter_shape("scatter", inputs[0], self.axis, inputs[2], inputs[1]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].scatter(self.axis, inputs.indices(2), inputs[1])
-    }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let (g, index) = (context.cotangent(), context.indices(2));
-        if input == 0 {
-            return Some(g.scatter(self.axis, &index, &zeros(index.shape())));
-        }
-        let lost = decide(Overwritten { axis: self.axis, shape: g.shape().into() }, &[&index]);
-        Some(g.gather(self.axis, index).masked_fill(lost, T::ZERO))
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
+    /// The inputs are the values where the condition is true, those where it is false, and the condition.
+    Linear Where {}: "where",
+        shape |x| where_shape(x[2], x[0], x[1]),
+        forward |x| x.mask(2).where_(x[0], x[1]),
+        vjp |context, input| {
+            let (condition, g, zero) = (context.mask(2), context.cotangent(), Var::from(T::ZERO));
+            if input == 0 { Var::where_(condition, g, zero) } else { Var::where_(condition, zero, g) }
+        };
 }
 
 /// Which elements of the source of a [`Scatter`] another one for the same place replaces. The input is the index.
@@ -142,78 +124,6 @@ impl<T: Float> Operation<T> for MaskedFill<T> {
     }
     fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         Some(context.tangent().masked_fill(context.mask(1), T::ZERO))
-    }
-}
-
-/// The inputs are x and the index.
-#[derive(Debug)]
-struct IndexSelect {
-    axis: isize,
-}
-
-impl<T: Float> Operation<T> for IndexSelect {
-    fn name(&self) -> &'static str {
-        "index_select"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(index_select_shape(inputs[0], self.axis, inputs[1]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].index_select(self.axis, inputs.indices(1))
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        Some(add_at(context.gradient_so_far(0), self.axis, &context.indices(1), context.cotangent()))
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
-}
-
-/// The inputs are x, the source and the index.
-#[derive(Debug)]
-struct IndexAdd {
-    axis: isize,
-}
-
-impl<T: Float> Operation<T> for IndexAdd {
-    fn name(&self) -> &'static str {
-        "index_add"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(index_add_shape(inputs[0], self.axis, inputs[2], inputs[1]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].index_add(self.axis, inputs.indices(2), inputs[1])
-    }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let g = context.cotangent();
-        Some(if input == 0 { g.clone() } else { g.index_select(self.axis, context.indices(2)) })
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
-}
-
-/// The inputs are what is chosen where the condition is true, where it is false, and the condition.
-#[derive(Debug)]
-struct Where;
-
-impl<T: Float> Operation<T> for Where {
-    fn name(&self) -> &'static str {
-        "where"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(where_shape(inputs[2], inputs[0], inputs[1]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs.mask(2).where_(inputs[0], inputs[1])
-    }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let (condition, g, zero) = (context.mask(2), context.cotangent(), Var::from(T::ZERO));
-        Some(if input == 0 { Var::where_(condition, g, zero) } else { Var::where_(condition, zero, g) })
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
     }
 }
 
@@ -336,7 +246,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         ),
         case!("masked_fill", (shape, mask) in broadcast_pair(), [shape => -2.0..2.0], |x| {
             let count = mask.iter().product::<usize>() as i64;
-            x.masked_fill(&Tensor::arange(0, count, 1).map(|i| i % 3 == 1).reshape(mask.clone()), 7.0)
+            x.masked_fill(Tensor::arange(0, count, 1).map(|i| i % 3 == 1).reshape(mask.clone()), 7.0)
         }),
         case!(
             "index_select", (shape, axis, index) in index_selects(),

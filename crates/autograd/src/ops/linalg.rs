@@ -186,7 +186,7 @@ fn cofactors<T: Float>(x: &Var<T>) -> Var<T> {
         signs.push(if (row + column) % 2 == 0 { T::ONE } else { -T::ONE });
     }
     let front = &x.shape()[..x.rank() - 2];
-    let elements = x.reshape([front, &[n * n]].concat()).index_select(-1, &Tensor::from(index));
+    let elements = x.reshape([front, &[n * n]].concat()).index_select(-1, Tensor::from(index));
     let minors = apply(Det, &[&elements.reshape([front, &[n * n, n - 1, n - 1]].concat())]);
     (minors * Tensor::from(signs)).reshape(x.shape())
 }

@@ -267,7 +267,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
             let mut targets = x.shape().to_vec();
             let classes = targets.remove(axis.rem_euclid(x.rank() as isize) as usize) as f64;
             let random = Tensor::<f64>::rand(targets, &mut gradus_tensor::seeded(seed));
-            x.softmax_cross_entropy(axis, &(random * classes).cast())
+            x.softmax_cross_entropy(axis, (random * classes).cast())
         }),
         case!(
             "mean_squared_error", shape in shapes(0..=3, 1..=4),

@@ -3,29 +3,31 @@
 use gradus_tensor::shapes::{dot_shape, linear_shape, matmul_shape, outer_shape};
 use gradus_tensor::{Float, OrPanic, Shape, Tensor, TensorError};
 
-use crate::tape::{Context, Inputs, Linearity, Operation, Saves, Var, apply};
+use super::linear::linear_operations;
+use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
 
-/// The product of matrices, or of stacks of matrices.
-#[derive(Debug)]
-struct Matmul;
+linear_operations! {
+    /// The product of matrices, or of stacks of matrices.
+    Multilinear Matmul {}: "matmul",
+        shape |x| matmul_shape(x[0], x[1]),
+        forward |x| x[0].matmul(x[1]),
+        vjp |context, input| {
+            let g = context.cotangent();
+            if input == 0 { g.matmul(&context.input(1).t()) } else { context.input(0).t().matmul(g) }
+        };
 
-impl<T: Float> Operation<T> for Matmul {
-    fn name(&self) -> &'static str {
-        "matmul"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(matmul_shape(inputs[0], inputs[1]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].matmul(inputs[1])
-    }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let g = context.cotangent();
-        Some(if input == 0 { g.matmul(&context.input(1).t()) } else { context.input(0).t().matmul(g) })
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Multilinear
-    }
+    Multilinear Outer {}: "outer",
+        shape |x| outer_shape(x[0], x[1]),
+        forward |x| x[0].outer(x[1]),
+        vjp |context, input| {
+            let (g, other) = (context.cotangent(), context.input(1 - input));
+            if input == 0 { g.matmul(&other) } else { other.matmul(g) }
+        };
+
+    Multilinear Dot {}: "dot",
+        shape |x| dot_shape(x[0], x[1]),
+        forward |x| x[0].dot(x[1]),
+        vjp |context, input| context.cotangent() * context.input(1 - input);
 }
 
 /// A dense layer: a product with a transposed matrix, and a bias if there is one.
@@ -71,49 +73,6 @@ fn rows<T: Float>(x: &Var<T>) -> Var<T> {
         [_, _] => x.clone(),
         [front @ .., columns] => x.reshape([front.iter().product(), *columns]),
         [] => unreachable!("an operand of a product has an axis"),
-    }
-}
-
-#[derive(Debug)]
-struct Outer;
-
-impl<T: Float> Operation<T> for Outer {
-    fn name(&self) -> &'static str {
-        "outer"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(outer_shape(inputs[0], inputs[1]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].outer(inputs[1])
-    }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let (g, other) = (context.cotangent(), context.input(1 - input));
-        Some(if input == 0 { g.matmul(&other) } else { other.matmul(g) })
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Multilinear
-    }
-}
-
-#[derive(Debug)]
-struct Dot;
-
-impl<T: Float> Operation<T> for Dot {
-    fn name(&self) -> &'static str {
-        "dot"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(dot_shape(inputs[0], inputs[1]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].dot(inputs[1])
-    }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        Some(context.cotangent() * context.input(1 - input))
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Multilinear
     }
 }
 

@@ -15,6 +15,7 @@ mod functions;
 mod index;
 mod join;
 mod linalg;
+mod linear;
 mod loss;
 mod matmul;
 mod norm;

@@ -4,7 +4,8 @@ use gradus_tensor::shapes::{pooled_gradient_shape, pooled_shape};
 use gradus_tensor::{Dims, Float, OrPanic, Pool, Pooling, Shape, Tensor, TensorError};
 
 use super::index::zeros;
-use crate::tape::{Context, Inputs, Linearity, Operation, Saves, Var, apply};
+use super::linear::linear_operations;
+use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
 
 /// The largest of each window over the last two axes.
 #[derive(Debug)]
@@ -62,59 +63,25 @@ impl<T: Float> Operation<T> for MaxPoolGradient {
         };
         let (from, to) = (flat(context.shape(1)), flat(places.shape()));
         let g = context.cotangent().reshape(from);
-        let taken = g.gather(-1, &places.maximum(Tensor::scalar(0)).reshape(to)).reshape(places.shape());
+        let taken = g.gather(-1, places.maximum(Tensor::scalar(0)).reshape(to)).reshape(places.shape());
         // What sees nothing but padding has no place, and no influence.
         let unseen = places.lt(0);
         Some(if unseen.any(..).item() { taken.masked_fill(&unseen, T::ZERO) } else { taken })
     }
 }
 
-/// The mean of each window over the last two axes.
-#[derive(Debug)]
-struct AvgPool {
-    pooling: Pooling,
-}
+linear_operations! {
+    /// The mean of each window over the last two axes.
+    Linear AvgPool { pooling: Pooling }: "avg_pool",
+        shape |x| pooled_shape(x[0], pooling),
+        forward |x| x[0].pooled_mean(pooling),
+        vjp |context, _| apply(AvgPoolGradient { pooling: pooling.clone() }, &[context.cotangent()]);
 
-impl<T: Float> Operation<T> for AvgPool {
-    fn name(&self) -> &'static str {
-        "avg_pool"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(pooled_shape(inputs[0], &self.pooling))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].pooled_mean(&self.pooling)
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        Some(apply(AvgPoolGradient { pooling: self.pooling.clone() }, &[context.cotangent()]))
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
-}
-
-/// The gradient of [`AvgPool`] for its input.
-#[derive(Debug)]
-struct AvgPoolGradient {
-    pooling: Pooling,
-}
-
-impl<T: Float> Operation<T> for AvgPoolGradient {
-    fn name(&self) -> &'static str {
-        "avg_pool_gradient"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(pooled_gradient_shape(inputs[0], &self.pooling))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].pooled_mean_gradient(&self.pooling)
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        Some(apply(AvgPool { pooling: self.pooling.clone() }, &[context.cotangent()]))
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
+    /// The gradient of [`AvgPool`] for its input.
+    Linear AvgPoolGradient { pooling: Pooling }: "avg_pool_gradient",
+        shape |x| pooled_gradient_shape(x[0], pooling),
+        forward |x| x[0].pooled_mean_gradient(pooling),
+        vjp |context, _| apply(AvgPool { pooling: pooling.clone() }, &[context.cotangent()]);
 }
 
 impl<T: Float> Var<T> {

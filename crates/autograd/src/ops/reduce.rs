@@ -3,7 +3,8 @@
 use gradus_tensor::shapes::{extreme_shape, reduced_shape};
 use gradus_tensor::{Axes, Float, Shape, Tensor, TensorError};
 
-use crate::tape::{Context, DiscreteOperation, Indices, Inputs, Linearity, Operation, Var, apply, decide};
+use super::linear::linear_operations;
+use crate::tape::{Context, DiscreteOperation, Indices, Inputs, Operation, Var, apply, decide};
 
 /// The axes of a reduction, from the front.
 #[derive(Debug, Clone)]
@@ -24,6 +25,11 @@ impl Reduced {
         if self.keepdim { gradus_tensor::keepdim(axes) } else { axes }
     }
 
+    /// The number of elements in each reduction of a tensor of this shape.
+    pub(super) fn count(&self, shape: &[usize]) -> usize {
+        self.axes.iter().map(|&axis| shape[axis]).product()
+    }
+
     /// A result, or its cotangent, with the reduced axes back at size 1, so that it broadcasts.
     pub(crate) fn restore<T: Float>(&self, reduced: &Var<T>, shape: &[usize]) -> Var<T> {
         let mut shape = Shape::from_slice(shape);
@@ -34,50 +40,20 @@ impl Reduced {
     }
 }
 
-#[derive(Debug)]
-struct Sum(Reduced);
+linear_operations! {
+    Linear Sum(over: Reduced): "sum",
+        shape |x| reduced_shape("sum", x[0], &over.axes()),
+        forward |x| x[0].sum(over.axes()),
+        vjp |context, _| over.restore(context.cotangent(), context.shape(0)).expand(context.shape(0));
 
-impl<T: Float> Operation<T> for Sum {
-    fn name(&self) -> &'static str {
-        "sum"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(reduced_shape("sum", inputs[0], &self.0.axes()))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].sum(self.0.axes())
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let shape = context.shape(0);
-        Some(self.0.restore(context.cotangent(), shape).expand(shape))
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
-}
-
-#[derive(Debug)]
-struct Mean(Reduced);
-
-impl<T: Float> Operation<T> for Mean {
-    fn name(&self) -> &'static str {
-        "mean"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(reduced_shape("mean", inputs[0], &self.0.axes()))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].mean(self.0.axes())
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let shape = context.shape(0);
-        let count: usize = self.0.axes.iter().map(|&axis| shape[axis]).product();
-        let share = context.cotangent() / T::from_f64(count as f64);
-        Some(self.0.restore(&share, shape).expand(shape))
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
+    Linear Mean(over: Reduced): "mean",
+        shape |x| reduced_shape("mean", x[0], &over.axes()),
+        forward |x| x[0].mean(over.axes()),
+        vjp |context, _| {
+            let shape = context.shape(0);
+            let share = context.cotangent() / T::from_f64(over.count(shape) as f64);
+            over.restore(&share, shape).expand(shape)
+        };
 }
 
 /// The largest or the smallest element.

@@ -1,89 +1,42 @@
 //! Elements repeated, and moved around.
 
 use gradus_tensor::shapes::{repeat_interleave_shape, roll_shape, tile_shape};
-use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Tensor, TensorError};
+use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape};
 
-use crate::tape::{Context, Inputs, Linearity, Operation, Var, apply};
+use super::linear::linear_operations;
+use crate::tape::{Var, apply};
 
-#[derive(Debug)]
-struct Tile {
-    repeats: Shape,
-}
+linear_operations! {
+    Linear Tile { repeats: Shape }: "tile",
+        shape |x| tile_shape(x[0], repeats),
+        forward |x| x[0].tile(repeats),
+        vjp |context, _| {
+            // An axis for the repetitions before each axis of the input; missing axes in front have size 1.
+            let (g, shape) = (context.cotangent(), context.shape(0));
+            let at = |list: &[usize], axis: usize| {
+                (axis + list.len()).checked_sub(g.rank()).map_or(1, |i| list[i])
+            };
+            let pairs: Shape = (0..g.rank()).flat_map(|axis| [at(repeats, axis), at(shape, axis)]).collect();
+            let repeated: Shape = (0..g.rank()).map(|axis| 2 * axis).collect();
+            g.reshape(pairs).sum(repeated).reshape(shape)
+        };
 
-impl<T: Float> Operation<T> for Tile {
-    fn name(&self) -> &'static str {
-        "tile"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(tile_shape(inputs[0], &self.repeats))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].tile(&self.repeats)
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let (g, shape) = (context.cotangent(), context.shape(0));
-        // Each axis behind the one along which it was repeated; what is missing in front is 1.
-        let at =
-            |list: &[usize], axis: usize| (axis + list.len()).checked_sub(g.rank()).map_or(1, |i| list[i]);
-        let pairs: Shape =
-            (0..g.rank()).flat_map(|axis| [at(&self.repeats, axis), at(shape, axis)]).collect();
-        let repeated: Shape = (0..g.rank()).map(|axis| 2 * axis).collect();
-        Some(g.reshape(pairs).sum(repeated).reshape(shape))
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
-}
+    Linear RepeatInterleave { repeats: usize, axis: usize }: "repeat_interleave",
+        shape |x| repeat_interleave_shape(x[0], *repeats, &(*axis).into()),
+        forward |x| x[0].repeat_interleave(*repeats, *axis),
+        vjp |context, _| {
+            let mut shape = Shape::from_slice(context.shape(0));
+            shape.insert(axis + 1, *repeats);
+            context.cotangent().reshape(shape).sum(axis + 1)
+        };
 
-#[derive(Debug)]
-struct RepeatInterleave {
-    repeats: usize,
-    axis: usize,
-}
-
-impl<T: Float> Operation<T> for RepeatInterleave {
-    fn name(&self) -> &'static str {
-        "repeat_interleave"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(repeat_interleave_shape(inputs[0], self.repeats, &self.axis.into()))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].repeat_interleave(self.repeats, self.axis)
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let mut shape = Shape::from_slice(context.shape(0));
-        shape.insert(self.axis + 1, self.repeats);
-        Some(context.cotangent().reshape(shape).sum(self.axis + 1))
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
-}
-
-#[derive(Debug)]
-struct Roll {
-    shifts: Dims,
-    axes: Axes,
-}
-
-impl<T: Float> Operation<T> for Roll {
-    fn name(&self) -> &'static str {
-        "roll"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(roll_shape(inputs[0], &self.shifts.clone().into(), &self.axes.clone().into()))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].roll(self.shifts.clone(), self.axes.clone())
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let back: Vec<isize> = self.shifts.as_slice().iter().map(|shift| shift.saturating_neg()).collect();
-        Some(context.cotangent().roll(back, self.axes.clone()))
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
+    Linear Roll { shifts: Dims, axes: Axes }: "roll",
+        shape |x| roll_shape(x[0], shifts, axes),
+        forward |x| x[0].roll(shifts.clone(), axes.clone()),
+        vjp |context, _| {
+            let back: Vec<isize> = shifts.as_slice().iter().map(|shift| shift.saturating_neg()).collect();
+            context.cotangent().roll(back, axes.clone())
+        };
 }
 
 impl<T: Float> Var<T> {

@@ -4,31 +4,17 @@ use gradus_tensor::shapes::{lanes_shape, linear_recurrence_shape, reduced_shape}
 use gradus_tensor::{Axes, Float, OrPanic, PadMode, Shape, Tensor, TensorError, keepdim, lane_axis};
 
 use super::chained;
+use super::linear::linear_operations;
 use super::reduce::Reduced;
-use crate::tape::{Context, Inputs, Linearity, Operation, Saves, Var, apply};
+use super::view::inverse;
+use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
 
-#[derive(Debug)]
-struct Cumsum {
-    axis: isize,
-}
-
-impl<T: Float> Operation<T> for Cumsum {
-    fn name(&self) -> &'static str {
-        "cumsum"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(lanes_shape("cumsum", inputs[0], self.axis))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].cumsum(self.axis)
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+linear_operations! {
+    Linear Cumsum { axis: isize }: "cumsum",
+        shape |x| lanes_shape("cumsum", x[0], *axis),
+        forward |x| x[0].cumsum(*axis),
         // An element is part of all sums from its place on.
-        Some(context.cotangent().flip(self.axis).cumsum(self.axis).flip(self.axis))
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
+        vjp |context, _| context.cotangent().flip(*axis).cumsum(*axis).flip(*axis);
 }
 
 /// The inputs are what is added, and the factors.
@@ -78,7 +64,7 @@ impl<T: Float> Operation<T> for Cumprod {
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         let g = context.cotangent();
         let [x, y] = [context.input(0), context.output()].map(|x| with_influence(x, g, self.axis));
-        let seen = y.masked_fill(&g.value().eq(T::ZERO), T::ONE);
+        let seen = y.masked_fill(g.value().eq(T::ZERO), T::ONE);
         if !in_range(&y) && in_range(&seen) && in_range(&x) {
             // Each result that has influence, divided by each of its factors.
             let products = chained(&y, g);
@@ -103,7 +89,7 @@ fn with_influence<T: Float>(x: Var<T>, g: &Var<T>, axis: usize) -> Var<T> {
     }
     let all = |x: &Tensor<bool>| x.all(keepdim(Shape::from_slice(&[axis])));
     let [idle, finite] = [g.value().eq(T::ZERO), x.value().isfinite()].map(|lanes| all(&lanes));
-    x.masked_fill(&idle.logical_and(finite.logical_not()), T::ONE)
+    x.masked_fill(idle.logical_and(finite.logical_not()), T::ONE)
 }
 
 /// The adjoint of a recurrence, itself a recurrence that runs backwards:
@@ -163,11 +149,7 @@ impl<T: Float> Operation<T> for Prod {
         } else {
             product_of_others(&factors)
         };
-        let mut back = order.clone();
-        for (to, &from) in order.iter().enumerate() {
-            back[from] = to;
-        }
-        Some(chained(&others.reshape(lanes.shape()).permute(back), &g))
+        Some(chained(&others.reshape(lanes.shape()).permute(inverse(&order)), &g))
     }
 }
 

@@ -4,31 +4,18 @@ use gradus_tensor::shapes::{norm_shape, reduced_shape};
 use gradus_tensor::{Axes, Float, Shape, Tensor, TensorError};
 
 use super::index::zeros;
+use super::linear::linear_operations;
 use super::reduce::Reduced;
 use super::{chained, divided};
-use crate::tape::{Context, Inputs, Linearity, Operation, Saves, Var, apply};
+use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
 
-/// The elements less their mean over axes.
-#[derive(Debug)]
-struct Centre(Shape);
-
-impl<T: Float> Operation<T> for Centre {
-    fn name(&self) -> &'static str {
-        "centre"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(Ok(inputs[0].into()))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].centred(self.0.clone())
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+linear_operations! {
+    /// The elements less their mean over axes.
+    Linear Centre(axes: Shape): "centre",
+        shape |x| Ok(x[0].into()),
+        forward |x| x[0].centred(axes.clone()),
         // A projection is its own adjoint.
-        Some(centred(context.cotangent(), &self.0))
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
+        vjp |context, _| centred(context.cotangent(), axes);
 }
 
 /// The elements less their mean over axes, as [`Tensor::centred`] computes them.
@@ -45,8 +32,7 @@ struct Variance {
 impl Variance {
     /// The degrees of freedom.
     fn freedom<T: Float>(&self, shape: &[usize]) -> T {
-        let count: usize = self.over.axes.iter().map(|&axis| shape[axis]).product();
-        T::from_f64(count.saturating_sub(self.correction) as f64)
+        T::from_f64(self.over.count(shape).saturating_sub(self.correction) as f64)
     }
 }
 

@@ -4,132 +4,51 @@ use gradus_tensor::shapes::{
     expand_shape, flip_shape, permute_shape, reshape_shape, select_shape, slice_shape, squeeze_shape,
     t_shape, unsqueeze_shape,
 };
-use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, Tensor, TensorError, lane_axis};
+use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, lane_axis};
 
 use super::index::add_at;
-use crate::tape::{Context, Inputs, Linearity, Operation, Var, apply};
+use super::linear::linear_operations;
+use crate::tape::{Var, apply};
 
-#[derive(Debug)]
-struct Reshape {
-    shape: Shape,
-}
+linear_operations! {
+    Linear Reshape { shape: Shape }: "reshape",
+        shape |x| reshape_shape(x[0], &shape.clone().into()),
+        forward |x| x[0].reshape(shape.as_slice()),
+        vjp |context, _| context.cotangent().reshape(context.shape(0));
 
-impl<T: Float> Operation<T> for Reshape {
-    fn name(&self) -> &'static str {
-        "reshape"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(reshape_shape(inputs[0], &self.shape.clone().into()))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].reshape(self.shape.as_slice())
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        Some(context.cotangent().reshape(context.shape(0)))
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
-}
+    Linear Permute { axes: Shape }: "permute",
+        shape |x| permute_shape(x[0], &axes.clone().into()),
+        forward |x| x[0].permute(axes.as_slice()),
+        vjp |context, _| context.cotangent().permute(inverse(axes));
 
-#[derive(Debug)]
-struct Permute {
-    axes: Shape,
-}
-
-impl<T: Float> Operation<T> for Permute {
-    fn name(&self) -> &'static str {
-        "permute"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(permute_shape(inputs[0], &self.axes.clone().into()))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].permute(self.axes.as_slice())
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let mut inverse = self.axes.clone();
-        for (to, &from) in self.axes.iter().enumerate() {
-            inverse[from] = to;
-        }
-        Some(context.cotangent().permute(inverse))
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
-}
-
-#[derive(Debug)]
-struct Expand {
-    shape: Shape,
-}
-
-impl<T: Float> Operation<T> for Expand {
-    fn name(&self) -> &'static str {
-        "expand"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(expand_shape(inputs[0], &self.shape))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].expand(&self.shape)
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
+    Linear Expand { shape: Shape }: "expand",
+        shape |x| expand_shape(x[0], shape),
+        forward |x| x[0].expand(shape),
         // The engine sums over the repeated axes.
-        Some(context.cotangent().clone())
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
+        vjp |context, _| context.cotangent().clone();
+
+    Linear Flip { axes: Shape }: "flip",
+        shape |x| flip_shape(x[0], &axes.clone().into()),
+        forward |x| x[0].flip(axes.clone()),
+        vjp |context, _| context.cotangent().flip(axes.clone());
+
+    Linear SliceAxis { axis: usize, slice: Slice }: "slice",
+        shape |x| slice_shape(x[0], *axis as isize, *slice),
+        forward |x| x[0].slice(*axis as isize, *slice),
+        vjp |context, _| {
+            // The cotangent is added at the places that it was taken from.
+            let taken = slice.indices(context.shape(0)[*axis]);
+            add_at(context.gradient_so_far(0), *axis as isize, &taken.into(), context.cotangent())
+        };
 }
 
-#[derive(Debug)]
-struct Flip {
-    axes: Shape,
-}
-
-impl<T: Float> Operation<T> for Flip {
-    fn name(&self) -> &'static str {
-        "flip"
+/// The permutation that undoes another one.
+pub(super) fn inverse(axes: &Shape) -> Shape {
+    let mut inverse = axes.clone();
+    for (to, &from) in axes.iter().enumerate() {
+        inverse[from] = to;
     }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(flip_shape(inputs[0], &self.axes.clone().into()))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].flip(self.axes.clone())
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        Some(context.cotangent().flip(self.axes.clone()))
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
-}
-
-#[derive(Debug)]
-struct SliceAxis {
-    axis: usize,
-    slice: Slice,
-}
-
-impl<T: Float> Operation<T> for SliceAxis {
-    fn name(&self) -> &'static str {
-        "slice"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(slice_shape(inputs[0], self.axis as isize, self.slice))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].slice(self.axis as isize, self.slice)
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        // What was not taken has no influence: the cotangent is added where it was taken from.
-        let taken = self.slice.indices(context.shape(0)[self.axis]);
-        Some(add_at(context.gradient_so_far(0), self.axis as isize, &taken.into(), context.cotangent()))
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
+    inverse
 }
 
 impl<T: Float> Var<T> {

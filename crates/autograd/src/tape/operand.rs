@@ -12,7 +12,7 @@ use super::var::Var;
 /// One input of [`apply`](crate::apply): a variable, indices or a mask.
 ///
 /// An operation on variables alone takes `&[&x, &y]`. One that also reads indices takes `&[Operand::Var(&x), Operand::Indices(&index)]`.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub enum Operand<'a, T: Float> {
     /// Numbers, which may have a gradient.
     Var(&'a Var<T>),
@@ -21,14 +21,6 @@ pub enum Operand<'a, T: Float> {
     /// Truth values, without a gradient.
     Mask(&'a Mask<T>),
 }
-
-impl<T: Float> Clone for Operand<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T: Float> Copy for Operand<'_, T> {}
 
 impl<'a, T: Float> From<&'a Var<T>> for Operand<'a, T> {
     #[inline]
