@@ -24,6 +24,7 @@
 extern crate self as gradus;
 
 mod buffer;
+mod counter;
 pub mod init;
 mod layers;
 mod loss;
@@ -31,10 +32,12 @@ mod module;
 mod optim;
 mod parameter;
 mod path;
+mod state;
 #[cfg(feature = "proptest")]
 pub mod testing;
 
 pub use buffer::Buffer;
+pub use counter::Counter;
 pub use gradus_autograd::{Float, Tensor};
 pub use gradus_derive::Module;
 pub use layers::*;
@@ -50,3 +53,4 @@ pub use optim::{
 };
 pub use parameter::Parameter;
 pub use path::Path;
+pub use state::{Difference, Dtype, PartialLoad, State, StateError, StateTensor};

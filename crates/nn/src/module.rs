@@ -5,8 +5,10 @@ use std::marker::PhantomData;
 use gradus_autograd::{Float, Gradients, Tape};
 
 use crate::buffer::Buffer;
+use crate::counter::Counter;
 use crate::parameter::Parameter;
 use crate::path::Path;
+use crate::state::{self, PartialLoad, State, StateError};
 
 /// A member of a [`Module`], as a visitor sees it.
 #[derive(Debug)]
@@ -15,6 +17,8 @@ pub enum Member<'a, T: Float = f32> {
     Parameter(&'a Parameter<T>),
     /// A tensor that is part of the model's state, but is not trained by gradients.
     Buffer(&'a Buffer<T>),
+    /// A number that forward passes count up.
+    Counter(&'a Counter),
     /// Whether a layer is in training mode.
     Mode(&'a bool),
 }
@@ -26,6 +30,8 @@ pub enum MemberMut<'a, T: Float = f32> {
     Parameter(&'a mut Parameter<T>),
     /// A tensor that is part of the model's state, but is not trained by gradients.
     Buffer(&'a mut Buffer<T>),
+    /// A number that forward passes count up.
+    Counter(&'a mut Counter),
     /// Whether a layer is in training mode.
     Mode(&'a mut bool),
 }
@@ -83,7 +89,7 @@ pub enum MemberMut<'a, T: Float = f32> {
 /// assert_eq!(Head::<f32>::Identity.parameter_count(), 0);
 /// ```
 pub trait Module<T: Float = f32> {
-    /// Calls `visitor` for every parameter, buffer and mode, with its path below `path`, always in the same order.
+    /// Calls `visitor` for every parameter, buffer, counter and mode, with its path below `path`, always in the same order.
     fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>));
 
     /// Like [`visit`](Self::visit), with members that can be changed, in the same order.
@@ -189,6 +195,82 @@ pub trait Module<T: Float = f32> {
     /// The total number of elements of the parameters.
     fn parameter_count(&self) -> usize {
         self.parameters().iter().map(|parameter| parameter.len()).sum()
+    }
+
+    /// Everything that a training step changes in the model, by name: parameters, buffers and counters.
+    ///
+    /// The tensors are shared until one of the two changes.
+    ///
+    /// # Panics
+    /// If two members have one name.
+    #[track_caller]
+    fn state(&self) -> State {
+        state::of_model(self)
+    }
+
+    /// Loads a state of a model of the same architecture. Identities stay: an optimizer goes on with its own state. A
+    /// counter that the state does not have stays as it is.
+    ///
+    /// # Errors
+    /// [`StateError::Mismatch`] with all names that are missing or unexpected and all shapes and types that differ. The
+    /// model is then as it was.
+    fn load_state(&mut self, state: &State) -> Result<(), StateError> {
+        state::load(self, state, |_| true, true).map(drop)
+    }
+
+    /// Loads the parameters, buffers and counters whose names are selected, as far as the state has them, and reports what
+    /// was loaded, missing and unused.
+    ///
+    /// ```
+    /// use gradus_autograd::seeded;
+    /// use gradus_nn::{Linear, Module, Sequential};
+    ///
+    /// let rng = &mut seeded(0);
+    /// let trained = Sequential::<f32>::new().push(Linear::new(3, 2, rng)).push(Linear::new(2, 5, rng));
+    /// // Another head on the same body:
+    /// let mut model = Sequential::<f32>::new().push(Linear::new(3, 2, rng)).push(Linear::new(2, 7, rng));
+    /// let report = model.load_partial(&trained.state(), |name| name.starts_with("0."))?;
+    /// assert_eq!(report.loaded, ["0.weight", "0.bias"]);
+    /// assert_eq!(report.unused, ["1.bias", "1.weight"]);
+    /// # Ok::<(), gradus_nn::StateError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`StateError::Mismatch`] if the shape or type of a selected tensor differs. The model is then as it was.
+    fn load_partial(
+        &mut self,
+        state: &State,
+        select: impl Fn(&str) -> bool,
+    ) -> Result<PartialLoad, StateError>
+    where
+        Self: Sized,
+    {
+        state::load(self, state, select, false)
+    }
+
+    /// Writes the weights to a file in safetensors format, under PyTorch's names; see [`State::write`]. It is the
+    /// [`state`](Self::state) without counters that PyTorch does not have.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    #[cfg(feature = "safetensors")]
+    fn save(&self, path: impl AsRef<std::path::Path>) -> Result<(), StateError>
+    where
+        Self: Sized,
+    {
+        state::weights(self).write(path)
+    }
+
+    /// Reads weights from a file in safetensors format; see [`State::read`] and [`load_state`](Self::load_state).
+    ///
+    /// # Errors
+    /// If the file cannot be read, or does not fit the model, which is then as it was.
+    #[cfg(feature = "safetensors")]
+    fn load(&mut self, path: impl AsRef<std::path::Path>) -> Result<(), StateError>
+    where
+        Self: Sized,
+    {
+        self.load_state(&State::read(path)?)
     }
 
     /// The tape, with parameters labelled by their names.

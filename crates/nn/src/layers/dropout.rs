@@ -1,10 +1,9 @@
 //! Dropout.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use gradus_autograd::{Float, Rng, Var, seeded};
 
 use super::sequential::Layer;
+use crate::counter::Counter;
 
 /// In training each element is 0 with probability `p`, and otherwise divided by `1 - p`, which keeps its mean; in
 /// evaluation mode it stays (Srivastava et al., "Dropout", 2014).
@@ -21,7 +20,7 @@ use super::sequential::Layer;
 /// let y = layer.forward(&Var::constant(Tensor::<f64>::ones([10_000])));
 /// assert!((y.value().mean(..).item() - 1.0).abs() < 0.05);
 /// ```
-#[derive(Debug, gradus_derive::Module)]
+#[derive(Debug, Clone, gradus_derive::Module)]
 pub struct Dropout {
     /// The probability with which an element is dropped.
     #[module(skip)]
@@ -29,12 +28,8 @@ pub struct Dropout {
     /// Whether it is in training mode.
     #[module(mode)]
     pub training: bool,
-    /// The key of the first mask. Random, so that layers with seeds 0 and 1 do not share keys.
-    #[module(skip)]
-    start: u64,
-    /// The number of forward passes in training so far.
-    #[module(skip)]
-    passes: AtomicU64,
+    /// The key of the next mask.
+    pub key: Counter,
 }
 
 impl Dropout {
@@ -45,7 +40,9 @@ impl Dropout {
     #[track_caller]
     pub fn new(p: f64, seed: u64) -> Self {
         check_probability(p);
-        Self { p, training: true, start: seeded(seed).next_u64(), passes: AtomicU64::new(0) }
+        // Random, so that layers with seeds 0 and 1 do not share keys.
+        let key = Counter::non_persistent(seeded(seed).next_u64() as i64);
+        Self { p, training: true, key }
     }
 
     /// The output in the mode that the layer is in.
@@ -57,22 +54,13 @@ impl Dropout {
         if !self.training {
             return x.clone();
         }
-        let key = self.start.wrapping_add(self.passes.fetch_add(1, Ordering::Relaxed));
-        x.dropout(self.p, key as i64)
+        x.dropout(self.p, self.key.next())
     }
 }
 
 #[track_caller]
 fn check_probability(p: f64) {
     assert!((0.0..=1.0).contains(&p), "Dropout: p is {p}; it must be between 0 and 1");
-}
-
-impl Clone for Dropout {
-    /// A layer that goes on with the same masks.
-    fn clone(&self) -> Self {
-        let passes = AtomicU64::new(self.passes.load(Ordering::Relaxed));
-        Self { p: self.p, training: self.training, start: self.start, passes }
-    }
 }
 
 impl<T: Float> Layer<T> for Dropout {

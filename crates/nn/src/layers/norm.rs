@@ -4,6 +4,7 @@ use gradus_autograd::{Float, Tensor, Var};
 
 use super::sequential::Layer;
 use crate::buffer::Buffer;
+use crate::counter::Counter;
 use crate::parameter::Parameter;
 
 /// Batch normalisation for inputs of some ranks.
@@ -36,6 +37,8 @@ macro_rules! batch_norm {
             pub running_mean: Buffer<T>,
             /// The (unbiased) variance of what was seen in training, `[channels]`.
             pub running_var: Buffer<T>,
+            /// The number of batches seen in training.
+            pub num_batches_tracked: Counter,
             /// How much of the running statistics is replaced by each batch.
             #[module(skip)]
             pub momentum: f64,
@@ -62,6 +65,7 @@ macro_rules! batch_norm {
                     bias: Some(Parameter::new(Tensor::zeros([channels]))),
                     running_mean: Buffer::new(Tensor::zeros([channels])),
                     running_var: Buffer::new(Tensor::ones([channels])),
+                    num_batches_tracked: Counter::new(0),
                     momentum: 0.1,
                     eps: 1e-5,
                     training: true,
@@ -85,6 +89,7 @@ macro_rules! batch_norm {
                 let running = [&*mean, &*var].map(Var::constant);
                 let running = Some([&running[0], &running[1]]);
                 let (y, updated) = x.batch_norm(running, weight, bias, true, self.momentum, self.eps);
+                self.num_batches_tracked.next();
                 [*mean, *var] = updated.expect("running statistics were given").map(Var::into_value);
                 y
             }

@@ -1,0 +1,78 @@
+//! Errors of states and their files.
+
+use std::fmt::{self, Display, Formatter};
+use std::path::PathBuf;
+
+use super::value::Dtype;
+
+/// A state that cannot be read, written or loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    /// The file could not be read or written; the old one is as it was.
+    #[error("{action} {path:?}: {source}")]
+    Io {
+        /// `read` or `write`.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The error of the system.
+        source: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("read {path:?}: {fault}")]
+    Malformed {
+        /// The file; empty for bytes in memory.
+        path: PathBuf,
+        /// What is wrong, and where.
+        fault: String,
+    },
+    /// The state is one of another model. The model is as it was.
+    #[error("load_state: the state does not fit the model{}", list(.0))]
+    Mismatch(Vec<Difference>),
+}
+
+/// One difference between a state and a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Difference {
+    /// The model has it, and the state does not.
+    Missing(String),
+    /// The state has it, and the model does not.
+    Unexpected(String),
+    /// The shapes differ.
+    Shape {
+        /// The name.
+        name: String,
+        /// The shape in the state.
+        state: Vec<usize>,
+        /// The shape in the model.
+        model: Vec<usize>,
+    },
+    /// The elements are of different types.
+    Dtype {
+        /// The name.
+        name: String,
+        /// The type in the state.
+        state: Dtype,
+        /// The type in the model.
+        model: Dtype,
+    },
+}
+
+impl Display for Difference {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(name) => write!(f, "{name}: missing in the state"),
+            Self::Unexpected(name) => write!(f, "{name}: not in the model"),
+            Self::Shape { name, state, model } => {
+                write!(f, "{name}: shape {state:?} in the state, {model:?} in the model")
+            }
+            Self::Dtype { name, state, model } => {
+                write!(f, "{name}: {state} in the state, {model} in the model; `State::convert` converts")
+            }
+        }
+    }
+}
+
+fn list(differences: &[Difference]) -> String {
+    differences.iter().map(|difference| format!("\n  {difference}")).collect()
+}

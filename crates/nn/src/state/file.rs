@@ -1,0 +1,177 @@
+//! States in files: the safetensors format.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use gradus_autograd::{Element, Tensor};
+use half::{bf16, f16};
+use safetensors::tensor::{Dtype as FileDtype, SafeTensors, TensorView};
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+
+use super::State;
+use super::error::StateError;
+use super::value::StateTensor;
+
+impl State {
+    /// Reads a file in safetensors format, PyTorch's for example.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is not such a file: truncated, with ranges that overlap or leave gaps, sizes that do
+    /// not fit, two tensors of one name, or elements other than floats of 16, 32 or 64 bits, `i64` and `bool`.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, StateError> {
+        let path = path.as_ref();
+        let bytes =
+            fs::read(path).map_err(|source| StateError::Io { action: "read", path: path.into(), source })?;
+        Self::from_bytes(&bytes).map_err(|error| match error {
+            StateError::Malformed { fault, .. } => StateError::Malformed { path: path.into(), fault },
+            other => other,
+        })
+    }
+
+    /// Like [`read`](Self::read), from the contents of a file.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateError> {
+        let malformed = |fault: String| StateError::Malformed { path: PathBuf::new(), fault };
+        // Checks all ranges and sizes against each other and the length of the file, before anything is allocated.
+        let file = SafeTensors::deserialize(bytes).map_err(|error| malformed(error.to_string()))?;
+        let (header, metadata) =
+            SafeTensors::read_metadata(bytes).map_err(|error| malformed(error.to_string()))?;
+        check_names(&bytes[8..8 + header]).map_err(|error| malformed(error.to_string()))?;
+        let mut state = Self::new();
+        for (name, view) in file.iter() {
+            let tensor = tensor(&view).map_err(|fault| malformed(format!("tensor {name:?}: {fault}")))?;
+            state.insert(name, tensor);
+        }
+        state.metadata_mut().extend(metadata.metadata().clone().unwrap_or_default());
+        Ok(state)
+    }
+
+    /// The contents of a file in safetensors format.
+    ///
+    /// # Errors
+    /// If a tensor has no such form, which none of a [`State`] does.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, StateError> {
+        let data: Vec<(&str, FileDtype, &[usize], Vec<u8>)> =
+            self.iter().map(|(name, tensor)| (name, dtype(tensor), tensor.shape(), bytes(tensor))).collect();
+        let views = data.iter().map(|(name, dtype, shape, bytes)| {
+            let view =
+                TensorView::new(*dtype, shape.to_vec(), bytes).expect("as many bytes as the shape has");
+            (*name, view)
+        });
+        let metadata = (!self.metadata().is_empty()).then(|| self.metadata().clone().into_iter().collect());
+        safetensors::serialize(views, metadata)
+            .map_err(|error| StateError::Malformed { path: PathBuf::new(), fault: error.to_string() })
+    }
+
+    /// Writes a file in safetensors format, at once: if the program or the machine stops on the way, the old file or the
+    /// new one is there, whole. NaN and infinities are written as they are.
+    ///
+    /// The data goes to a new file in the same folder, which then takes the old one's name.
+    ///
+    /// # Errors
+    /// If the file cannot be written. The old one is as it was.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<(), StateError> {
+        let path = path.as_ref();
+        let bytes = self.to_bytes()?;
+        replace(path, &bytes).map_err(|source| StateError::Io { action: "write", path: path.into(), source })
+    }
+}
+
+/// Replaces a file by another one with these contents.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // A link keeps pointing at the file.
+    let path = fs::canonicalize(path).unwrap_or_else(|_| path.into());
+    let name =
+        path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::IsADirectory, "it has no file name"))?;
+    if path.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
+    }
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut temporary = name.to_os_string();
+    temporary.push(format!(".{}.tmp", std::process::id()));
+    let temporary = folder.join(temporary);
+    let written = write_new(&temporary, bytes).and_then(|()| fs::rename(&temporary, &path));
+    if written.is_err() {
+        // The first error is the one to tell.
+        let _ = fs::remove_file(&temporary);
+    }
+    written?;
+    // The new name is on disk once its folder is. Only Unix opens folders.
+    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+}
+
+fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// Refuses a header that names a tensor twice: a reader would take either.
+fn check_names(header: &[u8]) -> Result<(), serde_json::Error> {
+    struct Names;
+    impl<'de> Visitor<'de> for Names {
+        type Value = ();
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            let mut names = BTreeSet::new();
+            while let Some((name, IgnoredAny)) = map.next_entry::<String, IgnoredAny>()? {
+                if let Some(name) = names.replace(name) {
+                    return Err(A::Error::custom(format!("two tensors have the name {name:?}")));
+                }
+            }
+            Ok(())
+        }
+    }
+    serde_json::Deserializer::from_slice(header).deserialize_map(Names)
+}
+
+/// The elements of a view. They may begin at any byte.
+fn tensor(view: &TensorView) -> Result<StateTensor, String> {
+    fn elements<const N: usize, E: Element>(view: &TensorView, element: impl Fn([u8; N]) -> E) -> Tensor<E> {
+        let data = view.data().as_chunks().0.iter().map(|&bytes| element(bytes)).collect();
+        Tensor::from_vec(data, view.shape()).expect("as many elements as the shape has")
+    }
+    Ok(match view.dtype() {
+        FileDtype::F32 => elements(view, f32::from_le_bytes).into(),
+        FileDtype::F64 => elements(view, f64::from_le_bytes).into(),
+        FileDtype::F16 => StateTensor::F16(elements(view, |bytes| f16::from_le_bytes(bytes).to_f32())),
+        FileDtype::BF16 => StateTensor::Bf16(elements(view, |bytes| bf16::from_le_bytes(bytes).to_f32())),
+        FileDtype::I64 => elements(view, i64::from_le_bytes).into(),
+        FileDtype::BOOL => elements(view, |[byte]: [u8; 1]| byte != 0).into(),
+        other => {
+            return Err(format!("elements of type {other:?}; f16, bf16, f32, f64, i64 and bool can be read"));
+        }
+    })
+}
+
+fn dtype(tensor: &StateTensor) -> FileDtype {
+    match tensor {
+        StateTensor::F32(_) => FileDtype::F32,
+        StateTensor::F64(_) => FileDtype::F64,
+        StateTensor::F16(_) => FileDtype::F16,
+        StateTensor::Bf16(_) => FileDtype::BF16,
+        StateTensor::I64(_) => FileDtype::I64,
+        StateTensor::Bool(_) => FileDtype::BOOL,
+    }
+}
+
+/// The elements in logical order, as the file holds them.
+fn bytes(tensor: &StateTensor) -> Vec<u8> {
+    match tensor {
+        StateTensor::F32(tensor) => tensor.iter().flat_map(f32::to_le_bytes).collect(),
+        StateTensor::F64(tensor) => tensor.iter().flat_map(f64::to_le_bytes).collect(),
+        StateTensor::F16(tensor) => tensor.iter().flat_map(|x| f16::from_f32(x).to_le_bytes()).collect(),
+        StateTensor::Bf16(tensor) => tensor.iter().flat_map(|x| bf16::from_f32(x).to_le_bytes()).collect(),
+        StateTensor::I64(tensor) => tensor.iter().flat_map(i64::to_le_bytes).collect(),
+        StateTensor::Bool(tensor) => tensor.iter().map(u8::from).collect(),
+    }
+}

@@ -1,0 +1,153 @@
+//! The state of models as named tensors: to save and load, to compare, to copy.
+
+mod error;
+#[cfg(feature = "safetensors")]
+mod file;
+mod model;
+mod value;
+
+use std::collections::BTreeMap;
+
+use gradus_autograd::Float;
+
+pub use error::{Difference, StateError};
+pub use model::PartialLoad;
+#[cfg(feature = "safetensors")]
+pub(crate) use model::weights;
+pub(crate) use model::{load, of_model};
+pub use value::{Dtype, StateTensor};
+
+/// Tensors with names, in the order of the names, and metadata.
+///
+/// [`Module::state`](crate::Module::state) gives a model's, under PyTorch's names;
+/// [`Module::load_state`](crate::Module::load_state) puts one into a model. With the feature `safetensors`, which is on by
+/// default, [`read`](Self::read) and [`write`](Self::write) exchange it with a file.
+///
+/// ```
+/// use gradus_autograd::{Tensor, seeded};
+/// use gradus_nn::{Linear, Module, State};
+///
+/// let model = Linear::<f32>::new(2, 1, &mut seeded(0));
+/// let state = model.state();
+/// assert_eq!(state.names().collect::<Vec<_>>(), ["bias", "weight"]);
+/// assert_eq!(state.tensor::<f32>("bias"), Some(model.bias.as_ref().unwrap().value()));
+///
+/// let mut other = Linear::<f32>::new(2, 1, &mut seeded(1));
+/// other.load_state(&state)?;
+/// assert_eq!(other.state(), state);
+/// # Ok::<(), gradus_nn::StateError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct State {
+    tensors: BTreeMap<String, StateTensor>,
+    metadata: BTreeMap<String, String>,
+}
+
+impl State {
+    /// No tensors.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a tensor, in place of another one of this name.
+    pub fn insert(&mut self, name: impl Into<String>, tensor: impl Into<StateTensor>) {
+        self.tensors.insert(name.into(), tensor.into());
+    }
+
+    /// The tensor of a name, if there is one.
+    pub fn get(&self, name: &str) -> Option<&StateTensor> {
+        self.tensors.get(name)
+    }
+
+    /// The tensor of a name, if there is one with these elements.
+    pub fn tensor<E: value::Stored>(&self, name: &str) -> Option<&gradus_autograd::Tensor<E>> {
+        E::of(self.get(name)?)
+    }
+
+    /// Takes a tensor out.
+    pub fn remove(&mut self, name: &str) -> Option<StateTensor> {
+        self.tensors.remove(name)
+    }
+
+    /// The names, in order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// Names and tensors, in the order of the names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &StateTensor)> {
+        self.tensors.iter().map(|(name, tensor)| (name.as_str(), tensor))
+    }
+
+    /// The number of tensors.
+    pub fn len(&self) -> usize {
+        self.tensors.len()
+    }
+
+    /// Whether there are no tensors.
+    pub fn is_empty(&self) -> bool {
+        self.tensors.is_empty()
+    }
+
+    /// Text that is kept beside the tensors.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// Text that is kept beside the tensors, to change it.
+    pub fn metadata_mut(&mut self) -> &mut BTreeMap<String, String> {
+        &mut self.metadata
+    }
+
+    /// The same with the prefix before every name: the state of a part of a larger model.
+    ///
+    /// ```
+    /// use gradus_autograd::Tensor;
+    /// use gradus_nn::State;
+    ///
+    /// let mut head = State::new();
+    /// head.insert("weight", Tensor::from([1.0_f32]));
+    /// let model = head.prefixed("head.");
+    /// assert!(model.get("head.weight").is_some());
+    /// assert_eq!(model.part("head."), head);
+    /// ```
+    #[must_use]
+    pub fn prefixed(&self, prefix: &str) -> Self {
+        let tensors = self.iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor.clone())).collect();
+        Self { tensors, metadata: self.metadata.clone() }
+    }
+
+    /// The tensors whose names begin with the prefix, without it.
+    #[must_use]
+    pub fn part(&self, prefix: &str) -> Self {
+        let stripped =
+            |(name, tensor): (&str, &StateTensor)| Some((name.strip_prefix(prefix)?.into(), tensor.clone()));
+        Self { tensors: self.iter().filter_map(stripped).collect(), metadata: self.metadata.clone() }
+    }
+
+    /// Floating-point tensors of every other type converted to `T`; integers and truth values stay. The second result is
+    /// the largest relative error that rounding made: 0 from half to single precision, at most 6e-8 from `f64` to `f32`;
+    /// infinite if a number became infinite, or 0.
+    ///
+    /// ```
+    /// use gradus_autograd::Tensor;
+    /// use gradus_nn::State;
+    ///
+    /// let mut state = State::new();
+    /// state.insert("third", Tensor::from(1.0_f64 / 3.0));
+    /// let (single, error) = state.convert::<f32>();
+    /// assert_eq!(single.tensor::<f32>("third"), Some(&Tensor::from(1.0_f32 / 3.0)));
+    /// assert!(error > 0.0 && error < 6e-8);
+    /// ```
+    #[must_use]
+    pub fn convert<T: Float + value::Stored>(&self) -> (Self, f64) {
+        let mut worst = 0.0_f64;
+        let mut converted = |(name, tensor): (&String, &StateTensor)| {
+            let (tensor, error) = tensor.convert::<T>();
+            worst = worst.max(error);
+            (name.clone(), tensor)
+        };
+        let tensors = self.tensors.iter().map(&mut converted).collect();
+        (Self { tensors, metadata: self.metadata.clone() }, worst)
+    }
+}

@@ -1,0 +1,157 @@
+//! One tensor of a state.
+
+use std::any::Any;
+use std::fmt::{self, Display, Formatter};
+
+use gradus_autograd::{Element, Float, Tensor};
+
+/// A tensor with elements of any type that a state can hold. Half precision is held in `f32`, which has all its numbers.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "named after their elements")]
+pub enum StateTensor {
+    F32(Tensor<f32>),
+    F64(Tensor<f64>),
+    F16(Tensor<f32>),
+    Bf16(Tensor<f32>),
+    I64(Tensor<i64>),
+    Bool(Tensor<bool>),
+}
+
+/// The type of the elements of a [`StateTensor`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named after the types")]
+pub enum Dtype {
+    F32,
+    F64,
+    F16,
+    Bf16,
+    I64,
+    Bool,
+}
+
+impl Display for Dtype {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::F64 => "f64",
+            Self::F16 => "f16",
+            Self::Bf16 => "bf16",
+            Self::I64 => "i64",
+            Self::Bool => "bool",
+        })
+    }
+}
+
+/// Element types that a tensor of a state can be read as: `f32`, `f64`, `i64` and `bool`.
+pub trait Stored: Element {
+    #[doc(hidden)]
+    const DTYPE: Dtype;
+    #[doc(hidden)]
+    fn of(tensor: &StateTensor) -> Option<&Tensor<Self>>;
+    #[doc(hidden)]
+    fn store(tensor: Tensor<Self>) -> StateTensor;
+}
+
+macro_rules! stored {
+    ($($element:ty => $variant:ident;)*) => {$(
+        impl Stored for $element {
+            const DTYPE: Dtype = Dtype::$variant;
+            fn of(tensor: &StateTensor) -> Option<&Tensor<Self>> {
+                match tensor {
+                    StateTensor::$variant(tensor) => Some(tensor),
+                    _ => None,
+                }
+            }
+            fn store(tensor: Tensor<Self>) -> StateTensor {
+                StateTensor::$variant(tensor)
+            }
+        }
+
+        impl From<Tensor<$element>> for StateTensor {
+            fn from(tensor: Tensor<$element>) -> Self {
+                Self::$variant(tensor)
+            }
+        }
+    )*};
+}
+
+stored! {
+    f32 => F32;
+    f64 => F64;
+    i64 => I64;
+    bool => Bool;
+}
+
+impl StateTensor {
+    /// The type of the elements.
+    pub fn dtype(&self) -> Dtype {
+        match self {
+            Self::F32(_) => Dtype::F32,
+            Self::F64(_) => Dtype::F64,
+            Self::F16(_) => Dtype::F16,
+            Self::Bf16(_) => Dtype::Bf16,
+            Self::I64(_) => Dtype::I64,
+            Self::Bool(_) => Dtype::Bool,
+        }
+    }
+
+    /// The sizes of the axes.
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            Self::F32(tensor) | Self::F16(tensor) | Self::Bf16(tensor) => tensor.shape(),
+            Self::F64(tensor) => tensor.shape(),
+            Self::I64(tensor) => tensor.shape(),
+            Self::Bool(tensor) => tensor.shape(),
+        }
+    }
+
+    /// Numbers as `T`, and the largest relative error of the conversion; see [`State::convert`](super::State::convert).
+    pub(super) fn convert<T: Float + Stored>(&self) -> (Self, f64) {
+        match self {
+            _ if self.dtype() == T::DTYPE => (self.clone(), 0.0),
+            Self::F32(tensor) | Self::F16(tensor) | Self::Bf16(tensor) => rounded::<f32, T>(tensor),
+            Self::F64(tensor) => rounded::<f64, T>(tensor),
+            Self::I64(_) | Self::Bool(_) => (self.clone(), 0.0),
+        }
+    }
+}
+
+fn rounded<S: Float, T: Float + Stored>(tensor: &Tensor<S>) -> (StateTensor, f64) {
+    let converted: Tensor<T> = tensor.cast();
+    let error = |(old, new): (S, T)| {
+        let (old, new) = (old.to_f64(), new.to_f64());
+        if old == new || old.is_nan() {
+            0.0
+        } else if new == 0.0 {
+            f64::INFINITY
+        } else {
+            ((new - old) / old).abs()
+        }
+    };
+    let worst = tensor.iter().zip(converted.iter()).map(error).fold(0.0, f64::max);
+    (T::store(converted), worst)
+}
+
+/// The tensor, if its elements are `T`.
+pub(super) fn float<T: Float>(tensor: &StateTensor) -> Option<&Tensor<T>> {
+    let any: &dyn Any = match tensor {
+        StateTensor::F32(tensor) => tensor,
+        StateTensor::F64(tensor) => tensor,
+        _ => return None,
+    };
+    any.downcast_ref()
+}
+
+/// The type of `T`, which is `f32` or `f64`.
+pub(super) fn dtype_of<T: Float>() -> Dtype {
+    if T::NAME == f32::NAME { Dtype::F32 } else { Dtype::F64 }
+}
+
+pub(super) fn of_float<T: Float>(tensor: &Tensor<T>) -> StateTensor {
+    let any: &dyn Any = tensor;
+    match (any.downcast_ref::<Tensor<f32>>(), any.downcast_ref::<Tensor<f64>>()) {
+        (Some(tensor), _) => tensor.clone().into(),
+        (_, Some(tensor)) => tensor.clone().into(),
+        _ => unreachable!("a float is f32 or f64"),
+    }
+}
