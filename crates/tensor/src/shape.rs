@@ -41,8 +41,8 @@ pub(crate) fn broadcast(left: &[usize], right: &[usize]) -> Option<Shape> {
 /// Whether a tensor of the first shape can be expanded to the second: sizes are equal or 1, and axes may be added in
 /// front.
 pub(crate) fn expands(from: &[usize], to: &[usize]) -> bool {
-    let sizes = from.iter().rev().zip(to.iter().rev());
-    from.len() <= to.len() && sizes.into_iter().all(|(&size, &whole)| size == whole || size == 1)
+    let mut sizes = from.iter().rev().zip(to.iter().rev());
+    from.len() <= to.len() && sizes.all(|(&size, &whole)| size == whole || size == 1)
 }
 
 /// The shape that two shapes broadcast to, as for every elementwise operation of two tensors: counted from the end, sizes
