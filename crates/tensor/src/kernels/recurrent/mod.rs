@@ -83,13 +83,13 @@ fn map_wide<T: Float, const I: usize, const O: usize>(
     f: impl Fn([T; I]) -> [T; O],
 ) {
     let length = outputs[0].len();
-    for start in (0..length).step_by(WIDE) {
+    let whole = length - length % WIDE;
+    for start in (0..whole).step_by(WIDE) {
         // Copies of fixed size, which cannot overlap, so that the loop over them becomes wide instructions.
         let mut x = [[T::ZERO; WIDE]; I];
         let mut y = [[T::ZERO; WIDE]; O];
-        let count = WIDE.min(length - start);
         for (x, input) in x.iter_mut().zip(inputs) {
-            copy(x, &input[start..start + count]);
+            x.copy_from_slice(&input[start..start + WIDE]);
         }
         for j in 0..WIDE {
             let mut column = [T::ZERO; I];
@@ -102,19 +102,13 @@ fn map_wide<T: Float, const I: usize, const O: usize>(
             }
         }
         for (y, output) in y.iter().zip(&mut outputs) {
-            copy(&mut output[start..start + count], y);
+            output[start..start + WIDE].copy_from_slice(y);
         }
     }
-}
-
-/// Copies as many elements as both have, usually [`WIDE`].
-#[inline(always)]
-fn copy<T: Copy>(to: &mut [T], from: &[T]) {
-    if let (Some(to), Some(from)) = (to.first_chunk_mut::<WIDE>(), from.first_chunk::<WIDE>()) {
-        *to = *from;
-    } else {
-        for (to, &from) in to.iter_mut().zip(from) {
-            *to = from;
+    for j in whole..length {
+        let results = f(inputs.map(|input| input[j]));
+        for (output, result) in outputs.iter_mut().zip(results) {
+            output[j] = result;
         }
     }
 }
