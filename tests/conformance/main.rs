@@ -1,14 +1,14 @@
 //! Results of gradus held against stored results of `PyTorch`: values, gradients, second derivatives and forward
-//! mode of single operations, in any layout, and whole training runs.
+//! mode of single operations, in any layout, whole training runs, and files that other programs wrote.
 //!
 //!     cargo test --release -p gradus-tests --test conformance
 //!
 //! It prints a line for each operation with what failed beneath it, and in the end
 //! `conformance: N passed, N failed, N unsupported`. Environment variables:
 //!
-//! - `GRADUS_CONFORMANCE`: the folder of the data, with `ops/index.json` and `training/index.json` and the files that
-//!   they name; without it, the part of them that is kept in `tests/conformance/data`.
-//! - `GRADUS_CONFORMANCE_ONLY`: only operations whose name contains this, and no training runs.
+//! - `GRADUS_CONFORMANCE`: the folder of the data, with any of `ops/index.json`, `training/index.json` and
+//!   `interop/index.json` and the files that they name; without it, the part of them in `tests/conformance/data`.
+//! - `GRADUS_CONFORMANCE_ONLY`: only operations whose name contains this, and nothing else.
 //!
 //! The format is described in `tests/conformance/data/README.md`. Where the answer is a choice (the derivative at a kink, for
 //! example) the case is a *convention*, and counted apart.
@@ -17,6 +17,7 @@ mod arguments;
 mod cases;
 mod compare;
 mod data;
+mod interop;
 mod operations;
 mod report;
 mod training;
@@ -62,14 +63,32 @@ fn main() -> ExitCode {
     let folder = std::env::var_os("GRADUS_CONFORMANCE").map_or_else(committed, PathBuf::from);
     let only = std::env::var("GRADUS_CONFORMANCE_ONLY").ok();
     let mut report = Report::default();
-    let result = operations(&folder.join("ops"), only.as_deref().unwrap_or(""), &mut report).and_then(|()| {
-        if only.is_none() { training::run(&folder.join("training"), &mut report) } else { Ok(()) }
-    });
-    if let Err(error) = &result {
+    let mut parts: Vec<Part> =
+        vec![("ops", |folder, only, report| operations(folder, only.unwrap_or(""), report))];
+    if only.is_none() {
+        parts.push(("training", |folder, _, report| training::run(folder, report)));
+        parts.push(("interop", |folder, _, report| interop::run(folder, report)));
+    }
+    let mut errors: Vec<String> = Vec::new();
+    let mut found = false;
+    for (name, run) in parts {
+        let part = folder.join(name);
+        if part.is_dir() {
+            found = true;
+            errors.extend(run(&part, only.as_deref(), &mut report).err());
+        }
+    }
+    if !found {
+        errors.push(format!("{}: there is no folder ops, training or interop", folder.display()));
+    }
+    for error in &errors {
         println!("conformance: {error}");
     }
-    if report.finish() && result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if report.finish() && errors.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
+
+/// A folder of the data, and what runs it: it takes the folder and the text that names of operations must contain.
+type Part = (&'static str, fn(&Path, Option<&str>, &mut Report) -> Result<()>);
 
 fn operations(folder: &Path, only: &str, report: &mut Report) -> Result<()> {
     let mut by_operation: BTreeMap<String, Vec<Value>> = BTreeMap::new();
