@@ -136,7 +136,7 @@ fn push_forward<T: Float>(
 }
 
 /// An operation with other numbers as inputs, and the same indices and masks.
-fn apply_to_numbers<T: Float>(
+pub(crate) fn apply_to_numbers<T: Float>(
     operation: &Arc<dyn Operation<T>>,
     context: &Context<T>,
     numbers: impl Fn(usize) -> Var<T>,

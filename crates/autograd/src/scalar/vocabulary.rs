@@ -1,7 +1,7 @@
 //! The functions of [`Real`](super::Real) and its operators, once for all readings.
 
-/// Hands the names and the documentation of the functions of one number (`each`) or of two (`binary`) to one of the first
-/// arms: a declaration, or what a reading makes of each.
+/// Hands the names and the documentation of the functions of one number (`each`), of two (`binary`) or of the
+/// comparisons (`comparison`) to one of the first arms: a declaration, or the definition in one reading.
 macro_rules! real_functions {
     (declare $($(#[$doc:meta])* $name:ident)*) => {$(
         $(#[$doc])*
@@ -31,9 +31,35 @@ macro_rules! real_functions {
             }
         }
     };
+    (declare_binary $($(#[$doc:meta])* $name:ident)*) => {$(
+        $(#[$doc])*
+        fn $name(self, other: impl Lift<Self>) -> Self;
+    )*};
+    (plain_binary $($(#[$doc:meta])* $name:ident)*) => {$(
+        #[inline(always)]
+        fn $name(self, other: impl Lift<Self>) -> Self {
+            Self(self.0.$name(other.lift(self).0))
+        }
+    )*};
+    (plain_comparison $($(#[$doc:meta])* $name:ident)*) => {$(
+        #[inline(always)]
+        fn $name(self, other: impl Lift<Self>) -> Self {
+            Self(if self.0.$name(&other.lift(self).0) { T::ONE } else { T::ZERO })
+        }
+    )*};
+    (traced_binary $($(#[$doc:meta])* $name:ident)*) => {$(
+        fn $name(self, other: impl Lift<Self>) -> Self {
+            self.binary(other.lift(self), |x, y| x.$name(y))
+        }
+    )*};
+    (traced_comparison $($(#[$doc:meta])* $name:ident)*) => {$(
+        fn $name(self, other: impl Lift<Self>) -> Self {
+            self.compare(other.lift(self), |x, y| x.$name(y))
+        }
+    )*};
     (symbolic_binary $($(#[$doc:meta])* $name:ident)*) => {$(
-        fn $name(self, other: Self) -> Self {
-            self.step(Function::Binary(stringify!($name)), &[other])
+        fn $name(self, other: impl Lift<Self>) -> Self {
+            self.step(Function::Binary(stringify!($name)), &[other.lift(self)])
         }
     )*};
     (evaluate_binary $($(#[$doc:meta])* $name:ident)*) => {
@@ -43,33 +69,34 @@ macro_rules! real_functions {
                 "sub" => x - y,
                 "mul" => x * y,
                 "div" => x / y,
-                "pow" => x.pow(y),
-                "gt" => x.gt(y),
-                "lt" => x.lt(y),
-                "ge" => x.ge(y),
-                "le" => x.le(y),
-                "eq" => x.eq(y),
+                $(stringify!($name) => x.$name(y),)*
+                comparison => compare(comparison, x, y),
+            }
+        }
+    };
+    (evaluate_comparison $($(#[$doc:meta])* $name:ident)*) => {
+        fn compare<R: Real>(name: &str, x: R, y: R) -> R {
+            match name {
                 $(stringify!($name) => x.$name(y),)*
                 _ => unreachable!("a step is made by a method of `Real`"),
             }
         }
     };
-    (declare_binary $($(#[$doc:meta])* $name:ident)*) => {$(
-        $(#[$doc])*
-        fn $name(self, other: Self) -> Self;
-    )*};
-    (plain_binary $($(#[$doc:meta])* $name:ident)*) => {$(
-        #[inline(always)]
-        fn $name(self, other: Self) -> Self {
-            Self(self.0.$name(other.0))
-        }
-    )*};
-    (traced_binary $($(#[$doc:meta])* $name:ident)*) => {$(
-        fn $name(self, other: Self) -> Self {
-            self.binary(other, |x, y| x.$name(y))
-        }
-    )*};
+    (comparison $callback:ident) => { real_functions! { $callback
+        /// 1 where this is greater, else 0: a constant.
+        gt
+        /// 1 where this is less, else 0: a constant.
+        lt
+        /// 1 where this is greater or equal, else 0: a constant.
+        ge
+        /// 1 where this is less or equal, else 0: a constant.
+        le
+        /// 1 where they are equal, else 0: a constant.
+        eq
+    } };
     (binary $callback:ident) => { real_functions! { $callback
+        /// This number to the power of another one.
+        pow
         /// The angle of the point (`other`, `self`), in radians.
         atan2
         /// The square root of the sum of two squares.
@@ -164,11 +191,21 @@ macro_rules! real_functions {
 }
 pub(crate) use real_functions;
 
-/// The four operators of a reading, and of it and plain numbers.
+/// The operators of a reading, with itself and with plain numbers.
 macro_rules! real_operators {
     ($generics:tt $real:ty, |$x:ident, $y:ident| $($trait:ident $method:ident $op:tt $result:expr;)*) => {$(
         real_operators! { @one $generics $real, |$x, $y| $trait $method $op $result }
     )*};
+    (@one [$($generics:tt)*] $real:ty, |$x:ident, $y:ident| Neg neg - $result:expr) => {
+        impl<$($generics)*> std::ops::Neg for $real {
+            type Output = Self;
+            #[inline(always)]
+            fn neg(self) -> Self {
+                let $x = self;
+                $result
+            }
+        }
+    };
     (@one [$($generics:tt)*] $real:ty, |$x:ident, $y:ident| $trait:ident $method:ident $op:tt $result:expr) => {
         impl<$($generics)*> std::ops::$trait for $real {
             type Output = Self;

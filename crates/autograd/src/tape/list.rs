@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use gradus_tensor::{Float, Tensor};
 
-use super::node::{Node, Origin, Saved, address};
+use super::node::{Node, Origin, address};
+use super::operand::OperandValue;
 use super::var::Var;
 use crate::scalar::Expression;
 
@@ -87,13 +88,15 @@ impl<T: Float> Tape<T> {
     /// ```
     pub fn bytes(&self) -> usize {
         let outputs = self.nodes.iter().filter_map(|node| node.output.as_ref());
-        let inputs = self.nodes.iter().flat_map(|node| &node.inputs).filter_map(|input| match &input.value {
-            Saved::Value(value) => Some(value.buffer_id_and_bytes()),
-            Saved::Shape(_) => None,
-            Saved::Indices(indices) => Some(indices.buffer_id_and_bytes()),
-            Saved::Mask(mask) => Some(mask.buffer_id_and_bytes()),
-        });
-        let buffers: HashMap<usize, usize> = outputs.map(Tensor::buffer_id_and_bytes).chain(inputs).collect();
+        let inputs =
+            self.nodes.iter().flat_map(|node| &node.inputs).filter_map(|input| input.value.operand());
+        let buffer = |value| match value {
+            OperandValue::Number(value) => value.buffer_id_and_bytes(),
+            OperandValue::Indices(value) => value.buffer_id_and_bytes(),
+            OperandValue::Mask(value) => value.buffer_id_and_bytes(),
+        };
+        let kept = outputs.map(OperandValue::Number).chain(inputs);
+        let buffers: HashMap<usize, usize> = kept.map(buffer).collect();
         buffers.values().sum()
     }
 
