@@ -3,34 +3,49 @@
 use gradus_tensor::shapes::{broadcast_shapes, cross_entropy_shape, softmax_minus_one_hot_shape};
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Tensor, TensorError, keepdim};
 
+use super::operations::operations;
 use crate::engine::{forward_of_composition, gradients_of_composition};
 use crate::ops::chained;
 use crate::tape::{Context, Indices, Inputs, Operand, Operation, Saves, Var, apply};
 
-/// The inputs are logits and targets.
-#[derive(Debug)]
-struct CrossEntropy {
-    axis: usize,
-}
+operations! {
+    /// The inputs are logits and targets.
+    Nonlinear CrossEntropy { axis: usize }: "cross_entropy",
+        shape |x| cross_entropy_shape(x[0], *axis as isize, x[1]),
+        forward |x| x[0].cross_entropy(*axis as isize, x.indices(1)),
+        saves Saves::INPUTS,
+        vjp |context, _| {
+            let (g, logits, targets) = (context.cotangent(), context.input(0), context.indices(1));
+            let operands = [Operand::Var(g), Operand::Var(&logits), Operand::Indices(&targets)];
+            apply(CrossEntropyGradient { axis: *axis }, &operands)
+        };
 
-impl<T: Float> Operation<T> for CrossEntropy {
-    fn name(&self) -> &'static str {
-        "cross_entropy"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(cross_entropy_shape(inputs[0], self.axis as isize, inputs[1]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].cross_entropy(self.axis as isize, inputs.indices(1))
-    }
-    fn saves(&self) -> Saves {
-        Saves::INPUTS
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let (logits, targets) = (context.input(0), context.indices(1));
-        let operands = [Operand::Var(context.cotangent()), Operand::Var(&logits), Operand::Indices(&targets)];
-        Some(apply(CrossEntropyGradient { axis: self.axis }, &operands))
-    }
+    Nonlinear MseLoss {}: "mse_loss",
+        shape |x| broadcast_shapes("mse_loss", x[0], x[1]).map(|_| Shape::new()),
+        forward |x| {
+            let squares = x[0].zip(
+                "mse_loss",
+                x[1],
+                #[inline(always)]
+                |x, target| {
+                    let difference = x - target;
+                    difference * difference
+                },
+            );
+            let mean = squares.mean(..);
+            if mean.item().is_finite() || mean.item().is_nan() {
+                return mean;
+            }
+            // Perhaps squares are too large, and their mean is not.
+            let distances = (x[0] - x[1]).abs();
+            let unit = distances.max(..).item().power_of_two();
+            (distances / unit).square().mean(..) * unit * unit
+        },
+        saves Saves::INPUTS,
+        vjp |context, input| {
+            let operands = [context.cotangent(), &context.input(input), &context.input(1 - input)];
+            apply(MseGradient, &operands)
+        };
 }
 
 /// The gradient of [`CrossEntropy`], from a cotangent, logits and targets: softmax less one at the targets, in one pass.
@@ -67,44 +82,6 @@ impl<T: Float> Operation<T> for CrossEntropyGradient {
             let difference = inputs[1].softmax(axis).scatter_add(axis, &index, &minus_one);
             chained(&difference, &(&inputs[0] / T::from_f64(targets.len() as f64)))
         }))
-    }
-}
-
-#[derive(Debug)]
-struct MseLoss;
-
-impl<T: Float> Operation<T> for MseLoss {
-    fn name(&self) -> &'static str {
-        "mse_loss"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(broadcast_shapes("mse_loss", inputs[0], inputs[1]).map(|_| Shape::new()))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        let squares = inputs[0].zip(
-            "mse_loss",
-            inputs[1],
-            #[inline(always)]
-            |x, target| {
-                let difference = x - target;
-                difference * difference
-            },
-        );
-        let mean = squares.mean(..);
-        if mean.item().is_finite() || mean.item().is_nan() {
-            return mean;
-        }
-        // Perhaps squares are too large, and their mean is not.
-        let distances = (inputs[0] - inputs[1]).abs();
-        let unit = distances.max(..).item().power_of_two();
-        (distances / unit).square().mean(..) * unit * unit
-    }
-    fn saves(&self) -> Saves {
-        Saves::INPUTS
-    }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let operands = [context.cotangent(), &context.input(input), &context.input(1 - input)];
-        Some(apply(MseGradient, &operands))
     }
 }
 

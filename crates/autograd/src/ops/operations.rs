@@ -1,45 +1,58 @@
-//! Linear operations, each declared by its shape, its value and its transpose.
+//! Operations as items: a shape, a value and a rule.
 
-/// Declares operations that are linear in all inputs together (`Linear`) or in each of them (`Multilinear`), see
-/// [`Linearity`](crate::Linearity): a struct with its attributes, the name on the tape, and three methods of
-/// [`Operation`](crate::Operation), which read the attributes by name:
+/// Declares operations, each an item with its [`Linearity`](crate::Linearity), a struct with attributes, the name on
+/// the tape, and methods of [`Operation`](crate::Operation), which read the attributes by name:
 ///
 /// - `shape` of the result, for the shapes of the inputs;
 /// - `forward`, for the inputs;
-/// - `vjp`, the rule: for the context and the number of the input, the transposed operation applied to the cotangent.
-///
-/// Forward mode and the saved values follow from the linearity.
-macro_rules! linear_operations {
+/// - `saves`, unless it follows from the linearity;
+/// - `vjp`, for the context and the number of the input: of a linear operation the transposed operation;
+/// - `jvp`, where the derived one would be slow; of a linear operation it is the operation itself.
+macro_rules! operations {
     ($(
         $(#[$doc:meta])*
         $linearity:ident $struct:ident $attributes:tt: $name:expr,
             shape |$shapes:ident| $shape:expr,
             forward |$inputs:ident| $value:expr,
-            vjp |$context:ident, $input:pat_param| $gradient:expr;
+            $(saves $saves:expr,)?
+            vjp |$context:ident, $input:pat_param| $gradient:expr
+            $(, jvp |$forward_context:ident, $forward_input:pat_param| $tangent:expr)?;
     )*) => {$(
-        linear_operations! { @struct [$(#[$doc])*] $struct $attributes }
+        operations! { @struct [$(#[$doc])*] $struct $attributes }
 
         #[allow(unused_variables, reason = "a method need not look at every attribute")]
         impl<T: gradus_tensor::Float> crate::tape::Operation<T> for $struct {
             fn name(&self) -> &'static str {
-                linear_operations! { @bind self $attributes }
+                operations! { @bind self $attributes }
                 $name
             }
             fn shape(
                 &self,
                 $shapes: &[&[usize]],
             ) -> Option<Result<gradus_tensor::Shape, gradus_tensor::TensorError>> {
-                linear_operations! { @bind self $attributes }
+                operations! { @bind self $attributes }
                 Some($shape)
             }
             fn forward(&self, $inputs: &crate::tape::Inputs<T>) -> gradus_tensor::Tensor<T> {
-                linear_operations! { @bind self $attributes }
+                operations! { @bind self $attributes }
                 $value
             }
+            $(fn saves(&self) -> crate::tape::Saves {
+                operations! { @bind self $attributes }
+                $saves
+            })?
             fn vjp(&self, $context: &crate::tape::Context<T>, $input: usize) -> Option<crate::tape::Var<T>> {
-                linear_operations! { @bind self $attributes }
+                operations! { @bind self $attributes }
                 Some($gradient)
             }
+            $(fn jvp(
+                &self,
+                $forward_context: &crate::tape::Context<T>,
+                $forward_input: usize,
+            ) -> Option<crate::tape::Var<T>> {
+                operations! { @bind self $attributes }
+                Some($tangent)
+            })?
             fn linearity(&self) -> crate::tape::Linearity {
                 crate::tape::Linearity::$linearity
             }
@@ -68,4 +81,4 @@ macro_rules! linear_operations {
         let Self($attribute) = $self;
     };
 }
-pub(crate) use linear_operations;
+pub(crate) use operations;
