@@ -212,13 +212,6 @@ impl<T: Float> Var<T> {
     ///
     /// The other axes broadcast.
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::constant([[3.0, 4.0], [0.0, 0.0]]);
-    /// assert_eq!(x.cosine_similarity([10.0, 0.0], 1, 1e-8).value(), &Tensor::from([0.6, 0.0]));
-    /// ```
-    ///
     /// # Panics
     /// If the shapes do not broadcast, or the axis is out of range.
     #[track_caller]

@@ -119,13 +119,6 @@ impl<T: Float> Var<T> {
 
     /// The means of so many windows along the last two axes that they cover them; see [`Pooling::adaptive`].
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::constant([[[1.0, 5.0], [3.0, 3.0]]]);
-    /// assert_eq!(x.adaptive_avg_pool2d([1, 2]).value(), &Tensor::from([[[2.0, 4.0]]]));
-    /// ```
-    ///
     /// # Panics
     /// If the input has other axes, or an output size is 0.
     #[track_caller]

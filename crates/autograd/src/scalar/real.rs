@@ -14,30 +14,6 @@ use super::vocabulary::{real_functions, real_operators};
 /// A number, a variable or an expression; see [`UnaryFunction`](crate::UnaryFunction) for how it is used.
 ///
 /// Constants of type `f64` mix with it on either side of an operator.
-///
-/// ```
-/// # use gradus_autograd::{Saves, Tensor, Unary, UnaryFunction, Var, apply};
-/// use gradus_autograd::{Literal, Real};
-///
-/// /// Huber's function: x^2 / 2 near zero, a straight line beyond 1.
-/// fn huber<R: Real>(x: R) -> R where f64: Literal<R> {
-///     x.abs().lt(1.0).select(0.5 * x.square(), x.abs() - 0.5)
-/// }
-/// # #[derive(Debug, Clone)]
-/// # struct Huber;
-/// # impl UnaryFunction for Huber {
-/// #     const NAME: &'static str = "huber";
-/// #     const SAVES: Saves = Saves::INPUTS;
-/// #     fn function<R: Real>(&self, x: R) -> R where f64: Literal<R> {
-/// #         huber(x)
-/// #     }
-/// #     fn derivative<R: Real>(&self, x: R) -> R where f64: Literal<R> {
-/// #         x.abs().lt(1.0).select(x, x.sign())
-/// #     }
-/// # }
-/// # let y = apply(Unary(Huber), &[&Var::constant([0.5, -3.0])]);
-/// # assert_eq!(y.value(), &Tensor::from([0.125, 2.5]));
-/// ```
 pub trait Real:
     Copy
     + Neg<Output = Self>

@@ -29,16 +29,6 @@ pub struct Functions {
 
 /// A differentiable operation by the name of its method, and a strategy for inputs and attributes; made
 /// with [`case!`](macro@case).
-///
-/// ```
-/// use gradus_autograd::testing::{case, shapes};
-/// use proptest::prelude::*;
-///
-/// let case = case!("square", shape in shapes(0..=2, 1..=3), [shape => 1.0..2.0], |x| x.square());
-/// proptest!(|(sample in case.samples)| {
-///     prop_assert!(sample.run().value().ge(1.0).all(..).item());
-/// });
-/// ```
 #[derive(Debug, Clone)]
 pub struct Case {
     /// The name of the method or function.
