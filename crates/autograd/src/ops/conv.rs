@@ -37,10 +37,9 @@ operations! {
         };
 
     /// The inputs are x, the weight and an optional bias.
-    Nonlinear Conv2d { conv: Conv }: "conv2d",
+    Nonlinear Conv2d { conv: Conv }: "conv2d", saves Saves::OTHER_INPUTS.of_first(2),
         shape |x| conv.output_shape("conv2d", 2, x[0], x[1], x.get(2).copied()),
         forward |x| x[0].conv2d(x[1], x.get(2), conv.clone()),
-        saves Saves::OTHER_INPUTS.of_first(2),
         vjp |context, input| {
             let g = context.cotangent();
             match input {

@@ -5,14 +5,15 @@
 
 use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
 
-use gradus_tensor::{Float, OrPanic, Shape, Tensor, TensorError, broadcast_shapes};
+use gradus_tensor::{Float, OrPanic, Shape, TensorError, broadcast_shapes};
 
 use crate::engine::{forward_of_composition, gradients_of_composition};
 use crate::scalar::elementwise::elementwise;
 use crate::scalar::{Binary, BinaryFunction, Unary, UnaryFunction};
 use crate::scalar::{Literal, Real};
-use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
+use crate::tape::{Saves, Var, apply};
 
+use super::operations::operations;
 use super::slopes::{
     AcoshSlope, AngleSlope, AsinSlope, AsinhSlope, AtanSlope, AtanhSlope, Bell, Direction, Power, PowerOf,
 };
@@ -258,41 +259,26 @@ fn lerp_shape(start: &[usize], end: &[usize], weight: &[usize]) -> Result<Shape,
     broadcast_shapes("lerp", &broadcast_shapes("lerp", start, end)?, weight)
 }
 
-/// The inputs are the start, the end and the weight.
-#[derive(Debug)]
-struct Lerp;
-
-impl Lerp {
-    fn composed<T: Float>(inputs: &[Var<T>]) -> Var<T> {
-        let [start, end, weight] = inputs else { unreachable!("three inputs") };
-        let distance = end - start;
-        let is_finite = |x: &Var<T>| x.value().isfinite().all(..).item();
-        if !is_finite(&distance) && is_finite(start) && is_finite(end) {
-            // The distance of two numbers may be larger than every number.
-            return start.multiply_no_nan(-weight + T::ONE) + end.multiply_no_nan(weight);
-        }
-        start + distance.multiply_no_nan(weight)
-    }
+operations! {
+    /// The inputs are the start, the end and the weight.
+    Nonlinear Lerp {}: "lerp", saves Saves::INPUTS,
+        shape |x| lerp_shape(x[0], x[1], x[2]),
+        forward |x| {
+            lerp_shape(x[0].shape(), x[1].shape(), x[2].shape()).or_panic();
+            forward_of_composition(x, lerp)
+        },
+        vjps |context| gradients_of_composition(context, lerp);
 }
 
-impl<T: Float> Operation<T> for Lerp {
-    fn name(&self) -> &'static str {
-        "lerp"
+fn lerp<T: Float>(inputs: &[Var<T>]) -> Var<T> {
+    let [start, end, weight] = inputs else { unreachable!("three inputs") };
+    let distance = end - start;
+    let is_finite = |x: &Var<T>| x.value().isfinite().all(..).item();
+    if !is_finite(&distance) && is_finite(start) && is_finite(end) {
+        // The distance of two numbers may be larger than every number.
+        return start.multiply_no_nan(-weight + T::ONE) + end.multiply_no_nan(weight);
     }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(lerp_shape(inputs[0], inputs[1], inputs[2]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        let [start, end, weight] = [inputs[0], inputs[1], inputs[2]].map(Tensor::shape);
-        lerp_shape(start, end, weight).or_panic();
-        forward_of_composition(inputs, Self::composed)
-    }
-    fn saves(&self) -> Saves {
-        Saves::INPUTS
-    }
-    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
-        Some(gradients_of_composition(context, Self::composed))
-    }
+    start + distance.multiply_no_nan(weight)
 }
 
 impl<T: Float> Var<T> {

@@ -13,10 +13,9 @@ fn or_nan<T: Float>(result: Result<Tensor<T>, TensorError>, shape: &[usize]) -> 
 
 operations! {
     // Murray, "Differentiation of the Cholesky decomposition", 2016, equation 10.
-    Nonlinear Cholesky {}: "cholesky",
+    Nonlinear Cholesky {}: "cholesky", saves Saves::OUTPUT,
         shape |x| inverse_shape("cholesky", x[0]),
         forward |x| or_nan(x[0].cholesky(), x[0].shape()),
-        saves Saves::OUTPUT,
         vjp |context, _| {
             let transposed = context.output().t();
             let weights = |diagonal| triangle::<T>(context.shape(0), false, diagonal);
@@ -49,10 +48,9 @@ operations! {
         };
 
     // Giles, 2008, section 2.2.3.
-    Nonlinear Inverse {}: "inverse",
+    Nonlinear Inverse {}: "inverse", saves Saves::OUTPUT,
         shape |x| inverse_shape("inverse", x[0]),
         forward |x| or_nan(x[0].inverse(), x[0].shape()),
-        saves Saves::OUTPUT,
         vjp |context, _| {
             let transposed = context.output().t();
             -transposed.matmul(context.cotangent()).matmul(&transposed)
@@ -62,17 +60,15 @@ operations! {
             -y.matmul(context.tangent()).matmul(&y)
         };
 
-    Nonlinear Det {}: "det",
+    Nonlinear Det {}: "det", saves Saves::INPUTS,
         shape |x| det_shape("det", x[0]),
         forward |x| x[0].det(),
-        saves Saves::INPUTS,
         vjp |context, _| of_matrices(context.cotangent()) * cofactors(&context.input(0));
 
     // Giles, 2008, section 2.2.4.
-    Nonlinear Logdet {}: "logdet",
+    Nonlinear Logdet {}: "logdet", saves Saves::INPUTS,
         shape |x| det_shape("logdet", x[0]),
         forward |x| x[0].logdet(),
-        saves Saves::INPUTS,
         vjp |context, _| of_matrices(context.cotangent()) * apply(Inverse, &[&context.input(0)]).t();
 }
 

@@ -30,10 +30,9 @@ operations! {
         vjp |context, input| context.cotangent() * context.input(1 - input);
 
     /// A dense layer: a product with a transposed matrix, and an optional bias.
-    Nonlinear Linear {}: "linear",
+    Nonlinear Linear {}: "linear", saves Saves::OTHER_INPUTS.of_first(2),
         shape |x| linear_shape(x[0], x[1], x.get(2).copied()),
         forward |x| x[0].linear(x[1], x.get(2)),
-        saves Saves::OTHER_INPUTS.of_first(2),
         vjp |context, input| {
             let g = context.cotangent();
             match input {

@@ -1,21 +1,21 @@
 //! Operations as items: a shape, a value and a rule.
 
 /// Declares operations, each an item with its [`Linearity`](crate::Linearity), a struct with attributes, the name on
-/// the tape, and methods of [`Operation`](crate::Operation), which read the attributes by name:
+/// the tape, the values that it `saves`, unless they follow from the linearity, and methods of
+/// [`Operation`](crate::Operation), which read the attributes by name:
 ///
 /// - `shape` of the result, for the shapes of the inputs;
 /// - `forward`, for the inputs;
-/// - `saves`, unless it follows from the linearity;
 /// - `vjp`, for the context and the number of the input: of a linear operation the transposed operation;
-/// - `jvp`, where the derived one would be slow; of a linear operation it is the operation itself.
+/// - `jvp`, where the derived one would be slow; of a linear operation it is the operation itself;
+/// - or `vjps`, for the context, in place of both.
 macro_rules! operations {
     ($(
         $(#[$doc:meta])*
-        $linearity:ident $struct:ident $attributes:tt: $name:expr,
+        $linearity:ident $struct:ident $attributes:tt: $name:expr, $(saves $saves:expr,)?
             shape |$shapes:ident| $shape:expr,
             forward |$inputs:ident| $value:expr,
-            $(saves $saves:expr,)?
-            vjp |$context:ident, $input:pat_param| $gradient:expr
+            $rule:ident |$context:ident $(, $input:pat_param)?| $gradient:expr
             $(, jvp |$forward_context:ident, $forward_input:pat_param| $tangent:expr)?;
     )*) => {$(
         operations! { @struct [$(#[$doc])*] $struct $attributes }
@@ -41,10 +41,7 @@ macro_rules! operations {
                 operations! { @bind self $attributes }
                 $saves
             })?
-            fn vjp(&self, $context: &crate::tape::Context<T>, $input: usize) -> Option<crate::tape::Var<T>> {
-                operations! { @bind self $attributes }
-                Some($gradient)
-            }
+            operations! { @$rule |$context $(, $input)?| $gradient, $attributes }
             $(fn jvp(
                 &self,
                 $forward_context: &crate::tape::Context<T>,
@@ -58,6 +55,18 @@ macro_rules! operations {
             }
         }
     )*};
+    (@vjp |$context:ident, $input:pat_param| $gradient:expr, $attributes:tt) => {
+        fn vjp(&self, $context: &crate::tape::Context<T>, $input: usize) -> Option<crate::tape::Var<T>> {
+            operations! { @bind self $attributes }
+            Some($gradient)
+        }
+    };
+    (@vjps |$context:ident| $gradients:expr, $attributes:tt) => {
+        fn vjps(&self, $context: &crate::tape::Context<T>) -> Option<Vec<Option<crate::tape::Var<T>>>> {
+            operations! { @bind self $attributes }
+            Some($gradients)
+        }
+    };
     (@struct [$(#[$doc:meta])*] $struct:ident {}) => {
         $(#[$doc])*
         #[derive(Debug)]

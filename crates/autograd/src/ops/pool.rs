@@ -21,20 +21,18 @@ operations! {
         vjp |context, _| apply(AvgPool { pooling: pooling.clone() }, &[context.cotangent()]);
 
     /// The largest element of each window over the last two axes.
-    Nonlinear MaxPool { pooling: Pooling }: "max_pool",
+    Nonlinear MaxPool { pooling: Pooling }: "max_pool", saves Saves::INPUTS,
         shape |x| pooled_shape(x[0], pooling),
         forward |x| x[0].pooled_max(pooling),
-        saves Saves::INPUTS,
         vjp |context, _| {
             let gradient = MaxPoolGradient { pooling: pooling.clone() };
             apply(gradient, &[context.cotangent(), &context.input(0)])
         };
 
     /// The gradient of [`MaxPool`], from a cotangent and an input: each number at the place of its maximum.
-    Nonlinear MaxPoolGradient { pooling: Pooling }: "max_pool_gradient",
+    Nonlinear MaxPoolGradient { pooling: Pooling }: "max_pool_gradient", saves Saves::INPUTS,
         shape |x| pooled_gradient_shape(x[0], pooling),
         forward |x| x[1].pooled_max_gradient(pooling, x[0]),
-        saves Saves::INPUTS,
         vjp |context, input| {
             if input == 1 {
                 // A small change of the input moves no maximum.

@@ -51,10 +51,9 @@ operations! {
             added.linear_recurrence(*axis as isize, &context.input(0))
         };
 
-    Nonlinear Prod(over: Reduced): "prod",
+    Nonlinear Prod(over: Reduced): "prod", saves Saves::INPUTS,
         shape |x| reduced_shape("prod", x[0], &over.axes()),
         forward |x| x[0].prod(over.axes()),
-        saves Saves::INPUTS,
         vjp |context, _| {
             let x = context.input(0);
             let g = over.restore(context.cotangent(), x.shape());

@@ -7,18 +7,16 @@ use super::operations::operations;
 use crate::tape::{Saves, Var, apply};
 
 operations! {
-    Nonlinear Softmax { axis: usize }: "softmax",
+    Nonlinear Softmax { axis: usize }: "softmax", saves Saves::OUTPUT,
         shape |x| lanes_shape("softmax", x[0], *axis as isize),
         forward |x| x[0].softmax(*axis as isize),
-        saves Saves::OUTPUT,
         // The Jacobian of a lane, diag(y) - y y', is symmetric.
         vjp |context, _| times_jacobian(&context.output(), context.cotangent(), *axis),
         jvp |context, _| times_jacobian(&context.output(), context.tangent(), *axis);
 
-    Nonlinear LogSoftmax { axis: usize }: "log_softmax",
+    Nonlinear LogSoftmax { axis: usize }: "log_softmax", saves Saves::OUTPUT,
         shape |x| lanes_shape("log_softmax", x[0], *axis as isize),
         forward |x| x[0].log_softmax(*axis as isize),
-        saves Saves::OUTPUT,
         vjp |context, _| {
             let (g, y) = (context.cotangent(), context.output());
             g - y.exp().gated(&g.sum(keepdim(*axis)))

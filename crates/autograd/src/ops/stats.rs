@@ -17,10 +17,9 @@ operations! {
         // A projection is its own adjoint.
         vjp |context, _| centred(context.cotangent(), axes);
 
-    Nonlinear Variance { over: Reduced, correction: usize }: "var",
+    Nonlinear Variance { over: Reduced, correction: usize }: "var", saves Saves::INPUTS,
         shape |x| reduced_shape("var", x[0], &over.axes()),
         forward |x| x[0].var(over.axes(), *correction),
-        saves Saves::INPUTS,
         vjp |context, _| {
             let x = context.input(0);
             let g = over.restore(context.cotangent(), x.shape()) * T::from_f64(2.0);
@@ -43,10 +42,9 @@ operations! {
         };
 
     /// A norm whose derivative is not the derivative of a simpler reduction.
-    Nonlinear Norm { p: f64, over: Reduced }: "norm",
+    Nonlinear Norm { p: f64, over: Reduced }: "norm", saves if *p == 0.0 { Saves::NOTHING } else { Saves::ALL },
         shape |x| norm_shape(x[0], *p, &over.axes()),
         forward |x| x[0].norm(*p, over.axes()),
-        saves if *p == 0.0 { Saves::NOTHING } else { Saves::ALL },
         vjp |context, _| {
             if *p == 0.0 {
                 // A count does not change with a small change of the elements.

@@ -33,7 +33,7 @@ pub trait Real:
     /// Derivative `order` of the digamma function.
     fn polygamma(self, order: usize) -> Self;
     real_functions! { binary declare_binary }
-    real_functions! { comparison declare_binary }
+    real_functions! { comparison declare_comparison }
     /// `if_true` where this number is not 0, else `if_false`; the other one has no influence, even if it is NaN.
     fn select(self, if_true: impl Lift<Self>, if_false: impl Lift<Self>) -> Self;
     /// The product of a derivative and a cotangent: 0 where one of them is 0, whatever the other is.
