@@ -9,6 +9,8 @@ mod replay;
 mod reverse;
 
 pub(crate) use composed::{forward_of_composition, gradients_of_composition};
+#[cfg(feature = "proptest")]
+pub(crate) use forward::apply_to_numbers;
 pub use forward::{jvp, jvp_create_graph};
 pub use gradients::{Gradients, grad, grad_create_graph, hvp, vjp, vjp_create_graph};
 pub use jacobian::{batched_hessian, batched_jacobian, hessian, jacobian};

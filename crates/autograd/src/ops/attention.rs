@@ -7,17 +7,6 @@ use crate::engine::gradients_of_composition;
 use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
 
 /// The mask of [`Var::scaled_dot_product_attention`].
-///
-/// ```
-/// use gradus_autograd::{AttentionMask, Tensor, Var};
-///
-/// let second_is_padding = Tensor::from([true, false]);
-/// let allowed: AttentionMask = (&second_is_padding).into();
-/// let x = Var::constant(Tensor::<f32>::ones([2, 1]));
-/// let v = Var::constant([[1.0_f32], [9.0]]);
-/// let y = x.scaled_dot_product_attention(&x, &v, Some(allowed), false, None);
-/// assert_eq!(y.value(), &Tensor::from([[1.0], [1.0]]));
-/// ```
 #[derive(Debug, Clone, Copy)]
 pub enum AttentionMask<'a, T: Float = f32> {
     /// Where false, a query does not see a key.

@@ -2,10 +2,10 @@
 
 use gradus_tensor::{Float, Tensor};
 
-use super::linear::linear_operations;
+use super::operations::operations;
 use crate::tape::{Indices, Operand, Var, apply};
 
-linear_operations! {
+operations! {
     /// The inputs are x and the key. The mask follows from the key, and is made again for the gradient.
     Linear Dropout { p: f64 }: "dropout",
         shape |x| Ok(x[0].into()),

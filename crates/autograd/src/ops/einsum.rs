@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::Float;
 
 use crate::tape::Var;
 
@@ -195,13 +195,9 @@ impl<T: Float> Term<T> {
         while let Some((first, second)) = repeated(&self.labels) {
             let label = self.labels[first];
             let others = |&axis: &usize| axis != first && axis != second;
-            let axes: Vec<usize> = (0..self.labels.len()).filter(others).collect();
-            let n = self.x.shape()[first];
-            let front: Vec<usize> = axes.iter().map(|&axis| self.x.shape()[axis]).collect();
-            let last = self.x.permute([&axes[..], &[first, second]].concat());
-            let index = Tensor::arange(0, (n * n) as i64, n as i64 + 1);
-            self.x = last.reshape([&front[..], &[n * n]].concat()).index_select(-1, &index);
-            self.labels = axes.iter().map(|&axis| self.labels[axis]).chain([label]).collect();
+            self.x = self.x.diagonal(0, first as isize, second as isize);
+            let others = (0..self.labels.len()).filter(others);
+            self.labels = others.map(|axis| self.labels[axis]).chain([label]).collect();
         }
     }
 

@@ -7,13 +7,13 @@ use gradus_tensor::shapes::{
 };
 use gradus_tensor::{Float, OrPanic, Shape, Tensor, TensorError, lane_axis};
 
-use super::linear::linear_operations;
+use super::operations::operations;
 use crate::tape::{
     Context, DiscreteOperation, Indices, Inputs, Mask, Operand, Operation, Saves, Var, apply, apply_inplace,
     decide,
 };
 
-linear_operations! {
+operations! {
     /// The inputs are x and the index.
     Linear Gather { axis: isize }: "gather",
         shape |x| gather_shape(x[0], *axis, x[1]),

@@ -270,14 +270,6 @@ impl<T: Float> Var<T> {
     /// of its squares plus `eps`; then times the weight, of that shape (Zhang and Sennrich, "Root mean square layer
     /// normalization", 2019).
     ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let weight = Var::leaf(Tensor::from([5.0, 10.0]));
-    /// let y = Var::constant([[2.0, -2.0]]).rms_norm([2], Some(&weight), 0.0);
-    /// assert_eq!(y.value(), &Tensor::from([[5.0, -10.0]])); // the mean of the squares is 4
-    /// ```
-    ///
     /// # Panics
     /// If `normalized_shape` is empty or not the end of this variable's shape, if the weight has another, or if `eps`
     /// is negative.

@@ -70,31 +70,6 @@ impl<'a, T: Float> Context<'a, T> {
 
     /// An input.
     ///
-    /// ```
-    /// # use gradus_autograd::{Context, Operation, Saves, Tensor, Var, apply};
-    /// # #[derive(Debug)]
-    /// # struct Product;
-    /// # impl Operation<f64> for Product {
-    /// #     fn name(&self) -> &'static str {
-    /// #         "product"
-    /// #     }
-    /// #     fn forward(&self, inputs: &Inputs<f64>) -> Tensor<f64> {
-    /// #         inputs[0] * inputs[1]
-    /// #     }
-    /// fn saves(&self) -> Saves {
-    ///     Saves::OTHER_INPUTS
-    /// }
-    /// // The rule of x y, for either:
-    /// fn vjp(&self, context: &Context<f64>, input: usize) -> Option<Var<f64>> {
-    ///     Some(context.cotangent() * context.input(1 - input))
-    /// }
-    /// # }
-    /// # let (x, y) = (Var::leaf(Tensor::from(5.0)), Var::leaf(Tensor::from(7.0)));
-    /// # let gradients = apply(Product, &[&x, &y]).backward();
-    /// # assert_eq!(gradients.get(&x), Some(&Tensor::from(7.0)));
-    /// # assert_eq!(gradients.get(&y), Some(&Tensor::from(5.0)));
-    /// ```
-    ///
     /// # Panics
     /// If the operation does not list it in [`Operation::saves`](crate::Operation::saves).
     #[track_caller]

@@ -11,6 +11,7 @@ use gradus_tensor::{Element, Float, Shape, Tensor};
 use smallvec::SmallVec;
 
 use super::discrete::DiscreteOperation;
+use super::operand::OperandValue;
 use super::operation::Operation;
 
 /// The origin of a node's value.
@@ -85,6 +86,17 @@ impl<T: Float> Saved<T> {
         }
     }
 
+    /// The value, if it is kept.
+    pub(crate) fn operand(&self) -> Option<OperandValue<'_, T>> {
+        match self {
+            Self::Value(value) => Some(OperandValue::Number(value)),
+            Self::Shape(_) => None,
+            Self::Indices(indices) => Some(OperandValue::Indices(indices)),
+            Self::Mask(mask) => Some(OperandValue::Mask(mask)),
+        }
+    }
+
+    /// The numbers, if they are kept.
     pub(crate) fn value(&self) -> Option<&Tensor<T>> {
         match self {
             Self::Value(value) => Some(value),

@@ -145,32 +145,6 @@ pub(super) fn value_of<'a, T: Float>(input: impl Into<Operand<'a, T>>) -> Operan
 }
 
 /// The linearity of an operation in its inputs; see [`Operation::linearity`].
-///
-/// ```
-/// use gradus_autograd::{Linearity, Operation, Saves, Tensor, Var, apply, jvp};
-///
-/// #[derive(Debug)]
-/// struct Reversed;
-///
-/// impl Operation<f64> for Reversed {
-///     fn name(&self) -> &'static str {
-///         "reversed"
-///     }
-///     fn forward(&self, inputs: &Inputs<f64>) -> Tensor<f64> {
-///         inputs[0].index_select(0, &Tensor::from([2, 1, 0]))
-///     }
-///     fn saves(&self) -> Saves {
-///         Saves::NOTHING
-///     }
-///     fn linearity(&self) -> Linearity {
-///         Linearity::Linear
-///     }
-/// }
-///
-/// let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0]));
-/// let y = apply(Reversed, &[&x]);
-/// assert_eq!(jvp(&y, &[&x], &[Tensor::from([4.0, 5.0, 6.0])]), Tensor::from([6.0, 5.0, 4.0]));
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Linearity {
     /// Not linear, or nothing is said about it.
@@ -184,30 +158,8 @@ pub enum Linearity {
 /// Runs an operation, and writes it to the tape if an input is tracked and this thread is recording.
 ///
 /// The inputs are variables, `&[&x, &y]`; or, for an operation that also reads [`Indices`](crate::Indices) or a
-/// [`Mask`](crate::Mask), [`Operand`]s: `&[Operand::Var(&x), Operand::Indices(&index)]`.
-///
-/// ```
-/// use gradus_autograd::{Inputs, Operation, Tape, Tensor, Var, apply};
-///
-/// #[derive(Debug)]
-/// struct Double;
-///
-/// impl Operation<f64> for Double {
-///     fn name(&self) -> &'static str {
-///         "double"
-///     }
-///     fn forward(&self, inputs: &Inputs<f64>) -> Tensor<f64> {
-///         inputs[0] * 2.0
-///     }
-/// }
-///
-/// let (x, c) = (Var::leaf(Tensor::from(3.0)), Var::constant(Tensor::from(3.0)));
-/// assert_eq!(Tape::of(&apply(Double, &[&x])).to_string(), "\
-/// %0 = leaf : [] f64
-/// %1 = double %0 : [] f64
-/// ");
-/// assert!(!apply(Double, &[&c]).is_tracked());
-/// ```
+/// [`Mask`](crate::Mask), [`Operand`]s: `&[Operand::Var(&x), Operand::Indices(&index)]`. For an example see
+/// [`Operation`].
 ///
 /// # Panics
 /// As the operation does, at the caller's line.

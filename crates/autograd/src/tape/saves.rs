@@ -42,15 +42,6 @@ impl Saves {
     }
 
     /// The same as if there were only the first `count` inputs; of the others only the shapes are kept.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tape, Tensor, Var};
-    ///
-    /// let x = Var::constant(Tensor::<f32>::ones([100, 2]));
-    /// let [weight, bias] = [Tensor::ones([5, 2]), Tensor::ones([5])].map(Var::leaf);
-    /// // Nothing asks for the gradient of x, nothing reads the bias, and the weight's gradient reads x.
-    /// assert_eq!(Tape::of(&x.linear(&weight, Some(&bias))).bytes(), 800);
-    /// ```
     #[must_use]
     pub const fn of_first(self, count: usize) -> Self {
         Self { among: count, ..self }

@@ -166,16 +166,6 @@ impl<T: Float> Var<T> {
     ///
     /// It stays the same when the numbers are changed, and can be the key of a map: an optimizer keeps its
     /// state by it.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let mut x = Var::leaf(Tensor::from(2.0));
-    /// let before = x.identity();
-    /// x.update(|x| *x += 1.0);
-    /// assert_eq!(x.identity(), before);
-    /// assert_ne!(Var::leaf(Tensor::from(2.0)).identity(), before);
-    /// ```
     pub fn identity(&self) -> Option<Identity<T>> {
         self.node.clone().map(Identity)
     }

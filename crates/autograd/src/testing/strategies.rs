@@ -9,16 +9,6 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 /// Random shapes: the number of axes from `rank`, their sizes from `sizes`.
-///
-/// ```
-/// use gradus_autograd::testing::shapes;
-/// use proptest::prelude::*;
-///
-/// proptest!(|(shape in shapes(1..=3, 2..=5))| {
-///     prop_assert!((1..=3).contains(&shape.len()));
-///     prop_assert!(shape.iter().all(|size| (2..=5).contains(size)));
-/// });
-/// ```
 pub fn shapes(
     rank: RangeInclusive<usize>,
     sizes: RangeInclusive<usize>,
