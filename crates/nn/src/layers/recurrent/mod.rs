@@ -263,7 +263,11 @@ impl<T: Float> Recurrence<T, 1> for Rnn<T> {
             Some([h]) => h.clone(),
             None => Var::constant(Tensor::zeros(shape)),
         };
-        assert!(h.shape() == shape, "Rnn: the state of a layer has shape {:?}; it must be {shape:?}", h.shape());
+        assert!(
+            h.shape() == shape,
+            "Rnn: the state of a layer has shape {:?}; it must be {shape:?}",
+            h.shape()
+        );
         let [bias_ih, bias_hh] = layer.biases();
         let inputs = x.linear(&layer.weight_ih, Some(&(bias_ih + bias_hh)));
         let mut states = Vec::new();
