@@ -174,8 +174,9 @@ impl<T: Float> Lstm<T> {
     /// The states h of the last layer after every step, `[steps, batch, hidden]`, and h and c of all layers after the
     /// last step, each `[layers, batch, hidden]`. `state` has h and c before the first step, by default zeros.
     ///
-    /// With two directions, `hidden` is twice as large in the first result, and `layers` in the others, where both
-    /// directions of a layer are neighbours; the state of a backward part is after (or before) the first step.
+    /// With two directions the outputs are `[steps, batch, 2 hidden]`, forward before backward, and states are
+    /// `[2 layers, batch, hidden]`: forward and backward of the first layer, then of the second, and so on. A backward
+    /// part begins at the last step and ends at the first.
     ///
     /// # Panics
     /// If the shapes do not fit.
