@@ -100,8 +100,8 @@ pub(super) fn maybe_dropped<M: Module<f64>>(s: &mut Source, layer: M, add: fn(M,
     layer
 }
 
-pub(super) fn dropped(dropout: &Option<Dropout>, x: Var<f64>) -> Var<f64> {
-    dropout.as_ref().map_or(x.clone(), |dropout| dropout.forward(&x))
+pub(super) fn dropped(dropout: Option<&Dropout>, x: Var<f64>) -> Var<f64> {
+    dropout.map_or(x.clone(), |dropout| dropout.forward(&x))
 }
 
 /// The initial distributions: weight and bias of all inputs, weight and bias of the output.
@@ -203,10 +203,10 @@ fn transformer_block_entry() -> Entry {
                     |norm, x: &Var<f64>| if layer.norm_first { layer_norm(norm, x) } else { x.clone() };
                 let after = |norm, x: Var<f64>| if layer.norm_first { x } else { layer_norm(norm, &x) };
                 let [y, _] = attention(&layer.self_attn, [&before(&layer.norm1, x); 3], &again, is_causal);
-                let x = after(&layer.norm1, x + dropped(&layer.dropout, y));
+                let x = after(&layer.norm1, x + dropped(layer.dropout.as_ref(), y));
                 let hidden = activation(&of_linear(&layer.linear1, &before(&layer.norm2, &x)));
-                let y = of_linear(&layer.linear2, &dropped(&layer.dropout, hidden));
-                after(&layer.norm2, x + dropped(&layer.dropout, y))
+                let y = of_linear(&layer.linear2, &dropped(layer.dropout.as_ref(), hidden));
+                after(&layer.norm2, x + dropped(layer.dropout.as_ref(), y))
             })
         },
         initial: |s| {

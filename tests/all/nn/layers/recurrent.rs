@@ -28,7 +28,7 @@ struct Fields<'a> {
     layers: &'a [RecurrentLayer<f64>],
     bidirectional: bool,
     batch_first: bool,
-    dropout: &'a Option<Dropout>,
+    dropout: Option<&'a Dropout>,
 }
 
 macro_rules! fields {
@@ -37,7 +37,7 @@ macro_rules! fields {
             layers: &$layer.layers,
             bidirectional: $layer.bidirectional,
             batch_first: $layer.batch_first,
-            dropout: &$layer.dropout,
+            dropout: $layer.dropout.as_ref(),
         }
     };
 }
