@@ -6,6 +6,7 @@ mod fused;
 mod messages;
 mod negative_controls;
 mod nn;
+mod npy;
 mod readme;
 mod registry;
 mod tape;

@@ -35,11 +35,15 @@ pub use engine::{
     Gradients, batched_hessian, batched_jacobian, grad, grad_create_graph, hessian, hvp, jacobian, jvp,
     jvp_create_graph, vjp, vjp_create_graph,
 };
+#[doc(hidden)]
+pub use gradus_tensor::file;
 pub use gradus_tensor::{
     Axes, Conv, Dims, Element, Float, InstructionSet, Number, OrPanic, PadMode, Pool, Pooling, Rng, Shape,
     Slice, Tensor, TensorError, Xoshiro256PlusPlus, broadcast_shapes, keepdim, lane_axis, num_threads,
     release_memory, seeded, set_num_threads,
 };
+#[cfg(feature = "npy")]
+pub use gradus_tensor::{npy, npz};
 pub use ops::{AttentionMask, cat, einsum, stack};
 pub use scalar::{Binary, BinaryFunction, Expression, Lift, Literal, Real, Unary, UnaryFunction};
 pub use tape::{

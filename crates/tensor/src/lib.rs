@@ -18,9 +18,13 @@
 
 mod element;
 mod error;
+#[doc(hidden)]
+pub mod file;
 mod iter;
 mod kernels;
 mod layout;
+#[cfg(feature = "npy")]
+pub mod npy;
 mod ops;
 mod print;
 mod runtime;
@@ -31,6 +35,8 @@ mod tensor;
 pub use element::{Element, Float, Number};
 pub use error::{OrPanic, TensorError};
 pub use iter::Iter;
+#[cfg(feature = "npy")]
+pub use npy::npz;
 pub use ops::conv::Conv;
 pub use ops::pad::PadMode;
 pub use ops::pool::{Pool, Pooling};

@@ -1,5 +1,6 @@
-//! Files that other programs wrote: models of `PyTorch` loaded by name, malformed files, arrays of NumPy.
+//! Files that other programs wrote: models of `PyTorch` loaded by name, malformed files, arrays of `NumPy`.
 
+mod arrays;
 mod models;
 
 use std::path::Path;
@@ -20,6 +21,8 @@ pub(crate) fn run(folder: &Path, report: &mut Report) -> Result<()> {
         let outcome = caught(|| match case["method"].as_str() {
             Some("model") => models::run(folder, &case),
             Some("malformed") => malformed(folder, &case),
+            Some("npy") => arrays::npy(folder, &case),
+            Some("npz") => arrays::npz(folder, &case),
             _ => Outcome::Unsupported,
         });
         if case["convention"] == true {

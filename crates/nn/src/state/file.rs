@@ -1,11 +1,10 @@
 //! States in files: the safetensors format.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use gradus_autograd::{Element, Tensor};
+use gradus_autograd::{Element, Tensor, file};
 use half::{bf16, f16};
 use safetensors::tensor::{Dtype as FileDtype, SafeTensors, TensorView};
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
@@ -37,12 +36,12 @@ impl State {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateError> {
         let malformed = |fault: String| StateError::Malformed { path: PathBuf::new(), fault };
         // Checks all ranges and sizes against each other and the length of the file, before anything is allocated.
-        let file = SafeTensors::deserialize(bytes).map_err(|error| malformed(error.to_string()))?;
+        let views = SafeTensors::deserialize(bytes).map_err(|error| malformed(error.to_string()))?;
         let (header, metadata) =
             SafeTensors::read_metadata(bytes).map_err(|error| malformed(error.to_string()))?;
         check_names(&bytes[8..8 + header]).map_err(|error| malformed(error.to_string()))?;
         let mut state = Self::new();
-        for (name, view) in file.iter() {
+        for (name, view) in views.iter() {
             let tensor = tensor(&view).map_err(|fault| malformed(format!("tensor {name:?}: {fault}")))?;
             state.insert(name, tensor);
         }
@@ -77,40 +76,12 @@ impl State {
     pub fn write(&self, path: impl AsRef<Path>) -> Result<(), StateError> {
         let path = path.as_ref();
         let bytes = self.to_bytes()?;
-        replace(path, &bytes).map_err(|source| StateError::Io { action: "write", path: path.into(), source })
+        file::replace(path, &bytes).map_err(|source| StateError::Io {
+            action: "write",
+            path: path.into(),
+            source,
+        })
     }
-}
-
-/// Replaces a file by another one with these contents.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // A link keeps pointing at the file.
-    let path = fs::canonicalize(path).unwrap_or_else(|_| path.into());
-    let name =
-        path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::IsADirectory, "it has no file name"))?;
-    if path.is_dir() {
-        return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
-    }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut temporary = name.to_os_string();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = folder.join(temporary);
-    let written = write_new(&temporary, bytes).and_then(|()| fs::rename(&temporary, &path));
-    if written.is_err() {
-        // The first error is the one to tell.
-        let _ = fs::remove_file(&temporary);
-    }
-    written?;
-    // The new name is on disk once its folder is. Only Unix opens folders.
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }
 
 /// Refuses a header that names a tensor twice: a reader would take either.

@@ -1,0 +1,168 @@
+//! Arrays in files of NumPy: `.npy`, and `.npz` in [`npz`]. With the feature `npy`.
+//!
+//! ```
+//! use gradus_tensor::{Tensor, npy};
+//!
+//! let x = Tensor::from([[1.0_f32, 2.0], [3.0, 4.0]]);
+//! let file = npy::to_bytes(&x)?;
+//! let array = npy::from_bytes(&file)?;
+//! assert_eq!(Tensor::<f32>::try_from(array.clone())?, x);
+//! assert_eq!(array.cast::<f64>(), x.cast::<f64>());
+//! # Ok::<(), npy::NpyError>(())
+//! ```
+//!
+//! # Types
+//! | in the file | read as |
+//! | --- | --- |
+//! | `float16` | `f32`, which has all its numbers |
+//! | `float32`, `float64` | `f32`, `f64`, bit by bit |
+//! | `int8` to `int64`, `uint8` to `uint64` | `i64`; an error if a number is larger than the largest `i64` |
+//! | `bool` | `bool`; each byte other than 0 is true |
+//! | everything else: pickled objects, text, complex numbers, dates, structures | an error |
+//!
+//! Either order of bytes and either order of axes can be read, in versions 1, 2 and 3 of the format. Files are written
+//! with the first byte least significant, in row-major order, in version 1.
+//!
+//! # Files from strangers
+//! Nothing of a file is executed. A header is held against the length of the file before memory is taken for the elements,
+//! so that reading takes the file and at most 8 bytes for each element that is there.
+
+mod data;
+mod error;
+mod header;
+pub mod npz;
+
+use std::fs;
+use std::path::Path;
+
+pub use error::{Fault, NpyError};
+
+use crate::element::{Element, Number};
+use crate::file;
+use crate::tensor::Tensor;
+
+/// An array of a file: a tensor with elements of one of four types.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "named after their elements")]
+pub enum Array {
+    F32(Tensor<f32>),
+    F64(Tensor<f64>),
+    I64(Tensor<i64>),
+    Bool(Tensor<bool>),
+}
+
+impl Array {
+    /// The sizes of the axes.
+    pub fn shape(&self) -> &[usize] {
+        match self {
+            Self::F32(tensor) => tensor.shape(),
+            Self::F64(tensor) => tensor.shape(),
+            Self::I64(tensor) => tensor.shape(),
+            Self::Bool(tensor) => tensor.shape(),
+        }
+    }
+
+    /// The name of the type of the elements: `"f32"`, `"f64"`, `"i64"` or `"bool"`.
+    pub fn dtype(&self) -> &'static str {
+        match self {
+            Self::F32(_) => f32::NAME,
+            Self::F64(_) => f64::NAME,
+            Self::I64(_) => i64::NAME,
+            Self::Bool(_) => bool::NAME,
+        }
+    }
+
+    /// The elements converted to numbers of one type, as [`Tensor::cast`] does; 1 for true and 0 for false.
+    pub fn cast<T: Number>(&self) -> Tensor<T> {
+        match self {
+            Self::F32(tensor) => tensor.cast(),
+            Self::F64(tensor) => tensor.cast(),
+            Self::I64(tensor) => tensor.cast(),
+            Self::Bool(tensor) => tensor.to_number(),
+        }
+    }
+}
+
+/// Conversions between arrays and tensors of one type; the buffer is shared.
+macro_rules! conversions {
+    ($($element:ident $variant:ident;)*) => {$(
+        impl From<Tensor<$element>> for Array {
+            fn from(tensor: Tensor<$element>) -> Self {
+                Self::$variant(tensor)
+            }
+        }
+
+        impl From<&Tensor<$element>> for Array {
+            fn from(tensor: &Tensor<$element>) -> Self {
+                Self::$variant(tensor.clone())
+            }
+        }
+
+        /// The tensor, if its elements are of this type.
+        impl TryFrom<Array> for Tensor<$element> {
+            type Error = NpyError;
+            fn try_from(array: Array) -> Result<Self, NpyError> {
+                match array {
+                    Array::$variant(tensor) => Ok(tensor),
+                    other => Err(NpyError::Elements { found: other.dtype(), wanted: $element::NAME }),
+                }
+            }
+        }
+    )*};
+}
+conversions! {
+    f32 F32;
+    f64 F64;
+    i64 I64;
+    bool Bool;
+}
+
+impl From<&Array> for Array {
+    /// Shares the buffer.
+    fn from(array: &Array) -> Self {
+        array.clone()
+    }
+}
+
+/// Reads a file `.npy`.
+///
+/// # Errors
+/// If the file cannot be read, is damaged, has bytes behind the array, or holds elements that no tensor has.
+pub fn read(path: impl AsRef<Path>) -> Result<Array, NpyError> {
+    let path = path.as_ref();
+    from_bytes(&contents(path)?).map_err(|error| error.at(path))
+}
+
+/// Like [`read`], from the contents of a file.
+///
+/// # Errors
+/// As [`read`].
+pub fn from_bytes(bytes: &[u8]) -> Result<Array, NpyError> {
+    data::read(bytes).map_err(|fault| fault.reading(None))
+}
+
+/// Writes a file `.npy`, at once: if the program or the machine stops on the way, the old file or the new one is there,
+/// whole.
+///
+/// # Errors
+/// If the file cannot be written, or the array has more than 64 axes. The old file is as it was.
+pub fn write(path: impl AsRef<Path>, array: impl Into<Array>) -> Result<(), NpyError> {
+    let path = path.as_ref();
+    replace(path, &to_bytes(array).map_err(|error| error.at(path))?)
+}
+
+/// The contents of a file `.npy`.
+///
+/// # Errors
+/// If the array has more than 64 axes.
+pub fn to_bytes(array: impl Into<Array>) -> Result<Vec<u8>, NpyError> {
+    data::write(&array.into()).map_err(|fault| fault.writing(None))
+}
+
+fn contents(path: &Path) -> Result<Vec<u8>, NpyError> {
+    fs::read(path).map_err(|source| NpyError::Io { action: "read", path: path.into(), source })
+}
+
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), NpyError> {
+    file::replace(path, bytes).map_err(|source| NpyError::Io { action: "write", path: path.into(), source })
+}
