@@ -117,17 +117,16 @@ fn check<T: Float>(
         ("first state", states.first().copied(), vec![batch, hidden]),
         ("second state", states.get(1).copied(), vec![batch, hidden]),
     ];
-    for (name, operand, expected) in operands {
-        if let Some(operand) = operand {
-            assert!(
-                operand.shape() == expected,
-                "{operation}: the input has shape {:?}, weight_hh {:?} and {name} {:?}: {name} must have shape \
-                 {expected:?}",
-                x.shape(),
-                weight_hh.shape(),
-                operand.shape()
-            );
-        }
+    let given = operands.into_iter().filter_map(|(name, operand, shape)| Some((name, operand?, shape)));
+    for (name, operand, expected) in given {
+        assert!(
+            operand.shape() == expected,
+            "{operation}: the input has shape {:?}, weight_hh {:?} and {name} {:?}: {name} must have shape \
+             {expected:?}",
+            x.shape(),
+            weight_hh.shape(),
+            operand.shape()
+        );
     }
     [batch, hidden]
 }
