@@ -7,7 +7,7 @@ use super::chained;
 use super::stats::centred;
 use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
 
-/// The inputs are x, then the weight and the bias, whichever there are.
+/// The inputs are x, and the optional weight and bias.
 #[derive(Debug)]
 struct Normalize {
     /// Whether the mean is taken off first.
@@ -84,8 +84,8 @@ impl<T: Float> Operation<T> for Normalize {
     }
 }
 
-/// If the `square` by whose root blocks are divided is out of range: for each block a number to divide it by before, 1
-/// where the square is in range.
+/// For each block a number to divide it by first, if the `square` by whose root blocks are divided is out of range; 1
+/// for a block whose square is in range.
 fn units_of<T: Float>(x: &Tensor<T>, square: &Tensor<T>, eps: &Tensor<T>, axes: Axes) -> Option<Tensor<T>> {
     let in_range = |square: T| square.is_finite() && square >= T::MIN_POSITIVE / T::EPSILON;
     if x.is_empty() || square.iter().all(in_range) {
@@ -132,9 +132,9 @@ impl<T: Float> Var<T> {
     /// variance plus `eps`; then times the channel's weight, plus its bias (Ioffe and Szegedy, "Batch normalization",
     /// 2015).
     ///
-    /// When `training`, mean and (biased) variance are those of this variable. If `running`, a mean and a variance for
-    /// each channel, is given, the second result is what it becomes: `(1 - momentum) * running + momentum * batch`,
-    /// with the unbiased variance. No gradient flows to it. A batch without elements leaves it as it is.
+    /// When `training`, mean and (biased) variance are those of this variable. If `running`, a mean and a variance
+    /// for each channel, is given, the second result is what it becomes: `(1 - momentum) * running + momentum *
+    /// batch`, with the unbiased variance. No gradient flows to it. A batch without elements leaves it as it is.
     ///
     /// When not, they are those given, and the second result is the same again.
     ///
@@ -214,11 +214,12 @@ impl<T: Float> Var<T> {
     }
 
     /// Channels, along axis 1, in `num_groups` groups that follow each other, each group of each row (axis 0)
-    /// normalised as a block; then times the channel's weight, plus its bias (Wu and He, "Group normalization", 2018).
+    /// normalised as a block; then times the channel's weight, plus its bias (Wu and He, "Group normalization",
+    /// 2018).
     ///
     /// # Panics
-    /// If there are fewer than two axes, the number of channels is no multiple of `num_groups`, weight or bias have not
-    /// the shape `[channels]`, or `eps` is negative.
+    /// If there are fewer than two axes, the number of channels is no multiple of `num_groups`, weight or bias have
+    /// not the shape `[channels]`, or `eps` is negative.
     #[track_caller]
     pub fn group_norm(
         &self,
@@ -230,8 +231,8 @@ impl<T: Float> Var<T> {
         self.normalize_groups("group_norm", num_groups, weight, bias, eps)
     }
 
-    /// Each channel, along axis 1, of each row (axis 0) normalised over the axes behind them; then times the channel's
-    /// weight, plus its bias (Ulyanov et al., "Instance normalization", 2016).
+    /// Each channel, along axis 1, of each row (axis 0) normalised over the axes behind them; then times the
+    /// channel's weight, plus its bias (Ulyanov et al., "Instance normalization", 2016).
     ///
     /// # Panics
     /// If there are fewer than three axes, weight or bias have not the shape `[channels]`, or `eps` is negative.
