@@ -1,4 +1,4 @@
-//! The ways over the tape: back from a result to its origins, and forward from these.
+//! The passes over the tape: from a result back to its origins, and from the origins forward to a result.
 
 mod composed;
 mod forward;

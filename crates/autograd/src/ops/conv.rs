@@ -1,7 +1,7 @@
 //! Convolutions and their transposes.
 //!
 //! Three operations on images with a batch, each linear in either input, are the gradients of one another: the
-//! convolution, its gradient for the input, which is the transposed convolution, and that for the weight.
+//! convolution, its gradient for the input, which is the transposed convolution, and its gradient for the weight.
 
 use gradus_tensor::shapes::{conv2d_input_shape, conv2d_weight_shape};
 use gradus_tensor::{Conv, Float, OrPanic, Shape, Tensor};
@@ -147,7 +147,8 @@ impl<T: Float> Var<T> {
         if let Some(bias) = bias { y + bias.reshape([-1, 1, 1]) } else { y }
     }
 
-    /// The gradient of [`conv2d`](Self::conv2d) for its input, of shape `input`, where this is that for the output.
+    /// The gradient of [`conv2d`](Self::conv2d) for its input, of shape `input`, where this is the gradient for the
+    /// output.
     ///
     /// See [`Tensor::conv2d_input`](gradus_tensor::Tensor::conv2d_input) for shapes and panics.
     #[track_caller]
@@ -156,7 +157,7 @@ impl<T: Float> Var<T> {
     }
 
     /// The gradient of [`conv2d`](Self::conv2d) for its weight, of shape `weight`, where this is the input and
-    /// `gradient` that for the output.
+    /// `gradient` the gradient for the output.
     ///
     /// See [`Tensor::conv2d_weight`](gradus_tensor::Tensor::conv2d_weight) for shapes and panics.
     #[track_caller]

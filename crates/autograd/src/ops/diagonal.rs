@@ -1,4 +1,4 @@
-//! Diagonals of matrices, and what lies on one side of them.
+//! Diagonals and triangles of matrices.
 
 use gradus_tensor::shapes::{diag_shape, diagonal_shape, trace_shape, triangle_shape};
 use gradus_tensor::{Dims, Float, OrPanic, Shape, Tensor};

@@ -1,4 +1,4 @@
-//! Einstein's summation.
+//! Einstein summation.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +54,7 @@ pub fn einsum<T: Float>(equation: &str, operands: &[&Var<T>]) -> Var<T> {
 /// A name of an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Label {
-    /// One of those that `...` stands for, by its place counted from the last.
+    /// An axis that `...` stands for, counted from the last one.
     Rest(usize),
     Index(char),
 }
@@ -74,7 +74,7 @@ struct Written {
 }
 
 impl Written {
-    /// The names of all axes, when `...` stands for so many.
+    /// The names of all axes, where `...` stands for `rest` axes.
     fn labels(&self, rest: usize) -> Vec<Label> {
         let mut labels: Vec<Label> = self.indices.iter().map(|&index| Label::Index(index)).collect();
         if let Some(place) = self.rest {

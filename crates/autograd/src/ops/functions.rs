@@ -94,8 +94,8 @@ elementwise! {
     /// convention also at the integers.
     frac: Frac |x| x - x.trunc(), from nothing |like| like.constant(1.0), on 0.1..0.9;
 
-    /// Numbers below `low` become `low`, above `high` become `high`; NaN stays. A bound that is infinite is none. At
-    /// and beyond the bounds, and of NaN, the derivative is 0. If `low` is above `high`, all become `high`.
+    /// Numbers below `low` become `low`, above `high` become `high`; NaN stays. An infinite bound has no effect.
+    /// At and beyond the bounds, and of NaN, the derivative is 0. If `low` is above `high`, all become `high`.
     clamp { low: f64 = -1.0 in -1.5..-0.5, high: f64 = 1.5 in 0.5..1.5 }: Clamp
         |x| { let x = x.lt(low).select(low, x); x.gt(high).select(high, x) },
         gate input |x| {
@@ -140,7 +140,8 @@ macro_rules! binary_elementwise {
         impl<T: Float> Var<T> {$(
             $(#[$doc])*
             ///
-            /// Elementwise, against a variable that broadcasts, a tensor or a number; see [`accuracy`](crate::accuracy).
+            /// Elementwise, against a variable that broadcasts, a tensor or a number; see
+            /// [`accuracy`](crate::accuracy).
             ///
             /// ```
             /// # use std::f64::consts::*;
@@ -290,8 +291,8 @@ impl<T: Float> Var<T> {
         apply(Unary(Polygamma { order }), &[self])
     }
 
-    /// From this to `end`, the further the larger `weight` is: `self + weight * (end - self)`, and this where `weight`
-    /// is 0, even if `end` is infinite or NaN there.
+    /// Linear interpolation, `self + weight * (end - self)`; where `weight` is 0 it is this number, even if `end` is
+    /// infinite or NaN.
     ///
     /// Elementwise; the three broadcast.
     ///

@@ -1,4 +1,4 @@
-//! Variables put together along an axis, and taken apart.
+//! Joining and splitting variables along an axis.
 
 use gradus_tensor::shapes::{cat_shape, chunk_ranges, split_ranges, stack_shape};
 use gradus_tensor::{Float, OrPanic, Tensor};

@@ -1,4 +1,4 @@
-//! The losses that most training ends in, each in one pass, and how alike two vectors are.
+//! Fused losses, and the cosine similarity.
 
 use gradus_tensor::shapes::{broadcast_shapes, cross_entropy_shape, softmax_minus_one_hot_shape};
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Tensor, keepdim};
@@ -45,8 +45,8 @@ operations! {
             apply(MseGradient, &operands)
         };
 
-    /// The gradient of [`CrossEntropy`], from a cotangent, logits and targets: softmax less one at the targets, in one
-    /// pass.
+    /// The gradient of [`CrossEntropy`], from a cotangent, logits and targets: softmax less one at the targets, in
+    /// one pass.
     Nonlinear CrossEntropyGradient { axis: usize }: "cross_entropy_gradient", saves Saves::INPUTS,
         shape |x| softmax_minus_one_hot_shape(x[1], *axis as isize, x[2]),
         forward |x| {

@@ -1,4 +1,4 @@
-//! The largest of windows, and their means.
+//! Pooling: the largest element or the mean of each window.
 
 use gradus_tensor::shapes::{pooled_gradient_shape, pooled_shape};
 use gradus_tensor::{Dims, Float, OrPanic, Pool, Pooling, Shape, Tensor};
@@ -105,7 +105,7 @@ impl<T: Float> Var<T> {
         apply(AvgPool { pooling }, &[self])
     }
 
-    /// The means of so many windows along the last axis that they cover it; see [`Pooling::adaptive`].
+    /// Adaptive average pooling along the last axis to `output_size`; see [`Pooling::adaptive`].
     ///
     /// # Panics
     /// If the input has other axes, or an output size is 0.
@@ -115,7 +115,7 @@ impl<T: Float> Var<T> {
         apply(AvgPool { pooling }, &[&self.unsqueeze(-2)]).squeeze(-2)
     }
 
-    /// The means of so many windows along the last two axes that they cover them; see [`Pooling::adaptive`].
+    /// Adaptive average pooling along the last two axes to `output_size`; see [`Pooling::adaptive`].
     ///
     /// # Panics
     /// If the input has other axes, or an output size is 0.
@@ -125,7 +125,7 @@ impl<T: Float> Var<T> {
         apply(AvgPool { pooling }, &[self])
     }
 
-    /// The largest of so many windows along the last axis that they cover it; see [`Pooling::adaptive`].
+    /// Adaptive maximum pooling along the last axis to `output_size`; see [`Pooling::adaptive`].
     ///
     /// # Panics
     /// If the input has other axes, or an output size is 0.
@@ -135,7 +135,7 @@ impl<T: Float> Var<T> {
         apply(MaxPool { pooling }, &[&self.unsqueeze(-2)]).squeeze(-2)
     }
 
-    /// The largest of so many windows along the last two axes that they cover them; see [`Pooling::adaptive`].
+    /// Adaptive maximum pooling along the last two axes to `output_size`; see [`Pooling::adaptive`].
     ///
     /// # Panics
     /// If the input has other axes, or an output size is 0.

@@ -9,8 +9,8 @@ use crate::engine::gradients_of_composition;
 use crate::tape::{Var, apply};
 
 operations! {
-    /// States and gates of all steps, from the inputs' contributions to the gates, the weight of the states, h0 and c0;
-    /// see [`Tensor::lstm`].
+    /// States and gates of all steps, from the inputs' contributions to the gates, the weight of the states, h0 and
+    /// c0; see [`Tensor::lstm`].
     Nonlinear Lstm {}: "lstm",
         shape |x| lstm_shape(x[0], x[1], x[2], x[3]),
         forward |x| x[0].lstm(x[1], x[2], x[3]),
@@ -24,8 +24,8 @@ operations! {
             gradients.map(|gradient| Some(gradient.into())).into()
         };
 
-    /// States and gates of all steps, from the inputs' contributions to the gates, the weight of the states, h0 and an
-    /// optional bias; see [`Tensor::gru`].
+    /// States and gates of all steps, from the inputs' contributions to the gates, the weight of the states, h0 and
+    /// an optional bias; see [`Tensor::gru`].
     Nonlinear Gru {}: "gru",
         shape |x| gru_shape(x[0], x[1], x.get(3).copied(), x[2]),
         forward |x| x[0].gru(x[1], x.get(3), x[2]),
@@ -87,7 +87,7 @@ fn gru<T: Float>(inputs: &[Var<T>]) -> Var<T> {
     stack_planes(&planes, h0.shape())
 }
 
-/// The state before the first step, zeros if there is none.
+/// The state before the first step; zeros if none is given.
 fn start<T: Float>(state: Option<&Var<T>>, shape: [usize; 2]) -> Var<T> {
     state.map_or_else(|| Var::constant(Tensor::zeros(shape)), Var::clone)
 }
@@ -117,30 +117,29 @@ fn check<T: Float>(
         ("first state", states.first().copied(), vec![batch, hidden]),
         ("second state", states.get(1).copied(), vec![batch, hidden]),
     ];
-    for (name, operand, expected) in operands {
-        if let Some(operand) = operand {
-            assert!(
-                operand.shape() == expected,
-                "{operation}: the input has shape {:?}, weight_hh {:?} and {name} {:?}: {name} must have shape \
-                 {expected:?}",
-                x.shape(),
-                weight_hh.shape(),
-                operand.shape()
-            );
-        }
+    let given = operands.into_iter().filter_map(|(name, operand, shape)| Some((name, operand?, shape)));
+    for (name, operand, expected) in given {
+        assert!(
+            operand.shape() == expected,
+            "{operation}: the input has shape {:?}, weight_hh {:?} and {name} {:?}: {name} must have shape \
+             {expected:?}",
+            x.shape(),
+            weight_hh.shape(),
+            operand.shape()
+        );
     }
     [batch, hidden]
 }
 
 impl<T: Float> Var<T> {
-    /// A long short-term memory (Hochreiter and Schmidhuber, 1997, with the forget gate of Gers et al., 2000) over this
-    /// variable, `[steps, batch, features]`: the state h after every step, `[steps, batch, hidden]`, and h and c after
-    /// the last one.
+    /// A long short-term memory (Hochreiter and Schmidhuber, 1997, with the forget gate of Gers et al., 2000) over
+    /// this variable, `[steps, batch, features]`: the state h after every step, `[steps, batch, hidden]`, and h and c
+    /// after the last one.
     ///
     /// Of `x weight_ih^T + h weight_hh^T`, with weights `[4 hidden, features]` and `[4 hidden, hidden]`, plus the
     /// biases if there are any, four equal parts make the gates: i, f and o are the sigmoid of the first, second and
-    /// last, g is the hyperbolic tangent of the third. Then `c = f c + i g` and `h = o tanh(c)`. `state` is what h and
-    /// c are before the first step, each `[batch, hidden]`; zeros if it is not given.
+    /// last, g is the hyperbolic tangent of the third. Then `c = f c + i g` and `h = o tanh(c)`. `state` is what h
+    /// and c are before the first step, each `[batch, hidden]`; zeros if it is not given.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
@@ -176,13 +175,13 @@ impl<T: Float> Var<T> {
         (h, last)
     }
 
-    /// A gated recurrent unit (Cho et al., 2014) over this variable, `[steps, batch, features]`: the state h after every
-    /// step, `[steps, batch, hidden]`, and after the last one.
+    /// A gated recurrent unit (Cho et al., 2014) over this variable, `[steps, batch, features]`: the state h after
+    /// every step, `[steps, batch, hidden]`, and after the last one.
     ///
-    /// With a the three equal parts of `x weight_ih^T + bias_ih` and b those of `h weight_hh^T + bias_hh`, for weights
-    /// `[3 hidden, features]` and `[3 hidden, hidden]`: r is the sigmoid of `a + b` and so is z, `n = tanh(a + r b)`,
-    /// and `h = (1 - z) n + z h`. `state` is what h is before the first step, `[batch, hidden]`; zeros if it is not
-    /// given.
+    /// With a the three equal parts of `x weight_ih^T + bias_ih` and b those of `h weight_hh^T + bias_hh`, for
+    /// weights `[3 hidden, features]` and `[3 hidden, hidden]`: r is the sigmoid of `a + b` and so is z, `n = tanh(a
+    /// + r b)`, and `h = (1 - z) n + z h`. `state` is what h is before the first step, `[batch, hidden]`; zeros if it
+    /// is not given.
     ///
     /// See [`Tensor::gru`](gradus_tensor::Tensor::gru) for shapes and panics.
     #[track_caller]

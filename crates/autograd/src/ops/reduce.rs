@@ -39,8 +39,8 @@ impl Reduced {
         if self.keepdim { reduced.clone() } else { reduced.reshape(shape) }
     }
 
-    /// The derivative of an extreme: 1 for the winner, divided equally among several. A small change of the input does
-    /// not change the winners, so it is a constant.
+    /// The derivative of an extreme: 1 for the winner, divided equally among several. A small change of the input
+    /// does not change the winners, so it is a constant.
     fn share<T: Float>(&self, x: &Var<T>, output: &Var<T>) -> Var<T> {
         let winner = self.restore(output, x.shape());
         let won = Var::where_(x.eq(winner), T::ONE, T::ZERO);

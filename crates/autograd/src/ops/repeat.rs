@@ -1,4 +1,4 @@
-//! Elements repeated, and moved around.
+//! Repeating elements, and rolling them along axes.
 
 use gradus_tensor::shapes::{repeat_interleave_shape, roll_shape, tile_shape};
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape};

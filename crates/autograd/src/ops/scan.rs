@@ -80,8 +80,8 @@ operations! {
         };
 }
 
-/// 1 in place of the elements of lanes that hold infinities or NaN and whose cotangents are all 0, which they would make
-/// NaN.
+/// Replaces the elements of lanes that hold infinities or NaN and whose cotangents are all 0 by 1: they would make
+/// the gradient NaN.
 fn with_influence<T: Float>(x: Var<T>, g: &Var<T>, axis: usize) -> Var<T> {
     if x.value().iter().all(Float::is_finite) {
         return x;
@@ -114,7 +114,8 @@ fn in_range<T: Float>(x: &Var<T>) -> bool {
     x.value().iter().all(|x| x.is_finite() && x.abs() >= T::MIN_POSITIVE)
 }
 
-/// For each factor along the last axis the product of the others, by division; the product of all may be out of range.
+/// For each factor along the last axis the product of the others, by division; the product of all may be out of
+/// range.
 fn product_of_others<T: Float>(factors: &Var<T>) -> Var<T> {
     let count = factors.shape()[factors.rank() - 1];
     // The product of quotients by the geometric mean is near 1.

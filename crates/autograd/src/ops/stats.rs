@@ -1,4 +1,4 @@
-//! How far elements lie from their mean, and from zero.
+//! Variances, standard deviations and norms.
 
 use gradus_tensor::shapes::{norm_shape, reduced_shape};
 use gradus_tensor::{Axes, Float, Shape};
@@ -80,8 +80,8 @@ fn quotient<T: Float>(g: &Var<T>, y: &Var<T>) -> Var<T> {
     divided(&g.masked_fill(&zero, T::ZERO), &y.masked_fill(&zero, T::ONE))
 }
 
-/// A variable and a norm of it, both divided by a power of two in lanes where a quotient by the norm may be out of range:
-/// the derivative is the same there.
+/// A variable and a norm of it, both divided by a power of two in lanes where a quotient by the norm may be out of
+/// range: the derivative is the same there.
 fn moved_into_range<T: Float>(
     over: &Reduced,
     x: Var<T>,
@@ -106,9 +106,9 @@ fn moved_into_range<T: Float>(
 }
 
 impl<T: Float> Var<T> {
-    /// The variance over the axes: the sum of squared distances from the mean, divided by the number of
-    /// elements less `correction` (1 for the unbiased estimate, 0 for the mean of squares), which leaves 0
-    /// where there are not so many: NaN for equal elements.
+    /// The variance over the axes: the sum of squared distances from the mean, divided by the number of elements less
+    /// `correction` (1 for the unbiased estimate, 0 for the mean of squares). A difference below 0 counts as 0, and
+    /// makes the variance of equal elements NaN.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
@@ -137,10 +137,10 @@ impl<T: Float> Var<T> {
     }
 
     /// The `p`-norm over the axes, (sum |x|^p)^(1/p): 2 for the length, 1 for the sum of distances from zero,
-    /// infinity for the largest of these and -infinity for the smallest, 0 for the number of elements other than 0.
+    /// infinity for the largest distance and -infinity for the smallest, 0 for the number of elements other than 0.
     ///
-    /// The derivative is 0 where the norm is, and with respect to an element that is 0. Several that are equally far
-    /// from zero share that of an infinite `p` evenly.
+    /// The derivative is 0 where the norm is 0, and with respect to an element that is 0. For an infinite `p`,
+    /// elements that are equally far from zero share the derivative evenly.
     ///
     /// See [`Tensor::norm`](gradus_tensor::Tensor::norm) for shapes and panics.
     #[track_caller]

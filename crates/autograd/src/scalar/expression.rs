@@ -126,7 +126,7 @@ pub(crate) struct Symbol<'a> {
 }
 
 impl Symbol<'_> {
-    /// The place of a step, which may be there already.
+    /// Adds a step, unless there is an equal one.
     fn make(self, step: Step) -> Self {
         let mut steps = self.steps.borrow_mut();
         let index = steps.iter().position(|other| *other == step).unwrap_or_else(|| {

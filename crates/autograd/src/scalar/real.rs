@@ -1,8 +1,8 @@
 //! The vocabulary in which a scalar function and its derivative are written.
 //!
 //! One text has three readings: plain numbers, inside one fused loop, where nothing is recorded ([`Plain`]); whole
-//! variables, whose operations go to the tape and can be differentiated again (`Traced`); and an expression, a list of
-//! steps that can be printed and evaluated (`Symbol`).
+//! variables, whose operations go to the tape and can be differentiated again (`Traced`); and an expression, a list
+//! of steps that can be printed and evaluated (`Symbol`).
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 

@@ -64,9 +64,9 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
     #[track_caller]
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T>;
 
-    /// The values that the rule reads, and the tape therefore keeps. Unless said otherwise it follows from
-    /// [`linearity`](Self::linearity): nothing for a linear operation, the other inputs for a multilinear one, or else
-    /// everything.
+    /// The values that the rule reads, and that the tape therefore keeps. By default they follow from
+    /// [`linearity`](Self::linearity): nothing for a linear operation, the other inputs for a multilinear one, or
+    /// else everything.
     fn saves(&self) -> Saves {
         match self.linearity() {
             Linearity::Linear => Saves::NOTHING,
@@ -90,11 +90,11 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
         None
     }
 
-    /// The gradients with respect to all inputs, for a rule that computes them together; an input that
-    /// [`Context::needs`] says no gradient is needed for may have `None`.
+    /// The gradients with respect to all inputs, for a rule that computes them together; `None` is allowed for an
+    /// input that [needs](Context::needs) no gradient.
     ///
-    /// `None`, the default, says that [`vjp`](Self::vjp) gives them one by one. Of the two methods the engine asks this
-    /// one first.
+    /// `None`, the default, says that [`vjp`](Self::vjp) gives them one by one. Of the two methods the engine asks
+    /// this one first.
     fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
         let _ = context;
         None
@@ -106,13 +106,13 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
         None
     }
 
-    /// Whether the operation is linear in its inputs. If it is, its derivative in a direction is
-    /// the operation itself, applied to the direction, and forward mode needs no rule.
+    /// Whether the operation is linear in its inputs. The derivative of a linear operation in a direction is the
+    /// operation itself, applied to the direction: forward mode then needs no rule.
     fn linearity(&self) -> Linearity {
         Linearity::Nonlinear
     }
 
-    /// The rule of forward mode: what a change of one input by [`Context::tangent`] changes the output by, in
+    /// The rule of forward mode: the change of the output when one input changes by [`Context::tangent`], in
     /// differentiable operations; of any shape that broadcasts to the output's.
     ///
     /// `None`, the default, derives it from [`linearity`](Self::linearity), or else from [`vjp`](Self::vjp),

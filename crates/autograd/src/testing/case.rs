@@ -130,7 +130,7 @@ impl Sample {
         check_law(law, &|xs| vec![self.run_on(xs)], &self.inputs, self.seed)
     }
 
-    /// All operations behind values and gradients foretell the shapes of their results.
+    /// All operations behind values and gradients predict the shapes of their results.
     fn check_shape(&self) -> Result<(), GradientError> {
         let y = self.run();
         let leaves: Vec<Var<f64>> = self.inputs.iter().chain([y.value()]).map(Var::leaf).collect();

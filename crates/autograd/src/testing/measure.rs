@@ -9,7 +9,7 @@ use crate::tape::Var;
 /// A function with any number of inputs and outputs.
 pub(super) type Function<'a> = dyn Fn(&[Var<f64>]) -> Vec<Var<f64>> + 'a;
 
-/// Where two numbers that should agree do not.
+/// Two numbers that should agree and do not, and their place.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) law: Law,
@@ -36,7 +36,7 @@ impl Failure {
     }
 }
 
-/// How far numbers may differ: `relative` times the largest among them, or `floor` if that is larger.
+/// The largest allowed difference: `relative` times the largest among them, or `floor` if that is larger.
 #[derive(Clone, Copy)]
 pub(super) struct Tolerance {
     pub(super) relative: f64,
