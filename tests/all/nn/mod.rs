@@ -9,6 +9,7 @@ mod losses;
 mod models;
 mod modes;
 mod optimizers;
+mod saving;
 mod schedules;
 mod sgd;
 mod state;

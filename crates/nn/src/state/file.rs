@@ -18,7 +18,8 @@ impl State {
     ///
     /// # Errors
     /// If the file cannot be read, or is not such a file: truncated, with ranges that overlap or leave gaps, sizes that do
-    /// not fit, two tensors of one name, or elements other than floats of 16, 32 or 64 bits, `i64` and `bool`.
+    /// not fit, two tensors of one name, or elements other than floats of 16, 32 or 64 bits, integers and `bool`. Integers of every
+    /// width but `u64` become `i64`.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, StateError> {
         let path = path.as_ref();
         let bytes =
@@ -117,9 +118,15 @@ fn tensor(view: &TensorView) -> Result<StateTensor, String> {
         FileDtype::F16 => StateTensor::F16(elements(view, |bytes| f16::from_le_bytes(bytes).to_f32())),
         FileDtype::BF16 => StateTensor::Bf16(elements(view, |bytes| bf16::from_le_bytes(bytes).to_f32())),
         FileDtype::I64 => elements(view, i64::from_le_bytes).into(),
+        FileDtype::I32 => elements(view, |bytes| i64::from(i32::from_le_bytes(bytes))).into(),
+        FileDtype::I16 => elements(view, |bytes| i64::from(i16::from_le_bytes(bytes))).into(),
+        FileDtype::I8 => elements(view, |bytes| i64::from(i8::from_le_bytes(bytes))).into(),
+        FileDtype::U32 => elements(view, |bytes| i64::from(u32::from_le_bytes(bytes))).into(),
+        FileDtype::U16 => elements(view, |bytes| i64::from(u16::from_le_bytes(bytes))).into(),
+        FileDtype::U8 => elements(view, |[byte]: [u8; 1]| i64::from(byte)).into(),
         FileDtype::BOOL => elements(view, |[byte]: [u8; 1]| byte != 0).into(),
         other => {
-            return Err(format!("elements of type {other:?}; f16, bf16, f32, f64, i64 and bool can be read"));
+            return Err(format!("elements of type {other:?}; floats of 16, 32 and 64 bits, integers and bool can be read"));
         }
     })
 }
