@@ -105,7 +105,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
     use proptest::prelude::*;
     vec![case!(
         "embedding", (index, row, seed) in (shapes(0..=3, 0..=3), shapes(0..=2, 0..=3), any::<u64>()),
-        [[&[4], &row[..]].concat() => -2.0..2.0],
+        [[&[4], &row[..]].concat()],
         |x| {
             let index = (Tensor::<f64>::rand(&index, &mut gradus_tensor::seeded(seed)) * 4.0).cast::<i64>();
             x.embedding(&index, None)

@@ -233,31 +233,31 @@ impl<T: Float> Var<T> {
 pub(crate) fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{broadcast_pair, case, gathers, index_selects};
     vec![
-        case!("gather", (shape, axis, index) in gathers(), [shape => -2.0..2.0], |x| x.gather(axis, &index)),
+        case!("gather", (shape, axis, index) in gathers(), [shape], |x| x.gather(axis, &index)),
         case!(
             "scatter_add", (shape, axis, index) in gathers(),
-            [shape => -2.0..2.0, index.shape().to_vec() => -2.0..2.0],
+            [shape, index.shape().to_vec()],
             |x, source| x.scatter_add(axis, &index, source)
         ),
         case!(
             "scatter", (shape, axis, index) in gathers(),
-            [shape => -2.0..2.0, index.shape().to_vec() => -2.0..2.0],
+            [shape, index.shape().to_vec()],
             |x, source| x.scatter(axis, &index, source)
         ),
-        case!("masked_fill", (shape, mask) in broadcast_pair(), [shape => -2.0..2.0], |x| {
+        case!("masked_fill", (shape, mask) in broadcast_pair(), [shape], |x| {
             let count = mask.iter().product::<usize>() as i64;
             x.masked_fill(Tensor::arange(0, count, 1).map(|i| i % 3 == 1).reshape(mask.clone()), 7.0)
         }),
         case!(
             "index_select", (shape, axis, index) in index_selects(),
-            [shape => -2.0..2.0], |x| x.index_select(axis, &index)
+            [shape], |x| x.index_select(axis, &index)
         ),
         case!(
             "index_add", (shape, axis, index) in index_selects(),
-            [shape.clone() => -2.0..2.0, { let mut taken = shape; taken[axis as usize] = index.len(); taken } => -2.0..2.0],
+            [shape.clone(), { let mut taken = shape; taken[axis as usize] = index.len(); taken }],
             |x, source| x.index_add(axis, &index, source)
         ),
-        case!("where_", (a, b) in broadcast_pair(), [a => -2.0..2.0, b => -2.0..2.0], |x, y| {
+        case!("where_", (a, b) in broadcast_pair(), [a, b], |x, y| {
             // Any condition will do that does not change with the values.
             let condition = Tensor::arange(0, y.len() as i64, 1).map(|i| i % 3 != 1).reshape(y.shape());
             Var::where_(&condition, x, y)

@@ -263,13 +263,13 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
             "solve", (front, n, columns, broadcast) in (shapes(0..=2, 0..=3), 0..=4_usize, 0..=3_usize, any::<bool>()),
             [
                 square(if broadcast { &[] } else { &front }, n) => -1.0..1.0,
-                [&front[..], &[n, columns]].concat() => -2.0..2.0,
+                [&front[..], &[n, columns]].concat(),
             ],
             |a, b| regular(a).solve(b).expect("regular")
         ),
         case!(
             "solve_triangular", (front, n, columns, upper) in (shapes(0..=2, 0..=3), 0..=4_usize, 0..=3_usize, any::<bool>()),
-            [square(&front, n) => -1.0..1.0, [&front[..], &[n, columns]].concat() => -2.0..2.0],
+            [square(&front, n) => -1.0..1.0, [&front[..], &[n, columns]].concat()],
             |a, b| regular(a).solve_triangular(b, upper).expect("regular")
         ),
         case!("inverse", (front, n) in stacks(), [square(&front, n) => -1.0..1.0], |x| {

@@ -207,12 +207,12 @@ impl<T: Float> Var<T> {
 pub(crate) fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{broadcast_pair, case, reductions};
     vec![
-        case!("sum", (shape, axes) in reductions(0), [shape => -2.0..2.0], |x| x.sum(axes)),
-        case!("mean", (shape, axes) in reductions(1), [shape => -2.0..2.0], |x| x.mean(axes)),
-        case!("max", (shape, axes) in reductions(1), [shape => -2.0..2.0], |x| x.max(axes)),
-        case!("min", (shape, axes) in reductions(1), [shape => -2.0..2.0], |x| x.min(axes)),
-        case!("logsumexp", (shape, axes) in reductions(1), [shape => -2.0..2.0], |x| x.logsumexp(axes)),
-        case!("sum_to_size", (small, large) in broadcast_pair(), [large => -2.0..2.0], |x| {
+        case!("sum", (shape, axes) in reductions(0), [shape], |x| x.sum(axes)),
+        case!("mean", (shape, axes) in reductions(1), [shape], |x| x.mean(axes)),
+        case!("max", (shape, axes) in reductions(1), [shape], |x| x.max(axes)),
+        case!("min", (shape, axes) in reductions(1), [shape], |x| x.min(axes)),
+        case!("logsumexp", (shape, axes) in reductions(1), [shape], |x| x.logsumexp(axes)),
+        case!("sum_to_size", (small, large) in broadcast_pair(), [large], |x| {
             let fits = gradus_tensor::broadcast_shapes("", &small, x.shape());
             let fits = fits.is_ok_and(|common| common[..] == *x.shape());
             x.sum_to_size(if fits { &small } else { x.shape() })

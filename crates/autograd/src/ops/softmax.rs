@@ -64,7 +64,7 @@ impl<T: Float> Var<T> {
 pub(crate) fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{axes_of, case};
     vec![
-        case!("softmax", (shape, axis) in axes_of(0), [shape => -2.0..2.0], |x| x.softmax(axis)),
-        case!("log_softmax", (shape, axis) in axes_of(0), [shape => -2.0..2.0], |x| x.log_softmax(axis)),
+        case!("softmax", (shape, axis) in axes_of(0), [shape], |x| x.softmax(axis)),
+        case!("log_softmax", (shape, axis) in axes_of(0), [shape], |x| x.log_softmax(axis)),
     ]
 }

@@ -249,21 +249,9 @@ macro_rules! elementwise {
             #[derive(Debug, Clone, Copy)]
             struct $struct { $($($attribute: f64),+)? }
 
-            impl crate::scalar::UnaryFunction for $struct {
-                const NAME: &'static str = stringify!($name);
-                const SAVES: crate::tape::Saves = elementwise!(@saves $source);
-                const GATE: bool = elementwise!(@gate $kind);
-                #[inline(always)]
-                fn function<R: crate::scalar::Real>(&self, $x: R) -> R where f64: crate::scalar::Literal<R> {
-                    let Self { $($($attribute),+)? } = *self;
-                    $function
-                }
-                #[inline(always)]
-                #[allow(unused_variables, reason = "a derivative need not look at every attribute")]
-                fn derivative<R: crate::scalar::Real>(&self, $saved: R) -> R where f64: crate::scalar::Literal<R> {
-                    let Self { $($($attribute),+)? } = *self;
-                    $derivative
-                }
+            crate::scalar::unary_function! {
+                $struct { $($($attribute),+)? }, stringify!($name), elementwise!(@saves $source), elementwise!(@gate $kind),
+                |$x| $function, |$saved| $derivative
             }
         )*
 

@@ -92,3 +92,54 @@ pub trait BinaryFunction: Debug + Clone + Send + Sync + 'static {
     where
         f64: Literal<R>;
 }
+
+/// Implements [`UnaryFunction`] for a struct: its attributes, the name, `SAVES`, `GATE`, the function and the derivative.
+macro_rules! unary_function {
+    (
+        $struct:ident $attributes:tt, $name:expr, $saves:expr, $gate:expr,
+        |$x:ident| $function:expr, |$saved:ident| $derivative:expr $(,)?
+    ) => {
+        impl crate::scalar::UnaryFunction for $struct {
+            const NAME: &'static str = $name;
+            const SAVES: crate::tape::Saves = $saves;
+            const GATE: bool = $gate;
+            #[inline(always)]
+            fn function<R: crate::scalar::Real>(&self, $x: R) -> R where f64: crate::scalar::Literal<R> {
+                let Self $attributes = *self;
+                $function
+            }
+            #[inline(always)]
+            #[allow(unused_variables, reason = "a derivative need not look at every attribute")]
+            fn derivative<R: crate::scalar::Real>(&self, $saved: R) -> R where f64: crate::scalar::Literal<R> {
+                let Self $attributes = *self;
+                $derivative
+            }
+        }
+    };
+}
+pub(crate) use unary_function;
+
+/// Implements [`BinaryFunction`] for a struct: the name, `GATE`, the function and the derivatives.
+macro_rules! binary_function {
+    ($struct:ident, $name:expr, $gate:expr, |$x:ident, $y:ident| $function:expr, $derivatives:expr $(,)?) => {
+        impl crate::scalar::BinaryFunction for $struct {
+            const NAME: &'static str = $name;
+            const GATE: bool = $gate;
+            #[inline(always)]
+            fn function<R: crate::scalar::Real>(&self, $x: R, $y: R) -> R
+            where
+                f64: crate::scalar::Literal<R>,
+            {
+                $function
+            }
+            #[inline(always)]
+            fn derivatives<R: crate::scalar::Real>(&self, $x: R, $y: R) -> [R; 2]
+            where
+                f64: crate::scalar::Literal<R>,
+            {
+                $derivatives
+            }
+        }
+    };
+}
+pub(crate) use binary_function;
