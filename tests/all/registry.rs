@@ -117,7 +117,7 @@ fn strings(text: &str) -> BTreeSet<String> {
 fn operations(text: &str) -> Vec<(String, BTreeSet<String>)> {
     let lines = block(text, "operations! {");
     let declared = |line: &&str| {
-        let linearities = ["    Linear ", "    Multilinear ", "    Nonlinear "];
+        let linearities = ["    Linear ", "    Multilinear ", "    Nonlinear ", "    Nonlinear<T> "];
         let rest = linearities.iter().find_map(|linearity| line.strip_prefix(linearity))?;
         Some((leading_name(rest)?.to_string(), strings(rest)))
     };
@@ -248,7 +248,7 @@ operations! {
         forward |x| x[0].wedge(x[1]),
         vjp |context, input| context.input(1 - input).wedge(context.cotangent());
 
-    Nonlinear Fold(over: Reduced): "fold",
+    Nonlinear<T> Fold(over: Reduced): "fold",
         shape |x| reduced_shape("not a name", x[0], &over.axes()),
         forward |x| x[0].fold(over.axes()),
         saves Saves::OUTPUT,

@@ -9,8 +9,7 @@ use gradus_tensor::{Float, OrPanic, Shape, Tensor, TensorError, lane_axis};
 
 use super::operations::operations;
 use crate::tape::{
-    Context, DiscreteOperation, Indices, Inputs, Mask, Operand, Operation, Saves, Var, apply, apply_inplace,
-    decide,
+    DiscreteOperation, Indices, Inputs, Mask, Operand, Saves, Var, apply, apply_inplace, decide,
 };
 
 operations! {
@@ -74,6 +73,13 @@ operations! {
             let (condition, g, zero) = (context.mask(2), context.cotangent(), Var::from(T::ZERO));
             if input == 0 { Var::where_(condition, g, zero) } else { Var::where_(condition, zero, g) }
         };
+
+    /// The inputs are x and the mask.
+    Nonlinear<T> MaskedFill { value: T }: "masked_fill", saves Saves::NOTHING,
+        shape |x| broadcast_shapes("masked_fill", x[0], x[1]),
+        forward |x| x[0].masked_fill(x.mask(1), *value),
+        vjp |context, _| context.cotangent().masked_fill(context.mask(1), T::ZERO),
+        jvp |context, _| context.tangent().masked_fill(context.mask(1), T::ZERO);
 }
 
 /// Which elements of the source of a [`Scatter`] another one for the same place replaces. The input is the index.
@@ -97,33 +103,6 @@ impl<T: Float> DiscreteOperation<T, bool> for Overwritten {
         let stayed =
             Tensor::zeros(&self.shape[..]).scatter(self.axis, index, &numbers).gather(self.axis, index);
         stayed.ne(numbers)
-    }
-}
-
-/// The inputs are x and the mask.
-#[derive(Debug)]
-struct MaskedFill<T> {
-    value: T,
-}
-
-impl<T: Float> Operation<T> for MaskedFill<T> {
-    fn name(&self) -> &'static str {
-        "masked_fill"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(broadcast_shapes("masked_fill", inputs[0], inputs[1]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].masked_fill(inputs.mask(1), self.value)
-    }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        Some(context.cotangent().masked_fill(context.mask(1), T::ZERO))
-    }
-    fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        Some(context.tangent().masked_fill(context.mask(1), T::ZERO))
     }
 }
 

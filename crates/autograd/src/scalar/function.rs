@@ -53,30 +53,7 @@ pub trait UnaryFunction: Debug + Clone + Send + Sync + 'static {
 }
 
 /// A function of two numbers with its two partial derivatives; [`Binary`](crate::Binary) makes it an operation on
-/// tensors that broadcast.
-///
-/// ```
-/// use gradus_autograd::{Binary, BinaryFunction, Literal, Real, Tensor, Var, apply};
-///
-/// /// x y^2.
-/// #[derive(Debug, Clone)]
-/// struct Moment;
-///
-/// impl BinaryFunction for Moment {
-///     const NAME: &'static str = "moment";
-///     fn function<R: Real>(&self, x: R, y: R) -> R where f64: Literal<R> {
-///         x * y.square()
-///     }
-///     fn derivatives<R: Real>(&self, x: R, y: R) -> [R; 2] where f64: Literal<R> {
-///         [y.square(), 2.0 * x * y]
-///     }
-/// }
-///
-/// let (x, y) = (Var::leaf(Tensor::from(2.0)), Var::leaf(Tensor::from(3.0)));
-/// let gradients = apply(Binary(Moment), &[&x, &y]).backward();
-/// assert_eq!(gradients.get(&x), Some(&Tensor::from(9.0)));
-/// assert_eq!(gradients.get(&y), Some(&Tensor::from(12.0)));
-/// ```
+/// tensors that broadcast. It is written as a [`UnaryFunction`] is.
 pub trait BinaryFunction: Debug + Clone + Send + Sync + 'static {
     /// The name shown on the tape and in messages.
     const NAME: &'static str;
