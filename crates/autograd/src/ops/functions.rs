@@ -108,9 +108,9 @@ elementwise! {
         from input |x| x.apply(PowerOf { exponent, order: 1 }), on 0.3..2.0;
 }
 
-/// Functions of two numbers: a struct, a function, the two derivatives, and a method that broadcasts; for the
-/// example of each a point, with the result and the slopes there; `gate` for [`BinaryFunction::GATE`](crate::BinaryFunction::GATE); and for its
-/// case in the tests the ranges of both numbers.
+/// Functions of two numbers: a struct, a function, the two derivatives, and a method that broadcasts; for the example
+/// of each a point, with the result and the slopes there; `gate` for
+/// [`BinaryFunction::GATE`](crate::BinaryFunction::GATE); and for its case in the tests the ranges of both numbers.
 macro_rules! binary_elementwise {
     ($(
         $(#[$doc:meta])*

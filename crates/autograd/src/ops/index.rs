@@ -138,10 +138,8 @@ impl<T: Float> Var<T> {
         apply(Gather { axis }, &[Operand::Var(self), Operand::Indices(&index.into())])
     }
 
-    /// This variable with the elements of `source` added where `index` says; see [`Tensor::scatter_add`].
-    ///
-    /// # Panics
-    /// If the axis or an index is out of range, or the shapes do not fit.
+    /// This variable with the elements of `source` added where `index` says; see [`Tensor::scatter_add`] for shapes
+    /// and panics.
     #[track_caller]
     pub fn scatter_add(&self, axis: isize, index: impl Into<Indices<T>>, source: &Self) -> Self {
         let axis = lane_axis("scatter_add", axis, self.shape()).or_panic() as isize;
@@ -151,11 +149,8 @@ impl<T: Float> Var<T> {
         )
     }
 
-    /// This variable with the elements of `source` where `index` says; see [`Tensor::scatter`]. Of several for one
-    /// place the last stays, and it alone has a gradient.
-    ///
-    /// # Panics
-    /// If the axis or an index is out of range, or the shapes do not fit.
+    /// This variable with the elements of `source` where `index` says; see [`Tensor::scatter`] for shapes and panics.
+    /// Of several for one place the last stays, and it alone has a gradient.
     #[track_caller]
     pub fn scatter(&self, axis: isize, index: impl Into<Indices<T>>, source: &Self) -> Self {
         let axis = lane_axis("scatter", axis, self.shape()).or_panic() as isize;
@@ -180,10 +175,7 @@ impl<T: Float> Var<T> {
     }
 
     /// This variable with the slices of `source` added to those that `index` names; see
-    /// [`Tensor::index_add`].
-    ///
-    /// # Panics
-    /// If the axis or an index is out of range, or the shapes do not fit.
+    /// [`Tensor::index_add`] for shapes and panics.
     #[track_caller]
     pub fn index_add(&self, axis: isize, index: impl Into<Indices<T>>, source: &Self) -> Self {
         let axis = lane_axis("index_add", axis, self.shape()).or_panic() as isize;

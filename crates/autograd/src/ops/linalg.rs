@@ -152,13 +152,10 @@ impl<T: Float> Var<T> {
     /// The X with `A X = B`, for this A, `[..., n, n]`, and B, `[..., n, k]`, or `[n]` if A is one matrix. Axes in
     /// front broadcast.
     ///
-    /// See [`Tensor::solve`](gradus_tensor::Tensor::solve).
+    /// See [`Tensor::solve`](gradus_tensor::Tensor::solve) for shapes and panics.
     ///
     /// # Errors
     /// [`TensorError::Matrix`] if a matrix is singular.
-    ///
-    /// # Panics
-    /// If the last two axes of A are not of one size, or the shapes do not fit.
     #[track_caller]
     pub fn solve(&self, b: &Self) -> Result<Self, TensorError> {
         system(self, b, Solve, Tensor::solve)
@@ -167,13 +164,10 @@ impl<T: Float> Var<T> {
     /// The X with `A X = B` as in [`solve`](Self::solve), for a triangular A: what lies on the other side of the
     /// diagonal is not read.
     ///
-    /// See [`Tensor::solve_triangular`](gradus_tensor::Tensor::solve_triangular).
+    /// See [`Tensor::solve_triangular`](gradus_tensor::Tensor::solve_triangular) for shapes and panics.
     ///
     /// # Errors
     /// [`TensorError::Matrix`] if a matrix is singular: there is a 0 on its diagonal.
-    ///
-    /// # Panics
-    /// If the last two axes of A are not of one size, or the shapes do not fit.
     #[track_caller]
     pub fn solve_triangular(&self, b: &Self, upper: bool) -> Result<Self, TensorError> {
         system(self, b, SolveTriangular { upper }, |a, b| a.solve_triangular(b, upper))
@@ -181,13 +175,10 @@ impl<T: Float> Var<T> {
 
     /// The inverse of matrices, `[..., n, n]`.
     ///
-    /// See [`Tensor::inverse`](gradus_tensor::Tensor::inverse).
+    /// See [`Tensor::inverse`](gradus_tensor::Tensor::inverse) for shapes and panics.
     ///
     /// # Errors
     /// [`TensorError::Matrix`] if a matrix is singular.
-    ///
-    /// # Panics
-    /// If the last two axes are not of one size.
     #[track_caller]
     pub fn inverse(&self) -> Result<Self, TensorError> {
         Ok(apply_computed(Inverse, &[self], self.value().inverse()?))

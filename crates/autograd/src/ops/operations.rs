@@ -1,8 +1,8 @@
 //! Operations as items: a shape, a value and a rule.
 
-/// Declares operations, each an item with its [`Linearity`](crate::Linearity) (with `<T>`, if an attribute has the type
-/// of the elements), a struct with attributes, the name on the tape, the values that it `saves`, unless they follow from
-/// the linearity, and methods of [`Operation`](crate::Operation), which read the attributes by name:
+/// Declares operations, each an item with its [`Linearity`](crate::Linearity) (with `<T>`, if an attribute has the
+/// type of the elements), a struct with attributes, the name on the tape, the values that it `saves`, unless they
+/// follow from the linearity, and methods of [`Operation`](crate::Operation), which read the attributes by name:
 ///
 /// - `shape` of the result, for the shapes of the inputs;
 /// - `forward`, for the inputs;

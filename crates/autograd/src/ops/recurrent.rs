@@ -179,9 +179,9 @@ impl<T: Float> Var<T> {
     /// every step, `[steps, batch, hidden]`, and after the last one.
     ///
     /// Let a be the three equal parts of `x weight_ih^T + bias_ih`, and b the parts of `h weight_hh^T + bias_hh`, with
-    /// weights `[3 hidden, features]` and `[3 hidden, hidden]`. Then r and z are the sigmoid of the first two `a + b`,
-    /// the third gives `n = tanh(a + r b)`, and `h = (1 - z) n + z h`. `state` is h before the first step,
-    /// `[batch, hidden]`; zeros if it is not given.
+    /// weights `[3 hidden, features]` and `[3 hidden, hidden]`. Then r and z are the sigmoid of the first two sums
+    /// `a + b`, the third parts give `n = tanh(a + r b)`, and `h = (1 - z) n + z h`. `state` is h before the first
+    /// step, `[batch, hidden]`; zeros if it is not given.
     ///
     /// See [`Tensor::gru`](gradus_tensor::Tensor::gru) for shapes and panics.
     #[track_caller]

@@ -70,8 +70,6 @@ impl<T: Float> Var<T> {
     }
 
     /// All elements along one axis.
-    ///
-    /// See [`Tensor::flatten`](gradus_tensor::Tensor::flatten).
     pub fn flatten(&self) -> Self {
         self.reshape([self.len()])
     }

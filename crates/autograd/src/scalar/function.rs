@@ -70,7 +70,8 @@ pub trait BinaryFunction: Debug + Clone + Send + Sync + 'static {
         f64: Literal<R>;
 }
 
-/// Implements [`UnaryFunction`] for a struct: its attributes, the name, `SAVES`, `GATE`, the function and the derivative.
+/// Implements [`UnaryFunction`] for a struct: its attributes, the name, `SAVES`, `GATE`, the function and the
+/// derivative.
 macro_rules! unary_function {
     (
         $struct:ident $attributes:tt, $name:expr, $saves:expr, $gate:expr,
