@@ -23,7 +23,7 @@ const NO_OPERATIONS: [(&str, &str); 5] = [
 
 /// Types of operations whose name is not written beside them, and why.
 const NO_NAMES: [(&str, &str); 3] = [
-    ("$struct", "the names are those in `operations!`"),
+    ("$struct $(<$element>)?", "the names are those in `operations!`"),
     ("Unary<F>", "the names are those in `elementwise!`"),
     ("Binary<F>", "the names are those in `binary_elementwise!`"),
 ];

@@ -33,7 +33,7 @@ impl<T: Float> Gradients<T> {
         self.by_leaf.is_empty()
     }
 
-    /// Changes the gradient with respect to a leaf, if there is one.
+    /// Changes the gradient with respect to a leaf, if the leaf was reached.
     ///
     /// # Panics
     /// If the new gradient has another shape.

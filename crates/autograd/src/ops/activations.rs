@@ -102,10 +102,10 @@ elementwise! {
     }, on -3.0..3.0;
 }
 
-/// `below` of numbers up to 0, and `above` for larger ones and NaN.
+/// `below` of numbers up to 0, and `above` for larger numbers and NaN.
 #[inline(always)]
 fn below_zero<R: Real>(x: R, below: impl Fn(R) -> R, above: f64) -> R {
-    // What is not chosen must not overflow: second derivatives would multiply it by 0. At 0 itself these are 0.
+    // The branch that is not chosen must not overflow: second derivatives would multiply it by 0. At 0 they are 0.
     x.le(0.0).select(below(x.lt(0.0).select(x, 0.0)), above)
 }
 

@@ -52,7 +52,7 @@ impl<T: Float> DiscreteOperation<T, bool> for IsPadding {
 
 impl<T: Float> Var<T> {
     /// The rows of this table that `index`, of any shape, names: its axes come first in the result. Row
-    /// `padding_idx`, if there is one, gets no gradient; a negative one counts from the end.
+    /// `padding_idx`, if it is given, gets no gradient; a negative number counts from the end.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};

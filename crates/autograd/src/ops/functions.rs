@@ -194,7 +194,7 @@ binary_elementwise! {
     }, on -2.0..2.0, 0.3..2.0;
     // The cases of the following three lie between the jumps.
     /// The remainder of a division whose quotient is rounded towards zero: it has the sign of the first number. The
-    /// derivatives are those of x - n y with the quotient n, by convention also where that jumps.
+    /// derivatives are the ones of x - n y with the quotient n, by convention also where n jumps.
     fmod at (-7.0, 3.0) => (-1.0, [1.0, 2.0]): Fmod gate
         |x, y| x.fmod(y), {
             // By the rest: x / y may be rounded to the next integer.
@@ -203,7 +203,7 @@ binary_elementwise! {
             [x.constant(1.0), ((rest - x) / y).round().detach()]
         }, on -2.9..-2.1, 0.98..1.02;
     /// The remainder of a division whose quotient is rounded down: it has the sign of the second number. The
-    /// derivatives are those of x - n y with the quotient n, by convention also where that jumps.
+    /// derivatives are the ones of x - n y with the quotient n, by convention also where n jumps.
     remainder at (-7.0, 3.0) => (2.0, [1.0, 3.0]): Remainder gate
         |x, y| x.remainder(y), [x.constant(1.0), -x.floor_divide(y)], on -2.9..-2.1, 0.98..1.02;
     /// The quotient, rounded down. The derivatives are 0 everywhere, by convention also where it jumps.

@@ -71,8 +71,8 @@ impl<T: Float> Var<T> {
         ranges.into_iter().map(|range| self.slice(axis, range)).collect()
     }
 
-    /// Consecutive parts of an axis, all of the same size but for the last one, which may be smaller: as many as
-    /// `chunks`, or fewer, where the size that is rounded up leaves nothing.
+    /// At most `chunks` consecutive parts of an axis, of its size divided by `chunks` and rounded up; the last part may
+    /// be smaller.
     ///
     /// See [`Tensor::chunk`](gradus_tensor::Tensor::chunk) for shapes and panics.
     #[track_caller]

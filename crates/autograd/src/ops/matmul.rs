@@ -66,8 +66,8 @@ impl<T: Float> Var<T> {
     /// The matrix product, by NumPy's rules: `[..., m, k] x [..., k, n]` gives `[..., m, n]`, leading axes
     /// broadcast, and a 1-d operand is a row on the left, a column on the right, whose axis then goes.
     ///
-    /// A weight of 0 does not mask, as in IEEE arithmetic: 0 times an infinite number or NaN is NaN. What may not be
-    /// finite must be filled first, by [`masked_fill`](Self::masked_fill) for example.
+    /// A weight of 0 does not mask, as in IEEE arithmetic: 0 times an infinite number or NaN is NaN. Elements that may
+    /// not be finite must be filled first, for example by [`masked_fill`](Self::masked_fill).
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};

@@ -75,7 +75,7 @@ impl<T: Float> Operation<T> for Normalize {
         let of_weight = chained(&normal, g);
         let of_bias = g;
         let g = if self.weight { g * context.input(1) } else { g.clone() };
-        // What stretches a whole block does not change its result, and neither does what shifts it.
+        // To stretch or to shift a whole block does not change its result.
         let stretch = chained(&normal, &g).mean(axes());
         let rest = &g - chained(&normal, &stretch);
         let gradient = chained(&scale, &if self.centred { rest - g.mean(axes()) } else { rest });

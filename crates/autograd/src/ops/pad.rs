@@ -15,7 +15,7 @@ operations! {
             let (g, shape) = (context.cotangent(), context.shape(0));
             let mode = match mode {
                 PadMode::Constant(_) => {
-                    // What was added is taken away, and the other way round.
+                    // Added elements are taken away, and removed elements are added.
                     let back: Vec<[isize; 2]> = pads.iter().map(|pads| pads.map(|pad| -pad)).collect();
                     return Some(g.pad(back, PadMode::Constant(T::ZERO)));
                 }

@@ -29,7 +29,7 @@ operations! {
 
 /// The Jacobian of softmax with the output `y`, times a cotangent or tangent.
 fn times_jacobian<T: Float>(y: &Var<T>, g: &Var<T>, axis: usize) -> Var<T> {
-    // What has probability 0 is masked: no gradient passes it, whatever the cotangent.
+    // An element of probability 0 is masked: no gradient passes it, whatever the cotangent.
     let mean = y.gated(g).sum(keepdim(axis));
     y.gated(&(g - mean))
 }

@@ -118,7 +118,7 @@ impl<T: Float> Var<T> {
         apply(Reshape { shape }, &[self])
     }
 
-    /// The shape without those of the named axes that have size 1; `..` names all.
+    /// The shape without the named axes that have size 1; `..` names all axes.
     ///
     /// See [`Tensor::squeeze`](gradus_tensor::Tensor::squeeze) for shapes and panics.
     #[track_caller]
@@ -179,7 +179,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         case!("unsqueeze", shape in any(), [shape], |x| x.unsqueeze(-1).unsqueeze(0)),
         case!("squeeze", shape in any(), [shape], |x| x.squeeze(..)),
         case!("expand", (shape, axes) in reductions(0), [shape], |x| {
-            // Those of the axes that have size 1, and a new one, are repeated.
+            // The axes that have size 1, and a new axis, are repeated.
             let repeated = axes.resolve("expand", x.shape());
             let size = |(axis, &size)| if size == 1 && repeated.contains(&axis) { 3 } else { size };
             let sizes: Vec<usize> = x.shape().iter().enumerate().map(size).collect();

@@ -45,8 +45,8 @@ pub trait UnaryFunction: Debug + Clone + Send + Sync + 'static {
     fn function<R: Real>(&self, x: R) -> R
     where
         f64: Literal<R>;
-    /// The derivative, as a function of the input or of the output, whichever is saved; if nothing is, of
-    /// a number that it must not look at.
+    /// The derivative, as a function of the saved input or output; if neither is saved, of a number that it must not
+    /// look at.
     fn derivative<R: Real>(&self, saved: R) -> R
     where
         f64: Literal<R>;
