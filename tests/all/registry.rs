@@ -23,7 +23,7 @@ const NO_OPERATIONS: [(&str, &str); 5] = [
 
 /// Types of operations whose name is not written beside them, and why.
 const NO_NAMES: [(&str, &str); 3] = [
-    ("$struct", "the names are those in `operations!`"),
+    ("$struct $(<$element>)?", "the names are those in `operations!`"),
     ("Unary<F>", "the names are those in `elementwise!`"),
     ("Binary<F>", "the names are those in `binary_elementwise!`"),
 ];
@@ -117,7 +117,7 @@ fn strings(text: &str) -> BTreeSet<String> {
 fn operations(text: &str) -> Vec<(String, BTreeSet<String>)> {
     let lines = block(text, "operations! {");
     let declared = |line: &&str| {
-        let linearities = ["    Linear ", "    Multilinear ", "    Nonlinear "];
+        let linearities = ["    Linear ", "    Multilinear ", "    Nonlinear ", "    Nonlinear<T> "];
         let rest = linearities.iter().find_map(|linearity| line.strip_prefix(linearity))?;
         Some((leading_name(rest)?.to_string(), strings(rest)))
     };
@@ -248,7 +248,7 @@ operations! {
         forward |x| x[0].wedge(x[1]),
         vjp |context, input| context.input(1 - input).wedge(context.cotangent());
 
-    Nonlinear Fold(over: Reduced): "fold",
+    Nonlinear<T> Fold(over: Reduced): "fold",
         shape |x| reduced_shape("not a name", x[0], &over.axes()),
         forward |x| x[0].fold(over.axes()),
         saves Saves::OUTPUT,

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use gradus::prelude::*;
-use gradus::{BatchNorm1d, Difference, Dropout, Relu, Rule, Descent, State, StateError, StateTensor};
+use gradus::{BatchNorm1d, Descent, Difference, Dropout, Relu, Rule, State, StateError, StateTensor};
 use proptest::prelude::*;
 
 use crate::messages::panics;
@@ -70,7 +70,10 @@ fn continues<R: Rule>(make: impl Fn() -> Descent<R, f64>, stop: u64) {
 fn every_optimizer_resumes_to_the_bit() {
     for stop in [0, 1, 4] {
         continues(|| Sgd::new(0.01).momentum(0.9), stop);
-        continues(|| Adam::new(0.01).group(|name| name.ends_with("bias"), |adam| adam.learning_rate(0.1)), stop);
+        continues(
+            || Adam::new(0.01).group(|name| name.ends_with("bias"), |adam| adam.learning_rate(0.1)),
+            stop,
+        );
         continues(|| gradus::AdamW::new(0.01), stop);
         continues(|| RmsProp::new(0.01), stop);
         continues(|| Adagrad::new(0.01), stop);
@@ -83,8 +86,16 @@ fn names_are_those_of_pytorch() {
     let state = model(0).state();
     let names: Vec<&str> = state.names().collect();
     let expected = [
-        "0.bias", "0.weight", "1.bias", "1.num_batches_tracked", "1.running_mean", "1.running_var", "1.weight",
-        "3.key", "4.bias", "4.weight",
+        "0.bias",
+        "0.weight",
+        "1.bias",
+        "1.num_batches_tracked",
+        "1.running_mean",
+        "1.running_var",
+        "1.weight",
+        "3.key",
+        "4.bias",
+        "4.weight",
     ];
     assert_eq!(names, expected);
     let folder = Folder::new("names");
@@ -204,7 +215,10 @@ fn same(a: &State, b: &State) -> bool {
             StateTensor::Bool(tensor) => tensor.iter().map(u64::from).collect(),
             other => panic!("{other:?}"),
         };
-        state.iter().map(|(name, tensor)| (format!("{name} {}", tensor.dtype()), tensor.shape().into(), of(tensor))).collect()
+        state
+            .iter()
+            .map(|(name, tensor)| (format!("{name} {}", tensor.dtype()), tensor.shape().into(), of(tensor)))
+            .collect()
     };
     bits(a) == bits(b) && a.metadata() == b.metadata()
 }

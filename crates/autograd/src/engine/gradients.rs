@@ -33,7 +33,7 @@ impl<T: Float> Gradients<T> {
         self.by_leaf.is_empty()
     }
 
-    /// Changes the gradient with respect to a leaf, if there is one.
+    /// Changes the gradient with respect to a leaf, if the leaf was reached.
     ///
     /// # Panics
     /// If the new gradient has another shape.
@@ -221,14 +221,11 @@ pub fn hvp<T: Float>(
     let gradients =
         if y.is_tracked() { gradients_of("hvp", &y, &seed, &leaves_ref, true) } else { Vec::new() };
     // <gradient, vector>, of which the gradient is wanted; a gradient that is constant adds nothing.
-    let mut slope: Option<Var<T>> = None;
-    for (gradient, vector) in gradients.into_iter().zip(vectors) {
-        let Some(gradient) = gradient.filter(Var::is_tracked) else { continue };
-        slope = Some(mode::with_recording(true, || {
-            let term = (gradient * vector).sum(..);
-            slope.map_or(term.clone(), |slope| slope + term)
-        }));
-    }
+    let varying = |(gradient, vector): (Option<Var<T>>, _)| Some((gradient.filter(Var::is_tracked)?, vector));
+    let pairs = gradients.into_iter().zip(vectors).filter_map(varying);
+    let slope = mode::with_recording(true, || {
+        pairs.map(|(gradient, vector)| (gradient * vector).sum(..)).reduce(|slope, term| slope + term)
+    });
     let seed = Tensor::scalar(T::ONE).into();
     let products =
         slope.map(|slope| gradients_of("hvp", &slope, &seed, &leaves_ref, false)).unwrap_or_default();

@@ -4,50 +4,33 @@ use gradus_tensor::shapes::embedding_shape;
 use gradus_tensor::{Float, Shape, Tensor, TensorError};
 
 use super::index::add_at;
-use crate::tape::{
-    Context, DiscreteOperation, Indices, Inputs, Operand, Operation, Saves, Var, apply, decide,
-};
+use super::operations::operations;
+use crate::tape::{DiscreteOperation, Indices, Inputs, Operand, Saves, Var, apply, decide};
 
-/// The inputs are the table and the index.
-#[derive(Debug)]
-struct Embedding {
-    padding_idx: Option<usize>,
+operations! {
+    /// The inputs are the table and the index.
+    Nonlinear Embedding { padding_idx: Option<usize> }: "embedding", saves Saves::NOTHING,
+        shape |x| embedding_shape(x[0], x[1]),
+        forward |x| x[0].embedding(x.indices(1)),
+        vjp |context, _| {
+            let index = context.indices(1);
+            let mut rows = Shape::from_slice(context.shape(0));
+            rows[0] = index.len();
+            let g = trained(context.cotangent(), &index, *padding_idx).reshape(rows);
+            add_at(context.gradient_so_far(0), 0, &index.reshape([index.len()]), &g)
+        },
+        jvp |context, _| {
+            let index = context.indices(1);
+            trained(&context.tangent().embedding(&index, None), &index, *padding_idx)
+        };
 }
 
-impl Embedding {
-    /// Rows, with zeros in place of the row that gets no gradient.
-    fn trained<T: Float>(&self, rows: &Var<T>, index: &Indices<T>) -> Var<T> {
-        let Some(padding_idx) = self.padding_idx else { return rows.clone() };
-        let mut column = Shape::from_slice(index.shape());
-        column.resize(rows.rank(), 1);
-        rows.masked_fill(decide(IsPadding { padding_idx }, &[index]).reshape(column), T::ZERO)
-    }
-}
-
-impl<T: Float> Operation<T> for Embedding {
-    fn name(&self) -> &'static str {
-        "embedding"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(embedding_shape(inputs[0], inputs[1]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].embedding(inputs.indices(1))
-    }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let index = context.indices(1);
-        let mut rows = Shape::from_slice(context.shape(0));
-        rows[0] = index.len();
-        let g = self.trained(context.cotangent(), &index).reshape(rows);
-        Some(add_at(context.gradient_so_far(0), 0, &index.reshape([index.len()]), &g))
-    }
-    fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let index = context.indices(1);
-        Some(self.trained(&context.tangent().embedding(&index, None), &index))
-    }
+/// Rows, with zeros in place of the row that gets no gradient.
+fn trained<T: Float>(rows: &Var<T>, index: &Indices<T>, padding_idx: Option<usize>) -> Var<T> {
+    let Some(padding_idx) = padding_idx else { return rows.clone() };
+    let mut column = Shape::from_slice(index.shape());
+    column.resize(rows.rank(), 1);
+    rows.masked_fill(decide(IsPadding { padding_idx }, &[index]).reshape(column), T::ZERO)
 }
 
 #[derive(Debug)]
@@ -69,7 +52,7 @@ impl<T: Float> DiscreteOperation<T, bool> for IsPadding {
 
 impl<T: Float> Var<T> {
     /// The rows of this table that `index`, of any shape, names: its axes come first in the result. Row
-    /// `padding_idx`, if there is one, gets no gradient; a negative one counts from the end.
+    /// `padding_idx`, if it is given, gets no gradient; a negative number counts from the end.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
@@ -105,7 +88,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
     use proptest::prelude::*;
     vec![case!(
         "embedding", (index, row, seed) in (shapes(0..=3, 0..=3), shapes(0..=2, 0..=3), any::<u64>()),
-        [[&[4], &row[..]].concat() => -2.0..2.0],
+        [[&[4], &row[..]].concat()],
         |x| {
             let index = (Tensor::<f64>::rand(&index, &mut gradus_tensor::seeded(seed)) * 4.0).cast::<i64>();
             x.embedding(&index, None)

@@ -9,8 +9,7 @@ use gradus_tensor::{Float, OrPanic, Shape, TensorError, broadcast_shapes};
 
 use crate::engine::{forward_of_composition, gradients_of_composition};
 use crate::scalar::elementwise::elementwise;
-use crate::scalar::{Binary, BinaryFunction, Unary, UnaryFunction};
-use crate::scalar::{Literal, Real};
+use crate::scalar::{Binary, Unary, binary_function, unary_function};
 use crate::tape::{Saves, Var, apply};
 
 use super::operations::operations;
@@ -109,9 +108,9 @@ elementwise! {
         from input |x| x.apply(PowerOf { exponent, order: 1 }), on 0.3..2.0;
 }
 
-/// Functions of two numbers: a struct, a function, the two derivatives, and a method that broadcasts; for the
-/// example of each a point, with the result and the slopes there; `gate` for [`BinaryFunction::GATE`]; and for its
-/// case in the tests the ranges of both numbers.
+/// Functions of two numbers: a struct, a function, the two derivatives, and a method that broadcasts; for the example
+/// of each a point, with the result and the slopes there; `gate` for
+/// [`BinaryFunction::GATE`](crate::BinaryFunction::GATE); and for its case in the tests the ranges of both numbers.
 macro_rules! binary_elementwise {
     ($(
         $(#[$doc:meta])*
@@ -123,17 +122,9 @@ macro_rules! binary_elementwise {
             #[derive(Debug, Clone, Copy)]
             struct $struct;
 
-            impl BinaryFunction for $struct {
-                const NAME: &'static str = stringify!($name);
-                const GATE: bool = !<[&str]>::is_empty(&[$(stringify!($gate))?]);
-                #[inline(always)]
-                fn function<R: Real>(&self, $x: R, $y: R) -> R where f64: Literal<R> {
-                    $function
-                }
-                #[inline(always)]
-                fn derivatives<R: Real>(&self, $x: R, $y: R) -> [R; 2] where f64: Literal<R> {
-                    $derivatives
-                }
+            binary_function! {
+                $struct, stringify!($name), !<[&str]>::is_empty(&[$(stringify!($gate))?]),
+                |$x, $y| $function, $derivatives
             }
         )*
 
@@ -203,7 +194,7 @@ binary_elementwise! {
     }, on -2.0..2.0, 0.3..2.0;
     // The cases of the following three lie between the jumps.
     /// The remainder of a division whose quotient is rounded towards zero: it has the sign of the first number. The
-    /// derivatives are those of x - n y with the quotient n, by convention also where that jumps.
+    /// derivatives are the ones of x - n y with the quotient n, by convention also where n jumps.
     fmod at (-7.0, 3.0) => (-1.0, [1.0, 2.0]): Fmod gate
         |x, y| x.fmod(y), {
             // By the rest: x / y may be rounded to the next integer.
@@ -212,7 +203,7 @@ binary_elementwise! {
             [x.constant(1.0), ((rest - x) / y).round().detach()]
         }, on -2.9..-2.1, 0.98..1.02;
     /// The remainder of a division whose quotient is rounded down: it has the sign of the second number. The
-    /// derivatives are those of x - n y with the quotient n, by convention also where that jumps.
+    /// derivatives are the ones of x - n y with the quotient n, by convention also where n jumps.
     remainder at (-7.0, 3.0) => (2.0, [1.0, 3.0]): Remainder gate
         |x, y| x.remainder(y), [x.constant(1.0), -x.floor_divide(y)], on -2.9..-2.1, 0.98..1.02;
     /// The quotient, rounded down. The derivatives are 0 everywhere, by convention also where it jumps.
@@ -237,23 +228,8 @@ struct Polygamma {
     order: usize,
 }
 
-impl UnaryFunction for Polygamma {
-    const NAME: &'static str = "polygamma";
-    const SAVES: Saves = Saves::INPUTS;
-    #[inline(always)]
-    fn function<R: Real>(&self, x: R) -> R
-    where
-        f64: Literal<R>,
-    {
-        x.polygamma(self.order)
-    }
-    #[inline(always)]
-    fn derivative<R: Real>(&self, x: R) -> R
-    where
-        f64: Literal<R>,
-    {
-        x.polygamma(self.order + 1)
-    }
+unary_function! {
+    Polygamma { order }, "polygamma", Saves::INPUTS, false, |x| x.polygamma(order), |x| x.polygamma(order + 1)
 }
 
 fn lerp_shape(start: &[usize], end: &[usize], weight: &[usize]) -> Result<Shape, TensorError> {
@@ -325,13 +301,10 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
             "polygamma", (shape, order) in (shapes(0..=3, 0..=5), 0..4_usize), [shape => 0.5..4.0],
             |x| x.polygamma(order)
         ),
-        case!(
-            "lerp", (a, b) in broadcast_pair(),
-            [a => -2.0..2.0, b.clone() => -2.0..2.0, b => -1.0..2.0], |x, y, w| x.lerp(y, w)
-        ),
+        case!("lerp", (a, b) in broadcast_pair(), [a, b.clone(), b => -1.0..2.0], |x, y, w| x.lerp(y, w)),
         case!(
             "addcmul", ((a, b), value) in (broadcast_pair(), -2.0..2.0),
-            [a => -2.0..2.0, b.clone() => -2.0..2.0, b => -2.0..2.0], |x, a, b| x.addcmul(a, b, value)
+            [a, b.clone(), b], |x, a, b| x.addcmul(a, b, value)
         ),
     ]);
     cases

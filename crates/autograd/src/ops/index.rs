@@ -9,8 +9,7 @@ use gradus_tensor::{Float, OrPanic, Shape, Tensor, TensorError, lane_axis};
 
 use super::operations::operations;
 use crate::tape::{
-    Context, DiscreteOperation, Indices, Inputs, Mask, Operand, Operation, Saves, Var, apply, apply_inplace,
-    decide,
+    DiscreteOperation, Indices, Inputs, Mask, Operand, Saves, Var, apply, apply_inplace, decide,
 };
 
 operations! {
@@ -74,6 +73,13 @@ operations! {
             let (condition, g, zero) = (context.mask(2), context.cotangent(), Var::from(T::ZERO));
             if input == 0 { Var::where_(condition, g, zero) } else { Var::where_(condition, zero, g) }
         };
+
+    /// The inputs are x and the mask.
+    Nonlinear<T> MaskedFill { value: T }: "masked_fill", saves Saves::NOTHING,
+        shape |x| broadcast_shapes("masked_fill", x[0], x[1]),
+        forward |x| x[0].masked_fill(x.mask(1), *value),
+        vjp |context, _| context.cotangent().masked_fill(context.mask(1), T::ZERO),
+        jvp |context, _| context.tangent().masked_fill(context.mask(1), T::ZERO);
 }
 
 /// Which elements of the source of a [`Scatter`] another one for the same place replaces. The input is the index.
@@ -97,33 +103,6 @@ impl<T: Float> DiscreteOperation<T, bool> for Overwritten {
         let stayed =
             Tensor::zeros(&self.shape[..]).scatter(self.axis, index, &numbers).gather(self.axis, index);
         stayed.ne(numbers)
-    }
-}
-
-/// The inputs are x and the mask.
-#[derive(Debug)]
-struct MaskedFill<T> {
-    value: T,
-}
-
-impl<T: Float> Operation<T> for MaskedFill<T> {
-    fn name(&self) -> &'static str {
-        "masked_fill"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(broadcast_shapes("masked_fill", inputs[0], inputs[1]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].masked_fill(inputs.mask(1), self.value)
-    }
-    fn saves(&self) -> Saves {
-        Saves::NOTHING
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        Some(context.cotangent().masked_fill(context.mask(1), T::ZERO))
-    }
-    fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        Some(context.tangent().masked_fill(context.mask(1), T::ZERO))
     }
 }
 
@@ -159,10 +138,8 @@ impl<T: Float> Var<T> {
         apply(Gather { axis }, &[Operand::Var(self), Operand::Indices(&index.into())])
     }
 
-    /// This variable with the elements of `source` added where `index` says; see [`Tensor::scatter_add`].
-    ///
-    /// # Panics
-    /// If the axis or an index is out of range, or the shapes do not fit.
+    /// This variable with the elements of `source` added where `index` says; see [`Tensor::scatter_add`] for shapes
+    /// and panics.
     #[track_caller]
     pub fn scatter_add(&self, axis: isize, index: impl Into<Indices<T>>, source: &Self) -> Self {
         let axis = lane_axis("scatter_add", axis, self.shape()).or_panic() as isize;
@@ -172,11 +149,8 @@ impl<T: Float> Var<T> {
         )
     }
 
-    /// This variable with the elements of `source` where `index` says; see [`Tensor::scatter`]. Of several for one
-    /// place the last stays, and it alone has a gradient.
-    ///
-    /// # Panics
-    /// If the axis or an index is out of range, or the shapes do not fit.
+    /// This variable with the elements of `source` where `index` says; see [`Tensor::scatter`] for shapes and panics.
+    /// Of several for one place the last stays, and it alone has a gradient.
     #[track_caller]
     pub fn scatter(&self, axis: isize, index: impl Into<Indices<T>>, source: &Self) -> Self {
         let axis = lane_axis("scatter", axis, self.shape()).or_panic() as isize;
@@ -201,10 +175,7 @@ impl<T: Float> Var<T> {
     }
 
     /// This variable with the slices of `source` added to those that `index` names; see
-    /// [`Tensor::index_add`].
-    ///
-    /// # Panics
-    /// If the axis or an index is out of range, or the shapes do not fit.
+    /// [`Tensor::index_add`] for shapes and panics.
     #[track_caller]
     pub fn index_add(&self, axis: isize, index: impl Into<Indices<T>>, source: &Self) -> Self {
         let axis = lane_axis("index_add", axis, self.shape()).or_panic() as isize;
@@ -233,31 +204,31 @@ impl<T: Float> Var<T> {
 pub(crate) fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{broadcast_pair, case, gathers, index_selects};
     vec![
-        case!("gather", (shape, axis, index) in gathers(), [shape => -2.0..2.0], |x| x.gather(axis, &index)),
+        case!("gather", (shape, axis, index) in gathers(), [shape], |x| x.gather(axis, &index)),
         case!(
             "scatter_add", (shape, axis, index) in gathers(),
-            [shape => -2.0..2.0, index.shape().to_vec() => -2.0..2.0],
+            [shape, index.shape().to_vec()],
             |x, source| x.scatter_add(axis, &index, source)
         ),
         case!(
             "scatter", (shape, axis, index) in gathers(),
-            [shape => -2.0..2.0, index.shape().to_vec() => -2.0..2.0],
+            [shape, index.shape().to_vec()],
             |x, source| x.scatter(axis, &index, source)
         ),
-        case!("masked_fill", (shape, mask) in broadcast_pair(), [shape => -2.0..2.0], |x| {
+        case!("masked_fill", (shape, mask) in broadcast_pair(), [shape], |x| {
             let count = mask.iter().product::<usize>() as i64;
             x.masked_fill(Tensor::arange(0, count, 1).map(|i| i % 3 == 1).reshape(mask.clone()), 7.0)
         }),
         case!(
             "index_select", (shape, axis, index) in index_selects(),
-            [shape => -2.0..2.0], |x| x.index_select(axis, &index)
+            [shape], |x| x.index_select(axis, &index)
         ),
         case!(
             "index_add", (shape, axis, index) in index_selects(),
-            [shape.clone() => -2.0..2.0, { let mut taken = shape; taken[axis as usize] = index.len(); taken } => -2.0..2.0],
+            [shape.clone(), { let mut taken = shape; taken[axis as usize] = index.len(); taken }],
             |x, source| x.index_add(axis, &index, source)
         ),
-        case!("where_", (a, b) in broadcast_pair(), [a => -2.0..2.0, b => -2.0..2.0], |x, y| {
+        case!("where_", (a, b) in broadcast_pair(), [a, b], |x, y| {
             // Any condition will do that does not change with the values.
             let condition = Tensor::arange(0, y.len() as i64, 1).map(|i| i % 3 != 1).reshape(y.shape());
             Var::where_(&condition, x, y)

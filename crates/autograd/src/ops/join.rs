@@ -71,8 +71,8 @@ impl<T: Float> Var<T> {
         ranges.into_iter().map(|range| self.slice(axis, range)).collect()
     }
 
-    /// Consecutive parts of an axis, all of the same size but for the last one, which may be smaller: as many as
-    /// `chunks`, or fewer, where the size that is rounded up leaves nothing.
+    /// At most `chunks` consecutive parts of an axis, of its size divided by `chunks` and rounded up; the last part may
+    /// be smaller.
     ///
     /// See [`Tensor::chunk`](gradus_tensor::Tensor::chunk) for shapes and panics.
     #[track_caller]
@@ -88,16 +88,16 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
     let any = || shapes(0..=4, 0..=4);
     let ranked = || shapes(1..=4, 1..=4);
     vec![
-        case!("split", shape in ranked(), [shape => -2.0..2.0], |x| {
+        case!("split", shape in ranked(), [shape], |x| {
             let (first, rest) = (x.shape()[0] / 2, x.shape()[0] - x.shape()[0] / 2);
             let parts = x.split(&[first, rest], 0);
             parts[0].sum(..) * parts[1].sin()
         }),
-        case!("chunk", shape in ranked(), [shape => -2.0..2.0], |x| {
+        case!("chunk", shape in ranked(), [shape], |x| {
             let parts = x.chunk(3, -1);
             parts[0].sum(..) * parts[parts.len() - 1].sin()
         }),
-        case!("cat", (a, b, axis) in joinable(), [a => -2.0..2.0, b => -2.0..2.0], |x, y| cat(&[x, y, x], axis)),
-        case!("stack", shape in any(), [shape.clone() => -2.0..2.0, shape => -2.0..2.0], |x, y| stack(&[x, y, y], -1)),
+        case!("cat", (a, b, axis) in joinable(), [a, b], |x, y| cat(&[x, y, x], axis)),
+        case!("stack", shape in any(), [shape.clone(), shape], |x, y| stack(&[x, y, y], -1)),
     ]
 }

@@ -152,13 +152,10 @@ impl<T: Float> Var<T> {
     /// The X with `A X = B`, for this A, `[..., n, n]`, and B, `[..., n, k]`, or `[n]` if A is one matrix. Axes in
     /// front broadcast.
     ///
-    /// See [`Tensor::solve`](gradus_tensor::Tensor::solve).
+    /// See [`Tensor::solve`](gradus_tensor::Tensor::solve) for shapes and panics.
     ///
     /// # Errors
     /// [`TensorError::Matrix`] if a matrix is singular.
-    ///
-    /// # Panics
-    /// If the last two axes of A are not of one size, or the shapes do not fit.
     #[track_caller]
     pub fn solve(&self, b: &Self) -> Result<Self, TensorError> {
         system(self, b, Solve, Tensor::solve)
@@ -167,13 +164,10 @@ impl<T: Float> Var<T> {
     /// The X with `A X = B` as in [`solve`](Self::solve), for a triangular A: what lies on the other side of the
     /// diagonal is not read.
     ///
-    /// See [`Tensor::solve_triangular`](gradus_tensor::Tensor::solve_triangular).
+    /// See [`Tensor::solve_triangular`](gradus_tensor::Tensor::solve_triangular) for shapes and panics.
     ///
     /// # Errors
     /// [`TensorError::Matrix`] if a matrix is singular: there is a 0 on its diagonal.
-    ///
-    /// # Panics
-    /// If the last two axes of A are not of one size, or the shapes do not fit.
     #[track_caller]
     pub fn solve_triangular(&self, b: &Self, upper: bool) -> Result<Self, TensorError> {
         system(self, b, SolveTriangular { upper }, |a, b| a.solve_triangular(b, upper))
@@ -181,13 +175,10 @@ impl<T: Float> Var<T> {
 
     /// The inverse of matrices, `[..., n, n]`.
     ///
-    /// See [`Tensor::inverse`](gradus_tensor::Tensor::inverse).
+    /// See [`Tensor::inverse`](gradus_tensor::Tensor::inverse) for shapes and panics.
     ///
     /// # Errors
     /// [`TensorError::Matrix`] if a matrix is singular.
-    ///
-    /// # Panics
-    /// If the last two axes are not of one size.
     #[track_caller]
     pub fn inverse(&self) -> Result<Self, TensorError> {
         Ok(apply_computed(Inverse, &[self], self.value().inverse()?))
@@ -263,13 +254,13 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
             "solve", (front, n, columns, broadcast) in (shapes(0..=2, 0..=3), 0..=4_usize, 0..=3_usize, any::<bool>()),
             [
                 square(if broadcast { &[] } else { &front }, n) => -1.0..1.0,
-                [&front[..], &[n, columns]].concat() => -2.0..2.0,
+                [&front[..], &[n, columns]].concat(),
             ],
             |a, b| regular(a).solve(b).expect("regular")
         ),
         case!(
             "solve_triangular", (front, n, columns, upper) in (shapes(0..=2, 0..=3), 0..=4_usize, 0..=3_usize, any::<bool>()),
-            [square(&front, n) => -1.0..1.0, [&front[..], &[n, columns]].concat() => -2.0..2.0],
+            [square(&front, n) => -1.0..1.0, [&front[..], &[n, columns]].concat()],
             |a, b| regular(a).solve_triangular(b, upper).expect("regular")
         ),
         case!("inverse", (front, n) in stacks(), [square(&front, n) => -1.0..1.0], |x| {

@@ -182,7 +182,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{axes_of, case, shapes};
     use proptest::prelude::*;
     vec![
-        case!("softmax_cross_entropy", ((shape, axis), seed) in (axes_of(1), any::<u64>()), [shape => -2.0..2.0], |x| {
+        case!("softmax_cross_entropy", ((shape, axis), seed) in (axes_of(1), any::<u64>()), [shape], |x| {
             let mut targets = x.shape().to_vec();
             let classes = targets.remove(axis.rem_euclid(x.rank() as isize) as usize) as f64;
             let random = Tensor::<f64>::rand(targets, &mut gradus_tensor::seeded(seed));
@@ -190,7 +190,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         }),
         case!(
             "mean_squared_error", shape in shapes(0..=3, 1..=4),
-            [shape.clone() => -2.0..2.0, shape => -2.0..2.0],
+            [shape.clone(), shape],
             |x, y| x.mean_squared_error(y)
         ),
         case!(

@@ -1,8 +1,8 @@
 //! Operations as items: a shape, a value and a rule.
 
-/// Declares operations, each an item with its [`Linearity`](crate::Linearity), a struct with attributes, the name on
-/// the tape, the values that it `saves`, unless they follow from the linearity, and methods of
-/// [`Operation`](crate::Operation), which read the attributes by name:
+/// Declares operations, each an item with its [`Linearity`](crate::Linearity) (with `<T>`, if an attribute has the
+/// type of the elements), a struct with attributes, the name on the tape, the values that it `saves`, unless they
+/// follow from the linearity, and methods of [`Operation`](crate::Operation), which read the attributes by name:
 ///
 /// - `shape` of the result, for the shapes of the inputs;
 /// - `forward`, for the inputs;
@@ -12,16 +12,16 @@
 macro_rules! operations {
     ($(
         $(#[$doc:meta])*
-        $linearity:ident $struct:ident $attributes:tt: $name:expr, $(saves $saves:expr,)?
+        $linearity:ident $(<$element:ident>)? $struct:ident $attributes:tt: $name:expr, $(saves $saves:expr,)?
             shape |$shapes:ident| $shape:expr,
             forward |$inputs:ident| $value:expr,
             $rule:ident |$context:ident $(, $input:pat_param)?| $gradient:expr
             $(, jvp |$forward_context:ident, $forward_input:pat_param| $tangent:expr)?;
     )*) => {$(
-        operations! { @struct [$(#[$doc])*] $struct $attributes }
+        operations! { @struct [$(#[$doc])*] $struct $(<$element>)? $attributes }
 
         #[allow(unused_variables, reason = "a method need not look at every attribute")]
-        impl<T: gradus_tensor::Float> crate::tape::Operation<T> for $struct {
+        impl<T: gradus_tensor::Float> crate::tape::Operation<T> for $struct $(<$element>)? {
             fn name(&self) -> &'static str {
                 operations! { @bind self $attributes }
                 $name
@@ -72,10 +72,10 @@ macro_rules! operations {
         #[derive(Debug)]
         struct $struct;
     };
-    (@struct [$(#[$doc:meta])*] $struct:ident { $($attribute:ident: $type:ty),* }) => {
+    (@struct [$(#[$doc:meta])*] $struct:ident $(<$element:ident>)? { $($attribute:ident: $type:ty),* }) => {
         $(#[$doc])*
         #[derive(Debug)]
-        struct $struct { $($attribute: $type),* }
+        struct $struct $(<$element>)? { $($attribute: $type),* }
     };
     (@struct [$(#[$doc:meta])*] $struct:ident ($attribute:ident: $type:ty)) => {
         $(#[$doc])*

@@ -137,8 +137,7 @@ impl<T: Float> Var<T> {
         apply(Mean(Reduced::new("mean", axes, self.shape())), &[self])
     }
 
-    /// The largest element over the axes; NaN if there is one. Several that are equally large share the
-    /// derivative evenly.
+    /// The largest element over the axes; NaN if there is one. Equally large elements share the derivative evenly.
     ///
     /// See [`Tensor::max`](gradus_tensor::Tensor::max) for shapes and panics.
     #[track_caller]
@@ -146,8 +145,7 @@ impl<T: Float> Var<T> {
         apply(Extreme { largest: true, over: Reduced::new("max", axes, self.shape()) }, &[self])
     }
 
-    /// The smallest element over the axes; NaN if there is one. Several that are equally small share the
-    /// derivative evenly.
+    /// The smallest element over the axes; NaN if there is one. Equally small elements share the derivative evenly.
     ///
     /// See [`Tensor::min`](gradus_tensor::Tensor::min) for shapes and panics.
     #[track_caller]
@@ -163,8 +161,8 @@ impl<T: Float> Var<T> {
         apply(LogSumExp(Reduced::new("logsumexp", axes, self.shape())), &[self])
     }
 
-    /// The index of the largest element along an axis, or in logical order of several; the first of several, or of a
-    /// NaN.
+    /// The index of the largest element along an axis, or in the logical order of several axes; of equal elements the
+    /// first, and of NaN the first NaN.
     ///
     /// See [`Tensor::argmax`](gradus_tensor::Tensor::argmax) for shapes and panics.
     #[track_caller]
@@ -172,8 +170,8 @@ impl<T: Float> Var<T> {
         decide(ArgExtreme { largest: true, over: Reduced::new("argmax", axes, self.shape()) }, &[self])
     }
 
-    /// The index of the smallest element along an axis, or in logical order of several; the first of several, or of a
-    /// NaN.
+    /// The index of the smallest element along an axis, or in the logical order of several axes; of equal elements the
+    /// first, and of NaN the first NaN.
     ///
     /// See [`Tensor::argmin`](gradus_tensor::Tensor::argmin) for shapes and panics.
     #[track_caller]
@@ -207,12 +205,12 @@ impl<T: Float> Var<T> {
 pub(crate) fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{broadcast_pair, case, reductions};
     vec![
-        case!("sum", (shape, axes) in reductions(0), [shape => -2.0..2.0], |x| x.sum(axes)),
-        case!("mean", (shape, axes) in reductions(1), [shape => -2.0..2.0], |x| x.mean(axes)),
-        case!("max", (shape, axes) in reductions(1), [shape => -2.0..2.0], |x| x.max(axes)),
-        case!("min", (shape, axes) in reductions(1), [shape => -2.0..2.0], |x| x.min(axes)),
-        case!("logsumexp", (shape, axes) in reductions(1), [shape => -2.0..2.0], |x| x.logsumexp(axes)),
-        case!("sum_to_size", (small, large) in broadcast_pair(), [large => -2.0..2.0], |x| {
+        case!("sum", (shape, axes) in reductions(0), [shape], |x| x.sum(axes)),
+        case!("mean", (shape, axes) in reductions(1), [shape], |x| x.mean(axes)),
+        case!("max", (shape, axes) in reductions(1), [shape], |x| x.max(axes)),
+        case!("min", (shape, axes) in reductions(1), [shape], |x| x.min(axes)),
+        case!("logsumexp", (shape, axes) in reductions(1), [shape], |x| x.logsumexp(axes)),
+        case!("sum_to_size", (small, large) in broadcast_pair(), [large], |x| {
             let fits = gradus_tensor::broadcast_shapes("", &small, x.shape());
             let fits = fits.is_ok_and(|common| common[..] == *x.shape());
             x.sum_to_size(if fits { &small } else { x.shape() })

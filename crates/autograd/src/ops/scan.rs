@@ -184,13 +184,13 @@ impl<T: Float> Var<T> {
 pub(crate) fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{axes_of, case, reductions};
     vec![
-        case!("cumsum", (shape, axis) in axes_of(0), [shape => -2.0..2.0], |x| x.cumsum(axis)),
-        case!("cumprod", (shape, axis) in axes_of(0), [shape => -2.0..2.0], |x| x.cumprod(axis)),
+        case!("cumsum", (shape, axis) in axes_of(0), [shape], |x| x.cumsum(axis)),
+        case!("cumprod", (shape, axis) in axes_of(0), [shape], |x| x.cumprod(axis)),
         case!(
             "linear_recurrence", (shape, axis) in axes_of(0),
-            [shape.clone() => -2.0..2.0, shape[shape.len() / 2..].to_vec() => -2.0..2.0],
+            [shape.clone(), shape[shape.len() / 2..].to_vec()],
             |x, factors| x.linear_recurrence(axis, factors)
         ),
-        case!("prod", (shape, axes) in reductions(0), [shape => -2.0..2.0], |x| x.prod(axes)),
+        case!("prod", (shape, axes) in reductions(0), [shape], |x| x.prod(axes)),
     ]
 }

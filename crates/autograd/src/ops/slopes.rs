@@ -3,8 +3,7 @@
 //! A second derivative comes from the text of the first one. Where that text, differentiated, would overflow, vanish
 //! or cancel, the derivative is a function here, whose own derivative is written so that it does not.
 
-use crate::scalar::{BinaryFunction, UnaryFunction};
-use crate::scalar::{Literal, Real};
+use crate::scalar::{BinaryFunction, Literal, Real, binary_function, unary_function};
 use crate::tape::Saves;
 
 /// Declares functions of the input, each with its name on the tape and its derivative.
@@ -14,18 +13,7 @@ macro_rules! slopes {
         #[derive(Debug, Clone, Copy)]
         pub(super) struct $struct;
 
-        impl UnaryFunction for $struct {
-            const NAME: &'static str = $name;
-            const SAVES: Saves = Saves::INPUTS;
-            #[inline(always)]
-            fn function<R: Real>(&self, $x: R) -> R where f64: Literal<R> {
-                $function
-            }
-            #[inline(always)]
-            fn derivative<R: Real>(&self, $x: R) -> R where f64: Literal<R> {
-                $derivative
-            }
-        }
+        unary_function! { $struct {}, $name, Saves::INPUTS, false, |$x| $function, |$x| $derivative }
     )*};
 }
 
@@ -85,26 +73,16 @@ fn finite<R: Real>(x: R) -> R {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Direction;
 
-impl BinaryFunction for Direction {
-    const NAME: &'static str = "direction";
-    #[inline(always)]
-    fn function<R: Real>(&self, x: R, y: R) -> R
-    where
-        f64: Literal<R>,
-    {
-        let scale = moderate(x, y);
-        let (x, y) = (x * scale, y * scale);
-        x / x.hypot(y)
-    }
-    #[inline(always)]
-    fn derivatives<R: Real>(&self, x: R, y: R) -> [R; 2]
-    where
-        f64: Literal<R>,
-    {
-        let (cos, sin) = (x.apply_with(y, Direction), y.apply_with(x, Direction));
-        let infinite = one_is_infinite(x, y);
-        let curvature = sin / x.hypot(y);
-        [infinite.select(0.0, sin * curvature), infinite.select(0.0, -cos * curvature)]
+binary_function! {
+    Direction, "direction", false, |x, y| {
+    let scale = moderate(x, y);
+    let (x, y) = (x * scale, y * scale);
+    x / x.hypot(y)
+    }, {
+    let (cos, sin) = (x.apply_with(y, Direction), y.apply_with(x, Direction));
+    let infinite = one_is_infinite(x, y);
+    let curvature = sin / x.hypot(y);
+    [infinite.select(0.0, sin * curvature), infinite.select(0.0, -cos * curvature)]
     }
 }
 
@@ -112,28 +90,18 @@ impl BinaryFunction for Direction {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AngleSlope;
 
-impl BinaryFunction for AngleSlope {
-    const NAME: &'static str = "angle_slope";
-    #[inline(always)]
-    fn function<R: Real>(&self, x: R, y: R) -> R
-    where
-        f64: Literal<R>,
-    {
-        let scale = moderate(x, y);
-        let (x, y) = (x * scale, y * scale);
-        let length = x.hypot(y);
-        x / length / length * scale
-    }
-    #[inline(always)]
-    fn derivatives<R: Real>(&self, x: R, y: R) -> [R; 2]
-    where
-        f64: Literal<R>,
-    {
-        let (cos, sin) = (x.apply_with(y, Direction), y.apply_with(x, Direction));
-        let infinite = one_is_infinite(x, y);
-        let length = x.hypot(y);
-        let by_x = (sin - cos) / length * ((sin + cos) / length);
-        [infinite.select(0.0, by_x), infinite.select(0.0, -2.0 * (cos / length) * (sin / length))]
+binary_function! {
+    AngleSlope, "angle_slope", false, |x, y| {
+    let scale = moderate(x, y);
+    let (x, y) = (x * scale, y * scale);
+    let length = x.hypot(y);
+    x / length / length * scale
+    }, {
+    let (cos, sin) = (x.apply_with(y, Direction), y.apply_with(x, Direction));
+    let infinite = one_is_infinite(x, y);
+    let length = x.hypot(y);
+    let by_x = (sin - cos) / length * ((sin + cos) / length);
+    [infinite.select(0.0, by_x), infinite.select(0.0, -2.0 * (cos / length) * (sin / length))]
     }
 }
 
@@ -220,21 +188,7 @@ pub(super) struct PowerOf {
     pub(super) order: usize,
 }
 
-impl UnaryFunction for PowerOf {
-    const NAME: &'static str = "pow_scalar";
-    const SAVES: Saves = Saves::INPUTS;
-    #[inline(always)]
-    fn function<R: Real>(&self, x: R) -> R
-    where
-        f64: Literal<R>,
-    {
-        Power { order: self.order }.function(x, x.constant(self.exponent))
-    }
-    #[inline(always)]
-    fn derivative<R: Real>(&self, x: R) -> R
-    where
-        f64: Literal<R>,
-    {
-        x.apply(Self { order: self.order + 1, ..*self })
-    }
+unary_function! {
+    PowerOf { exponent, order }, "pow_scalar", Saves::INPUTS, false,
+    |x| Power { order }.function(x, x.constant(exponent)), |x| x.apply(PowerOf { exponent, order: order + 1 })
 }

@@ -29,7 +29,7 @@ operations! {
 
 /// The Jacobian of softmax with the output `y`, times a cotangent or tangent.
 fn times_jacobian<T: Float>(y: &Var<T>, g: &Var<T>, axis: usize) -> Var<T> {
-    // What has probability 0 is masked: no gradient passes it, whatever the cotangent.
+    // An element of probability 0 is masked: no gradient passes it, whatever the cotangent.
     let mean = y.gated(g).sum(keepdim(axis));
     y.gated(&(g - mean))
 }
@@ -64,7 +64,7 @@ impl<T: Float> Var<T> {
 pub(crate) fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{axes_of, case};
     vec![
-        case!("softmax", (shape, axis) in axes_of(0), [shape => -2.0..2.0], |x| x.softmax(axis)),
-        case!("log_softmax", (shape, axis) in axes_of(0), [shape => -2.0..2.0], |x| x.log_softmax(axis)),
+        case!("softmax", (shape, axis) in axes_of(0), [shape], |x| x.softmax(axis)),
+        case!("log_softmax", (shape, axis) in axes_of(0), [shape], |x| x.log_softmax(axis)),
     ]
 }

@@ -83,11 +83,11 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
     use proptest::prelude::*;
     vec![
         case!(
-            "sort", ((shape, axis), descending) in (axes_of(0), any::<bool>()), [shape => -2.0..2.0],
+            "sort", ((shape, axis), descending) in (axes_of(0), any::<bool>()), [shape],
             |x| x.sort(axis, descending).0
         ),
         case!(
-            "topk", ((shape, axis), k, largest) in (axes_of(0), 0..=4_usize, any::<bool>()), [shape => -2.0..2.0],
+            "topk", ((shape, axis), k, largest) in (axes_of(0), 0..=4_usize, any::<bool>()), [shape],
             |x| {
                 let size = x.shape()[axis.rem_euclid(x.rank() as isize) as usize];
                 x.topk(k.min(size), axis, largest).0

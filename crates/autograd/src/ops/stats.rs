@@ -167,8 +167,8 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         prop_oneof![2 => prop::sample::select(vec![0.0, 1.0, 2.0, 3.0, -1.0]), 1 => infinities, 2 => 0.5..3.0]
     };
     vec![
-        case!("var", (shape, axes) in reductions(1), [shape => -2.0..2.0], |x| x.var(axes, 0)),
-        case!("std", (shape, axes) in reductions(2), [shape => -2.0..2.0], |x| x.std(axes, 0)),
+        case!("var", (shape, axes) in reductions(1), [shape], |x| x.var(axes, 0)),
+        case!("std", (shape, axes) in reductions(2), [shape], |x| x.std(axes, 0)),
         case!(
             "norm", ((shape, axes), p, negative) in (reductions(1), exponents(), any::<bool>()),
             [shape => 0.5..2.0], |x| (if negative { -x } else { x.clone() }).norm(p, axes)

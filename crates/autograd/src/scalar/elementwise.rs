@@ -1,7 +1,5 @@
 //! How a scalar function and its derivative become an operation.
 
-use std::fmt::{self, Debug, Formatter};
-
 use gradus_tensor::shapes::broadcast_shapes;
 use gradus_tensor::{Float, Shape, Tensor, TensorError};
 use smallvec::SmallVec;
@@ -14,6 +12,7 @@ use crate::engine::gradients_of_composition;
 use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
 
 /// The elementwise operation of a [`UnaryFunction`].
+#[derive(Debug)]
 pub struct Unary<F>(pub F);
 
 impl<F: UnaryFunction, T: Float> Operation<T> for Unary<F> {
@@ -56,6 +55,7 @@ impl<F: UnaryFunction, T: Float> Operation<T> for Unary<F> {
 }
 
 /// The elementwise operation of a [`BinaryFunction`].
+#[derive(Debug)]
 pub struct Binary<F>(pub F);
 
 impl<F: BinaryFunction, T: Float> Operation<T> for Binary<F> {
@@ -220,18 +220,6 @@ fn chain<R: Real>(gate: bool, derivative: R, g: R) -> R {
     if gate { derivative.gate(g) } else { derivative.multiply_no_nan(g) }
 }
 
-impl<F: Debug> Debug for Unary<F> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl<F: Debug> Debug for Binary<F> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
 /// Declares scalar functions: for each a struct with its attributes, its function and derivative, a method
 /// on [`Var`] with an example, and a case for the tests, in which every input and attribute is drawn from the
 /// range given.
@@ -249,21 +237,9 @@ macro_rules! elementwise {
             #[derive(Debug, Clone, Copy)]
             struct $struct { $($($attribute: f64),+)? }
 
-            impl crate::scalar::UnaryFunction for $struct {
-                const NAME: &'static str = stringify!($name);
-                const SAVES: crate::tape::Saves = elementwise!(@saves $source);
-                const GATE: bool = elementwise!(@gate $kind);
-                #[inline(always)]
-                fn function<R: crate::scalar::Real>(&self, $x: R) -> R where f64: crate::scalar::Literal<R> {
-                    let Self { $($($attribute),+)? } = *self;
-                    $function
-                }
-                #[inline(always)]
-                #[allow(unused_variables, reason = "a derivative need not look at every attribute")]
-                fn derivative<R: crate::scalar::Real>(&self, $saved: R) -> R where f64: crate::scalar::Literal<R> {
-                    let Self { $($($attribute),+)? } = *self;
-                    $derivative
-                }
+            crate::scalar::unary_function! {
+                $struct { $($($attribute),+)? }, stringify!($name), elementwise!(@saves $source), elementwise!(@gate $kind),
+                |$x| $function, |$saved| $derivative
             }
         )*
 

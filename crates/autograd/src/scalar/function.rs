@@ -45,38 +45,15 @@ pub trait UnaryFunction: Debug + Clone + Send + Sync + 'static {
     fn function<R: Real>(&self, x: R) -> R
     where
         f64: Literal<R>;
-    /// The derivative, as a function of the input or of the output, whichever is saved; if nothing is, of
-    /// a number that it must not look at.
+    /// The derivative, as a function of the saved input or output; if neither is saved, of a number that it must not
+    /// look at.
     fn derivative<R: Real>(&self, saved: R) -> R
     where
         f64: Literal<R>;
 }
 
 /// A function of two numbers with its two partial derivatives; [`Binary`](crate::Binary) makes it an operation on
-/// tensors that broadcast.
-///
-/// ```
-/// use gradus_autograd::{Binary, BinaryFunction, Literal, Real, Tensor, Var, apply};
-///
-/// /// x y^2.
-/// #[derive(Debug, Clone)]
-/// struct Moment;
-///
-/// impl BinaryFunction for Moment {
-///     const NAME: &'static str = "moment";
-///     fn function<R: Real>(&self, x: R, y: R) -> R where f64: Literal<R> {
-///         x * y.square()
-///     }
-///     fn derivatives<R: Real>(&self, x: R, y: R) -> [R; 2] where f64: Literal<R> {
-///         [y.square(), 2.0 * x * y]
-///     }
-/// }
-///
-/// let (x, y) = (Var::leaf(Tensor::from(2.0)), Var::leaf(Tensor::from(3.0)));
-/// let gradients = apply(Binary(Moment), &[&x, &y]).backward();
-/// assert_eq!(gradients.get(&x), Some(&Tensor::from(9.0)));
-/// assert_eq!(gradients.get(&y), Some(&Tensor::from(12.0)));
-/// ```
+/// tensors that broadcast. It is written as a [`UnaryFunction`] is.
 pub trait BinaryFunction: Debug + Clone + Send + Sync + 'static {
     /// The name shown on the tape and in messages.
     const NAME: &'static str;
@@ -92,3 +69,55 @@ pub trait BinaryFunction: Debug + Clone + Send + Sync + 'static {
     where
         f64: Literal<R>;
 }
+
+/// Implements [`UnaryFunction`] for a struct: its attributes, the name, `SAVES`, `GATE`, the function and the
+/// derivative.
+macro_rules! unary_function {
+    (
+        $struct:ident $attributes:tt, $name:expr, $saves:expr, $gate:expr,
+        |$x:ident| $function:expr, |$saved:ident| $derivative:expr $(,)?
+    ) => {
+        impl crate::scalar::UnaryFunction for $struct {
+            const NAME: &'static str = $name;
+            const SAVES: crate::tape::Saves = $saves;
+            const GATE: bool = $gate;
+            #[inline(always)]
+            fn function<R: crate::scalar::Real>(&self, $x: R) -> R where f64: crate::scalar::Literal<R> {
+                let Self $attributes = *self;
+                $function
+            }
+            #[inline(always)]
+            #[allow(unused_variables, reason = "a derivative need not look at every attribute")]
+            fn derivative<R: crate::scalar::Real>(&self, $saved: R) -> R where f64: crate::scalar::Literal<R> {
+                let Self $attributes = *self;
+                $derivative
+            }
+        }
+    };
+}
+pub(crate) use unary_function;
+
+/// Implements [`BinaryFunction`] for a struct: the name, `GATE`, the function and the derivatives.
+macro_rules! binary_function {
+    ($struct:ident, $name:expr, $gate:expr, |$x:ident, $y:ident| $function:expr, $derivatives:expr $(,)?) => {
+        impl crate::scalar::BinaryFunction for $struct {
+            const NAME: &'static str = $name;
+            const GATE: bool = $gate;
+            #[inline(always)]
+            fn function<R: crate::scalar::Real>(&self, $x: R, $y: R) -> R
+            where
+                f64: crate::scalar::Literal<R>,
+            {
+                $function
+            }
+            #[inline(always)]
+            fn derivatives<R: crate::scalar::Real>(&self, $x: R, $y: R) -> [R; 2]
+            where
+                f64: crate::scalar::Literal<R>,
+            {
+                $derivatives
+            }
+        }
+    };
+}
+pub(crate) use binary_function;

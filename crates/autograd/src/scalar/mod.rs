@@ -10,6 +10,7 @@ mod vocabulary;
 pub use elementwise::{Binary, Unary};
 pub use expression::Expression;
 pub use function::{BinaryFunction, UnaryFunction};
+pub(crate) use function::{binary_function, unary_function};
 pub use real::{Lift, Literal, Real};
 #[cfg(feature = "proptest")]
 pub(crate) use traced::traced;

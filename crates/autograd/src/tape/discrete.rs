@@ -23,12 +23,11 @@ use super::{Saves, mode};
 /// use gradus_autograd::{Tape, Tensor, Var, keep_values};
 ///
 /// let x = Var::leaf(Tensor::from([3.0, 1.0, 2.0]));
-/// let smallest = keep_values(|| x.index_select(0, x.argmin(keepdim(0))));
-/// # use gradus_autograd::keepdim;
-/// assert_eq!(Tape::of(&smallest).to_string(), "\
+/// let largest = keep_values(|| x.masked_fill(x.lt(2.0), 0.0));
+/// assert_eq!(Tape::of(&largest).to_string(), "\
 /// %0 = leaf : [3] f64
-/// %1 = argmin %0 { largest: false, over: Reduced { axes: [0], keepdim: true } } : [1] i64
-/// %2 = index_select %0 %1 { axis: 0 } : [1] f64
+/// %1 = lt %0 2 : [3] bool
+/// %2 = masked_fill %0 %1 { value: 0.0 } : [3] f64
 /// ");
 /// ```
 #[derive(Clone)]

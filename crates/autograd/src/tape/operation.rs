@@ -19,7 +19,7 @@ use crate::scalar::Expression;
 /// Built-in operations use nothing else. An example of a user's own, `x^3`:
 ///
 /// ```
-/// use gradus_autograd::{Context, Float, Operation, Saves, Tensor, Var, apply};
+/// use gradus_autograd::{Context, Float, Inputs, Operation, Saves, Tensor, Var, apply};
 ///
 /// #[derive(Debug)]
 /// struct Cube;

@@ -210,13 +210,13 @@ impl Debug for Sample {
     }
 }
 
-/// A [`Case`]: a name, attributes drawn from a strategy, the shape and range of each input, and the
-/// function, which is compiled for `f64` and `f32`.
+/// A [`Case`]: a name, attributes drawn from a strategy, the shape and the range of each input (-2 to 2 if none is
+/// given), and the function, which is compiled for `f64` and `f32`.
 ///
 /// ```
 /// use gradus_autograd::testing::{case, shapes};
 ///
-/// let case = case!("double", (shape, factor) in (shapes(0..=3, 0..=5), 1.0..3.0), [shape => -2.0..2.0], |x| {
+/// let case = case!("double", (shape, factor) in (shapes(0..=3, 0..=5), 1.0..3.0), [shape], |x| {
 ///     x.leaky_relu(factor)
 /// });
 /// assert_eq!(case.name, "double");
@@ -224,14 +224,14 @@ impl Debug for Sample {
 #[macro_export]
 #[doc(hidden)]
 macro_rules! __case {
-    ($name:expr, $pattern:pat in $strategy:expr, [$($shape:expr => $range:expr),+ $(,)?], |$($x:ident),+| $body:expr $(,)?) => {
+    ($name:expr, $pattern:pat in $strategy:expr, [$($shape:expr $(=> $range:expr)?),+ $(,)?], |$($x:ident),+| $body:expr $(,)?) => {
         $crate::testing::Case::new(
             $name,
             $strategy,
             |value| {
                 #[allow(unused_variables, reason = "some attributes are not part of a shape")]
                 let $pattern = value.clone();
-                vec![$((::std::vec::Vec::from($shape), $range)),+]
+                vec![$((::std::vec::Vec::from($shape), $crate::__case!(@range $($range)?))),+]
             },
             |value| $crate::testing::Functions {
                 double: $crate::__case!(@function f64, value, $pattern, [$($x),+], $body),
@@ -239,6 +239,8 @@ macro_rules! __case {
             },
         )
     };
+    (@range) => { -2.0..2.0 };
+    (@range $range:expr) => { $range };
     (@function $type:ty, $value:ident, $pattern:pat, [$($x:ident),+], $body:expr) => {{
         let value = $value.clone();
         ::std::sync::Arc::new(move |vars: &[$crate::Var<$type>]| {

@@ -5,15 +5,6 @@ use std::fmt::{self, Debug, Display, Formatter};
 use gradus_tensor::Tensor;
 
 /// A law that gradients obey.
-///
-/// ```
-/// use gradus_autograd::{Tensor, testing::{Law, check_gradients}};
-///
-/// // A gradient that stops halfway:
-/// let error = check_gradients(|[x]| x * x.detach(), [Tensor::from([1.0, 2.0])]).unwrap_err();
-/// assert_eq!(error.law, Law::FirstOrder);
-/// assert_eq!(error.law.to_string(), "the gradient differs from differences of the values");
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Law {
     /// The same inputs give the same result.

@@ -126,7 +126,9 @@ fn tensor(view: &TensorView) -> Result<StateTensor, String> {
         FileDtype::U8 => elements(view, |[byte]: [u8; 1]| i64::from(byte)).into(),
         FileDtype::BOOL => elements(view, |[byte]: [u8; 1]| byte != 0).into(),
         other => {
-            return Err(format!("elements of type {other:?}; floats of 16, 32 and 64 bits, integers and bool can be read"));
+            return Err(format!(
+                "elements of type {other:?}; floats of 16, 32 and 64 bits, integers and bool can be read"
+            ));
         }
     })
 }
