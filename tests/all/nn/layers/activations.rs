@@ -64,7 +64,7 @@ pub(super) fn layers() -> Vec<Entry> {
         Mish {} => |x, s| x * (x.exp() + 1.0).log().tanh(), None;
         Softplus { beta: s.number() + 0.5, threshold: s.number() * 4.0 } => |x, s| {
             let scaled = x * beta;
-            Var::where_(&scaled.value().gt(threshold), x, (scaled.exp() + 1.0).log() / beta)
+            Var::where_(scaled.value().gt(threshold), x, (scaled.exp() + 1.0).log() / beta)
         }, None;
         Glu { axis: [1, -1][s.size(0, 1)] } => |x, s| {
             let size = x.shape()[if axis < 0 { 2 } else { 1 }] as isize;

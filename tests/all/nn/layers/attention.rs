@@ -73,13 +73,13 @@ fn attention(
                 Mask::None => {}
                 Mask::Allowed(allowed) => {
                     let allowed = if allowed.rank() == 4 { allowed.select(1, 0) } else { allowed.clone() };
-                    scores = scores.masked_fill(&allowed.logical_not(), f64::NEG_INFINITY);
+                    scores = scores.masked_fill(allowed.logical_not(), f64::NEG_INFINITY);
                 }
                 Mask::Added(added) => scores += added.select(0, head),
             }
             if is_causal {
                 let place = Tensor::arange(0_i64, queries, 1).unsqueeze(1);
-                scores = scores.masked_fill(&Tensor::arange(0_i64, keys, 1).gt(&place), f64::NEG_INFINITY);
+                scores = scores.masked_fill(Tensor::arange(0_i64, keys, 1).gt(&place), f64::NEG_INFINITY);
             }
             let powers = scores.exp();
             let weights = &powers / powers.sum(keepdim(-1));

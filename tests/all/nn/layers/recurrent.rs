@@ -278,7 +278,7 @@ fn rnn_entry() -> Entry {
 fn parameters_are_drawn_in_the_order_of_pytorch() {
     let model = Lstm::<f64>::bidirectional(2, 3, 2, &mut seeded(5));
     let rng = &mut seeded(5);
-    let bound = 3.0_f64.powf(-0.5);
+    let bound = 1.0 / 3.0_f64.sqrt();
     for (features, name) in [(2, "l0"), (2, "l0_reverse"), (6, "l1"), (6, "l1_reverse")] {
         for (part, shape) in [
             ("weight_ih", &[12, features][..]),

@@ -76,7 +76,7 @@ fn embedding_entry() -> Entry {
         refuses: Some(|| {
             let layer = Embedding::<f64>::new(3, 2, &mut seeded(0));
             panics(
-                || layer.forward(&Tensor::from([0, 3])),
+                || layer.forward(Tensor::from([0, 3])),
                 "embedding: index 3 at [1] is out of bounds for a table of shape [3, 2]: allowed are 0 to 2",
             );
         }),

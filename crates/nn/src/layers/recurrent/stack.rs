@@ -138,7 +138,7 @@ impl<T: Float> Stack<'_, T> {
             for (direction, layer) in layers.iter().enumerate() {
                 let place = (i * self.directions + direction) as isize;
                 let state = state.map(|states| states.map(|state| state.select(0, place)));
-                let state = state.as_ref().map(|states| states.each_ref());
+                let state = state.as_ref().map(<[_; STATES]>::each_ref);
                 let is_reverse = direction == 1;
                 let x = if is_reverse { y.flip(0) } else { y.clone() };
                 let (states, ends) = recurrence.scan(layer, &x, state);
