@@ -23,7 +23,7 @@ const NO_OPERATIONS: [(&str, &str); 5] = [
 
 /// Types of operations whose name is not written beside them, and why.
 const NO_NAMES: [(&str, &str); 3] = [
-    ("$struct", "the names are those in `linear_operations!`"),
+    ("$struct", "the names are those in `operations!`"),
     ("Unary<F>", "the names are those in `elementwise!`"),
     ("Binary<F>", "the names are those in `binary_elementwise!`"),
 ];
@@ -113,11 +113,12 @@ fn strings(text: &str) -> BTreeSet<String> {
     text.split('"').skip(1).step_by(2).map(String::from).collect()
 }
 
-/// The types in the block of the macro that declares linear operations, each with the names it can have.
-fn linear(text: &str) -> Vec<(String, BTreeSet<String>)> {
-    let lines = block(text, "linear_operations! {");
+/// The types in the block of the macro that declares operations, each with the names it can have.
+fn operations(text: &str) -> Vec<(String, BTreeSet<String>)> {
+    let lines = block(text, "operations! {");
     let declared = |line: &&str| {
-        let rest = line.strip_prefix("    Linear ").or(line.strip_prefix("    Multilinear "))?;
+        let linearities = ["    Linear ", "    Multilinear ", "    Nonlinear "];
+        let rest = linearities.iter().find_map(|linearity| line.strip_prefix(linearity))?;
         Some((leading_name(rest)?.to_string(), strings(rest)))
     };
     lines.iter().filter_map(declared).collect()
@@ -126,7 +127,7 @@ fn linear(text: &str) -> Vec<(String, BTreeSet<String>)> {
 /// The types that implement `Operation` in a text, each with the names it can have.
 fn implementations(text: &str) -> Vec<(String, BTreeSet<String>)> {
     let text = code(text).collect::<Vec<_>>().join("\n");
-    let mut found = linear(&text);
+    let mut found = operations(&text);
     for part in text.split("Operation<").skip(1) {
         // `T`, or one element type.
         let Some((_, part)) = part.split_once("> for ").filter(|(element, _)| element.len() <= 3) else {
@@ -235,7 +236,7 @@ impl<T: Float> Operation<T> for Frobnicate {
     }
 }
 
-linear_operations! {
+operations! {
     /// Linear OfAComment {}: "comment",
     Linear Stretch { by: f64 }: if *by < 1.0 { "shrink" } else { "stretch" },
         shape |x| named_shape("not a name", x[0]),
@@ -246,6 +247,12 @@ linear_operations! {
         shape |x| wedge_shape(x[0], x[1]),
         forward |x| x[0].wedge(x[1]),
         vjp |context, input| context.input(1 - input).wedge(context.cotangent());
+
+    Nonlinear Fold(over: Reduced): "fold",
+        shape |x| reduced_shape("not a name", x[0], &over.axes()),
+        forward |x| x[0].fold(over.axes()),
+        saves Saves::OUTPUT,
+        vjp |context, _| context.output();
 }
 
 elementwise! {
@@ -294,9 +301,10 @@ fn after() {}
         assert_eq!(elementwise(SOURCE), set(["gudermann", "geomean", "shrink"]));
         assert_eq!(operators(SOURCE), set(["rem"]));
         assert_eq!(methods(SOURCE, "pub trait Losses"), set(["hinge_loss"]));
-        let expected: [(&str, &[&str]); 3] = [
+        let expected: [(&str, &[&str]); 4] = [
             ("Stretch", &["shrink", "stretch"]),
             ("Wedge", &["wedge"]),
+            ("Fold", &["fold"]),
             ("Frobnicate", &["etacinborf", "frobnicate"]),
         ];
         let of = |(name, names): (&str, &[&str])| {

@@ -13,10 +13,10 @@
 //! ```
 //!
 //! The modules, in the order to read them: `tape` holds variables, nodes and the contract of an operation,
-//! `ops` all operations, one file a family, `scalar` how a function of numbers becomes one, `engine` the ways over the
-//! tape: `reverse` from a result back to its origins, `gradients` the functions that users call, `forward` from
-//! origins to a result, `jacobian` whole matrices of derivatives by either way. With the feature `proptest`,
-//! `testing` checks gradients against differences.
+//! `ops` all operations, one file a family, `scalar` the way from a function of numbers to an operation, `engine` the
+//! passes over the tape: `reverse` from a result back to its origins, `gradients` the functions that users call,
+//! `forward` from origins to a result, `jacobian` whole matrices of derivatives by either pass. With the feature
+//! `proptest`, `testing` checks gradients against differences.
 //!
 //! This crate knows nothing of layers.
 

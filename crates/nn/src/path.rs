@@ -22,8 +22,8 @@ pub struct Path<'a> {
 enum Segment<'a> {
     Root,
     Field(&'a str),
-    /// A field whose name ends in a number.
-    Numbered(&'a str, usize),
+    /// A field whose name has a number before its last part.
+    Numbered(&'a str, usize, &'a str),
     Index(usize),
 }
 
@@ -41,9 +41,9 @@ impl Path<'_> {
         Path { parent: Some(self), segment: Segment::Index(index) }
     }
 
-    /// A field whose name ends in a number, `weight_ih_l0`.
-    pub(crate) fn numbered<'b>(&'b self, name: &'b str, number: usize) -> Path<'b> {
-        Path { parent: Some(self), segment: Segment::Numbered(name, number) }
+    /// A field whose name has a number before its last part, which may be empty: `weight_ih_l0_reverse`.
+    pub(crate) fn numbered<'b>(&'b self, name: &'b str, number: usize, end: &'b str) -> Path<'b> {
+        Path { parent: Some(self), segment: Segment::Numbered(name, number, end) }
     }
 }
 
@@ -53,9 +53,10 @@ impl PartialEq<str> for Path<'_> {
         let rest = match self.segment {
             Segment::Root => Some(text),
             Segment::Field(name) => text.strip_suffix(name),
-            Segment::Numbered(name, number) => {
-                strip_number(text, number).and_then(|rest| rest.strip_suffix(name))
-            }
+            Segment::Numbered(name, number, end) => text
+                .strip_suffix(end)
+                .and_then(|rest| strip_number(rest, number))
+                .and_then(|rest| rest.strip_suffix(name)),
             Segment::Index(index) => strip_number(text, index),
         };
         match (rest, self.parent.filter(|parent| parent.parent.is_some())) {
@@ -84,7 +85,7 @@ impl Display for Path<'_> {
         match self.segment {
             Segment::Root => Ok(()),
             Segment::Field(name) => f.write_str(name),
-            Segment::Numbered(name, number) => write!(f, "{name}{number}"),
+            Segment::Numbered(name, number, end) => write!(f, "{name}{number}{end}"),
             Segment::Index(index) => write!(f, "{index}"),
         }
     }

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use gradus::{
-    BatchNorm1d, BatchNorm2d, Conv, Conv1d, Conv2d, Dims, Dropout, Element, Flatten, Float, Gelu, Layer,
-    LayerNorm, LeakyRelu, Linear, Member, MemberMut, Module, Path as Name, Pool, Relu, Sigmoid, State,
-    StateTensor, Tanh, Tensor, Var, seeded,
+    BatchNorm1d, BatchNorm2d, Conv, Conv1d, Conv2d, Dims, Dropout, Element, Embedding, Flatten, Float, Gelu,
+    Gru, Layer, LayerNorm, LeakyRelu, Linear, Lstm, Member, MemberMut, Module, MultiheadAttention,
+    Path as Name, Pool, Relu, Rnn, Sigmoid, State, StateTensor, Tanh, Tensor, TransformerBlock, Var, seeded,
 };
 use serde_json::Value;
 
@@ -65,6 +65,22 @@ fn double_of(tensor: &StateTensor) -> Tensor<f64> {
     }
 }
 
+/// A recurrent layer from its description.
+macro_rules! recurrent {
+    ($layer:ident, $architecture:expr) => {{
+        let [features, hidden, layers] =
+            ["input_size", "hidden_size", "num_layers"].map(|name| size($architecture, name));
+        let make = if $architecture["bidirectional"] == true {
+            $layer::<T>::bidirectional
+        } else {
+            $layer::<T>::new
+        };
+        let mut layer = make(features, hidden, layers, &mut seeded(0));
+        layer.batch_first = $architecture["batch_first"] == true;
+        layer
+    }};
+}
+
 /// The outputs of the model, or why it cannot be loaded; `None` if its architecture is not known.
 fn outputs<T: Float>(
     case: &Value,
@@ -82,8 +98,107 @@ fn outputs<T: Float>(
                 vec![model.0.iter().fold(x(), |x, (_, layer)| layer.forward(&x))]
             })
         }
+        "lstm" => {
+            let model = recurrent!(Lstm, architecture);
+            let state = float("h0").zip(float("c0"));
+            loaded(model, weights, |model| {
+                let (y, [h, c]) = model.forward(&x(), state.as_ref().map(|(h, c)| [h, c]));
+                vec![y, h, c]
+            })
+        }
+        "gru" => {
+            let model = recurrent!(Gru, architecture);
+            loaded(model, weights, |model| {
+                <[Var<T>; 2]>::from(model.forward(&x(), float("h0").as_ref())).into()
+            })
+        }
+        "rnn" => {
+            let model = recurrent!(Rnn, architecture);
+            let model = if architecture["nonlinearity"] == "relu" {
+                model.activation(Relu::default())
+            } else {
+                model
+            };
+            loaded(model, weights, |model| {
+                <[Var<T>; 2]>::from(model.forward(&x(), float("h0").as_ref())).into()
+            })
+        }
+        "transformer_encoder_layer" => {
+            let [width, heads, hidden] =
+                ["d_model", "nhead", "dim_feedforward"].map(|name| size(architecture, name));
+            let mut model = TransformerBlock::new(width, heads, hidden, &mut seeded(0));
+            model.norm_first = architecture["norm_first"] == true;
+            model = match architecture["activation"].as_str()? {
+                "relu" => model.activation(Relu::default()),
+                "gelu" => model.activation(Gelu::default()),
+                _ => return None,
+            };
+            for norm in [&mut model.norm1, &mut model.norm2] {
+                norm.eps = architecture["layer_norm_eps"].as_f64().unwrap_or(1e-5);
+            }
+            let seen = input("padding").map(|padding| seen_keys(&padding));
+            let is_causal = architecture["mask"] == "causal";
+            loaded(model, weights, |model| {
+                let mut x = x();
+                if architecture["batch_first"] == false {
+                    x = x.transpose(0, 1);
+                }
+                let y = model.forward(&x, seen.as_ref().map(Into::into), is_causal);
+                vec![if architecture["batch_first"] == false { y.transpose(0, 1) } else { y }]
+            })
+        }
+        "embedding_attention" => {
+            let [width, heads] = ["embed_dim", "num_heads"].map(|name| size(architecture, name));
+            let Some(StateTensor::I64(tokens)) = input("tokens") else { panic!("no integers `tokens`") };
+            let rng = &mut seeded(0);
+            let words = parameter_shape(case, "embed.weight")?[0];
+            let outputs = parameter_shape(case, "out.weight")?[0];
+            let padding = architecture["padding_idx"].as_i64().unwrap_or(0) as isize;
+            let mut model = EmbeddingAttention {
+                embed: Embedding::new(words, width, rng).padding_idx(padding),
+                attn: MultiheadAttention::new(width, heads, rng),
+                norm: LayerNorm::new([width]),
+                out: Linear::new(width, outputs, rng),
+            };
+            model.norm.eps = architecture["layer_norm_eps"].as_f64().unwrap_or(1e-5);
+            loaded(model, weights, |model| model.forward(&tokens, padding as i64))
+        }
         _ => return None,
     })
+}
+
+fn size(architecture: &Value, name: &str) -> usize {
+    architecture[name].as_u64().unwrap_or_else(|| panic!("no {name}")) as usize
+}
+
+/// Keys that queries see, `[batch, 1, 1, keys]`, from a mask that is true where a key is ignored.
+fn seen_keys(padding: &StateTensor) -> Tensor<bool> {
+    let ignored = match padding {
+        StateTensor::Bool(padding) => padding.clone(),
+        other => panic!("padding is {:?}", other.dtype()),
+    };
+    ignored.logical_not().unsqueeze(1).unsqueeze(1)
+}
+
+/// An embedding, self-attention among the words that are no padding, and a dense layer of the mean.
+#[derive(Module)]
+struct EmbeddingAttention<T: Float> {
+    embed: Embedding<T>,
+    attn: MultiheadAttention<T>,
+    norm: LayerNorm<T>,
+    out: Linear<T>,
+}
+
+impl<T: Float> EmbeddingAttention<T> {
+    /// The output, the output of the attention, and its weights.
+    fn forward(&self, tokens: &Tensor<i64>, padding: i64) -> Vec<Var<T>> {
+        let seen = tokens.ne(padding).unsqueeze(1).unsqueeze(1);
+        let x = self.embed.forward(tokens);
+        let (attention, attention_weights) =
+            self.attn.forward_with_weights([&x; 3], Some((&seen).into()), false);
+        let output = self.out.forward(&self.norm.forward(&(x + &attention)).mean(-2));
+        vec![output, attention, attention_weights]
+    }
 }
 
 /// The outputs of a model with these weights, in evaluation mode.
@@ -112,15 +227,16 @@ impl<T: Float> Module<T> for Named<T> {
     }
 }
 
+fn parameter_shape(case: &Value, name: &str) -> Option<Vec<usize>> {
+    let found = case["parameters"].as_array()?.iter().find(|parameter| parameter["name"] == *name)?;
+    Some(sizes(&found["shape"]))
+}
+
 /// A layer from its description; sizes follow from the shapes of its parameters.
 fn named_layer<T: Float>(layer: &Value, case: &Value) -> Option<(String, Box<dyn Layer<T>>)> {
     let name = layer["name"].as_str()?;
     let rng = &mut seeded(0);
-    let shape = |parameter: &str| {
-        let full = format!("{name}.{parameter}");
-        let found = case["parameters"].as_array()?.iter().find(|parameter| parameter["name"] == *full)?;
-        Some(sizes(&found["shape"]))
-    };
+    let shape = |parameter: &str| parameter_shape(case, &format!("{name}.{parameter}"));
     let dims = |option: &str, default: isize, axes: usize| match &layer[option] {
         Value::Null => vec![default; axes],
         Value::Number(number) => vec![number.as_i64().unwrap_or(0) as isize; axes],

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use gradus_tensor::{Float, OrPanic, Tensor};
 
-use super::gradients::vjp_create_graph;
+use super::gradients::{check_directions, vjp_create_graph};
 use super::reverse::{BackwardError, each_gradient};
 use crate::tape::node::{AddressMap, Node, address};
 use crate::tape::{Context, Linearity, Operation, OwnedOperand, Tape, Var, apply_again, mode};
@@ -55,19 +55,9 @@ pub fn jvp_create_graph<T: Float>(y: &Var<T>, inputs: &[&Var<T>], tangents: &[Va
 
 #[track_caller]
 fn check_tangents<T: Float>(function: &str, inputs: &[&Var<T>], given: &[Var<T>]) {
-    assert!(
-        inputs.len() == given.len(),
-        "{function}: there are {} inputs and {} tangents: there must be one tangent for each input",
-        inputs.len(),
-        given.len()
-    );
-    for (i, (input, tangent)) in inputs.iter().zip(given).enumerate() {
-        assert!(
-            input.shape() == tangent.shape(),
-            "{function}: tangent {i} has shape {:?}, input {i} {:?}: they must be equal",
-            tangent.shape(),
-            input.shape()
-        );
+    let shapes = (inputs.iter().map(|x| x.shape()), given.iter().map(Var::shape));
+    check_directions(function, "tangent", shapes.0, shapes.1);
+    for (i, input) in inputs.iter().enumerate() {
         assert!(
             input.is_tracked(),
             "{function}: input {i} is a constant; make it with `Var::leaf` to give it a tangent"
@@ -136,7 +126,7 @@ fn push_forward<T: Float>(
 }
 
 /// An operation with other numbers as inputs, and the same indices and masks.
-fn apply_to_numbers<T: Float>(
+pub(crate) fn apply_to_numbers<T: Float>(
     operation: &Arc<dyn Operation<T>>,
     context: &Context<T>,
     numbers: impl Fn(usize) -> Var<T>,

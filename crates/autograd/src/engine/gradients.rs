@@ -10,15 +10,6 @@ use crate::tape::node::{AddressSet, Node, address};
 use crate::tape::{Found, Tape, Var, mode};
 
 /// The gradients that a backward pass found: one tensor for each leaf that was reached.
-///
-/// ```
-/// use gradus_autograd::{Tensor, Var};
-///
-/// let (x, unused) = (Var::leaf(Tensor::from(3.0)), Var::leaf(Tensor::from(1.0)));
-/// let gradients = (&x * &x).backward();
-/// assert_eq!(gradients.get(&x), Some(&Tensor::from(6.0)));
-/// assert_eq!(gradients.get(&unused), None);
-/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct Gradients<T: Float = f32> {
@@ -222,20 +213,7 @@ pub fn hvp<T: Float>(
     inputs: &[Tensor<T>],
     vectors: &[Tensor<T>],
 ) -> Vec<Tensor<T>> {
-    assert!(
-        inputs.len() == vectors.len(),
-        "hvp: there are {} inputs and {} vectors: there must be one vector for each input",
-        inputs.len(),
-        vectors.len()
-    );
-    for (i, (input, vector)) in inputs.iter().zip(vectors).enumerate() {
-        assert!(
-            input.shape() == vector.shape(),
-            "hvp: vector {i} has shape {:?}, input {i} {:?}: they must be equal",
-            vector.shape(),
-            input.shape()
-        );
-    }
+    check_directions("hvp", "vector", inputs.iter().map(Tensor::shape), vectors.iter().map(Tensor::shape));
     let leaves: Vec<Var<T>> = inputs.iter().map(Var::leaf).collect();
     let leaves_ref: Vec<&Var<T>> = leaves.iter().collect();
     let y = mode::with_recording(true, || f(&leaves));
@@ -283,6 +261,27 @@ fn gradients_of<T: Float>(
         .or_panic();
     let gradient = |target: &&Arc<Node<T>>| found.get(&address(target)).map(|(_, gradient)| gradient.clone());
     targets.iter().map(gradient).collect()
+}
+
+/// Checks that there is a direction of the right shape for each input.
+#[track_caller]
+pub(super) fn check_directions<'a>(
+    function: &str,
+    kind: &str,
+    inputs: impl ExactSizeIterator<Item = &'a [usize]>,
+    directions: impl ExactSizeIterator<Item = &'a [usize]>,
+) {
+    let (needed, given) = (inputs.len(), directions.len());
+    assert!(
+        needed == given,
+        "{function}: there are {needed} inputs and {given} {kind}s: there must be one {kind} for each input"
+    );
+    for (i, (input, direction)) in inputs.zip(directions).enumerate() {
+        assert!(
+            input == direction,
+            "{function}: {kind} {i} has shape {direction:?}, input {i} {input:?}: they must be equal"
+        );
+    }
 }
 
 /// A one in the shape of a result of one element.

@@ -6,8 +6,8 @@ use crate::engine::jvp;
 use crate::engine::{vjp, vjp_create_graph};
 use crate::tape::Var;
 
-/// The derivatives of all elements of `y` with respect to all elements of `x`, of the shape of `y` followed by
-/// that of `x`.
+/// The derivatives of all elements of `y` with respect to all elements of `x`, of the shape of `y` followed by the
+/// shape of `x`.
 ///
 /// One pass for each element of `y`, or of `x` if those are fewer.
 ///
@@ -27,8 +27,8 @@ pub fn jacobian<T: Float>(y: &Var<T>, x: &Var<T>) -> Tensor<T> {
     rows_of_jacobian(y, x, 0)
 }
 
-/// The second derivatives of a single number `y` with respect to all elements of `x`, of the shape of `x` followed
-/// by that of `x` again. It is symmetric.
+/// The second derivatives of a single number `y` with respect to all elements of `x`, of the shape of `x` twice. The
+/// matrix is symmetric.
 ///
 /// ```
 /// use gradus_autograd::{Tensor, Var, hessian};
@@ -51,10 +51,8 @@ pub fn hessian<T: Float>(y: &Var<T>, x: &Var<T>) -> Tensor<T> {
     second_derivatives(y, x, 0)
 }
 
-/// The [`jacobian`] of each row of a batch: for `y` of shape `[B, ..]` and `x` of shape `[B, ..]`, of which row b of
-/// `y` depends on row b of `x` only, the shape `[B, .., ..]`.
-///
-/// As many passes as for a single row.
+/// The [`jacobian`] of each row of a batch, of shape `[B, .., ..]`, for `y` and `x` of shape `[B, ..]`, where row b
+/// of `y` depends on row b of `x` only. It takes as many passes as a single row.
 ///
 /// ```
 /// use gradus_autograd::{Tensor, Var, batched_jacobian};
@@ -74,8 +72,8 @@ pub fn batched_jacobian<T: Float>(y: &Var<T>, x: &Var<T>) -> Tensor<T> {
     rows_of_jacobian(y, x, 1)
 }
 
-/// The [`hessian`] of each row of a batch: for `y` of shape `[B]` and `x` of shape `[B, ..]`, of which element b of `y`
-/// depends on row b of `x` only, the shape `[B, .., ..]`.
+/// The [`hessian`] of each row of a batch, of shape `[B, .., ..]`, for `y` of shape `[B]` and `x` of shape `[B, ..]`,
+/// where element b of `y` depends on row b of `x` only.
 ///
 /// # Panics
 /// Like [`batched_jacobian`], and if `y` is not 1-d.

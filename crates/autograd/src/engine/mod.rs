@@ -1,4 +1,4 @@
-//! The ways over the tape: back from a result to its origins, and forward from these.
+//! The passes over the tape: from a result back to its origins, and from the origins forward to a result.
 
 mod composed;
 mod forward;
@@ -9,6 +9,8 @@ mod replay;
 mod reverse;
 
 pub(crate) use composed::{forward_of_composition, gradients_of_composition};
+#[cfg(feature = "proptest")]
+pub(crate) use forward::apply_to_numbers;
 pub use forward::{jvp, jvp_create_graph};
 pub use gradients::{Gradients, grad, grad_create_graph, hvp, vjp, vjp_create_graph};
 pub use jacobian::{batched_hessian, batched_jacobian, hessian, jacobian};

@@ -12,7 +12,7 @@ use gradus_tensor::{Float, Shape};
 use crate::tape::node::{Node, address};
 use crate::tape::{Context, Found, Var};
 
-/// As many gradients as a small table holds, which most small models need; it grows for others.
+/// The first capacity of the table of gradients, enough for most small models.
 const FEW: usize = 14;
 
 /// The errors of a backward pass.
@@ -35,7 +35,8 @@ struct Pending<T: Float>(Arc<Node<T>>);
 
 impl<T: Float> Ord for Pending<T> {
     fn cmp(&self, other: &Self) -> Ordering {
-        // Of equally deep ones the last made: contributions then add up in one order, whatever else is walked.
+        // Of equally deep nodes the last made is first: contributions then add up in one order, whatever else is
+        // walked.
         (self.0.depth, self.0.number).cmp(&(other.0.depth, other.0.number))
     }
 }
@@ -51,14 +52,12 @@ impl<T: Float> PartialEq for Pending<T> {
 }
 impl<T: Float> Eq for Pending<T> {}
 
-/// Hands the finished gradient of every `wanted` node to `keep`.
+/// The gradients of the leaves, and of all other nodes that are `wanted`. The walk does not look behind nodes of a
+/// depth below `floor`.
 ///
 /// A node is deeper than all its inputs. So once it is the deepest one waiting, every node made from it is done,
-/// and its gradient is complete: the order is that of the tape read backwards, found
-/// without sorting it first. Nodes are let go as soon as they are done.
-///
-/// Returns the gradients of the leaves and of what else is `wanted`; behind nodes of a depth below `floor`
-/// nothing is looked for.
+/// and its gradient is complete: this is the order of the tape read backwards, without
+/// sorting it first. Nodes are let go as soon as they are done.
 pub(crate) fn walk<T: Float>(
     root: Arc<Node<T>>,
     cotangent: Var<T>,

@@ -1,4 +1,4 @@
-//! Functions that networks put between their layers.
+//! Activation functions.
 //!
 //! At kinks, and where numbers are infinite or NaN, derivatives follow PyTorch.
 
@@ -34,7 +34,7 @@ elementwise! {
         let x = x.lt(0.0).select(0.0, x);
         x.gt(6.0).select(6.0, x) / 6.0
     }, gate input |x| x.gt(-3.0) * x.lt(3.0) / 6.0, on -4.0..4.0;
-    /// x from `low` to `high`, and these beyond. At the bends the derivative is 0. It differs from
+    /// x, limited to the range from `low` to `high`. At the bends the derivative is 0. It differs from
     /// [`clamp`](Self::clamp) in the derivative of NaN, which is 1.
     hardtanh { low: f64 = -1.0 in -1.5..-0.5, high: f64 = 1.5 in 0.5..1.5 }: Hardtanh
         |x| { let x = x.lt(low).select(low, x); x.gt(high).select(high, x) },
@@ -47,7 +47,7 @@ elementwise! {
 
     /// max(x, 0). At 0 the derivative is 0.
     relu: Relu |x| x.relu(), gate output |y| 1.0 - y.eq(0.0), on -2.0..2.0;
-    /// x from 0 to 6, and these beyond. At 0 and 6 the derivative is 0.
+    /// x, limited to the range from 0 to 6. At 0 and 6 the derivative is 0.
     relu6: Relu6 |x| { let x = x.relu(); x.gt(6.0).select(6.0, x) },
         gate input |x| (1.0 - x.le(0.0)) * (1.0 - x.ge(6.0)), on -2.0..8.0;
     /// x where it is positive, else `negative_slope * x`. At 0 the derivative is `negative_slope`.
@@ -64,8 +64,8 @@ elementwise! {
     /// layer (Klambauer et al., 2017). At 0 the derivative is the one from below, 1.7581.
     selu: Selu |x| x.gt(0.0).select(x, x.expm1() * SELU_ALPHA) * SELU_SCALE,
         from input |x| below_zero(x, |x| x.exp() * SELU_SLOPE, SELU_SCALE), on -2.0..2.0;
-    /// log(1 + e^(beta x)) / beta, a smooth `relu`, without overflow. Where beta x is above `threshold` it is x itself
-    /// with derivative 1; an infinite threshold is none. PyTorch's defaults are 1 and 20.
+    /// log(1 + e^(beta x)) / beta, a smooth `relu`, without overflow. Where beta x is above `threshold` it is x
+    /// itself with derivative 1; an infinite threshold has no effect. PyTorch's defaults are 1 and 20.
     softplus { beta: f64 = 1.0 in 0.5..2.0, threshold: f64 = 20.0 in 15.0..25.0 }: Softplus
         // From 800 on it is x to all digits: `beta x` may be infinite.
         |x| (x * beta).gt(threshold.min(800.0)).select(x, (x * beta).softplus() / beta),
@@ -76,8 +76,8 @@ elementwise! {
 
     /// x / (1 + e^-x), also called swish (Elfwing et al., 2017).
     silu: Silu |x| x * x.sigmoid(), from input |x| x.sigmoid() * (1.0 + x * (1.0 - x.sigmoid())), on -4.0..4.0;
-    /// [`silu`](Self::silu) in straight lines: x times [`hardsigmoid`](Self::hardsigmoid) (Howard et al., 2019). At -3
-    /// the derivative is 0, at 3 it is 1.
+    /// [`silu`](Self::silu) in straight lines: x times [`hardsigmoid`](Self::hardsigmoid) (Howard et al., 2019). At
+    /// -3 the derivative is 0, at 3 it is 1.
     hardswish: Hardswish |x| {
         let gate = x + 3.0;
         let gate = gate.lt(0.0).select(0.0, gate);
@@ -137,8 +137,8 @@ impl BinaryFunction for Prelu {
 
 impl<T: Float> Var<T> {
     /// x where it is positive, else x times a slope that is learnt (He et al., 2015): `weight` has one element, or
-    /// one for each channel along axis 1, or axis 0 if there is no other. At 0 the derivative is the slope, and all second
-    /// derivatives are 0.
+    /// one for each channel along axis 1, or axis 0 if there is no other. At 0 the derivative is the slope, and all
+    /// second derivatives are 0.
     ///
     /// # Panics
     /// If `weight` has another shape.

@@ -207,8 +207,8 @@ pub(crate) fn divided<T: Float>(cotangent: &Var<T>, divisor: &Var<T>) -> Var<T> 
 }
 
 impl<T: Float> Var<T> {
-    /// This derivative times the cotangent, as in [`chained`], where a derivative of exactly 0 means a closed gate: it
-    /// lets no cotangent through, not even an infinite one or NaN.
+    /// This derivative times the cotangent, as in [`chained`], where a derivative of exactly 0 means a closed gate:
+    /// it lets no cotangent through, not even an infinite one or NaN.
     pub(crate) fn gated(&self, cotangent: &Self) -> Self {
         apply(Mul(StrongZero::Either), &[self, cotangent])
     }

@@ -1,4 +1,4 @@
-//! Attention, one operation that never holds all scores.
+//! Attention, as one operation that never holds all scores.
 
 use gradus_tensor::shapes::attention_shape;
 use gradus_tensor::{Float, Shape, Tensor, TensorError, keepdim};
@@ -7,17 +7,6 @@ use crate::engine::gradients_of_composition;
 use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
 
 /// The mask of [`Var::scaled_dot_product_attention`].
-///
-/// ```
-/// use gradus_autograd::{AttentionMask, Tensor, Var};
-///
-/// let second_is_padding = Tensor::from([true, false]);
-/// let allowed: AttentionMask = (&second_is_padding).into();
-/// let x = Var::constant(Tensor::<f32>::ones([2, 1]));
-/// let v = Var::constant([[1.0_f32], [9.0]]);
-/// let y = x.scaled_dot_product_attention(&x, &v, Some(allowed), false, None);
-/// assert_eq!(y.value(), &Tensor::from([[1.0], [1.0]]));
-/// ```
 #[derive(Debug, Clone, Copy)]
 pub enum AttentionMask<'a, T: Float = f32> {
     /// Where false, a query does not see a key.
@@ -38,7 +27,7 @@ impl<'a, T: Float> From<&'a Var<T>> for AttentionMask<'a, T> {
     }
 }
 
-/// The inputs are queries, keys and values, and what is added to the scores if there is something.
+/// The inputs are queries, keys and values, and an optional mask that is added to the scores.
 #[derive(Debug)]
 struct Attention {
     is_causal: bool,
@@ -46,8 +35,8 @@ struct Attention {
 }
 
 impl Attention {
-    /// The same made of other operations. With `finite` queries, keys, values and gradients, a weight of 0 suffices to
-    /// exclude hidden keys.
+    /// The same function, composed of other operations. With `finite` queries, keys, values and gradients, a weight
+    /// of 0 suffices to exclude hidden keys.
     fn composed<T: Float>(&self, inputs: &[Var<T>], finite: bool) -> Var<T> {
         let (query, key, value) = (&inputs[0], &inputs[1], &inputs[2]);
         let sizes = [query, key].map(|x| x.shape()[x.rank() - 2]);
@@ -80,7 +69,7 @@ impl Attention {
         }
     }
 
-    /// Which keys a query does not see, if there are any.
+    /// The keys that a query does not see; `None` if every query sees all.
     fn hidden<T: Float>(
         &self,
         mask: Option<&Tensor<T>>,
@@ -139,13 +128,13 @@ impl<T: Float> Operation<T> for Attention {
 }
 
 impl<T: Float> Var<T> {
-    /// `softmax(scale * self key^T + mask) value` over the last two axes: of queries, `[..., L, E]`, keys `[..., S, E]`
-    /// and values `[..., S, V]`, `[..., L, V]` (Vaswani et al., "Attention is all you need", 2017). Leading axes
-    /// broadcast, and so does the mask, to `[..., L, S]`. With `is_causal` query `i` sees only keys up to `i`. Without
-    /// a scale it is `1 / sqrt(E)`. A query that sees no key gives zeros.
+    /// `softmax(scale * self key^T + mask) value` over the last two axes: of queries, `[..., L, E]`, keys `[..., S,
+    /// E]` and values `[..., S, V]`, `[..., L, V]` (Vaswani et al., "Attention is all you need", 2017). Leading axes
+    /// broadcast, and so does the mask, to `[..., L, S]`. With `is_causal` query `i` sees only keys up to `i`.
+    /// Without a scale it is `1 / sqrt(E)`. A query that sees no key gives zeros.
     ///
-    /// Neither the result nor its gradients ever hold all scores: they are made block by block, and made again for the
-    /// gradients.
+    /// Neither the result nor its gradients ever hold all scores: they are made block by block, and made again for
+    /// the gradients.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};

@@ -1,4 +1,4 @@
-//! Comparisons, which give masks.
+//! Comparisons, whose results are masks.
 
 use gradus_tensor::shapes::broadcast_shapes;
 use gradus_tensor::{Float, Shape, Tensor, TensorError};

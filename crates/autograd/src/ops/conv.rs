@@ -1,52 +1,15 @@
 //! Convolutions and their transposes.
 //!
 //! Three operations on images with a batch, each linear in either input, are the gradients of one another: the
-//! convolution, its gradient for the input, which is the transposed convolution, and that for the weight.
+//! convolution, its gradient for the input, which is the transposed convolution, and its gradient for the weight.
 
 use gradus_tensor::shapes::{conv2d_input_shape, conv2d_weight_shape};
-use gradus_tensor::{Conv, Float, OrPanic, Shape, Tensor, TensorError};
+use gradus_tensor::{Conv, Float, OrPanic, Shape, Tensor};
 
-use super::linear::linear_operations;
-use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
+use super::operations::operations;
+use crate::tape::{Saves, Var, apply};
 
-/// The inputs are x, the weight and, maybe, the bias.
-#[derive(Debug)]
-struct Conv2d {
-    conv: Conv,
-}
-
-impl<T: Float> Operation<T> for Conv2d {
-    fn name(&self) -> &'static str {
-        "conv2d"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(self.conv.output_shape("conv2d", 2, inputs[0], inputs[1], inputs.get(2).copied()))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].conv2d(inputs[1], inputs.get(2), self.conv.clone())
-    }
-    fn saves(&self) -> Saves {
-        Saves::OTHER_INPUTS.of_first(2)
-    }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let g = context.cotangent();
-        Some(match input {
-            0 => g.conv2d_input(context.shape(0), &context.input(1), self.conv.clone()),
-            1 => context.input(0).conv2d_weight(context.shape(1), g, self.conv.clone()),
-            _ => g.sum([0, 2, 3]),
-        })
-    }
-    fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let t = context.tangent();
-        Some(match input {
-            0 => t.conv2d(&context.input(1), None, self.conv.clone()),
-            1 => context.input(0).conv2d(t, None, self.conv.clone()),
-            _ => t.reshape([-1, 1, 1]),
-        })
-    }
-}
-
-linear_operations! {
+operations! {
     /// The inputs are the gradient for the output of a convolution, and its weight.
     Multilinear Conv2dInput { input: Shape, conv: Conv }: "conv2d_input",
         shape |x| conv2d_input_shape(input, x[1], x[0], conv),
@@ -70,6 +33,27 @@ linear_operations! {
                 context.input(1).conv2d_input(context.shape(0), g, conv.clone())
             } else {
                 context.input(0).conv2d(g, None, conv.clone())
+            }
+        };
+
+    /// The inputs are x, the weight and an optional bias.
+    Nonlinear Conv2d { conv: Conv }: "conv2d", saves Saves::OTHER_INPUTS.of_first(2),
+        shape |x| conv.output_shape("conv2d", 2, x[0], x[1], x.get(2).copied()),
+        forward |x| x[0].conv2d(x[1], x.get(2), conv.clone()),
+        vjp |context, input| {
+            let g = context.cotangent();
+            match input {
+                0 => g.conv2d_input(context.shape(0), &context.input(1), conv.clone()),
+                1 => context.input(0).conv2d_weight(context.shape(1), g, conv.clone()),
+                _ => g.sum([0, 2, 3]),
+            }
+        },
+        jvp |context, input| {
+            let t = context.tangent();
+            match input {
+                0 => t.conv2d(&context.input(1), None, conv.clone()),
+                1 => context.input(0).conv2d(t, None, conv.clone()),
+                _ => t.reshape([-1, 1, 1]),
             }
         };
 }
@@ -163,7 +147,8 @@ impl<T: Float> Var<T> {
         if let Some(bias) = bias { y + bias.reshape([-1, 1, 1]) } else { y }
     }
 
-    /// The gradient of [`conv2d`](Self::conv2d) for its input, of shape `input`, where this is that for the output.
+    /// The gradient of [`conv2d`](Self::conv2d) for its input, of shape `input`, where this is the gradient for the
+    /// output.
     ///
     /// See [`Tensor::conv2d_input`](gradus_tensor::Tensor::conv2d_input) for shapes and panics.
     #[track_caller]
@@ -172,7 +157,7 @@ impl<T: Float> Var<T> {
     }
 
     /// The gradient of [`conv2d`](Self::conv2d) for its weight, of shape `weight`, where this is the input and
-    /// `gradient` that for the output.
+    /// `gradient` the gradient for the output.
     ///
     /// See [`Tensor::conv2d_weight`](gradus_tensor::Tensor::conv2d_weight) for shapes and panics.
     #[track_caller]

@@ -1,14 +1,14 @@
-//! Diagonals of matrices, and what lies on one side of them.
+//! Diagonals and triangles of matrices.
 
 use gradus_tensor::shapes::{diag_shape, diagonal_shape, trace_shape, triangle_shape};
 use gradus_tensor::{Dims, Float, OrPanic, Shape, Tensor};
 
 use super::index::{add_at, zeros};
-use super::linear::linear_operations;
+use super::operations::operations;
 use super::view::inverse;
 use crate::tape::{Var, apply};
 
-linear_operations! {
+operations! {
     Linear Diagonal { offset: isize, axes: [usize; 2] }: "diagonal",
         shape |x| diagonal_shape(x[0], *offset, axes[0] as isize, axes[1] as isize),
         forward |x| x[0].diagonal(*offset, axes[0] as isize, axes[1] as isize),

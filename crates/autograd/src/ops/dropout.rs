@@ -2,10 +2,10 @@
 
 use gradus_tensor::{Float, Tensor};
 
-use super::linear::linear_operations;
+use super::operations::operations;
 use crate::tape::{Indices, Operand, Var, apply};
 
-linear_operations! {
+operations! {
     /// The inputs are x and the key. The mask follows from the key, and is made again for the gradient.
     Linear Dropout { p: f64 }: "dropout",
         shape |x| Ok(x[0].into()),
@@ -33,11 +33,11 @@ fn hash(number: u64) -> u64 {
 }
 
 impl<T: Float> Var<T> {
-    /// Each element 0 with probability `p`, and otherwise divided by `1 - p`, which keeps its mean (Srivastava et al.,
-    /// "Dropout", 2014).
+    /// Each element 0 with probability `p`, and otherwise divided by `1 - p`, which keeps its mean (Srivastava et
+    /// al., "Dropout", 2014).
     ///
-    /// Whether an element is dropped follows from `key`, one integer, and the place of the element: the same key gives
-    /// the same mask. A layer that draws new keys is `Dropout` of `gradus-nn`.
+    /// Whether an element is dropped follows from `key`, one integer, and the place of the element: the same key
+    /// gives the same mask. A layer that draws new keys is `Dropout` of `gradus-nn`.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};

@@ -1,8 +1,8 @@
-//! Einstein's summation.
+//! Einstein summation.
 
 use std::collections::BTreeMap;
 
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::Float;
 
 use crate::tape::Var;
 
@@ -54,7 +54,7 @@ pub fn einsum<T: Float>(equation: &str, operands: &[&Var<T>]) -> Var<T> {
 /// A name of an axis.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Label {
-    /// One of those that `...` stands for, by its place counted from the last.
+    /// An axis that `...` stands for, counted from the last one.
     Rest(usize),
     Index(char),
 }
@@ -74,7 +74,7 @@ struct Written {
 }
 
 impl Written {
-    /// The names of all axes, when `...` stands for so many.
+    /// The names of all axes, where `...` stands for `rest` axes.
     fn labels(&self, rest: usize) -> Vec<Label> {
         let mut labels: Vec<Label> = self.indices.iter().map(|&index| Label::Index(index)).collect();
         if let Some(place) = self.rest {
@@ -195,13 +195,9 @@ impl<T: Float> Term<T> {
         while let Some((first, second)) = repeated(&self.labels) {
             let label = self.labels[first];
             let others = |&axis: &usize| axis != first && axis != second;
-            let axes: Vec<usize> = (0..self.labels.len()).filter(others).collect();
-            let n = self.x.shape()[first];
-            let front: Vec<usize> = axes.iter().map(|&axis| self.x.shape()[axis]).collect();
-            let last = self.x.permute([&axes[..], &[first, second]].concat());
-            let index = Tensor::arange(0, (n * n) as i64, n as i64 + 1);
-            self.x = last.reshape([&front[..], &[n * n]].concat()).index_select(-1, &index);
-            self.labels = axes.iter().map(|&axis| self.labels[axis]).chain([label]).collect();
+            self.x = self.x.diagonal(0, first as isize, second as isize);
+            let others = (0..self.labels.len()).filter(others);
+            self.labels = others.map(|axis| self.labels[axis]).chain([label]).collect();
         }
     }
 

@@ -1,4 +1,4 @@
-//! Rows of a table.
+//! Embeddings: rows of a table.
 
 use gradus_tensor::shapes::embedding_shape;
 use gradus_tensor::{Float, Shape, Tensor, TensorError};
@@ -15,7 +15,7 @@ struct Embedding {
 }
 
 impl Embedding {
-    /// Rows without the ones that have no gradient.
+    /// Rows, with zeros in place of the row that gets no gradient.
     fn trained<T: Float>(&self, rows: &Var<T>, index: &Indices<T>) -> Var<T> {
         let Some(padding_idx) = self.padding_idx else { return rows.clone() };
         let mut column = Shape::from_slice(index.shape());
@@ -68,8 +68,8 @@ impl<T: Float> DiscreteOperation<T, bool> for IsPadding {
 }
 
 impl<T: Float> Var<T> {
-    /// The rows of this table that `index`, of any shape, names: its axes come first in the result. Row `padding_idx`,
-    /// if there is one, gets no gradient; a negative one counts from the end.
+    /// The rows of this table that `index`, of any shape, names: its axes come first in the result. Row
+    /// `padding_idx`, if there is one, gets no gradient; a negative one counts from the end.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
@@ -82,7 +82,7 @@ impl<T: Float> Var<T> {
     /// ```
     ///
     /// # Panics
-    /// If this has no axis, or an index, or `padding_idx`, is none of a row.
+    /// If the table is 0-d, or an index or `padding_idx` is out of range.
     #[track_caller]
     pub fn embedding(&self, index: impl Into<Indices<T>>, padding_idx: Option<isize>) -> Self {
         let rows = self.shape().first().copied().unwrap_or(0) as isize;

@@ -1,4 +1,4 @@
-//! Reading and adding at places given by integers, and choosing by truth values.
+//! Reading and adding at places that indices name, and choosing by masks.
 //!
 //! Indices and masks are the last inputs of an operation, and have no gradient.
 
@@ -7,13 +7,13 @@ use gradus_tensor::shapes::{
 };
 use gradus_tensor::{Float, OrPanic, Shape, Tensor, TensorError, lane_axis};
 
-use super::linear::linear_operations;
+use super::operations::operations;
 use crate::tape::{
     Context, DiscreteOperation, Indices, Inputs, Mask, Operand, Operation, Saves, Var, apply, apply_inplace,
     decide,
 };
 
-linear_operations! {
+operations! {
     /// The inputs are x and the index.
     Linear Gather { axis: isize }: "gather",
         shape |x| gather_shape(x[0], *axis, x[1]),
@@ -127,7 +127,7 @@ impl<T: Float> Operation<T> for MaskedFill<T> {
     }
 }
 
-/// Like [`Var::index_add`], in the memory of the first one.
+/// Like [`Var::index_add`], in the memory of `x`.
 pub(super) fn add_at<T: Float>(x: Var<T>, axis: isize, index: &Indices<T>, source: &Var<T>) -> Var<T> {
     apply_inplace(IndexAdd { axis }, x, &[Operand::Var(source), Operand::Indices(index)], |x| {
         x.index_add_inplace(axis, index, source.value());

@@ -1,36 +1,24 @@
-//! Variables put together along an axis, and taken apart.
+//! Joining and splitting variables along an axis.
 
 use gradus_tensor::shapes::{cat_shape, chunk_ranges, split_ranges, stack_shape};
-use gradus_tensor::{Float, OrPanic, Shape, Tensor, TensorError};
+use gradus_tensor::{Float, OrPanic, Tensor};
 
-use crate::tape::{Context, Inputs, Linearity, Operation, Var, apply};
+use super::operations::operations;
+use crate::tape::{Var, apply};
 
-#[derive(Debug)]
-struct Cat {
-    axis: usize,
-}
-
-impl<T: Float> Operation<T> for Cat {
-    fn name(&self) -> &'static str {
-        "cat"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(cat_shape(inputs.iter().copied(), self.axis as isize))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        Tensor::cat(&inputs.numbers().collect::<Vec<_>>(), self.axis as isize)
-    }
-    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
-        let mut start = 0;
-        let part = |i| {
-            start += context.shape(i)[self.axis];
-            Some(context.cotangent().slice(self.axis as isize, start - context.shape(i)[self.axis]..start))
+operations! {
+    Linear Cat { axis: usize }: "cat",
+        shape |x| cat_shape(x.iter().copied(), *axis as isize),
+        forward |x| Tensor::cat(&x.numbers().collect::<Vec<_>>(), *axis as isize),
+        vjps |context| {
+            let mut start = 0;
+            let part = |i| {
+                let range = start..start + context.shape(i)[*axis];
+                start = range.end;
+                Some(context.cotangent().slice(*axis as isize, range))
+            };
+            (0..context.inputs()).map(part).collect()
         };
-        Some((0..context.inputs()).map(part).collect())
-    }
-    fn linearity(&self) -> Linearity {
-        Linearity::Linear
-    }
 }
 
 /// The variables one after another along an axis; their other sizes must be equal.

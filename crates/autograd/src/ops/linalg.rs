@@ -1,158 +1,75 @@
 //! Linear equations, inverses and determinants.
 
 use gradus_tensor::shapes::{broadcast_shapes, det_shape, inverse_shape, solve_shape};
-use gradus_tensor::{Float, OrPanic, Shape, Tensor, TensorError};
+use gradus_tensor::{Float, OrPanic, Tensor, TensorError};
 
-use crate::tape::{Context, Inputs, Operation, Saves, Var, apply, apply_computed};
+use super::operations::operations;
+use crate::tape::{Operation, Saves, Var, apply, apply_computed};
 
 /// The result, or NaN in place of an error, which the methods of [`Var`] return before anything is recorded.
 fn or_nan<T: Float>(result: Result<Tensor<T>, TensorError>, shape: &[usize]) -> Tensor<T> {
     result.unwrap_or_else(|_| Tensor::full(shape, T::NAN))
 }
 
-#[derive(Debug)]
-struct Cholesky;
-
-impl<T: Float> Operation<T> for Cholesky {
-    fn name(&self) -> &'static str {
-        "cholesky"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(inverse_shape("cholesky", inputs[0]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        or_nan(inputs[0].cholesky(), inputs[0].shape())
-    }
-    fn saves(&self) -> Saves {
-        Saves::OUTPUT
-    }
+operations! {
     // Murray, "Differentiation of the Cholesky decomposition", 2016, equation 10.
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let transposed = context.output().t();
-        let weights = |diagonal| triangle::<T>(context.shape(0), false, diagonal);
-        let g = context.cotangent() * weights(1.0);
-        let inner = transposed.matmul(&g) * weights(0.5);
-        let solved = |b: &Var<T>| apply(SolveTriangular { upper: true }, &[&transposed, b]);
-        let gradient = solved(&solved(&inner).t());
-        Some((&gradient + gradient.t()) * T::from_f64(0.5))
-    }
-}
+    Nonlinear Cholesky {}: "cholesky", saves Saves::OUTPUT,
+        shape |x| inverse_shape("cholesky", x[0]),
+        forward |x| or_nan(x[0].cholesky(), x[0].shape()),
+        vjp |context, _| {
+            let transposed = context.output().t();
+            let weights = |diagonal| triangle::<T>(context.shape(0), false, diagonal);
+            let inner = transposed.matmul(&(context.cotangent() * weights(1.0))) * weights(0.5);
+            let solved = |b: &Var<T>| apply(SolveTriangular { upper: true }, &[&transposed, b]);
+            let gradient = solved(&solved(&inner).t());
+            (&gradient + gradient.t()) * T::from_f64(0.5)
+        };
 
-#[derive(Debug)]
-struct Solve;
-
-impl<T: Float> Operation<T> for Solve {
-    fn name(&self) -> &'static str {
-        "solve"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(solve_shape("solve", inputs[0], inputs[1]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        or_nan(inputs[0].solve(inputs[1]), inputs[1].shape())
-    }
     // Giles, "An extended collection of matrix derivative results", 2008, section 2.3.1.
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let of_right = apply(Solve, &[&context.input(0).t(), context.cotangent()]);
-        Some(if input == 1 { of_right } else { -of_right.matmul(&context.output().t()) })
-    }
-}
+    Nonlinear Solve {}: "solve",
+        shape |x| solve_shape("solve", x[0], x[1]),
+        forward |x| or_nan(x[0].solve(x[1]), x[1].shape()),
+        vjp |context, input| {
+            let of_right = apply(Solve, &[&context.input(0).t(), context.cotangent()]);
+            if input == 1 { of_right } else { -of_right.matmul(&context.output().t()) }
+        };
 
-#[derive(Debug)]
-struct SolveTriangular {
-    upper: bool,
-}
+    // As `Solve`, for the triangle that is read.
+    Nonlinear SolveTriangular { upper: bool }: "solve_triangular",
+        shape |x| solve_shape("solve_triangular", x[0], x[1]),
+        forward |x| or_nan(x[0].solve_triangular(x[1], *upper), x[1].shape()),
+        vjp |context, input| {
+            let of_right = apply(Self { upper: !upper }, &[&context.input(0).t(), context.cotangent()]);
+            if input == 1 {
+                of_right
+            } else {
+                -of_right.matmul(&context.output().t()) * triangle::<T>(context.shape(0), *upper, 1.0)
+            }
+        };
 
-impl<T: Float> Operation<T> for SolveTriangular {
-    fn name(&self) -> &'static str {
-        "solve_triangular"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(solve_shape("solve_triangular", inputs[0], inputs[1]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        or_nan(inputs[0].solve_triangular(inputs[1], self.upper), inputs[1].shape())
-    }
-    // As of `solve`, for the triangle that is read.
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let turned = Self { upper: !self.upper };
-        let of_right = apply(turned, &[&context.input(0).t(), context.cotangent()]);
-        Some(if input == 1 {
-            of_right
-        } else {
-            -of_right.matmul(&context.output().t()) * triangle::<T>(context.shape(0), self.upper, 1.0)
-        })
-    }
-}
-
-#[derive(Debug)]
-struct Inverse;
-
-impl<T: Float> Operation<T> for Inverse {
-    fn name(&self) -> &'static str {
-        "inverse"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(inverse_shape("inverse", inputs[0]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        or_nan(inputs[0].inverse(), inputs[0].shape())
-    }
-    fn saves(&self) -> Saves {
-        Saves::OUTPUT
-    }
     // Giles, 2008, section 2.2.3.
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let transposed = context.output().t();
-        Some(-transposed.matmul(context.cotangent()).matmul(&transposed))
-    }
-    fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let y = context.output();
-        Some(-y.matmul(context.tangent()).matmul(&y))
-    }
-}
+    Nonlinear Inverse {}: "inverse", saves Saves::OUTPUT,
+        shape |x| inverse_shape("inverse", x[0]),
+        forward |x| or_nan(x[0].inverse(), x[0].shape()),
+        vjp |context, _| {
+            let transposed = context.output().t();
+            -transposed.matmul(context.cotangent()).matmul(&transposed)
+        },
+        jvp |context, _| {
+            let y = context.output();
+            -y.matmul(context.tangent()).matmul(&y)
+        };
 
-#[derive(Debug)]
-struct Det;
+    Nonlinear Det {}: "det", saves Saves::INPUTS,
+        shape |x| det_shape("det", x[0]),
+        forward |x| x[0].det(),
+        vjp |context, _| of_matrices(context.cotangent()) * cofactors(&context.input(0));
 
-impl<T: Float> Operation<T> for Det {
-    fn name(&self) -> &'static str {
-        "det"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(det_shape("det", inputs[0]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].det()
-    }
-    fn saves(&self) -> Saves {
-        Saves::INPUTS
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        Some(of_matrices(context.cotangent()) * cofactors(&context.input(0)))
-    }
-}
-
-#[derive(Debug)]
-struct Logdet;
-
-impl<T: Float> Operation<T> for Logdet {
-    fn name(&self) -> &'static str {
-        "logdet"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(det_shape("logdet", inputs[0]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].logdet()
-    }
-    fn saves(&self) -> Saves {
-        Saves::INPUTS
-    }
     // Giles, 2008, section 2.2.4.
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        Some(of_matrices(context.cotangent()) * apply(Inverse, &[&context.input(0)]).t())
-    }
+    Nonlinear Logdet {}: "logdet", saves Saves::INPUTS,
+        shape |x| det_shape("logdet", x[0]),
+        forward |x| x[0].logdet(),
+        vjp |context, _| of_matrices(context.cotangent()) * apply(Inverse, &[&context.input(0)]).t();
 }
 
 /// One number for each matrix, in the shape that broadcasts to the matrices.

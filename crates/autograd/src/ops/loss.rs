@@ -1,194 +1,120 @@
-//! The losses that most training ends in, each in one pass, and how alike two vectors are.
+//! Fused losses, and the cosine similarity.
 
 use gradus_tensor::shapes::{broadcast_shapes, cross_entropy_shape, softmax_minus_one_hot_shape};
-use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Tensor, TensorError, keepdim};
+use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Tensor, keepdim};
 
+use super::operations::operations;
 use crate::engine::{forward_of_composition, gradients_of_composition};
 use crate::ops::chained;
-use crate::tape::{Context, Indices, Inputs, Operand, Operation, Saves, Var, apply};
+use crate::tape::{Indices, Operand, Saves, Var, apply};
 
-/// The inputs are logits and targets.
-#[derive(Debug)]
-struct CrossEntropy {
-    axis: usize,
-}
+operations! {
+    /// The inputs are logits and targets.
+    Nonlinear CrossEntropy { axis: usize }: "cross_entropy", saves Saves::INPUTS,
+        shape |x| cross_entropy_shape(x[0], *axis as isize, x[1]),
+        forward |x| x[0].cross_entropy(*axis as isize, x.indices(1)),
+        vjp |context, _| {
+            let (g, logits, targets) = (context.cotangent(), context.input(0), context.indices(1));
+            let operands = [Operand::Var(g), Operand::Var(&logits), Operand::Indices(&targets)];
+            apply(CrossEntropyGradient { axis: *axis }, &operands)
+        };
 
-impl<T: Float> Operation<T> for CrossEntropy {
-    fn name(&self) -> &'static str {
-        "cross_entropy"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(cross_entropy_shape(inputs[0], self.axis as isize, inputs[1]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].cross_entropy(self.axis as isize, inputs.indices(1))
-    }
-    fn saves(&self) -> Saves {
-        Saves::INPUTS
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let (logits, targets) = (context.input(0), context.indices(1));
-        let operands = [Operand::Var(context.cotangent()), Operand::Var(&logits), Operand::Indices(&targets)];
-        Some(apply(CrossEntropyGradient { axis: self.axis }, &operands))
-    }
-}
+    Nonlinear MseLoss {}: "mse_loss", saves Saves::INPUTS,
+        shape |x| broadcast_shapes("mse_loss", x[0], x[1]).map(|_| Shape::new()),
+        forward |x| {
+            let squares = x[0].zip(
+                "mse_loss",
+                x[1],
+                #[inline(always)]
+                |x, target| {
+                    let difference = x - target;
+                    difference * difference
+                },
+            );
+            let mean = squares.mean(..);
+            if mean.item().is_finite() || mean.item().is_nan() {
+                return mean;
+            }
+            // Perhaps squares are too large, and their mean is not.
+            let distances = (x[0] - x[1]).abs();
+            let unit = distances.max(..).item().power_of_two();
+            (distances / unit).square().mean(..) * unit * unit
+        },
+        vjp |context, input| {
+            let operands = [context.cotangent(), &context.input(input), &context.input(1 - input)];
+            apply(MseGradient, &operands)
+        };
 
-/// The gradient of [`CrossEntropy`], from a cotangent, logits and targets: softmax less one at the targets, in one pass.
-#[derive(Debug)]
-struct CrossEntropyGradient {
-    axis: usize,
-}
-
-impl<T: Float> Operation<T> for CrossEntropyGradient {
-    fn name(&self) -> &'static str {
-        "cross_entropy_gradient"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(softmax_minus_one_hot_shape(inputs[1], self.axis as isize, inputs[2]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        let targets = inputs.indices(2);
-        let scale = inputs[0].item() / T::from_f64(targets.len() as f64);
-        if scale == T::ZERO {
-            return Tensor::zeros(inputs[1].shape());
-        }
-        inputs[1].softmax_minus_one_hot(self.axis as isize, targets, scale)
-    }
-    fn saves(&self) -> Saves {
-        Saves::INPUTS
-    }
-    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
-        Some(gradients_of_composition(context, |inputs| {
-            let (axis, targets) = (self.axis as isize, context.indices(2));
+    /// The gradient of [`CrossEntropy`], from a cotangent, logits and targets: softmax less one at the targets, in
+    /// one pass.
+    Nonlinear CrossEntropyGradient { axis: usize }: "cross_entropy_gradient", saves Saves::INPUTS,
+        shape |x| softmax_minus_one_hot_shape(x[1], *axis as isize, x[2]),
+        forward |x| {
+            let targets = x.indices(2);
+            let scale = x[0].item() / T::from_f64(targets.len() as f64);
+            if scale == T::ZERO {
+                return Tensor::zeros(x[1].shape());
+            }
+            x[1].softmax_minus_one_hot(*axis as isize, targets, scale)
+        },
+        vjps |context| gradients_of_composition(context, |inputs| {
+            let targets = context.indices(2);
             let mut shape = Shape::from_slice(targets.shape());
-            shape.insert(self.axis, 1);
+            shape.insert(*axis, 1);
             let index = targets.reshape(shape);
             let minus_one = Var::constant(Tensor::full(index.shape(), -T::ONE));
-            let difference = inputs[1].softmax(axis).scatter_add(axis, &index, &minus_one);
+            let softmax = inputs[1].softmax(*axis as isize);
+            let difference = softmax.scatter_add(*axis as isize, &index, &minus_one);
             chained(&difference, &(&inputs[0] / T::from_f64(targets.len() as f64)))
-        }))
-    }
-}
+        });
 
-#[derive(Debug)]
-struct MseLoss;
-
-impl<T: Float> Operation<T> for MseLoss {
-    fn name(&self) -> &'static str {
-        "mse_loss"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(broadcast_shapes("mse_loss", inputs[0], inputs[1]).map(|_| Shape::new()))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        let squares = inputs[0].zip(
-            "mse_loss",
-            inputs[1],
-            #[inline(always)]
-            |x, target| {
-                let difference = x - target;
-                difference * difference
-            },
-        );
-        let mean = squares.mean(..);
-        if mean.item().is_finite() || mean.item().is_nan() {
-            return mean;
-        }
-        // Perhaps squares are too large, and their mean is not.
-        let distances = (inputs[0] - inputs[1]).abs();
-        let unit = distances.max(..).item().power_of_two();
-        (distances / unit).square().mean(..) * unit * unit
-    }
-    fn saves(&self) -> Saves {
-        Saves::INPUTS
-    }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let operands = [context.cotangent(), &context.input(input), &context.input(1 - input)];
-        Some(apply(MseGradient, &operands))
-    }
-}
-
-/// The gradient of [`MseLoss`] with respect to an input, from a cotangent, this input and the other one, in one pass.
-#[derive(Debug)]
-struct MseGradient;
-
-impl MseGradient {
-    fn factor<T: Float>(shape: &[usize]) -> T {
-        T::from_f64(2.0 / shape.iter().product::<usize>() as f64)
-    }
-}
-
-impl<T: Float> Operation<T> for MseGradient {
-    fn name(&self) -> &'static str {
-        "mse_gradient"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(broadcast_shapes("mse_loss", inputs[1], inputs[2]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        let scale = inputs[0].item() * Self::factor(inputs[1].shape());
-        inputs[1].zip(
-            "mse_loss",
-            inputs[2],
-            #[inline(always)]
-            |x, target| (x - target).multiply_no_nan(scale),
-        )
-    }
-    fn saves(&self) -> Saves {
-        Saves::INPUTS
-    }
-    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
-        Some(gradients_of_composition(context, |inputs| {
+    /// The gradient of [`MseLoss`] with respect to an input, from a cotangent, this input and the other one, in one
+    /// pass.
+    Nonlinear MseGradient {}: "mse_gradient", saves Saves::INPUTS,
+        shape |x| broadcast_shapes("mse_loss", x[1], x[2]),
+        forward |x| {
+            let scale = x[0].item() * mse_factor(x[1].shape());
+            x[1].zip(
+                "mse_loss",
+                x[2],
+                #[inline(always)]
+                |x, target| (x - target).multiply_no_nan(scale),
+            )
+        },
+        vjps |context| gradients_of_composition(context, |inputs| {
             let difference = &inputs[1] - &inputs[2];
-            chained(&difference, &(&inputs[0] * Self::factor::<T>(context.shape(1))))
-        }))
-    }
+            chained(&difference, &(&inputs[0] * mse_factor::<T>(context.shape(1))))
+        });
+
+    /// Vectors divided by their lengths, each of which counts as at least `eps`.
+    Nonlinear Direction { axis: usize, eps: f64 }: "direction", saves Saves::INPUTS,
+        shape |x| Ok(x[0].into()),
+        forward |x| forward_of_composition(x, |inputs| direction(&inputs[0], *axis, *eps)),
+        vjps |context| gradients_of_composition(context, |inputs| direction(&inputs[0], *axis, *eps));
 }
 
-/// Vectors divided by their lengths, each of which counts as at least `eps`.
-#[derive(Debug)]
-struct Direction {
-    axis: usize,
-    eps: f64,
+/// The derivative of a mean of squares with respect to an element, divided by its difference.
+fn mse_factor<T: Float>(shape: &[usize]) -> T {
+    T::from_f64(2.0 / shape.iter().product::<usize>() as f64)
 }
 
-impl Direction {
-    fn composed<T: Float>(&self, x: &Var<T>) -> Var<T> {
-        let length = x.norm(2.0, keepdim(self.axis));
-        let smallest = T::MIN_POSITIVE / T::EPSILON;
-        let fits = |length: T| length == T::ZERO || length >= smallest && length.is_finite();
-        if length.value().iter().all(fits) {
-            return x / length.maximum(T::from_f64(self.eps));
-        }
-        // A length may have too few digits, or be too large to be a number.
-        let unit = |length: T| match length {
-            length if fits(length) => T::ONE,
-            length if length < smallest => length.power_of_two(),
-            _ => T::MAX.power_of_two(),
-        };
-        let units = length.value().map(unit);
-        let x = x / &units;
-        let length = x.norm(2.0, keepdim(self.axis));
-        x / length.maximum(Tensor::from(T::from_f64(self.eps)) / units)
+fn direction<T: Float>(x: &Var<T>, axis: usize, eps: f64) -> Var<T> {
+    let length = x.norm(2.0, keepdim(axis));
+    let smallest = T::MIN_POSITIVE / T::EPSILON;
+    let fits = |length: T| length == T::ZERO || length >= smallest && length.is_finite();
+    if length.value().iter().all(fits) {
+        return x / length.maximum(T::from_f64(eps));
     }
-}
-
-impl<T: Float> Operation<T> for Direction {
-    fn name(&self) -> &'static str {
-        "direction"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(Ok(inputs[0].into()))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        forward_of_composition(inputs, |inputs| self.composed(&inputs[0]))
-    }
-    fn saves(&self) -> Saves {
-        Saves::INPUTS
-    }
-    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
-        Some(gradients_of_composition(context, |inputs| self.composed(&inputs[0])))
-    }
+    // A length may have too few digits, or be too large to be a number.
+    let unit = |length: T| match length {
+        length if fits(length) => T::ONE,
+        length if length < smallest => length.power_of_two(),
+        _ => T::MAX.power_of_two(),
+    };
+    let units = length.value().map(unit);
+    let x = x / &units;
+    let length = x.norm(2.0, keepdim(axis));
+    x / length.maximum(Tensor::from(T::from_f64(eps)) / units)
 }
 
 impl<T: Float> Var<T> {
@@ -234,13 +160,6 @@ impl<T: Float> Var<T> {
     /// lengths, each of which counts as at least `eps` (1e-8 in PyTorch), so that it is 0 if one is 0.
     ///
     /// The other axes broadcast.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::constant([[3.0, 4.0], [0.0, 0.0]]);
-    /// assert_eq!(x.cosine_similarity([10.0, 0.0], 1, 1e-8).value(), &Tensor::from([0.6, 0.0]));
-    /// ```
     ///
     /// # Panics
     /// If the shapes do not broadcast, or the axis is out of range.

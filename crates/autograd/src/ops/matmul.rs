@@ -1,12 +1,12 @@
 //! Products of matrices and vectors.
 
 use gradus_tensor::shapes::{dot_shape, linear_shape, matmul_shape, outer_shape};
-use gradus_tensor::{Float, OrPanic, Shape, Tensor, TensorError};
+use gradus_tensor::{Float, OrPanic};
 
-use super::linear::linear_operations;
-use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
+use super::operations::operations;
+use crate::tape::{Saves, Var, apply};
 
-linear_operations! {
+operations! {
     /// The product of matrices, or of stacks of matrices.
     Multilinear Matmul {}: "matmul",
         shape |x| matmul_shape(x[0], x[1]),
@@ -28,43 +28,29 @@ linear_operations! {
         shape |x| dot_shape(x[0], x[1]),
         forward |x| x[0].dot(x[1]),
         vjp |context, input| context.cotangent() * context.input(1 - input);
-}
 
-/// A dense layer: a product with a transposed matrix, and a bias if there is one.
-#[derive(Debug)]
-struct Linear;
-
-impl<T: Float> Operation<T> for Linear {
-    fn name(&self) -> &'static str {
-        "linear"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(linear_shape(inputs[0], inputs[1], inputs.get(2).copied()))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].linear(inputs[1], inputs.get(2))
-    }
-    fn saves(&self) -> Saves {
-        Saves::OTHER_INPUTS.of_first(2)
-    }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let g = context.cotangent();
-        Some(match input {
-            0 => g.matmul(&context.input(1)),
-            // In the order in memory that the weight of a layer has.
-            1 if g.rank() == 2 => context.input(0).t().matmul(g).t(),
-            1 => rows(&context.input(0)).t().matmul(&rows(g)).t(),
-            _ => g.clone(),
-        })
-    }
-    fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let t = context.tangent();
-        Some(match input {
-            0 => t.linear(&context.input(1), None),
-            1 => context.input(0).linear(t, None),
-            _ => t.clone(),
-        })
-    }
+    /// A dense layer: a product with a transposed matrix, and an optional bias.
+    Nonlinear Linear {}: "linear", saves Saves::OTHER_INPUTS.of_first(2),
+        shape |x| linear_shape(x[0], x[1], x.get(2).copied()),
+        forward |x| x[0].linear(x[1], x.get(2)),
+        vjp |context, input| {
+            let g = context.cotangent();
+            match input {
+                0 => g.matmul(&context.input(1)),
+                // In the order in memory that the weight of a layer has.
+                1 if g.rank() == 2 => context.input(0).t().matmul(g).t(),
+                1 => rows(&context.input(0)).t().matmul(&rows(g)).t(),
+                _ => g.clone(),
+            }
+        },
+        jvp |context, input| {
+            let t = context.tangent();
+            match input {
+                0 => t.linear(&context.input(1), None),
+                1 => context.input(0).linear(t, None),
+                _ => t.clone(),
+            }
+        };
 }
 
 /// All rows, whatever the number of axes in front, as one matrix.
@@ -80,8 +66,8 @@ impl<T: Float> Var<T> {
     /// The matrix product, by NumPy's rules: `[..., m, k] x [..., k, n]` gives `[..., m, n]`, leading axes
     /// broadcast, and a 1-d operand is a row on the left, a column on the right, whose axis then goes.
     ///
-    /// A weight of 0 does not mask, as in IEEE arithmetic: 0 times an infinite number or NaN is NaN. What may not be finite
-    /// must be filled first, by [`masked_fill`](Self::masked_fill) for example.
+    /// A weight of 0 does not mask, as in IEEE arithmetic: 0 times an infinite number or NaN is NaN. What may not be
+    /// finite must be filled first, by [`masked_fill`](Self::masked_fill) for example.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};

@@ -7,7 +7,7 @@ use super::chained;
 use super::stats::centred;
 use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
 
-/// The inputs are x, then the weight and the bias, whichever there are.
+/// The inputs are x, and the optional weight and bias.
 #[derive(Debug)]
 struct Normalize {
     /// Whether the mean is taken off first.
@@ -31,9 +31,9 @@ impl<T: Float> Operation<T> for Normalize {
     }
     fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
         let (weight, bias) = if self.weight { (inputs.get(1), inputs.get(2)) } else { (None, inputs.get(1)) };
-        let (operation, shape) =
-            (if self.centred { "layer_norm" } else { "rms_norm" }, &self.normalized_shape);
-        Some(normalized_shape(operation, inputs[0], shape, weight.copied(), bias.copied(), self.eps))
+        let (weight, bias) = (weight.copied(), bias.copied());
+        let operation = Operation::<T>::name(self);
+        Some(normalized_shape(operation, inputs[0], &self.normalized_shape, weight, bias, self.eps))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         let (weight, bias) = if self.weight { (inputs.get(1), inputs.get(2)) } else { (None, inputs.get(1)) };
@@ -84,8 +84,8 @@ impl<T: Float> Operation<T> for Normalize {
     }
 }
 
-/// If the `square` by whose root blocks are divided is out of range: for each block a number to divide it by before, 1
-/// where the square is in range.
+/// For each block a number to divide it by first, if the `square` by whose root blocks are divided is out of range; 1
+/// for a block whose square is in range.
 fn units_of<T: Float>(x: &Tensor<T>, square: &Tensor<T>, eps: &Tensor<T>, axes: Axes) -> Option<Tensor<T>> {
     let in_range = |square: T| square.is_finite() && square >= T::MIN_POSITIVE / T::EPSILON;
     if x.is_empty() || square.iter().all(in_range) {
@@ -96,24 +96,35 @@ fn units_of<T: Float>(x: &Tensor<T>, square: &Tensor<T>, eps: &Tensor<T>, axes: 
     Some(square.zip("norm", &largest, unit))
 }
 
-/// Checks that there is a number for each channel in each operand.
+/// Checks `eps`, and that each operand has a number for each channel.
 #[track_caller]
-fn check_channels<T: Float>(operation: &'static str, x: &[usize], operands: [(&str, Option<&Tensor<T>>); 4]) {
+fn check_channels<T: Float>(operation: &str, x: &[usize], operands: &[(&str, Option<&Var<T>>)], eps: f64) {
     assert!(
         x.len() >= 2,
         "{operation}: the input has shape {x:?}; it must have at least two axes, [batch, channels, ...]"
     );
-    for (name, operand) in operands {
-        if let Some(operand) = operand {
-            assert!(
-                operand.shape() == [x[1]],
-                "{operation}: the input has shape {x:?} and the {name} {:?}: the {name} must have shape [{}], the \
-                 input's channels",
-                operand.shape(),
-                x[1]
-            );
-        }
+    for (name, operand) in operands.iter().filter_map(|(name, operand)| Some((name, (*operand)?))) {
+        assert!(
+            operand.shape() == [x[1]],
+            "{operation}: the input has shape {x:?} and the {name} {:?}: the {name} must have shape [{}], the \
+             input's channels",
+            operand.shape(),
+            x[1]
+        );
     }
+    assert!(eps >= 0.0, "{operation}: eps is {eps}; it must be 0 or larger");
+}
+
+/// A number for each channel, in a shape that broadcasts to `rank` axes, of which the channels are axis 1.
+fn channels<T: Float>(operand: &Var<T>, rank: usize) -> Var<T> {
+    operand.reshape([&[operand.len()][..], &vec![1; rank - 2]].concat())
+}
+
+/// Normalised channels, times their weight and plus their bias.
+fn scale_channels<T: Float>(normal: Var<T>, weight: Option<&Var<T>>, bias: Option<&Var<T>>) -> Var<T> {
+    let rank = normal.rank();
+    let scaled = if let Some(weight) = weight { normal * channels(weight, rank) } else { normal };
+    if let Some(bias) = bias { scaled + channels(bias, rank) } else { scaled }
 }
 
 impl<T: Float> Var<T> {
@@ -121,9 +132,9 @@ impl<T: Float> Var<T> {
     /// variance plus `eps`; then times the channel's weight, plus its bias (Ioffe and Szegedy, "Batch normalization",
     /// 2015).
     ///
-    /// When `training`, mean and (biased) variance are those of this variable. If `running`, a mean and a variance for
-    /// each channel, is given, the second result is what it becomes: `(1 - momentum) * running + momentum * batch`,
-    /// with the unbiased variance. No gradient flows to it. A batch without elements leaves it as it is.
+    /// When `training`, mean and (biased) variance are those of this variable. If `running`, a mean and a variance
+    /// for each channel, is given, the second result is what it becomes: `(1 - momentum) * running + momentum *
+    /// batch`, with the unbiased variance. No gradient flows to it. A batch without elements leaves it as it is.
     ///
     /// When not, they are those given, and the second result is the same again.
     ///
@@ -156,19 +167,17 @@ impl<T: Float> Var<T> {
     ) -> (Self, Option<[Self; 2]>) {
         let shape = self.shape();
         let operands = [
-            ("running mean", running.map(|[mean, _]| mean.value())),
-            ("running variance", running.map(|[_, variance]| variance.value())),
-            ("weight", weight.map(Self::value)),
-            ("bias", bias.map(Self::value)),
+            ("running mean", running.map(|[mean, _]| mean)),
+            ("running variance", running.map(|[_, variance]| variance)),
+            ("weight", weight),
+            ("bias", bias),
         ];
-        check_channels("batch_norm", shape, operands);
+        check_channels("batch_norm", shape, &operands, eps);
         assert!(
             (0.0..=1.0).contains(&momentum),
             "batch_norm: momentum is {momentum}; it must be between 0 and 1"
         );
-        assert!(eps >= 0.0, "batch_norm: eps is {eps}; it must be 0 or larger");
         let rank = self.rank();
-        let channels = |operand: &Self| operand.reshape([&[shape[1]][..], &vec![1; rank - 2]].concat());
         let (normal, running) = if training {
             let count = shape[0] * shape[2..].iter().product::<usize>();
             assert!(
@@ -197,20 +206,20 @@ impl<T: Float> Var<T> {
             };
             let scale = (variance + T::from_f64(eps)).rsqrt();
             (
-                (self - channels(mean)) * channels(&scale),
+                (self - channels(mean, rank)) * channels(&scale, rank),
                 running.map(|statistics| statistics.map(Self::clone)),
             )
         };
-        let scaled = weight.map_or(normal.clone(), |weight| normal * channels(weight));
-        (bias.map_or(scaled.clone(), |bias| scaled + channels(bias)), running)
+        (scale_channels(normal, weight, bias), running)
     }
 
     /// Channels, along axis 1, in `num_groups` groups that follow each other, each group of each row (axis 0)
-    /// normalised as a block; then times the channel's weight, plus its bias (Wu and He, "Group normalization", 2018).
+    /// normalised as a block; then times the channel's weight, plus its bias (Wu and He, "Group normalization",
+    /// 2018).
     ///
     /// # Panics
-    /// If there are fewer than two axes, the number of channels is no multiple of `num_groups`, weight or bias have not
-    /// the shape `[channels]`, or `eps` is negative.
+    /// If there are fewer than two axes, the number of channels is no multiple of `num_groups`, weight or bias have
+    /// not the shape `[channels]`, or `eps` is negative.
     #[track_caller]
     pub fn group_norm(
         &self,
@@ -222,8 +231,8 @@ impl<T: Float> Var<T> {
         self.normalize_groups("group_norm", num_groups, weight, bias, eps)
     }
 
-    /// Each channel, along axis 1, of each row (axis 0) normalised over the axes behind them; then times the channel's
-    /// weight, plus its bias (Ulyanov et al., "Instance normalization", 2016).
+    /// Each channel, along axis 1, of each row (axis 0) normalised over the axes behind them; then times the
+    /// channel's weight, plus its bias (Ulyanov et al., "Instance normalization", 2016).
     ///
     /// # Panics
     /// If there are fewer than three axes, weight or bias have not the shape `[channels]`, or `eps` is negative.
@@ -247,36 +256,22 @@ impl<T: Float> Var<T> {
         eps: f64,
     ) -> Self {
         let shape = self.shape();
-        let operands =
-            [("weight", weight.map(Self::value)), ("bias", bias.map(Self::value)), ("", None), ("", None)];
-        check_channels(operation, shape, operands);
+        check_channels(operation, shape, &[("weight", weight), ("bias", bias)], eps);
         assert!(
             num_groups > 0 && shape[1].is_multiple_of(num_groups),
             "{operation}: the input has shape {shape:?} and num_groups is {num_groups}: it must divide the number of \
              channels, {}",
             shape[1]
         );
-        assert!(eps >= 0.0, "{operation}: eps is {eps}; it must be 0 or larger");
         let size = shape[1] / num_groups * shape[2..].iter().product::<usize>();
         let groups = self.reshape([shape[0], num_groups, size]);
         let normal = groups.layer_norm([size], None, None, eps).reshape(shape);
-        let channels =
-            |operand: &Self| operand.reshape([&[shape[1]][..], &vec![1; shape.len() - 2]].concat());
-        let scaled = weight.map_or(normal.clone(), |weight| normal * channels(weight));
-        bias.map_or(scaled.clone(), |bias| scaled + channels(bias))
+        scale_channels(normal, weight, bias)
     }
 
     /// Every block of the last axes, of which `normalized_shape` is the shape, divided by the square root of the mean
     /// of its squares plus `eps`; then times the weight, of that shape (Zhang and Sennrich, "Root mean square layer
     /// normalization", 2019).
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let weight = Var::leaf(Tensor::from([5.0, 10.0]));
-    /// let y = Var::constant([[2.0, -2.0]]).rms_norm([2], Some(&weight), 0.0);
-    /// assert_eq!(y.value(), &Tensor::from([[5.0, -10.0]])); // the mean of the squares is 4
-    /// ```
     ///
     /// # Panics
     /// If `normalized_shape` is empty or not the end of this variable's shape, if the weight has another, or if `eps`

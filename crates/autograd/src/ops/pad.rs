@@ -1,4 +1,4 @@
-//! Wider edges.
+//! Padding.
 
 use gradus_tensor::shapes::pad_shape;
 use gradus_tensor::{Float, PadMode, Shape, Tensor, TensorError};

@@ -1,76 +1,13 @@
-//! The largest of windows, and their means.
+//! Pooling: the largest element or the mean of each window.
 
 use gradus_tensor::shapes::{pooled_gradient_shape, pooled_shape};
-use gradus_tensor::{Dims, Float, OrPanic, Pool, Pooling, Shape, Tensor, TensorError};
+use gradus_tensor::{Dims, Float, OrPanic, Pool, Pooling, Shape, Tensor};
 
 use super::index::zeros;
-use super::linear::linear_operations;
-use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
+use super::operations::operations;
+use crate::tape::{Saves, Var, apply};
 
-/// The largest of each window over the last two axes.
-#[derive(Debug)]
-struct MaxPool {
-    pooling: Pooling,
-}
-
-impl<T: Float> Operation<T> for MaxPool {
-    fn name(&self) -> &'static str {
-        "max_pool"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(pooled_shape(inputs[0], &self.pooling))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].pooled_max(&self.pooling)
-    }
-    fn saves(&self) -> Saves {
-        Saves::INPUTS
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let gradient = MaxPoolGradient { pooling: self.pooling.clone() };
-        Some(apply(gradient, &[context.cotangent(), &context.input(0)]))
-    }
-}
-
-/// The gradient of [`MaxPool`], from a cotangent and an input: each number at the place of its maximum.
-#[derive(Debug)]
-struct MaxPoolGradient {
-    pooling: Pooling,
-}
-
-impl<T: Float> Operation<T> for MaxPoolGradient {
-    fn name(&self) -> &'static str {
-        "max_pool_gradient"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(pooled_gradient_shape(inputs[0], &self.pooling))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[1].pooled_max_gradient(&self.pooling, inputs[0])
-    }
-    fn saves(&self) -> Saves {
-        Saves::INPUTS
-    }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        if input == 1 {
-            // A small change of the input moves no maximum.
-            return Some(zeros(context.shape(1)));
-        }
-        let places = context.input_value(1).pooled_max_places(&self.pooling);
-        let flat = |shape: &[usize]| -> Shape {
-            let (front, image) = shape.split_at(shape.len() - 2);
-            front.iter().copied().chain([image[0] * image[1]]).collect()
-        };
-        let (from, to) = (flat(context.shape(1)), flat(places.shape()));
-        let g = context.cotangent().reshape(from);
-        let taken = g.gather(-1, places.maximum(Tensor::scalar(0)).reshape(to)).reshape(places.shape());
-        // What sees nothing but padding has no place, and no influence.
-        let unseen = places.lt(0);
-        Some(if unseen.any(..).item() { taken.masked_fill(&unseen, T::ZERO) } else { taken })
-    }
-}
-
-linear_operations! {
+operations! {
     /// The mean of each window over the last two axes.
     Linear AvgPool { pooling: Pooling }: "avg_pool",
         shape |x| pooled_shape(x[0], pooling),
@@ -82,6 +19,37 @@ linear_operations! {
         shape |x| pooled_gradient_shape(x[0], pooling),
         forward |x| x[0].pooled_mean_gradient(pooling),
         vjp |context, _| apply(AvgPool { pooling: pooling.clone() }, &[context.cotangent()]);
+
+    /// The largest element of each window over the last two axes.
+    Nonlinear MaxPool { pooling: Pooling }: "max_pool", saves Saves::INPUTS,
+        shape |x| pooled_shape(x[0], pooling),
+        forward |x| x[0].pooled_max(pooling),
+        vjp |context, _| {
+            let gradient = MaxPoolGradient { pooling: pooling.clone() };
+            apply(gradient, &[context.cotangent(), &context.input(0)])
+        };
+
+    /// The gradient of [`MaxPool`], from a cotangent and an input: each number at the place of its maximum.
+    Nonlinear MaxPoolGradient { pooling: Pooling }: "max_pool_gradient", saves Saves::INPUTS,
+        shape |x| pooled_gradient_shape(x[0], pooling),
+        forward |x| x[1].pooled_max_gradient(pooling, x[0]),
+        vjp |context, input| {
+            if input == 1 {
+                // A small change of the input moves no maximum.
+                return Some(zeros(context.shape(1)));
+            }
+            let places = context.input_value(1).pooled_max_places(pooling);
+            let flat = |shape: &[usize]| -> Shape {
+                let (front, image) = shape.split_at(shape.len() - 2);
+                front.iter().copied().chain([image[0] * image[1]]).collect()
+            };
+            let (from, to) = (flat(context.shape(1)), flat(places.shape()));
+            let index = places.maximum(Tensor::scalar(0)).reshape(to);
+            let taken = context.cotangent().reshape(from).gather(-1, index).reshape(places.shape());
+            // A window that sees nothing but padding has no place, and no influence.
+            let unseen = places.lt(0);
+            if unseen.any(..).item() { taken.masked_fill(&unseen, T::ZERO) } else { taken }
+        };
 }
 
 impl<T: Float> Var<T> {
@@ -137,7 +105,7 @@ impl<T: Float> Var<T> {
         apply(AvgPool { pooling }, &[self])
     }
 
-    /// The means of so many windows along the last axis that they cover it; see [`Pooling::adaptive`].
+    /// Adaptive average pooling along the last axis to `output_size`; see [`Pooling::adaptive`].
     ///
     /// # Panics
     /// If the input has other axes, or an output size is 0.
@@ -147,14 +115,7 @@ impl<T: Float> Var<T> {
         apply(AvgPool { pooling }, &[&self.unsqueeze(-2)]).squeeze(-2)
     }
 
-    /// The means of so many windows along the last two axes that they cover them; see [`Pooling::adaptive`].
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let x = Var::constant([[[1.0, 5.0], [3.0, 3.0]]]);
-    /// assert_eq!(x.adaptive_avg_pool2d([1, 2]).value(), &Tensor::from([[[2.0, 4.0]]]));
-    /// ```
+    /// Adaptive average pooling along the last two axes to `output_size`; see [`Pooling::adaptive`].
     ///
     /// # Panics
     /// If the input has other axes, or an output size is 0.
@@ -164,7 +125,7 @@ impl<T: Float> Var<T> {
         apply(AvgPool { pooling }, &[self])
     }
 
-    /// The largest of so many windows along the last axis that they cover it; see [`Pooling::adaptive`].
+    /// Adaptive maximum pooling along the last axis to `output_size`; see [`Pooling::adaptive`].
     ///
     /// # Panics
     /// If the input has other axes, or an output size is 0.
@@ -174,7 +135,7 @@ impl<T: Float> Var<T> {
         apply(MaxPool { pooling }, &[&self.unsqueeze(-2)]).squeeze(-2)
     }
 
-    /// The largest of so many windows along the last two axes that they cover them; see [`Pooling::adaptive`].
+    /// Adaptive maximum pooling along the last two axes to `output_size`; see [`Pooling::adaptive`].
     ///
     /// # Panics
     /// If the input has other axes, or an output size is 0.

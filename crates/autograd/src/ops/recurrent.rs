@@ -1,34 +1,60 @@
 //! Recurrent layers, one operation for all steps of a sequence.
 
 use gradus_tensor::shapes::{gru_shape, lstm_shape};
-use gradus_tensor::{Float, Shape, Tensor, TensorError};
+use gradus_tensor::{Float, Tensor};
 
 use super::join::stack;
+use super::operations::operations;
 use crate::engine::gradients_of_composition;
-use crate::tape::{Context, Inputs, Operation, Var, apply};
+use crate::tape::{Var, apply};
 
-/// States and gates of all steps, from what inputs contribute to the gates, the weight of the states, h0 and c0; see
-/// [`Tensor::lstm`].
-#[derive(Debug)]
-struct Lstm;
-
-impl Lstm {
-    /// The same made of other operations.
-    fn composed<T: Float>(inputs: &[Var<T>]) -> Var<T> {
-        let [input, weight, h0, c0] = inputs else { unreachable!("four inputs") };
-        let (mut h, mut c) = (h0.clone(), c0.clone());
-        let mut planes: [Vec<Var<T>>; 6] = Default::default();
-        for step in 0..input.shape()[0] as isize {
-            let gates = (input.select(0, step) + h.matmul(&weight.t())).split(&[weight.shape()[1]; 4], 1);
-            let (i, f, g, o) = (gates[0].sigmoid(), gates[1].sigmoid(), gates[2].tanh(), gates[3].sigmoid());
-            c = &f * c + &i * &g;
-            h = &o * c.tanh();
-            for (plane, value) in planes.iter_mut().zip([h.clone(), c.clone(), i, f, g, o]) {
-                plane.push(value);
+operations! {
+    /// States and gates of all steps, from the inputs' contributions to the gates, the weight of the states, h0 and
+    /// c0; see [`Tensor::lstm`].
+    Nonlinear Lstm {}: "lstm",
+        shape |x| lstm_shape(x[0], x[1], x[2], x[3]),
+        forward |x| x[0].lstm(x[1], x[2], x[3]),
+        vjps |context| {
+            if context.is_recorded() {
+                return Some(gradients_of_composition(context, lstm));
             }
+            let [weight, h0, c0] = [1, 2, 3].map(|i| context.input_value(i));
+            let g = context.cotangent().value();
+            let gradients = context.output_value().lstm_gradient(weight, h0, c0, g);
+            gradients.map(|gradient| Some(gradient.into())).into()
+        };
+
+    /// States and gates of all steps, from the inputs' contributions to the gates, the weight of the states, h0 and
+    /// an optional bias; see [`Tensor::gru`].
+    Nonlinear Gru {}: "gru",
+        shape |x| gru_shape(x[0], x[1], x.get(3).copied(), x[2]),
+        forward |x| x[0].gru(x[1], x.get(3), x[2]),
+        vjps |context| {
+            if context.is_recorded() {
+                return Some(gradients_of_composition(context, gru));
+            }
+            let [weight, h0] = [1, 2].map(|i| context.input_value(i));
+            let g = context.cotangent().value();
+            let [of_input, of_weight, of_bias, of_h0] = context.output_value().gru_gradient(weight, h0, g);
+            [of_input, of_weight, of_h0, of_bias].map(|gradient| Some(gradient.into())).into()
+        };
+}
+
+/// [`Lstm`] made of other operations.
+fn lstm<T: Float>(inputs: &[Var<T>]) -> Var<T> {
+    let [input, weight, h0, c0] = inputs else { unreachable!("four inputs") };
+    let (mut h, mut c) = (h0.clone(), c0.clone());
+    let mut planes: [Vec<Var<T>>; 6] = Default::default();
+    for step in 0..input.shape()[0] as isize {
+        let gates = (input.select(0, step) + h.matmul(&weight.t())).split(&[weight.shape()[1]; 4], 1);
+        let (i, f, g, o) = (gates[0].sigmoid(), gates[1].sigmoid(), gates[2].tanh(), gates[3].sigmoid());
+        c = &f * c + &i * &g;
+        h = &o * c.tanh();
+        for (plane, value) in planes.iter_mut().zip([h.clone(), c.clone(), i, f, g, o]) {
+            plane.push(value);
         }
-        stack_planes(&planes, h0.shape())
     }
+    stack_planes(&planes, h0.shape())
 }
 
 /// Steps one after another, for each plane.
@@ -41,75 +67,27 @@ fn stack_planes<T: Float>(planes: &[Vec<Var<T>>], state: &[usize]) -> Var<T> {
     stack(&planes.iter().collect::<Vec<_>>(), 0)
 }
 
-impl<T: Float> Operation<T> for Lstm {
-    fn name(&self) -> &'static str {
-        "lstm"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(lstm_shape(inputs[0], inputs[1], inputs[2], inputs[3]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].lstm(inputs[1], inputs[2], inputs[3])
-    }
-    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
-        if context.is_recorded() {
-            return Some(gradients_of_composition(context, Self::composed));
+/// [`Gru`] made of other operations.
+fn gru<T: Float>(inputs: &[Var<T>]) -> Var<T> {
+    let [input, weight, h0, bias @ ..] = inputs else { unreachable!("at least three inputs") };
+    let mut h = h0.clone();
+    let mut planes: [Vec<Var<T>>; 5] = Default::default();
+    for step in 0..input.shape()[0] as isize {
+        let sizes = [weight.shape()[1]; 3];
+        let of_input = input.select(0, step).split(&sizes, 1);
+        let of_state = h.linear(weight, bias.first()).split(&sizes, 1);
+        let r = (&of_input[0] + &of_state[0]).sigmoid();
+        let z = (&of_input[1] + &of_state[1]).sigmoid();
+        let n = (&of_input[2] + &r * &of_state[2]).tanh();
+        h = (-&z + T::ONE) * &n + &z * h;
+        for (plane, value) in planes.iter_mut().zip([h.clone(), r, z, n, of_state[2].clone()]) {
+            plane.push(value);
         }
-        let [weight, h0, c0] = [1, 2, 3].map(|i| context.input_value(i));
-        let gradients = context.output_value().lstm_gradient(weight, h0, c0, context.cotangent().value());
-        Some(gradients.map(|gradient| Some(gradient.into())).into())
     }
+    stack_planes(&planes, h0.shape())
 }
 
-/// States and gates of all steps, from what inputs contribute to the gates, the weight of the states, h0, and a bias if
-/// there is one; see [`Tensor::gru`].
-#[derive(Debug)]
-struct Gru;
-
-impl Gru {
-    /// The same made of other operations.
-    fn composed<T: Float>(inputs: &[Var<T>]) -> Var<T> {
-        let [input, weight, h0, bias @ ..] = inputs else { unreachable!("at least three inputs") };
-        let mut h = h0.clone();
-        let mut planes: [Vec<Var<T>>; 5] = Default::default();
-        for step in 0..input.shape()[0] as isize {
-            let sizes = [weight.shape()[1]; 3];
-            let of_input = input.select(0, step).split(&sizes, 1);
-            let of_state = h.linear(weight, bias.first()).split(&sizes, 1);
-            let r = (&of_input[0] + &of_state[0]).sigmoid();
-            let z = (&of_input[1] + &of_state[1]).sigmoid();
-            let n = (&of_input[2] + &r * &of_state[2]).tanh();
-            h = (-&z + T::ONE) * &n + &z * h;
-            for (plane, value) in planes.iter_mut().zip([h.clone(), r, z, n, of_state[2].clone()]) {
-                plane.push(value);
-            }
-        }
-        stack_planes(&planes, h0.shape())
-    }
-}
-
-impl<T: Float> Operation<T> for Gru {
-    fn name(&self) -> &'static str {
-        "gru"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(gru_shape(inputs[0], inputs[1], inputs.get(3).copied(), inputs[2]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].gru(inputs[1], inputs.get(3), inputs[2])
-    }
-    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
-        if context.is_recorded() {
-            return Some(gradients_of_composition(context, Self::composed));
-        }
-        let [weight, h0] = [1, 2].map(|i| context.input_value(i));
-        let g = context.cotangent().value();
-        let [of_input, of_weight, of_bias, of_h0] = context.output_value().gru_gradient(weight, h0, g);
-        Some([of_input, of_weight, of_h0, of_bias].map(|gradient| Some(gradient.into())).into())
-    }
-}
-
-/// The state before the first step, zeros if there is none.
+/// The state before the first step; zeros if none is given.
 fn start<T: Float>(state: Option<&Var<T>>, shape: [usize; 2]) -> Var<T> {
     state.map_or_else(|| Var::constant(Tensor::zeros(shape)), Var::clone)
 }
@@ -139,30 +117,29 @@ fn check<T: Float>(
         ("first state", states.first().copied(), vec![batch, hidden]),
         ("second state", states.get(1).copied(), vec![batch, hidden]),
     ];
-    for (name, operand, expected) in operands {
-        if let Some(operand) = operand {
-            assert!(
-                operand.shape() == expected,
-                "{operation}: the input has shape {:?}, weight_hh {:?} and {name} {:?}: {name} must have shape \
-                 {expected:?}",
-                x.shape(),
-                weight_hh.shape(),
-                operand.shape()
-            );
-        }
+    let given = operands.into_iter().filter_map(|(name, operand, shape)| Some((name, operand?, shape)));
+    for (name, operand, expected) in given {
+        assert!(
+            operand.shape() == expected,
+            "{operation}: the input has shape {:?}, weight_hh {:?} and {name} {:?}: {name} must have shape \
+             {expected:?}",
+            x.shape(),
+            weight_hh.shape(),
+            operand.shape()
+        );
     }
     [batch, hidden]
 }
 
 impl<T: Float> Var<T> {
-    /// A long short-term memory (Hochreiter and Schmidhuber, 1997, with the forget gate of Gers et al., 2000) over this
-    /// variable, `[steps, batch, features]`: the state h after every step, `[steps, batch, hidden]`, and h and c after
-    /// the last one.
+    /// A long short-term memory (Hochreiter and Schmidhuber, 1997, with the forget gate of Gers et al., 2000) over
+    /// this variable, `[steps, batch, features]`: the state h after every step, `[steps, batch, hidden]`, and h and c
+    /// after the last one.
     ///
     /// Of `x weight_ih^T + h weight_hh^T`, with weights `[4 hidden, features]` and `[4 hidden, hidden]`, plus the
     /// biases if there are any, four equal parts make the gates: i, f and o are the sigmoid of the first, second and
-    /// last, g is the hyperbolic tangent of the third. Then `c = f c + i g` and `h = o tanh(c)`. `state` is what h and
-    /// c are before the first step, each `[batch, hidden]`; zeros if it is not given.
+    /// last, g is the hyperbolic tangent of the third. Then `c = f c + i g` and `h = o tanh(c)`. `state` is what h
+    /// and c are before the first step, each `[batch, hidden]`; zeros if it is not given.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
@@ -198,13 +175,13 @@ impl<T: Float> Var<T> {
         (h, last)
     }
 
-    /// A gated recurrent unit (Cho et al., 2014) over this variable, `[steps, batch, features]`: the state h after every
-    /// step, `[steps, batch, hidden]`, and after the last one.
+    /// A gated recurrent unit (Cho et al., 2014) over this variable, `[steps, batch, features]`: the state h after
+    /// every step, `[steps, batch, hidden]`, and after the last one.
     ///
-    /// With a the three equal parts of `x weight_ih^T + bias_ih` and b those of `h weight_hh^T + bias_hh`, for weights
-    /// `[3 hidden, features]` and `[3 hidden, hidden]`: r is the sigmoid of `a + b` and so is z, `n = tanh(a + r b)`,
-    /// and `h = (1 - z) n + z h`. `state` is what h is before the first step, `[batch, hidden]`; zeros if it is not
-    /// given.
+    /// With a the three equal parts of `x weight_ih^T + bias_ih` and b those of `h weight_hh^T + bias_hh`, for
+    /// weights `[3 hidden, features]` and `[3 hidden, hidden]`: r is the sigmoid of `a + b` and so is z, `n = tanh(a
+    /// + r b)`, and `h = (1 - z) n + z h`. `state` is what h is before the first step, `[batch, hidden]`; zeros if it
+    /// is not given.
     ///
     /// See [`Tensor::gru`](gradus_tensor::Tensor::gru) for shapes and panics.
     #[track_caller]

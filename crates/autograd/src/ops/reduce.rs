@@ -3,8 +3,8 @@
 use gradus_tensor::shapes::{extreme_shape, reduced_shape};
 use gradus_tensor::{Axes, Float, Shape, Tensor, TensorError};
 
-use super::linear::linear_operations;
-use crate::tape::{Context, DiscreteOperation, Indices, Inputs, Operation, Var, apply, decide};
+use super::operations::operations;
+use crate::tape::{DiscreteOperation, Indices, Inputs, Var, apply, decide};
 
 /// The axes of a reduction, from the front.
 #[derive(Debug, Clone)]
@@ -38,9 +38,17 @@ impl Reduced {
         }
         if self.keepdim { reduced.clone() } else { reduced.reshape(shape) }
     }
+
+    /// The derivative of an extreme: 1 for the winner, divided equally among several. A small change of the input
+    /// does not change the winners, so it is a constant.
+    fn share<T: Float>(&self, x: &Var<T>, output: &Var<T>) -> Var<T> {
+        let winner = self.restore(output, x.shape());
+        let won = Var::where_(x.eq(winner), T::ONE, T::ZERO);
+        &won / won.sum(gradus_tensor::keepdim(self.axes.clone()))
+    }
 }
 
-linear_operations! {
+operations! {
     Linear Sum(over: Reduced): "sum",
         shape |x| reduced_shape("sum", x[0], &over.axes()),
         forward |x| x[0].sum(over.axes()),
@@ -54,44 +62,33 @@ linear_operations! {
             let share = context.cotangent() / T::from_f64(over.count(shape) as f64);
             over.restore(&share, shape).expand(shape)
         };
-}
 
-/// The largest or the smallest element.
-#[derive(Debug)]
-struct Extreme {
-    largest: bool,
-    over: Reduced,
-}
+    /// The largest or the smallest element.
+    Nonlinear Extreme { largest: bool, over: Reduced }: if *largest { "max" } else { "min" },
+        shape |x| extreme_shape(if *largest { "max" } else { "min" }, x[0], &over.axes()),
+        forward |x| if *largest { x[0].max(over.axes()) } else { x[0].min(over.axes()) },
+        vjp |context, _| {
+            let share = over.share(&context.input(0), &context.output());
+            share.gated(&over.restore(context.cotangent(), context.shape(0)))
+        },
+        jvp |context, _| {
+            let share = over.share(&context.input(0), &context.output());
+            share.gated(context.tangent()).sum(over.axes())
+        };
 
-impl Extreme {
-    /// The derivative: 1 for the winner, divided equally among several. Which elements won does not change with
-    /// a small change of the input, so it is a constant.
-    fn share<T: Float>(&self, x: &Var<T>, output: &Var<T>) -> Var<T> {
-        let winner = self.over.restore(output, x.shape());
-        let won = Var::where_(x.eq(winner), T::ONE, T::ZERO);
-        &won / won.sum(gradus_tensor::keepdim(self.over.axes.clone()))
-    }
-}
-
-impl<T: Float> Operation<T> for Extreme {
-    fn name(&self) -> &'static str {
-        if self.largest { "max" } else { "min" }
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(extreme_shape(if self.largest { "max" } else { "min" }, inputs[0], &self.over.axes()))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        let axes = self.over.axes();
-        if self.largest { inputs[0].max(axes) } else { inputs[0].min(axes) }
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let share = self.share(&context.input(0), &context.output());
-        Some(share.gated(&self.over.restore(context.cotangent(), context.shape(0))))
-    }
-    fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let share = self.share(&context.input(0), &context.output());
-        Some(share.gated(context.tangent()).sum(self.over.axes()))
-    }
+    Nonlinear LogSumExp(over: Reduced): "logsumexp",
+        shape |x| reduced_shape("logsumexp", x[0], &over.axes()),
+        forward |x| x[0].logsumexp(over.axes()),
+        vjp |context, _| {
+            let x = context.input(0);
+            let [y, g] = [&context.output(), context.cotangent()].map(|y| over.restore(y, x.shape()));
+            (x - y).exp().gated(&g)
+        },
+        jvp |context, _| {
+            let x = context.input(0);
+            let y = over.restore(&context.output(), x.shape());
+            (x - y).exp().gated(context.tangent()).sum(over.axes())
+        };
 }
 
 #[derive(Debug)]
@@ -110,32 +107,6 @@ impl<T: Float> DiscreteOperation<T, i64> for ArgExtreme {
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<i64> {
         let axes = self.over.axes();
         if self.largest { inputs[0].argmax(axes) } else { inputs[0].argmin(axes) }
-    }
-}
-
-#[derive(Debug)]
-struct LogSumExp(Reduced);
-
-impl<T: Float> Operation<T> for LogSumExp {
-    fn name(&self) -> &'static str {
-        "logsumexp"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(reduced_shape("logsumexp", inputs[0], &self.0.axes()))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].logsumexp(self.0.axes())
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let x = context.input(0);
-        let y = self.0.restore(&context.output(), x.shape());
-        let g = self.0.restore(context.cotangent(), x.shape());
-        Some((x - y).exp().gated(&g))
-    }
-    fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let x = context.input(0);
-        let y = self.0.restore(&context.output(), x.shape());
-        Some((x - y).exp().gated(context.tangent()).sum(self.0.axes()))
     }
 }
 

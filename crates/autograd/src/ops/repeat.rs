@@ -1,12 +1,12 @@
-//! Elements repeated, and moved around.
+//! Repeating elements, and rolling them along axes.
 
 use gradus_tensor::shapes::{repeat_interleave_shape, roll_shape, tile_shape};
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape};
 
-use super::linear::linear_operations;
+use super::operations::operations;
 use crate::tape::{Var, apply};
 
-linear_operations! {
+operations! {
     Linear Tile { repeats: Shape }: "tile",
         shape |x| tile_shape(x[0], repeats),
         forward |x| x[0].tile(repeats),

@@ -1,88 +1,87 @@
 //! Running sums and products, and the product over axes.
 
 use gradus_tensor::shapes::{lanes_shape, linear_recurrence_shape, reduced_shape};
-use gradus_tensor::{Axes, Float, OrPanic, PadMode, Shape, Tensor, TensorError, keepdim, lane_axis};
+use gradus_tensor::{Axes, Float, OrPanic, PadMode, Shape, Tensor, keepdim, lane_axis};
 
 use super::chained;
-use super::linear::linear_operations;
+use super::operations::operations;
 use super::reduce::Reduced;
 use super::view::inverse;
-use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
+use crate::tape::{Saves, Var, apply};
 
-linear_operations! {
+operations! {
     Linear Cumsum { axis: isize }: "cumsum",
         shape |x| lanes_shape("cumsum", x[0], *axis),
         forward |x| x[0].cumsum(*axis),
         // An element is part of all sums from its place on.
         vjp |context, _| context.cotangent().flip(*axis).cumsum(*axis).flip(*axis);
+
+    /// The inputs are the terms and the factors.
+    Nonlinear LinearRecurrence { axis: usize }: "linear_recurrence",
+        shape |x| linear_recurrence_shape(x[0], *axis as isize, x[1]),
+        forward |x| x[0].linear_recurrence(*axis as isize, x[1]),
+        vjp |context, input| {
+            let (g, axis) = (context.cotangent(), *axis);
+            let adjoint = adjoint(g, &with_influence(context.input(1), g, axis), axis);
+            let output = || with_influence(context.output(), g, axis);
+            if input == 0 { adjoint } else { adjoint * delayed(&output(), axis, T::ZERO) }
+        },
+        jvp |context, input| {
+            let (t, axis) = (context.tangent(), *axis);
+            let added = if input == 0 { t.clone() } else { t * delayed(&context.output(), axis, T::ZERO) };
+            added.linear_recurrence(axis as isize, &context.input(1))
+        };
+
+    Nonlinear Cumprod { axis: usize }: "cumprod",
+        shape |x| lanes_shape("cumprod", x[0], *axis as isize),
+        forward |x| x[0].cumprod(*axis as isize),
+        vjp |context, _| {
+            let (g, axis) = (context.cotangent(), *axis);
+            let [x, y] = [context.input(0), context.output()].map(|x| with_influence(x, g, axis));
+            let seen = y.masked_fill(g.value().eq(T::ZERO), T::ONE);
+            if !in_range(&y) && in_range(&seen) && in_range(&x) {
+                // Each result that has influence, divided by each of its factors.
+                return Some(chained(&y, g).flip(axis).cumsum(axis as isize).flip(axis) / x);
+            }
+            // A recurrence of factors alone: no division, so that zeros do no harm.
+            adjoint(g, &x, axis) * delayed(&y, axis, T::ONE)
+        },
+        jvp |context, _| {
+            let added = context.tangent() * delayed(&context.output(), *axis, T::ONE);
+            added.linear_recurrence(*axis as isize, &context.input(0))
+        };
+
+    Nonlinear Prod(over: Reduced): "prod", saves Saves::INPUTS,
+        shape |x| reduced_shape("prod", x[0], &over.axes()),
+        forward |x| x[0].prod(over.axes()),
+        vjp |context, _| {
+            let x = context.input(0);
+            let g = over.restore(context.cotangent(), x.shape());
+            if x.is_empty() {
+                return Some(g.expand(x.shape()));
+            }
+            // The factors of a product along one last axis.
+            let kept = (0..x.rank()).filter(|axis| !over.axes.contains(axis));
+            let order: Shape = kept.chain(over.axes.iter().copied()).collect();
+            let lanes = x.permute(order.clone());
+            let mut flat = Shape::from_slice(&lanes.shape()[..x.rank() - over.axes.len()]);
+            let last = flat.len();
+            flat.push(x.len() / flat.iter().product::<usize>());
+            let factors = lanes.reshape(flat);
+            // For each factor the product of those before it and of those behind it: no division by what may be 0.
+            let product = |factors: &Var<T>| delayed(&factors.cumprod(-1), last, T::ONE);
+            let (before, behind) = (product(&factors), product(&factors.flip(-1)).flip(-1));
+            let others = if in_range(&before) && in_range(&behind) || !in_range(&factors) {
+                before * behind
+            } else {
+                product_of_others(&factors)
+            };
+            chained(&others.reshape(lanes.shape()).permute(inverse(&order)), &g)
+        };
 }
 
-/// The inputs are what is added, and the factors.
-#[derive(Debug)]
-struct LinearRecurrence {
-    axis: usize,
-}
-
-impl<T: Float> Operation<T> for LinearRecurrence {
-    fn name(&self) -> &'static str {
-        "linear_recurrence"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(linear_recurrence_shape(inputs[0], self.axis as isize, inputs[1]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].linear_recurrence(self.axis as isize, inputs[1])
-    }
-    fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let (g, axis) = (context.cotangent(), self.axis);
-        let adjoint = adjoint(g, &with_influence(context.input(1), g, axis), axis);
-        let output = || with_influence(context.output(), g, axis);
-        Some(if input == 0 { adjoint } else { adjoint * delayed(&output(), axis, T::ZERO) })
-    }
-    fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
-        let (t, axis) = (context.tangent(), self.axis);
-        let added = if input == 0 { t.clone() } else { t * delayed(&context.output(), axis, T::ZERO) };
-        Some(added.linear_recurrence(axis as isize, &context.input(1)))
-    }
-}
-
-#[derive(Debug)]
-struct Cumprod {
-    axis: usize,
-}
-
-impl<T: Float> Operation<T> for Cumprod {
-    fn name(&self) -> &'static str {
-        "cumprod"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(lanes_shape("cumprod", inputs[0], self.axis as isize))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].cumprod(self.axis as isize)
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let g = context.cotangent();
-        let [x, y] = [context.input(0), context.output()].map(|x| with_influence(x, g, self.axis));
-        let seen = y.masked_fill(g.value().eq(T::ZERO), T::ONE);
-        if !in_range(&y) && in_range(&seen) && in_range(&x) {
-            // Each result that has influence, divided by each of its factors.
-            let products = chained(&y, g);
-            let sums = products.flip(self.axis).cumsum(self.axis as isize).flip(self.axis);
-            return Some(sums / x);
-        }
-        // A recurrence of factors alone: no division, so that zeros do no harm.
-        let adjoint = adjoint(g, &x, self.axis);
-        Some(adjoint * delayed(&y, self.axis, T::ONE))
-    }
-    fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let added = context.tangent() * delayed(&context.output(), self.axis, T::ONE);
-        Some(added.linear_recurrence(self.axis as isize, &context.input(0)))
-    }
-}
-
-/// 1 in place of the elements of lanes that hold infinities or NaN and whose cotangents are all 0, which they would make
-/// NaN.
+/// Replaces the elements of lanes that hold infinities or NaN and whose cotangents are all 0 by 1: they would make
+/// the gradient NaN.
 fn with_influence<T: Float>(x: Var<T>, g: &Var<T>, axis: usize) -> Var<T> {
     if x.value().iter().all(Float::is_finite) {
         return x;
@@ -110,55 +109,13 @@ fn delayed<T: Float>(x: &Var<T>, axis: usize, first: T) -> Var<T> {
     x.pad(pads, PadMode::Constant(first))
 }
 
-#[derive(Debug)]
-struct Prod(Reduced);
-
-impl<T: Float> Operation<T> for Prod {
-    fn name(&self) -> &'static str {
-        "prod"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(reduced_shape("prod", inputs[0], &self.0.axes()))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].prod(self.0.axes())
-    }
-    fn saves(&self) -> Saves {
-        Saves::INPUTS
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let x = context.input(0);
-        let g = self.0.restore(context.cotangent(), x.shape());
-        if x.is_empty() {
-            return Some(g.expand(x.shape()));
-        }
-        // The factors of a product along one last axis.
-        let kept = (0..x.rank()).filter(|axis| !self.0.axes.contains(axis));
-        let order: Shape = kept.chain(self.0.axes.iter().copied()).collect();
-        let lanes = x.permute(order.clone());
-        let mut flat = Shape::from_slice(&lanes.shape()[..x.rank() - self.0.axes.len()]);
-        let last = flat.len();
-        flat.push(x.len() / flat.iter().product::<usize>());
-        // For each one the product of those before it and of those behind it: no division by what may be 0.
-        let factors = lanes.reshape(flat);
-        let product = |factors: &Var<T>| delayed(&factors.cumprod(-1), last, T::ONE);
-        let (before, behind) = (product(&factors), product(&factors.flip(-1)).flip(-1));
-        let partial_in_range = in_range(&before) && in_range(&behind);
-        let others = if partial_in_range || !in_range(&factors) {
-            before * behind
-        } else {
-            product_of_others(&factors)
-        };
-        Some(chained(&others.reshape(lanes.shape()).permute(inverse(&order)), &g))
-    }
-}
-
 /// Whether no number is 0, so small that it lacks digits, infinite or NaN.
 fn in_range<T: Float>(x: &Var<T>) -> bool {
     x.value().iter().all(|x| x.is_finite() && x.abs() >= T::MIN_POSITIVE)
 }
 
-/// For each factor along the last axis the product of the others, by division; the product of all may be out of range.
+/// For each factor along the last axis the product of the others, by division; the product of all may be out of
+/// range.
 fn product_of_others<T: Float>(factors: &Var<T>) -> Var<T> {
     let count = factors.shape()[factors.rank() - 1];
     // The product of quotients by the geometric mean is near 1.

@@ -137,8 +137,8 @@ impl BinaryFunction for AngleSlope {
     }
 }
 
-/// A power of two for both coordinates: the length of a point may be infinite where the point is not, and has few digits
-/// where it is subnormal.
+/// A power of two for both coordinates: the length of a point may be infinite where the point is not, and has few
+/// digits where it is subnormal.
 #[inline(always)]
 fn moderate<R: Real>(x: R, y: R) -> R {
     let size = x.abs().gt(y.abs()).select(x.abs(), y.abs());

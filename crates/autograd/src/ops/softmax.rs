@@ -1,66 +1,37 @@
 //! Softmax and its logarithm, without overflow.
 
 use gradus_tensor::shapes::lanes_shape;
-use gradus_tensor::{Float, OrPanic, Shape, Tensor, TensorError, keepdim, lane_axis};
+use gradus_tensor::{Float, OrPanic, keepdim, lane_axis};
 
-use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
+use super::operations::operations;
+use crate::tape::{Saves, Var, apply};
 
-#[derive(Debug)]
-struct Softmax {
-    axis: usize,
-}
-
-impl<T: Float> Operation<T> for Softmax {
-    fn name(&self) -> &'static str {
-        "softmax"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(lanes_shape("softmax", inputs[0], self.axis as isize))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].softmax(self.axis as isize)
-    }
-    fn saves(&self) -> Saves {
-        Saves::OUTPUT
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        // What has probability 0 is masked: no gradient passes it, whatever the cotangent.
-        let (g, y) = (context.cotangent(), context.output());
-        let mean = y.gated(g).sum(keepdim(self.axis));
-        Some(y.gated(&(g - mean)))
-    }
-    fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
+operations! {
+    Nonlinear Softmax { axis: usize }: "softmax", saves Saves::OUTPUT,
+        shape |x| lanes_shape("softmax", x[0], *axis as isize),
+        forward |x| x[0].softmax(*axis as isize),
         // The Jacobian of a lane, diag(y) - y y', is symmetric.
-        self.vjp(context, input)
-    }
+        vjp |context, _| times_jacobian(&context.output(), context.cotangent(), *axis),
+        jvp |context, _| times_jacobian(&context.output(), context.tangent(), *axis);
+
+    Nonlinear LogSoftmax { axis: usize }: "log_softmax", saves Saves::OUTPUT,
+        shape |x| lanes_shape("log_softmax", x[0], *axis as isize),
+        forward |x| x[0].log_softmax(*axis as isize),
+        vjp |context, _| {
+            let (g, y) = (context.cotangent(), context.output());
+            g - y.exp().gated(&g.sum(keepdim(*axis)))
+        },
+        jvp |context, _| {
+            let (t, y) = (context.tangent(), context.output());
+            t - y.exp().gated(t).sum(keepdim(*axis))
+        };
 }
 
-#[derive(Debug)]
-struct LogSoftmax {
-    axis: usize,
-}
-
-impl<T: Float> Operation<T> for LogSoftmax {
-    fn name(&self) -> &'static str {
-        "log_softmax"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(lanes_shape("log_softmax", inputs[0], self.axis as isize))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        inputs[0].log_softmax(self.axis as isize)
-    }
-    fn saves(&self) -> Saves {
-        Saves::OUTPUT
-    }
-    fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let (g, y) = (context.cotangent(), context.output());
-        Some(g - y.exp().gated(&g.sum(keepdim(self.axis))))
-    }
-    fn jvp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
-        let (t, y) = (context.tangent(), context.output());
-        Some(t - y.exp().gated(t).sum(keepdim(self.axis)))
-    }
+/// The Jacobian of softmax with the output `y`, times a cotangent or tangent.
+fn times_jacobian<T: Float>(y: &Var<T>, g: &Var<T>, axis: usize) -> Var<T> {
+    // What has probability 0 is masked: no gradient passes it, whatever the cotangent.
+    let mean = y.gated(g).sum(keepdim(axis));
+    y.gated(&(g - mean))
 }
 
 impl<T: Float> Var<T> {

@@ -1,4 +1,4 @@
-//! Elements in order of size, and where they came from.
+//! Sorting, and the most extreme elements, each with the indices.
 
 use gradus_tensor::shapes::{lanes_shape, topk_shape};
 use gradus_tensor::{Float, Shape, Tensor, TensorError};
@@ -66,8 +66,8 @@ impl<T: Float> Var<T> {
         (self.gather(axis, &indices), indices)
     }
 
-    /// The `k` largest elements along an axis, or the smallest unless `largest`, the most extreme first, and the index
-    /// of each. The first of equals come first, and have the gradient; NaN counts as larger than all numbers.
+    /// The `k` largest elements along an axis, or the smallest unless `largest`, the most extreme first, and the
+    /// index of each. The first of equals come first, and have the gradient; NaN counts as larger than all numbers.
     ///
     /// See [`Tensor::topk`](gradus_tensor::Tensor::topk) for shapes and panics.
     #[track_caller]

@@ -7,10 +7,10 @@ use gradus_tensor::shapes::{
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, lane_axis};
 
 use super::index::add_at;
-use super::linear::linear_operations;
+use super::operations::operations;
 use crate::tape::{Var, apply};
 
-linear_operations! {
+operations! {
     Linear Reshape { shape: Shape }: "reshape",
         shape |x| reshape_shape(x[0], &shape.clone().into()),
         forward |x| x[0].reshape(shape.as_slice()),

@@ -2,12 +2,10 @@
 
 use std::cell::RefCell;
 use std::fmt::{self, Display, Formatter};
-use std::ops::Neg;
 
 use gradus_tensor::Float;
 use smallvec::SmallVec;
 
-use super::function::{BinaryFunction, UnaryFunction};
 use super::real::{Lift, Plain, Real};
 use super::vocabulary::{real_functions, real_operators};
 
@@ -94,6 +92,7 @@ impl Expression {
 
 real_functions! { each evaluate }
 real_functions! { binary evaluate_binary }
+real_functions! { comparison evaluate_comparison }
 
 impl Display for Expression {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -127,7 +126,7 @@ pub(crate) struct Symbol<'a> {
 }
 
 impl Symbol<'_> {
-    /// The place of a step, which may be there already.
+    /// Adds a step, unless there is an equal one.
     fn make(self, step: Step) -> Self {
         let mut steps = self.steps.borrow_mut();
         let index = steps.iter().position(|other| *other == step).unwrap_or_else(|| {
@@ -146,45 +145,19 @@ impl Symbol<'_> {
 impl Real for Symbol<'_> {
     real_functions! { each symbolic }
     real_functions! { binary symbolic_binary }
+    real_functions! { comparison symbolic_binary }
 
-    fn pow(self, exponent: impl Lift<Self>) -> Self {
-        self.step(Function::Binary("pow"), &[exponent.lift(self)])
-    }
     fn softplus(self) -> Self {
         self.step(Function::Unary("softplus"), &[])
     }
     fn polygamma(self, order: usize) -> Self {
         self.step(Function::Polygamma(order), &[])
     }
-    fn gt(self, other: impl Lift<Self>) -> Self {
-        self.step(Function::Binary("gt"), &[other.lift(self)])
-    }
-    fn lt(self, other: impl Lift<Self>) -> Self {
-        self.step(Function::Binary("lt"), &[other.lift(self)])
-    }
-    fn ge(self, other: impl Lift<Self>) -> Self {
-        self.step(Function::Binary("ge"), &[other.lift(self)])
-    }
-    fn le(self, other: impl Lift<Self>) -> Self {
-        self.step(Function::Binary("le"), &[other.lift(self)])
-    }
-    fn eq(self, other: impl Lift<Self>) -> Self {
-        self.step(Function::Binary("eq"), &[other.lift(self)])
-    }
     fn select(self, if_true: impl Lift<Self>, if_false: impl Lift<Self>) -> Self {
         self.step(Function::Select, &[if_true.lift(self), if_false.lift(self)])
     }
     fn constant(self, value: f64) -> Self {
         self.make(Step::Constant(value))
-    }
-    fn detach(self) -> Self {
-        self
-    }
-    fn apply<F: UnaryFunction>(self, function: F) -> Self {
-        function.function(self)
-    }
-    fn apply_with<F: BinaryFunction>(self, other: Self, function: F) -> Self {
-        function.function(self, other)
     }
 }
 
@@ -194,11 +167,5 @@ real_operators! {
     Sub sub - x.step(Function::Binary("sub"), &[y]);
     Mul mul * x.step(Function::Binary("mul"), &[y]);
     Div div / x.step(Function::Binary("div"), &[y]);
-}
-
-impl Neg for Symbol<'_> {
-    type Output = Self;
-    fn neg(self) -> Self {
-        self.step(Function::Unary("neg"), &[])
-    }
+    Neg neg - x.step(Function::Unary("neg"), &[]);
 }

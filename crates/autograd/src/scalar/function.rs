@@ -38,8 +38,8 @@ pub trait UnaryFunction: Debug + Clone + Send + Sync + 'static {
     /// The argument of the derivative: the output for [`Saves::OUTPUT`], none for [`Saves::NOTHING`] (a constant
     /// derivative), or else the input.
     const SAVES: Saves;
-    /// Whether the function is a gate that is closed where its derivative is 0, as `relu` is: it then lets no cotangent
-    /// through, not even an infinite one or NaN.
+    /// Whether the function is a gate that is closed where its derivative is 0, as `relu` is: it then lets no
+    /// cotangent through, not even an infinite one or NaN.
     const GATE: bool = false;
     /// The value at `x`.
     fn function<R: Real>(&self, x: R) -> R
@@ -52,8 +52,8 @@ pub trait UnaryFunction: Debug + Clone + Send + Sync + 'static {
         f64: Literal<R>;
 }
 
-/// A function of two numbers with its two partial derivatives; [`Binary`](crate::Binary) makes it an operation on tensors
-/// that broadcast.
+/// A function of two numbers with its two partial derivatives; [`Binary`](crate::Binary) makes it an operation on
+/// tensors that broadcast.
 ///
 /// ```
 /// use gradus_autograd::{Binary, BinaryFunction, Literal, Real, Tensor, Var, apply};

@@ -1,4 +1,4 @@
-//! Functions of numbers, written once for all that is done with them.
+//! Functions of numbers, each written once for all its readings.
 
 pub(crate) mod elementwise;
 mod expression;

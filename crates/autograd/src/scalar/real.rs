@@ -1,8 +1,8 @@
 //! The vocabulary in which a scalar function and its derivative are written.
 //!
 //! One text has three readings: plain numbers, inside one fused loop, where nothing is recorded ([`Plain`]); whole
-//! variables, whose operations go to the tape and can be differentiated again (`Traced`); and an expression, a list of
-//! steps that can be printed and evaluated (`Symbol`).
+//! variables, whose operations go to the tape and can be differentiated again (`Traced`); and an expression, a list
+//! of steps that can be printed and evaluated (`Symbol`).
 
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
@@ -14,30 +14,6 @@ use super::vocabulary::{real_functions, real_operators};
 /// A number, a variable or an expression; see [`UnaryFunction`](crate::UnaryFunction) for how it is used.
 ///
 /// Constants of type `f64` mix with it on either side of an operator.
-///
-/// ```
-/// # use gradus_autograd::{Saves, Tensor, Unary, UnaryFunction, Var, apply};
-/// use gradus_autograd::{Literal, Real};
-///
-/// /// Huber's function: x^2 / 2 near zero, a straight line beyond 1.
-/// fn huber<R: Real>(x: R) -> R where f64: Literal<R> {
-///     x.abs().lt(1.0).select(0.5 * x.square(), x.abs() - 0.5)
-/// }
-/// # #[derive(Debug, Clone)]
-/// # struct Huber;
-/// # impl UnaryFunction for Huber {
-/// #     const NAME: &'static str = "huber";
-/// #     const SAVES: Saves = Saves::INPUTS;
-/// #     fn function<R: Real>(&self, x: R) -> R where f64: Literal<R> {
-/// #         huber(x)
-/// #     }
-/// #     fn derivative<R: Real>(&self, x: R) -> R where f64: Literal<R> {
-/// #         x.abs().lt(1.0).select(x, x.sign())
-/// #     }
-/// # }
-/// # let y = apply(Unary(Huber), &[&Var::constant([0.5, -3.0])]);
-/// # assert_eq!(y.value(), &Tensor::from([0.125, 2.5]));
-/// ```
 pub trait Real:
     Copy
     + Neg<Output = Self>
@@ -52,27 +28,15 @@ pub trait Real:
 {
     real_functions! { each declare }
 
-    /// This number to the power `exponent`.
-    fn pow(self, exponent: impl Lift<Self>) -> Self;
     /// log(1 + e^x).
     fn softplus(self) -> Self;
     /// Derivative `order` of the digamma function.
     fn polygamma(self, order: usize) -> Self;
     real_functions! { binary declare_binary }
-    /// 1 where this is greater, else 0: a constant.
-    fn gt(self, other: impl Lift<Self>) -> Self;
-    /// 1 where this is less, else 0: a constant.
-    fn lt(self, other: impl Lift<Self>) -> Self;
-    /// 1 where this is greater or equal, else 0: a constant.
-    fn ge(self, other: impl Lift<Self>) -> Self;
-    /// 1 where this is less or equal, else 0: a constant.
-    fn le(self, other: impl Lift<Self>) -> Self;
-    /// 1 where they are equal, else 0: a constant.
-    fn eq(self, other: impl Lift<Self>) -> Self;
-    /// Where this is not 0, `if_true`, else `if_false`; what is not chosen has no influence, not even by
-    /// being NaN.
+    real_functions! { comparison declare_comparison }
+    /// `if_true` where this number is not 0, else `if_false`; the other one has no influence, even if it is NaN.
     fn select(self, if_true: impl Lift<Self>, if_false: impl Lift<Self>) -> Self;
-    /// The product of a derivative and a cotangent: 0 where either is, whatever the other.
+    /// The product of a derivative and a cotangent: 0 where one of them is 0, whatever the other is.
     #[doc(hidden)]
     fn gate(self, cotangent: Self) -> Self {
         self.eq(0.0).select(0.0, self.multiply_no_nan(cotangent))
@@ -80,16 +44,27 @@ pub trait Real:
     /// A constant of the kind of this number.
     fn constant(self, value: f64) -> Self;
     /// This number as a constant: its derivative is 0.
-    fn detach(self) -> Self;
+    #[inline(always)]
+    fn detach(self) -> Self {
+        self
+    }
     /// Another function of this number: on the tape one node with a derivative of its own, where the derivative of
     /// this text would lose digits.
+    #[inline(always)]
     fn apply<F: UnaryFunction>(self, function: F) -> Self
     where
-        f64: Literal<Self>;
+        f64: Literal<Self>,
+    {
+        function.function(self)
+    }
     /// Another function of two numbers, as in [`apply`](Self::apply).
+    #[inline(always)]
     fn apply_with<F: BinaryFunction>(self, other: Self, function: F) -> Self
     where
-        f64: Literal<Self>;
+        f64: Literal<Self>,
+    {
+        function.function(self, other)
+    }
 }
 
 /// A value that can stand for a [`Real`]: a `Real` itself, or an `f64`.
@@ -129,11 +104,8 @@ pub(crate) struct Plain<T>(pub(crate) T);
 impl<T: Float> Real for Plain<T> {
     real_functions! { each plain }
     real_functions! { binary plain_binary }
+    real_functions! { comparison plain_comparison }
 
-    #[inline(always)]
-    fn pow(self, exponent: impl Lift<Self>) -> Self {
-        Self(self.0.pow(exponent.lift(self).0))
-    }
     #[inline(always)]
     fn softplus(self) -> Self {
         Self(self.0.softplus())
@@ -143,26 +115,6 @@ impl<T: Float> Real for Plain<T> {
         Self(self.0.polygamma(order))
     }
     #[inline(always)]
-    fn gt(self, other: impl Lift<Self>) -> Self {
-        indicator(self.0 > other.lift(self).0)
-    }
-    #[inline(always)]
-    fn lt(self, other: impl Lift<Self>) -> Self {
-        indicator(self.0 < other.lift(self).0)
-    }
-    #[inline(always)]
-    fn ge(self, other: impl Lift<Self>) -> Self {
-        indicator(self.0 >= other.lift(self).0)
-    }
-    #[inline(always)]
-    fn le(self, other: impl Lift<Self>) -> Self {
-        indicator(self.0 <= other.lift(self).0)
-    }
-    #[inline(always)]
-    fn eq(self, other: impl Lift<Self>) -> Self {
-        indicator(self.0 == other.lift(self).0)
-    }
-    #[inline(always)]
     fn select(self, if_true: impl Lift<Self>, if_false: impl Lift<Self>) -> Self {
         if self.0 == T::ZERO { if_false.lift(self) } else { if_true.lift(self) }
     }
@@ -170,23 +122,6 @@ impl<T: Float> Real for Plain<T> {
     fn constant(self, value: f64) -> Self {
         Self(T::from_f64(value))
     }
-    #[inline(always)]
-    fn detach(self) -> Self {
-        self
-    }
-    #[inline(always)]
-    fn apply<F: UnaryFunction>(self, function: F) -> Self {
-        function.function(self)
-    }
-    #[inline(always)]
-    fn apply_with<F: BinaryFunction>(self, other: Self, function: F) -> Self {
-        function.function(self, other)
-    }
-}
-
-#[inline(always)]
-fn indicator<T: Float>(condition: bool) -> Plain<T> {
-    Plain(if condition { T::ONE } else { T::ZERO })
 }
 
 real_operators! {
@@ -195,12 +130,5 @@ real_operators! {
     Sub sub - Plain(x.0 - y.0);
     Mul mul * Plain(x.0 * y.0);
     Div div / Plain(x.0 / y.0);
-}
-
-impl<T: Float> Neg for Plain<T> {
-    type Output = Self;
-    #[inline(always)]
-    fn neg(self) -> Self {
-        Self(-self.0)
-    }
+    Neg neg - Plain(-x.0);
 }

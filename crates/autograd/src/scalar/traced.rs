@@ -1,7 +1,6 @@
 //! The reading of a scalar function on whole variables, which go to the tape.
 
 use std::cell::RefCell;
-use std::ops::Neg;
 
 use gradus_tensor::{Float, Tensor};
 
@@ -40,8 +39,8 @@ impl<'a, T: Float> Traced<'a, T> {
         Self::new(self.arena, f(&self.var(), &other.var()))
     }
 
-    fn compare(self, other: impl Lift<Self>, f: impl Fn(&Tensor<T>, Tensor<T>) -> Tensor<bool>) -> Self {
-        let (left, right) = (self.var(), other.lift(self).var());
+    fn compare(self, other: Self, f: impl Fn(&Tensor<T>, Tensor<T>) -> Tensor<bool>) -> Self {
+        let (left, right) = (self.var(), other.var());
         Self::new(self.arena, f(left.value(), right.into_value()).to_number::<T>().into())
     }
 }
@@ -59,33 +58,16 @@ pub(crate) fn traced<T: Float>(
 impl<T: Float> Real for Traced<'_, T> {
     real_functions! { each traced }
     real_functions! { binary traced_binary }
+    real_functions! { comparison traced_comparison }
 
     fn gate(self, cotangent: Self) -> Self {
         self.binary(cotangent, Var::gated)
-    }
-    fn pow(self, exponent: impl Lift<Self>) -> Self {
-        self.binary(exponent.lift(self), |x, y| x.pow(y))
     }
     fn softplus(self) -> Self {
         self.unary(|x| x.softplus(1.0, f64::INFINITY))
     }
     fn polygamma(self, order: usize) -> Self {
         self.unary(|x| x.polygamma(order))
-    }
-    fn gt(self, other: impl Lift<Self>) -> Self {
-        self.compare(other, |x, y| x.gt(y))
-    }
-    fn lt(self, other: impl Lift<Self>) -> Self {
-        self.compare(other, |x, y| x.lt(y))
-    }
-    fn ge(self, other: impl Lift<Self>) -> Self {
-        self.compare(other, |x, y| x.ge(y))
-    }
-    fn le(self, other: impl Lift<Self>) -> Self {
-        self.compare(other, |x, y| x.le(y))
-    }
-    fn eq(self, other: impl Lift<Self>) -> Self {
-        self.compare(other, |x, y| x.eq(y))
     }
     fn select(self, if_true: impl Lift<Self>, if_false: impl Lift<Self>) -> Self {
         let condition = self.var().value().ne(T::ZERO);
@@ -111,11 +93,5 @@ real_operators! {
     Sub sub - x.binary(y, |x, y| x - y);
     Mul mul * x.binary(y, |x, y| x * y);
     Div div / x.binary(y, |x, y| x / y);
-}
-
-impl<T: Float> Neg for Traced<'_, T> {
-    type Output = Self;
-    fn neg(self) -> Self {
-        self.unary(|x| -x)
-    }
+    Neg neg - x.unary(|x| -x);
 }

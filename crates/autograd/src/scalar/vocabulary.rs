@@ -1,29 +1,29 @@
 //! The functions of [`Real`](super::Real) and its operators, once for all readings.
 
-/// Hands the names and the documentation of the functions of one number (`each`) or of two (`binary`) to one of the first
-/// arms: a declaration, or what a reading makes of each.
+/// Hands the names of the functions of one number (`each`), of the functions of two (`binary`) or of the comparisons
+/// (`comparison`) to one of the first arms: a declaration, or the definition in one reading.
 macro_rules! real_functions {
-    (declare $($(#[$doc:meta])* $name:ident)*) => {$(
-        $(#[$doc])*
+    (declare $($name:ident)*) => {$(
+        #[doc = concat!("[`Var::", stringify!($name), "`](crate::Var::", stringify!($name), ") of this number.")]
         fn $name(self) -> Self;
     )*};
-    (plain $($(#[$doc:meta])* $name:ident)*) => {$(
+    (plain $($name:ident)*) => {$(
         #[inline(always)]
         fn $name(self) -> Self {
             Self(self.0.$name())
         }
     )*};
-    (traced $($(#[$doc:meta])* $name:ident)*) => {$(
+    (traced $($name:ident)*) => {$(
         fn $name(self) -> Self {
             self.unary(Var::$name)
         }
     )*};
-    (symbolic $($(#[$doc:meta])* $name:ident)*) => {$(
+    (symbolic $($name:ident)*) => {$(
         fn $name(self) -> Self {
             self.step(Function::Unary(stringify!($name)), &[])
         }
     )*};
-    (evaluate $($(#[$doc:meta])* $name:ident)*) => {
+    (evaluate $($name:ident)*) => {
         fn unary<R: Real>(name: &str, x: R) -> R {
             match name {
                 $(stringify!($name) => x.$name(),)*
@@ -31,144 +31,88 @@ macro_rules! real_functions {
             }
         }
     };
-    (symbolic_binary $($(#[$doc:meta])* $name:ident)*) => {$(
-        fn $name(self, other: Self) -> Self {
-            self.step(Function::Binary(stringify!($name)), &[other])
+    (declare_binary $($name:ident)*) => {$(
+        #[doc = concat!("[`Var::", stringify!($name), "`](crate::Var::", stringify!($name), ") of this number and another one.")]
+        fn $name(self, other: impl Lift<Self>) -> Self;
+    )*};
+    (declare_comparison $($name:ident)*) => {$(
+        #[doc = concat!("1 where [`Var::", stringify!($name), "`](crate::Var::", stringify!($name), ") is true, else 0: a constant.")]
+        fn $name(self, other: impl Lift<Self>) -> Self;
+    )*};
+    (plain_binary $($name:ident)*) => {$(
+        #[inline(always)]
+        fn $name(self, other: impl Lift<Self>) -> Self {
+            Self(self.0.$name(other.lift(self).0))
         }
     )*};
-    (evaluate_binary $($(#[$doc:meta])* $name:ident)*) => {
+    (plain_comparison $($name:ident)*) => {$(
+        #[inline(always)]
+        fn $name(self, other: impl Lift<Self>) -> Self {
+            Self(if self.0.$name(&other.lift(self).0) { T::ONE } else { T::ZERO })
+        }
+    )*};
+    (traced_binary $($name:ident)*) => {$(
+        fn $name(self, other: impl Lift<Self>) -> Self {
+            self.binary(other.lift(self), |x, y| x.$name(y))
+        }
+    )*};
+    (traced_comparison $($name:ident)*) => {$(
+        fn $name(self, other: impl Lift<Self>) -> Self {
+            self.compare(other.lift(self), |x, y| x.$name(y))
+        }
+    )*};
+    (symbolic_binary $($name:ident)*) => {$(
+        fn $name(self, other: impl Lift<Self>) -> Self {
+            self.step(Function::Binary(stringify!($name)), &[other.lift(self)])
+        }
+    )*};
+    (evaluate_binary $($name:ident)*) => {
         fn binary<R: Real>(name: &str, x: R, y: R) -> R {
             match name {
                 "add" => x + y,
                 "sub" => x - y,
                 "mul" => x * y,
                 "div" => x / y,
-                "pow" => x.pow(y),
-                "gt" => x.gt(y),
-                "lt" => x.lt(y),
-                "ge" => x.ge(y),
-                "le" => x.le(y),
-                "eq" => x.eq(y),
+                $(stringify!($name) => x.$name(y),)*
+                comparison => compare(comparison, x, y),
+            }
+        }
+    };
+    (evaluate_comparison $($name:ident)*) => {
+        fn compare<R: Real>(name: &str, x: R, y: R) -> R {
+            match name {
                 $(stringify!($name) => x.$name(y),)*
                 _ => unreachable!("a step is made by a method of `Real`"),
             }
         }
     };
-    (declare_binary $($(#[$doc:meta])* $name:ident)*) => {$(
-        $(#[$doc])*
-        fn $name(self, other: Self) -> Self;
-    )*};
-    (plain_binary $($(#[$doc:meta])* $name:ident)*) => {$(
-        #[inline(always)]
-        fn $name(self, other: Self) -> Self {
-            Self(self.0.$name(other.0))
-        }
-    )*};
-    (traced_binary $($(#[$doc:meta])* $name:ident)*) => {$(
-        fn $name(self, other: Self) -> Self {
-            self.binary(other, |x, y| x.$name(y))
-        }
-    )*};
+    (comparison $callback:ident) => { real_functions! { $callback gt lt ge le eq } };
     (binary $callback:ident) => { real_functions! { $callback
-        /// The angle of the point (`other`, `self`), in radians.
-        atan2
-        /// The square root of the sum of two squares.
-        hypot
-        /// log(e^x + e^y).
-        logaddexp
-        /// This number times the logarithm of another one; 0 where this is 0.
-        xlogy
-        /// The product; 0 where the other is 0, even if this is infinite or NaN.
-        multiply_no_nan
-        /// The remainder of a division whose quotient is rounded towards zero.
-        fmod
-        /// The remainder of a division whose quotient is rounded down.
-        remainder
-        /// The quotient, rounded down.
-        floor_divide
+        pow atan2 hypot logaddexp xlogy multiply_no_nan fmod remainder floor_divide
     } };
     (each $callback:ident) => { real_functions! { $callback
-        /// e to the power of this number.
-        exp
-        /// 2 to the power of this number.
-        exp2
-        /// e^x - 1.
-        expm1
-        /// The natural logarithm.
-        log
-        /// The logarithm to base 2.
-        log2
-        /// The logarithm to base 10.
-        log10
-        /// log(1 + x).
-        log1p
-        /// The square root.
-        sqrt
-        /// One divided by the square root.
-        rsqrt
-        /// One divided by this number.
-        reciprocal
-        /// This number times itself.
-        square
-        /// The distance to zero.
-        abs
-        /// -1, 0 or 1.
-        sign
-        /// The sine.
-        sin
-        /// The cosine.
-        cos
-        /// The tangent.
-        tan
-        /// The inverse sine.
-        asin
-        /// The inverse cosine.
-        acos
-        /// The inverse tangent.
-        atan
-        /// The hyperbolic sine.
-        sinh
-        /// The hyperbolic cosine.
-        cosh
-        /// The hyperbolic tangent.
-        tanh
-        /// The inverse hyperbolic sine.
-        asinh
-        /// The inverse hyperbolic cosine.
-        acosh
-        /// The inverse hyperbolic tangent.
-        atanh
-        /// The error function.
-        erf
-        /// 1 - erf(x), accurate where that is nearly 0.
-        erfc
-        /// log |gamma(x)|.
-        lgamma
-        /// The largest integer that is not larger.
-        floor
-        /// The smallest integer that is not smaller.
-        ceil
-        /// The integer part, towards zero.
-        trunc
-        /// The nearest integer, halves to even.
-        round
-        /// max(x, 0).
-        relu
-        /// The logistic function.
-        sigmoid
-        /// x / (1 + e^-2u) with u = sqrt(2 / pi) (x + 0.044715 x^3).
-        gelu_tanh
-        /// x times the normal distribution function.
-        gelu
+        exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square abs sign
+        sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh
+        erf erfc lgamma floor ceil trunc round relu sigmoid gelu_tanh gelu
     } };
 }
 pub(crate) use real_functions;
 
-/// The four operators of a reading, and of it and plain numbers.
+/// The operators of a reading, with itself and with plain numbers.
 macro_rules! real_operators {
     ($generics:tt $real:ty, |$x:ident, $y:ident| $($trait:ident $method:ident $op:tt $result:expr;)*) => {$(
         real_operators! { @one $generics $real, |$x, $y| $trait $method $op $result }
     )*};
+    (@one [$($generics:tt)*] $real:ty, |$x:ident, $y:ident| Neg neg - $result:expr) => {
+        impl<$($generics)*> std::ops::Neg for $real {
+            type Output = Self;
+            #[inline(always)]
+            fn neg(self) -> Self {
+                let $x = self;
+                $result
+            }
+        }
+    };
     (@one [$($generics:tt)*] $real:ty, |$x:ident, $y:ident| $trait:ident $method:ident $op:tt $result:expr) => {
         impl<$($generics)*> std::ops::$trait for $real {
             type Output = Self;

@@ -16,8 +16,8 @@ pub(crate) type Found<T> = AddressMap<usize, (Arc<Node<T>>, Var<T>)>;
 
 /// The inputs, the output and the cotangent of an operation, for its gradient rule.
 ///
-/// While a backward pass is itself being recorded, the values it hands out remember where they came from;
-/// otherwise they are constants. That is all there is to derivatives of higher order.
+/// While a backward pass is itself being recorded, the values that the context hands out remember where they came
+/// from; otherwise they are constants. That is all there is to derivatives of higher order.
 #[derive(Debug)]
 pub struct Context<'a, T: Float> {
     node: &'a Arc<Node<T>>,
@@ -40,12 +40,12 @@ impl<'a, T: Float> Context<'a, T> {
         Self { node, given, recorded, floor: 0, asked: None, found: None, taken: Cell::new(false) }
     }
 
-    /// The same within a backward pass that has found these gradients, and ends at a depth.
+    /// This context within a backward pass that has found these gradients, and that ends at the depth `floor`.
     pub(crate) fn within(self, found: &'a RefCell<Found<T>>, floor: usize) -> Self {
         Self { found: Some(found), floor, ..self }
     }
 
-    /// The same for these inputs only.
+    /// This context, asked for the gradients of these inputs only.
     pub(crate) fn asked_for(&self, inputs: &'a [usize]) -> Self {
         Self { asked: Some(inputs), ..Self::new(self.node, self.given) }
     }
@@ -70,31 +70,6 @@ impl<'a, T: Float> Context<'a, T> {
 
     /// An input.
     ///
-    /// ```
-    /// # use gradus_autograd::{Context, Operation, Saves, Tensor, Var, apply};
-    /// # #[derive(Debug)]
-    /// # struct Product;
-    /// # impl Operation<f64> for Product {
-    /// #     fn name(&self) -> &'static str {
-    /// #         "product"
-    /// #     }
-    /// #     fn forward(&self, inputs: &Inputs<f64>) -> Tensor<f64> {
-    /// #         inputs[0] * inputs[1]
-    /// #     }
-    /// fn saves(&self) -> Saves {
-    ///     Saves::OTHER_INPUTS
-    /// }
-    /// // The rule of x y, for either:
-    /// fn vjp(&self, context: &Context<f64>, input: usize) -> Option<Var<f64>> {
-    ///     Some(context.cotangent() * context.input(1 - input))
-    /// }
-    /// # }
-    /// # let (x, y) = (Var::leaf(Tensor::from(5.0)), Var::leaf(Tensor::from(7.0)));
-    /// # let gradients = apply(Product, &[&x, &y]).backward();
-    /// # assert_eq!(gradients.get(&x), Some(&Tensor::from(7.0)));
-    /// # assert_eq!(gradients.get(&y), Some(&Tensor::from(5.0)));
-    /// ```
-    ///
     /// # Panics
     /// If the operation does not list it in [`Operation::saves`](crate::Operation::saves).
     #[track_caller]
@@ -103,7 +78,7 @@ impl<'a, T: Float> Context<'a, T> {
         Var::from_parts(self.input_value(input).clone(), node)
     }
 
-    /// An input that is indices.
+    /// An input of indices.
     ///
     /// # Panics
     /// If it is of another kind.
@@ -146,7 +121,7 @@ impl<'a, T: Float> Context<'a, T> {
         }
     }
 
-    /// Whether there is such an input.
+    /// Whether there is an input of this number.
     pub(crate) fn has_input(&self, input: usize) -> bool {
         input < self.node.inputs.len()
     }
@@ -188,15 +163,15 @@ impl<'a, T: Float> Context<'a, T> {
 
     /// The gradient accumulated for an input so far; zeros before the first contribution.
     ///
-    /// For a rule that only adds to some places of it, and gives the result as the gradient: so the gradient of a
-    /// tensor that was read in many small parts does not cost its whole size for each of them.
+    /// For a rule that adds to a few places of it and returns the sum: the gradient of a tensor that is read in many
+    /// small parts does then not cost the whole size for each part.
     pub(crate) fn gradient_so_far(&self, input: usize) -> Var<T> {
         let take = || {
             let origin = self.node.inputs[input].differentiable()?;
             let mut found = self.found?.borrow_mut();
             let (_, gradient) = found.get_mut(&address(origin))?;
             self.taken.set(true);
-            // Anything may stand there until the rule's result does.
+            // A placeholder, until the rule returns the sum.
             Some(std::mem::replace(gradient, self.given.clone()))
         };
         take().unwrap_or_else(|| Var::constant(Tensor::scalar(T::ZERO).expand(self.shape(input))))

@@ -1,4 +1,4 @@
-//! Values without a gradient that decide what happens to others: indices and truth values.
+//! Discrete values, which choose among others and have no gradient: indices and masks.
 
 use std::fmt::{self, Debug, Display, Formatter};
 use std::ops::Deref;
@@ -15,9 +15,9 @@ use super::{Saves, mode};
 
 /// A tensor of integers or truth values that other operations read: [`Indices`] or a [`Mask`].
 ///
-/// It is used like the tensor that it holds. Inside [`keep_values`](crate::keep_values) it also remembers the operation
-/// that made it, so that the tape shows what decided, and can be run again on other numbers. Outside it remembers
-/// nothing: a list of predictions must not keep the tapes of all batches alive.
+/// It dereferences to the tensor. Inside [`keep_values`](crate::keep_values) it also remembers the operation that
+/// made it, so that the tape shows the decision, and can be run again on other numbers. Outside it remembers nothing:
+/// a list of predictions must not keep the tapes of all batches alive.
 ///
 /// ```
 /// use gradus_autograd::{Tape, Tensor, Var, keep_values};
@@ -38,10 +38,10 @@ pub struct Discrete<E, T: Float = f32> {
     node: Option<Arc<Node<T>>>,
 }
 
-/// Integers that name places along an axis, or classes.
+/// Integers: places along an axis, or classes.
 pub type Indices<T = f32> = Discrete<i64, T>;
 
-/// Truth values that choose.
+/// Truth values: which elements are chosen.
 pub type Mask<T = f32> = Discrete<bool, T>;
 
 /// An operation whose result has no gradient: integers or truth values.
@@ -83,8 +83,8 @@ pub trait DiscreteOperation<T: Float, E: Element>: Debug + Send + Sync + 'static
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<E>;
 }
 
-/// Runs an operation whose result is discrete. Inside [`keep_values`](crate::keep_values) it writes the operation to the
-/// tape, if an input is on it.
+/// Runs an operation whose result is discrete. Inside [`keep_values`](crate::keep_values) it writes the operation to
+/// the tape, if an input is on it.
 ///
 /// # Panics
 /// As the operation does, at the caller's line.
@@ -164,12 +164,12 @@ impl<E: Discreteness<T>, T: Float> Discrete<E, T> {
 }
 
 impl<E: Element, T: Float> Discrete<E, T> {
-    /// Values that nothing on the tape made.
+    /// A constant: values without an origin on the tape.
     pub fn constant(value: impl Into<Tensor<E>>) -> Self {
         Self { value: value.into(), node: None }
     }
 
-    /// Values with an identity on the tape; see [`Var::input`](crate::Var::input).
+    /// Data with an identity on the tape; see [`Var::input`](crate::Var::input).
     pub fn input(value: impl Into<Tensor<E>>) -> Self {
         let value = value.into();
         Self { node: Some(Node::input(value.shape(), E::NAME)), value }
@@ -188,7 +188,7 @@ impl<E: Element, T: Float> Discrete<E, T> {
         &self.value
     }
 
-    /// The integers or truth values, without the rest.
+    /// The integers or truth values, without their place on the tape.
     pub fn into_value(self) -> Tensor<E> {
         self.value
     }

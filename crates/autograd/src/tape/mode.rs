@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-/// Two switches that do not know of each other. Each scope sets one of them, and puts back both.
+/// Two independent switches. Each scope sets one of them, and restores both.
 #[derive(Clone, Copy)]
 struct Mode {
     /// Whether nodes are made.
@@ -32,7 +32,7 @@ fn with_mode<R>(mode: Mode, f: impl FnOnce() -> R) -> R {
     f()
 }
 
-/// Runs `f` with recording on or off, whatever it was: a pass decides for itself whether it is recorded.
+/// Runs `f` with recording on or off: a pass decides for itself whether it is recorded.
 pub(crate) fn with_recording<R>(recording: bool, f: impl FnOnce() -> R) -> R {
     with_mode(Mode { recording, ..MODE.get() }, f)
 }

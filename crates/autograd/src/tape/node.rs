@@ -11,6 +11,7 @@ use gradus_tensor::{Element, Float, Shape, Tensor};
 use smallvec::SmallVec;
 
 use super::discrete::DiscreteOperation;
+use super::operand::OperandValue;
 use super::operation::Operation;
 
 /// The origin of a node's value.
@@ -38,9 +39,9 @@ pub(crate) struct Node<T: Float> {
     pub(crate) shape: Shape,
     /// Whether gradients flow here: this is a leaf, or made from one by operations that have gradients.
     pub(crate) is_differentiable: bool,
-    /// One more than that of the deepest input; 0 for a leaf of the user's.
+    /// One more than the depth of the deepest input; 0 for a user's leaf.
     pub(crate) depth: usize,
-    /// Later nodes of a thread have larger ones.
+    /// Later nodes of a thread have larger numbers.
     pub(crate) number: u64,
 }
 
@@ -85,6 +86,17 @@ impl<T: Float> Saved<T> {
         }
     }
 
+    /// The value, if it is kept.
+    pub(crate) fn operand(&self) -> Option<OperandValue<'_, T>> {
+        match self {
+            Self::Value(value) => Some(OperandValue::Number(value)),
+            Self::Shape(_) => None,
+            Self::Indices(indices) => Some(OperandValue::Indices(indices)),
+            Self::Mask(mask) => Some(OperandValue::Mask(mask)),
+        }
+    }
+
+    /// The numbers, if they are kept.
     pub(crate) fn value(&self) -> Option<&Tensor<T>> {
         match self {
             Self::Value(value) => Some(value),
@@ -100,7 +112,7 @@ thread_local! {
     static MADE: Cell<u64> = const { Cell::new(0) };
 }
 
-/// How many more tape nodes this thread has made than dropped.
+/// The number of tape nodes that this thread has made, less the number that it has dropped.
 ///
 /// For a program that trains on one thread, this is the number of nodes alive; a number that grows from
 /// step to step means that something holds on to old losses.
@@ -160,7 +172,7 @@ impl<T: Float> Node<T> {
         Self::leaf_at(0, shape)
     }
 
-    /// A leaf at a depth of its own choice: a walk that stops there does not look behind it.
+    /// A leaf at a given depth: a walk that stops there does not look behind it.
     pub(crate) fn leaf_at(depth: usize, shape: &[usize]) -> Arc<Self> {
         Self::at(depth, Origin::Leaf, Vec::new(), None, shape)
     }
@@ -169,7 +181,7 @@ impl<T: Float> Node<T> {
         Self::at(0, Origin::Input(element), Vec::new(), None, shape)
     }
 
-    /// Whether there is nothing behind it.
+    /// Whether it is an origin: a leaf, or data.
     pub(crate) fn is_leaf(&self) -> bool {
         matches!(self.origin, Origin::Leaf | Origin::Input(_))
     }
@@ -194,7 +206,7 @@ impl<T: Float> Node<T> {
         }
     }
 
-    /// The shape that the operation foretells for the shapes of its inputs; `None` if it does not.
+    /// The shape that the operation predicts from the shapes of its inputs; `None` if it predicts none.
     #[cfg(feature = "proptest")]
     pub(crate) fn expected_shape(&self) -> Option<Result<Shape, TensorError>> {
         let inputs: Vec<&[usize]> = self.inputs.iter().map(|input| input.value.shape()).collect();
@@ -222,13 +234,13 @@ pub(crate) fn address<T: Float>(node: &Arc<Node<T>>) -> usize {
     Arc::as_ptr(node) as usize
 }
 
-/// A map from [`address`]es, or from what hashes as one.
+/// A map from [`address`]es, or from keys that hash as one.
 pub(crate) type AddressMap<K, V> = HashMap<K, V, BuildHasherDefault<AddressHasher>>;
 pub(crate) type AddressSet<K> = HashSet<K, BuildHasherDefault<AddressHasher>>;
 
 /// Spreads addresses over a table (Knuth, "Sorting and searching", 1973, section 6.4: multiplication by the
-/// golden ratio). They are not chosen by an adversary, and the default hasher would cost more than all else
-/// that is done for a small operation.
+/// golden ratio). No adversary chooses them, and the default hasher would cost more than everything else that a
+/// small operation does.
 #[derive(Default)]
 pub(crate) struct AddressHasher(u64);
 

@@ -11,7 +11,8 @@ use super::var::Var;
 
 /// One input of [`apply`](crate::apply): a variable, indices or a mask.
 ///
-/// An operation on variables alone takes `&[&x, &y]`. One that also reads indices takes `&[Operand::Var(&x), Operand::Indices(&index)]`.
+/// An operation on variables alone takes `&[&x, &y]`; one that also reads indices,
+/// `&[Operand::Var(&x), Operand::Indices(&index)]`.
 #[derive(Debug, Clone, Copy)]
 pub enum Operand<'a, T: Float> {
     /// Numbers, which may have a gradient.
@@ -58,7 +59,7 @@ impl<'a, T: Float> Operand<'a, T> {
         }
     }
 
-    /// What a node remembers: of numbers only the shape unless they are kept.
+    /// The value that a node keeps; of numbers only the shape, unless `keep`.
     pub(crate) fn saved(self, keep: bool) -> Saved<T> {
         match self {
             Self::Var(var) if keep => Saved::Value(var.value().clone()),
@@ -126,7 +127,7 @@ impl<'a, T: Float> Inputs<'a, T> {
         self.0.len()
     }
 
-    /// The numbers at a place, if there is such an input.
+    /// The numbers of an input; `None` if it is missing or of another kind.
     pub fn get(&self, input: usize) -> Option<&'a Tensor<T>> {
         match self.0.get(input) {
             Some(OperandValue::Number(value)) => Some(value),
@@ -139,7 +140,7 @@ impl<'a, T: Float> Inputs<'a, T> {
         (0..self.len()).filter_map(|input| self.get(input))
     }
 
-    /// The integers at a place.
+    /// The integers of an input.
     ///
     /// # Panics
     /// If the input is missing or of another kind.
@@ -151,7 +152,7 @@ impl<'a, T: Float> Inputs<'a, T> {
         value
     }
 
-    /// The truth values at a place.
+    /// The truth values of an input.
     ///
     /// # Panics
     /// If the input is missing or of another kind.

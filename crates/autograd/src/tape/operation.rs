@@ -64,9 +64,9 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
     #[track_caller]
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T>;
 
-    /// The values that the rule reads, and the tape therefore keeps. Unless said otherwise it follows from
-    /// [`linearity`](Self::linearity): nothing for a linear operation, the other inputs for a multilinear one, or else
-    /// everything.
+    /// The values that the rule reads, and that the tape therefore keeps. By default they follow from
+    /// [`linearity`](Self::linearity): nothing for a linear operation, the other inputs for a multilinear one, or
+    /// else everything.
     fn saves(&self) -> Saves {
         match self.linearity() {
             Linearity::Linear => Saves::NOTHING,
@@ -90,11 +90,11 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
         None
     }
 
-    /// The gradients with respect to all inputs, for a rule that computes them together; an input that
-    /// [`Context::needs`] says no gradient is needed for may have `None`.
+    /// The gradients with respect to all inputs, for a rule that computes them together; `None` is allowed for an
+    /// input that [needs](Context::needs) no gradient.
     ///
-    /// `None`, the default, says that [`vjp`](Self::vjp) gives them one by one. Of the two methods the engine asks this
-    /// one first.
+    /// `None`, the default, says that [`vjp`](Self::vjp) gives them one by one. Of the two methods the engine asks
+    /// this one first.
     fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
         let _ = context;
         None
@@ -106,13 +106,13 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
         None
     }
 
-    /// Whether the operation is linear in its inputs. If it is, its derivative in a direction is
-    /// the operation itself, applied to the direction, and forward mode needs no rule.
+    /// Whether the operation is linear in its inputs. The derivative of a linear operation in a direction is the
+    /// operation itself, applied to the direction: forward mode then needs no rule.
     fn linearity(&self) -> Linearity {
         Linearity::Nonlinear
     }
 
-    /// The rule of forward mode: what a change of one input by [`Context::tangent`] changes the output by, in
+    /// The rule of forward mode: the change of the output when one input changes by [`Context::tangent`], in
     /// differentiable operations; of any shape that broadcasts to the output's.
     ///
     /// `None`, the default, derives it from [`linearity`](Self::linearity), or else from [`vjp`](Self::vjp),
@@ -145,32 +145,6 @@ pub(super) fn value_of<'a, T: Float>(input: impl Into<Operand<'a, T>>) -> Operan
 }
 
 /// The linearity of an operation in its inputs; see [`Operation::linearity`].
-///
-/// ```
-/// use gradus_autograd::{Linearity, Operation, Saves, Tensor, Var, apply, jvp};
-///
-/// #[derive(Debug)]
-/// struct Reversed;
-///
-/// impl Operation<f64> for Reversed {
-///     fn name(&self) -> &'static str {
-///         "reversed"
-///     }
-///     fn forward(&self, inputs: &Inputs<f64>) -> Tensor<f64> {
-///         inputs[0].index_select(0, &Tensor::from([2, 1, 0]))
-///     }
-///     fn saves(&self) -> Saves {
-///         Saves::NOTHING
-///     }
-///     fn linearity(&self) -> Linearity {
-///         Linearity::Linear
-///     }
-/// }
-///
-/// let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0]));
-/// let y = apply(Reversed, &[&x]);
-/// assert_eq!(jvp(&y, &[&x], &[Tensor::from([4.0, 5.0, 6.0])]), Tensor::from([6.0, 5.0, 4.0]));
-/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Linearity {
     /// Not linear, or nothing is said about it.
@@ -184,30 +158,8 @@ pub enum Linearity {
 /// Runs an operation, and writes it to the tape if an input is tracked and this thread is recording.
 ///
 /// The inputs are variables, `&[&x, &y]`; or, for an operation that also reads [`Indices`](crate::Indices) or a
-/// [`Mask`](crate::Mask), [`Operand`]s: `&[Operand::Var(&x), Operand::Indices(&index)]`.
-///
-/// ```
-/// use gradus_autograd::{Inputs, Operation, Tape, Tensor, Var, apply};
-///
-/// #[derive(Debug)]
-/// struct Double;
-///
-/// impl Operation<f64> for Double {
-///     fn name(&self) -> &'static str {
-///         "double"
-///     }
-///     fn forward(&self, inputs: &Inputs<f64>) -> Tensor<f64> {
-///         inputs[0] * 2.0
-///     }
-/// }
-///
-/// let (x, c) = (Var::leaf(Tensor::from(3.0)), Var::constant(Tensor::from(3.0)));
-/// assert_eq!(Tape::of(&apply(Double, &[&x])).to_string(), "\
-/// %0 = leaf : [] f64
-/// %1 = double %0 : [] f64
-/// ");
-/// assert!(!apply(Double, &[&c]).is_tracked());
-/// ```
+/// [`Mask`](crate::Mask), [`Operand`]s: `&[Operand::Var(&x), Operand::Indices(&index)]`. For an example see
+/// [`Operation`].
 ///
 /// # Panics
 /// As the operation does, at the caller's line.

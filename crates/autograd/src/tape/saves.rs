@@ -13,7 +13,7 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Saves {
     inputs: SavedInputs,
-    /// How many of the inputs, from the first one, `inputs` speaks of; the rest is not kept.
+    /// The number of inputs, from the first one, that `inputs` is about; the others are not kept.
     among: usize,
     pub(crate) output: bool,
 }
@@ -41,22 +41,13 @@ impl Saves {
         Self { inputs, among: usize::MAX, output }
     }
 
-    /// The same as if there were only the first `count` inputs; of the others only the shapes are kept.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tape, Tensor, Var};
-    ///
-    /// let x = Var::constant(Tensor::<f32>::ones([100, 2]));
-    /// let [weight, bias] = [Tensor::ones([5, 2]), Tensor::ones([5])].map(Var::leaf);
-    /// // Nothing asks for the gradient of x, nothing reads the bias, and the weight's gradient reads x.
-    /// assert_eq!(Tape::of(&x.linear(&weight, Some(&bias))).bytes(), 800);
-    /// ```
+    /// The same for the first `count` inputs; of the others only the shapes are kept.
     #[must_use]
     pub const fn of_first(self, count: usize) -> Self {
         Self { among: count, ..self }
     }
 
-    /// Whether the input of a number is kept.
+    /// Whether an input is kept, by its number.
     pub(crate) fn kept(self, inputs: usize, is_tracked: impl Fn(usize) -> bool) -> impl Fn(usize) -> bool {
         let among = inputs.min(self.among);
         let tracked = (0..among).filter(|&i| is_tracked(i)).count();

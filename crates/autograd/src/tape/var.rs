@@ -38,13 +38,13 @@ impl<T: Float> Var<T> {
         Self { node: Some(Node::leaf(value.shape())), value }
     }
 
-    /// Numbers that do not change: nothing is recorded for their sake.
+    /// A constant: an operation on constants alone is not recorded.
     pub fn constant(value: impl Into<Tensor<T>>) -> Self {
         Self { value: value.into(), node: None }
     }
 
-    /// Data with an identity on the tape, and without a gradient: what is made from it is recorded, as the inputs of a
-    /// step are that is run again on other data.
+    /// Data with an identity on the tape and without a gradient: operations on it are recorded, so that a step can be
+    /// run again on other data.
     ///
     /// ```
     /// use gradus_autograd::{Tape, Tensor, Var};
@@ -82,7 +82,7 @@ impl<T: Float> Var<T> {
         &self.value
     }
 
-    /// The numbers, without the rest.
+    /// The numbers, without their place on the tape.
     pub fn into_value(self) -> Tensor<T> {
         self.value
     }
@@ -157,7 +157,7 @@ impl<T: Float> Var<T> {
         self.node.as_ref().is_some_and(|node| node.is_differentiable)
     }
 
-    /// Whether this is a leaf, to which gradients can flow and behind which there is nothing.
+    /// Whether this is a leaf: gradients flow to it, and end there.
     pub fn is_leaf(&self) -> bool {
         self.node.as_ref().is_some_and(|node| node.is_differentiable && node.is_leaf())
     }
@@ -166,16 +166,6 @@ impl<T: Float> Var<T> {
     ///
     /// It stays the same when the numbers are changed, and can be the key of a map: an optimizer keeps its
     /// state by it.
-    ///
-    /// ```
-    /// use gradus_autograd::{Tensor, Var};
-    ///
-    /// let mut x = Var::leaf(Tensor::from(2.0));
-    /// let before = x.identity();
-    /// x.update(|x| *x += 1.0);
-    /// assert_eq!(x.identity(), before);
-    /// assert_ne!(Var::leaf(Tensor::from(2.0)).identity(), before);
-    /// ```
     pub fn identity(&self) -> Option<Identity<T>> {
         self.node.clone().map(Identity)
     }

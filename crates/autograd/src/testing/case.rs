@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use super::check::check_law;
 use super::error::{GradientError, Law};
 use super::layout::relayout;
-use super::measure::{Failure, Function, Tolerance, compare, pullback};
+use super::measure::{EXACT, Failure, Tolerance, compare, pullback};
 use crate::engine::replay;
 use crate::tape::node::Node;
 use crate::tape::{Tape, Var, keep_values};
@@ -29,16 +29,6 @@ pub struct Functions {
 
 /// A differentiable operation by the name of its method, and a strategy for inputs and attributes; made
 /// with [`case!`](macro@case).
-///
-/// ```
-/// use gradus_autograd::testing::{case, shapes};
-/// use proptest::prelude::*;
-///
-/// let case = case!("square", shape in shapes(0..=2, 1..=3), [shape => 1.0..2.0], |x| x.square());
-/// proptest!(|(sample in case.samples)| {
-///     prop_assert!(sample.run().value().ge(1.0).all(..).item());
-/// });
-/// ```
 #[derive(Debug, Clone)]
 pub struct Case {
     /// The name of the method or function.
@@ -137,19 +127,15 @@ impl Sample {
             Law::Replay => return self.check_replay(),
             _ => (),
         }
-        let double = Arc::clone(&self.functions.double);
-        let function: Box<Function> = Box::new(move |xs| vec![double(xs)]);
-        check_law(law, &*function, &self.inputs, self.seed)
+        check_law(law, &|xs| vec![self.run_on(xs)], &self.inputs, self.seed)
     }
 
-    /// All operations behind values and gradients foretell the shapes of their results.
+    /// All operations behind values and gradients predict the shapes of their results.
     fn check_shape(&self) -> Result<(), GradientError> {
-        let double = Arc::clone(&self.functions.double);
-        let function: Box<Function> = Box::new(move |xs| vec![double(xs)]);
         let y = self.run();
         let leaves: Vec<Var<f64>> = self.inputs.iter().chain([y.value()]).map(Var::leaf).collect();
         let results = keep_values(|| {
-            let mut results = pullback(&*function, self.inputs.len())(&leaves);
+            let mut results = pullback(&|xs| vec![self.run_on(xs)], self.inputs.len())(&leaves);
             results.push(self.run_on(&leaves[..self.inputs.len()]));
             results
         });
@@ -157,9 +143,8 @@ impl Sample {
             |node: &&Arc<Node<f64>>| !matches!(node.expected_shape(), Some(Ok(shape)) if shape == node.shape);
         for y in &results {
             if let Some(node) = Tape::of(y).nodes().iter().find(wrong) {
-                let failure =
-                    Failure { law: Law::Shape, input: 0, element: Vec::new(), analytic: 0.0, numeric: 0.0 };
-                return Err(failure.report(&self.inputs, Some(node.name()), Vec::new()));
+                let failure = Failure::of_number(Law::Shape, 0.0, 0.0);
+                return Err(failure.report(self.inputs.clone(), Some(node.name()), Vec::new()));
             }
         }
         Ok(())
@@ -171,9 +156,8 @@ impl Sample {
         let y = keep_values(|| self.run_on(&leaves));
         let others: Vec<(&Var<f64>, &Tensor<f64>)> = leaves.iter().zip(&self.others).collect();
         let fresh = self.run_on(&self.others.iter().map(Var::constant).collect::<Vec<_>>());
-        let exact = Tolerance { relative: 0.0, floor: 1.0 };
-        compare(Law::Replay, 0, &replay(&y, &others), fresh.value(), exact)
-            .map_err(|failure| failure.report(&self.inputs, Some(self.name), Vec::new()))
+        compare(Law::Replay, 0, &replay(&y, &others), fresh.value(), EXACT)
+            .map_err(|failure| self.report(failure))
     }
 
     /// In `f32` values and gradients are within 64 epsilon of those in `f64` at the same inputs, measured
@@ -190,9 +174,13 @@ impl Sample {
         let pairs = std::iter::once((value, expected)).chain(gradients.into_iter().zip(expected_gradients));
         for (i, (got, expected)) in pairs.enumerate() {
             compare(Law::Precision, i.saturating_sub(1), &got.cast(), &expected, tolerance)
-                .map_err(|failure| failure.report(&self.inputs, Some(self.name), Vec::new()))?;
+                .map_err(|failure| self.report(failure))?;
         }
         Ok(())
+    }
+
+    fn report(&self, failure: Failure) -> GradientError {
+        failure.report(self.inputs.clone(), Some(self.name), Vec::new())
     }
 }
 

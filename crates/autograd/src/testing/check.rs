@@ -4,10 +4,10 @@ use gradus_tensor::{Tensor, seeded};
 
 use super::error::{GradientError, Law};
 use super::laws;
-use super::measure::{Failure, Function};
+use super::measure::{Failure, Function, Point};
+use crate::engine::apply_to_numbers;
 use crate::tape::mode::{keep_values, with_recording};
-use crate::tape::node::{Input, Saved};
-use crate::tape::{Indices, Mask, Operand, OwnedOperand, Tape, Var, apply_again};
+use crate::tape::{Context, Tape, Var};
 
 /// Checks the gradients of a function of `N` tensors at one point, against everything in [`Law`] but
 /// [`Law::Precision`].
@@ -77,53 +77,45 @@ fn check_recorded(law: Law, f: &Function, inputs: &[Tensor<f64>], seed: u64) -> 
     for output in &outputs {
         for node in Tape::of(output).nodes().iter().filter(|node| !node.is_leaf()) {
             let Some(operation) = node.operation() else { continue };
-            let value = |input: &Input<f64>| match &input.value {
-                Saved::Value(value) => OwnedOperand::Var(Var::constant(value)),
-                Saved::Indices(indices) => OwnedOperand::Indices(Indices::constant(indices)),
-                Saved::Mask(mask) => OwnedOperand::Mask(Mask::constant(mask)),
-                Saved::Shape(_) => unreachable!("all were kept"),
-            };
-            let values: Vec<OwnedOperand<f64>> = node.inputs.iter().map(value).collect();
+            let context = with_recording(false, || Context::new(node, output));
             let tracked: Vec<usize> =
-                (0..values.len()).filter(|&i| node.inputs[i].differentiable().is_some()).collect();
+                (0..node.inputs.len()).filter(|&i| node.inputs[i].differentiable().is_some()).collect();
             // The operation alone, as a function of its tracked inputs.
             let alone = |xs: &[Var<f64>]| {
-                let mut operands: Vec<Operand<f64>> = values.iter().map(Into::into).collect();
-                for (&i, x) in tracked.iter().zip(xs) {
-                    operands[i] = Operand::Var(x);
-                }
-                vec![apply_again(operation, &operands)]
+                let number = |i| match tracked.iter().position(|&other| other == i) {
+                    Some(place) => xs[place].clone(),
+                    None => context.input(i),
+                };
+                vec![apply_to_numbers(operation, &context, number)]
             };
-            let numbers = |value: &OwnedOperand<f64>| match value {
-                OwnedOperand::Var(var) => Some(var.value().clone()),
-                _ => None,
-            };
-            let inputs: Vec<Tensor<f64>> = tracked.iter().filter_map(|&i| numbers(&values[i])).collect();
+            let values = |places: &[usize]| places.iter().map(|&i| context.input_value(i).clone()).collect();
+            let inputs: Vec<Tensor<f64>> = values(&tracked);
             if let Err(mut failure) = run_law(law, &alone, &inputs, seed) {
                 if let Some(&input) = tracked.get(failure.input) {
                     failure.input = input;
                 }
-                let all: Vec<Tensor<f64>> = values.iter().filter_map(numbers).collect();
-                return Err(failure.report(&all, Some(node.name()), tape));
+                let numbers: Vec<usize> =
+                    (0..node.inputs.len()).filter(|&i| context.operand(i).is_none()).collect();
+                return Err(failure.report(values(&numbers), Some(node.name()), tape));
             }
         }
     }
-    Err(failure.report(inputs, None, tape))
+    Err(failure.report(inputs.to_vec(), None, tape))
 }
 
 fn run_law(law: Law, f: &Function, inputs: &[Tensor<f64>], seed: u64) -> Result<(), Failure> {
-    let rng = &mut seeded(seed);
+    let (at, rng) = (Point { f, inputs }, &mut seeded(seed));
     match law {
-        Law::Deterministic => laws::deterministic(f, inputs),
-        Law::FirstOrder => laws::first_order(law, f, inputs, rng),
-        Law::SecondOrder => laws::second_order(f, inputs, rng),
-        Law::SymmetricHessian => laws::symmetric_hessian(f, inputs, rng),
-        Law::Recorded => laws::recorded(f, inputs, rng),
-        Law::ForwardMode => laws::forward_mode(f, inputs, rng),
-        Law::Linear => laws::linear(f, inputs, rng),
-        Law::Subsets => laws::subsets(f, inputs, rng),
-        Law::Layout => laws::layout(f, inputs, rng),
-        Law::Expression => laws::expression(f, inputs, rng),
+        Law::Deterministic => laws::deterministic(at),
+        Law::FirstOrder => laws::first_order(law, at, rng),
+        Law::SecondOrder => laws::second_order(at, rng),
+        Law::SymmetricHessian => laws::symmetric_hessian(at, rng),
+        Law::Recorded => laws::recorded(at, rng),
+        Law::ForwardMode => laws::forward_mode(at, rng),
+        Law::Linear => laws::linear(at, rng),
+        Law::Subsets => laws::subsets(at, rng),
+        Law::Layout => laws::layout(at, rng),
+        Law::Expression => laws::expression(at, rng),
         Law::Shape | Law::Replay | Law::Precision => Ok(()),
     }
 }

@@ -38,7 +38,8 @@ pub enum Law {
     /// The expression of every elementwise operation on the tape, backward pass included, gives the same bits as its
     /// forward pass, evaluated on numbers and on variables.
     Expression,
-    /// Every operation on the tape, backward pass included, foretells the shape of its result from the shapes of its inputs.
+    /// Every operation on the tape, backward pass included, predicts the shape of its result from the shapes of its
+    /// inputs.
     Shape,
     /// The recorded forward pass, run again on other inputs of the same shapes, gives the same bits as a fresh one.
     Replay,
@@ -66,7 +67,7 @@ impl Display for Law {
     }
 }
 
-/// A law that was broken: by which operation, and where.
+/// A broken law, with the operation that breaks it and the place.
 ///
 /// Its message names the operation, the input, the element, both values and the inputs; under `proptest`
 /// those are the smallest that fail.

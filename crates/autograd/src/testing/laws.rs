@@ -4,58 +4,41 @@ use gradus_tensor::{Tensor, Xoshiro256PlusPlus};
 
 use super::error::Law;
 use super::layout::relayout;
+use super::measure::{
+    EXACT, Failure, Point, ROUNDING, compare, compare_all, contract, pullback, randn_like, unravel,
+};
 use crate::engine::jvp;
 use crate::scalar::traced;
 use crate::tape::{Tape, Var, keep_values};
 
-use super::measure::{
-    Failure, Function, ROUNDING, Tolerance, compare, compare_all, contract, gradients, pullback, randn_like,
-    unravel, values,
-};
-
-pub(super) fn deterministic(f: &Function, inputs: &[Tensor<f64>]) -> Result<(), Failure> {
-    compare_all(
-        Law::Deterministic,
-        &values(f, inputs),
-        &values(f, inputs),
-        Tolerance { relative: 0.0, floor: 1.0 },
-    )
+pub(super) fn deterministic(at: Point) -> Result<(), Failure> {
+    compare_all(Law::Deterministic, &at.values(), &at.values(), EXACT)
 }
 
 /// <u, Jv> by five-point differences equals <J'u, v>, for random u and v.
-pub(super) fn first_order(
-    law: Law,
-    f: &Function,
-    inputs: &[Tensor<f64>],
-    rng: &mut Xoshiro256PlusPlus,
-) -> Result<(), Failure> {
+pub(super) fn first_order(law: Law, at: Point, rng: &mut Xoshiro256PlusPlus) -> Result<(), Failure> {
     // In one direction in a hundred thousand a small error is hidden by chance; in two it is not.
-    (0..2).try_for_each(|_| first_order_once(law, f, inputs, rng))
+    (0..2).try_for_each(|_| first_order_once(law, at, rng))
 }
 
-fn first_order_once(
-    law: Law,
-    f: &Function,
-    inputs: &[Tensor<f64>],
-    rng: &mut Xoshiro256PlusPlus,
-) -> Result<(), Failure> {
-    let outputs = values(f, inputs);
-    let (cotangents, direction) = (randn_like(&outputs, rng), randn_like(inputs, rng));
-    let gradients = gradients(f, inputs, &cotangents, |_| true);
+fn first_order_once(law: Law, at: Point, rng: &mut Xoshiro256PlusPlus) -> Result<(), Failure> {
+    let (cotangents, direction) = (at.cotangents(rng), randn_like(at.inputs, rng));
+    let gradients = at.gradients(&cotangents);
     let (analytic, size) = contract(&gradients, &direction);
-    if agrees(f, inputs, &direction, &cotangents, analytic, size).is_ok() {
+    if agrees(at, &direction, &cotangents, analytic, size).is_ok() {
         return Ok(());
     }
     // Element by element, to name the one that is most wrong.
     let mut worst: Option<(f64, Failure)> = None;
     for (input, gradient) in gradients.iter().enumerate() {
         for place in 0..gradient.len() {
-            let mut direction: Vec<Tensor<f64>> = inputs.iter().map(|x| Tensor::zeros(x.shape())).collect();
+            let mut direction: Vec<Tensor<f64>> =
+                at.inputs.iter().map(|x| Tensor::zeros(x.shape())).collect();
             let mut unit = vec![0.0; gradient.len()];
             unit[place] = 1.0;
             direction[input] = Tensor::from(unit).reshape(gradient.shape());
             let analytic = gradient.flatten().select(0, place as isize).item();
-            let Err(numeric) = agrees(f, inputs, &direction, &cotangents, analytic, analytic.abs()) else {
+            let Err(numeric) = agrees(at, &direction, &cotangents, analytic, analytic.abs()) else {
                 continue;
             };
             let error =
@@ -74,8 +57,7 @@ fn first_order_once(
 /// ones are blind to a kink nearby, small ones lose digits. A wrong rule disagrees at all of them. Otherwise
 /// gives the value of the first.
 fn agrees(
-    f: &Function,
-    inputs: &[Tensor<f64>],
+    point: Point,
     direction: &[Tensor<f64>],
     cotangents: &[Tensor<f64>],
     analytic: f64,
@@ -85,8 +67,8 @@ fn agrees(
     // Of a constant that is the difference of numbers of order one, rounding is all there is to see.
     const FLOOR: f64 = 1e-4;
     let at = |t: f64| {
-        let moved: Vec<Tensor<f64>> = inputs.iter().zip(direction).map(|(x, v)| x + v * t).collect();
-        values(f, &moved)
+        let moved: Vec<Tensor<f64>> = point.inputs.iter().zip(direction).map(|(x, v)| x + v * t).collect();
+        Point { inputs: &moved, ..point }.values()
     };
     let mut first = None;
     for h in [1e-3, 1e-4, 1e-5, 1e-6] {
@@ -110,91 +92,63 @@ fn agrees(
 }
 
 /// The gradient is itself a function of inputs and cotangents, whose gradient agrees with differences.
-pub(super) fn second_order(
-    f: &Function,
-    inputs: &[Tensor<f64>],
-    rng: &mut Xoshiro256PlusPlus,
-) -> Result<(), Failure> {
-    let cotangents = randn_like(&values(f, inputs), rng);
-    let all = [inputs, &cotangents[..]].concat();
-    first_order(Law::SecondOrder, &pullback(f, inputs.len()), &all, rng)
+pub(super) fn second_order(at: Point, rng: &mut Xoshiro256PlusPlus) -> Result<(), Failure> {
+    let all = [at.inputs, &at.cotangents(rng)[..]].concat();
+    first_order(Law::SecondOrder, Point { f: &pullback(at.f, at.inputs.len()), inputs: &all }, rng)
 }
 
 /// <Hv, w> = <v, Hw> for the Hessian of <u, f>.
-pub(super) fn symmetric_hessian(
-    f: &Function,
-    inputs: &[Tensor<f64>],
-    rng: &mut Xoshiro256PlusPlus,
-) -> Result<(), Failure> {
-    let cotangents = randn_like(&values(f, inputs), rng);
-    let all = [inputs, &cotangents[..]].concat();
-    let pullback = pullback(f, inputs.len());
-    let (v, w) = (randn_like(inputs, rng), randn_like(inputs, rng));
-    let of_inputs = |i: usize| i < inputs.len();
-    let (hv, hw) = (gradients(&pullback, &all, &v, of_inputs), gradients(&pullback, &all, &w, of_inputs));
+pub(super) fn symmetric_hessian(at: Point, rng: &mut Xoshiro256PlusPlus) -> Result<(), Failure> {
+    let all = [at.inputs, &at.cotangents(rng)[..]].concat();
+    let gradient = Point { f: &pullback(at.f, at.inputs.len()), inputs: &all };
+    let [v, w] = [(); 2].map(|()| randn_like(at.inputs, rng));
+    let [hv, hw] = [&v, &w].map(|direction| gradient.gradients_of(direction, |i| i < at.inputs.len()));
     let ((analytic, size), (numeric, _)) = (contract(&hv, &w), contract(&hw, &v));
     if (analytic - numeric).abs() <= 1e-10 * (size + 1e-3) {
         return Ok(());
     }
-    Err(Failure { law: Law::SymmetricHessian, input: 0, element: Vec::new(), analytic, numeric })
+    Err(Failure::of_number(Law::SymmetricHessian, analytic, numeric))
 }
 
-pub(super) fn recorded(
-    f: &Function,
-    inputs: &[Tensor<f64>],
-    rng: &mut Xoshiro256PlusPlus,
-) -> Result<(), Failure> {
-    let cotangents = randn_like(&values(f, inputs), rng);
-    let plain = gradients(f, inputs, &cotangents, |_| true);
-    let recorded = values(&pullback(f, inputs.len()), &[inputs, &cotangents[..]].concat());
-    compare_all(Law::Recorded, &recorded, &plain, ROUNDING)
+pub(super) fn recorded(at: Point, rng: &mut Xoshiro256PlusPlus) -> Result<(), Failure> {
+    let cotangents = at.cotangents(rng);
+    let all = [at.inputs, &cotangents[..]].concat();
+    let recorded = Point { f: &pullback(at.f, at.inputs.len()), inputs: &all }.values();
+    compare_all(Law::Recorded, &recorded, &at.gradients(&cotangents), ROUNDING)
 }
 
 /// <u, Jv> by forward mode equals <J'u, v> by reverse mode, without any step size.
-pub(super) fn forward_mode(
-    f: &Function,
-    inputs: &[Tensor<f64>],
-    rng: &mut Xoshiro256PlusPlus,
-) -> Result<(), Failure> {
-    let outputs = values(f, inputs);
-    let (cotangents, directions) = (randn_like(&outputs, rng), randn_like(inputs, rng));
-    let leaves: Vec<Var<f64>> = inputs.iter().map(Var::leaf).collect();
+pub(super) fn forward_mode(at: Point, rng: &mut Xoshiro256PlusPlus) -> Result<(), Failure> {
+    let (cotangents, directions) = (at.cotangents(rng), randn_like(at.inputs, rng));
+    let leaves: Vec<Var<f64>> = at.inputs.iter().map(Var::leaf).collect();
     let leaf_refs: Vec<&Var<f64>> = leaves.iter().collect();
-    let tangents: Vec<Tensor<f64>> = f(&leaves).iter().map(|y| jvp(y, &leaf_refs, &directions)).collect();
+    let tangents: Vec<Tensor<f64>> =
+        (at.f)(&leaves).iter().map(|y| jvp(y, &leaf_refs, &directions)).collect();
     let (numeric, tangent_size) = contract(&cotangents, &tangents);
-    let (analytic, size) = contract(&gradients(f, inputs, &cotangents, |_| true), &directions);
+    let (analytic, size) = contract(&at.gradients(&cotangents), &directions);
     if (analytic - numeric).abs() <= 1e-12 * (size + tangent_size + 1.0) {
         return Ok(());
     }
-    Err(Failure { law: Law::ForwardMode, input: 0, element: Vec::new(), analytic, numeric })
+    Err(Failure::of_number(Law::ForwardMode, analytic, numeric))
 }
 
-pub(super) fn linear(
-    f: &Function,
-    inputs: &[Tensor<f64>],
-    rng: &mut Xoshiro256PlusPlus,
-) -> Result<(), Failure> {
-    let outputs = values(f, inputs);
-    let (u, w) = (randn_like(&outputs, rng), randn_like(&outputs, rng));
+pub(super) fn linear(at: Point, rng: &mut Xoshiro256PlusPlus) -> Result<(), Failure> {
+    let [u, w] = [(); 2].map(|()| at.cotangents(rng));
     let combined: Vec<Tensor<f64>> = u.iter().zip(&w).map(|(u, w)| u * 3.0 + w).collect();
-    let of = |cotangents: &[Tensor<f64>]| gradients(f, inputs, cotangents, |_| true);
-    let expected: Vec<Tensor<f64>> = of(&u).iter().zip(of(&w)).map(|(u, w)| u * 3.0 + w).collect();
-    compare_all(Law::Linear, &of(&combined), &expected, ROUNDING)
+    let terms = at.gradients(&u).into_iter().zip(at.gradients(&w));
+    let expected: Vec<Tensor<f64>> = terms.map(|(u, w)| u * 3.0 + w).collect();
+    compare_all(Law::Linear, &at.gradients(&combined), &expected, ROUNDING)
 }
 
-pub(super) fn subsets(
-    f: &Function,
-    inputs: &[Tensor<f64>],
-    rng: &mut Xoshiro256PlusPlus,
-) -> Result<(), Failure> {
-    let cotangents = randn_like(&values(f, inputs), rng);
-    let all = gradients(f, inputs, &cotangents, |_| true);
+pub(super) fn subsets(at: Point, rng: &mut Xoshiro256PlusPlus) -> Result<(), Failure> {
+    let cotangents = at.cotangents(rng);
+    let all = at.gradients(&cotangents);
     // All subsets of up to four inputs; of more, only those without one of the first four.
-    let count = inputs.len().min(4) as u32;
+    let count = at.inputs.len().min(4) as u32;
     for left_out in 1..1_u32 << count {
         let tracked = |i: usize| i >= 4 || left_out & (1 << i) == 0;
-        let some = gradients(f, inputs, &cotangents, tracked);
-        for i in (0..inputs.len()).filter(|&i| tracked(i)) {
+        let some = at.gradients_of(&cotangents, tracked);
+        for i in (0..at.inputs.len()).filter(|&i| tracked(i)) {
             compare(Law::Subsets, i, &some[i], &all[i], ROUNDING)?;
         }
     }
@@ -203,17 +157,14 @@ pub(super) fn subsets(
 
 /// Every input, and every cotangent, in several layouts with NaN in the gaps, and with an axis repeated by a
 /// stride of 0.
-pub(super) fn layout(
-    f: &Function,
-    inputs: &[Tensor<f64>],
-    rng: &mut Xoshiro256PlusPlus,
-) -> Result<(), Failure> {
-    let cotangents = randn_like(&values(f, inputs), rng);
-    let contiguous: Vec<Tensor<f64>> = inputs.iter().map(|x| relayout(x, 0, f64::NAN)).collect();
+pub(super) fn layout(at: Point, rng: &mut Xoshiro256PlusPlus) -> Result<(), Failure> {
+    let cotangents = at.cotangents(rng);
+    let contiguous: Vec<Tensor<f64>> = at.inputs.iter().map(|x| relayout(x, 0, f64::NAN)).collect();
     let same = |views: &[Tensor<f64>], copies: &[Tensor<f64>], cotangent_views: &[Tensor<f64>]| {
-        compare_all(Law::Layout, &values(f, views), &values(f, copies), ROUNDING)?;
-        let got = gradients(f, views, cotangent_views, |_| true);
-        compare_all(Law::Layout, &got, &gradients(f, copies, &cotangents, |_| true), ROUNDING)
+        let (views, copies) = (Point { inputs: views, ..at }, Point { inputs: copies, ..at });
+        compare_all(Law::Layout, &views.values(), &copies.values(), ROUNDING)?;
+        let got = views.gradients(cotangent_views);
+        compare_all(Law::Layout, &got, &copies.gradients(&cotangents), ROUNDING)
     };
     // Bits of `relayout`: axes reversed; in steps, embedded and turned; all of it.
     for bits in [0o1111, 0o7_6666, 0o3_5757] {
@@ -233,16 +184,12 @@ pub(super) fn layout(
 }
 
 /// Expressions of all elementwise operations behind values and gradients.
-pub(super) fn expression(
-    f: &Function,
-    inputs: &[Tensor<f64>],
-    rng: &mut Xoshiro256PlusPlus,
-) -> Result<(), Failure> {
-    let cotangents = randn_like(&values(f, inputs), rng);
-    let leaves: Vec<Var<f64>> = inputs.iter().chain(&cotangents).map(Var::leaf).collect();
+pub(super) fn expression(at: Point, rng: &mut Xoshiro256PlusPlus) -> Result<(), Failure> {
+    let cotangents = at.cotangents(rng);
+    let leaves: Vec<Var<f64>> = at.inputs.iter().chain(&cotangents).map(Var::leaf).collect();
     let results = keep_values(|| {
-        let mut results = f(&leaves[..inputs.len()]);
-        results.extend(pullback(f, inputs.len())(&leaves));
+        let mut results = (at.f)(&leaves[..at.inputs.len()]);
+        results.extend(pullback(at.f, at.inputs.len())(&leaves));
         results
     });
     for node in results.iter().flat_map(|y| Tape::of(y).nodes().to_vec()) {
@@ -260,11 +207,10 @@ pub(super) fn expression(
             .map(|i| expression.evaluate(&elements.iter().map(|operand| operand[i]).collect::<Vec<_>>()))
             .collect();
         let variables: Vec<Var<f64>> = operands.into_iter().map(Var::from).collect();
-        let exact = Tolerance { relative: 0.0, floor: 1.0 };
         let numbers = Tensor::from(numbers).reshape(output.shape());
-        compare(Law::Expression, 0, &numbers, &output, exact)?;
+        compare(Law::Expression, 0, &numbers, &output, EXACT)?;
         let read = traced(&variables, |x| expression.read(x)).into_value().expand(output.shape());
-        compare(Law::Expression, 0, &read, &output, exact)?;
+        compare(Law::Expression, 0, &read, &output, EXACT)?;
     }
     Ok(())
 }

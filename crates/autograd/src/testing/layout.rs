@@ -1,4 +1,4 @@
-//! The same numbers, lying elsewhere.
+//! The same numbers in another memory layout.
 
 use gradus_tensor::{Element, Slice, Tensor};
 

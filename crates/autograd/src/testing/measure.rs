@@ -9,7 +9,7 @@ use crate::tape::Var;
 /// A function with any number of inputs and outputs.
 pub(super) type Function<'a> = dyn Fn(&[Var<f64>]) -> Vec<Var<f64>> + 'a;
 
-/// Where two numbers that should agree do not.
+/// Two numbers that should agree and do not, and their place.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) law: Law,
@@ -20,23 +20,31 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// Of a single number, which belongs to no element.
+    pub(super) fn of_number(law: Law, analytic: f64, numeric: f64) -> Self {
+        Self { law, input: 0, element: Vec::new(), analytic, numeric }
+    }
+
     pub(super) fn report(
         self,
-        inputs: &[Tensor<f64>],
+        inputs: Vec<Tensor<f64>>,
         operation: Option<&'static str>,
         tape: Vec<&'static str>,
     ) -> GradientError {
         let Self { law, input, element, analytic, numeric } = self;
-        GradientError { law, operation, input, element, analytic, numeric, inputs: inputs.to_vec(), tape }
+        GradientError { law, operation, input, element, analytic, numeric, inputs, tape }
     }
 }
 
-/// How far numbers may differ: `relative` times the largest among them, or `floor` if that is larger.
+/// The largest allowed difference: `relative` times the largest among them, or `floor` if that is larger.
 #[derive(Clone, Copy)]
 pub(super) struct Tolerance {
     pub(super) relative: f64,
     pub(super) floor: f64,
 }
+
+/// For the same computation.
+pub(super) const EXACT: Tolerance = Tolerance { relative: 0.0, floor: 1.0 };
 
 /// For the same computation in another order.
 pub(super) const ROUNDING: Tolerance = Tolerance { relative: 1e-11, floor: 1e-3 };
@@ -106,41 +114,55 @@ pub(super) fn contract(x: &[Tensor<f64>], y: &[Tensor<f64>]) -> (f64, f64) {
     (terms.iter().sum(), terms.iter().map(|term| term.abs()).sum())
 }
 
-/// The values at constant inputs.
-pub(super) fn values(f: &Function, inputs: &[Tensor<f64>]) -> Vec<Tensor<f64>> {
-    let constants: Vec<Var<f64>> = inputs.iter().map(Var::constant).collect();
-    f(&constants).into_iter().map(Var::into_value).collect()
+/// A function at some inputs.
+#[derive(Clone, Copy)]
+pub(super) struct Point<'a> {
+    pub(super) f: &'a Function<'a>,
+    pub(super) inputs: &'a [Tensor<f64>],
 }
 
-/// The gradients of the sum of <cotangent, output> over all outputs, at inputs of which some are tracked; zeros where there is
-/// no path, and for the untracked.
-pub(super) fn gradients(
-    f: &Function,
-    inputs: &[Tensor<f64>],
-    cotangents: &[Tensor<f64>],
-    tracked: impl Fn(usize) -> bool,
-) -> Vec<Tensor<f64>> {
-    let vars: Vec<Var<f64>> = inputs
-        .iter()
-        .enumerate()
-        .map(|(i, x)| if tracked(i) { Var::leaf(x) } else { Var::constant(x) })
-        .collect();
-    let leaves: Vec<&Var<f64>> = vars.iter().filter(|var| var.is_tracked()).collect();
-    let mut sums: Vec<Tensor<f64>> = inputs.iter().map(|input| Tensor::zeros(input.shape())).collect();
-    for (y, cotangent) in f(&vars).iter().zip(cotangents).filter(|(y, _)| y.is_tracked()) {
-        let mut found = vjp(y, cotangent, &leaves).into_iter();
-        for (i, sum) in sums.iter_mut().enumerate().filter(|(i, _)| tracked(*i)) {
-            if let Some(gradient) = found.next().flatten() {
-                assert_eq!(
-                    gradient.shape(),
-                    inputs[i].shape(),
-                    "a gradient must have the shape of its variable"
-                );
-                *sum += gradient.value();
+impl Point<'_> {
+    /// The values at constant inputs.
+    pub(super) fn values(self) -> Vec<Tensor<f64>> {
+        let constants: Vec<Var<f64>> = self.inputs.iter().map(Var::constant).collect();
+        (self.f)(&constants).into_iter().map(Var::into_value).collect()
+    }
+
+    /// Random cotangents of the outputs.
+    pub(super) fn cotangents(self, rng: &mut Xoshiro256PlusPlus) -> Vec<Tensor<f64>> {
+        randn_like(&self.values(), rng)
+    }
+
+    /// The gradients of the sum of <cotangent, output> over all outputs; zeros where there is no path.
+    pub(super) fn gradients(self, cotangents: &[Tensor<f64>]) -> Vec<Tensor<f64>> {
+        self.gradients_of(cotangents, |_| true)
+    }
+
+    /// The same while only some inputs are tracked; zeros for the others.
+    pub(super) fn gradients_of(
+        self,
+        cotangents: &[Tensor<f64>],
+        tracked: impl Fn(usize) -> bool,
+    ) -> Vec<Tensor<f64>> {
+        let var = |(i, x)| if tracked(i) { Var::leaf(x) } else { Var::constant(x) };
+        let vars: Vec<Var<f64>> = self.inputs.iter().enumerate().map(var).collect();
+        let leaves: Vec<&Var<f64>> = vars.iter().filter(|var| var.is_tracked()).collect();
+        let mut sums: Vec<Tensor<f64>> = self.inputs.iter().map(|x| Tensor::zeros(x.shape())).collect();
+        for (y, cotangent) in (self.f)(&vars).iter().zip(cotangents).filter(|(y, _)| y.is_tracked()) {
+            let mut found = vjp(y, cotangent, &leaves).into_iter();
+            for (_, sum) in sums.iter_mut().enumerate().filter(|(i, _)| tracked(*i)) {
+                if let Some(gradient) = found.next().flatten() {
+                    assert_eq!(
+                        gradient.shape(),
+                        sum.shape(),
+                        "a gradient must have the shape of its variable"
+                    );
+                    *sum += gradient.value();
+                }
             }
         }
+        sums
     }
-    sums
 }
 
 /// The gradients of `f` as a function themselves: of the inputs followed by the cotangents.

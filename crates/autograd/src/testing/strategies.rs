@@ -9,16 +9,6 @@ use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
 /// Random shapes: the number of axes from `rank`, their sizes from `sizes`.
-///
-/// ```
-/// use gradus_autograd::testing::shapes;
-/// use proptest::prelude::*;
-///
-/// proptest!(|(shape in shapes(1..=3, 2..=5))| {
-///     prop_assert!((1..=3).contains(&shape.len()));
-///     prop_assert!(shape.iter().all(|size| (2..=5).contains(size)));
-/// });
-/// ```
 pub fn shapes(
     rank: RangeInclusive<usize>,
     sizes: RangeInclusive<usize>,
@@ -169,7 +159,7 @@ fn random_indices(shape: &[usize], below: usize, seed: u64) -> Tensor<i64> {
     (Tensor::<f64>::rand(shape, &mut gradus_tensor::seeded(seed)) * below as f64).cast()
 }
 
-/// A convolution that is possible: its attributes and the shapes of input, weight and output.
+/// The attributes of a convolution, and shapes of input, weight and output that fit.
 #[derive(Debug, Clone)]
 pub struct Convolution {
     /// The attributes.
@@ -182,7 +172,7 @@ pub struct Convolution {
     pub y: Vec<usize>,
 }
 
-/// Convolutions along so many axes, of which the transposed ones are possible too.
+/// Convolutions along a number of axes; their transposes are possible, too.
 pub fn convolutions(axes: usize) -> impl Strategy<Value = Convolution> + Clone {
     // Kernel, stride, dilation, padding, output padding and more places than one window.
     let axis = (1..=3_usize, 1..=3_usize, 1..=3_usize, 0..=2_usize, 0..=2_usize, 0..=3_usize);
@@ -219,7 +209,7 @@ pub fn convolutions(axes: usize) -> impl Strategy<Value = Convolution> + Clone {
     })
 }
 
-/// A shape and a pooling over its last axes, so many, with a dilation of at most this.
+/// A shape and a pooling over a number of its last axes, with dilations up to `dilation`.
 pub fn poolings(axes: usize, dilation: usize) -> impl Strategy<Value = (Vec<usize>, Pool)> + Clone {
     // Kernel, stride, dilation, padding and more places than one window.
     let axis = (1..=3_usize, 1..=3_usize, 1..=dilation, 0..=1_usize, 0..=4_usize);

@@ -19,6 +19,22 @@ use crate::parameter::Parameter;
 /// let names: Vec<String> = layer.named_parameters().into_iter().map(|(name, _)| name).collect();
 /// assert_eq!(names, ["in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias"]);
 /// ```
+///
+/// A mask has to broadcast to `[..., heads, queries, keys]`. For the padding of each sequence that is
+/// `[batch, 1, 1, keys]`:
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var, seeded};
+/// use gradus_nn::MultiheadAttention;
+///
+/// let layer = MultiheadAttention::new(6, 2, &mut seeded(0));
+/// let x = Var::constant(Tensor::<f32>::ones([2, 3, 6]));
+/// let is_padding = Tensor::from([[false, false, false], [false, false, true]]);
+/// let allowed = is_padding.logical_not().unsqueeze(1).unsqueeze(1);
+/// let (_, weights) = layer.forward_with_weights([&x; 3], Some((&allowed).into()), false);
+/// assert_eq!(weights.shape(), [2, 3, 3]);
+/// assert_eq!(weights.select(0, 1).select(0, 0).value(), &Tensor::from([0.5, 0.5, 0.0]));
+/// ```
 #[derive(Debug, Clone, gradus_derive::Module)]
 pub struct MultiheadAttention<T: Float = f32> {
     /// The projections of the queries, the keys and the values, `[3 width, width]`.
@@ -73,12 +89,42 @@ impl<T: Float> MultiheadAttention<T> {
     #[track_caller]
     pub fn forward_to(
         &self,
-        [query, key, value]: [&Var<T>; 3],
+        inputs: [&Var<T>; 3],
         mask: Option<AttentionMask<'_, T>>,
         is_causal: bool,
     ) -> Var<T> {
+        let [q, k, v] = self.heads(inputs);
+        let y = q.scaled_dot_product_attention(&k, &v, mask, is_causal, None);
+        self.joined(&y, inputs[0].shape())
+    }
+
+    /// Like [`forward_to`](Self::forward_to), with the weights of the keys for each query, averaged over the heads:
+    /// `[..., L, S]`. A query that sees no key has weights of zero.
+    ///
+    /// This costs time and memory for all weights of all heads, which [`forward_to`](Self::forward_to) never holds.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    #[track_caller]
+    pub fn forward_with_weights(
+        &self,
+        inputs: [&Var<T>; 3],
+        mask: Option<AttentionMask<'_, T>>,
+        is_causal: bool,
+    ) -> (Var<T>, Var<T>) {
+        let [q, k, v] = self.heads(inputs);
+        let y = q.scaled_dot_product_attention(&k, &v, mask, is_causal, None);
+        // Attention to the unit vectors is the weights themselves, with the same rules for what is hidden.
+        let units = Var::constant(Tensor::eye(k.shape()[k.rank() - 2]));
+        let weights = q.scaled_dot_product_attention(&k, &units, mask, is_causal, None).mean(-3);
+        (self.joined(&y, inputs[0].shape()), weights)
+    }
+
+    /// Queries, keys and values, `[..., heads, length, width / heads]`.
+    #[track_caller]
+    fn heads(&self, inputs: [&Var<T>; 3]) -> [Var<T>; 3] {
         let width = self.in_proj_weight.shape()[1];
-        for x in [query, key, value] {
+        for x in inputs {
             assert!(
                 x.rank() >= 2 && x.shape().last() == Some(&width),
                 "MultiheadAttention: an input has shape {:?}; it must be [..., length, {width}]",
@@ -87,13 +133,16 @@ impl<T: Float> MultiheadAttention<T> {
         }
         let weights = self.in_proj_weight.split(&[width; 3], 0);
         let biases = self.in_proj_bias.split(&[width; 3], 0);
-        let heads = |x: &Var<T>, i: usize| {
-            let (front, _) = x.shape().split_at(x.rank() - 1);
+        std::array::from_fn(|i| {
+            let (front, _) = inputs[i].shape().split_at(inputs[i].rank() - 1);
             let shape = [front, &[self.num_heads, width / self.num_heads]].concat();
-            x.linear(&weights[i], Some(&biases[i])).reshape(shape).transpose(-3, -2)
-        };
-        let [q, k, v] = [heads(query, 0), heads(key, 1), heads(value, 2)];
-        let y = q.scaled_dot_product_attention(&k, &v, mask, is_causal, None);
-        self.out_proj.forward(&y.transpose(-3, -2).reshape(query.shape()))
+            inputs[i].linear(&weights[i], Some(&biases[i])).reshape(shape).transpose(-3, -2)
+        })
+    }
+
+    /// The projection of the outputs of all heads.
+    #[track_caller]
+    fn joined(&self, y: &Var<T>, shape: &[usize]) -> Var<T> {
+        self.out_proj.forward(&y.transpose(-3, -2).reshape(shape))
     }
 }

@@ -26,6 +26,6 @@ pub use pool::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d, AvgPool2d,
     Flatten, MaxPool1d, MaxPool2d,
 };
-pub use recurrent::{Gru, Lstm, RecurrentLayer};
+pub use recurrent::{Gru, Lstm, RecurrentLayer, Rnn};
 pub use sequential::{CloneLayer, Layer, Sequential};
 pub use transformer::TransformerBlock;

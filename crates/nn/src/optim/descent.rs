@@ -94,18 +94,18 @@ impl Step {
 #[derive(Debug, Clone)]
 pub struct Descent<R: Rule, T: Float = f32> {
     /// One for each group.
-    rates: Vec<LearningRate>,
+    pub(super) rates: Vec<LearningRate>,
     /// The first is for parameters in no group.
-    groups: Vec<Group<R>>,
+    pub(super) groups: Vec<Group<R>>,
     /// In the order of the last visit of the model.
-    states: Vec<State<T>>,
+    pub(super) states: Vec<ParameterState<T>>,
 }
 
 /// The options of a group of parameters.
 #[derive(Clone)]
-struct Group<R> {
-    weight_decay: f64,
-    rule: R,
+pub(super) struct Group<R> {
+    pub(super) weight_decay: f64,
+    pub(super) rule: R,
     matches: Arc<dyn Fn(&str) -> bool + Send + Sync>,
     /// The caller's line, for messages.
     made_at: &'static Location<'static>,
@@ -113,13 +113,13 @@ struct Group<R> {
 
 /// The state of a parameter.
 #[derive(Debug, Clone)]
-struct State<T: Float> {
-    name: String,
-    group: usize,
+pub(super) struct ParameterState<T: Float> {
+    pub(super) name: String,
+    pub(super) group: usize,
     /// The number of steps with a gradient; before the first there are no slots.
-    steps: i32,
-    shape: Vec<usize>,
-    slots: Vec<Tensor<T>>,
+    pub(super) steps: i32,
+    pub(super) shape: Vec<usize>,
+    pub(super) slots: Vec<Tensor<T>>,
 }
 
 impl<R: Rule, T: Float> Descent<R, T> {
@@ -236,7 +236,7 @@ impl<R: Rule, T: Float> Descent<R, T> {
     }
 
     /// The first group whose predicate matches a name, or 0.
-    fn group_of(groups: &[Group<R>], name: &str) -> usize {
+    pub(super) fn group_of(groups: &[Group<R>], name: &str) -> usize {
         groups.iter().skip(1).position(|group| (group.matches)(name)).map_or(0, |place| place + 1)
     }
 
@@ -258,12 +258,12 @@ impl<R: Rule, T: Float> Descent<R, T> {
 /// The state of the parameter that is visited at this place. While the model's parameters stay the same, it is found
 /// there; otherwise it is moved there, or created.
 fn state_at<'s, R: Rule, T: Float>(
-    states: &'s mut Vec<State<T>>,
+    states: &'s mut Vec<ParameterState<T>>,
     place: usize,
     path: Path<'_>,
     groups: &[Group<R>],
-) -> &'s mut State<T> {
-    let is_named = |state: &State<T>| path == *state.name;
+) -> &'s mut ParameterState<T> {
+    let is_named = |state: &ParameterState<T>| path == *state.name;
     if states.get(place).is_some_and(is_named) {
         return &mut states[place];
     }
@@ -272,7 +272,7 @@ fn state_at<'s, R: Rule, T: Float>(
     } else {
         let name = path.to_string();
         let group = Descent::<R, T>::group_of(groups, &name);
-        states.insert(place, State { name, group, steps: 0, shape: Vec::new(), slots: Vec::new() });
+        states.insert(place, ParameterState { name, group, steps: 0, shape: Vec::new(), slots: Vec::new() });
     }
     &mut states[place]
 }
@@ -284,12 +284,13 @@ impl<R: Rule, T: Float> Optimizer<T> for Descent<R, T> {
             self.check_groups(model);
         }
         let Self { rates, groups, states } = self;
-        let mut place = 0;
+        let (mut place, mut changed) = (0, 0);
         model.visit_mut(Path::ROOT, &mut |path, member| {
             let MemberMut::Parameter(parameter) = member else { return };
             let state = state_at(states, place, path, groups);
             place += 1;
             let Some(gradient) = gradients.get(parameter) else { return };
+            changed += 1;
             let Group { weight_decay, rule, .. } = &groups[state.group];
             if state.steps == 0 || state.shape != gradient.shape() {
                 let slot = || Tensor::full(gradient.shape(), T::from_f64(rule.initial()));
@@ -302,6 +303,12 @@ impl<R: Rule, T: Float> Optimizer<T> for Descent<R, T> {
             parameter.update(|p| rule.update(step, p, gradient, &mut state.slots));
         });
         states.truncate(place);
+        assert!(
+            changed > 0 || gradients.is_empty(),
+            "step: none of the {place} parameters of the model has one of the {} gradients: they are of another model \
+             (a clone has parameters of its own)",
+            gradients.len()
+        );
     }
 
     fn learning_rates(&self) -> &[LearningRate] {

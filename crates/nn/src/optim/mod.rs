@@ -12,6 +12,7 @@ mod plateau;
 mod rmsprop;
 pub mod schedule;
 mod sgd;
+mod state;
 
 use gradus_autograd::{Float, Gradients};
 
@@ -84,7 +85,8 @@ pub trait Optimizer<T: Float> {
     /// its optimizer state NaN.
     ///
     /// # Panics
-    /// If it is the first step and a [group](Descent::group) matches no parameter of the model.
+    /// If it is the first step and a [group](Descent::group) matches no parameter of the model, or if there are gradients
+    /// and none is of a parameter of this model: they are of another one, of a clone for example.
     #[track_caller]
     fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>);
 

@@ -26,6 +26,9 @@ pub enum StateError {
         /// What is wrong, and where.
         fault: String,
     },
+    /// The state is not one of such an optimizer.
+    #[error("load_state: the state does not fit the optimizer: {0}")]
+    Optimizer(String),
     /// The state is one of another model. The model is as it was.
     #[error("load_state: the state does not fit the model{}", list(.0))]
     Mismatch(Vec<Difference>),

@@ -99,7 +99,8 @@ impl State {
         &mut self.metadata
     }
 
-    /// The same with the prefix before every name: the state of a part of a larger model.
+    /// Adds another state as a part: with the prefix before every name, in the metadata too. A checkpoint is one state of
+    /// several parts, and numbers beside them.
     ///
     /// ```
     /// use gradus_autograd::Tensor;
@@ -107,22 +108,27 @@ impl State {
     ///
     /// let mut head = State::new();
     /// head.insert("weight", Tensor::from([1.0_f32]));
-    /// let model = head.prefixed("head.");
-    /// assert!(model.get("head.weight").is_some());
-    /// assert_eq!(model.part("head."), head);
+    /// let mut checkpoint = State::new();
+    /// checkpoint.insert_part("head.", &head);
+    /// checkpoint.insert("epoch", Tensor::from(3_i64));
+    /// assert!(checkpoint.get("head.weight").is_some());
+    /// assert_eq!(checkpoint.part("head."), head);
     /// ```
-    #[must_use]
-    pub fn prefixed(&self, prefix: &str) -> Self {
-        let tensors = self.iter().map(|(name, tensor)| (format!("{prefix}{name}"), tensor.clone())).collect();
-        Self { tensors, metadata: self.metadata.clone() }
+    pub fn insert_part(&mut self, prefix: &str, part: &Self) {
+        let named = |name: &String| format!("{prefix}{name}");
+        self.tensors.extend(part.tensors.iter().map(|(name, tensor)| (named(name), tensor.clone())));
+        self.metadata.extend(part.metadata.iter().map(|(name, text)| (named(name), text.clone())));
     }
 
-    /// The tensors whose names begin with the prefix, without it.
+    /// The tensors and metadata whose names begin with the prefix, without it.
     #[must_use]
     pub fn part(&self, prefix: &str) -> Self {
-        let stripped =
-            |(name, tensor): (&str, &StateTensor)| Some((name.strip_prefix(prefix)?.into(), tensor.clone()));
-        Self { tensors: self.iter().filter_map(stripped).collect(), metadata: self.metadata.clone() }
+        fn under<V: Clone>(map: &BTreeMap<String, V>, prefix: &str) -> BTreeMap<String, V> {
+            map.iter()
+                .filter_map(|(name, value)| Some((name.strip_prefix(prefix)?.into(), value.clone())))
+                .collect()
+        }
+        Self { tensors: under(&self.tensors, prefix), metadata: under(&self.metadata, prefix) }
     }
 
     /// Floating-point tensors of every other type converted to `T`; integers and truth values stay. The second result is

@@ -6,7 +6,7 @@ use gradus_autograd::{Float, Tensor};
 
 use super::State;
 use super::error::{Difference, StateError};
-use super::value::{Dtype, StateTensor, dtype_of, float, of_float};
+use super::value::{Dtype, StateTensor, dtype_of};
 use crate::module::{Member, MemberMut, Module};
 use crate::path::Path;
 
@@ -28,8 +28,8 @@ pub(crate) fn of_model<T: Float>(model: &(impl Module<T> + ?Sized)) -> State {
     let mut twice = None;
     model.visit(Path::ROOT, &mut |path, member| {
         let tensor = match member {
-            Member::Parameter(parameter) => of_float(parameter.value()),
-            Member::Buffer(buffer) => of_float(&buffer.value()),
+            Member::Parameter(parameter) => StateTensor::of(parameter.value()),
+            Member::Buffer(buffer) => StateTensor::of(&buffer.value()),
             Member::Counter(counter) => Tensor::from(counter.get()).into(),
             Member::Mode(_) => return,
         };
@@ -124,7 +124,7 @@ pub(crate) fn load<T: Float>(
 }
 
 fn replace<T: Float>(value: &mut Tensor<T>, found: &StateTensor) {
-    let found: &Tensor<T> = float(found).expect("types were compared");
+    let found: &Tensor<T> = found.float().expect("types were compared");
     value.zip_inplace(
         found,
         #[inline(always)]

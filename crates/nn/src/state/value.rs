@@ -105,6 +105,26 @@ impl StateTensor {
         }
     }
 
+    /// A tensor of `f32` or `f64`.
+    pub(crate) fn of<T: Float>(tensor: &Tensor<T>) -> Self {
+        let any: &dyn Any = tensor;
+        match (any.downcast_ref::<Tensor<f32>>(), any.downcast_ref::<Tensor<f64>>()) {
+            (Some(tensor), _) => tensor.clone().into(),
+            (_, Some(tensor)) => tensor.clone().into(),
+            _ => unreachable!("a float is f32 or f64"),
+        }
+    }
+
+    /// The tensor, if its elements are `T`.
+    pub(crate) fn float<T: Float>(&self) -> Option<&Tensor<T>> {
+        let any: &dyn Any = match self {
+            Self::F32(tensor) => tensor,
+            Self::F64(tensor) => tensor,
+            _ => return None,
+        };
+        any.downcast_ref()
+    }
+
     /// Numbers as `T`, and the largest relative error of the conversion; see [`State::convert`](super::State::convert).
     pub(super) fn convert<T: Float + Stored>(&self) -> (Self, f64) {
         match self {
@@ -132,26 +152,7 @@ fn rounded<S: Float, T: Float + Stored>(tensor: &Tensor<S>) -> (StateTensor, f64
     (T::store(converted), worst)
 }
 
-/// The tensor, if its elements are `T`.
-pub(super) fn float<T: Float>(tensor: &StateTensor) -> Option<&Tensor<T>> {
-    let any: &dyn Any = match tensor {
-        StateTensor::F32(tensor) => tensor,
-        StateTensor::F64(tensor) => tensor,
-        _ => return None,
-    };
-    any.downcast_ref()
-}
-
 /// The type of `T`, which is `f32` or `f64`.
 pub(super) fn dtype_of<T: Float>() -> Dtype {
     if T::NAME == f32::NAME { Dtype::F32 } else { Dtype::F64 }
-}
-
-pub(super) fn of_float<T: Float>(tensor: &Tensor<T>) -> StateTensor {
-    let any: &dyn Any = tensor;
-    match (any.downcast_ref::<Tensor<f32>>(), any.downcast_ref::<Tensor<f64>>()) {
-        (Some(tensor), _) => tensor.clone().into(),
-        (_, Some(tensor)) => tensor.clone().into(),
-        _ => unreachable!("a float is f32 or f64"),
-    }
 }

@@ -4,9 +4,10 @@
 //! A layer of the sources that is missing from the list fails the suite.
 
 mod activations;
+mod attention;
 mod images;
 mod norms;
-mod sequences;
+mod recurrent;
 mod simple;
 
 use std::collections::BTreeSet;
@@ -33,10 +34,17 @@ struct Entry {
 
 /// The list of all layers, file by file.
 fn layers() -> Vec<Entry> {
-    [activations::layers(), images::layers(), norms::layers(), sequences::layers(), simple::layers()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        activations::layers(),
+        attention::layers(),
+        images::layers(),
+        norms::layers(),
+        recurrent::layers(),
+        simple::layers(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// Random options.
@@ -139,7 +147,7 @@ fn nothing(_: &mut Source) -> Initial {
 
 #[test]
 fn every_layer_is_in_the_list() {
-    /// Public items that are no layers: traits, and a part of `Lstm` and `Gru`.
+    /// Public items that are no layers: traits, and a part of the recurrent ones.
     const NO_LAYERS: [&str; 3] = ["CloneLayer", "Layer", "RecurrentLayer"];
     let source = include_str!("../../../../crates/nn/src/layers/mod.rs");
     let items =

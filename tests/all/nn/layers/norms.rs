@@ -43,7 +43,7 @@ macro_rules! batch_norm {
     ($layer:ident, $shape:expr, $refused:expr, $message:literal) => {
         Entry {
             name: stringify!($layer),
-            members: &["weight", "bias", "running_mean", "running_var", "training"],
+            members: &["weight", "bias", "running_mean", "running_var", "num_batches_tracked", "training"],
             sample: |s| {
                 let channels = s.size(1, 3);
                 let mut layer = $layer::<f64>::new(channels);

@@ -1,8 +1,9 @@
-//! `Linear`, `Dropout`, `Flatten` and `Sequential`.
+//! `Linear`, `Embedding`, `Dropout`, `Flatten` and `Sequential`.
 
 use gradus::prelude::*;
-use gradus::{Dropout, Flatten, Tanh};
+use gradus::{Dropout, Embedding, Flatten, Tanh};
 
+use super::attention::all;
 use super::{Entry, Sample, Start, initial, nothing};
 use crate::messages::panics;
 
@@ -41,10 +42,51 @@ fn linear_entry() -> Entry {
     }
 }
 
+fn embedding_entry() -> Entry {
+    Entry {
+        name: "Embedding",
+        members: &["weight"],
+        sample: |s| {
+            let [words, width] = [s.size(2, 5), s.size(1, 3)];
+            let layer = Embedding::<f64>::new(words, width, &mut s.0);
+            let layer = if s.flag() { layer.padding_idx(-1) } else { layer };
+            let index: Tensor<i64> = (Tensor::<f64>::rand([2, 3], &mut s.0) * words as f64).cast();
+            let again = index.clone();
+            Sample::new(
+                s,
+                layer,
+                [],
+                move |layer, []| layer.forward(&index),
+                move |layer, []| {
+                    let padding = layer.padding_idx.map(|word| word + layer.weight.shape()[0] as isize);
+                    let rows: Vec<Var<f64>> = again
+                        .iter()
+                        .map(|word| layer.weight.select(0, word as isize))
+                        .zip(again.iter())
+                        .map(|(row, word)| if Some(word as isize) == padding { row.detach() } else { row })
+                        .collect();
+                    all(&rows, 0).reshape([2, 3, layer.weight.shape()[1]])
+                },
+            )
+        },
+        initial: |s| {
+            let [words, width] = [s.size(40, 80), s.size(40, 80)];
+            initial(&Embedding::<f64>::new(words, width, &mut s.0), [Start::Normal])
+        },
+        refuses: Some(|| {
+            let layer = Embedding::<f64>::new(3, 2, &mut seeded(0));
+            panics(
+                || layer.forward(&Tensor::from([0, 3])),
+                "embedding: index 3 at [1] is out of bounds for a table of shape [3, 2]: allowed are 0 to 2",
+            );
+        }),
+    }
+}
+
 fn dropout_entry() -> Entry {
     Entry {
         name: "Dropout",
-        members: &["training"],
+        members: &["training", "key"],
         sample: |s| {
             let mut layer = Dropout::new(s.number(), s.size(0, 1 << 30) as u64);
             layer.training = s.flag();
@@ -95,7 +137,7 @@ fn flatten_entry() -> Entry {
 fn sequential_entry() -> Entry {
     Entry {
         name: "Sequential",
-        members: &["0.weight", "0.bias", "2.0.weight", "2.0.bias", "2.1.training"],
+        members: &["0.weight", "0.bias", "2.0.weight", "2.0.bias", "2.1.training", "2.1.key"],
         sample: |s| {
             let hidden = s.size(1, 4);
             let mut inner =
@@ -129,5 +171,5 @@ fn sequential_entry() -> Entry {
 }
 
 pub(super) fn layers() -> Vec<Entry> {
-    vec![linear_entry(), dropout_entry(), flatten_entry(), sequential_entry()]
+    vec![linear_entry(), embedding_entry(), dropout_entry(), flatten_entry(), sequential_entry()]
 }

@@ -1,0 +1,93 @@
+//! Operations as items: a shape, a value and a rule.
+
+/// Declares operations, each an item with its [`Linearity`](crate::Linearity), a struct with attributes, the name on
+/// the tape, the values that it `saves`, unless they follow from the linearity, and methods of
+/// [`Operation`](crate::Operation), which read the attributes by name:
+///
+/// - `shape` of the result, for the shapes of the inputs;
+/// - `forward`, for the inputs;
+/// - `vjp`, for the context and the number of the input: of a linear operation the transposed operation;
+/// - `jvp`, where the derived one would be slow; of a linear operation it is the operation itself;
+/// - or `vjps`, for the context, in place of both.
+macro_rules! operations {
+    ($(
+        $(#[$doc:meta])*
+        $linearity:ident $struct:ident $attributes:tt: $name:expr, $(saves $saves:expr,)?
+            shape |$shapes:ident| $shape:expr,
+            forward |$inputs:ident| $value:expr,
+            $rule:ident |$context:ident $(, $input:pat_param)?| $gradient:expr
+            $(, jvp |$forward_context:ident, $forward_input:pat_param| $tangent:expr)?;
+    )*) => {$(
+        operations! { @struct [$(#[$doc])*] $struct $attributes }
+
+        #[allow(unused_variables, reason = "a method need not look at every attribute")]
+        impl<T: gradus_tensor::Float> crate::tape::Operation<T> for $struct {
+            fn name(&self) -> &'static str {
+                operations! { @bind self $attributes }
+                $name
+            }
+            fn shape(
+                &self,
+                $shapes: &[&[usize]],
+            ) -> Option<Result<gradus_tensor::Shape, gradus_tensor::TensorError>> {
+                operations! { @bind self $attributes }
+                Some($shape)
+            }
+            fn forward(&self, $inputs: &crate::tape::Inputs<T>) -> gradus_tensor::Tensor<T> {
+                operations! { @bind self $attributes }
+                $value
+            }
+            $(fn saves(&self) -> crate::tape::Saves {
+                operations! { @bind self $attributes }
+                $saves
+            })?
+            operations! { @$rule |$context $(, $input)?| $gradient, $attributes }
+            $(fn jvp(
+                &self,
+                $forward_context: &crate::tape::Context<T>,
+                $forward_input: usize,
+            ) -> Option<crate::tape::Var<T>> {
+                operations! { @bind self $attributes }
+                Some($tangent)
+            })?
+            fn linearity(&self) -> crate::tape::Linearity {
+                crate::tape::Linearity::$linearity
+            }
+        }
+    )*};
+    (@vjp |$context:ident, $input:pat_param| $gradient:expr, $attributes:tt) => {
+        fn vjp(&self, $context: &crate::tape::Context<T>, $input: usize) -> Option<crate::tape::Var<T>> {
+            operations! { @bind self $attributes }
+            Some($gradient)
+        }
+    };
+    (@vjps |$context:ident| $gradients:expr, $attributes:tt) => {
+        fn vjps(&self, $context: &crate::tape::Context<T>) -> Option<Vec<Option<crate::tape::Var<T>>>> {
+            operations! { @bind self $attributes }
+            Some($gradients)
+        }
+    };
+    (@struct [$(#[$doc:meta])*] $struct:ident {}) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        struct $struct;
+    };
+    (@struct [$(#[$doc:meta])*] $struct:ident { $($attribute:ident: $type:ty),* }) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        struct $struct { $($attribute: $type),* }
+    };
+    (@struct [$(#[$doc:meta])*] $struct:ident ($attribute:ident: $type:ty)) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        struct $struct($type);
+    };
+    (@bind $self:ident {}) => {};
+    (@bind $self:ident { $($attribute:ident: $type:ty),* }) => {
+        let Self { $($attribute),* } = $self;
+    };
+    (@bind $self:ident ($attribute:ident: $type:ty)) => {
+        let Self($attribute) = $self;
+    };
+}
+pub(crate) use operations;
