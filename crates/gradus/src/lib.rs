@@ -2,6 +2,7 @@
 //!
 //! This crate re-exports the others: tensors and errors of `gradus-tensor`, variables, the tape and gradients of
 //! `gradus-autograd`, layers, losses and optimizers of `gradus-nn`. Most programs start with the [`prelude`].
+//! With the feature `npy`, `gradus::npy` and `gradus::npz` read and write the files of NumPy.
 //!
 //! ```
 //! use gradus::prelude::*;

@@ -1,9 +1,7 @@
 //! Errors of files of NumPy.
 
-use std::fmt::{self, Display, Formatter};
+use std::fmt::{self, Debug, Display, Formatter};
 use std::path::{Path, PathBuf};
-
-use crate::shape::Shape;
 
 /// A file of NumPy that cannot be read or written, or an array with elements of another type than asked for.
 #[derive(Debug, thiserror::Error)]
@@ -102,7 +100,7 @@ pub enum Fault {
         /// Where the data begin.
         start: usize,
         /// The shape.
-        shape: Shape,
+        shape: Vec<usize>,
         /// The number of bytes that the shape needs.
         needed: usize,
         /// The number of bytes from there to the end.
@@ -164,7 +162,8 @@ fn place<'a>(path: &'a Path, array: Option<&'a str>) -> impl Display + 'a {
         fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
             let Self(path, array) = self;
             if !path.as_os_str().is_empty() {
-                write!(f, " {path:?}")?;
+                f.write_str(" ")?;
+                path.fmt(f)?;
             }
             array.map_or(Ok(()), |array| write!(f, " array {array:?}"))
         }

@@ -40,7 +40,7 @@ impl Header {
                 Fault::Shape { shape: format!("{shape:?}"), reason: "more elements than a machine can hold" }
             })?;
         if data.len() != needed {
-            return Err(Fault::Length { start: end, shape: shape.clone(), needed, found: data.len() });
+            return Err(Fault::Length { start: end, shape: shape.to_vec(), needed, found: data.len() });
         }
         Ok((header, data))
     }

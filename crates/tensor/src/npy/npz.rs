@@ -149,13 +149,13 @@ fn arrays(file: &[u8], limit: u64) -> Result<BTreeMap<String, Array>, NpyError> 
         }
     }
     let array = |(name, (record, entry)): (&str, (ZipFileHeaderRecord, ZipSliceEntry))| {
-        let (packed, size) = (entry.data(), record.uncompressed_size_hint());
+        let packed = entry.data();
         let bytes = if record.compression_method() == CompressionMethod::STORE {
-            unpacked(entry.verifying_reader(packed), size)
+            unpacked(entry.verifying_reader(packed))
         } else {
-            unpacked(entry.verifying_reader(DeflateDecoder::new(packed)), size)
+            unpacked(entry.verifying_reader(DeflateDecoder::new(packed)))
         };
-        let array = bytes.map_err(Fault::Member).and_then(|bytes| data::read(&bytes));
+        let array = bytes.and_then(|bytes| data::read(&bytes));
         Ok((name.to_owned(), array.map_err(|fault| fault.reading(Some(name)))?))
     };
     members.into_iter().map(array).collect()
@@ -198,14 +198,9 @@ fn damaged(error: rawzip::Error) -> NpyError {
     Fault::Archive(error.to_string()).reading(None)
 }
 
-/// All bytes of a reader, which fails at the end if the checksum differs.
-fn unpacked(reader: impl Read, size: u64) -> Result<Vec<u8>, String> {
+/// All bytes of a reader, which fails where they are more or fewer than declared, or the checksum differs.
+fn unpacked(mut reader: impl Read) -> Result<Vec<u8>, Fault> {
     let mut bytes = Vec::new();
-    // One byte more, so that the end is reached, or is known to be elsewhere.
-    reader.take(size.saturating_add(1)).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 == size {
-        Ok(bytes)
-    } else {
-        Err(format!("it unpacks to {} bytes or more; the directory declares {size}", bytes.len()))
-    }
+    reader.read_to_end(&mut bytes).map_err(|error| Fault::Member(error.to_string()))?;
+    Ok(bytes)
 }
