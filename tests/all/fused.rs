@@ -57,7 +57,7 @@ proptest! {
         let classes = rest.remove(axis.rem_euclid(shape.len() as isize) as usize);
         let targets: Tensor<i64> = (Tensor::<f64>::rand(rest, rng) * classes as f64).cast();
         let composed = |x: &[Var<f64>]| {
-            -x[0].log_softmax(axis).gather(axis, &targets.unsqueeze(axis)).mean(..)
+            -x[0].log_softmax(axis).gather(axis, targets.unsqueeze(axis)).mean(..)
         };
         if !x.is_empty() {
             agree(&[x], |x| x[0].softmax_cross_entropy(axis, &targets), composed)?;
@@ -140,7 +140,7 @@ proptest! {
             }
             if causal {
                 let (rows, columns) = (Tensor::arange(0, queries as i64, 1), Tensor::arange(0, keys as i64, 1));
-                scores = Var::where_(&columns.le(rows.unsqueeze(1)), scores, f64::NEG_INFINITY);
+                scores = Var::where_(columns.le(rows.unsqueeze(1)), scores, f64::NEG_INFINITY);
             }
             scores.softmax(-1).matmul(&x[2]) + x[3].sum(..) * 0.0
         };

@@ -294,7 +294,7 @@ fn celu(x: &Var<f64>, alpha: f64) -> Var<f64> {
     let rounded = f64::from(alpha as f32);
     let differentiated = x.celu(rounded) * (alpha / rounded);
     let correction = (x.celu(alpha) - &differentiated).detach();
-    Var::where_(&x.value().gt(0.0), x, differentiated + correction)
+    Var::where_(x.value().gt(0.0), x, differentiated + correction)
 }
 
 /// In its derivative, as training runs have it, the reference rounds 1/6 to single precision. The values are those of

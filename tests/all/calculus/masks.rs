@@ -120,29 +120,29 @@ fn not_second() -> Tensor<bool> {
 #[test]
 fn what_is_not_chosen_has_no_influence() {
     hold_all(&[
-        case("where_", ANY, COLUMN, |x| Var::where_(&not_second(), x.exp(), 1.0)),
+        case("where_", ANY, COLUMN, |x| Var::where_(not_second(), x.exp(), 1.0)),
         case("where_, the other way round", ANY, COLUMN, |x| {
-            Var::where_(&not_second().logical_not(), 2.0, x.square())
+            Var::where_(not_second().logical_not(), 2.0, x.square())
         }),
         case("where_, of roots", &[NAN, INF, -INF, 0.0, -1.0], COLUMN, |x| {
-            Var::where_(&not_second(), x.sqrt() * x.log() / x, 0.0)
+            Var::where_(not_second(), x.sqrt() * x.log() / x, 0.0)
         }),
-        case("where_, then a root", ANY, COLUMN, |x| Var::where_(&not_second(), x, 0.0).sqrt()),
-        case("masked_fill", ANY, COLUMN, |x| x.masked_fill(&not_second().logical_not(), 3.0).square()),
+        case("where_, then a root", ANY, COLUMN, |x| Var::where_(not_second(), x, 0.0).sqrt()),
+        case("masked_fill", ANY, COLUMN, |x| x.masked_fill(not_second().logical_not(), 3.0).square()),
         case("lerp", ANY, COLUMN, |x| {
             Var::constant(Tensor::from([1.0, 2.0, 3.0, 4.0])).lerp(x, without_second()).square()
         }),
         case("multiply_no_nan", ANY, COLUMN, |x| x.exp().multiply_no_nan(without_second())),
-        case("a masked sum", ANY, COLUMN, |x| Var::where_(&not_second(), x.square(), 0.0).sum(1)),
+        case("a masked sum", ANY, COLUMN, |x| Var::where_(not_second(), x.square(), 0.0).sum(1)),
         case("a masked mean", ANY, ROW, |x| {
             let rows = Tensor::from([[true], [false], [true]]);
             Var::where_(&rows, x.softmax(1) * x.logsumexp(keepdim(1)), 0.0).sum(..) / 2.0
         }),
         case("a masked log_softmax", ANY, ROW, |x| {
-            Var::where_(&Tensor::from([[true], [false], [true]]), x.log_softmax(1), 0.0).square()
+            Var::where_(Tensor::from([[true], [false], [true]]), x.log_softmax(1), 0.0).square()
         }),
-        case("index_select", ANY, COLUMN, |x| x.index_select(1, &Tensor::from([3, 0, 2, 0])).square()),
-        case("gather", ANY, ONE_EACH, |x| x.gather(1, &Tensor::from([[0, 1], [0, 3], [1, 3]])).exp()),
+        case("index_select", ANY, COLUMN, |x| x.index_select(1, Tensor::from([3, 0, 2, 0])).square()),
+        case("gather", ANY, ONE_EACH, |x| x.gather(1, Tensor::from([[0, 1], [0, 3], [1, 3]])).exp()),
         case("slice", ANY, ROW, |x| x.slice(0, 2..).square()),
         case("select", ANY, COLUMN, |x| x.select(1, 2).square()),
         case("split", ANY, COLUMN, |x| x.split(&[1, 1, 2], 1).remove(2).square()),
@@ -150,13 +150,13 @@ fn what_is_not_chosen_has_no_influence() {
             x.pad([[-1, -1], [1, 0]], PadMode::Constant(2.0)).square()
         }),
         case("scatter, overwritten", ANY, COLUMN, |x| {
-            x.scatter(1, &Tensor::from([[1], [1], [1]]), &x.slice(1, 0..1)).square()
+            x.scatter(1, Tensor::from([[1], [1], [1]]), &x.slice(1, 0..1)).square()
         }),
         case("scatter, a source overwritten", ANY, COLUMN, |x| {
             let index = Tensor::from([[0, 2, 2, 1]]).expand([3, 4]).contiguous();
             Var::constant(Tensor::zeros([3, 5])).scatter(1, &index, x).square()
         }),
-        case("embedding", ANY, ROW, |x| x.embedding(&Tensor::from([2, 0, 2]), Some(0)).square()),
+        case("embedding", ANY, ROW, |x| x.embedding(Tensor::from([2, 0, 2]), Some(0)).square()),
         case(
             "diagonal",
             ANY,
@@ -203,7 +203,7 @@ fn what_is_not_chosen_has_no_influence() {
 
 /// What remains when the results of the second row are discarded.
 fn without_second_row(results: Var<f64>) -> Var<f64> {
-    Var::where_(&Tensor::from([[true], [false], [true]]), results, 0.0).square()
+    Var::where_(Tensor::from([[true], [false], [true]]), results, 0.0).square()
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn a_lane_whose_result_is_discarded_has_no_influence() {
         case("std", ANY, ROW, |x| without_second_row(x.std(keepdim(1), 1))),
         case("var of one element", ANY, ROW, |x| {
             // No degrees of freedom: NaN in every row, of which none remains.
-            let nothing = Var::where_(&Tensor::from(false), x.slice(1, 0..1).var(keepdim(1), 1), 0.0);
+            let nothing = Var::where_(Tensor::from(false), x.slice(1, 0..1).var(keepdim(1), 1), 0.0);
             without_second_row(x.square()) + nothing
         }),
         case("norm", ANY, ROW, |x| without_second_row(x.norm(2.0, keepdim(1)))),
@@ -306,10 +306,10 @@ fn what_a_loss_leaves_out_has_no_influence() {
         case("cross_entropy, a row without probabilities", NEVER, LOGITS, |x| {
             x.cross_entropy(Tensor::from([[0.5, 0.0, 0.5, 0.0], [0.0; 4], [0.25, 0.0, 0.25, 0.5]]))
         }),
-        case("nll_loss", ANY, ONE_EACH, |x| x.nll_loss(&Tensor::from([0, 2, 3]))),
-        case("nll_loss, ignored", ANY, ROW, |x| x.nll_loss(&Tensor::from([0, -100, 3]))),
+        case("nll_loss", ANY, ONE_EACH, |x| x.nll_loss(Tensor::from([0, 2, 3]))),
+        case("nll_loss, ignored", ANY, ROW, |x| x.nll_loss(Tensor::from([0, -100, 3]))),
         case("nll_loss, of a class without weight", ANY, ROW, |x| {
-            NllLoss::new().weight(without_second()).forward(x, &Tensor::from([0, 1, 3]))
+            NllLoss::new().weight(without_second()).forward(x, Tensor::from([0, 1, 3]))
         }),
         case("kl_div", ANY, COLUMN, |x| x.kl_div(without_second().expand([3, 4]))),
         case("kl_div, of logarithms", ANY, COLUMN, |x| {

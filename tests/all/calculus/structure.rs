@@ -134,7 +134,7 @@ proptest! {
     fn scattering_with_ties(index in prop::collection::vec(0..3_i64, 1..6)) {
         let count = index.len();
         let (x, source) = (Var::leaf(Tensor::zeros([3])), Var::leaf(Tensor::arange(1, count as i64 + 1, 1).cast::<f64>()));
-        let y = x.scatter(0, &Tensor::from(index.clone()), &source);
+        let y = x.scatter(0, Tensor::from(index.clone()), &source);
         let gradients = y.backward_with(&Tensor::from([1.0, 10.0, 100.0]));
         for (i, &place) in index.iter().enumerate() {
             let stays = !index[i + 1..].contains(&place);
@@ -179,7 +179,7 @@ proptest! {
             &|x, axis| x.transpose(axis, 0), &|x, axis| x.transpose(-1, axis),
             &|x, axis| x.cumsum(axis), &|x, axis| x.cumprod(axis), &|x, axis| x.sort(axis, true).0,
             &|x, axis| x.topk(1, axis, false).0, &|x, axis| x.flip(axis), &|x, axis| x.squeeze(axis),
-            &|x, axis| x.gather(axis, &Tensor::from(0)), &|x, axis| x.index_select(axis, &Tensor::from([0])),
+            &|x, axis| x.gather(axis, Tensor::from(0)), &|x, axis| x.index_select(axis, Tensor::from([0])),
             &|x, axis| x.linear_recurrence(axis, x),
         ];
         for (i, f) in reductions.into_iter().chain(others).enumerate() {
@@ -194,11 +194,11 @@ proptest! {
 #[test]
 fn masks_with_more_axes() {
     let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0]));
-    let y = x.masked_fill(&Tensor::from([[true, false, false], [true, true, false]]), -1.0);
+    let y = x.masked_fill(Tensor::from([[true, false, false], [true, true, false]]), -1.0);
     assert_eq!(y.value(), &Tensor::from([[-1.0, 2.0, 3.0], [-1.0, -1.0, 3.0]]));
     let cotangent = Tensor::from([[1.0, 2.0, 4.0], [8.0, 16.0, 32.0]]);
     assert_eq!(y.backward_with(&cotangent).get(&x), Some(&Tensor::from([0.0, 2.0, 36.0])));
-    let number = Var::leaf(Tensor::from(5.0)).masked_fill(&Tensor::from([true, false]), 0.0);
+    let number = Var::leaf(Tensor::from(5.0)).masked_fill(Tensor::from([true, false]), 0.0);
     assert_eq!(number.value(), &Tensor::from([0.0, 5.0]));
 }
 

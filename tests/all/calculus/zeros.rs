@@ -160,8 +160,8 @@ fn closed_gates() {
         ("sign", |x| x.sign(), 0.5),
         ("floor_divide", |x| x.floor_divide(1.0), 0.5),
         ("remainder", |x| Var::constant(Tensor::from(1.0)).remainder(x), 2.0),
-        ("where_", |x| Var::where_(&Tensor::from(false), x, 1.0), 0.5),
-        ("masked_fill", |x| x.masked_fill(&Tensor::from(true), 1.0), 0.5),
+        ("where_", |x| Var::where_(Tensor::from(false), x, 1.0), 0.5),
+        ("masked_fill", |x| x.masked_fill(Tensor::from(true), 1.0), 0.5),
         ("multiply_no_nan", |x| x.multiply_no_nan(0.0), 0.5),
         ("max", |x| beside(x, 9.0).max(..), 0.5),
         ("softmax", |x| beside(x, 2000.0).softmax(0).sum(..), 0.5),
@@ -205,7 +205,7 @@ fn branches_that_are_not_chosen() {
         (|x| x.square().sum(..).sqrt(), 0.0),
     ];
     for (branch, x) in branches {
-        let chosen = |x: &Var<f64>| Var::where_(&x.value().gt(0.0), branch(x), x * 3.0);
+        let chosen = |x: &Var<f64>| Var::where_(x.value().gt(0.0), branch(x), x * 3.0);
         assert_eq!(jet(chosen, x), [3.0 * x, 3.0, 0.0]);
         let x = Var::leaf(Tensor::from(x));
         assert_eq!(jvp(&chosen(&x), &[&x], &[Tensor::from(1.0)]).item(), 3.0);

@@ -43,15 +43,15 @@ fn integers_at_the_ends_of_their_range() {
         leaf(&[2, 3]).chunk(n as usize, 0); leaf(&[2, 3]).split(&[n as usize, 2], 0); leaf(&[2, 3]).var(0, n as usize);
         leaf(&[1, 5, 5]).adaptive_avg_pool2d(n);
         // Indices
-        leaf(&[3]).gather(0, &Tensor::from([n as i64])); leaf(&[3]).index_select(0, &Tensor::from([n as i64]));
-        leaf(&[3]).scatter(0, &Tensor::from([n as i64]), &leaf(&[1]));
-        leaf(&[3]).scatter_add(0, &Tensor::from([n as i64]), &leaf(&[1]));
-        leaf(&[3]).index_add(0, &Tensor::from([n as i64]), &leaf(&[1]));
-        leaf(&[3, 2]).embedding(&Tensor::from([n as i64]), None); leaf(&[3, 2]).embedding(&Tensor::from([0]), Some(n));
+        leaf(&[3]).gather(0, Tensor::from([n as i64])); leaf(&[3]).index_select(0, Tensor::from([n as i64]));
+        leaf(&[3]).scatter(0, Tensor::from([n as i64]), &leaf(&[1]));
+        leaf(&[3]).scatter_add(0, Tensor::from([n as i64]), &leaf(&[1]));
+        leaf(&[3]).index_add(0, Tensor::from([n as i64]), &leaf(&[1]));
+        leaf(&[3, 2]).embedding(Tensor::from([n as i64]), None); leaf(&[3, 2]).embedding(Tensor::from([0]), Some(n));
         Tensor::from([n as i64]).one_hot(3); Tensor::<i64>::from(vec![]).one_hot(n as usize);
         CrossEntropyLoss::new().forward(&leaf(&[1, 3]), Tensor::from([n as i64]));
         CrossEntropyLoss::new().ignore_index(n as i64).forward(&leaf(&[1, 3]), Tensor::from([1]));
-        leaf(&[1, 3]).softmax_cross_entropy(1, &Tensor::from([n as i64]));
+        leaf(&[1, 3]).softmax_cross_entropy(1, Tensor::from([n as i64]));
         // Windows
         leaf(&[1, 2, 5, 5]).conv2d(&leaf(&[2, 2, 3, 3]), None, Conv::new().stride(n));
         leaf(&[1, 2, 5, 5]).conv2d(&leaf(&[2, 2, 3, 3]), None, Conv::new().padding(n));

@@ -61,9 +61,9 @@ fn losses() {
     // Also where not all rows count.
     panics(|| CrossEntropyLoss::new().ignore_index(1).forward(&logits, Tensor::from([1, 3])), &class(3));
     panics(|| logits.cross_entropy(Tensor::from([-100, 3])), &class(3));
-    panics(|| logits.nll_loss(&Tensor::from([0, 3])), &class(3).replace("cross_entropy", "nll_loss"));
+    panics(|| logits.nll_loss(Tensor::from([0, 3])), &class(3).replace("cross_entropy", "nll_loss"));
     panics(
-        || logits.nll_loss(&Tensor::from([0, 1, 2])),
+        || logits.nll_loss(Tensor::from([0, 1, 2])),
         "nll_loss: the logits have shape [2, 3] and the targets [3]: the targets must have shape [2], without the axis \
          of classes",
     );
@@ -72,7 +72,7 @@ fn losses() {
         "cross_entropy: the logits have shape [2, 3] and the targets, probabilities, [1, 2]: they must be equal",
     );
     panics(
-        || NllLoss::new().weight([1.0, 2.0]).forward(&logits, &Tensor::from([0, 1])),
+        || NllLoss::new().weight([1.0, 2.0]).forward(&logits, Tensor::from([0, 1])),
         "nll_loss: the logits have shape [2, 3] and `weight` [2]: it must be [3], one weight for each class",
     );
     panics(

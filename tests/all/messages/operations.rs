@@ -45,8 +45,8 @@ fn functions_of_two() {
     panics(|| x.hypot(&y), &broadcast("hypot"));
     panics(|| x.maximum(&y), &broadcast("maximum"));
     panics(|| x.minimum(y.value()), &broadcast("minimum"));
-    panics(|| Var::where_(&Tensor::from(true), &x, &y), &broadcast("where"));
-    panics(|| Var::where_(&Tensor::full([2, 3], true), 0.0, &y), &broadcast("where"));
+    panics(|| Var::where_(Tensor::from(true), &x, &y), &broadcast("where"));
+    panics(|| Var::where_(Tensor::full([2, 3], true), 0.0, &y), &broadcast("where"));
 }
 
 #[test]
@@ -206,11 +206,11 @@ fn indices() {
     };
     let place = |index: i64| Tensor::from([[index]]);
     let list = |index: i64| Tensor::from([index]);
-    panics(|| x.gather(1, &place(3)), &out("gather", 3));
-    panics(|| x.gather(-1, &place(-1)), &out("gather", -1));
-    panics(|| x.scatter_add(1, &place(3), &leaf(&[1, 1])), &out("scatter_add", 3));
-    panics(|| x.index_select(1, &list(3)), &out("index_select", 3));
-    panics(|| x.index_add(-1, &list(-1), &leaf(&[2, 1])), &out("index_add", -1));
+    panics(|| x.gather(1, place(3)), &out("gather", 3));
+    panics(|| x.gather(-1, place(-1)), &out("gather", -1));
+    panics(|| x.scatter_add(1, place(3), &leaf(&[1, 1])), &out("scatter_add", 3));
+    panics(|| x.index_select(1, list(3)), &out("index_select", 3));
+    panics(|| x.index_add(-1, list(-1), &leaf(&[2, 1])), &out("index_add", -1));
     panics(|| x.select(1, 3), "select: index is 3 for shape [2, 3]: along axis 1, allowed are -3 to 2");
     panics(|| x.select(0, -3), "select: index is -3 for shape [2, 3]: along axis 0, allowed are -2 to 1");
     let shape = |operation: &str| {
@@ -219,21 +219,21 @@ fn indices() {
              larger, except along the axis"
         )
     };
-    panics(|| x.gather(1, &list(0)), &shape("gather"));
-    panics(|| x.scatter_add(1, &list(0), &x), &shape("scatter_add"));
+    panics(|| x.gather(1, list(0)), &shape("gather"));
+    panics(|| x.scatter_add(1, list(0), &x), &shape("scatter_add"));
     let source = |operation: &str, index: &str| {
         format!(
             "{operation}: shapes {index} and [2, 2] do not fit: there must be one source element for each place \
              the index names"
         )
     };
-    panics(|| x.scatter_add(1, &place(0), &leaf(&[2, 2])), &source("scatter_add", "[1, 1]"));
-    panics(|| x.index_add(1, &list(0), &leaf(&[2, 2])), &source("index_add", "[2, 1]"));
-    panics(|| x.scatter(1, &place(3), &leaf(&[1, 1])), &out("scatter", 3));
-    panics(|| x.scatter(1, &list(0), &x), &shape("scatter"));
-    panics(|| x.scatter(1, &place(0), &leaf(&[2, 2])), &source("scatter", "[1, 1]"));
+    panics(|| x.scatter_add(1, place(0), &leaf(&[2, 2])), &source("scatter_add", "[1, 1]"));
+    panics(|| x.index_add(1, list(0), &leaf(&[2, 2])), &source("index_add", "[2, 1]"));
+    panics(|| x.scatter(1, place(3), &leaf(&[1, 1])), &out("scatter", 3));
+    panics(|| x.scatter(1, list(0), &x), &shape("scatter"));
+    panics(|| x.scatter(1, place(0), &leaf(&[2, 2])), &source("scatter", "[1, 1]"));
     panics(
-        || leaf(&[2]).masked_fill(&Tensor::full([2, 3], true), 0.0),
+        || leaf(&[2]).masked_fill(Tensor::full([2, 3], true), 0.0),
         "masked_fill: shapes [2] and [2, 3] do not broadcast: counted from the end, sizes must be equal or one of \
          them 1",
     );
@@ -242,10 +242,10 @@ fn indices() {
             "embedding: index {index} at {place} is out of bounds for a table of shape [2, 3]: allowed are 0 to 1"
         )
     };
-    panics(|| x.embedding(&Tensor::from([[0, 1], [2, 5]]), None), &table(2, "[1, 0]"));
-    panics(|| x.embedding(&Tensor::from(-1), None), &table(-1, "[]"));
+    panics(|| x.embedding(Tensor::from([[0, 1], [2, 5]]), None), &table(2, "[1, 0]"));
+    panics(|| x.embedding(Tensor::from(-1), None), &table(-1, "[]"));
     panics(
-        || x.embedding(&list(0), Some(2)),
+        || x.embedding(list(0), Some(2)),
         "embedding: padding_idx is 2 for a table of shape [2, 3]: allowed are -2 to 1",
     );
     panics(
@@ -253,9 +253,9 @@ fn indices() {
         "one_hot: index 4 is out of bounds for axis 1 of shape [2, 4]: allowed are 0 to 3",
     );
     panics(
-        || leaf(&[]).index_select(0, &Tensor::from([0, 0])),
+        || leaf(&[]).index_select(0, Tensor::from([0, 0])),
         "index_select: the number of indices is 2 for shape [2]: for a 0-d tensor it must be 1",
     );
     let rank = "index_select: the number of axes of the index is 2 for shape [1, 1]: it must be 1";
-    panics(|| x.index_select(1, &place(0)), rank);
+    panics(|| x.index_select(1, place(0)), rank);
 }

@@ -76,10 +76,10 @@ fn reading_part_by_part() {
         ("split", |x| x.split(&vec![1; x.shape()[0]], 0)),
         ("chunk", |x| x.chunk(x.shape()[0], 0)),
         ("index_select", |x| {
-            (0..x.shape()[0]).map(|i| x.index_select(0, &Tensor::from([i as i64]))).collect()
+            (0..x.shape()[0]).map(|i| x.index_select(0, Tensor::from([i as i64]))).collect()
         }),
-        ("gather", |x| (0..x.shape()[0]).map(|i| x.gather(0, &Tensor::full([1, 64], i as i64))).collect()),
-        ("embedding", |x| (0..x.shape()[0]).map(|i| x.embedding(&Tensor::from([i as i64]), None)).collect()),
+        ("gather", |x| (0..x.shape()[0]).map(|i| x.gather(0, Tensor::full([1, 64], i as i64))).collect()),
+        ("embedding", |x| (0..x.shape()[0]).map(|i| x.embedding(Tensor::from([i as i64]), None)).collect()),
         ("diagonal", |x| (0..x.shape()[0]).map(|i| x.diagonal(-(i as isize), 0, 1).sum(0)).collect()),
     ];
     for (name, parts) in parts {

@@ -30,8 +30,8 @@ const OPERATIONS: [Operation; 18] = [
     |x, _| x.t().reshape(SHAPE),
     |x, _| x.flip(0).square().log1p(),
     |x, y| x.hypot(y + 3.0) - 3.0,
-    |x, y| Var::where_(&Tensor::from([true, false, true]), x, y),
-    |x, _| x.index_select(0, &Tensor::from([1, 1])),
+    |x, y| Var::where_(Tensor::from([true, false, true]), x, y),
+    |x, _| x.index_select(0, Tensor::from([1, 1])),
     |x, y| x.select(0, 1) * y.mean(keepdim(1)),
 ];
 

@@ -222,7 +222,7 @@ pub(crate) fn cases() -> Vec<gradus_autograd::testing::Case> {
             |x, weight| {
                 let loss = NllLoss::new().reduction(reduction).ignore_index(-1);
                 let loss = if weighted { loss.weight(weight) } else { loss };
-                loss.forward(x, &targets(x.shape(), seed, ignored))
+                loss.forward(x, targets(x.shape(), seed, ignored))
             }
         ),
         case!(

@@ -77,5 +77,6 @@ impl Display for Difference {
 }
 
 fn list(differences: &[Difference]) -> String {
-    differences.iter().map(|difference| format!("\n  {difference}")).collect()
+    let lines: Vec<String> = differences.iter().map(|difference| format!("\n  {difference}")).collect();
+    lines.concat()
 }
