@@ -142,7 +142,7 @@ fn optimizers_refuse_states_of_others() {
     let (mut trained, mut adam) = (model(0), Adam::<f64>::new(0.01));
     train(&mut trained, &mut adam, 0..2);
     let state = adam.state();
-    let mut other = Adam::<f64>::new(0.01).betas([0.8, 0.9]);
+    let mut other = Adam::<f64>::new(0.01).betas(0.8, 0.9);
     let error = other.load_state(&state).unwrap_err().to_string();
     assert!(error.contains("its options are") && error.contains("0.8"), "{error}");
     let error = Adam::<f64>::new(0.01).load_state(&State::new()).unwrap_err().to_string();
