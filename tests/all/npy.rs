@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::slice::from_ref;
 
 use gradus::npy::{self, Array, Fault, NpyError};
 use gradus::{Element, Slice, Tensor, npz};
@@ -92,7 +93,7 @@ proptest! {
         let stored = if fortran { want.permute(axes) } else { want.clone() };
         let bytes = |x: i64| if big { (x as i32).to_be_bytes() } else { (x as i32).to_le_bytes() };
         let data: Vec<u8> = stored.iter().flat_map(bytes).collect();
-        let sizes: String = shape.iter().map(|size| format!("{size},")).collect();
+        let sizes = shape.iter().fold(String::new(), |sizes, size| sizes + &format!("{size},"));
         let (order, fortran) = (if big { '>' } else { '<' }, if fortran { "True" } else { "False" });
         let header = format!("{{\"shape\": ({sizes}), 'descr':'{order}i4','fortran_order': {fortran}}}");
         prop_assert_eq!(npy::from_bytes(&file(version, &header, &data)).unwrap(), Array::I64(want));
@@ -302,7 +303,7 @@ fn archives_hold_what_their_directory_declares() {
     // Deflated data in one block that is not compressed.
     let packed = [&[1][..], &length.to_le_bytes(), &(!length).to_le_bytes(), &npy].concat();
     let good = Member { name: "x.npy", method: 8, packed, size: length.into(), checksum: crc32(&npy) };
-    assert_eq!(npz::from_bytes(&archive(&[good.clone()])).unwrap()["x"], Array::from(&x));
+    assert_eq!(npz::from_bytes(&archive(from_ref(&good))).unwrap()["x"], Array::from(&x));
     assert_eq!(npz::from_bytes(&archive(&[])).unwrap(), BTreeMap::new());
 
     let of_x = |message: &str| format!("read array \"x\": {message}");
@@ -329,7 +330,7 @@ fn archives_hold_what_their_directory_declares() {
     assert_eq!(twice.to_string(), of_x("two arrays have this name"));
 
     // A member that holds another one.
-    let inner = archive(&[good.clone()]);
+    let inner = archive(from_ref(&good));
     let outer =
         Member { name: "y", method: 0, size: inner.len() as u32, checksum: crc32(&inner), packed: inner };
     let both = archive(&[outer, good]);
