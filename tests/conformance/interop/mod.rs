@@ -58,6 +58,7 @@ fn contents(state: &State, case: &Value) -> Outcome {
             Tensor::from_vec(numbers, sizes(&value["shape"])).expect("as many numbers as the shape has");
         let fault = match state.convert::<f64>().0.get(name) {
             Some(StateTensor::F64(got)) => compare::floats(name, got, &want, exactly()),
+            Some(StateTensor::I64(got)) => compare::floats(name, &got.cast(), &want, exactly()),
             other => Some(format!("{name}: {other:?}")),
         };
         faults.extend(fault);
