@@ -304,7 +304,7 @@ impl<R: Rule, T: Float> Optimizer<T> for Descent<R, T> {
         });
         states.truncate(place);
         assert!(
-            changed > 0 || gradients.is_empty(),
+            changed > 0 || place == 0 || gradients.is_empty(),
             "step: none of the {place} parameters of the model has one of the {} gradients: they are of another model \
              (a clone has parameters of its own)",
             gradients.len()
