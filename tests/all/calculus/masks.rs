@@ -392,9 +392,8 @@ fn running_statistics_of_weight_zero() {
     let nan = Tensor::from([NAN, INF]);
     let x = Var::constant([[1.0, 2.0], [3.0, 6.0]]);
     let updated = |x: &Var<f64>, running: &Tensor<f64>, momentum| {
-        let running = Var::constant(running);
-        let updated = x.batch_norm(Some([&running, &running]), None, None, true, momentum, 1e-5).1;
-        updated.unwrap().map(Var::into_value)
+        let running = &Var::constant(running);
+        x.batch_norm(Some([running; 2]), None, None, true, momentum, 1e-5).1.unwrap().map(Var::into_value)
     };
     assert_eq!(updated(&x, &nan, 1.0), [Tensor::from([2.0, 4.0]), Tensor::from([2.0, 8.0])]);
     let kept = Tensor::from([1.0, 2.0]);
