@@ -1,7 +1,6 @@
 //! What is masked, ignored, not chosen or has weight 0 has no influence on values and derivatives, whatever it holds.
 //!
-//! A table of all operations, losses and layers with places that can be dead: each is computed with ordinary numbers
-//! there, and again with NaN and infinities.
+//! A table of all that can have dead places: each runs with ordinary numbers there, then with NaN and infinities.
 
 use gradus::{
     BceLoss, BceWithLogitsLoss, CrossEntropyLoss, Dropout, KlDivLoss, Losses, NllLoss, PadMode, Pool,
