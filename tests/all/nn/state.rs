@@ -90,10 +90,13 @@ proptest! {
         let mut states: HashMap<char, (usize, f64)> = HashMap::new();
         for step in steps {
             let new = |&(name, (len, _, _)): &(char, (usize, f64, bool))| (name, Parameter::new(Tensor::zeros([len])));
-            let mut model = Named(step.iter().map(new).collect());
+            // One more, which always has a gradient: without any, they would be the gradients of another model.
+            let always = ('_', Parameter::new(0.0));
+            let mut model = Named(step.iter().map(new).chain([always]).collect());
             let terms = model.0.iter().zip(&step).filter(|(_, (_, (_, _, some)))| *some);
-            let loss = terms.map(|((_, p), (_, (_, g, _)))| (p * *g).sum(..)).reduce(|x, y| x + y);
-            let gradients = loss.unwrap_or_else(|| Var::leaf(Tensor::from(0.0))).backward();
+            let zero = &model.0[step.len()].1 * 0.0;
+            let loss = terms.map(|((_, p), (_, (_, g, _)))| (p * *g).sum(..)).fold(zero, |x, y| x + y);
+            let gradients = loss.backward();
             sgd.step(&mut model, &gradients);
             states.retain(|name, _| step.iter().any(|(other, _)| other == name));
             for ((name, p), (_, (len, g, some))) in model.0.iter().zip(&step) {
