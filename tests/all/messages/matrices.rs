@@ -100,7 +100,7 @@ fn equations() {
         "solve: shapes [4, 3, 3] and [2, 3, 1] do not fit: the axes before the last two must broadcast",
     );
 
-    // What the data may hold is no panic.
+    // Data may hold anything; reading it must not panic.
     let ones = leaf(&[2, 3, 3]);
     let error = |result: Result<Var<f64>, TensorError>| result.unwrap_err().to_string();
     let singular = |name: &str| {

@@ -132,7 +132,7 @@ impl<T: Float> Var<T> {
     /// variance plus `eps`; then times the channel's weight, plus its bias (Ioffe and Szegedy, "Batch normalization",
     /// 2015).
     ///
-    /// When `training`, mean and (biased) variance are those of this variable. If `running`, a mean and a variance
+    /// When `training`, the mean and the (biased) variance come from this variable. If `running`, a mean and a variance
     /// for each channel, is given, the second result is what it becomes: `(1 - momentum) * running + momentum *
     /// batch`, with the unbiased variance. No gradient flows to it. A batch without elements leaves it as it is.
     ///

@@ -23,7 +23,7 @@ pub enum StateError {
     Malformed {
         /// The file; empty for bytes in memory.
         path: PathBuf,
-        /// What is wrong, and where.
+        /// The fault, and where it is.
         fault: String,
     },
     /// The state is not one of such an optimizer.

@@ -26,7 +26,7 @@ pub enum NpyError {
         path: PathBuf,
         /// The array in an archive.
         array: Option<String>,
-        /// What is wrong, and where.
+        /// The fault, and where it is.
         fault: Fault,
     },
     /// The elements of an array are of another type than the tensor should have.
@@ -39,7 +39,7 @@ pub enum NpyError {
     },
 }
 
-/// What is wrong with a file of NumPy, and where. Bytes are counted from the start of the array's file.
+/// A fault in a file of NumPy, and its place. Bytes are counted from the start of the array's file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Fault {

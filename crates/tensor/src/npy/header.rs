@@ -17,7 +17,7 @@ pub(super) enum Kind {
     Float,
 }
 
-/// What a file says of its data.
+/// The header's description of the data.
 #[derive(Debug)]
 pub(super) struct Header {
     pub(super) kind: Kind,

@@ -42,7 +42,7 @@ pub(crate) struct Sum<T, E> {
     pub(crate) divisor: T,
 }
 
-/// What is added up of each element.
+/// The term that each element adds.
 pub(crate) trait Term<T>: Fn(T) -> T + Copy + Sync {}
 impl<T, E: Fn(T) -> T + Copy + Sync> Term<T> for E {}
 
@@ -218,7 +218,7 @@ fn sum_chunk<T: Number>(chunk: &[T], f: impl Term<T>) -> Partial<T> {
             let mut stack = [MaybeUninit::<Partial<T>>::uninit(); PLACES * depth(CHUNK / UNIT / PLACES)];
             // SAFETY: a tree joins and leaves only what it has summed.
             let at = |stack: &[MaybeUninit<Partial<T>>], k: usize| unsafe { stack[k].assume_init() };
-            // What is less than a unit is the last one.
+            // The rest, shorter than a unit, comes last.
             let count = of_place + usize::from(!rest.is_empty());
             tree(
                 count,
