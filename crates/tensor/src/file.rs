@@ -3,6 +3,10 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Tells apart the temporary files of threads that write at the same time.
+static WRITES: AtomicU64 = AtomicU64::new(0);
 
 /// Replaces a file by another one with these contents: if the program or the machine stops on the way, the old file or the
 /// new one is there, whole.
@@ -22,7 +26,7 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         _ => Path::new("."),
     };
     let mut temporary = name.to_os_string();
-    temporary.push(format!(".{}.tmp", std::process::id()));
+    temporary.push(format!(".{}-{}.tmp", std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed)));
     let temporary = folder.join(temporary);
     let written = write_new(&temporary, bytes).and_then(|()| fs::rename(&temporary, &path));
     if written.is_err() {

@@ -34,7 +34,7 @@ fn products_and_joins() {
     let (x, y) = (leaf(&[2, 3]), leaf(&[3, 2]));
     panics(
         || cat(&[&x, &y], 0),
-        "cat: shapes [2, 3] and [3, 2] do not fit: all sizes but that of the joined axis must be equal",
+        "cat: shapes [2, 3] and [3, 2] do not fit: sizes must be equal on all axes but the joined one",
     );
     panics(|| stack(&[&x, &y], 0), "stack: shapes [2, 3] and [3, 2] do not fit: all shapes must be equal");
     panics(|| cat::<f64>(&[], 0), "cat: the list of tensors is empty; it needs at least one");
@@ -60,12 +60,12 @@ fn einsum() {
     panics(
         || einsum("ij,jk->ik", &[&x, &y]),
         "einsum: equation \"ij,jk->ik\": `j` has size 4 in operand 1 and 3 before: sizes of an index must be \
-         equal, and those of `...` broadcast",
+         equal, and the axes of `...` broadcast",
     );
     panics(
         || einsum("...,...", &[&x, &y]),
         "einsum: equation \"...,...\": `...` has size 4 in operand 1 and 2 before: sizes of an index must be \
-         equal, and those of `...` broadcast",
+         equal, and the axes of `...` broadcast",
     );
     panics(
         || einsum("ijk", &[&x]),

@@ -146,7 +146,7 @@ fn optimizers_refuse_states_of_others() {
     let error = other.load_state(&state).unwrap_err().to_string();
     assert!(error.contains("its options are") && error.contains("0.8"), "{error}");
     let error = Adam::<f64>::new(0.01).load_state(&State::new()).unwrap_err().to_string();
-    assert!(error.contains("its version is none"), "{error}");
+    assert!(error.contains("it has no version; version 1 can be loaded"), "{error}");
     let error = Adam::<f32>::new(0.01).load_state(&state).unwrap_err().to_string();
     assert!(error.contains("must be a tensor of f32"), "{error}");
     let mut broken = state.clone();
@@ -181,6 +181,21 @@ fn writing_leaves_the_old_file_or_the_new_one() {
     assert_eq!(fs::read(&path).unwrap(), old);
     assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1, "no temporary file is left");
     assert!(matches!(State::read(&folder.0).unwrap_err(), StateError::Io { action: "read", .. }));
+}
+
+/// Threads that write one file at the same time leave the file of one of them.
+#[test]
+fn writers_do_not_mix() {
+    let folder = Folder::new("writers");
+    let path = folder.0.join("weights.safetensors");
+    let states: Vec<State> = (0..4).map(|seed| model(seed).state()).collect();
+    std::thread::scope(|scope| {
+        for state in &states {
+            scope.spawn(|| (0..20).for_each(|_| state.write(&path).unwrap()));
+        }
+    });
+    assert!(states.contains(&State::read(&path).unwrap()));
+    assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1, "no temporary file is left");
 }
 
 fn tensors_of_all_types() -> impl Strategy<Value = State> {

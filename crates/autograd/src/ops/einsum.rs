@@ -147,7 +147,7 @@ impl Plan {
                     let name = if let Label::Index(index) = label { index.to_string() } else { "...".into() };
                     return Err(format!(
                         "`{name}` has size {size} in operand {operand} and {known} before: sizes of an index must be \
-                         equal, and those of `...` broadcast"
+                         equal, and the axes of `...` broadcast"
                     ));
                 }
             }

@@ -71,8 +71,9 @@ impl<R: Rule, T: Float> Descent<R, T> {
                 ));
             }
             (version, _) => {
-                let version = version.unwrap_or("none");
-                return wrong(format!("its version is {version}; version {VERSION} can be loaded"));
+                let found =
+                    version.map_or("it has no version".into(), |version| format!("its version is {version}"));
+                return wrong(format!("{found}; version {VERSION} can be loaded"));
             }
         }
         let Some(rates) =

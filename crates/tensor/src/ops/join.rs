@@ -83,7 +83,7 @@ pub fn cat_shape<'a>(
     for shape in shapes {
         let differs = |i: usize| i != axis && shape[i] != first[i];
         if shape.len() != first.len() || (0..first.len()).any(differs) {
-            let expected = "all sizes but that of the joined axis must be equal";
+            let expected = "sizes must be equal on all axes but the joined one";
             return Err(TensorError::mismatch("cat", first, shape, expected));
         }
         joined[axis] = joined[axis].saturating_add(shape[axis]);

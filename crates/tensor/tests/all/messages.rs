@@ -207,7 +207,7 @@ fn products_and_joins() {
     let (x, y) = (tensor(&[2, 3]), tensor(&[3, 2]));
     panics(
         || Tensor::cat(&[&x, &y], 0),
-        "cat: shapes [2, 3] and [3, 2] do not fit: all sizes but that of the joined axis must be equal",
+        "cat: shapes [2, 3] and [3, 2] do not fit: sizes must be equal on all axes but the joined one",
     );
     panics(
         || Tensor::stack(&[&x, &y], 0),
