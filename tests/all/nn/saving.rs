@@ -247,7 +247,7 @@ fn every_bit_is_kept() {
     fn kept<T: gradus::Float>(numbers: Vec<T>, path: &std::path::Path) {
         let mut parameter = Parameter::new(Tensor::from(numbers));
         parameter.save(path).unwrap();
-        let mut other = Parameter::new(Tensor::zeros(parameter.shape()));
+        let mut other = Parameter::new(Tensor::<T>::zeros(parameter.shape()));
         other.load(path).unwrap();
         assert!(same(&other.state(), &parameter.state()));
         parameter.load(path).unwrap();
