@@ -30,7 +30,7 @@ fn results_that_are_not_one_number() {
 fn results_that_are_constant() {
     let constant = |function: &str| {
         format!(
-            "{function}: the result is a constant: it was made from no `Var::leaf` and no parameter, or inside \
+            "{function}: the result is a constant: it was made from no `Var::leaf` and no trainable parameter, or inside \
              `no_grad`"
         )
     };

@@ -308,7 +308,7 @@ fn check_cotangent<T: Float>(function: &str, y: &Var<T>, cotangent: &Tensor<T>) 
 #[track_caller]
 fn not_tracked(function: &str) -> ! {
     panic!(
-        "{function}: the result is a constant: it was made from no `Var::leaf` and no parameter, \
+        "{function}: the result is a constant: it was made from no `Var::leaf` and no trainable parameter, \
          or inside `no_grad`"
     )
 }

@@ -4,7 +4,8 @@ use std::fmt::Debug;
 
 use gradus_autograd::{Float, Var};
 
-use crate::module::{Member, MemberMut, Module};
+use crate::member::{Member, MemberMut};
+use crate::module::Module;
 use crate::path::Path;
 
 /// A module with one input and one output, which can be an element of a [`Sequential`].

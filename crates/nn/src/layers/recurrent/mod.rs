@@ -9,7 +9,8 @@ use self::stack::{Recurrence, Stack, new_layers, visit_layers, visit_layers_mut}
 use super::activation::Tanh;
 use super::dropout::Dropout;
 use super::sequential::Layer;
-use crate::module::{Member, MemberMut, Module};
+use crate::member::{Member, MemberMut};
+use crate::module::Module;
 use crate::path::Path;
 
 pub use self::stack::RecurrentLayer;
