@@ -1,8 +1,11 @@
 //! Models: names, clones, initialisation, losses, training.
 
 mod adam;
+mod averaging;
 mod checks;
+mod copying;
 mod derive;
+mod freezing;
 mod init;
 mod layers;
 mod losses;
@@ -14,3 +17,4 @@ mod schedules;
 mod sgd;
 mod state;
 mod threads;
+mod tied;
