@@ -52,16 +52,22 @@ pub mod testing {
     }
 }
 
+pub mod nn {
+    //! Layers, losses, initialisation and optimizers.
+
+    pub use gradus_nn::*;
+}
+
 pub mod prelude {
-    //! The items that most programs use.
+    //! The items that most programs use: everything of [`nn`](crate::nn), variables and tensors, and the functions that ask
+    //! for gradients. It goes together with the prelude of proptest.
 
     pub use crate::Rng;
+    pub use crate::nn::*;
+    pub use crate::{AsVar, Conv, Gradients, Indices, Mask, Pool, Tape, Tensor, Var, Xoshiro256PlusPlus};
     pub use crate::{
-        Adadelta, Adagrad, Adam, AdamW, Gradients, Layer, Linear, Losses, Module, Optimizer, Parameter,
-        RmsProp, Schedule, Sequential, Sgd, Tape, Tensor, Var,
-    };
-    pub use crate::{
-        cat, clip_grad_norm, clip_grad_value, einsum, grad, hvp, keepdim, no_grad, seeded, stack,
+        cat, einsum, grad, grad_create_graph, hessian, hvp, jacobian, jvp, keep_values, keepdim, no_grad,
+        seeded, stack, vjp,
     };
 }
 

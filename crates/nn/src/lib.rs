@@ -25,6 +25,8 @@ extern crate self as gradus;
 
 mod buffer;
 mod counter;
+#[doc(hidden)]
+pub mod derived;
 pub mod init;
 mod layers;
 mod loss;

@@ -88,6 +88,11 @@ pub enum MemberMut<'a, T: Float = f32> {
 /// assert_eq!(head.named_parameters()[0].0, "dense.weight");
 /// assert_eq!(Head::<f32>::Identity.parameter_count(), 0);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `Module<{T}>`",
+    note = "`#[derive(Module)]` makes a struct of layers a module; a field that is none is left out with `#[module(skip)]`",
+    note = "a layer of `f32` is no module of `f64`: all layers of a model have one element type"
+)]
 pub trait Module<T: Float = f32> {
     /// Calls `visitor` for every parameter, buffer, counter and mode, with its path below `path`, always in the same order.
     fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>));
@@ -339,4 +344,27 @@ impl_container! {
     [M: Module<T> + ?Sized] Box<M>,
         |container, path| [(path, &**container)],
         [(path, &mut **container)];
+}
+
+/// Tuples: members are named by their index.
+macro_rules! impl_tuple {
+    ($($($module:ident $i:tt)+;)*) => {$(
+        impl<T: Float, $($module: Module<T>),+> Module<T> for ($($module,)+) {
+            fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {
+                $(self.$i.visit(path.index($i), visitor);)+
+            }
+            fn visit_mut<'a>(&'a mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>)) {
+                $(self.$i.visit_mut(path.index($i), visitor);)+
+            }
+        }
+    )*};
+}
+
+impl_tuple! {
+    A 0;
+    A 0 B 1;
+    A 0 B 1 C 2;
+    A 0 B 1 C 2 D 3;
+    A 0 B 1 C 2 D 3 E 4;
+    A 0 B 1 C 2 D 3 E 4 F 5;
 }
