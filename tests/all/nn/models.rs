@@ -59,14 +59,14 @@ proptest! {
         let rows: [[f64; 3]; 2] = std::array::from_fn(|_| std::array::from_fn(|_| Tensor::<f64>::rand([1], rng).item()));
         let x = Tensor::from(rows);
         let expected = layer.forward(Var::constant(&x)).into_value();
-        prop_assert_eq!(layer.forward(&x).value(), &expected);
-        prop_assert_eq!(layer.forward(x.clone()).value(), &expected);
-        prop_assert_eq!(layer.forward(rows).value(), &expected);
-        prop_assert_eq!(layer.forward(&Parameter::new(x)).value(), &expected);
+        prop_assert_eq!(layer.forward(&x).into_value(), expected.clone());
+        prop_assert_eq!(layer.forward(x.clone()).into_value(), expected.clone());
+        prop_assert_eq!(layer.forward(rows).into_value(), expected.clone());
+        prop_assert_eq!(layer.forward(&Parameter::new(x)).into_value(), expected.clone());
         let first = expected.select(0, 0);
-        prop_assert_eq!(layer.forward(rows[0]).value(), &first);
-        prop_assert_eq!(layer.forward(rows[0].to_vec()).value(), &first);
-        prop_assert_eq!(layer.forward(&rows[0][..]).value(), &first);
+        prop_assert_eq!(layer.forward(rows[0]).into_value(), first.clone());
+        prop_assert_eq!(layer.forward(rows[0].to_vec()).into_value(), first.clone());
+        prop_assert_eq!(layer.forward(&rows[0][..]).into_value(), first.clone());
     }
 
     /// A sequence is the composition of its layers, in values and gradients, however it is nested.
