@@ -14,20 +14,20 @@
 //! }
 //!
 //! impl Mlp {
-//!     fn forward(&self, x: &Var) -> Var {
-//!         self.out.forward(&self.hidden.forward(x).tanh())
+//!     fn forward(&self, x: impl AsVar) -> Var {
+//!         self.out.forward(self.hidden.forward(x).tanh())
 //!     }
 //! }
 //!
 //! let mut rng = seeded(42);
 //! let mut mlp = Mlp { hidden: Linear::new(2, 8, &mut rng), out: Linear::new(8, 1, &mut rng) };
-//! let x = Var::constant([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
+//! let x = Tensor::from([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
 //! let y = Tensor::from([[0.0], [1.0], [1.0], [0.0]]);
 //!
 //! let mut sgd = Sgd::new(0.1).momentum(0.9);
 //! for _ in 0..500 {
-//!     let loss = mlp.forward(&x).mse_loss(&y);
-//!     sgd.step(&mut mlp, &loss.backward());
+//!     let gradients = mlp.forward(&x).mse_loss(&y).backward();
+//!     sgd.step(&mut mlp, &gradients);
 //! }
 //! assert!(mlp.forward(&x).mse_loss(&y).item() < 1e-3);
 //! ```
