@@ -40,3 +40,26 @@ impl_container! {
         |container, path| [(path, &**container)],
         [(path, &mut **container)];
 }
+
+/// Tuples: members are named by their index.
+macro_rules! impl_tuple {
+    ($($($module:ident $i:tt)+;)*) => {$(
+        impl<T: Float, $($module: Module<T>),+> Module<T> for ($($module,)+) {
+            fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {
+                $(self.$i.visit(path.index($i), visitor);)+
+            }
+            fn visit_mut<'a>(&'a mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>)) {
+                $(self.$i.visit_mut(path.index($i), visitor);)+
+            }
+        }
+    )*};
+}
+
+impl_tuple! {
+    A 0;
+    A 0 B 1;
+    A 0 B 1 C 2;
+    A 0 B 1 C 2 D 3;
+    A 0 B 1 C 2 D 3 E 4;
+    A 0 B 1 C 2 D 3 E 4 F 5;
+}

@@ -26,6 +26,8 @@ extern crate self as gradus;
 mod buffer;
 mod containers;
 mod counter;
+#[doc(hidden)]
+pub mod derived;
 pub mod init;
 mod layers;
 mod loss;

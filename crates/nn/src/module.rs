@@ -66,6 +66,11 @@ use crate::state::{self, Need, PartialLoad, State, StateError};
 /// assert_eq!(head.named_parameters()[0].0, "dense.weight");
 /// assert_eq!(Head::<f32>::Identity.parameter_count(), 0);
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `Module<{T}>`",
+    note = "`#[derive(Module)]` makes a struct of layers a module; a field that is none is left out with `#[module(skip)]`",
+    note = "a layer of `f32` is no module of `f64`: all layers of a model have one element type"
+)]
 pub trait Module<T: Float = f32> {
     /// Calls `visitor` for every parameter, buffer, counter, mode and second name, with its path below `path`, always in
     /// the same order.
@@ -358,7 +363,7 @@ pub trait Module<T: Float = f32> {
         self.load_state(&State::read(path)?)
     }
 
-    /// The tape, with parameters labelled by their names.
+    /// The tape, with parameters labelled by their names. Frozen parameters are constants, and not on it.
     fn label_tape(&self, tape: Tape<T>) -> Tape<T> {
         let named = self.named_parameters().into_iter();
         named.fold(tape, |tape, (name, parameter)| tape.label(parameter, name))

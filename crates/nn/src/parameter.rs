@@ -1,9 +1,10 @@
 //! Parameters.
 
+use std::borrow::Cow;
 use std::fmt::{self, Debug, Formatter};
 use std::ops::{Add, Deref, Div, Mul, Neg, Sub};
 
-use gradus_autograd::{Float, Tensor, Var};
+use gradus_autograd::{AsVar, Float, Tensor, Var};
 
 use crate::member::{Member, MemberMut};
 use crate::module::Module;
@@ -131,6 +132,12 @@ impl<T: Float> From<&Parameter<T>> for Var<T> {
     /// The same variable.
     fn from(parameter: &Parameter<T>) -> Self {
         parameter.0.clone()
+    }
+}
+
+impl<T: Float> AsVar<T> for Parameter<T> {
+    fn as_var(&self) -> Cow<'_, Var<T>> {
+        Cow::Borrowed(self)
     }
 }
 

@@ -31,7 +31,7 @@ fn results_that_are_constant() {
     let constant = |function: &str| {
         format!(
             "{function}: the result is a constant: it was made from no `Var::leaf` and no trainable parameter, or inside \
-             `no_grad`"
+             `no_grad`, or is a gradient that was not recorded (`grad_create_graph` records it)"
         )
     };
     let x = leaf(&[]);
