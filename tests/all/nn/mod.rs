@@ -1,9 +1,12 @@
 //! Models: names, clones, initialisation, losses, training.
 
 mod adam;
+mod averaging;
 mod checks;
+mod copying;
 mod derive;
 mod durability;
+mod freezing;
 mod init;
 mod layers;
 mod losses;
@@ -16,3 +19,4 @@ mod schedules;
 mod sgd;
 mod state;
 mod threads;
+mod tied;

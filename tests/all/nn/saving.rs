@@ -33,7 +33,7 @@ fn model(seed: u64) -> Sequential<f64> {
     Sequential::new()
         .push(Linear::new(3, 5, rng))
         .push(BatchNorm1d::new(5))
-        .push(Relu {})
+        .push(Relu)
         .push(Dropout::new(0.3, seed))
         .push(Linear::new(5, 2, rng))
 }

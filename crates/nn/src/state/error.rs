@@ -72,6 +72,13 @@ pub enum Difference {
         /// The type in the model.
         model: Dtype,
     },
+    /// The state has different numbers under two names that are [`Tied`](crate::Tied) in the model.
+    Untied {
+        /// One name.
+        name: String,
+        /// The other name.
+        other: String,
+    },
 }
 
 impl Display for Difference {
@@ -85,11 +92,15 @@ impl Display for Difference {
             Self::Dtype { name, state, model } => {
                 write!(f, "{name}: {state} in the state, {model} in the model; `State::convert` converts")
             }
+            Self::Untied { name, other } => {
+                write!(f, "{name}: not equal to {other} in the state; in the model they are one parameter")
+            }
         }
     }
 }
 
-fn list(differences: &[Difference]) -> String {
+/// The differences, each on a line of its own.
+pub(super) fn list(differences: &[Difference]) -> String {
     let lines: Vec<String> = differences.iter().map(|difference| format!("\n  {difference}")).collect();
     lines.concat()
 }

@@ -4,6 +4,7 @@ mod error;
 #[cfg(feature = "safetensors")]
 mod file;
 mod model;
+mod ties;
 mod value;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ pub use error::{Difference, StateError};
 pub use model::PartialLoad;
 #[cfg(feature = "safetensors")]
 pub(crate) use model::weights;
-pub(crate) use model::{load, of_model};
+pub(crate) use model::{Need, copy, load, of_model, replace};
 pub(crate) use value::Value;
 pub use value::{Dtype, StateTensor};
 

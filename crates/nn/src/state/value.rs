@@ -141,6 +141,18 @@ impl StateTensor {
         }
     }
 
+    /// Whether types, shapes and bits are equal.
+    pub(super) fn same_bits(&self, other: &Self) -> bool {
+        let equal = match (self, other) {
+            (Self::F32(x), Self::F32(y)) | (Self::F16(x), Self::F16(y)) | (Self::Bf16(x), Self::Bf16(y)) => {
+                x.iter().map(f32::to_bits).eq(y.iter().map(f32::to_bits))
+            }
+            (Self::F64(x), Self::F64(y)) => x.iter().map(f64::to_bits).eq(y.iter().map(f64::to_bits)),
+            (x, y) => x == y,
+        };
+        equal && self.shape() == other.shape()
+    }
+
     /// A tensor of `f32` or `f64`.
     pub(crate) fn of<T: Float>(tensor: &Tensor<T>) -> Self {
         let any: &dyn Any = tensor;
