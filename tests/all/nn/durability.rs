@@ -98,8 +98,8 @@ fn child_that_is_refused() {
 #[track_caller]
 fn check_refused(output: &Output, path: &Path, reason: &str) {
     let text = String::from_utf8_lossy(&output.stdout);
-    let expected = format!("refused: write {path:?}: ");
-    assert!(output.status.success() && text.contains(&expected) && text.contains(reason), "{output:?}");
+    let named = text.contains("refused: write ") && text.contains(path.to_str().unwrap());
+    assert!(output.status.success() && named && text.contains(reason), "{output:?}");
     assert_eq!((number(path), others(path)), (0, vec![]));
 }
 
@@ -180,14 +180,16 @@ fn a_pipe_is_written_not_replaced() {
     if !made.is_ok_and(|status| status.success()) {
         return skip("a pipe: there is no mkfifo");
     }
-    let bytes = std::thread::scope(|scope| {
-        let reader = scope.spawn(|| fs::read(&path).unwrap());
-        state(1).write(&path).unwrap();
-        if !fs::metadata(&path).unwrap().file_type().is_fifo() {
-            panic!("the pipe is gone, and its reader waits for ever");
-        }
-        reader.join().unwrap()
+    let reader = std::thread::spawn({
+        let path = path.clone();
+        move || fs::read(path).unwrap()
     });
+    state(1).write(&path).unwrap();
+    assert!(
+        fs::metadata(&path).unwrap().file_type().is_fifo(),
+        "the pipe is gone, and its reader waits for ever"
+    );
+    let bytes = reader.join().unwrap();
     assert_eq!(State::from_bytes(&bytes).unwrap(), state(1));
     assert_eq!(others(&path), Vec::<PathBuf>::new());
 }

@@ -239,20 +239,22 @@ fn half_precision_widens_without_loss() {
     assert_eq!(state.convert::<f32>().1, f64::INFINITY);
 }
 
+/// Saves a parameter and loads it, into another one and into itself.
+fn kept<T: gradus::Float>(numbers: Vec<T>, path: &std::path::Path) {
+    let mut parameter = Parameter::new(Tensor::from(numbers));
+    parameter.save(path).unwrap();
+    let mut other = Parameter::new(Tensor::<T>::zeros(parameter.shape()));
+    other.load(path).unwrap();
+    assert!(same(&other.state(), &parameter.state()));
+    parameter.load(path).unwrap();
+    assert!(same(&other.state(), &parameter.state()));
+}
+
 /// NaN with any payload, infinities, zeros and numbers below the smallest normal one: the same bits in a model and its file.
 #[test]
 fn every_bit_is_kept() {
     let folder = Folder::new("bits");
     let path = folder.0.join("weights.safetensors");
-    fn kept<T: gradus::Float>(numbers: Vec<T>, path: &std::path::Path) {
-        let mut parameter = Parameter::new(Tensor::from(numbers));
-        parameter.save(path).unwrap();
-        let mut other = Parameter::new(Tensor::<T>::zeros(parameter.shape()));
-        other.load(path).unwrap();
-        assert!(same(&other.state(), &parameter.state()));
-        parameter.load(path).unwrap();
-        assert!(same(&other.state(), &parameter.state()));
-    }
     let bits = [0, 1, 0x7f80_0000, 0x7f80_0001, 0x7fc1_2345, 0x7fff_ffff, 0x0080_0000];
     kept(bits.into_iter().flat_map(|x| [x, x | 1 << 31]).map(f32::from_bits).collect(), &path);
     let bits = [0, 1, 0x7ff0 << 48, (0x7ff0 << 48) + 1, (0x7ff8 << 48) + 9, u64::MAX >> 1, 0x0010 << 48];

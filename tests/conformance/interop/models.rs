@@ -114,11 +114,7 @@ fn outputs<T: Float>(
         }
         "rnn" => {
             let model = recurrent!(Rnn, architecture);
-            let model = if architecture["nonlinearity"] == "relu" {
-                model.activation(Relu::default())
-            } else {
-                model
-            };
+            let model = if architecture["nonlinearity"] == "relu" { model.activation(Relu) } else { model };
             loaded(model, weights, |model| {
                 <[Var<T>; 2]>::from(model.forward(&x(), float("h0").as_ref())).into()
             })
@@ -129,8 +125,8 @@ fn outputs<T: Float>(
             let mut model = TransformerBlock::new(width, heads, hidden, &mut seeded(0));
             model.norm_first = architecture["norm_first"] == true;
             model = match architecture["activation"].as_str()? {
-                "relu" => model.activation(Relu::default()),
-                "gelu" => model.activation(Gelu::default()),
+                "relu" => model.activation(Relu),
+                "gelu" => model.activation(Gelu),
                 _ => return None,
             };
             for norm in [&mut model.norm1, &mut model.norm2] {
@@ -295,13 +291,13 @@ fn named_layer<T: Float>(layer: &Value, case: &Value) -> Option<(String, Box<dyn
             "avg_pool2d" => Box::new(gradus::AvgPool2d(pool())),
             "dropout" => Box::new(Dropout::new(layer["p"].as_f64().unwrap_or(0.5), 0)),
             "flatten" => Box::new(Flatten),
-            "relu" => Box::new(Relu::default()),
+            "relu" => Box::new(Relu),
             "leaky_relu" => {
                 Box::new(LeakyRelu { negative_slope: layer["negative_slope"].as_f64().unwrap_or(0.01) })
             }
-            "gelu" => Box::new(Gelu::default()),
-            "sigmoid" => Box::new(Sigmoid::default()),
-            "tanh" => Box::new(Tanh::default()),
+            "gelu" => Box::new(Gelu),
+            "sigmoid" => Box::new(Sigmoid),
+            "tanh" => Box::new(Tanh),
             _ => return None,
         },
     ))
