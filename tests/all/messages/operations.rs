@@ -237,6 +237,16 @@ fn indices() {
         "masked_fill: shapes [2] and [2, 3] do not broadcast: counted from the end, sizes must be equal or one of \
          them 1",
     );
+    panics(
+        || leaf(&[2]).masked_select(Tensor::full([2, 3], true)),
+        "masked_select: shapes [2] and [2, 3] do not broadcast: counted from the end, sizes must be equal or one \
+         of them 1",
+    );
+    panics(
+        || leaf(&[2]).gt(0.0) & leaf(&[3]).gt(0.0),
+        "logical_and: shapes [2] and [3] do not broadcast: counted from the end, sizes must be equal or one of \
+         them 1",
+    );
     let table = |index: i64, place: &str| {
         format!(
             "embedding: index {index} at {place} is out of bounds for a table of shape [2, 3]: allowed are 0 to 1"

@@ -78,7 +78,7 @@ impl Array {
             Self::F32(tensor) => tensor.cast(),
             Self::F64(tensor) => tensor.cast(),
             Self::I64(tensor) => tensor.cast(),
-            Self::Bool(tensor) => tensor.to_number(),
+            Self::Bool(tensor) => tensor.cast(),
         }
     }
 }

@@ -152,6 +152,8 @@ fn shapes() {
     panics(|| x.ge(&y), &broadcast("ge"));
     panics(|| x.isnan().logical_and(y.isnan()), &broadcast("logical_and"));
     panics(|| x.isnan().logical_or(y.isnan()), &broadcast("logical_or"));
+    panics(|| x.isnan() ^ y.isnan(), &broadcast("logical_xor"));
+    panics(|| x.masked_select(&y.isnan()), &broadcast("masked_select"));
     panics(|| x.isnan().where_(&y, 0.0), &broadcast("where"));
     panics(|| Tensor::from(true).where_(&x, &y), &broadcast("where"));
     panics(|| x.allclose(&y, 0.0, 0.0), &broadcast("allclose"));
