@@ -30,6 +30,7 @@ mod print;
 mod runtime;
 mod shape;
 mod slice;
+mod subscript;
 mod tensor;
 
 pub use element::{Element, Float, Number};
@@ -45,4 +46,6 @@ pub use ops::shapes;
 pub use runtime::{InstructionSet, num_threads, release_memory, set_num_threads};
 pub use shape::{Axes, Dims, Shape, broadcast_shapes, keepdim, lane_axis};
 pub use slice::Slice;
+pub use subscript::Subscript::{Ellipsis, NewAxis};
+pub use subscript::{Subscript, Subscripts, step};
 pub use tensor::Tensor;

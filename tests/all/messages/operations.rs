@@ -211,6 +211,14 @@ fn indices() {
     panics(|| x.scatter_add(1, place(3), &leaf(&[1, 1])), &out("scatter_add", 3));
     panics(|| x.index_select(1, list(3)), &out("index_select", 3));
     panics(|| x.index_add(-1, list(-1), &leaf(&[2, 1])), &out("index_add", -1));
+    panics(|| x.index((.., 3)), "index: subscript is 3 for shape [2, 3]: along axis 1, allowed are -3 to 2");
+    panics(
+        || x.index_put((.., 1..), &leaf(&[3])),
+        "index_put: shapes [2, 2] and [3] do not fit: the value must broadcast to the part: counted from the end, \
+         sizes must be equal or the second one 1",
+    );
+    panics(|| leaf(&[]).rows(), "rows: axis 0 is out of range for shape []: a 0-d tensor has no axes");
+    panics(|| x.unbind(2), "unbind: axis 2 is out of range for shape [2, 3]: allowed are -2 to 1");
     panics(|| x.select(1, 3), "select: index is 3 for shape [2, 3]: along axis 1, allowed are -3 to 2");
     panics(|| x.select(0, -3), "select: index is -3 for shape [2, 3]: along axis 0, allowed are -2 to 1");
     let shape = |operation: &str| {

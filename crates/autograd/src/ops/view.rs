@@ -1,12 +1,10 @@
 //! Operations that move elements and leave them as they are. Their rules move them back.
 
 use gradus_tensor::shapes::{
-    expand_shape, flip_shape, permute_shape, reshape_shape, select_shape, slice_shape, squeeze_shape,
-    t_shape, unsqueeze_shape,
+    expand_shape, flip_shape, permute_shape, reshape_shape, squeeze_shape, t_shape, unsqueeze_shape,
 };
-use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, lane_axis};
+use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, lane_axis};
 
-use super::index::add_at;
 use super::operations::operations;
 use crate::tape::{Var, apply};
 
@@ -31,15 +29,6 @@ operations! {
         shape |x| flip_shape(x[0], &axes.clone().into()),
         forward |x| x[0].flip(axes.clone()),
         vjp |context, _| context.cotangent().flip(axes.clone());
-
-    Linear SliceAxis { axis: usize, slice: Slice }: "slice",
-        shape |x| slice_shape(x[0], *axis as isize, *slice),
-        forward |x| x[0].slice(*axis as isize, *slice),
-        vjp |context, _| {
-            // The cotangent is added at the places that it was taken from.
-            let taken = slice.indices(context.shape(0)[*axis]);
-            add_at(context.gradient_so_far(0), *axis as isize, &taken.into(), context.cotangent())
-        };
 }
 
 /// The permutation that undoes another one.
@@ -142,32 +131,12 @@ impl<T: Float> Var<T> {
     pub fn flip(&self, axes: impl Into<Axes>) -> Self {
         apply(Flip { axes: axes.into().resolve("flip", self.shape()) }, &[self])
     }
-
-    /// Part of one axis: a range, or every n-th index of it, also backwards; see [`Slice`].
-    ///
-    /// See [`Tensor::slice`](gradus_tensor::Tensor::slice) for shapes and panics.
-    #[track_caller]
-    pub fn slice(&self, axis: isize, range: impl Into<Slice>) -> Self {
-        let axis = Dims::from(axis).resolve("slice", self.shape()).or_panic()[0];
-        apply(SliceAxis { axis, slice: range.into() }, &[self])
-    }
-
-    /// The part at one index of an axis, which goes; a negative index counts from the end.
-    ///
-    /// See [`Tensor::select`](gradus_tensor::Tensor::select) for shapes and panics.
-    #[track_caller]
-    pub fn select(&self, axis: isize, index: isize) -> Self {
-        let shape = select_shape(self.shape(), axis, index).or_panic();
-        let next = (index != -1).then_some(index + 1);
-        self.slice(axis, Slice::new(Some(index), next, 1)).reshape(shape)
-    }
 }
 
 #[cfg(feature = "proptest")]
 pub(crate) fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{case, permutations, reductions, reshapes, shapes, slices};
+    use crate::testing::{case, permutations, reductions, reshapes, shapes};
     let any = || shapes(0..=4, 0..=4);
-    let ranked = || shapes(1..=4, 1..=4);
     vec![
         case!("reshape", (from, to) in reshapes(), [from], |x| x.reshape(to)),
         case!("flatten", shape in any(), [shape], |x| x.flatten()),
@@ -186,7 +155,5 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
             x.expand([&[2], &sizes[..]].concat())
         }),
         case!("flip", (shape, axes) in reductions(0), [shape], |x| x.flip(axes)),
-        case!("slice", (shape, axis, slice) in slices(), [shape], |x| x.slice(axis, slice)),
-        case!("select", shape in ranked(), [shape], |x| x.select(0, -1).sum(..) + x.select(-1, 0)),
     ]
 }

@@ -25,6 +25,7 @@ mod scan;
 mod softmax;
 mod sort;
 mod stats;
+mod subscript;
 pub(crate) mod view;
 
 /// The shape of the result of each operation, with all its checks; of a whole family, by the name of the operation for the
@@ -58,6 +59,7 @@ pub mod shapes {
     pub use super::softmax::{cross_entropy_shape, softmax_minus_one_hot_shape};
     pub use super::sort::topk_shape;
     pub use super::stats::norm_shape;
+    pub use super::subscript::{index_put_shape, index_shape};
     pub use super::view::{
         expand_shape, flip_shape, permute_shape, reshape_shape, select_shape, slice_shape, squeeze_shape,
         t_shape, transpose_shape, unsqueeze_shape,

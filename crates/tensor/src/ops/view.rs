@@ -3,6 +3,7 @@
 //! The checks and the layout of a view are one function of the layout beneath it, so that its shape is known without a
 //! tensor.
 
+use super::subscript::resolve_index;
 use crate::element::Element;
 use crate::error::{OrPanic, TensorError};
 use crate::layout::Layout;
@@ -193,16 +194,8 @@ fn slice(layout: &Layout, axis: isize, slice: Slice) -> Result<Layout, TensorErr
 
 fn select(layout: &Layout, axis: isize, index: isize) -> Result<Layout, TensorError> {
     let axis = resolve_axis("select", axis, &layout.shape)?;
-    let size = layout.shape[axis] as isize;
-    let resolved = if index < 0 { index + size } else { index };
-    if !(0..size).contains(&resolved) {
-        let expected = match size {
-            0 => format!("axis {axis} is empty"),
-            _ => format!("along axis {axis}, allowed are -{size} to {}", size - 1),
-        };
-        return Err(TensorError::argument("select", "index", index, &layout.shape, expected));
-    }
-    Ok(layout.slice(axis, (resolved..resolved + 1).into()).remove_axis(axis))
+    let index = resolve_index("select", "index", index, axis, &layout.shape)?;
+    Ok(layout.slice(axis, (index..index + 1).into()).remove_axis(axis))
 }
 
 fn permute(layout: &Layout, axes: &Dims) -> Result<Layout, TensorError> {

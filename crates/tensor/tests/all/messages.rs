@@ -1,7 +1,9 @@
 //! The exact words of every panic, and that each names the line of the caller.
 
 use crate::caught::panics;
-use gradus_tensor::{Axes, OrPanic, Slice, Tensor, TensorError, broadcast_shapes, seeded};
+use gradus_tensor::{
+    Axes, Ellipsis, NewAxis, OrPanic, Slice, Tensor, TensorError, broadcast_shapes, seeded, step,
+};
 
 fn tensor(shape: &[usize]) -> Tensor<f64> {
     Tensor::zeros(shape)
@@ -238,6 +240,30 @@ fn indices() {
     let select = "select: index is -4 for shape [2, 3]: along axis 1, allowed are -3 to 2";
     panics(|| x.select(1, -4), select);
     panics(|| tensor(&[0]).select(0, 0), "select: index is 0 for shape [0]: axis 0 is empty");
+    let subscripts = |operation: &str, count: usize| {
+        format!(
+            "{operation}: the number of subscripts is {count} for shape [2, 3]: it must be at most 2, the number of axes"
+        )
+    };
+    panics(|| x.index((0, .., NewAxis, 1)), &subscripts("index", 3));
+    panics(|| x.index((Ellipsis, 0, 0, 0)), &subscripts("index", 3));
+    panics(|| x.index_put((0, 0, 0, 0), 1.0), &subscripts("index_put", 4));
+    panics(|| x.index_put_add((0, 0, 0, 0), 1.0), &subscripts("index_put_add", 4));
+    let ellipses = "index: the number of ellipses is 2 for shape [2, 3]: it must be at most 1";
+    panics(|| x.index((Ellipsis, 0, Ellipsis)), ellipses);
+    let range = "index: subscript is 3 for shape [2, 3]: along axis 1, allowed are -3 to 2";
+    panics(|| x.index((Ellipsis, NewAxis, 3)), range);
+    panics(|| x.index((0, -4)), &range.replace("is 3", "is -4"));
+    panics(|| x.index((0, usize::MAX)), &range.replace("is 3", &format!("is {}", isize::MAX)));
+    panics(|| tensor(&[0]).index(-1), "index: subscript is -1 for shape [0]: axis 0 is empty");
+    panics(
+        || x.index_put((.., 1..), Tensor::zeros([3])),
+        "index_put: shapes [2, 2] and [3] do not fit: the value must broadcast to the part: counted from the end, \
+         sizes must be equal or the second one 1",
+    );
+    panics(|| tensor(&[]).rows(), "rows: axis 0 is out of range for shape []: a 0-d tensor has no axes");
+    panics(|| x.unbind(2), "unbind: axis 2 is out of range for shape [2, 3]: allowed are -2 to 1");
+    panics(|| step(1.., 0), "slice: the step is 0; it must be positive or, to walk backwards, negative");
     let place = |index: i64| Tensor::from([[index]]);
     panics(|| x.gather(1, &place(3)), &out("gather", 3));
     panics(|| x.gather(-1, &place(-1)), &out("gather", -1));

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use gradus_tensor::shapes::*;
 use gradus_tensor::{
-    Axes, Conv, Dims, Element, OrPanic, PadMode, Pool, Pooling, Shape, Slice, Tensor, TensorError, keepdim,
+    Axes, Conv, Dims, Element, Ellipsis, NewAxis, OrPanic, PadMode, Pool, Pooling, Shape, Slice, Subscript,
+    Subscripts, Tensor, TensorError, keepdim,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -123,6 +124,17 @@ fn views() {
         let slice = Slice::new(Some(b), None, if draw.flag { 1 } else { -2 });
         seen.check("slice", slice_shape(shape, a, slice), || of(x.slice(a, slice)));
         seen.check("select", select_shape(shape, a, b), || of(x.select(a, b)));
+        let subscripts =
+            [Subscript::At(b), Subscript::Slice(slice), [NewAxis, Ellipsis][usize::from(draw.flag)]];
+        let subscripts = &Subscripts::from(&subscripts[draw.mistake[3].min(2)..]);
+        let list = &Subscripts::from([Ellipsis, Subscript::At(b), Subscript::At(a)]);
+        seen.check("index", index_shape(shape, list), || of(x.index(list)));
+        let value = &draw.sizes[..draw.mistake[3] / 2];
+        let put_shape = |operation| index_put_shape(operation, shape, subscripts, value);
+        seen.check("index_put", put_shape("index_put"), || of(x.index_put(subscripts, tensor(value))));
+        seen.check("index_put_add", put_shape("index_put_add"), || {
+            of(x.index_put_add(subscripts, tensor(value)))
+        });
         seen.check("permute", permute_shape(shape, &dims), || of(x.permute(dims.clone())));
         seen.check("transpose", transpose_shape(shape, a, b), || of(x.transpose(a, b)));
         seen.check("unsqueeze", unsqueeze_shape(shape, a), || of(x.unsqueeze(a)));
