@@ -61,7 +61,8 @@ pub mod prelude {
         RmsProp, Schedule, Sequential, Sgd, Tape, Tensor, Var,
     };
     pub use crate::{
-        cat, clip_grad_norm, clip_grad_value, einsum, grad, hvp, keepdim, no_grad, seeded, stack,
+        Ellipsis, NewAxis, cat, clip_grad_norm, clip_grad_value, einsum, grad, hvp, keepdim, no_grad, seeded,
+        stack, step,
     };
 }
 

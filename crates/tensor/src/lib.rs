@@ -39,6 +39,7 @@ pub use iter::Iter;
 #[cfg(feature = "npy")]
 pub use npy::npz;
 pub use ops::conv::Conv;
+pub use ops::join::SplitSizes;
 pub use ops::pad::PadMode;
 pub use ops::pool::{Pool, Pooling};
 pub use ops::random::{Rng, Xoshiro256PlusPlus, seeded};

@@ -3,6 +3,8 @@
 use std::fmt::{self, Debug, Formatter};
 use std::ops::{Range, RangeFrom, RangeFull, RangeInclusive, RangeTo, RangeToInclusive};
 
+use crate::error::TensorError;
+
 /// Part of an axis, by Python's rules: negative bounds count from the end, bounds beyond the axis are
 /// clamped, and a negative step walks backwards.
 ///
@@ -63,6 +65,27 @@ impl Slice {
         let distance = if self.step > 0 { stop - start } else { start - stop };
         let count = if distance <= 0 { 0 } else { (distance - 1) as usize / self.step.unsigned_abs() + 1 };
         (if count == 0 { 0 } else { start as usize }, count)
+    }
+}
+
+impl Slice {
+    /// The axes that this range names, which must all be there; of a 0-d tensor, `..` names none.
+    pub(crate) fn resolve_axes(
+        self,
+        operation: &'static str,
+        shape: &[usize],
+    ) -> Result<Range<usize>, TensorError> {
+        let rank = shape.len() as isize;
+        let from_front = |axis: isize| if axis < 0 { axis.saturating_add(rank) } else { axis };
+        let start = self.start.map_or(0, from_front);
+        let stop =
+            self.stop.map_or(rank, |axis| from_front(axis).saturating_add(isize::from(self.inclusive)));
+        let named = start < stop || rank == 0 && start == stop;
+        if self.step == 1 && 0 <= start && named && stop <= rank {
+            return Ok(start as usize..stop as usize);
+        }
+        let expected = format!("it must name at least one axis, and only axes of 0..{rank}");
+        Err(TensorError::argument(operation, "the range of axes", format!("{self:?}"), shape, expected))
     }
 }
 

@@ -129,6 +129,20 @@ fn shapes() {
     panics(|| x.reshape([7]), &reshape("[7]"));
     panics(|| x.reshape([4, -1]), &reshape("[4, -1]"));
     panics(
+        || x.flatten(2..),
+        "flatten: the range of axes is 2.. for shape [2, 3]: it must name at least one axis, and only axes of 0..2",
+    );
+    panics(
+        || x.unflatten(1, [2, -1]),
+        "unflatten: sizes is [2, -1] for shape [2, 3]: they must multiply to 3, the size of axis 1; one may be -1, \
+         to be inferred, if no other is 0",
+    );
+    panics(
+        || x.rearrange("a -> a", &[]),
+        "rearrange: pattern \"a -> a\" for shape [2, 3]: the operand must have 1 axes, as many as are left of `->`",
+    );
+    panics(|| x.split(0, 0), "split: size is 0 for shape [2, 3]: it must be at least 1");
+    panics(
         || x.expand([2, 4]),
         "expand: shapes [2, 3] and [2, 4] do not fit: counted from the end, sizes must be equal or the first one 1",
     );

@@ -1,9 +1,10 @@
 //! Operations that move elements and leave them as they are. Their rules move them back.
 
 use gradus_tensor::shapes::{
-    expand_shape, flip_shape, permute_shape, reshape_shape, squeeze_shape, t_shape, unsqueeze_shape,
+    expand_shape, flatten_shape, flip_shape, permute_shape, rearrangement, reshape_shape, squeeze_shape,
+    t_shape, unflatten_shape, unsqueeze_shape,
 };
-use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, lane_axis};
+use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, lane_axis};
 
 use super::operations::operations;
 use crate::tape::{Var, apply};
@@ -58,9 +59,39 @@ impl<T: Float> Var<T> {
         apply(Reshape { shape }, &[self])
     }
 
-    /// All elements along one axis.
-    pub fn flatten(&self) -> Self {
-        self.reshape([self.len()])
+    /// The axes of a range merged into one: `flatten(..)` gives all elements along one axis, `flatten(1..)` keeps the first
+    /// axis.
+    ///
+    /// See [`Tensor::flatten`](gradus_tensor::Tensor::flatten) for shapes and panics.
+    #[track_caller]
+    pub fn flatten(&self, axes: impl Into<Slice>) -> Self {
+        let shape = flatten_shape(self.shape(), axes.into()).or_panic();
+        apply(Reshape { shape }, &[self])
+    }
+
+    /// An axis split into several, of which one size may be -1: it is inferred.
+    ///
+    /// See [`Tensor::unflatten`](gradus_tensor::Tensor::unflatten) for shapes and panics.
+    #[track_caller]
+    pub fn unflatten(&self, axis: isize, sizes: impl Into<Dims>) -> Self {
+        let shape = unflatten_shape(self.shape(), axis, &sizes.into()).or_panic();
+        apply(Reshape { shape }, &[self])
+    }
+
+    /// The axes split, permuted and merged as a pattern of names says, as einops does.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let tokens = Var::leaf(Tensor::<f32>::zeros([8, 12, 3]));
+    /// assert_eq!(tokens.rearrange("b (h w) c -> b c h w", &[("h", 4)]).shape(), [8, 3, 4, 3]);
+    /// ```
+    ///
+    /// See [`Tensor::rearrange`](gradus_tensor::Tensor::rearrange) for patterns and panics.
+    #[track_caller]
+    pub fn rearrange(&self, pattern: &str, sizes: &[(&str, usize)]) -> Self {
+        let [split, order, merged] = rearrangement(self.shape(), pattern, sizes).or_panic();
+        self.reshape(split).permute(order).reshape(merged)
     }
 
     /// The axes in another order: axis `i` of the result is axis `axes[i]` of this variable.
@@ -137,9 +168,15 @@ impl<T: Float> Var<T> {
 pub(crate) fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{case, permutations, reductions, reshapes, shapes};
     let any = || shapes(0..=4, 0..=4);
+    let ranked = || shapes(1..=4, 1..=4);
     vec![
         case!("reshape", (from, to) in reshapes(), [from], |x| x.reshape(to)),
-        case!("flatten", shape in any(), [shape], |x| x.flatten()),
+        case!("flatten", shape in any(), [shape], |x| if x.rank() < 2 { x.flatten(..) } else { x.flatten(-2..) }),
+        case!("unflatten", shape in ranked(), [shape], |x| x.unflatten(0, (1, -1, x.shape()[0]))),
+        case!("rearrange", shape in shapes(3..=4, 1..=4), [shape], |x| {
+            let (columns, split) = (x.shape()[1], [x.shape()[0], 1]);
+            x.rearrange("(a b) c ... -> 1 c (... a) b", &[("a", split[0]), ("c", columns)])
+        }),
         case!("permute", (shape, axes) in permutations(), [shape], |x| x.permute(axes)),
         case!("transpose", (shape, axes) in permutations(), [shape], |x| {
             if axes.len() < 2 { x.clone() } else { x.transpose(axes[0] as isize, axes[1] as isize) }

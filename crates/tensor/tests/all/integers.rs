@@ -248,7 +248,7 @@ fn long_sums_wrap() {
     assert_eq!(x.sum(..).item(), expected);
     for columns in [1, 7, 100] {
         let matrix = x.slice(0, ..n / columns * columns).reshape([-1, columns as isize]);
-        let whole = matrix.flatten().sum(..).item();
+        let whole = matrix.flatten(..).sum(..).item();
         let by_columns = matrix.sum(0);
         assert_eq!(by_columns.sum(..).item(), whole);
         assert_eq!(matrix.t().contiguous().sum(1), by_columns);

@@ -176,6 +176,56 @@ fn shapes() {
     panics(|| x.reshape([-2, -3]), &reshape("shape [2, 3] has 6", "[-2, -3]"));
     panics(|| x.reshape([7]), &reshape("shape [2, 3] has 6", "[7]"));
     panics(|| tensor(&[0]).reshape([0, -1]), &reshape("shape [0] has 0", "[0, -1]"));
+    panics(|| x.reshape((4_usize, -1)), &reshape("shape [2, 3] has 6", "[4, -1]"));
+    let range = |range: &str| {
+        format!(
+            "flatten: the range of axes is {range} for shape [2, 3]: it must name at least one axis, and only axes of \
+             0..2"
+        )
+    };
+    panics(|| x.flatten(2..), &range("2.."));
+    panics(|| x.flatten(0..=2), &range("0..=2"));
+    panics(|| x.flatten(-3..), &range("-3.."));
+    panics(|| x.flatten(1..1), &range("1..1"));
+    panics(|| x.flatten(step(.., -1)), &range("step(.., -1)"));
+    panics(|| x.unflatten(2, 1), "unflatten: axis 2 is out of range for shape [2, 3]: allowed are -2 to 1");
+    panics(
+        || x.unflatten(1, [2, -1]),
+        "unflatten: sizes is [2, -1] for shape [2, 3]: they must multiply to 3, the size of axis 1; one may be -1, to \
+         be inferred, if no other is 0",
+    );
+}
+
+#[test]
+fn patterns() {
+    let x = tensor(&[2, 12]);
+    for (pattern, sizes, problem) in [
+        ("a b", &[][..], "it must have a `->` between the axes of the operand and of the result"),
+        ("a -> a", &[], "the operand must have 1 axes, as many as are left of `->`"),
+        ("a b ... c -> a b c", &[], "the operand must have at least 3 axes, as many as are left of `->`"),
+        ("a b -> a", &[], "`b` is missing on the right of `->`"),
+        ("a b -> a b c", &[], "`c` is missing on the left of `->`"),
+        ("a ... -> a", &[], "`...` is missing on the right of `->`"),
+        ("(...) a -> a ...", &[], "left of `->`, `...` must not be in brackets"),
+        ("a b -> a a b", &[], "a name, or `...`, is there twice, at `a b`"),
+        (
+            "a ((b)) -> a b",
+            &[],
+            "allowed are names, `1`, one `...`, and brackets that are not nested, at `(b))`",
+        ),
+        ("a b -> a, b", &[], "allowed are names, `1`, one `...`, and brackets that are not nested, at `, b`"),
+        ("a 2 -> a", &[], "allowed are names, `1`, one `...`, and brackets that are not nested, at `2`"),
+        ("a b -> (a b", &[], "a bracket is not closed, in `(a b`"),
+        ("a (b c) -> a b c", &[], "sizes of `b` and `c` are not given: one may be left out"),
+        ("a (b c) -> a b c", &[("b", 5)], "axis 1 has size 12: for `c` it must be a multiple of 5"),
+        ("a (b c) -> a b c", &[("b", 0)], "axis 1 has size 12: for `c` it must be a multiple of 0"),
+        ("a b -> b a", &[("a", 3)], "axis 0 has size 2, and its names the product 3"),
+        ("1 b -> b", &[], "axis 0 has size 2, and its names the product 1"),
+        ("a b -> b a", &[("c", 3)], "a size is given for `c`, which is not a name in it"),
+    ] {
+        let message = format!("rearrange: pattern \"{pattern}\" for shape [2, 12]: {problem}");
+        panics(|| x.rearrange(pattern, sizes), &message);
+    }
 }
 
 #[test]
@@ -224,6 +274,7 @@ fn products_and_joins() {
     };
     panics(|| x.split(&[1, 1], 1), &split("[1, 1]"));
     panics(|| x.split(&[usize::MAX, 4], -1), &split("[18446744073709551615, 4]"));
+    panics(|| x.split(0, 0), "split: size is 0 for shape [2, 3]: it must be at least 1");
 }
 
 #[test]

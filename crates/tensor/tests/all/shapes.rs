@@ -140,6 +140,13 @@ fn views() {
         seen.check("unsqueeze", unsqueeze_shape(shape, a), || of(x.unsqueeze(a)));
         seen.check("squeeze", squeeze_shape(shape, &axes), || of(x.squeeze(axes.clone())));
         seen.check("flip", flip_shape(shape, &axes), || of(x.flip(axes.clone())));
+        let range = Slice::from(a..=b);
+        seen.check("flatten", flatten_shape(shape, range), || of(x.flatten(range)));
+        seen.check("unflatten", unflatten_shape(shape, a, &dims), || of(x.unflatten(a, dims.clone())));
+        let size = [("a", draw.mistake[3])];
+        let rearranged = |pattern| rearrangement(shape, pattern, &size).map(|[_, _, shape]| shape);
+        let pattern = "... (a b) c -> a (... c) b";
+        seen.check("rearrange", rearranged(pattern), || of(x.rearrange(pattern, &size)));
         seen.check("reshape", reshape_shape(shape, &dims), || of(x.reshape(dims.clone())));
         let [few, to] = draw.shapes([&draw.sizes[..2], shape]);
         let few_axes = tensor(&few);
@@ -172,7 +179,13 @@ fn joins_and_repetitions() {
         let parts =
             |ranges: Vec<std::ops::Range<usize>>| ranges.into_iter().map(|range| range.len()).collect();
         let lengths = |tensors: Vec<Tensor<f64>>| tensors.iter().map(|x| x.shape()[x.rank() - 1]).collect();
-        seen.check("split", split_ranges(shape, sizes, -1).map(parts), || lengths(x.split(sizes, -1)));
+        seen.check("split", split_ranges(shape, &sizes.into(), -1).map(parts), || {
+            lengths(x.split(sizes, -1))
+        });
+        let each = draw.mistake[3];
+        seen.check("split by a size", split_ranges(shape, &each.into(), -1).map(parts), || {
+            lengths(x.split(each, -1))
+        });
         let chunks = draw.mistake[3];
         seen.check("chunk", chunk_ranges(shape, chunks, -1).map(parts), || lengths(x.chunk(chunks, -1)));
         let repeats = draw.mistake[3];
