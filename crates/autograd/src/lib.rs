@@ -38,9 +38,9 @@ pub use engine::{
 #[doc(hidden)]
 pub use gradus_tensor::file;
 pub use gradus_tensor::{
-    Axes, Conv, Dims, Element, Float, InstructionSet, Number, OrPanic, PadMode, Pool, Pooling, Rng, Shape,
-    Slice, Tensor, TensorError, Xoshiro256PlusPlus, broadcast_shapes, keepdim, lane_axis, num_threads,
-    release_memory, seeded, set_num_threads,
+    Axes, Conv, Dims, Element, Ellipsis, Float, InstructionSet, NewAxis, Number, OrPanic, PadMode, Pool,
+    Pooling, Rng, Shape, Slice, SplitSizes, Subscript, Subscripts, Tensor, TensorError, Xoshiro256PlusPlus,
+    broadcast_shapes, keepdim, lane_axis, num_threads, release_memory, seeded, set_num_threads, step,
 };
 #[cfg(feature = "npy")]
 pub use gradus_tensor::{npy, npz};

@@ -87,7 +87,7 @@ proptest! {
         for f in [(|x| x.max([0, 2])) as Function, |x| x.min([0, 2])] {
             let leaf = Var::leaf(&x);
             let y = f(&leaf);
-            let won = x.eq(y.value().reshape([1, 3, 1])).to_number::<f64>();
+            let won = x.eq(y.value().reshape([1, 3, 1])).cast::<f64>();
             let share = &won / won.sum(gradus::keepdim([0, 2]));
             let gradients = y.sum(..).backward();
             prop_assert_eq!(gradients.get(&leaf), Some(&share));

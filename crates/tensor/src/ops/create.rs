@@ -19,6 +19,7 @@ use crate::tensor::Tensor;
 /// assert_eq!(Tensor::from(7), Tensor::scalar(7));
 /// assert_eq!(Tensor::full([2], 7), Tensor::from([7, 7]));
 /// assert_eq!(Tensor::zeros([1, 2]), Tensor::from([[0.0, 0.0]]));
+/// assert_eq!((0..3).map(|i| i * i).collect::<Tensor<i64>>(), Tensor::from([0, 1, 4]));
 /// assert_eq!(Tensor::arange(1.0, 0.0, -0.5), Tensor::from([1.0, 0.5]));
 /// assert_eq!(Tensor::linspace(0.0, 1.0, 5), Tensor::from([0.0, 0.25, 0.5, 0.75, 1.0]));
 /// assert_eq!(Tensor::eye(2), Tensor::from([[1, 0], [0, 1]]));
@@ -153,6 +154,13 @@ impl<T: Element> From<Vec<T>> for Tensor<T> {
     fn from(data: Vec<T>) -> Self {
         let shape = [data.len()];
         Self::from_slice(&data, &shape)
+    }
+}
+
+impl<T: Element> FromIterator<T> for Tensor<T> {
+    /// One axis: `(0..5).collect::<Tensor<i64>>()`.
+    fn from_iter<I: IntoIterator<Item = T>>(elements: I) -> Self {
+        elements.into_iter().collect::<Vec<T>>().into()
     }
 }
 

@@ -29,6 +29,7 @@ mod reshape;
 mod rows;
 mod scans;
 mod shapes;
+mod subscripts;
 mod sums;
 mod threads;
 mod views;
