@@ -3,6 +3,7 @@
 mod borders;
 mod calculus;
 mod fused;
+mod hostile;
 mod messages;
 mod negative_controls;
 mod nn;
