@@ -7,6 +7,7 @@ mod compare;
 pub(crate) mod conv;
 mod create;
 mod diagonal;
+mod einsum;
 mod embedding;
 mod index;
 pub(crate) mod join;
@@ -45,6 +46,7 @@ pub mod shapes {
     pub use super::compare::where_shape;
     pub use super::conv::{conv2d_input_shape, conv2d_weight_shape};
     pub use super::diagonal::{diag_shape, diagonal_shape, trace_shape, triangle_shape};
+    pub use super::einsum::{EinsumOperand, einsum};
     pub use super::embedding::{embedding_shape, one_hot_shape};
     pub use super::index::{gather_shape, index_add_shape, index_select_shape, scatter_shape};
     pub use super::join::{cat_shape, chunk_ranges, split_ranges, stack_shape};
