@@ -5,7 +5,9 @@ mod arithmetic;
 mod attention;
 mod compare;
 pub(crate) mod conv;
-mod create;
+pub(crate) mod convert;
+pub(crate) mod count;
+pub(crate) mod create;
 mod diagonal;
 mod embedding;
 mod index;
@@ -21,6 +23,7 @@ pub(crate) mod random;
 mod recurrent;
 mod reduce;
 mod repeat;
+mod sample;
 mod scan;
 mod softmax;
 mod sort;
@@ -56,7 +59,7 @@ pub mod shapes {
     pub use super::repeat::{repeat_interleave_shape, roll_shape, tile_shape};
     pub use super::scan::{lanes_shape, linear_recurrence_shape};
     pub use super::softmax::{cross_entropy_shape, softmax_minus_one_hot_shape};
-    pub use super::sort::topk_shape;
+    pub use super::sort::{quantile_shape, topk_shape};
     pub use super::stats::norm_shape;
     pub use super::view::{
         expand_shape, flip_shape, permute_shape, reshape_shape, select_shape, slice_shape, squeeze_shape,
