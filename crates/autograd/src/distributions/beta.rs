@@ -3,8 +3,8 @@ use gradus_tensor::{Float, Rng, Tensor};
 use super::{KlDivergence, broadcast, check_positive, supported};
 use crate::tape::Var;
 
-/// The beta distribution with the exponents `concentration1` of x and `concentration0` of 1 - x, each plus 1; with both 1
-/// it is uniform.
+/// The beta distribution with the exponents `concentration1` of x and `concentration0` of 1 - x, each plus 1; with both
+/// 1 it is uniform.
 ///
 /// ```
 /// use gradus_autograd::distributions::Beta;

@@ -19,8 +19,8 @@ use crate::tape::{Indices, Var};
 /// ```
 ///
 /// # Panics
-/// If there is no category, a logit is NaN or infinite (but minus infinity is a category that never comes), a probability
-/// is negative, infinite or NaN, or a row allows no category.
+/// If there is no category, a logit is NaN or infinite (but minus infinity is a category that never comes), a
+/// probability is negative, infinite or NaN, or a row allows no category.
 #[derive(Debug, Clone)]
 pub struct Categorical<T: Float = f32> {
     /// The logarithms of the probabilities.

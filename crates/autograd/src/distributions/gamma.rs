@@ -3,8 +3,8 @@ use gradus_tensor::{Float, Rng, Tensor};
 use super::{KlDivergence, broadcast, check_positive, supported};
 use crate::tape::Var;
 
-/// The gamma distribution with shape `concentration` and inverse scale `rate`; with concentration 1 it is the exponential
-/// distribution.
+/// The gamma distribution with shape `concentration` and inverse scale `rate`; with concentration 1 it is the
+/// exponential distribution.
 ///
 /// ```
 /// use gradus_autograd::distributions::Gamma;
@@ -66,7 +66,8 @@ impl<T: Float> Gamma<T> {
     pub fn log_prob(&self, value: impl Into<Var<T>>) -> Var<T> {
         let (value, a, b) = (value.into(), &self.concentration, &self.rate);
         let log_prob = a.xlogy(b) + (a - T::ONE).xlogy(&value) - b * &value - a.lgamma();
-        supported(&value, T::ZERO, T::INFINITY, log_prob)
+        // At infinity the terms have no sum.
+        supported(&value, T::ZERO, T::MAX, log_prob)
     }
 
     /// a - log(b) + lgamma(a) + (1 - a) digamma(a).

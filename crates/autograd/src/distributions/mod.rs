@@ -1,8 +1,9 @@
 //! Probability distributions: random numbers, their densities, entropies and divergences.
 //!
-//! Names and parameters are PyTorch's. The parameters are whatever turns into a [`Var`] (a number, a tensor, a variable, a
-//! parameter of a model); they broadcast, and each element is a distribution of its own. `expand` makes more of them:
-//! `Normal::new(0.0, 1.0).expand([1000]).sample(rng)` are a thousand numbers.
+//! Names and parameters are PyTorch's. The parameters are whatever turns into a [`Var`] (a number, a tensor, a
+//! variable, a parameter of a model); they broadcast, and each element is a distribution of its own. `expand` makes
+//! more of them: `Normal::new(0.0, 1.0).expand([1000]).sample(rng)` are a thousand numbers. (Where nothing else says
+//! which float type a distribution has, `let normal: Normal = Normal::new(0.0, 1.0)` chooses `f32`.)
 //!
 //! | | `sample` | `rsample` | support |
 //! | --- | :-: | :-: | --- |
@@ -14,13 +15,13 @@
 //! | [`Beta`] | + | | 0 to 1 |
 //!
 //! `sample` gives a tensor. `rsample` gives a variable through which gradients flow to the parameters (the pathwise or
-//! reparameterised gradient: Kingma and Welling, "Auto-encoding variational Bayes", 2014). `Gamma` and `Beta` have none: it
-//! would need derivatives of the incomplete gamma and beta functions by their parameters. For them and for discrete values
-//! there is the score function: the gradient of the mean of f(x) is the mean of f(x) times the gradient of
-//! `log_prob(x)` (Williams, "Simple statistical gradient-following algorithms", 1992).
+//! reparameterised gradient: Kingma and Welling, "Auto-encoding variational Bayes", 2014). `Gamma` and `Beta` have
+//! none: it would need derivatives of the incomplete gamma and beta functions by their parameters. For them and for
+//! discrete values there is the score function: the gradient of the mean of f(x) is the mean of f(x) times the gradient
+//! of `log_prob(x)` (Williams, "Simple statistical gradient-following algorithms", 1992).
 //!
-//! `log_prob` is the logarithm of the density, or of the probability of a discrete value; outside the support it is minus
-//! infinity, and NaN of NaN. [`kl_divergence`] is for two distributions of one family. Everything but `sample` is
+//! `log_prob` is the logarithm of the density, or of the probability of a discrete value; outside the support it is
+//! minus infinity, and NaN of NaN. [`kl_divergence`] is for two distributions of one family. Everything but `sample` is
 //! differentiable by the parameters, and `log_prob` by a continuous value, to any order.
 //!
 //! ```
@@ -64,9 +65,9 @@ pub trait KlDivergence<T: Float> {
     fn kl_divergence(&self, other: &Self) -> Var<T>;
 }
 
-/// The divergence of Kullback and Leibler ("On information and sufficiency", 1951) of `p` from `q`: the mean under `p` of
-/// the difference of the logarithms of their densities. It is 0 for equal distributions and otherwise positive, infinite
-/// where `p` allows a value that `q` does not. The shapes broadcast.
+/// The divergence of Kullback and Leibler ("On information and sufficiency", 1951) of `p` from `q`: the mean under `p`
+/// of the difference of the logarithms of their densities. It is 0 for equal distributions and otherwise positive,
+/// infinite where `p` allows a value that `q` does not. The shapes broadcast.
 ///
 /// ```
 /// use gradus_autograd::distributions::{Bernoulli, kl_divergence};

@@ -74,8 +74,8 @@ impl<T: Float> Normal<T> {
         self.loc.value() + self.scale.value() * Tensor::randn(self.shape(), rng)
     }
 
-    /// `loc + scale z`, where z is a constant number of [`Tensor::randn`]: the numbers of [`sample`](Self::sample), with a
-    /// gradient.
+    /// `loc + scale z`, where z is a constant number of [`Tensor::randn`]: the numbers of [`sample`](Self::sample),
+    /// with a gradient.
     pub fn rsample(&self, rng: &mut (impl Rng + ?Sized)) -> Var<T> {
         &self.loc + &self.scale * Tensor::randn(self.shape(), rng)
     }

@@ -15,8 +15,8 @@ use crate::tape::Var;
 /// ```
 ///
 /// # Panics
-/// If the parameters do not broadcast, or an element of `low` is not below the one of `high`, or the distance between them
-/// is infinite.
+/// If the parameters do not broadcast, or an element of `low` is not below the one of `high`, or the distance between
+/// them is infinite.
 #[derive(Debug, Clone)]
 pub struct Uniform<T: Float = f32> {
     low: Var<T>,
@@ -66,8 +66,8 @@ impl<T: Float> Uniform<T> {
         low + (high - low) * Tensor::rand(self.shape(), rng)
     }
 
-    /// `low + (high - low) u`, where u is a constant number of [`Tensor::rand`]: the numbers of [`sample`](Self::sample),
-    /// with a gradient.
+    /// `low + (high - low) u`, where u is a constant number of [`Tensor::rand`]: the numbers of
+    /// [`sample`](Self::sample), with a gradient.
     pub fn rsample(&self, rng: &mut (impl Rng + ?Sized)) -> Var<T> {
         &self.low + self.width() * Tensor::rand(self.shape(), rng)
     }

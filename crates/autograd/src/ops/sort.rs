@@ -131,8 +131,8 @@ impl<T: Float> Var<T> {
         lower.reshape(shape)
     }
 
-    /// The number below which a part `q` of the elements over the axes lies, by linear interpolation between two elements,
-    /// which share the gradient as they share the number.
+    /// The number below which a part `q` of the elements over the axes lies, by linear interpolation between two
+    /// elements, which share the gradient as they share the number.
     ///
     /// See [`Tensor::quantile`](gradus_tensor::Tensor::quantile) for shapes and panics.
     #[track_caller]

@@ -13,8 +13,8 @@ pub struct Unique<T: Element> {
     pub values: Tensor<T>,
     /// The place of the first element of each value, in logical order: `[m]`.
     pub indices: Tensor<i64>,
-    /// The place of each element among the values, in the shape of the tensor: `values.index_select(0, &inverse)` are the
-    /// elements again.
+    /// The place of each element among the values, in the shape of the tensor: `values.index_select(0, &inverse)` are
+    /// the elements again.
     pub inverse: Tensor<i64>,
     /// The number of elements of each value: `[m]`.
     pub counts: Tensor<i64>,
@@ -32,8 +32,8 @@ pub struct Unique<T: Element> {
 /// assert_eq!(unique.inverse, Tensor::from([[1, 0, 1], [1, 2, 0]]));
 /// ```
 impl<T: Number> Tensor<T> {
-    /// The different elements in rising order, `[m]`. NaN comes last and once, and 0 and -0 are one value, for which the
-    /// first of them stands.
+    /// The different elements in rising order, `[m]`. NaN comes last and once, and 0 and -0 are one value, for which
+    /// the first of them stands.
     pub fn unique(&self) -> Self {
         self.unique_all().values
     }
@@ -62,8 +62,8 @@ impl<T: Number> Tensor<T> {
 }
 
 impl Tensor<i64> {
-    /// How often each integer from 0 occurs: as many counts as the largest element and one, but at least `minlength`. The
-    /// sums of weights instead of counts are `Tensor::zeros([n]).index_add(0, &x, &weights)`.
+    /// How often each integer from 0 occurs: as many counts as the largest element and one, but at least `minlength`.
+    /// The sums of weights instead of counts are `Tensor::zeros([n]).index_add(0, &x, &weights)`.
     ///
     /// ```
     /// use gradus_tensor::Tensor;
@@ -90,8 +90,8 @@ impl Tensor<i64> {
     }
 }
 
-/// The bins of a [`histogram`](Tensor::histogram): made from a number of bins, from `(bins, low, high)`, or from a tensor
-/// of edges.
+/// The bins of a [`histogram`](Tensor::histogram): made from a number of bins, from `(bins, low, high)`, or from a
+/// tensor of edges.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Bins<T: Element> {
     /// Bins of one width between the smallest and the largest element; between 0 and 1 if there are none.
@@ -164,7 +164,8 @@ impl<T: Float> Tensor<T> {
         let rising = edges.rank() == 1 && list.len() > 1 && list.is_sorted();
         assert!(
             rising,
-            "histogram: the edges are {list:?} in shape {:?}: they must be one list of two or more in rising order",
+            "histogram: the edges are {list:?} in shape {:?}: they must be one list of two or more in rising \
+             order",
             edges.shape()
         );
         let (first, last, bins) = (list[0], list[list.len() - 1], list.len() - 1);

@@ -170,8 +170,8 @@ impl<T: Element> Tensor<T> {
     /// ```
     ///
     /// # Panics
-    /// If a tensor has more than one axis, or the grid more points than a machine can hold. A 0-d tensor counts as a list
-    /// of one.
+    /// If a tensor has more than one axis, or the grid more points than a machine can hold. A 0-d tensor counts as a
+    /// list of one.
     #[track_caller]
     pub fn meshgrid<const N: usize>(lists: [&Self; N], indexing: Indexing) -> [Self; N] {
         let axis = |i: usize| match indexing {

@@ -71,8 +71,8 @@ impl<T: Float> Tensor<T> {
     /// [`rand`](Self::rand). `low` can occur; `high` only where the sum is rounded up to it.
     ///
     /// # Panics
-    /// If `low` is above `high`, the distance between them is infinite in this type, or the shape has more elements than
-    /// a machine can hold.
+    /// If `low` is above `high`, the distance between them is infinite in this type, or the shape has more elements
+    /// than a machine can hold.
     #[track_caller]
     pub fn uniform(shape: impl AsRef<[usize]>, low: f64, high: f64, rng: &mut (impl Rng + ?Sized)) -> Self {
         assert!(low <= high, "uniform: `low` is {low} and `high` {high}: `low` must not be above `high`");
@@ -117,9 +117,9 @@ impl<T: Float> Tensor<T> {
 }
 
 impl Tensor<i64> {
-    /// Integers in a range, `low..high`, each equally likely, by the multiplication and rejection of Lemire ("Fast random
-    /// integer generation in an interval", 2019): one 64-bit draw each, and another one for each that is rejected, which
-    /// happens once in 2^64 / (high - low) draws at most.
+    /// Integers in a range, `low..high`, each equally likely, by the multiplication and rejection of Lemire ("Fast
+    /// random integer generation in an interval", 2019): one 64-bit draw each, and another one for each that is
+    /// rejected, which happens once in 2^64 / (high - low) draws at most.
     ///
     /// ```
     /// use gradus_tensor::{Tensor, seeded};

@@ -18,7 +18,8 @@ fn exponential(rng: &mut (impl Rng + ?Sized)) -> f64 {
     -libm::log(1.0 - unit(rng))
 }
 
-/// The logarithm of a number from the gamma distribution with this shape and scale 1, which may be too small for a number.
+/// The logarithm of a number from the gamma distribution with this shape and scale 1, which may be too small for a
+/// number.
 fn log_gamma_variate(shape: f64, rng: &mut (impl Rng + ?Sized)) -> f64 {
     if shape < 1.0 {
         let larger = log_gamma_variate(shape + 1.0, rng);
@@ -51,8 +52,8 @@ fn index_of(place: usize, shape: &[usize]) -> Shape {
     index
 }
 
-/// Random choices, with probabilities or weights from this tensor. All streams are frozen; decisions are made in `f64`, so
-/// that equal probabilities in both types give the same choices.
+/// Random choices, with probabilities or weights from this tensor. All streams are frozen; decisions are made in `f64`,
+/// so that equal probabilities in both types give the same choices.
 ///
 /// ```
 /// use gradus_tensor::{Tensor, seeded};
@@ -81,8 +82,9 @@ impl<T: Float> Tensor<T> {
         Self::from_buffer(Buffer::collect(self.len(), self.iter().map(draw)), self.shape())
     }
 
-    /// Numbers from gamma distributions with the elements as shape parameters and scale 1, by the rejection of Marsaglia and
-    /// Tsang ("A simple method for generating gamma variables", 2000); no number is below the smallest normal one.
+    /// Numbers from gamma distributions with the elements as shape parameters and scale 1, by the rejection of
+    /// Marsaglia and Tsang ("A simple method for generating gamma variables", 2000); no number is below the smallest
+    /// normal one.
     ///
     /// # Panics
     /// If an element is not positive and finite.
@@ -131,8 +133,8 @@ impl<T: Float> Tensor<T> {
     }
 
     /// The indices of `count` elements of each row, the last axis, drawn with probabilities in proportion to the
-    /// elements: `[..., n]` gives `[..., count]`. The weights of a row need not sum to 1, and may be as large or as small
-    /// as numbers can be; an element of weight 0 is never drawn.
+    /// elements: `[..., n]` gives `[..., count]`. The weights of a row need not sum to 1, and may be as large or as
+    /// small as numbers can be; an element of weight 0 is never drawn.
     ///
     /// With `replacement`, one draw each finds a place among the running sums of the weights. Without it, no element is
     /// drawn twice, and the result is in the order of drawing: of n exponentially distributed numbers, one draw each,
@@ -140,8 +142,8 @@ impl<T: Float> Tensor<T> {
     /// reservoir", 2006).
     ///
     /// # Panics
-    /// If there is no axis, a weight is negative, infinite or NaN, all weights of a row are 0, or, without `replacement`,
-    /// a row has fewer than `count` positive weights.
+    /// If there is no axis, a weight is negative, infinite or NaN, all weights of a row are 0, or, without
+    /// `replacement`, a row has fewer than `count` positive weights.
     #[track_caller]
     pub fn multinomial(&self, count: usize, replacement: bool, rng: &mut (impl Rng + ?Sized)) -> Tensor<i64> {
         let mut shape = Shape::from_slice(self.shape());

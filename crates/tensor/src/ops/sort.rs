@@ -46,8 +46,8 @@ fn places_of_quantile(q: f64, n: usize) -> ([usize; 2], f64) {
 /// ```
 ///
 /// # Panics
-/// Every method panics if an axis is out of range, or has fewer than `k` elements; `median` and `quantile` also if a lane
-/// is empty.
+/// Every method panics if an axis is out of range, or has fewer than `k` elements; `median` and `quantile` also if a
+/// lane is empty.
 impl<T: Number> Tensor<T> {
     /// The elements in ascending or descending order along an axis, and the index of each. Equal elements stay in their
     /// order; NaN counts as larger than all numbers.
@@ -72,8 +72,9 @@ impl<T: Number> Tensor<T> {
         self.sort(axis, descending).1
     }
 
-    /// The element in the middle of the order over the axes; of two in the middle the lower, as in PyTorch, so that it is
-    /// always one of the elements. NaN if there is one. The mean of the two is [`quantile(0.5, ..)`](Self::quantile).
+    /// The element in the middle of the order over the axes; of two in the middle the lower, as in PyTorch, so that it
+    /// is always one of the elements. NaN if there is one. The mean of the two is [`quantile(0.5,
+    /// ..)`](Self::quantile).
     #[track_caller]
     pub fn median(&self, axes: impl Into<Axes>) -> Self {
         let axes = axes.into();
