@@ -48,6 +48,7 @@ pub use gradus_tensor::{npy, npz};
 pub use ops::{AttentionMask, cat, einsum, stack};
 pub use scalar::{Binary, BinaryFunction, Expression, Lift, Literal, Real, Unary, UnaryFunction};
 pub use tape::{
-    Context, Discrete, DiscreteOperation, Discreteness, Identity, Indices, Inputs, Linearity, Mask, Operand,
-    Operation, Saves, Tape, TapeNode, Var, apply, decide, is_recording, keep_values, live_nodes, no_grad,
+    AsVar, Context, Discrete, DiscreteOperation, Discreteness, Identity, Indices, Inputs, Linearity, Mask,
+    Operand, Operation, Saves, Tape, TapeNode, Var, apply, decide, is_recording, keep_values, live_nodes,
+    no_grad,
 };

@@ -15,20 +15,20 @@
 //! }
 //!
 //! impl Mlp {
-//!     fn forward(&self, x: &Var) -> Var {
-//!         self.out.forward(&self.hidden.forward(x).tanh())
+//!     fn forward(&self, x: impl AsVar) -> Var {
+//!         self.out.forward(self.hidden.forward(x).tanh())
 //!     }
 //! }
 //!
 //! let mut rng = seeded(42);
 //! let mut mlp = Mlp { hidden: Linear::new(2, 8, &mut rng), out: Linear::new(8, 1, &mut rng) };
-//! let x = Var::constant([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
+//! let x = Tensor::from([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
 //! let y = Tensor::from([[0.0], [1.0], [1.0], [0.0]]);
 //!
 //! let mut sgd = Sgd::new(0.1).momentum(0.9);
 //! for _ in 0..500 {
-//!     let loss = mlp.forward(&x).mse_loss(&y);
-//!     sgd.step(&mut mlp, &loss.backward());
+//!     let gradients = mlp.forward(&x).mse_loss(&y).backward();
+//!     sgd.step(&mut mlp, &gradients);
 //! }
 //! assert!(mlp.forward(&x).mse_loss(&y).item() < 1e-3);
 //! ```
@@ -53,16 +53,22 @@ pub mod testing {
     }
 }
 
+pub mod nn {
+    //! Layers, losses, initialisation and optimizers.
+
+    pub use gradus_nn::*;
+}
+
 pub mod prelude {
-    //! The items that most programs use.
+    //! The items that most programs use: everything of [`nn`](crate::nn), variables and tensors, and the functions that ask
+    //! for gradients. It goes together with the prelude of proptest.
 
     pub use crate::Rng;
+    pub use crate::nn::*;
+    pub use crate::{AsVar, Conv, Gradients, Indices, Mask, Pool, Tape, Tensor, Var, Xoshiro256PlusPlus};
     pub use crate::{
-        Adadelta, Adagrad, Adam, AdamW, Gradients, Layer, Linear, Losses, Module, Optimizer, Parameter,
-        RmsProp, Schedule, Sequential, Sgd, Tape, Tensor, Var,
-    };
-    pub use crate::{
-        cat, clip_grad_norm, clip_grad_value, einsum, grad, hvp, keepdim, no_grad, seeded, stack,
+        cat, einsum, grad, grad_create_graph, hessian, hvp, jacobian, jvp, keep_values, keepdim, no_grad,
+        seeded, stack, vjp,
     };
 }
 

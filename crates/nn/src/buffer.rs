@@ -5,7 +5,8 @@ use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use gradus_autograd::{Float, Tensor};
 
-use crate::module::{Member, MemberMut, Module};
+use crate::member::{Member, MemberMut};
+use crate::module::Module;
 use crate::path::Path;
 
 /// A tensor that is part of a model's state, but is not trained by gradients, such as the running statistics of

@@ -24,10 +24,14 @@
 extern crate self as gradus;
 
 mod buffer;
+mod containers;
 mod counter;
+#[doc(hidden)]
+pub mod derived;
 pub mod init;
 mod layers;
 mod loss;
+mod member;
 mod module;
 mod optim;
 mod parameter;
@@ -35,6 +39,7 @@ mod path;
 mod state;
 #[cfg(feature = "proptest")]
 pub mod testing;
+mod tied;
 
 pub use buffer::Buffer;
 pub use counter::Counter;
@@ -45,12 +50,14 @@ pub use loss::{
     BceLoss, BceWithLogitsLoss, ClassTargets, CrossEntropyLoss, HuberLoss, KlDivLoss, L1Loss, Losses,
     MseLoss, NllLoss, Reduction, SmoothL1Loss,
 };
-pub use module::{Member, MemberMut, Module};
+pub use member::{Member, MemberMut};
+pub use module::Module;
 pub use optim::{
-    Adadelta, AdadeltaRule, Adagrad, AdagradRule, Adam, AdamRule, AdamW, Descent, LearningRate, Optimizer,
-    ReduceLrOnPlateau, RmsProp, RmsPropRule, Rule, Schedule, Sgd, SgdRule, Step, clip_grad_norm,
-    clip_grad_value, schedule,
+    Adadelta, AdadeltaRule, Adagrad, AdagradRule, Adam, AdamRule, AdamW, AveragedModel, Descent,
+    LearningRate, Optimizer, ReduceLrOnPlateau, RmsProp, RmsPropRule, Rule, Schedule, Sgd, SgdRule, Step,
+    clip_grad_norm, clip_grad_value, schedule,
 };
 pub use parameter::Parameter;
 pub use path::Path;
 pub use state::{Difference, Dtype, PartialLoad, State, StateError, StateTensor};
+pub use tied::Tied;

@@ -21,7 +21,7 @@ pub(super) fn read(file: &[u8]) -> Result<Array, Fault> {
         (Kind::Unsigned, 1) => integers(elements(&header, data, |[byte]| byte.into())),
         (Kind::Unsigned, 2) => integers(elements(&header, data, |bytes| u16::from_le_bytes(bytes).into())),
         (Kind::Unsigned, 4) => integers(elements(&header, data, |bytes| u32::from_le_bytes(bytes).into())),
-        (Kind::Unsigned, _) => integers(unsigned(&header, data)?),
+        (Kind::Unsigned, _) => Ok(Array::U64(elements(&header, data, i64::from_le_bytes))),
         (Kind::Float, 2) => {
             Ok(Array::F32(elements(&header, data, |bytes| f16::from_le_bytes(bytes).to_f32())))
         }
@@ -56,25 +56,13 @@ fn elements<const N: usize, E: Element>(
     if header.fortran_order { tensor.permute(axes) } else { tensor }
 }
 
-/// Unsigned integers of 64 bits, if `i64` has them.
-fn unsigned(header: &Header, data: &[u8]) -> Result<Tensor<i64>, Fault> {
-    let tensor = elements(header, data, i64::from_le_bytes);
-    let Some(mut place) = tensor.iter().position(|x| x < 0) else { return Ok(tensor) };
-    let value = tensor.iter().nth(place).expect("just found").cast_unsigned();
-    let mut index: Vec<usize> = Vec::new();
-    for size in tensor.shape().iter().rev() {
-        index.insert(0, place % size);
-        place /= size;
-    }
-    Err(Fault::Integer { index, value })
-}
-
 /// The contents of a file.
 pub(super) fn write(array: &Array) -> Result<Vec<u8>, Fault> {
     match array {
         Array::F32(tensor) => bytes("<f4", tensor, f32::to_le_bytes),
         Array::F64(tensor) => bytes("<f8", tensor, f64::to_le_bytes),
         Array::I64(tensor) => bytes("<i8", tensor, i64::to_le_bytes),
+        Array::U64(tensor) => bytes("<u8", tensor, i64::to_le_bytes),
         Array::Bool(tensor) => bytes("|b1", tensor, |truth| [truth.into()]),
     }
 }

@@ -5,26 +5,37 @@ use std::ops::Range;
 use rand::SeedableRng;
 
 pub use rand::Rng;
-pub use rand::rngs::Xoshiro256PlusPlus;
 
 use crate::element::Float;
 use crate::error::OrPanic;
 use crate::runtime::Buffer;
 use crate::shape::checked_count;
 use crate::tensor::Tensor;
+use crate::xoshiro::Xoshiro256PlusPlus;
 
 /// The generator for repeatable runs: xoshiro256++ (Blackman and Vigna,
 /// 2019), its state filled from the seed by SplitMix64. Its stream is the same on every platform and in
 /// every release. Any other generator of the `rand` crate works, too.
 ///
+/// Its state can be saved: [`Xoshiro256PlusPlus::state`] as four words, or in a checkpoint, as
+/// `checkpoint.insert("rng", &rng)` and `checkpoint.value("rng")`.
+///
 /// ```
-/// use gradus_tensor::{Tensor, seeded};
+/// use gradus_tensor::{Tensor, Xoshiro256PlusPlus, seeded};
 ///
 /// let x = Tensor::<f32>::rand([2], &mut seeded(42)); // uniform in [0, 1)
 /// assert_eq!(x, Tensor::rand([2], &mut seeded(42)));
 /// let x = Tensor::<f64>::randn([100, 100], &mut seeded(0)); // standard normal
 /// assert!(x.mean(..).item().abs() < 0.05 && (x.var(.., 1).item() - 1.0).abs() < 0.05);
 /// assert_eq!(Tensor::randperm(1000, &mut seeded(0)).sum(..).item(), 999 * 1000 / 2);
+///
+/// let rng = &mut seeded(42);
+/// let first = Tensor::<f32>::rand([100], rng);
+/// let state = rng.state();
+/// let second = Tensor::<f32>::rand([100], rng);
+/// let mut resumed = Xoshiro256PlusPlus::from_state(state).expect("a state is never 0");
+/// assert_eq!(Tensor::rand([100], &mut resumed), second);
+/// # assert_ne!(first, second);
 /// ```
 pub fn seeded(seed: u64) -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(seed)

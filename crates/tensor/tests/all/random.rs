@@ -206,6 +206,36 @@ fn any_generator_will_do() {
     assert_eq!(draw(&mut rng), Tensor::rand([3], &mut seeded(1)));
 }
 
+proptest! {
+    /// The generator of this name in `rand` gives the same numbers, and any state goes on.
+    #[test]
+    fn the_stream_is_the_same_and_goes_on(seed: u64, bytes: [u8; 32], draws in 0..50_usize, length in 0..20_usize) {
+        use rand::{Rng, SeedableRng, rngs};
+        let pairs = [
+            (seeded(seed), rngs::Xoshiro256PlusPlus::seed_from_u64(seed)),
+            (Xoshiro256PlusPlus::from_seed(bytes), rngs::Xoshiro256PlusPlus::from_seed(bytes)),
+            (Xoshiro256PlusPlus::from_seed([0; 32]), rngs::Xoshiro256PlusPlus::from_seed([0; 32])),
+        ];
+        for (mut ours, mut theirs) in pairs {
+            for _ in 0..draws {
+                prop_assert_eq!(ours.next_u64(), theirs.next_u64());
+            }
+            ours = Xoshiro256PlusPlus::from_state(ours.state()).unwrap();
+            prop_assert_eq!(ours.next_u32(), theirs.next_u32());
+            let mut filled = [vec![0; length], vec![0; length]];
+            ours.fill_bytes(&mut filled[0]);
+            theirs.fill_bytes(&mut filled[1]);
+            prop_assert_eq!(&filled[0], &filled[1]);
+            prop_assert_eq!(ours.next_u64(), theirs.next_u64());
+        }
+    }
+}
+
+#[test]
+fn a_state_of_nothing_but_zeros_is_refused() {
+    assert_eq!(Xoshiro256PlusPlus::from_state([0; 4]), None);
+}
+
 /// The first values for one seed. They are promised never to change: not by a platform, not by a release.
 #[test]
 fn frozen_streams() {

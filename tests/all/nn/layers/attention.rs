@@ -180,11 +180,11 @@ fn transformer_block_entry() -> Entry {
             let activation: fn(&Var<f64>) -> Var<f64> = match s.size(0, 2) {
                 0 => Var::gelu_tanh,
                 1 => {
-                    layer = layer.activation(Relu {});
+                    layer = layer.activation(Relu);
                     Var::relu
                 }
                 _ => {
-                    layer = layer.activation(Gelu {});
+                    layer = layer.activation(Gelu);
                     Var::gelu
                 }
             };

@@ -243,7 +243,7 @@ fn rnn_entry() -> Entry {
         sample: |s| {
             let (layer, x, h) = sequence!(s, Rnn);
             let is_relu = s.flag();
-            let layer = if is_relu { layer.activation(Relu {}) } else { layer };
+            let layer = if is_relu { layer.activation(Relu) } else { layer };
             let joined = |(y, h): (Var<f64>, Var<f64>)| cat(&[&y.flatten(), &h.flatten()], 0);
             if s.flag() {
                 let fast = move |layer: &Rnn<f64>, [x, h]: [&Var<f64>; 2]| joined(layer.forward(x, Some(h)));
