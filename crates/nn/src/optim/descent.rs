@@ -121,7 +121,6 @@ pub(super) struct ParameterState<T: Float> {
     pub(super) group: usize,
     /// The number of steps with a gradient; before the first there are no slots.
     pub(super) steps: i32,
-    pub(super) shape: Vec<usize>,
     pub(super) slots: Vec<Tensor<T>>,
 }
 
@@ -275,7 +274,7 @@ fn state_at<'s, R: Rule, T: Float>(
     } else {
         let name = path.to_string();
         let group = Descent::<R, T>::group_of(groups, &name);
-        states.insert(place, ParameterState { name, group, steps: 0, shape: Vec::new(), slots: Vec::new() });
+        states.insert(place, ParameterState { name, group, steps: 0, slots: Vec::new() });
     }
     &mut states[place]
 }
@@ -285,6 +284,11 @@ impl<R: Rule, T: Float> Optimizer<T> for Descent<R, T> {
     fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) {
         if self.groups.len() > 1 && self.states.is_empty() {
             self.check_groups(model);
+        }
+        if cfg!(debug_assertions)
+            && let Err(error) = model.check_finite(gradients)
+        {
+            panic!("step: {error}");
         }
         let Self { rates, groups, states } = self;
         let (mut place, mut trainable, mut changed) = (0, 0, 0);
@@ -296,10 +300,10 @@ impl<R: Rule, T: Float> Optimizer<T> for Descent<R, T> {
             let Some(gradient) = gradients.get(parameter) else { return };
             changed += 1;
             let Group { weight_decay, rule, .. } = &groups[state.group];
-            if state.steps == 0 || state.shape != gradient.shape() {
+            let is_other_shape = |slot: &Tensor<T>| slot.shape() != gradient.shape();
+            if state.steps == 0 || state.slots.iter().any(is_other_shape) {
                 let slot = || Tensor::full(gradient.shape(), T::from_f64(rule.initial()));
-                let slots = (0..rule.slots()).map(|_| slot()).collect();
-                (state.steps, state.shape, state.slots) = (0, gradient.shape().to_vec(), slots);
+                (state.steps, state.slots) = (0, (0..rule.slots()).map(|_| slot()).collect());
             }
             state.steps += 1;
             let lr = rates[state.group].current;
