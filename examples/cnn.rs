@@ -1,0 +1,84 @@
+//! A convolutional network with batch normalisation and dropout. Without an argument it learns the committed digits of
+//! 8 x 8 pixels; with a folder that has MNIST's `t10k` files, four fifths of these 10,000 images.
+//!
+//! ```sh
+//! cargo run --release --example cnn [FOLDER]
+//! ```
+
+use std::{env, error::Error, fs::File, io::Read, path::Path};
+
+use flate2::read::GzDecoder;
+use gradus::prelude::*;
+use gradus_examples::digits::{Digits, SIDE};
+
+#[derive(Module)]
+struct Cnn {
+    conv1: Conv2d,
+    norm: BatchNorm2d,
+    conv2: Conv2d,
+    dropout: Dropout,
+    out: Linear,
+}
+
+impl Cnn {
+    fn new(side: usize, rng: &mut impl Rng) -> Self {
+        Self {
+            conv1: Conv2d::new(1, 16, 3, Conv::new().padding(1), rng),
+            norm: BatchNorm2d::new(16),
+            conv2: Conv2d::new(16, 32, 3, Conv::new().padding(1), rng),
+            dropout: Dropout::new(0.25, 0),
+            out: Linear::new(32 * (side / 4).pow(2), 10, rng),
+        }
+    }
+
+    /// Images `[n, 1, side, side]` to logits `[n, 10]`.
+    fn forward(&self, images: impl AsVar) -> Var {
+        let x = self.norm.forward(self.conv1.forward(images)).relu().max_pool2d(2);
+        let x = self.conv2.forward(x).relu().max_pool2d(2);
+        self.out.forward(self.dropout.forward(x.flatten(1..)))
+    }
+}
+
+/// Images and labels.
+fn data() -> Result<(Tensor, Tensor<i64>), Box<dyn Error>> {
+    let Some(folder) = env::args().nth(1) else {
+        let Digits { images, labels } = Digits::load()?;
+        return Ok((images.reshape((-1, 1, SIDE, SIDE)), labels));
+    };
+    let read = |file: &str, header: usize| -> Result<Vec<u8>, Box<dyn Error>> {
+        let mut bytes = Vec::new();
+        GzDecoder::new(File::open(Path::new(&folder).join(file))?).read_to_end(&mut bytes)?;
+        Ok(bytes.get(header..).ok_or("a file is shorter than its header")?.to_vec())
+    };
+    let (pixels, labels) = (read("t10k-images-idx3-ubyte.gz", 16)?, read("t10k-labels-idx1-ubyte.gz", 8)?);
+    let images = Tensor::<f32>::cast_from(&pixels, [labels.len(), 1, 28, 28])? / 255.0;
+    Ok((images, Tensor::cast_from(&labels, [labels.len()])?))
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let ((images, labels), rng) = (data()?, &mut seeded(0));
+    let batch = |places: &Tensor<i64>| (images.index_select(0, places), labels.index_select(0, places));
+    let parts =
+        Tensor::randperm(labels.len(), rng).split(&[labels.len() / 5, labels.len() - labels.len() / 5], 0);
+    let [test, train] = [&parts[0], &parts[1]];
+    let mut model = Cnn::new(images.shape()[2], rng);
+    println!("{}", model.summary());
+
+    let (mut adam, mut accuracy) = (Adam::new(2e-3), 0.0);
+    for epoch in 1..=8 {
+        for places in train.index_select(0, &Tensor::randperm(train.len(), rng)).split(64, 0) {
+            let (x, y) = batch(&places);
+            let gradients = model.forward(x).cross_entropy(&y).backward();
+            adam.step(&mut model, &gradients);
+        }
+        let count = |model: &Cnn, places: &Tensor<i64>| {
+            let (x, y) = batch(places);
+            no_grad(|| model.forward(x)).argmax(1).eq(&y).count(..).item()
+        };
+        let right: i64 =
+            model.evaluate(|model| test.split(500, 0).iter().map(|places| count(model, places)).sum());
+        accuracy = right as f64 / test.len() as f64;
+        println!("epoch {epoch}  {:.2} % of {} test images", 100.0 * accuracy, test.len());
+    }
+    if accuracy < 0.97 { Err("the test accuracy is below 97 %".into()) } else { Ok(()) }
+}

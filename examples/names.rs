@@ -1,0 +1,85 @@
+//! A recurrent network (GRU) that spells names, character by character: trained on a list of names, one a line, and then
+//! asked for names of its own. Without an argument the list is the committed one.
+//!
+//! ```sh
+//! cargo run --release --example names [FILE]
+//! ```
+
+use std::{env, error::Error, fs};
+
+use gradus::distributions::Categorical;
+use gradus::prelude::*;
+
+/// The end of a name, and what stands before its first letter; 1 to 26 are the letters.
+const END: i64 = 0;
+
+#[derive(Module)]
+struct Names {
+    embedding: Embedding,
+    gru: Gru,
+    out: Linear,
+}
+
+impl Names {
+    /// Characters `[steps, n]` and the state to logits of the next ones, `[steps, n, 27]`, and the next state.
+    fn forward(&self, characters: &Tensor<i64>, state: Option<&Var>) -> (Var, Var) {
+        let (y, state) = self.gru.forward(self.embedding.forward(characters), state);
+        (self.out.forward(y), state)
+    }
+
+    fn spell(&self, rng: &mut impl Rng) -> String {
+        let (mut name, mut character, mut state) = (String::new(), END, None);
+        loop {
+            let (logits, next) = no_grad(|| self.forward(&Tensor::from([[character]]), state.as_ref()));
+            character = Categorical::from_logits(logits).sample(rng).item();
+            if character == END || name.len() == 20 {
+                return name;
+            }
+            name.push((b'a' + character as u8 - 1) as char);
+            state = Some(next);
+        }
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let text = match env::args().nth(1) {
+        Some(path) => fs::read_to_string(path)?,
+        None => include_str!("data/names.txt").into(),
+    };
+    let names: Vec<Vec<i64>> = text
+        .lines()
+        .map(|name| {
+            name.bytes().filter(u8::is_ascii_lowercase).map(|letter| i64::from(letter - b'a') + 1).collect()
+        })
+        .collect();
+    let rng = &mut seeded(0);
+    let mut model = Names {
+        embedding: Embedding::new(27, 24, rng),
+        gru: Gru::new(24, 96, 1, rng),
+        out: Linear::new(96, 27, rng),
+    };
+    let (mut adam, mut average) = (Adam::new(5e-3), 27_f32.ln());
+    for step in 0..=1500 {
+        adam.follow(&schedule::cosine(1501, 0.0), step);
+        let batch: Vec<&Vec<i64>> =
+            Tensor::randint([64], 0..names.len() as i64, rng).iter().map(|i| &names[i as usize]).collect();
+        let steps = batch.iter().map(|name| name.len()).max().unwrap_or(0) + 1;
+        // Beyond the end of a name there is nothing to learn: -100 is ignored by the loss.
+        let at = |step: usize, name: &[i64]| {
+            name.get(step).copied().unwrap_or(if step == name.len() { END } else { -100 })
+        };
+        let targets: Tensor<i64> =
+            (0..steps).flat_map(|step| batch.iter().map(move |name| at(step, name))).collect();
+        let targets = targets.reshape([steps, batch.len()]);
+        let inputs =
+            Tensor::cat(&[&Tensor::full([1, batch.len()], END), &targets.slice(0, ..-1).maximum(END)], 0);
+        let gradients =
+            model.forward(&inputs, None).0.flatten(..2).cross_entropy(targets.flatten(..)).backward();
+        adam.step(&mut model, &gradients);
+        average += 0.02 * (gradients.loss() - average);
+        if step % 250 == 0 {
+            println!("step {step:>4}  loss {average:.3}  {}", [(); 5].map(|()| model.spell(rng)).join(" "));
+        }
+    }
+    if average < 2.4 { Ok(()) } else { Err("the network has not learnt to spell".into()) }
+}
