@@ -202,11 +202,12 @@ fn patterns() {
     for (pattern, sizes, problem) in [
         ("a b", &[][..], "it must have a `->` between the axes of the operand and of the result"),
         ("a -> a", &[], "the operand must have 1 axes, as many as are left of `->`"),
-        ("a b ... c -> a b c", &[], "the operand must have at least 3 axes, as many as are left of `->`"),
+        ("a b ... c -> a b c ...", &[], "the operand must have at least 3 axes, as many as are left of `->`"),
         ("a b -> a", &[], "`b` is missing on the right of `->`"),
         ("a b -> a b c", &[], "`c` is missing on the left of `->`"),
         ("a ... -> a", &[], "`...` is missing on the right of `->`"),
-        ("(...) a -> a ...", &[], "left of `->`, `...` must not be in brackets"),
+        ("a b -> a ... b", &[], "`...` is missing on the left of `->`"),
+        ("(...) -> ...", &[], "left of `->`, `...` must not be in brackets"),
         ("a b -> a a b", &[], "a name, or `...`, is there twice, at `a b`"),
         (
             "a ((b)) -> a b",
