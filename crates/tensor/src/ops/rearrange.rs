@@ -98,7 +98,7 @@ fn split_axis(axis: usize, size: usize, group: &[Label], sizes: &[(&str, usize)]
     let unknown: Vec<Label> = group.iter().copied().filter(|label| given(label).is_none()).collect();
     let left = match unknown[..] {
         [] if known == size => 1,
-        [_] if known > 0 && size % known == 0 => size / known,
+        [_] if known > 0 && size.is_multiple_of(known) => size / known,
         [] => return Err(format!("axis {axis} has size {size}, and its names the product {known}")),
         [label] => {
             let name = shown(label);
