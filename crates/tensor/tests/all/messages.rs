@@ -110,7 +110,7 @@ fn axes() {
     panics(|| x.reduce("range", 2, |lane| lane[0]), &axis("range", 2));
     panics(|| x.sum(usize::MAX), &axis("sum", isize::MAX));
     panics(|| Tensor::cat(&[&x, &x], 2), &axis("cat", 2));
-    panics(|| x.split(&[1, 1], 2), &axis("split", 2));
+    panics(|| x.split([1, 1], 2), &axis("split", 2));
     panics(|| x.gather(2, &list(&[])), &axis("gather", 2));
     panics(|| x.scatter_add(2, &list(&[]), &x), &axis("scatter_add", 2));
     panics(|| x.index_select(2, &list(&[])), &axis("index_select", 2));
@@ -273,8 +273,8 @@ fn products_and_joins() {
     let split = |sizes: &str| {
         format!("split: sizes is {sizes} for shape [2, 3]: they must add up to 3, the size of axis 1")
     };
-    panics(|| x.split(&[1, 1], 1), &split("[1, 1]"));
-    panics(|| x.split(&[usize::MAX, 4], -1), &split("[18446744073709551615, 4]"));
+    panics(|| x.split([1, 1], 1), &split("[1, 1]"));
+    panics(|| x.split([usize::MAX, 4], -1), &split("[18446744073709551615, 4]"));
     panics(|| x.split(0, 0), "split: size is 0 for shape [2, 3]: it must be at least 1");
 }
 
