@@ -2,6 +2,7 @@
 
 mod borders;
 mod calculus;
+mod distributions;
 mod fused;
 mod hostile;
 mod messages;

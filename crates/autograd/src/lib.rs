@@ -23,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accuracy;
+pub mod distributions;
 mod engine;
 mod operators;
 mod ops;
@@ -38,9 +39,10 @@ pub use engine::{
 #[doc(hidden)]
 pub use gradus_tensor::file;
 pub use gradus_tensor::{
-    Axes, Conv, Dims, Element, Ellipsis, Float, InstructionSet, NewAxis, Number, OrPanic, PadMode, Pool,
-    Pooling, Rng, Shape, Slice, SplitSizes, Subscript, Subscripts, Tensor, TensorError, Xoshiro256PlusPlus,
-    broadcast_shapes, keepdim, lane_axis, num_threads, release_memory, seeded, set_num_threads, step,
+    Axes, Bins, Conv, Dims, Element, Ellipsis, Float, Indexing, InstructionSet, NewAxis, Number, Numeric,
+    OrPanic, PadMode, Pool, Pooling, Rng, Shape, Slice, SplitSizes, Subscript, Subscripts, Tensor,
+    TensorError, Unique, Xoshiro256PlusPlus, broadcast_shapes, keepdim, lane_axis, num_threads,
+    release_memory, seeded, set_num_threads, step,
 };
 #[cfg(feature = "npy")]
 pub use gradus_tensor::{npy, npz};

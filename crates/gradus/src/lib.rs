@@ -1,8 +1,9 @@
 //! Tensors, reverse-mode automatic differentiation and neural networks for the CPU.
 //!
 //! This crate re-exports the others: tensors and errors of `gradus-tensor`, variables, the tape and gradients of
-//! `gradus-autograd`, layers, losses and optimizers of `gradus-nn`. Most programs start with the [`prelude`].
-//! With the feature `npy`, `gradus::npy` and `gradus::npz` read and write the files of NumPy.
+//! `gradus-autograd`, layers, losses and optimizers of `gradus-nn`. Most programs start with the [`prelude`]. With the
+//! feature `npy`, `gradus::npy` and `gradus::npz` read and write the files of NumPy; with the feature `ndarray`,
+//! tensors are made from arrays of the crate `ndarray` and turn into them.
 //!
 //! ```
 //! use gradus::prelude::*;

@@ -23,6 +23,8 @@ pub mod file;
 mod iter;
 mod kernels;
 mod layout;
+#[cfg(feature = "ndarray")]
+mod ndarray;
 #[cfg(feature = "npy")]
 pub mod npy;
 mod ops;
@@ -40,6 +42,9 @@ pub use iter::Iter;
 #[cfg(feature = "npy")]
 pub use npy::npz;
 pub use ops::conv::Conv;
+pub use ops::convert::Numeric;
+pub use ops::count::{Bins, Unique};
+pub use ops::create::Indexing;
 pub use ops::join::SplitSizes;
 pub use ops::pad::PadMode;
 pub use ops::pool::{Pool, Pooling};

@@ -129,6 +129,33 @@ proptest! {
         }
     }
 
+    /// A median or quantile is the one of the tensor, bit by bit; its gradient goes to the elements that it is made of.
+    #[test]
+    fn places_of_the_order(
+        x in prop::collection::vec(prop::sample::select(vec![0.0, 1.0, 2.5, f64::INFINITY, -f64::INFINITY, f64::NAN]), 1..8),
+        q in prop_oneof![Just(0.5), 0.0..=1.0],
+    ) {
+        let x = Tensor::from(x);
+        let leaf = Var::leaf(&x);
+        let bits = |x: &Tensor<f64>| if x.item().is_nan() { u64::MAX } else { x.item().to_bits() };
+        prop_assert_eq!(bits(leaf.median(..).value()), bits(&x.median(..)));
+        prop_assert_eq!(bits(leaf.quantile(q, ..).value()), bits(&x.quantile(q, ..)));
+        // Of equals, the first in the middle of a stable order.
+        let middle = match x.isnan().cast::<i64>().argmax(..).item() {
+            0 if !x[[0]].is_nan() => x.argsort(0, false)[[(x.len() - 1) / 2]],
+            nan => nan,
+        };
+        let expected = Tensor::zeros([x.len()]).scatter(0, &Tensor::from([middle]), &Tensor::from([1.0]));
+        let gradients = leaf.median(..).backward();
+        prop_assert_eq!(gradients.get(&leaf), Some(&expected));
+        if x.isfinite().all(..).item() {
+            let gradients = leaf.quantile(q, ..).backward();
+            let gradient = gradients.get(&leaf).unwrap();
+            prop_assert!((gradient.sum(..).item() - 1.0).abs() < 1e-15);
+            prop_assert!(((gradient * &x).sum(..).item() - x.quantile(q, ..).item()).abs() < 1e-14);
+        }
+    }
+
     /// Of several sources for one place only the one that stays has a gradient.
     #[test]
     fn scattering_with_ties(index in prop::collection::vec(0..3_i64, 1..6)) {
@@ -171,9 +198,10 @@ proptest! {
             let y = f(&leaf);
             near(y.value(), &x) && near(y.backward().get(&leaf).unwrap(), &one)
         };
-        let reductions: [AlongAxis; 7] = [
+        let reductions: [AlongAxis; 9] = [
             &|x, axis| x.sum(axis), &|x, axis| x.mean(gradus::keepdim(axis)), &|x, axis| x.prod(axis),
             &|x, axis| x.max(axis), &|x, axis| x.min(axis), &|x, axis| x.logsumexp(axis), &|x, axis| x.norm(2.0, axis),
+            &|x, axis| x.median(axis), &|x, axis| x.quantile(0.3, axis),
         ];
         let others: [AlongAxis; 11] = [
             &|x, axis| x.transpose(axis, 0), &|x, axis| x.transpose(-1, axis),

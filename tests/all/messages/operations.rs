@@ -87,6 +87,9 @@ fn axes() {
     panics(|| x.cumprod(-3), &axis("cumprod", -3));
     panics(|| x.linear_recurrence(2, &x), &axis("linear_recurrence", 2));
     panics(|| x.sort(2, false), &axis("sort", 2));
+    panics(|| x.argsort(2, false), &axis("argsort", 2));
+    panics(|| x.median(2), &axis("median", 2));
+    panics(|| x.quantile(0.5, -3), &axis("quantile", -3));
     panics(|| x.topk(1, 2, true), &axis("topk", 2));
     panics(|| x.scatter(2, &index, &x), &axis("scatter", 2));
     panics(|| x.chunk(2, 2), &axis("chunk", 2));
@@ -115,6 +118,9 @@ fn axes() {
     panics(|| leaf(&[0, 3]).min(0), &nothing("min"));
     panics(|| leaf(&[0, 3]).argmax(0), &nothing("argmax"));
     panics(|| leaf(&[0, 3]).argmin(..), &nothing("argmin"));
+    panics(|| leaf(&[0, 3]).median(..), &nothing("median"));
+    panics(|| leaf(&[0, 3]).quantile(0.5, 0), &nothing("quantile"));
+    panics(|| x.quantile(-0.5, 0), "quantile: q is -0.5 for shape [2, 3]: it must be between 0 and 1");
 }
 
 #[test]

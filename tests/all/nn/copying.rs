@@ -16,7 +16,7 @@ fn model(seed: u64) -> Sequential<f64> {
 }
 
 fn loss(model: &Sequential<f64>, batch: u64) -> Var<f64> {
-    model.forward(&Var::constant(Tensor::randn([5, 3], &mut seeded(batch)))).square().sum(..)
+    model.forward(Var::constant(Tensor::randn([5, 3], &mut seeded(batch)))).square().sum(..)
 }
 
 fn train(model: &mut Sequential<f64>, optimizer: &mut Adam<f64>, batches: std::ops::Range<u64>) {

@@ -20,7 +20,7 @@ fn model(seed: u64) -> Sequential<f64> {
 const NAMES: [&str; 6] = ["0.weight", "0.bias", "1.weight", "1.bias", "3.weight", "3.bias"];
 
 fn gradients(model: &Sequential<f64>, batch: u64) -> Gradients<f64> {
-    model.forward(&Var::constant(Tensor::randn([5, 3], &mut seeded(batch)))).square().sum(..).backward()
+    model.forward(Var::constant(Tensor::randn([5, 3], &mut seeded(batch)))).square().sum(..).backward()
 }
 
 /// Some of the names, but not all.
@@ -128,10 +128,10 @@ impl Everything {
     }
 
     fn loss(&self) -> Var<f64> {
-        let x = self.embedding.forward(&Tensor::from([[0, 1, 2], [3, 4, 0]]));
-        let x = self.norm.forward(&self.attention.forward(&x, None, true));
+        let x = self.embedding.forward(Tensor::from([[0, 1, 2], [3, 4, 0]]));
+        let x = self.norm.forward(self.attention.forward(&x, None, true));
         let x = self.gru.forward(&self.lstm.forward(&x, None).0, None).0;
-        self.conv.forward(&x.unsqueeze(1)).square().sum(..)
+        self.conv.forward(x.unsqueeze(1)).square().sum(..)
     }
 }
 

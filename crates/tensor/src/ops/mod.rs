@@ -5,7 +5,9 @@ mod arithmetic;
 mod attention;
 mod compare;
 pub(crate) mod conv;
-mod create;
+pub(crate) mod convert;
+pub(crate) mod count;
+pub(crate) mod create;
 mod diagonal;
 mod einsum;
 mod embedding;
@@ -23,6 +25,7 @@ mod rearrange;
 mod recurrent;
 mod reduce;
 mod repeat;
+mod sample;
 mod scan;
 mod softmax;
 mod sort;
@@ -61,7 +64,7 @@ pub mod shapes {
     pub use super::repeat::{repeat_interleave_shape, roll_shape, tile_shape};
     pub use super::scan::{lanes_shape, linear_recurrence_shape};
     pub use super::softmax::{cross_entropy_shape, softmax_minus_one_hot_shape};
-    pub use super::sort::topk_shape;
+    pub use super::sort::{quantile_shape, topk_shape};
     pub use super::stats::norm_shape;
     pub use super::subscript::{index_put_shape, index_shape};
     pub use super::view::{

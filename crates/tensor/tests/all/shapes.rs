@@ -226,6 +226,9 @@ fn lanes_and_reductions() {
         seen.check("var", reduced_shape("var", shape, &axes), || of(x.var(axes.clone(), 1)));
         seen.check("max", extreme_shape("max", shape, &axes), || of(x.max(axes.clone())));
         seen.check("argmin", extreme_shape("argmin", shape, &axes), || of(x.argmin(axes.clone())));
+        seen.check("median", extreme_shape("median", shape, &axes), || of(x.median(axes.clone())));
+        let q = [0.5, 1.5, -0.5, f64::NAN][draw.mistake[2]];
+        seen.check("quantile", quantile_shape(shape, q, &axes), || of(x.quantile(q, axes.clone())));
         let p = [2.0, 1.0, f64::INFINITY, f64::NEG_INFINITY][draw.mistake[2]];
         seen.check("norm", norm_shape(shape, p, &axes), || of(x.norm(p, axes.clone())));
         let [to, of_x] = draw.shapes([&draw.sizes[..1], &draw.stack(&draw.sizes[..1])]);

@@ -77,7 +77,7 @@ fn recurrent<const STATES: usize>(
         }
         inputs = outputs.iter().map(|directions| all(directions, 1)).collect();
     }
-    let outputs = stack(&inputs.iter().collect::<Vec<_>>(), time).flatten();
+    let outputs = stack(&inputs.iter().collect::<Vec<_>>(), time).flatten(..);
     cat(&[&outputs, &all(&last.concat(), 0)], 0)
 }
 
@@ -173,7 +173,7 @@ fn lstm_entry() -> Entry {
         sample: |s| {
             let (layer, x, h) = sequence!(s, Lstm);
             let joined = |(y, [h, c]): (Var<f64>, [Var<f64>; 2])| {
-                cat(&[y, h, c].each_ref().map(Var::flatten).each_ref(), 0)
+                cat(&[y, h, c].each_ref().map(|y| y.flatten(..)).each_ref(), 0)
             };
             if s.flag() {
                 let c = s.randn(h.shape());
