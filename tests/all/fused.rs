@@ -167,7 +167,7 @@ proptest! {
             let (mut h, mut c, mut all) = (x[5].clone(), x[6].clone(), Vec::new());
             for step in 0..steps as isize {
                 let sum = x[0].select(0, step).linear(&x[1], Some(&x[3])) + h.linear(&x[2], Some(&x[4]));
-                let gates = sum.split(&[hidden; 4], 1);
+                let gates = sum.split([hidden; 4], 1);
                 c = gates[1].sigmoid() * c + gates[0].sigmoid() * gates[2].tanh();
                 h = gates[3].sigmoid() * c.tanh();
                 all.push(h.clone());
@@ -195,8 +195,8 @@ proptest! {
         let composed = |x: &[Var<f64>]| {
             let (mut h, mut all) = (x[5].clone(), Vec::new());
             for step in 0..steps as isize {
-                let a = x[0].select(0, step).linear(&x[1], Some(&x[3])).split(&[hidden; 3], 1);
-                let b = h.linear(&x[2], Some(&x[4])).split(&[hidden; 3], 1);
+                let a = x[0].select(0, step).linear(&x[1], Some(&x[3])).split([hidden; 3], 1);
+                let b = h.linear(&x[2], Some(&x[4])).split([hidden; 3], 1);
                 let (r, z) = ((&a[0] + &b[0]).sigmoid(), (&a[1] + &b[1]).sigmoid());
                 let n = (&a[2] + r * &b[2]).tanh();
                 h = (1.0 - &z) * n + z * h;

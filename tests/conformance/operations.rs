@@ -177,7 +177,7 @@ const OTHERS: Table<fn(&Arguments) -> Outputs> = operations! {
             x.slice(axis as isize, Slice::new(bound(start), bound(stop), step))
         })
     };
-    split: |a| a.x().split(&a.sizes("sizes"), a.integer("dim"));
+    split: |a| a.x().split(a.sizes("sizes"), a.integer("dim"));
     squeeze: |a| a.x().squeeze(a.all_or("dim"));
     stack: |a| stack(&a.xs(), a.integer("dim"));
     tile: |a| a.x().tile(a.sizes("repeats"));

@@ -23,7 +23,7 @@ fn integers_at_the_ends_of_their_range() {
         leaf(&[2, 3]).transpose(1, n); leaf(&[2, 3]).permute([n, 0]); leaf(&[2, 3]).unsqueeze(n);
         leaf(&[2, 3]).squeeze(n); leaf(&[2, 3]).flip(n); leaf(&[2, 4]).glu(n); leaf(&[2, 3]).diagonal(0, n, 1);
         cat(&[&leaf(&[2]), &leaf(&[2])], n); stack(&[&leaf(&[2]), &leaf(&[2])], n); leaf(&[2, 3]).chunk(1, n);
-        leaf(&[2, 3]).split(&[1, 1], n); leaf(&[2, 3]).unbind(n); leaf(&[2, 3]).unflatten(n, [1, -1]);
+        leaf(&[2, 3]).split([1, 1], n); leaf(&[2, 3]).unbind(n); leaf(&[2, 3]).unflatten(n, [1, -1]);
         leaf(&[2, 3]).flatten(n..); leaf(&[2, 3]).flatten(..=n); leaf(&[2, 3]).split(2, n); leaf(&[2, 3]).roll(1, n); leaf(&[2, 3]).repeat_interleave(2, n);
         leaf(&[2, 3]).slice(n, ..); leaf(&[2, 3]).select(n, 0); leaf(&[2, 3]).logsumexp(n);
         leaf(&[2, 3]).cosine_similarity(leaf(&[2, 3]), n, 1e-8); leaf(&[]).transpose(n, 0); leaf(&[]).glu(n);
@@ -44,7 +44,7 @@ fn integers_at_the_ends_of_their_range() {
         leaf(&[2, 3]).split(n as usize, 0); leaf(&[2, 3]).rearrange("a (b c) -> c b a", &[("b", n as usize)]); leaf(&[2, 0]).reshape([n, -1]);
         leaf(&[2, 3]).tile([n as usize]); leaf(&[2, 3]).repeat_interleave(n as usize, 1);
         leaf(&[1, 3]).expand([n as usize, 3]); leaf(&[2, 3]).topk(n as usize, 1, true);
-        leaf(&[2, 3]).chunk(n as usize, 0); leaf(&[2, 3]).split(&[n as usize, 2], 0); leaf(&[2, 3]).var(0, n as usize);
+        leaf(&[2, 3]).chunk(n as usize, 0); leaf(&[2, 3]).split([n as usize, 2], 0); leaf(&[2, 3]).var(0, n as usize);
         leaf(&[1, 5, 5]).adaptive_avg_pool2d(n);
         // Indices
         leaf(&[3]).gather(0, Tensor::from([n as i64])); leaf(&[3]).index_select(0, Tensor::from([n as i64]));

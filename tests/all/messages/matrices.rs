@@ -40,8 +40,8 @@ fn products_and_joins() {
     panics(|| cat::<f64>(&[], 0), "cat: the list of tensors is empty; it needs at least one");
     panics(|| stack::<f64>(&[], 0), "stack: the list of tensors is empty; it needs at least one");
     let split = "split: sizes is [1, 1] for shape [2, 3]: they must add up to 3, the size of axis 1";
-    panics(|| x.split(&[1, 1], 1), split);
-    panics(|| x.split(&[1, 1], -1), split);
+    panics(|| x.split([1, 1], 1), split);
+    panics(|| x.split([1, 1], -1), split);
 }
 
 #[test]

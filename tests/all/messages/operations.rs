@@ -72,7 +72,7 @@ fn axes() {
     panics(|| x.flip(2), &axis("flip", 2));
     panics(|| x.slice(2, ..), &axis("slice", 2));
     panics(|| x.select(-3, 0), &axis("select", -3));
-    panics(|| x.split(&[1, 1], 2), &axis("split", 2));
+    panics(|| x.split([1, 1], 2), &axis("split", 2));
     panics(|| x.gather(2, &index), &axis("gather", 2));
     panics(|| x.scatter_add(2, &index, &x), &axis("scatter_add", 2));
     panics(|| x.index_select(2, &index), &axis("index_select", 2));

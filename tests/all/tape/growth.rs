@@ -75,7 +75,7 @@ fn reading_part_by_part() {
         ("index", |x| (0..x.shape()[0]).map(|i| x.index((i, ..))).collect()),
         ("rows", |x| x.rows().collect()),
         ("slice", |x| (0..x.shape()[0]).map(|i| x.slice(0, i..i + 1)).collect()),
-        ("split", |x| x.split(&vec![1; x.shape()[0]], 0)),
+        ("split", |x| x.split(vec![1; x.shape()[0]], 0)),
         ("chunk", |x| x.chunk(x.shape()[0], 0)),
         ("index_select", |x| {
             (0..x.shape()[0]).map(|i| x.index_select(0, Tensor::from([i as i64]))).collect()

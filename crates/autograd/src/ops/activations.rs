@@ -161,7 +161,7 @@ impl<T: Float> Var<T> {
             "glu: axis {axis} of shape {:?} has size {size}: it must be even, to be cut in halves",
             self.shape()
         );
-        let halves = self.split(&[size / 2; 2], axis);
+        let halves = self.split([size / 2; 2], axis);
         &halves[0] * halves[1].sigmoid()
     }
 }

@@ -58,7 +58,7 @@ impl<T: Float> Var<T> {
     /// use gradus_autograd::{Tensor, Var};
     ///
     /// let x = Var::leaf(Tensor::from([1.0, 2.0, 3.0]));
-    /// let parts = x.split(&[1, 2], 0);
+    /// let parts = x.split([1, 2], 0);
     /// assert_eq!(parts[0].value(), &Tensor::from([1.0]));
     /// assert_eq!(parts[1].value(), &Tensor::from([2.0, 3.0]));
     /// assert_eq!(x.split(2, 0)[1].value(), &Tensor::from([3.0]));
@@ -91,7 +91,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
     vec![
         case!("split", shape in ranked(), [shape], |x| {
             let (first, rest) = (x.shape()[0] / 2, x.shape()[0] - x.shape()[0] / 2);
-            let parts = x.split(&[first, rest], 0);
+            let parts = x.split([first, rest], 0);
             let pairs = x.split(2, 0);
             parts[0].sum(..) * parts[1].sin() * pairs[pairs.len() - 1].mean(..)
         }),

@@ -46,7 +46,7 @@ fn lstm<T: Float>(inputs: &[Var<T>]) -> Var<T> {
     let (mut h, mut c) = (h0.clone(), c0.clone());
     let mut planes: [Vec<Var<T>>; 6] = Default::default();
     for step in 0..input.shape()[0] as isize {
-        let gates = (input.select(0, step) + h.matmul(&weight.t())).split(&[weight.shape()[1]; 4], 1);
+        let gates = (input.select(0, step) + h.matmul(&weight.t())).split([weight.shape()[1]; 4], 1);
         let (i, f, g, o) = (gates[0].sigmoid(), gates[1].sigmoid(), gates[2].tanh(), gates[3].sigmoid());
         c = &f * c + &i * &g;
         h = &o * c.tanh();
@@ -74,8 +74,8 @@ fn gru<T: Float>(inputs: &[Var<T>]) -> Var<T> {
     let mut planes: [Vec<Var<T>>; 5] = Default::default();
     for step in 0..input.shape()[0] as isize {
         let sizes = [weight.shape()[1]; 3];
-        let of_input = input.select(0, step).split(&sizes, 1);
-        let of_state = h.linear(weight, bias.first()).split(&sizes, 1);
+        let of_input = input.select(0, step).split(sizes, 1);
+        let of_state = h.linear(weight, bias.first()).split(sizes, 1);
         let r = (&of_input[0] + &of_state[0]).sigmoid();
         let z = (&of_input[1] + &of_state[1]).sigmoid();
         let n = (&of_input[2] + &r * &of_state[2]).tanh();

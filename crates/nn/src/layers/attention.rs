@@ -132,8 +132,8 @@ impl<T: Float> MultiheadAttention<T> {
                 x.shape()
             );
         }
-        let weights = self.in_proj_weight.split(&[width; 3], 0);
-        let biases = self.in_proj_bias.split(&[width; 3], 0);
+        let weights = self.in_proj_weight.split([width; 3], 0);
+        let biases = self.in_proj_bias.split([width; 3], 0);
         std::array::from_fn(|i| {
             let (front, _) = inputs[i].shape().split_at(inputs[i].rank() - 1);
             let shape = [front, &[self.num_heads, width / self.num_heads]].concat();

@@ -17,7 +17,7 @@ use crate::tensor::Tensor;
 /// let all = Tensor::cat(&[&x, &y], 0);
 /// assert_eq!(all, Tensor::from([1, 2, 3, 4]));
 /// assert_eq!(Tensor::stack(&[&x, &y], 0), Tensor::from([[1, 2], [3, 4]]));
-/// assert_eq!(all.split(&[1, 3], 0), [Tensor::from([1]), Tensor::from([2, 3, 4])]);
+/// assert_eq!(all.split([1, 3], 0), [Tensor::from([1]), Tensor::from([2, 3, 4])]);
 /// assert_eq!(all.split(3, 0), [Tensor::from([1, 2, 3]), Tensor::from([4])]);
 /// assert_eq!(all.chunk(2, 0), [x, y]);
 /// ```

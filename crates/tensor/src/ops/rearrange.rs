@@ -56,6 +56,10 @@ fn plan(shape: &[usize], pattern: &str, sizes: &[(&str, usize)]) -> Result<[Shap
         return Err("it must have a `->` between the axes of the operand and of the result".into());
     };
     let (axes, has_rest) = (read(left, 0)?.len(), left.contains("..."));
+    if right.contains("...") != has_rest {
+        let side = if has_rest { "right" } else { "left" };
+        return Err(format!("`...` is missing on the {side} of `->`"));
+    }
     if axes > shape.len() || axes < shape.len() && !has_rest {
         let least = if has_rest { "at least " } else { "" };
         return Err(format!("the operand must have {least}{axes} axes, as many as are left of `->`"));
@@ -94,7 +98,7 @@ fn split_axis(axis: usize, size: usize, group: &[Label], sizes: &[(&str, usize)]
     let unknown: Vec<Label> = group.iter().copied().filter(|label| given(label).is_none()).collect();
     let left = match unknown[..] {
         [] if known == size => 1,
-        [_] if known > 0 && size % known == 0 => size / known,
+        [_] if known > 0 && size.is_multiple_of(known) => size / known,
         [] => return Err(format!("axis {axis} has size {size}, and its names the product {known}")),
         [label] => {
             let name = shown(label);

@@ -44,7 +44,7 @@ law! {
         let whole = Tensor::cat(&tensors, signed);
         check(&whole, &joined(&parts, axis));
         let sizes: Vec<usize> = parts.iter().map(|part| part.naive.shape[axis]).collect();
-        let again = whole.split(&sizes, signed);
+        let again = whole.split(sizes, signed);
         prop_assert_eq!(again.len(), parts.len());
         for (part, expected) in again.iter().zip(&parts) {
             check(part, &expected.naive);
@@ -63,7 +63,7 @@ law! {
         ends.sort_unstable();
         let sizes: Vec<usize> =
             ends.iter().enumerate().map(|(i, end)| end - if i == 0 { 0 } else { ends[i - 1] }).collect();
-        let parts = x.tensor.split(&sizes, axis as isize);
+        let parts = x.tensor.split(sizes, axis as isize);
         check(&Tensor::cat(&parts.iter().collect::<Vec<_>>(), axis as isize), &x.naive);
     }
 }

@@ -110,7 +110,7 @@ fn axes() {
     panics(|| x.reduce("range", 2, |lane| lane[0]), &axis("range", 2));
     panics(|| x.sum(usize::MAX), &axis("sum", isize::MAX));
     panics(|| Tensor::cat(&[&x, &x], 2), &axis("cat", 2));
-    panics(|| x.split(&[1, 1], 2), &axis("split", 2));
+    panics(|| x.split([1, 1], 2), &axis("split", 2));
     panics(|| x.gather(2, &list(&[])), &axis("gather", 2));
     panics(|| x.scatter_add(2, &list(&[]), &x), &axis("scatter_add", 2));
     panics(|| x.index_select(2, &list(&[])), &axis("index_select", 2));
@@ -202,11 +202,12 @@ fn patterns() {
     for (pattern, sizes, problem) in [
         ("a b", &[][..], "it must have a `->` between the axes of the operand and of the result"),
         ("a -> a", &[], "the operand must have 1 axes, as many as are left of `->`"),
-        ("a b ... c -> a b c", &[], "the operand must have at least 3 axes, as many as are left of `->`"),
+        ("a b ... c -> a b c ...", &[], "the operand must have at least 3 axes, as many as are left of `->`"),
         ("a b -> a", &[], "`b` is missing on the right of `->`"),
         ("a b -> a b c", &[], "`c` is missing on the left of `->`"),
         ("a ... -> a", &[], "`...` is missing on the right of `->`"),
-        ("(...) a -> a ...", &[], "left of `->`, `...` must not be in brackets"),
+        ("a b -> a ... b", &[], "`...` is missing on the left of `->`"),
+        ("(...) -> ...", &[], "left of `->`, `...` must not be in brackets"),
         ("a b -> a a b", &[], "a name, or `...`, is there twice, at `a b`"),
         (
             "a ((b)) -> a b",
@@ -272,8 +273,8 @@ fn products_and_joins() {
     let split = |sizes: &str| {
         format!("split: sizes is {sizes} for shape [2, 3]: they must add up to 3, the size of axis 1")
     };
-    panics(|| x.split(&[1, 1], 1), &split("[1, 1]"));
-    panics(|| x.split(&[usize::MAX, 4], -1), &split("[18446744073709551615, 4]"));
+    panics(|| x.split([1, 1], 1), &split("[1, 1]"));
+    panics(|| x.split([usize::MAX, 4], -1), &split("[18446744073709551615, 4]"));
     panics(|| x.split(0, 0), "split: size is 0 for shape [2, 3]: it must be at least 1");
 }
 

@@ -149,7 +149,7 @@ law! {
         let left: Vec<String> = names[..sizes.len()].chunks(2).map(|pair| format!("({} {})", pair[0], pair[1])).collect();
         let (mut right, mut shape) = (String::from("("), vec![1]);
         for (place, (&label, &end)) in order.iter().zip(&ends).enumerate() {
-            right += &format!("{} ", names[label]);
+            right.extend([names[label], " "]);
             *shape.last_mut().unwrap() *= sizes[label];
             if end && place + 1 < order.len() {
                 right += ") 1 (";
