@@ -48,7 +48,7 @@ fn integers_at_the_ends_of_their_range() {
         leaf(&[3]).scatter_add(0, Tensor::from([n as i64]), &leaf(&[1]));
         leaf(&[3]).index_add(0, Tensor::from([n as i64]), &leaf(&[1]));
         leaf(&[3, 2]).embedding(Tensor::from([n as i64]), None); leaf(&[3, 2]).embedding(Tensor::from([0]), Some(n));
-        Tensor::from([n as i64]).one_hot(3); Tensor::<i64>::from(vec![]).one_hot(n as usize);
+        Tensor::from([n as i64]).one_hot(3); Tensor::<i64>::zeros([0]).one_hot(n as usize);
         CrossEntropyLoss::new().forward(&leaf(&[1, 3]), Tensor::from([n as i64]));
         CrossEntropyLoss::new().ignore_index(n as i64).forward(&leaf(&[1, 3]), Tensor::from([1]));
         leaf(&[1, 3]).softmax_cross_entropy(1, Tensor::from([n as i64]));
