@@ -133,5 +133,5 @@ fn evaluate(mlp: &Mlp, digits: &Digits) -> (f32, Tensor<i64>) {
 }
 
 fn accuracy(predictions: &Tensor<i64>, labels: &Tensor<i64>) -> f64 {
-    predictions.eq(labels).to_number::<f64>().mean(..).item()
+    predictions.eq(labels).cast::<f64>().mean(..).item()
 }

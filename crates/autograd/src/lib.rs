@@ -39,9 +39,10 @@ pub use engine::{
 #[doc(hidden)]
 pub use gradus_tensor::file;
 pub use gradus_tensor::{
-    Axes, Bins, Conv, Dims, Element, Float, Indexing, InstructionSet, Number, Numeric, OrPanic, PadMode,
-    Pool, Pooling, Rng, Shape, Slice, Tensor, TensorError, Unique, Xoshiro256PlusPlus, broadcast_shapes,
-    keepdim, lane_axis, num_threads, release_memory, seeded, set_num_threads,
+    Axes, Bins, Conv, Dims, Element, Ellipsis, Float, Indexing, InstructionSet, NewAxis, Number, Numeric,
+    OrPanic, PadMode, Pool, Pooling, Rng, Shape, Slice, SplitSizes, Subscript, Subscripts, Tensor,
+    TensorError, Unique, Xoshiro256PlusPlus, broadcast_shapes, keepdim, lane_axis, num_threads,
+    release_memory, seeded, set_num_threads, step,
 };
 #[cfg(feature = "npy")]
 pub use gradus_tensor::{npy, npz};

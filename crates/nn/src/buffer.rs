@@ -82,9 +82,10 @@ impl<T: Float> Clone for Buffer<T> {
     }
 }
 
+/// The shape alone, as of a [`Parameter`](crate::Parameter).
 impl<T: Float> Debug for Buffer<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "Buffer {:?}", self.value())
+        write!(f, "Buffer<{}> {:?}", T::NAME, self.value().shape())
     }
 }
 

@@ -28,6 +28,8 @@ mod containers;
 mod counter;
 #[doc(hidden)]
 pub mod derived;
+mod evaluating;
+mod gradients;
 pub mod init;
 mod layers;
 mod loss;
@@ -37,12 +39,14 @@ mod optim;
 mod parameter;
 mod path;
 mod state;
+mod summary;
 #[cfg(feature = "proptest")]
 pub mod testing;
 mod tied;
 
 pub use buffer::Buffer;
 pub use counter::Counter;
+pub use gradients::NonFiniteGradients;
 pub use gradus_autograd::{Float, Tensor};
 pub use gradus_derive::Module;
 pub use layers::*;
@@ -60,4 +64,5 @@ pub use optim::{
 pub use parameter::Parameter;
 pub use path::Path;
 pub use state::{Difference, Dtype, PartialLoad, State, StateError, StateTensor};
+pub use summary::{Summary, SummaryRow};
 pub use tied::Tied;

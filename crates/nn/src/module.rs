@@ -1,14 +1,15 @@
 //! Modules: layers and models as trees of named parameters and buffers.
 
-use std::marker::PhantomData;
-
-use gradus_autograd::{Float, Gradients, Tape};
+use gradus_autograd::{Float, Gradients, Tape, Tensor};
 
 use crate::buffer::Buffer;
+use crate::evaluating::Evaluating;
+use crate::gradients::{self, NonFiniteGradients};
 use crate::member::{Member, MemberMut};
 use crate::parameter::{self, Parameter};
 use crate::path::Path;
 use crate::state::{self, Need, PartialLoad, State, StateError};
+use crate::summary::Summary;
 
 /// A layer, or a model made of layers: the owner of parameters.
 ///
@@ -38,34 +39,7 @@ use crate::state::{self, Need, PartialLoad, State, StateError};
 /// assert_eq!(mlp.parameter_count(), 13);
 /// ```
 ///
-/// An implementation by hand is two methods that pass the visitor on to each part:
-///
-/// ```
-/// use gradus_autograd::{Float, seeded};
-/// use gradus_nn::{Linear, Member, MemberMut, Module, Path};
-///
-/// enum Head<T: Float> {
-///     Identity,
-///     Dense(Linear<T>),
-/// }
-///
-/// impl<T: Float> Module<T> for Head<T> {
-///     fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {
-///         if let Head::Dense(layer) = self {
-///             layer.visit(path.field("dense"), visitor);
-///         }
-///     }
-///     fn visit_mut<'a>(&'a mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>)) {
-///         if let Head::Dense(layer) = self {
-///             layer.visit_mut(path.field("dense"), visitor);
-///         }
-///     }
-/// }
-///
-/// let head: Head<f32> = Head::Dense(Linear::new(3, 2, &mut seeded(0)));
-/// assert_eq!(head.named_parameters()[0].0, "dense.weight");
-/// assert_eq!(Head::<f32>::Identity.parameter_count(), 0);
-/// ```
+/// An implementation by hand is two methods that pass the visitor on to each part; [`Member`] has an example.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Module<{T}>`",
     note = "`#[derive(Module)]` makes a struct of layers a module; a field that is none is left out with `#[module(skip)]`",
@@ -114,15 +88,8 @@ pub trait Module<T: Float = f32> {
     where
         Self: Sized,
     {
-        let mut modes = Vec::new();
-        self.visit(Path::ROOT, &mut |_, member| {
-            if let Member::Mode(mode) = member {
-                modes.push(*mode);
-            }
-        });
-        let restore = Restore { model: self, modes, element: PhantomData };
-        restore.model.eval();
-        f(restore.model)
+        let guard = Evaluating::new(self);
+        f(guard.model)
     }
 
     /// Whether any layer of the model is in training mode.
@@ -363,6 +330,53 @@ pub trait Module<T: Float = f32> {
         self.load_state(&State::read(path)?)
     }
 
+    /// The model as a table, to print: `println!("{}", model.summary())`.
+    ///
+    /// ```
+    /// use gradus_autograd::seeded;
+    /// use gradus_nn::{BatchNorm1d, Linear, Module, Sequential};
+    ///
+    /// let linear = Linear::<f32>::new(2, 4, &mut seeded(0));
+    /// let mut model = Sequential::new().push(linear).push(BatchNorm1d::new(4));
+    /// model.freeze(|name| name == "0.bias");
+    /// assert_eq!(model.summary().to_string(), "\
+    /// name            shape   numbers  kind
+    /// 0.weight        [4, 2]        8  trainable
+    /// 0.bias          [4]           4  frozen
+    /// 1.weight        [4]           4  trainable
+    /// 1.bias          [4]           4  trainable
+    /// 1.running_mean  [4]           4  buffer
+    /// 1.running_var   [4]           4  buffer
+    /// 20 parameters, 16 trainable, 4 frozen; 8 in buffers");
+    /// ```
+    fn summary(&self) -> Summary {
+        Summary::of(self)
+    }
+
+    /// The gradients of the parameters that have one, with their names.
+    fn named_gradients<'g>(&self, gradients: &'g Gradients<T>) -> Vec<(String, &'g Tensor<T>)> {
+        let named = self.named_parameters().into_iter();
+        named.filter_map(|(name, parameter)| Some((name, gradients.get(parameter)?))).collect()
+    }
+
+    /// Checks that all numbers of the gradients are finite. An infinite loss, or a point such as 0 of `sqrt`, gives others,
+    /// and a step with them makes parameters NaN. With debug assertions on, optimizers make this check in every step.
+    ///
+    /// ```
+    /// use gradus_nn::{Module, Parameter};
+    ///
+    /// let scale = (Parameter::new([0.0, 4.0]),);
+    /// let gradients = scale.0.sqrt().sum(..).backward();
+    /// let error = scale.check_finite(&gradients).unwrap_err();
+    /// assert_eq!(error.to_string(), "the gradients are not finite: `0` (0 NaN and 1 infinite of 2)");
+    /// ```
+    ///
+    /// # Errors
+    /// [`NonFiniteGradients`] with the names of the parameters.
+    fn check_finite(&self, gradients: &Gradients<T>) -> Result<(), NonFiniteGradients> {
+        gradients::check_finite(self, gradients)
+    }
+
     /// The tape, with parameters labelled by their names. Frozen parameters are constants, and not on it.
     fn label_tape(&self, tape: Tape<T>) -> Tape<T> {
         let named = self.named_parameters().into_iter();
@@ -375,24 +389,5 @@ pub trait Module<T: Float = f32> {
             |parameter: &Parameter<T>| parameter.is_trainable() && gradients.get(parameter).is_none();
         let named = self.named_parameters().into_iter();
         named.filter_map(|(name, parameter)| missing(parameter).then_some(name)).collect()
-    }
-}
-
-/// When dropped, puts every layer back into its old mode.
-struct Restore<'m, T: Float, M: Module<T>> {
-    model: &'m mut M,
-    /// The old modes, in the order of a visit.
-    modes: Vec<bool>,
-    element: PhantomData<T>,
-}
-
-impl<T: Float, M: Module<T>> Drop for Restore<'_, T, M> {
-    fn drop(&mut self) {
-        let mut modes = self.modes.iter();
-        self.model.visit_mut(Path::ROOT, &mut |_, member| {
-            if let MemberMut::Mode(mode) = member {
-                *mode = *modes.next().expect("the model has the layers it had");
-            }
-        });
     }
 }

@@ -1,7 +1,7 @@
 //! Parameters.
 
 use std::borrow::Cow;
-use std::fmt::{self, Debug, Formatter};
+use std::fmt::{self, Debug, Display, Formatter};
 use std::ops::{Add, Deref, Div, Mul, Neg, Sub};
 
 use gradus_autograd::{AsVar, Float, Tensor, Var};
@@ -141,9 +141,17 @@ impl<T: Float> AsVar<T> for Parameter<T> {
     }
 }
 
+/// The shape alone: a model printed with `{:?}` shows how it is built, not a page of numbers.
 impl<T: Float> Debug for Parameter<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "Parameter {:?}", self.value())
+        write!(f, "Parameter<{}> {:?}", T::NAME, self.shape())
+    }
+}
+
+/// The numbers, as a tensor prints them.
+impl<T: Float> Display for Parameter<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(self.value(), f)
     }
 }
 

@@ -87,7 +87,7 @@ proptest! {
         for f in [(|x| x.max([0, 2])) as Function, |x| x.min([0, 2])] {
             let leaf = Var::leaf(&x);
             let y = f(&leaf);
-            let won = x.eq(y.value().reshape([1, 3, 1])).to_number::<f64>();
+            let won = x.eq(y.value().reshape([1, 3, 1])).cast::<f64>();
             let share = &won / won.sum(gradus::keepdim([0, 2]));
             let gradients = y.sum(..).backward();
             prop_assert_eq!(gradients.get(&leaf), Some(&share));
@@ -141,7 +141,7 @@ proptest! {
         prop_assert_eq!(bits(leaf.median(..).value()), bits(&x.median(..)));
         prop_assert_eq!(bits(leaf.quantile(q, ..).value()), bits(&x.quantile(q, ..)));
         // Of equals, the first in the middle of a stable order.
-        let middle = match x.isnan().to_number::<i64>().argmax(..).item() {
+        let middle = match x.isnan().cast::<i64>().argmax(..).item() {
             0 if !x[[0]].is_nan() => x.argsort(0, false)[[(x.len() - 1) / 2]],
             nan => nan,
         };

@@ -41,7 +41,7 @@ fn frequencies_of_categories() {
     assert_eq!(samples.shape(), [COUNT, 2]);
     for row in 0..2 {
         for category in 0..3 {
-            let hits = samples.select(1, row).eq(category).to_number::<f64>();
+            let hits = samples.select(1, row).eq(category).cast::<f64>();
             mean_is(&hits, p[[row as usize, category as usize]]);
         }
     }

@@ -75,8 +75,7 @@ fn a_killed_process_leaves_the_old_file_or_the_new_one() {
     let rng = &mut seeded(0);
     let mut seen = [0; 2];
     for _ in 0..200 {
-        let mut child =
-            child("child_that_writes").env(WRITE, &path).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = child("child_that_writes").env(WRITE, &path).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         assert!(lines.any(|line| line.unwrap().contains("writes")));
         std::thread::sleep(Duration::from_micros(rng.next_u64() % 8000));

@@ -8,6 +8,7 @@ mod derive;
 mod durability;
 mod freezing;
 mod init;
+mod inspection;
 mod layers;
 mod losses;
 mod models;

@@ -209,10 +209,7 @@ fn checkpoints_of_other_runs_are_refused() {
     let rng = "value \"rng\": a generator, as four i64 that are not all 0, is needed; the state has ";
     let other = "max with factor 0.5, patience 1, threshold 0.0001, cooldown 1, min_lr 0";
     for (state, message) in [
-        (
-            metadata("optimizer.version", "2"),
-            format!("{optimizer}its version is 2; version 1 can be loaded"),
-        ),
+        (metadata("optimizer.version", "2"), format!("{optimizer}its version is 2; version 1 can be loaded")),
         (metadata("plateau.version", "2"), format!("{plateau}its version is 2; version 1 can be loaded")),
         (
             metadata("plateau.options", other),
@@ -221,7 +218,10 @@ fn checkpoints_of_other_runs_are_refused() {
                 other.replace("max", "min")
             ),
         ),
-        (with(&|state| state.insert("plateau.bad", -1)), format!("{plateau}`bad` is -1: it must be 0 or larger")),
+        (
+            with(&|state| state.insert("plateau.bad", -1)),
+            format!("{plateau}`bad` is -1: it must be 0 or larger"),
+        ),
         (
             with(&|state| drop(state.remove("plateau.best"))),
             "value \"best\": one element of f64 is needed; the state has nothing of this name".into(),
@@ -230,7 +230,10 @@ fn checkpoints_of_other_runs_are_refused() {
             with(&|state| state.insert("rng", Tensor::from([1_i64, 2, 3]))),
             format!("{rng}i64 of shape [3] there"),
         ),
-        (with(&|state| state.insert("rng", Tensor::from([0_i64; 4]))), format!("{rng}i64 of shape [4] there")),
+        (
+            with(&|state| state.insert("rng", Tensor::from([0_i64; 4]))),
+            format!("{rng}i64 of shape [4] there"),
+        ),
         (with(&|state| state.insert("rng", 0.5)), format!("{rng}f64 of shape [] there")),
         (with(&|state| drop(state.remove("rng"))), format!("{rng}nothing of this name")),
         (

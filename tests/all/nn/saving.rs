@@ -263,8 +263,7 @@ fn every_bit_is_kept() {
         bits.into_iter().flat_map(|x| [x, x | 1 << 15]).flat_map(u16::to_le_bytes).collect::<Vec<u8>>()
     };
     for (dtype, data) in [("F16", halves(0x7c00, 0x0200)), ("BF16", halves(0x7f80, 0x0040))] {
-        let header =
-            format!("{{\"x\":{{\"dtype\":\"{dtype}\",\"shape\":[12],\"data_offsets\":[0,24]}}}}");
+        let header = format!("{{\"x\":{{\"dtype\":\"{dtype}\",\"shape\":[12],\"data_offsets\":[0,24]}}}}");
         let file = [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &data].concat();
         let written = State::from_bytes(&file).unwrap().to_bytes().unwrap();
         assert!(written.ends_with(&data), "{dtype}: {:?}, not {data:?}", &written[written.len() - 24..]);

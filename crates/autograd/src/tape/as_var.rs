@@ -63,6 +63,7 @@ constants! {
     [] f64, f64;
     [T: Float] Tensor<T>, T;
     [T: Float] Vec<T>, T;
+    [T: Float, const N: usize] Vec<[T; N]>, T;
     [T: Float] [T], T;
     [T: Float, const N: usize] [T; N], T;
     [T: Float, const M: usize, const N: usize] [[T; N]; M], T;

@@ -1,6 +1,6 @@
 //! Layers in sequence.
 
-use std::fmt::{self, Debug, Formatter};
+use std::fmt::{self, Debug, Display, Formatter};
 use std::ops::{Index, IndexMut};
 
 use gradus_autograd::{AsVar, Float, Var};
@@ -126,6 +126,13 @@ impl<T: Float> Sequential<T> {
             x = layer.forward(&x);
         }
         x
+    }
+}
+
+/// Its [summary](Module::summary).
+impl<T: Float> Display for Sequential<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(&self.summary(), f)
     }
 }
 

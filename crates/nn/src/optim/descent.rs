@@ -285,6 +285,11 @@ impl<R: Rule, T: Float> Optimizer<T> for Descent<R, T> {
         if self.groups.len() > 1 && self.states.is_empty() {
             self.check_groups(model);
         }
+        if cfg!(debug_assertions)
+            && let Err(error) = model.check_finite(gradients)
+        {
+            panic!("step: {error}");
+        }
         let Self { rates, groups, states } = self;
         let (mut place, mut trainable, mut changed) = (0, 0, 0);
         model.visit_mut(Path::ROOT, &mut |path, member| {

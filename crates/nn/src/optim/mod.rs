@@ -83,11 +83,12 @@ use options;
 /// ```
 pub trait Optimizer<T: Float> {
     /// Changes every parameter of the model for which there is a gradient; others stay as they are
-    /// ([`Module::names_without_gradient`] tells which), and so do [frozen](Module::freeze) ones. A gradient is taken as it is: NaN makes the parameter and
-    /// its optimizer state NaN.
+    /// ([`Module::names_without_gradient`] tells which), and so do [frozen](Module::freeze) ones. A gradient that is infinite or
+    /// NaN spoils the parameter: with debug assertions it is refused, and [`Module::check_finite`] finds it in any build.
     ///
     /// # Panics
-    /// If it is the first step and a [group](Descent::group) matches no parameter of the model, or if there are gradients
+    /// If debug assertions are on and a gradient is not finite; if it is the first step and a [group](Descent::group) matches
+    /// no parameter of the model; or if there are gradients
     /// and none is of a parameter of this model: they are of another one, of a clone for example. Gradients of other leaves
     /// are allowed beside gradients of this model, and so are steps of a model that is wholly frozen.
     #[track_caller]

@@ -18,7 +18,9 @@ pub(super) fn check(state: &State, kind: &str, options: &str) -> Result<(), Stri
     let metadata = |key: &str| state.metadata().get(key).map(String::as_str);
     match (metadata("version"), metadata("options")) {
         (Some(VERSION), Some(found)) if found == options => Ok(()),
-        (Some(VERSION), Some(found)) => Err(format!("its options are {found}, and this {kind} has {options}")),
+        (Some(VERSION), Some(found)) => {
+            Err(format!("its options are {found}, and this {kind} has {options}"))
+        }
         (Some(VERSION), None) => Err("it has no options".into()),
         (Some(version), _) => Err(format!("its version is {version}; version {VERSION} can be loaded")),
         (None, _) => Err(format!("it has no version; version {VERSION} can be loaded")),

@@ -6,6 +6,7 @@ use super::Array;
 use super::error::Fault;
 use super::header::{Header, Kind};
 use crate::element::Element;
+use crate::runtime::Buffer;
 use crate::tensor::Tensor;
 
 /// The array in the contents of a file.
@@ -42,17 +43,17 @@ fn elements<const N: usize, E: Element>(
         bytes.reverse();
         element(bytes)
     };
-    let elements: Vec<E> = if header.big_endian {
-        chunks.map(reversed).collect()
+    let elements = if header.big_endian {
+        Buffer::collect(chunks.len(), chunks.map(reversed))
     } else {
-        chunks.map(|&bytes| element(bytes)).collect()
+        Buffer::collect(chunks.len(), chunks.map(|&bytes| element(bytes)))
     };
     let mut shape = header.shape.clone();
     let axes = (0..shape.len() as isize).rev().collect::<Vec<_>>();
     if header.fortran_order {
         shape.reverse();
     }
-    let tensor = Tensor::from_vec(elements, shape).expect("as many elements as the shape has");
+    let tensor = Tensor::from_buffer(elements, &shape);
     if header.fortran_order { tensor.permute(axes) } else { tensor }
 }
 

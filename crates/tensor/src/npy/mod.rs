@@ -95,7 +95,7 @@ impl Array {
             Self::F64(tensor) => tensor.cast(),
             Self::I64(tensor) => tensor.cast(),
             Self::U64(tensor) => tensor.map(|bits| nearest(bits.cast_unsigned())),
-            Self::Bool(tensor) => tensor.to_number(),
+            Self::Bool(tensor) => tensor.cast(),
         }
     }
 }

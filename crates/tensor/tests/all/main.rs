@@ -33,6 +33,7 @@ mod rows;
 mod sample;
 mod scans;
 mod shapes;
+mod subscripts;
 mod sums;
 mod threads;
 mod views;

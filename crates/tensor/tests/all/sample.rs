@@ -77,7 +77,7 @@ proptest! {
         p in shape(0..=3).prop_flat_map(|shape| laid_of(&shape, &(0.0..=1.0_f64).boxed())), seed: u64,
     ) {
         let u = Tensor::<f64>::rand(&p.naive.shape, &mut seeded(seed));
-        let expected = u.lt(&p.tensor).to_number::<f64>();
+        let expected = u.lt(&p.tensor).cast::<f64>();
         prop_assert_eq!(p.tensor.bernoulli(&mut seeded(seed)), expected);
     }
 }
@@ -155,7 +155,7 @@ fn moments_of_gamma_and_beta() {
     let x = Tensor::<f64>::ones([COUNT]).standard_gamma(rng);
     for tenth in 1..10 {
         let p = f64::from(tenth) / 10.0;
-        let below = x.lt(-(1.0 - p).ln()).to_number::<f64>().mean(..).item();
+        let below = x.lt(-(1.0 - p).ln()).cast::<f64>().mean(..).item();
         assert!((below - p).abs() < 5.0 * (p * (1.0 - p) / COUNT as f64).sqrt());
     }
     // No number is 0 or 1, however small the shape.
