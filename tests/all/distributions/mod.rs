@@ -75,11 +75,10 @@ families! {
         |p| integral(-14.0..14.0, |t| [p[0] + p[1] * t, p[1]]);
     Uniform: |x, y| Uniform::new(x, y), (-2.0..2.0, 0.5..3.0).prop_map(|(low, width)| [low, low + width]),
         |p| {
-            // The middles of equal parts.
-            let (count, width) = (100, p[1] - p[0]);
-            let x = Tensor::arange(0.5, f64::from(count), 1.0) * (width / f64::from(count)) + p[0];
-            let weights = x.full_like(width / f64::from(count));
-            (x, weights)
+            // The rule of Gauss with two points, which is exact for squares.
+            let (middle, half) = ((p[0] + p[1]) / 2.0, (p[1] - p[0]) / 2.0);
+            let x = Tensor::from([-1.0, 1.0]) * (half / 3.0_f64.sqrt()) + middle;
+            (x, Tensor::full([2], half))
         };
     Bernoulli: |x, y| {
         // The sign of the other parameter decides between both forms.

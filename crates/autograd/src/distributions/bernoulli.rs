@@ -18,7 +18,7 @@ use crate::tape::Var;
 /// ```
 ///
 /// # Panics
-/// If a probability is not between 0 and 1, or a logit is NaN.
+/// If a probability is not between 0 and 1, or a logit is infinite or NaN.
 #[derive(Debug, Clone)]
 pub struct Bernoulli<T: Float = f32> {
     form: Form,
@@ -50,7 +50,7 @@ impl<T: Float> Bernoulli<T> {
     #[track_caller]
     pub fn from_logits(logits: impl Into<Var<T>>) -> Self {
         let parameter = logits.into();
-        check("Bernoulli", "logits", &parameter, |x| !x.is_nan(), "a number");
+        check("Bernoulli", "logits", &parameter, Float::is_finite, "finite");
         Self { form: Form::Logits, parameter }
     }
 

@@ -122,9 +122,16 @@ impl<T: Float> Categorical<T> {
         all.logits.gather(-1, value.reshape(places)).squeeze(-1)
     }
 
+    /// The sum of the probabilities times these numbers, of which those of impossible categories are not looked at, so
+    /// that they have no gradient.
+    fn mean_of(&self, x: &Var<T>) -> Var<T> {
+        let possible = Var::where_(self.logits.gt(-T::INFINITY), x, T::ZERO);
+        possible.multiply_no_nan(self.probs()).sum(-1)
+    }
+
     /// The sum of -p log(p) over the categories.
     pub fn entropy(&self) -> Var<T> {
-        -self.logits.multiply_no_nan(self.probs()).sum(-1)
+        -self.mean_of(&self.logits)
     }
 }
 
@@ -137,6 +144,6 @@ impl<T: Float> KlDivergence<T> for Categorical<T> {
             self.categories(),
             other.categories()
         );
-        (&self.logits - &other.logits).multiply_no_nan(self.probs()).sum(-1)
+        self.mean_of(&(&self.logits - &other.logits))
     }
 }
