@@ -7,6 +7,7 @@ use std::collections::hash_map::Entry as Slot;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
+use gradus_tensor::shapes::sum_to_size_shape;
 use gradus_tensor::{Float, Shape};
 
 use crate::tape::node::{Node, address};
@@ -141,9 +142,9 @@ fn reduce_to<T: Float>(
     if gradient.shape() == shape {
         return Ok(gradient);
     }
-    match gradus_tensor::broadcast_shapes(operation, shape, gradient.shape()) {
-        Ok(common) if common[..] == *gradient.shape() => Ok(gradient.sum_to_size(shape)),
-        _ => Err(BackwardError::RuleShape {
+    match sum_to_size_shape(gradient.shape(), shape) {
+        Ok(_) => Ok(gradient.sum_to_size(shape)),
+        Err(_) => Err(BackwardError::RuleShape {
             operation,
             input,
             got: gradient.shape().into(),
