@@ -53,7 +53,6 @@ pub(crate) fn same(a: &[usize], b: &[usize]) -> bool {
 }
 
 impl Clone for Layout {
-    #[inline]
     fn clone(&self) -> Self {
         let (shape, strides) = match (&self.shape[..], &self.strides[..]) {
             // The usual ranks, with one look at both lists.
@@ -108,7 +107,6 @@ pub(crate) fn place_of(number: usize, shape: &[usize]) -> Shape {
 }
 
 impl Layout {
-    #[inline]
     pub(crate) fn contiguous(shape: &[usize]) -> Self {
         Self { strides: row_major(shape), shape: copied(shape), offset: 0 }
     }
@@ -145,6 +143,16 @@ impl Layout {
     #[inline]
     pub(crate) fn is_contiguous(&self) -> bool {
         self.neighbours().is_some()
+    }
+
+    /// The order of axes in which the elements are neighbours, if in logical order they are not.
+    pub(crate) fn memory_order(&self) -> Option<Shape> {
+        if self.is_contiguous() {
+            return None;
+        }
+        let mut order: Shape = (0..self.rank()).collect();
+        order.sort_by_key(|&axis| std::cmp::Reverse(self.strides[axis]));
+        self.permute(&order).is_contiguous().then_some(order)
     }
 
     /// The place in the buffer of the element at `index`, which must be within the shape.

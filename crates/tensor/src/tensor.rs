@@ -99,12 +99,7 @@ impl<T: Element> Tensor<T> {
     /// The order of axes in which the elements are contiguous, if in logical order they are not (as in a transposed
     /// matrix). Changes in place keep it.
     pub(crate) fn memory_order(&self) -> Option<Shape> {
-        if self.is_contiguous() {
-            return None;
-        }
-        let mut order: Shape = (0..self.rank()).collect();
-        order.sort_by_key(|&axis| std::cmp::Reverse(self.strides()[axis]));
-        self.layout.permute(&order).is_contiguous().then_some(order)
+        self.layout.memory_order()
     }
 
     /// The axes in another order, without a new view.
