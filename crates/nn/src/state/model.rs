@@ -24,8 +24,7 @@ pub struct PartialLoad {
 /// Parameters, buffers and counters.
 #[track_caller]
 pub(crate) fn of_model<T: Float>(model: &(impl Module<T> + ?Sized)) -> State {
-    let mut state = State::new();
-    let mut twice = None;
+    let mut members = Vec::new();
     model.visit(Path::ROOT, &mut |path, member| {
         let tensor = match member {
             Member::Parameter(parameter) => StateTensor::of(parameter.value()),
@@ -33,17 +32,35 @@ pub(crate) fn of_model<T: Float>(model: &(impl Module<T> + ?Sized)) -> State {
             Member::Counter(counter) => Tensor::from(counter.get()).into(),
             Member::Mode(_) => return,
         };
-        let name = path.to_string();
+        members.push((path.to_string(), tensor));
+    });
+    of_members(members)
+}
+
+/// Apart from [`of_model`], which is compiled in every program for each of its models.
+#[track_caller]
+fn of_members(members: Vec<(String, StateTensor)>) -> State {
+    let mut state = State::new();
+    let mut twice = None;
+    for (name, tensor) in members {
         if state.get(&name).is_some() {
             twice = Some(name);
         } else {
             state.insert(name, tensor);
         }
-    });
+    }
     if let Some(name) = twice {
         panic!("state: the model has two members of the name {name}; names must differ to be loaded again");
     }
     state
+}
+
+/// A member that a state may be loaded into.
+struct Target {
+    name: String,
+    shape: Vec<usize>,
+    dtype: Dtype,
+    optional: bool,
 }
 
 /// Without the counters that files of weights do not hold.
@@ -67,44 +84,17 @@ pub(crate) fn load<T: Float>(
     select: impl Fn(&str) -> bool,
     strict: bool,
 ) -> Result<PartialLoad, StateError> {
-    let mut report = PartialLoad::default();
-    let mut differences = Vec::new();
-    let mut unused: BTreeSet<&str> = state.names().collect();
+    let mut targets = Vec::new();
     model.visit(Path::ROOT, &mut |path, member| {
-        let name = path.to_string();
         let (shape, dtype, optional): (Vec<usize>, Dtype, bool) = match member {
             Member::Parameter(parameter) => (parameter.shape().into(), dtype_of::<T>(), false),
             Member::Buffer(buffer) => (buffer.value().shape().into(), dtype_of::<T>(), false),
             Member::Counter(_) => (Vec::new(), Dtype::I64, true),
             Member::Mode(_) => return,
         };
-        if !select(&name) {
-            return;
-        }
-        let Some(found) = state.get(&name) else {
-            if strict && !optional {
-                differences.push(Difference::Missing(name));
-            } else {
-                report.missing.push(name);
-            }
-            return;
-        };
-        unused.remove(name.as_str());
-        if found.shape() != shape {
-            differences.push(Difference::Shape { name, state: found.shape().into(), model: shape });
-        } else if found.dtype() != dtype {
-            differences.push(Difference::Dtype { name, state: found.dtype(), model: dtype });
-        } else {
-            report.loaded.push(name);
-        }
+        targets.push(Target { name: path.to_string(), shape, dtype, optional });
     });
-    report.unused = unused.into_iter().map(String::from).collect();
-    if strict {
-        differences.extend(report.unused.iter().cloned().map(Difference::Unexpected));
-    }
-    if !differences.is_empty() {
-        return Err(StateError::Mismatch(differences));
-    }
+    let report = compare(targets, state, &select, strict)?;
     model.visit_mut(Path::ROOT, &mut |path, member| {
         let name = path.to_string();
         let Some(found) = state.get(&name).filter(|_| select(&name)) else { return };
@@ -121,6 +111,44 @@ pub(crate) fn load<T: Float>(
         }
     });
     Ok(report)
+}
+
+/// The report of [`load`], or everything that speaks against it.
+fn compare(
+    targets: Vec<Target>,
+    state: &State,
+    select: &dyn Fn(&str) -> bool,
+    strict: bool,
+) -> Result<PartialLoad, StateError> {
+    let mut report = PartialLoad::default();
+    let mut differences = Vec::new();
+    let mut unused: BTreeSet<&str> = state.names().collect();
+    for Target { name, shape, dtype, optional } in targets {
+        if !select(&name) {
+            continue;
+        }
+        let Some(found) = state.get(&name) else {
+            if strict && !optional {
+                differences.push(Difference::Missing(name));
+            } else {
+                report.missing.push(name);
+            }
+            continue;
+        };
+        unused.remove(name.as_str());
+        if found.shape() != shape {
+            differences.push(Difference::Shape { name, state: found.shape().into(), model: shape });
+        } else if found.dtype() != dtype {
+            differences.push(Difference::Dtype { name, state: found.dtype(), model: dtype });
+        } else {
+            report.loaded.push(name);
+        }
+    }
+    report.unused = unused.into_iter().map(String::from).collect();
+    if strict {
+        differences.extend(report.unused.iter().cloned().map(Difference::Unexpected));
+    }
+    if differences.is_empty() { Ok(report) } else { Err(StateError::Mismatch(differences)) }
 }
 
 fn replace<T: Float>(value: &mut Tensor<T>, found: &StateTensor) {
