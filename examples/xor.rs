@@ -20,9 +20,9 @@ struct Mlp {
 }
 
 impl Mlp {
-    fn forward(&self, x: &Var) -> Var {
+    fn forward(&self, x: impl AsVar) -> Var {
         let hidden = self.hidden.forward(x).sigmoid();
-        self.out.forward(&hidden).sigmoid()
+        self.out.forward(hidden).sigmoid()
     }
 }
 
@@ -32,10 +32,9 @@ fn main() {
     let x = Tensor::from([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
     let y = Tensor::from([[0.0], [1.0], [1.0], [0.0]]);
 
-    let inputs = Var::constant(&x);
     let mut sgd = Sgd::new(5.0);
     for step in 0..=STEPS {
-        let loss = mlp.forward(&inputs).mse_loss(&y);
+        let loss = mlp.forward(&x).mse_loss(&y);
         if step == 0 {
             println!("The tape of one step: parameters first, then each operation and the entries it reads.");
             println!(
@@ -49,7 +48,7 @@ fn main() {
         sgd.step(&mut mlp, &loss.backward());
     }
 
-    let prediction = no_grad(|| mlp.forward(&inputs)).into_value();
+    let prediction = no_grad(|| mlp.forward(&x)).into_value();
     println!("\n x1   x2   prediction   rounded   target");
     for row in 0..4 {
         let (p, target) = (prediction[[row, 0]], y[[row, 0]]);

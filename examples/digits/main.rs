@@ -16,7 +16,6 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use gradus::prelude::*;
-use gradus::schedule;
 use gradus_examples::Progress;
 use gradus_examples::chart::Chart;
 use gradus_examples::digits::{CLASSES, Digits, PIXELS};
@@ -49,10 +48,10 @@ impl Mlp {
     }
 
     /// Images `[n, 64]` to logits `[n, 10]`.
-    fn forward(&self, images: &Var) -> Var {
+    fn forward(&self, images: impl AsVar) -> Var {
         let x = self.first.forward(images).relu();
-        let x = self.second.forward(&x).relu();
-        self.out.forward(&x)
+        let x = self.second.forward(x).relu();
+        self.out.forward(x)
     }
 }
 
@@ -92,7 +91,7 @@ fn run() -> Result<(), Box<dyn Error>> {
             let batch = train.select(batch);
             // No image is seen twice: fresh noise keeps the network from learning single pixels by heart.
             let noise = Tensor::randn(batch.images.shape(), &mut rng) * NOISE;
-            let loss = mlp.forward(&Var::constant(batch.images + noise)).cross_entropy(&batch.labels);
+            let loss = mlp.forward(batch.images + noise).cross_entropy(&batch.labels);
             sgd.step(&mut mlp, &loss.backward());
         }
         let (train_loss, _) = evaluate(&mlp, &train);
@@ -129,10 +128,10 @@ fn run() -> Result<(), Box<dyn Error>> {
 
 /// The mean loss, and for each image the digit it is taken for.
 fn evaluate(mlp: &Mlp, digits: &Digits) -> (f32, Tensor<i64>) {
-    let logits = no_grad(|| mlp.forward(&Var::constant(&digits.images)));
+    let logits = no_grad(|| mlp.forward(&digits.images));
     (logits.cross_entropy(&digits.labels).item(), logits.value().argmax(1))
 }
 
 fn accuracy(predictions: &Tensor<i64>, labels: &Tensor<i64>) -> f64 {
-    predictions.eq(labels).to_number::<f64>().mean(..).item()
+    predictions.eq(labels).cast::<f64>().mean(..).item()
 }

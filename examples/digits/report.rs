@@ -38,7 +38,7 @@ pub(crate) fn misread(predictions: &Tensor<i64>, digits: &Digits) {
     println!("\n{} of {} digits are misread", wrong.len(), digits.labels.len());
 
     let shown = &wrong[..wrong.len().min(IMAGES)];
-    let images = digits.select(shown).images.reshape([-1, SIDE as isize, SIDE as isize]);
+    let images = digits.select(shown).images.reshape((-1, SIDE, SIDE));
     for row in 0..SIDE {
         for image in 0..shown.len() {
             let shade = |column| SHADES[(images[[image, row, column]] * 4.0).round() as usize];

@@ -87,7 +87,7 @@ impl Digits {
         if labels.is_empty() {
             return Err(DigitsError::Empty);
         }
-        Ok(Self { images: Tensor::from(images).reshape([-1, PIXELS as isize]), labels: labels.into() })
+        Ok(Self { images: Tensor::from(images).reshape((-1, PIXELS)), labels: labels.into() })
     }
 
     /// The digits at these places, in this order.

@@ -2,7 +2,9 @@
 
 mod borders;
 mod calculus;
+mod distributions;
 mod fused;
+mod hostile;
 mod messages;
 mod negative_controls;
 mod nn;

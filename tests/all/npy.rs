@@ -13,7 +13,7 @@ fn bits(array: &Array) -> (&'static str, Vec<usize>, Vec<u64>) {
     let bits = match array {
         Array::F32(tensor) => tensor.iter().map(|x| x.to_bits().into()).collect(),
         Array::F64(tensor) => tensor.iter().map(f64::to_bits).collect(),
-        Array::I64(tensor) => tensor.iter().map(i64::cast_unsigned).collect(),
+        Array::I64(tensor) | Array::U64(tensor) => tensor.iter().map(i64::cast_unsigned).collect(),
         Array::Bool(tensor) => tensor.iter().map(u64::from).collect(),
     };
     (array.dtype(), array.shape().to_vec(), bits)
@@ -39,7 +39,7 @@ prop_compose! {
         special in prop::collection::vec(prop::sample::select(vec![
             0, 1 << 63, 1 << 31, 0x7ff0_0000_0000_0001, 0xfff8_dead_beef_0001, 0x7f80_0001, 0xffc0_1234,
         ]), 27),
-        choose: u32, layout in 0..5_u8, kind in 0..4_u8,
+        choose: u32, layout in 0..5_u8, kind in 0..5_u8,
     ) -> Array {
         let count = shape.iter().product();
         let number = |i: usize| if choose >> i & 1 == 0 { numbers[i] } else { special[i] };
@@ -48,6 +48,7 @@ prop_compose! {
             0 => view(numbers.map(|x| f32::from_bits(x as u32)).collect(), &shape, layout).into(),
             1 => view(numbers.map(f64::from_bits).collect(), &shape, layout).into(),
             2 => view(numbers.map(u64::cast_signed).collect(), &shape, layout).into(),
+            3 => Array::U64(view(numbers.map(u64::cast_signed).collect(), &shape, layout)),
             _ => view(numbers.map(|x| x & 1 == 1).collect(), &shape, layout).into(),
         }
     }
@@ -199,10 +200,6 @@ fn errors_say_what_is_wrong_and_where() {
             "byte 67: 16 bytes of data should follow for shape [2]; there are 17",
         ),
         (
-            file(1, &good, &data),
-            "element [1]: 18446744073709551614 is larger than the largest `i64`, 9223372036854775807",
-        ),
-        (
             file(1, &header("'<f8'", &format!("({})", "1,".repeat(65))), &data[..8]),
             &format!("shape {:?}: arrays have at most 64 axes", [1; 65]),
         ),
@@ -218,6 +215,16 @@ fn errors_say_what_is_wrong_and_where() {
     assert_eq!(twice.to_string(), "write array \"x\": two arrays have this name");
     let error = Tensor::<f32>::try_from(Array::from(Tensor::from(1.0_f64))).unwrap_err();
     assert_eq!(error.to_string(), "the elements are f64, not f32; `Array::cast` converts");
+    let unsigned = |numbers: [u64; 2]| {
+        let data = numbers.map(u64::to_le_bytes).concat();
+        Tensor::<i64>::try_from(npy::from_bytes(&file(1, &header("'<u8'", "(1, 2)"), &data)).unwrap())
+    };
+    assert_eq!(unsigned([1, i64::MAX as u64]).unwrap(), Tensor::from([[1, i64::MAX]]));
+    assert_eq!(
+        unsigned([1, u64::MAX - 1]).unwrap_err().to_string(),
+        "element [0, 1]: 18446744073709551614 is larger than the largest `i64`, 9223372036854775807; \
+         `Array::cast` converts"
+    );
 }
 
 #[test]
@@ -256,6 +263,19 @@ fn elements_are_converted_on_request() {
     assert_eq!(array.cast::<f32>(), Tensor::from([1.0, 2.0_f32.powi(-24)]));
     assert_eq!(array.cast::<f64>(), Tensor::from([1.0, 2.0_f64.powi(-24)]));
     assert_eq!(Array::from(Tensor::from([true, false])).cast::<f32>(), Tensor::from([1.0_f32, 0.0]));
+}
+
+proptest! {
+    #[test]
+    fn unsigned_integers_become_the_nearest_number(number: u64, shift in 0..64_u32, low in 0..4_u64) {
+        // Also next to the middle between two floats.
+        for number in [number >> shift, (number | 1 << 63) >> shift & !0xff_ffff | 0x80_0000 | low, u64::MAX - low] {
+            let array = Array::U64(Tensor::from(number.cast_signed()));
+            prop_assert_eq!(array.cast::<f32>().item(), number as f32);
+            prop_assert_eq!(array.cast::<f64>().item(), number as f64);
+            prop_assert_eq!(array.cast::<i64>().item(), i64::try_from(number).unwrap_or(i64::MAX));
+        }
+    }
 }
 
 /// A member of an archive.

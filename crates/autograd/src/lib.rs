@@ -23,6 +23,7 @@
 #![forbid(unsafe_code)]
 
 pub mod accuracy;
+pub mod distributions;
 mod engine;
 mod operators;
 mod ops;
@@ -38,15 +39,17 @@ pub use engine::{
 #[doc(hidden)]
 pub use gradus_tensor::file;
 pub use gradus_tensor::{
-    Axes, Conv, Dims, Element, Float, InstructionSet, Number, OrPanic, PadMode, Pool, Pooling, Rng, Shape,
-    Slice, Tensor, TensorError, Xoshiro256PlusPlus, broadcast_shapes, keepdim, lane_axis, num_threads,
-    release_memory, seeded, set_num_threads,
+    Axes, Bins, Conv, Dims, Element, Ellipsis, Float, Indexing, InstructionSet, NewAxis, Number, Numeric,
+    OrPanic, PadMode, Pool, Pooling, Rng, Shape, Slice, SplitSizes, Subscript, Subscripts, Tensor,
+    TensorError, Unique, Xoshiro256PlusPlus, broadcast_shapes, keepdim, lane_axis, num_threads,
+    release_memory, seeded, set_num_threads, step,
 };
 #[cfg(feature = "npy")]
 pub use gradus_tensor::{npy, npz};
 pub use ops::{AttentionMask, cat, einsum, stack};
 pub use scalar::{Binary, BinaryFunction, Expression, Lift, Literal, Real, Unary, UnaryFunction};
 pub use tape::{
-    Context, Discrete, DiscreteOperation, Discreteness, Identity, Indices, Inputs, Linearity, Mask, Operand,
-    Operation, Saves, Tape, TapeNode, Var, apply, decide, is_recording, keep_values, live_nodes, no_grad,
+    AsVar, Context, Discrete, DiscreteOperation, Discreteness, Identity, Indices, Inputs, Linearity, Mask,
+    Operand, Operation, Saves, Tape, TapeNode, Var, apply, decide, is_recording, keep_values, live_nodes,
+    no_grad,
 };

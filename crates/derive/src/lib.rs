@@ -2,13 +2,14 @@
 
 use proc_macro::TokenStream;
 use proc_macro2::{Ident, TokenStream as Tokens, TokenTree};
-use quote::{ToTokens, quote};
-use syn::{Data, DeriveInput, Field, Fields, Index, parse_macro_input};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Data, DeriveInput, Field, Fields, GenericParam, Index, Type, parse_macro_input};
 
 /// Implements `Module`: a visit goes through the fields in order, each under its name.
 ///
 /// Every field must be a `Module` itself: a parameter, a buffer, a layer, another struct that derives it, or a `Vec`,
-/// array, `Option` or `Box` of these. `#[module(skip)]` leaves any other field out. `#[module(mode)]` marks a `bool`
+/// array, tuple, `Option` or `Box` of these. `#[module(skip)]` leaves any other field out. `#[module(mode)]` marks a `bool`
 /// that is true in training mode: `train`, `eval` and `evaluate` set it.
 ///
 /// ```
@@ -21,6 +22,18 @@ use syn::{Data, DeriveInput, Field, Fields, Index, parse_macro_input};
 ///     #[module(mode)]
 ///     training: bool,
 ///     #[module(skip)]
+///     name: String,
+/// }
+/// ```
+///
+/// A field of another type without an attribute is an error at the struct:
+///
+/// ```compile_fail
+/// use gradus::{Linear, Module};
+///
+/// #[derive(Module)]
+/// struct Model {
+///     layer: Linear,
 ///     name: String,
 /// }
 /// ```
@@ -59,7 +72,8 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
             "Module can be derived for structs only; implement it by hand for an enum or a union",
         ));
     };
-    let (mut visits, mut visits_mut, mut types) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut visits, mut visits_mut, mut types, mut checks) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (i, field) in data.fields.iter().enumerate() {
         let kind = kind(field)?;
         let (access, segment) = match (&data.fields, &field.ident) {
@@ -83,6 +97,9 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
                 // A bound that the struct itself is a module would be circular.
                 if !mentions(field.ty.to_token_stream(), &input.ident) {
                     types.push(&field.ty);
+                    if !input.generics.params.iter().any(|parameter| is_used(parameter, &field.ty)) {
+                        checks.push(check(&field.ty, &access));
+                    }
                 }
             }
         }
@@ -99,6 +116,8 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
     let (_, type_generics, _) = input.generics.split_for_impl();
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     Ok(quote! {
+        #(#checks)*
+
         #[automatically_derived]
         impl #impl_generics ::gradus::Module<__T> for #name #type_generics #where_clause {
             fn visit<'__a>(
@@ -120,6 +139,36 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
             }
         }
     })
+}
+
+/// An assertion that the type of a field is a module of `f32` or `f64`. The bounds of the implementation alone would fail
+/// where the struct is used, without a word about the field.
+fn check(ty: &Type, field: &Tokens) -> Tokens {
+    let message = format!(
+        "the field `{field}` of type `{}` is not a Module: derive Module for this type, or leave the field out with \
+         #[module(skip)]",
+        ty.to_token_stream()
+    );
+    quote_spanned! {ty.span()=>
+        const _: () = {
+            #[allow(unused_imports)]
+            use ::gradus::derived::NotModule as _;
+            ::core::assert!(
+                ::gradus::derived::Single::<#ty>::IS_MODULE || ::gradus::derived::Double::<#ty>::IS_MODULE,
+                #message
+            );
+        };
+    }
+}
+
+/// Whether a type uses a generic parameter of the struct.
+fn is_used(parameter: &GenericParam, ty: &Type) -> bool {
+    let name = match parameter {
+        GenericParam::Type(parameter) => &parameter.ident,
+        GenericParam::Const(parameter) => &parameter.ident,
+        GenericParam::Lifetime(parameter) => &parameter.lifetime.ident,
+    };
+    mentions(ty.to_token_stream(), name)
 }
 
 /// Whether a type mentions the struct itself, as in `Vec<Tree>`; `other::Tree` is a different one.

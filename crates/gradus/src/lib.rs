@@ -1,8 +1,9 @@
 //! Tensors, reverse-mode automatic differentiation and neural networks for the CPU.
 //!
 //! This crate re-exports the others: tensors and errors of `gradus-tensor`, variables, the tape and gradients of
-//! `gradus-autograd`, layers, losses and optimizers of `gradus-nn`. Most programs start with the [`prelude`].
-//! With the feature `npy`, `gradus::npy` and `gradus::npz` read and write the files of NumPy.
+//! `gradus-autograd`, layers, losses and optimizers of `gradus-nn`. Most programs start with the [`prelude`]. With the
+//! feature `npy`, `gradus::npy` and `gradus::npz` read and write the files of NumPy; with the feature `ndarray`,
+//! tensors are made from arrays of the crate `ndarray` and turn into them.
 //!
 //! ```
 //! use gradus::prelude::*;
@@ -14,20 +15,20 @@
 //! }
 //!
 //! impl Mlp {
-//!     fn forward(&self, x: &Var) -> Var {
-//!         self.out.forward(&self.hidden.forward(x).tanh())
+//!     fn forward(&self, x: impl AsVar) -> Var {
+//!         self.out.forward(self.hidden.forward(x).tanh())
 //!     }
 //! }
 //!
 //! let mut rng = seeded(42);
 //! let mut mlp = Mlp { hidden: Linear::new(2, 8, &mut rng), out: Linear::new(8, 1, &mut rng) };
-//! let x = Var::constant([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
+//! let x = Tensor::from([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
 //! let y = Tensor::from([[0.0], [1.0], [1.0], [0.0]]);
 //!
 //! let mut sgd = Sgd::new(0.1).momentum(0.9);
 //! for _ in 0..500 {
-//!     let loss = mlp.forward(&x).mse_loss(&y);
-//!     sgd.step(&mut mlp, &loss.backward());
+//!     let gradients = mlp.forward(&x).mse_loss(&y).backward();
+//!     sgd.step(&mut mlp, &gradients);
 //! }
 //! assert!(mlp.forward(&x).mse_loss(&y).item() < 1e-3);
 //! ```
@@ -52,16 +53,22 @@ pub mod testing {
     }
 }
 
+pub mod nn {
+    //! Layers, losses, initialisation and optimizers.
+
+    pub use gradus_nn::*;
+}
+
 pub mod prelude {
-    //! The items that most programs use.
+    //! The items that most programs use: everything of [`nn`](crate::nn), variables and tensors, and the functions that ask
+    //! for gradients. It goes together with the prelude of proptest.
 
     pub use crate::Rng;
+    pub use crate::nn::*;
+    pub use crate::{AsVar, Conv, Gradients, Indices, Mask, Pool, Tape, Tensor, Var, Xoshiro256PlusPlus};
     pub use crate::{
-        Adadelta, Adagrad, Adam, AdamW, Gradients, Layer, Linear, Losses, Module, Optimizer, Parameter,
-        RmsProp, Schedule, Sequential, Sgd, Tape, Tensor, Var,
-    };
-    pub use crate::{
-        cat, clip_grad_norm, clip_grad_value, einsum, grad, hvp, keepdim, no_grad, seeded, stack,
+        Ellipsis, NewAxis, cat, einsum, grad, grad_create_graph, hessian, hvp, jacobian, jvp, keep_values,
+        keepdim, no_grad, seeded, stack, step, vjp,
     };
 }
 

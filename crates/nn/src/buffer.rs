@@ -5,7 +5,8 @@ use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
 use gradus_autograd::{Float, Tensor};
 
-use crate::module::{Member, MemberMut, Module};
+use crate::member::{Member, MemberMut};
+use crate::module::Module;
 use crate::path::Path;
 
 /// A tensor that is part of a model's state, but is not trained by gradients, such as the running statistics of
@@ -81,9 +82,10 @@ impl<T: Float> Clone for Buffer<T> {
     }
 }
 
+/// The shape alone, as of a [`Parameter`](crate::Parameter).
 impl<T: Float> Debug for Buffer<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "Buffer {:?}", self.value())
+        write!(f, "Buffer<{}> {:?}", T::NAME, self.value().shape())
     }
 }
 

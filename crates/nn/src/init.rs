@@ -38,10 +38,10 @@ pub fn fans(shape: &[usize]) -> (usize, usize) {
     (inputs * field, outputs * field)
 }
 
-/// Uniform between `low` and `high`.
+/// Uniform between `low` and `high`: [`Tensor::uniform`].
 ///
 /// # Panics
-/// If `low` is above `high`.
+/// If `low` is above `high`, or the distance between them is infinite.
 #[track_caller]
 pub fn uniform<T: Float>(
     shape: impl AsRef<[usize]>,
@@ -49,11 +49,10 @@ pub fn uniform<T: Float>(
     high: f64,
     rng: &mut (impl Rng + ?Sized),
 ) -> Tensor<T> {
-    assert!(low <= high, "uniform: `low` is {low} and `high` {high}: `low` must not be above `high`");
-    Tensor::rand(shape, rng).map(|u: T| T::from_f64(low) + u * T::from_f64(high - low))
+    Tensor::uniform(shape, low, high, rng)
 }
 
-/// Normal with mean `mean` and standard deviation `std`.
+/// Normal with mean `mean` and standard deviation `std`: [`Tensor::normal`].
 ///
 /// # Panics
 /// If `std` is negative.
@@ -64,8 +63,7 @@ pub fn normal<T: Float>(
     std: f64,
     rng: &mut (impl Rng + ?Sized),
 ) -> Tensor<T> {
-    assert!(std >= 0.0, "normal: `std` is {std}: it must be 0 or larger");
-    Tensor::randn(shape, rng).map(|z: T| T::from_f64(mean) + z * T::from_f64(std))
+    Tensor::normal(shape, mean, std, rng)
 }
 
 /// Uniform with variance `gain^2 * 2 / (fan_in + fan_out)`, for layers followed by `tanh` or `sigmoid`

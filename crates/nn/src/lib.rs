@@ -24,20 +24,29 @@
 extern crate self as gradus;
 
 mod buffer;
+mod containers;
 mod counter;
+#[doc(hidden)]
+pub mod derived;
+mod evaluating;
+mod gradients;
 pub mod init;
 mod layers;
 mod loss;
+mod member;
 mod module;
 mod optim;
 mod parameter;
 mod path;
 mod state;
+mod summary;
 #[cfg(feature = "proptest")]
 pub mod testing;
+mod tied;
 
 pub use buffer::Buffer;
 pub use counter::Counter;
+pub use gradients::NonFiniteGradients;
 pub use gradus_autograd::{Float, Tensor};
 pub use gradus_derive::Module;
 pub use layers::*;
@@ -45,12 +54,15 @@ pub use loss::{
     BceLoss, BceWithLogitsLoss, ClassTargets, CrossEntropyLoss, HuberLoss, KlDivLoss, L1Loss, Losses,
     MseLoss, NllLoss, Reduction, SmoothL1Loss,
 };
-pub use module::{Member, MemberMut, Module};
+pub use member::{Member, MemberMut};
+pub use module::Module;
 pub use optim::{
-    Adadelta, AdadeltaRule, Adagrad, AdagradRule, Adam, AdamRule, AdamW, Descent, LearningRate, Optimizer,
-    ReduceLrOnPlateau, RmsProp, RmsPropRule, Rule, Schedule, Sgd, SgdRule, Step, clip_grad_norm,
-    clip_grad_value, schedule,
+    Adadelta, AdadeltaRule, Adagrad, AdagradRule, Adam, AdamRule, AdamW, AveragedModel, Descent,
+    LearningRate, Optimizer, ReduceLrOnPlateau, RmsProp, RmsPropRule, Rule, Schedule, Sgd, SgdRule, Step,
+    clip_grad_norm, clip_grad_value, schedule,
 };
 pub use parameter::Parameter;
 pub use path::Path;
 pub use state::{Difference, Dtype, PartialLoad, State, StateError, StateTensor};
+pub use summary::{Summary, SummaryRow};
+pub use tied::Tied;

@@ -1,42 +1,21 @@
 //! Modules: layers and models as trees of named parameters and buffers.
 
-use std::marker::PhantomData;
-
-use gradus_autograd::{Float, Gradients, Tape};
+use gradus_autograd::{Float, Gradients, Tape, Tensor};
 
 use crate::buffer::Buffer;
-use crate::counter::Counter;
-use crate::parameter::Parameter;
+use crate::evaluating::Evaluating;
+use crate::gradients::{self, NonFiniteGradients};
+use crate::member::{Member, MemberMut};
+use crate::parameter::{self, Parameter};
 use crate::path::Path;
-use crate::state::{self, PartialLoad, State, StateError};
-
-/// A member of a [`Module`], as a visitor sees it.
-#[derive(Debug)]
-pub enum Member<'a, T: Float = f32> {
-    /// A parameter.
-    Parameter(&'a Parameter<T>),
-    /// A tensor that is part of the model's state, but is not trained by gradients.
-    Buffer(&'a Buffer<T>),
-    /// A number that forward passes count up.
-    Counter(&'a Counter),
-    /// Whether a layer is in training mode.
-    Mode(&'a bool),
-}
-
-/// A member of a [`Module`], as a visitor that may change it sees it.
-#[derive(Debug)]
-pub enum MemberMut<'a, T: Float = f32> {
-    /// A parameter.
-    Parameter(&'a mut Parameter<T>),
-    /// A tensor that is part of the model's state, but is not trained by gradients.
-    Buffer(&'a mut Buffer<T>),
-    /// A number that forward passes count up.
-    Counter(&'a mut Counter),
-    /// Whether a layer is in training mode.
-    Mode(&'a mut bool),
-}
+use crate::state::{self, Need, PartialLoad, State, StateError};
+use crate::summary::Summary;
 
 /// A layer, or a model made of layers: the owner of parameters.
+///
+/// A clone is another model with the same numbers: its parameters have identities of their own, so gradients of one are not
+/// gradients of the other. [`copy_from`](Self::copy_from) takes over the numbers of another model and keeps the identities.
+/// One parameter in two places is a [`Tied`](crate::Tied) one.
 ///
 /// `#[derive(Module)]` implements it for a struct of modules, field by field:
 ///
@@ -60,39 +39,18 @@ pub enum MemberMut<'a, T: Float = f32> {
 /// assert_eq!(mlp.parameter_count(), 13);
 /// ```
 ///
-/// An implementation by hand is two methods that pass the visitor on to each part:
-///
-/// ```
-/// use gradus_autograd::{Float, seeded};
-/// use gradus_nn::{Linear, Member, MemberMut, Module, Path};
-///
-/// enum Head<T: Float> {
-///     Identity,
-///     Dense(Linear<T>),
-/// }
-///
-/// impl<T: Float> Module<T> for Head<T> {
-///     fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {
-///         if let Head::Dense(layer) = self {
-///             layer.visit(path.field("dense"), visitor);
-///         }
-///     }
-///     fn visit_mut<'a>(&'a mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>)) {
-///         if let Head::Dense(layer) = self {
-///             layer.visit_mut(path.field("dense"), visitor);
-///         }
-///     }
-/// }
-///
-/// let head: Head<f32> = Head::Dense(Linear::new(3, 2, &mut seeded(0)));
-/// assert_eq!(head.named_parameters()[0].0, "dense.weight");
-/// assert_eq!(Head::<f32>::Identity.parameter_count(), 0);
-/// ```
+/// An implementation by hand is two methods that pass the visitor on to each part; [`Member`] has an example.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `Module<{T}>`",
+    note = "`#[derive(Module)]` makes a struct of layers a module; a field that is none is left out with `#[module(skip)]`",
+    note = "a layer of `f32` is no module of `f64`: all layers of a model have one element type"
+)]
 pub trait Module<T: Float = f32> {
-    /// Calls `visitor` for every parameter, buffer, counter and mode, with its path below `path`, always in the same order.
+    /// Calls `visitor` for every parameter, buffer, counter, mode and second name, with its path below `path`, always in
+    /// the same order.
     fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>));
 
-    /// Like [`visit`](Self::visit), with members that can be changed, in the same order.
+    /// Like [`visit`](Self::visit), with the members that can be changed, in the same order.
     fn visit_mut<'a>(&'a mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>));
 
     /// Sets the mode of every layer that has one: in training mode, [`Dropout`](crate::Dropout) drops elements, and
@@ -130,15 +88,8 @@ pub trait Module<T: Float = f32> {
     where
         Self: Sized,
     {
-        let mut modes = Vec::new();
-        self.visit(Path::ROOT, &mut |_, member| {
-            if let Member::Mode(mode) = member {
-                modes.push(*mode);
-            }
-        });
-        let restore = Restore { model: self, modes, element: PhantomData };
-        restore.model.eval();
-        f(restore.model)
+        let guard = Evaluating::new(self);
+        f(guard.model)
     }
 
     /// Whether any layer of the model is in training mode.
@@ -192,34 +143,128 @@ pub trait Module<T: Float = f32> {
         parameters
     }
 
-    /// The total number of elements of the parameters.
+    /// The total number of elements of the parameters, frozen ones included.
     fn parameter_count(&self) -> usize {
         self.parameters().iter().map(|parameter| parameter.len()).sum()
     }
 
-    /// Everything that a training step changes in the model, by name: parameters, buffers and counters.
+    /// The number of elements of the parameters that training changes: those that are not [frozen](Self::freeze).
+    fn trainable_parameter_count(&self) -> usize {
+        self.parameters()
+            .iter()
+            .filter(|parameter| parameter.is_trainable())
+            .map(|parameter| parameter.len())
+            .sum()
+    }
+
+    /// Freezes the parameters whose names are selected: they take no gradient, and optimizers leave them as they are,
+    /// without weight decay, and keep their state for later.
     ///
-    /// The tensors are shared until one of the two changes.
+    /// A backward pass does no work for them: where a part of a model has frozen parameters and inputs without a gradient
+    /// alone, nothing is recorded. A clone has the same parameters frozen; loading a state changes their numbers and leaves
+    /// them frozen. Buffers are no parameters: the running statistics of a frozen batch normalisation change unless it is in
+    /// evaluation mode. PyTorch has `requires_grad_(False)`; see [`Parameter::set_trainable`] for a single one.
+    ///
+    /// ```
+    /// use gradus_autograd::{Var, seeded};
+    /// use gradus_nn::{AdamW, Linear, Module, Optimizer, Sequential};
+    ///
+    /// let rng = &mut seeded(0);
+    /// let mut model = Sequential::<f64>::new().push(Linear::new(3, 2, rng)).push(Linear::new(2, 1, rng));
+    /// model.freeze(|name| name.starts_with("0."));
+    /// assert_eq!((model.parameter_count(), model.trainable_parameter_count()), (11, 3));
+    ///
+    /// let (before, mut adam) = (model.state(), AdamW::new(0.1));
+    /// let gradients = model.forward(&Var::constant([1.0, 2.0, 3.0])).sum(..).backward();
+    /// adam.step(&mut model, &gradients);
+    /// assert_eq!(model.state().get("0.weight"), before.get("0.weight"));
+    /// assert_ne!(model.state().get("1.weight"), before.get("1.weight"));
+    /// model.unfreeze(|_| true);
+    /// assert_eq!(model.trainable_parameter_count(), 11);
+    /// ```
     ///
     /// # Panics
-    /// If two members have one name.
+    /// If the model has parameters and none is selected: the names are other ones than expected.
+    #[track_caller]
+    fn freeze(&mut self, select: impl Fn(&str) -> bool)
+    where
+        Self: Sized,
+    {
+        parameter::set_trainable(self, "freeze", select, false);
+    }
+
+    /// Makes the parameters whose names are selected trainable again; the others stay as they are. A parameter that was
+    /// frozen is a new leaf: gradients from before it was frozen are not its gradients.
+    ///
+    /// # Panics
+    /// As [`freeze`](Self::freeze).
+    #[track_caller]
+    fn unfreeze(&mut self, select: impl Fn(&str) -> bool)
+    where
+        Self: Sized,
+    {
+        parameter::set_trainable(self, "unfreeze", select, true);
+    }
+
+    /// Takes over the parameters, buffers and counters of a model of the same architecture, a clone for example.
+    ///
+    /// Unlike `*self = other.clone()`, which puts new parameters in place of the old ones, it changes their numbers:
+    /// identities stay, and so do modes and what is [frozen](Self::freeze). Tapes and gradients of this model remain its own.
+    ///
+    /// ```
+    /// use gradus_autograd::{Var, seeded};
+    /// use gradus_nn::{Linear, Module, Optimizer, Sgd};
+    ///
+    /// let mut model = Linear::<f64>::new(2, 1, &mut seeded(0));
+    /// let loss = |model: &Linear<f64>| model.forward(&Var::constant([1.0, 2.0])).square().sum(..);
+    /// let mut sgd = Sgd::new(0.01).momentum(0.9);
+    /// let (mut best, mut least) = (model.clone(), f64::INFINITY);
+    /// for _ in 0..100 {
+    ///     let now = loss(&model);
+    ///     if now.item() < least {
+    ///         (best, least) = (model.clone(), now.item());
+    ///     }
+    ///     sgd.step(&mut model, &now.backward());
+    /// }
+    /// model.copy_from(&best);
+    /// assert_eq!(loss(&model).item(), least);
+    /// ```
+    ///
+    /// # Panics
+    /// If names, shapes or types differ; the message lists all differences, and this model is as it was.
+    #[track_caller]
+    fn copy_from(&mut self, other: &dyn Module<T>) {
+        state::copy("copy_from", self, other, state::replace);
+    }
+
+    /// Everything that a training step changes in the model, by name: parameters, buffers and counters.
+    ///
+    /// The tensors are shared until one of the two changes. A parameter with several names, see [`Tied`](crate::Tied), is there once, under
+    /// its own.
+    ///
+    /// # Panics
+    /// If two members have one name, or a [`Tied`](crate::Tied) names no parameter of the model.
     #[track_caller]
     fn state(&self) -> State {
         state::of_model(self)
     }
 
     /// Loads a state of a model of the same architecture. Identities stay: an optimizer goes on with its own state. A
-    /// counter that the state does not have stays as it is.
+    /// counter that the state does not have stays as it is. For a parameter with several names, see [`Tied`](crate::Tied), any of them will do.
     ///
     /// # Errors
-    /// [`StateError::Mismatch`] with all names that are missing or unexpected and all shapes and types that differ. The
-    /// model is then as it was.
+    /// [`StateError::Mismatch`] with all names that are missing or unexpected, all shapes and types that differ, and all tied
+    /// weights of which the state holds different ones. The model is then as it was.
+    ///
+    /// # Panics
+    /// If a [`Tied`](crate::Tied) names no parameter of the model.
+    #[track_caller]
     fn load_state(&mut self, state: &State) -> Result<(), StateError> {
-        state::load(self, state, |_| true, true).map(drop)
+        state::load(self, state, |_| true, Need::AllButCounters).map(drop)
     }
 
     /// Loads the parameters, buffers and counters whose names are selected, as far as the state has them, and reports what
-    /// was loaded, missing and unused.
+    /// was loaded, missing and unused. A parameter with several names, see [`Tied`](crate::Tied), is selected and reported by its own.
     ///
     /// ```
     /// use gradus_autograd::seeded;
@@ -237,6 +282,10 @@ pub trait Module<T: Float = f32> {
     ///
     /// # Errors
     /// [`StateError::Mismatch`] if the shape or type of a selected tensor differs. The model is then as it was.
+    ///
+    /// # Panics
+    /// If a [`Tied`](crate::Tied) names no parameter of the model.
+    #[track_caller]
     fn load_partial(
         &mut self,
         state: &State,
@@ -245,15 +294,19 @@ pub trait Module<T: Float = f32> {
     where
         Self: Sized,
     {
-        state::load(self, state, select, false)
+        state::load(self, state, select, Need::Nothing)
     }
 
     /// Writes the weights to a file in safetensors format, under PyTorch's names; see [`State::write`]. It is the
-    /// [`state`](Self::state) without counters that PyTorch does not have.
+    /// [`state`](Self::state) without counters that PyTorch does not have. Tied weights are stored as [`Tied`](crate::Tied) says.
     ///
     /// # Errors
     /// If the file cannot be written.
+    ///
+    /// # Panics
+    /// As [`state`](Self::state).
     #[cfg(feature = "safetensors")]
+    #[track_caller]
     fn save(&self, path: impl AsRef<std::path::Path>) -> Result<(), StateError>
     where
         Self: Sized,
@@ -265,7 +318,11 @@ pub trait Module<T: Float = f32> {
     ///
     /// # Errors
     /// If the file cannot be read, or does not fit the model, which is then as it was.
+    ///
+    /// # Panics
+    /// If a [`Tied`](crate::Tied) names no parameter of the model.
     #[cfg(feature = "safetensors")]
+    #[track_caller]
     fn load(&mut self, path: impl AsRef<std::path::Path>) -> Result<(), StateError>
     where
         Self: Sized,
@@ -273,70 +330,64 @@ pub trait Module<T: Float = f32> {
         self.load_state(&State::read(path)?)
     }
 
-    /// The tape, with parameters labelled by their names.
+    /// The model as a table, to print: `println!("{}", model.summary())`.
+    ///
+    /// ```
+    /// use gradus_autograd::seeded;
+    /// use gradus_nn::{BatchNorm1d, Linear, Module, Sequential};
+    ///
+    /// let linear = Linear::<f32>::new(2, 4, &mut seeded(0));
+    /// let mut model = Sequential::new().push(linear).push(BatchNorm1d::new(4));
+    /// model.freeze(|name| name == "0.bias");
+    /// assert_eq!(model.summary().to_string(), "\
+    /// name            shape   numbers  kind
+    /// 0.weight        [4, 2]        8  trainable
+    /// 0.bias          [4]           4  frozen
+    /// 1.weight        [4]           4  trainable
+    /// 1.bias          [4]           4  trainable
+    /// 1.running_mean  [4]           4  buffer
+    /// 1.running_var   [4]           4  buffer
+    /// 20 parameters, 16 trainable, 4 frozen; 8 in buffers");
+    /// ```
+    fn summary(&self) -> Summary {
+        Summary::of(self)
+    }
+
+    /// The gradients of the parameters that have one, with their names.
+    fn named_gradients<'g>(&self, gradients: &'g Gradients<T>) -> Vec<(String, &'g Tensor<T>)> {
+        let named = self.named_parameters().into_iter();
+        named.filter_map(|(name, parameter)| Some((name, gradients.get(parameter)?))).collect()
+    }
+
+    /// Checks that all numbers of the gradients are finite. An infinite loss, or a point such as 0 of `sqrt`, gives others,
+    /// and a step with them makes parameters NaN. With debug assertions on, optimizers make this check in every step.
+    ///
+    /// ```
+    /// use gradus_nn::{Module, Parameter};
+    ///
+    /// let scale = (Parameter::new([0.0, 4.0]),);
+    /// let gradients = scale.0.sqrt().sum(..).backward();
+    /// let error = scale.check_finite(&gradients).unwrap_err();
+    /// assert_eq!(error.to_string(), "the gradients are not finite: `0` (0 NaN and 1 infinite of 2)");
+    /// ```
+    ///
+    /// # Errors
+    /// [`NonFiniteGradients`] with the names of the parameters.
+    fn check_finite(&self, gradients: &Gradients<T>) -> Result<(), NonFiniteGradients> {
+        gradients::check_finite(self, gradients)
+    }
+
+    /// The tape, with parameters labelled by their names. Frozen parameters are constants, and not on it.
     fn label_tape(&self, tape: Tape<T>) -> Tape<T> {
         let named = self.named_parameters().into_iter();
         named.fold(tape, |tape, (name, parameter)| tape.label(parameter, name))
     }
 
-    /// The names of the parameters without a gradient: the loss does not depend on them.
+    /// The names of the parameters without a gradient, although they are not frozen: the loss does not depend on them.
     fn names_without_gradient(&self, gradients: &Gradients<T>) -> Vec<String> {
         let missing =
-            |(name, parameter): (String, &Parameter<T>)| gradients.get(parameter).is_none().then_some(name);
-        self.named_parameters().into_iter().filter_map(missing).collect()
+            |parameter: &Parameter<T>| parameter.is_trainable() && gradients.get(parameter).is_none();
+        let named = self.named_parameters().into_iter();
+        named.filter_map(|(name, parameter)| missing(parameter).then_some(name)).collect()
     }
-}
-
-/// When dropped, puts every layer back into its old mode.
-struct Restore<'m, T: Float, M: Module<T>> {
-    model: &'m mut M,
-    /// The old modes, in the order of a visit.
-    modes: Vec<bool>,
-    element: PhantomData<T>,
-}
-
-impl<T: Float, M: Module<T>> Drop for Restore<'_, T, M> {
-    fn drop(&mut self) {
-        let mut modes = self.modes.iter();
-        self.model.visit_mut(Path::ROOT, &mut |_, member| {
-            if let MemberMut::Mode(mode) = member {
-                *mode = *modes.next().expect("the model has the layers it had");
-            }
-        });
-    }
-}
-
-/// Containers: elements of a `Vec` or an array are named by their index; an `Option` or `Box` adds no name.
-macro_rules! impl_container {
-    ($([$($generics:tt)*] $container:ty, |$container_:ident, $path:ident| $elements:expr, $elements_mut:expr;)*) => {$(
-        impl<$($generics)*, T: Float> Module<T> for $container {
-            fn visit<'a>(&'a self, $path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {
-                let $container_ = self;
-                for (path, module) in $elements {
-                    module.visit(path, visitor);
-                }
-            }
-            fn visit_mut<'a>(&'a mut self, $path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>)) {
-                let $container_ = self;
-                for (path, module) in $elements_mut {
-                    module.visit_mut(path, visitor);
-                }
-            }
-        }
-    )*};
-}
-
-impl_container! {
-    [M: Module<T>] Vec<M>,
-        |container, path| container.iter().enumerate().map(|(i, module)| (path.index(i), module)),
-        container.iter_mut().enumerate().map(|(i, module)| (path.index(i), module));
-    [M: Module<T>, const N: usize] [M; N],
-        |container, path| container.iter().enumerate().map(|(i, module)| (path.index(i), module)),
-        container.iter_mut().enumerate().map(|(i, module)| (path.index(i), module));
-    [M: Module<T>] Option<M>,
-        |container, path| container.iter().map(|module| (path, module)),
-        container.iter_mut().map(|module| (path, module));
-    [M: Module<T> + ?Sized] Box<M>,
-        |container, path| [(path, &**container)],
-        [(path, &mut **container)];
 }

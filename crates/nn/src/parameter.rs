@@ -1,17 +1,21 @@
 //! Parameters.
 
-use std::fmt::{self, Debug, Formatter};
+use std::borrow::Cow;
+use std::fmt::{self, Debug, Display, Formatter};
 use std::ops::{Add, Deref, Div, Mul, Neg, Sub};
 
-use gradus_autograd::{Float, Tensor, Var};
+use gradus_autograd::{AsVar, Float, Tensor, Var};
 
-use crate::module::{Member, MemberMut, Module};
+use crate::member::{Member, MemberMut};
+use crate::module::Module;
 use crate::path::Path;
 
-/// A tensor that a model owns and training changes. It dereferences to a leaf variable, [`Var`].
+/// A tensor that a model owns and training changes. It dereferences to a leaf variable, [`Var`]; while it is
+/// [frozen](Self::set_trainable), to a constant.
 ///
 /// Unlike a clone of a [`Var`], a clone of a parameter is a new parameter with the same value: a gradient of one is
-/// not a gradient of the other.
+/// not a gradient of the other. To take over the numbers of another model, use
+/// [`Module::copy_from`](crate::Module::copy_from); to use a parameter in two places, [`Tied`](crate::Tied).
 ///
 /// ```
 /// use gradus_autograd::Tensor;
@@ -57,10 +61,40 @@ impl<T: Float> Parameter<T> {
         self.update(|old| old.zip_inplace(&value, |_, new| new));
     }
 
+    /// Freezes the parameter, or makes it trainable again.
+    ///
+    /// A frozen parameter is a constant: it takes no gradient, costs a backward pass nothing, and optimizers leave it as it
+    /// is. Its value can be set and loaded; a clone is frozen, too. A parameter that is made trainable again is a new leaf,
+    /// so gradients from before it was frozen are not its gradients. [`Module::freeze`](crate::Module::freeze) freezes by
+    /// name.
+    ///
+    /// ```
+    /// use gradus_nn::Parameter;
+    ///
+    /// let (mut scale, shift) = (Parameter::new(2.0), Parameter::new(1.0));
+    /// scale.set_trainable(false);
+    /// let gradients = (&scale * 3.0 + &shift).backward();
+    /// assert!(gradients.get(&scale).is_none() && gradients.get(&shift).is_some());
+    /// assert!(!scale.clone().is_trainable());
+    /// ```
+    pub fn set_trainable(&mut self, trainable: bool) {
+        if trainable != self.is_trainable() {
+            let value = self.0.value().clone();
+            self.0 = if trainable { Var::leaf(value) } else { Var::constant(value) };
+        }
+    }
+
+    /// Whether gradients flow to it: it is not frozen. PyTorch has `requires_grad`.
+    pub fn is_trainable(&self) -> bool {
+        self.0.is_tracked()
+    }
+
     /// A parameter that is any variable, a constant or the result of operations: for functions of a model's
     /// parameters, as in checks of gradients and learned updates.
     ///
-    /// A change replaces the parameter's value, not the variable's; a clone is a new leaf.
+    /// A change replaces the parameter's value, not the variable's; the result of an operation cannot be changed. A clone is
+    /// a new leaf, or frozen if no gradient flows to the variable. To keep a parameter as it is in training, freeze it with
+    /// [`set_trainable`](Self::set_trainable), which can be undone.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var, seeded};
@@ -80,9 +114,10 @@ impl<T: Float> Parameter<T> {
 }
 
 impl<T: Float> Clone for Parameter<T> {
-    /// A new parameter with the same value, shared until one of the two changes.
+    /// A new parameter with the same value, shared until one of the two changes. It is frozen if this one is.
     fn clone(&self) -> Self {
-        Self::new(self.0.value())
+        let value = self.0.value();
+        Self(if self.is_trainable() { Var::leaf(value) } else { Var::constant(value) })
     }
 }
 
@@ -100,9 +135,23 @@ impl<T: Float> From<&Parameter<T>> for Var<T> {
     }
 }
 
+impl<T: Float> AsVar<T> for Parameter<T> {
+    fn as_var(&self) -> Cow<'_, Var<T>> {
+        Cow::Borrowed(self)
+    }
+}
+
+/// The shape alone: a model printed with `{:?}` shows how it is built, not a page of numbers.
 impl<T: Float> Debug for Parameter<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "Parameter {:?}", self.value())
+        write!(f, "Parameter<{}> {:?}", T::NAME, self.shape())
+    }
+}
+
+/// The numbers, as a tensor prints them.
+impl<T: Float> Display for Parameter<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(self.value(), f)
     }
 }
 
@@ -113,6 +162,31 @@ impl<T: Float> Module<T> for Parameter<T> {
     fn visit_mut<'a>(&'a mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>)) {
         visitor(path, MemberMut::Parameter(self));
     }
+}
+
+/// Freezes the parameters whose names are selected, or makes them trainable.
+#[track_caller]
+pub(crate) fn set_trainable<T: Float>(
+    model: &mut impl Module<T>,
+    function: &str,
+    select: impl Fn(&str) -> bool,
+    trainable: bool,
+) {
+    let (mut selected, mut others) = (false, Vec::new());
+    model.visit_mut(Path::ROOT, &mut |path, member| {
+        let MemberMut::Parameter(parameter) = member else { return };
+        let name = path.to_string();
+        if select(&name) {
+            parameter.set_trainable(trainable);
+            selected = true;
+        } else {
+            others.push(name);
+        }
+    });
+    assert!(
+        selected || others.is_empty(),
+        "{function}: the predicate matches no parameter of the model; the names are {others:?}"
+    );
 }
 
 /// Binary operators with a borrowed parameter on either side.

@@ -5,7 +5,7 @@
 //! use gradus_nn::{Linear, Losses, Sequential, Tanh, testing::check_module};
 //!
 //! let rng = &mut seeded(0);
-//! let model = Sequential::new().push(Linear::new(3, 4, rng)).push(Tanh {}).push(Linear::new(4, 2, rng));
+//! let model = Sequential::new().push(Linear::new(3, 4, rng)).push(Tanh).push(Linear::new(4, 2, rng));
 //! let targets = Tensor::from([0, 1]);
 //! let x = Tensor::rand([2, 3], rng);
 //! check_module(&model, |model, [x]| model.forward(x).cross_entropy(&targets), [x])?;

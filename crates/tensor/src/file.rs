@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 static WRITES: AtomicU64 = AtomicU64::new(0);
 
 /// Replaces a file by another one with these contents: if the program or the machine stops on the way, the old file or the
-/// new one is there, whole.
+/// new one is there, whole. What is no file, such as a pipe or a device, stays what it is, and the contents go into it.
 ///
 /// # Errors
 /// If the file cannot be written. The old one is as it was.
@@ -18,8 +18,12 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.into());
     let name =
         path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::IsADirectory, "it has no file name"))?;
-    if path.is_dir() {
-        return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
+    match fs::metadata(&path) {
+        Ok(found) if found.is_dir() => {
+            return Err(io::Error::new(io::ErrorKind::IsADirectory, "it is a folder"));
+        }
+        Ok(found) if !found.is_file() => return OpenOptions::new().write(true).open(&path)?.write_all(bytes),
+        _ => {}
     }
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -28,14 +32,16 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut temporary = name.to_os_string();
     temporary.push(format!(".{}-{}.tmp", std::process::id(), WRITES.fetch_add(1, Ordering::Relaxed)));
     let temporary = folder.join(temporary);
+    // Only Unix opens folders. A folder that cannot be opened is found before anything is written.
+    let opened = if cfg!(unix) { Some(File::open(folder)?) } else { None };
     let written = write_new(&temporary, bytes).and_then(|()| fs::rename(&temporary, &path));
     if written.is_err() {
         // The first error is the one to tell.
         let _ = fs::remove_file(&temporary);
     }
     written?;
-    // The new name is on disk once its folder is. Only Unix opens folders.
-    if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
+    // The new name is on disk once its folder is.
+    opened.map_or(Ok(()), |folder| folder.sync_all())
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -23,6 +23,8 @@ pub mod file;
 mod iter;
 mod kernels;
 mod layout;
+#[cfg(feature = "ndarray")]
+mod ndarray;
 #[cfg(feature = "npy")]
 pub mod npy;
 mod ops;
@@ -30,7 +32,9 @@ mod print;
 mod runtime;
 mod shape;
 mod slice;
+mod subscript;
 mod tensor;
+mod xoshiro;
 
 pub use element::{Element, Float, Number};
 pub use error::{OrPanic, TensorError};
@@ -38,11 +42,18 @@ pub use iter::Iter;
 #[cfg(feature = "npy")]
 pub use npy::npz;
 pub use ops::conv::Conv;
+pub use ops::convert::Numeric;
+pub use ops::count::{Bins, Unique};
+pub use ops::create::Indexing;
+pub use ops::join::SplitSizes;
 pub use ops::pad::PadMode;
 pub use ops::pool::{Pool, Pooling};
-pub use ops::random::{Rng, Xoshiro256PlusPlus, seeded};
+pub use ops::random::{Rng, seeded};
 pub use ops::shapes;
 pub use runtime::{InstructionSet, num_threads, release_memory, set_num_threads};
 pub use shape::{Axes, Dims, Shape, broadcast_shapes, keepdim, lane_axis};
 pub use slice::Slice;
+pub use subscript::Subscript::{Ellipsis, NewAxis};
+pub use subscript::{Subscript, Subscripts, step};
 pub use tensor::Tensor;
+pub use xoshiro::Xoshiro256PlusPlus;

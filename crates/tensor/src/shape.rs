@@ -134,7 +134,7 @@ pub(crate) fn resolve_new_axis(
 }
 
 /// A list of signed integers, axes or sizes: made from a number, an array, a slice or a `Vec` of
-/// `isize`, `usize`, `i32` or `i64`.
+/// `isize`, `usize`, `i32` or `i64`, or from a tuple of up to six, in which the types may differ.
 ///
 /// ```
 /// use gradus_tensor::{Dims, Tensor};
@@ -142,6 +142,8 @@ pub(crate) fn resolve_new_axis(
 /// let x = Tensor::<f32>::zeros([2, 3]);
 /// assert_eq!(x.reshape(6).shape(), [6]);
 /// assert_eq!(x.reshape([-1, 2]).shape(), [3, 2]);
+/// let columns = x.shape()[1]; // a `usize`, beside which an array cannot hold -1
+/// assert_eq!(x.reshape((columns, -1)).shape(), [3, 2]);
 /// assert_eq!(Dims::from(vec![3_usize, 2]), Dims::from([3_i64, 2]));
 /// assert_eq!(Dims::from([-1, 0]).resolve("permute", x.shape()).unwrap().as_slice(), [1, 0]);
 /// ```
@@ -258,6 +260,20 @@ macro_rules! from_integers {
     };
 }
 from_integers!(isize, usize, i32, i64);
+
+/// Tuples, in which sizes of several types mix: `(n, -1)`.
+macro_rules! from_tuples {
+    ($(($($name:ident)+))*) => {$(
+        impl<$($name: TryInto<isize>),+> From<($($name,)+)> for Dims {
+            fn from(tuple: ($($name,)+)) -> Self {
+                #[allow(non_snake_case, reason = "values under the names of their types")]
+                let ($($name,)+) = tuple;
+                [$($name.try_into().unwrap_or(isize::MAX)),+].into()
+            }
+        }
+    )*};
+}
+from_tuples! { (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E F) }
 
 impl From<Shape> for Dims {
     fn from(shape: Shape) -> Self {

@@ -97,7 +97,7 @@ proptest! {
             prop_assert_eq!(run(f, &x), (x.clone(), Tensor::from(1.0)));
         }
         prop_assert_eq!(run(|x| x.var(.., 0), &x), (Tensor::from(0.0), Tensor::from(0.0)));
-        prop_assert_eq!(run(|x| x.flatten().matmul(&x.flatten()), &x), (Tensor::from(number * number), Tensor::from(2.0 * number)));
+        prop_assert_eq!(run(|x| x.flatten(..).matmul(&x.flatten(..)), &x), (Tensor::from(number * number), Tensor::from(2.0 * number)));
         prop_assert_eq!(run(|x| x.expand([2, 3]), &x), (Tensor::full([2, 3], number), Tensor::from(6.0)));
         prop_assert_eq!(run(|x| x.expand([0]), &x), (Tensor::zeros([0]), Tensor::from(0.0)));
     }

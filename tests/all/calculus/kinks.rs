@@ -148,7 +148,7 @@ proptest! {
         let y = if largest { x.max(axes.clone()) } else { x.min(axes.clone()) };
         let u = Tensor::<f64>::randn(y.shape(), &mut gradus::seeded(!seed));
         let extremes = if largest { values.max(keepdim(axes.clone())) } else { values.min(keepdim(axes.clone())) };
-        let won = values.eq(&extremes).to_number::<f64>();
+        let won = values.eq(&extremes).cast::<f64>();
         let share = &won / won.sum(keepdim(axes));
         let expected = share * u.reshape(extremes.shape());
         let gradients = y.backward_with(&u);

@@ -327,13 +327,13 @@ fn what_a_loss_leaves_out_has_no_influence() {
             BceWithLogitsLoss::new().pos_weight(without_second()).forward(x, Tensor::ones([3, 4]))
         }),
         case("binary_cross_entropy_with_logits, sure of 0", NEVER, LOGITS, |x| {
-            x.binary_cross_entropy_with_logits(not_second().to_number::<f64>().expand([3, 4]))
+            x.binary_cross_entropy_with_logits(not_second().cast::<f64>().expand([3, 4]))
         }),
         case("binary_cross_entropy_with_logits, sure of 1", &[INF], ONE_EACH, |x| {
-            x.binary_cross_entropy_with_logits(Tensor::from(ONE_EACH).gt(0.5).to_number::<f64>())
+            x.binary_cross_entropy_with_logits(Tensor::from(ONE_EACH).gt(0.5).cast::<f64>())
         }),
         case("binary_cross_entropy_with_logits, sure of 1, weighted", &[INF], ONE_EACH, |x| {
-            let target = Tensor::from(ONE_EACH).gt(0.5).to_number::<f64>();
+            let target = Tensor::from(ONE_EACH).gt(0.5).cast::<f64>();
             BceWithLogitsLoss::new().pos_weight(3.0).forward(x, target)
         }),
         case("xlogy", &[INF, -INF, 0.0, -1.0], COLUMN, |x| Var::constant(without_second()).xlogy(x)),

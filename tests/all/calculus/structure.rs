@@ -87,7 +87,7 @@ proptest! {
         for f in [(|x| x.max([0, 2])) as Function, |x| x.min([0, 2])] {
             let leaf = Var::leaf(&x);
             let y = f(&leaf);
-            let won = x.eq(y.value().reshape([1, 3, 1])).to_number::<f64>();
+            let won = x.eq(y.value().reshape([1, 3, 1])).cast::<f64>();
             let share = &won / won.sum(gradus::keepdim([0, 2]));
             let gradients = y.sum(..).backward();
             prop_assert_eq!(gradients.get(&leaf), Some(&share));
@@ -126,6 +126,33 @@ proptest! {
             let (top, places) = leaf.topk(k, 0, descending);
             prop_assert_eq!(&places, &indices.slice(0, ..k));
             prop_assert_eq!(top.len(), k);
+        }
+    }
+
+    /// A median or quantile is the one of the tensor, bit by bit; its gradient goes to the elements that it is made of.
+    #[test]
+    fn places_of_the_order(
+        x in prop::collection::vec(prop::sample::select(vec![0.0, 1.0, 2.5, f64::INFINITY, -f64::INFINITY, f64::NAN]), 1..8),
+        q in prop_oneof![Just(0.5), 0.0..=1.0],
+    ) {
+        let x = Tensor::from(x);
+        let leaf = Var::leaf(&x);
+        let bits = |x: &Tensor<f64>| if x.item().is_nan() { u64::MAX } else { x.item().to_bits() };
+        prop_assert_eq!(bits(leaf.median(..).value()), bits(&x.median(..)));
+        prop_assert_eq!(bits(leaf.quantile(q, ..).value()), bits(&x.quantile(q, ..)));
+        // Of equals, the first in the middle of a stable order.
+        let middle = match x.isnan().cast::<i64>().argmax(..).item() {
+            0 if !x[[0]].is_nan() => x.argsort(0, false)[[(x.len() - 1) / 2]],
+            nan => nan,
+        };
+        let expected = Tensor::zeros([x.len()]).scatter(0, &Tensor::from([middle]), &Tensor::from([1.0]));
+        let gradients = leaf.median(..).backward();
+        prop_assert_eq!(gradients.get(&leaf), Some(&expected));
+        if x.isfinite().all(..).item() {
+            let gradients = leaf.quantile(q, ..).backward();
+            let gradient = gradients.get(&leaf).unwrap();
+            prop_assert!((gradient.sum(..).item() - 1.0).abs() < 1e-15);
+            prop_assert!(((gradient * &x).sum(..).item() - x.quantile(q, ..).item()).abs() < 1e-14);
         }
     }
 
@@ -171,9 +198,10 @@ proptest! {
             let y = f(&leaf);
             near(y.value(), &x) && near(y.backward().get(&leaf).unwrap(), &one)
         };
-        let reductions: [AlongAxis; 7] = [
+        let reductions: [AlongAxis; 9] = [
             &|x, axis| x.sum(axis), &|x, axis| x.mean(gradus::keepdim(axis)), &|x, axis| x.prod(axis),
             &|x, axis| x.max(axis), &|x, axis| x.min(axis), &|x, axis| x.logsumexp(axis), &|x, axis| x.norm(2.0, axis),
+            &|x, axis| x.median(axis), &|x, axis| x.quantile(0.3, axis),
         ];
         let others: [AlongAxis; 11] = [
             &|x, axis| x.transpose(axis, 0), &|x, axis| x.transpose(-1, axis),

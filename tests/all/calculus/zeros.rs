@@ -54,7 +54,7 @@ fn thinned(x: &Tensor<f64>, rng: &mut gradus::Xoshiro256PlusPlus) -> Tensor<f64>
 
 /// Whether a gradient is 0 wherever each result that depends on the element has a cotangent of 0.
 fn is_zero_without_cotangent(gradient: &Tensor<f64>, cotangent: &Tensor<f64>) -> bool {
-    let live = cotangent.ne(0.0).to_number::<f64>().sum_to_size(gradient.shape()).ne(0.0);
+    let live = cotangent.ne(0.0).cast::<f64>().sum_to_size(gradient.shape()).ne(0.0);
     gradient.eq(0.0).logical_or(&live).all(..).item()
 }
 

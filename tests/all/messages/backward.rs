@@ -30,8 +30,8 @@ fn results_that_are_not_one_number() {
 fn results_that_are_constant() {
     let constant = |function: &str| {
         format!(
-            "{function}: the result is a constant: it was made from no `Var::leaf` and no parameter, or inside \
-             `no_grad`"
+            "{function}: the result is a constant: it was made from no `Var::leaf` and no trainable parameter, or inside \
+             `no_grad`, or is a gradient that was not recorded (`grad_create_graph` records it)"
         )
     };
     let x = leaf(&[]);

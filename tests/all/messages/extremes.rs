@@ -1,6 +1,6 @@
 //! Integers at the ends of their range: a call returns, or panics at its own line, never in arithmetic of the library.
 
-use gradus::{Conv, CrossEntropyLoss, PadMode, Pool, Slice, Tensor, Var, cat, stack};
+use gradus::{Conv, CrossEntropyLoss, PadMode, Pool, Slice, Tensor, Var, cat, stack, step};
 
 use super::{caught, leaf};
 
@@ -23,10 +23,13 @@ fn integers_at_the_ends_of_their_range() {
         leaf(&[2, 3]).transpose(1, n); leaf(&[2, 3]).permute([n, 0]); leaf(&[2, 3]).unsqueeze(n);
         leaf(&[2, 3]).squeeze(n); leaf(&[2, 3]).flip(n); leaf(&[2, 4]).glu(n); leaf(&[2, 3]).diagonal(0, n, 1);
         cat(&[&leaf(&[2]), &leaf(&[2])], n); stack(&[&leaf(&[2]), &leaf(&[2])], n); leaf(&[2, 3]).chunk(1, n);
-        leaf(&[2, 3]).split(&[1, 1], n); leaf(&[2, 3]).roll(1, n); leaf(&[2, 3]).repeat_interleave(2, n);
+        leaf(&[2, 3]).split(&[1, 1], n); leaf(&[2, 3]).unbind(n); leaf(&[2, 3]).unflatten(n, [1, -1]);
+        leaf(&[2, 3]).flatten(n..); leaf(&[2, 3]).flatten(..=n); leaf(&[2, 3]).split(2, n); leaf(&[2, 3]).roll(1, n); leaf(&[2, 3]).repeat_interleave(2, n);
         leaf(&[2, 3]).slice(n, ..); leaf(&[2, 3]).select(n, 0); leaf(&[2, 3]).logsumexp(n);
         leaf(&[2, 3]).cosine_similarity(leaf(&[2, 3]), n, 1e-8); leaf(&[]).transpose(n, 0); leaf(&[]).glu(n);
         // Bounds and steps
+        leaf(&[2, 3]).index((n, n)); leaf(&[2, 3]).index((n.., ..=n)); leaf(&[2, 3]).index_put((n, n..), 1.0);
+        leaf(&[2, 3]).index(step(n..=n, if n == 0 { 1 } else { n }));
         leaf(&[2, 3]).select(0, n); leaf(&[2, 3]).slice(0, n..); leaf(&[2, 3]).slice(1, ..n);
         leaf(&[2, 3]).slice(1, Slice::new(None, None, if n == 0 { 1 } else { n }));
         leaf(&[2, 3]).slice(1, Slice::new(Some(n), Some(-n.saturating_add(1)), -1));
@@ -37,7 +40,8 @@ fn integers_at_the_ends_of_their_range() {
         leaf(&[3]).pad([[n, n]], PadMode::Constant(0.0)); leaf(&[3]).pad([[n, n.saturating_neg()]], PadMode::Constant(0.0));
         leaf(&[3]).pad([[n, 0]], PadMode::Reflect); leaf(&[3]).pad([[n, n.saturating_neg()]], PadMode::Replicate);
         // Sizes
-        leaf(&[2, 3]).reshape([n, 3]); leaf(&[2, 3]).reshape([n, -1]); leaf(&[2, 0]).reshape([n, -1]);
+        leaf(&[2, 3]).reshape([n, 3]); leaf(&[2, 3]).reshape([n, -1]); leaf(&[2, 3]).unflatten(1, [n, -1]);
+        leaf(&[2, 3]).split(n as usize, 0); leaf(&[2, 3]).rearrange("a (b c) -> c b a", &[("b", n as usize)]); leaf(&[2, 0]).reshape([n, -1]);
         leaf(&[2, 3]).tile([n as usize]); leaf(&[2, 3]).repeat_interleave(n as usize, 1);
         leaf(&[1, 3]).expand([n as usize, 3]); leaf(&[2, 3]).topk(n as usize, 1, true);
         leaf(&[2, 3]).chunk(n as usize, 0); leaf(&[2, 3]).split(&[n as usize, 2], 0); leaf(&[2, 3]).var(0, n as usize);
@@ -48,7 +52,7 @@ fn integers_at_the_ends_of_their_range() {
         leaf(&[3]).scatter_add(0, Tensor::from([n as i64]), &leaf(&[1]));
         leaf(&[3]).index_add(0, Tensor::from([n as i64]), &leaf(&[1]));
         leaf(&[3, 2]).embedding(Tensor::from([n as i64]), None); leaf(&[3, 2]).embedding(Tensor::from([0]), Some(n));
-        Tensor::from([n as i64]).one_hot(3); Tensor::<i64>::from(vec![]).one_hot(n as usize);
+        Tensor::from([n as i64]).one_hot(3); Tensor::<i64>::zeros([0]).one_hot(n as usize);
         CrossEntropyLoss::new().forward(&leaf(&[1, 3]), Tensor::from([n as i64]));
         CrossEntropyLoss::new().ignore_index(n as i64).forward(&leaf(&[1, 3]), Tensor::from([1]));
         leaf(&[1, 3]).softmax_cross_entropy(1, Tensor::from([n as i64]));

@@ -1,6 +1,6 @@
 //! Convolutions and poolings whose shapes and attributes do not fit.
 
-use gradus::{Conv, Conv2d, Flatten, Layer, Pool, seeded};
+use gradus::{Conv, Conv2d, Flatten, Pool, seeded};
 
 use super::{leaf, panics};
 
@@ -28,8 +28,8 @@ fn convolutions() {
     panics(|| x.conv2d(&weight, None, Conv::new().groups(0)), &groups(0));
     panics(
         || x.conv2d(&weight, None, Conv::new().groups(2)),
-        "conv2d: the weight's shape is [6, 4, 3, 3] for shape [2, 4, 5, 6]: its second axis must have size 2, the \
-         channels of the input by the groups (2)",
+        "conv2d: the weight's shape is [6, 4, 3, 3] for shape [2, 4, 5, 6]: it is for inputs of 8 \
+         channels (its second axis times the groups, 2), and the input has 4",
     );
     panics(
         || x.conv2d(&weight, Some(&leaf(&[4])), Conv::new()),
@@ -66,8 +66,8 @@ fn transposed_convolutions() {
     let (x, weight) = (leaf(&[2, 4, 5, 6]), leaf(&[4, 3, 3, 3]));
     panics(
         || x.conv_transpose2d(&leaf(&[6, 3, 3, 3]), None, Conv::new()),
-        "conv_transpose2d: the weight's shape is [6, 3, 3, 3] for shape [2, 4, 5, 6]: its first axis must have size 4, \
-         the channels of the input",
+        "conv_transpose2d: the weight's shape is [6, 3, 3, 3] for shape [2, 4, 5, 6]: it is for inputs of 6 \
+         channels (its first axis), and the input has 4",
     );
     panics(
         || x.conv_transpose2d(&weight, None, Conv::new().stride([2, 1]).output_padding(1)),
@@ -130,5 +130,5 @@ fn layers() {
         || Conv2d::<f64>::new(3, 4, [3, 3], Conv::new().groups(2), rng),
         "conv2d: groups is 2 for 3 input channels and 4 output channels: it must divide both",
     );
-    panics(|| Flatten {}.forward(&leaf(&[])), "flatten: the input has shape []: it needs an axis, the batch");
+    panics(|| Flatten.forward(&leaf(&[])), "flatten: the input has shape []: it needs an axis, the batch");
 }

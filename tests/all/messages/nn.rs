@@ -25,7 +25,7 @@ fn linear() {
                      counts as 1) must not multiply to more than 1152921504606846975";
     panics(|| Linear::<f64>::new(3, usize::MAX, &mut seeded(0)), too_large);
     // Behind a pointer the caller's line is not known; the words are the same.
-    let model = Sequential::new().push(Relu {}).push(layer.clone());
+    let model = Sequential::new().push(Relu).push(layer.clone());
     assert_eq!(panic_of(|| model.forward(&leaf(&[2, 4]))).0, message("[2, 4]"));
 }
 

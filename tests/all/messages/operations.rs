@@ -87,6 +87,9 @@ fn axes() {
     panics(|| x.cumprod(-3), &axis("cumprod", -3));
     panics(|| x.linear_recurrence(2, &x), &axis("linear_recurrence", 2));
     panics(|| x.sort(2, false), &axis("sort", 2));
+    panics(|| x.argsort(2, false), &axis("argsort", 2));
+    panics(|| x.median(2), &axis("median", 2));
+    panics(|| x.quantile(0.5, -3), &axis("quantile", -3));
     panics(|| x.topk(1, 2, true), &axis("topk", 2));
     panics(|| x.scatter(2, &index, &x), &axis("scatter", 2));
     panics(|| x.chunk(2, 2), &axis("chunk", 2));
@@ -115,6 +118,9 @@ fn axes() {
     panics(|| leaf(&[0, 3]).min(0), &nothing("min"));
     panics(|| leaf(&[0, 3]).argmax(0), &nothing("argmax"));
     panics(|| leaf(&[0, 3]).argmin(..), &nothing("argmin"));
+    panics(|| leaf(&[0, 3]).median(..), &nothing("median"));
+    panics(|| leaf(&[0, 3]).quantile(0.5, 0), &nothing("quantile"));
+    panics(|| x.quantile(-0.5, 0), "quantile: q is -0.5 for shape [2, 3]: it must be between 0 and 1");
 }
 
 #[test]
@@ -128,6 +134,20 @@ fn shapes() {
     };
     panics(|| x.reshape([7]), &reshape("[7]"));
     panics(|| x.reshape([4, -1]), &reshape("[4, -1]"));
+    panics(
+        || x.flatten(2..),
+        "flatten: the range of axes is 2.. for shape [2, 3]: it must name at least one axis, and only axes of 0..2",
+    );
+    panics(
+        || x.unflatten(1, [2, -1]),
+        "unflatten: sizes is [2, -1] for shape [2, 3]: they must multiply to 3, the size of axis 1; one may be -1, \
+         to be inferred, if no other is 0",
+    );
+    panics(
+        || x.rearrange("a -> a", &[]),
+        "rearrange: pattern \"a -> a\" for shape [2, 3]: the operand must have 1 axes, as many as are left of `->`",
+    );
+    panics(|| x.split(0, 0), "split: size is 0 for shape [2, 3]: it must be at least 1");
     panics(
         || x.expand([2, 4]),
         "expand: shapes [2, 3] and [2, 4] do not fit: counted from the end, sizes must be equal or the first one 1",
@@ -211,6 +231,14 @@ fn indices() {
     panics(|| x.scatter_add(1, place(3), &leaf(&[1, 1])), &out("scatter_add", 3));
     panics(|| x.index_select(1, list(3)), &out("index_select", 3));
     panics(|| x.index_add(-1, list(-1), &leaf(&[2, 1])), &out("index_add", -1));
+    panics(|| x.index((.., 3)), "index: subscript is 3 for shape [2, 3]: along axis 1, allowed are -3 to 2");
+    panics(
+        || x.index_put((.., 1..), &leaf(&[3])),
+        "index_put: shapes [2, 2] and [3] do not fit: the value must broadcast to the part: counted from the end, \
+         sizes must be equal or the second one 1",
+    );
+    panics(|| leaf(&[]).rows(), "rows: axis 0 is out of range for shape []: a 0-d tensor has no axes");
+    panics(|| x.unbind(2), "unbind: axis 2 is out of range for shape [2, 3]: allowed are -2 to 1");
     panics(|| x.select(1, 3), "select: index is 3 for shape [2, 3]: along axis 1, allowed are -3 to 2");
     panics(|| x.select(0, -3), "select: index is -3 for shape [2, 3]: along axis 0, allowed are -2 to 1");
     let shape = |operation: &str| {
@@ -235,6 +263,16 @@ fn indices() {
     panics(
         || leaf(&[2]).masked_fill(Tensor::full([2, 3], true), 0.0),
         "masked_fill: shapes [2] and [2, 3] do not broadcast: counted from the end, sizes must be equal or one of \
+         them 1",
+    );
+    panics(
+        || leaf(&[2]).masked_select(Tensor::full([2, 3], true)),
+        "masked_select: shapes [2] and [2, 3] do not broadcast: counted from the end, sizes must be equal or one \
+         of them 1",
+    );
+    panics(
+        || leaf(&[2]).gt(0.0) & leaf(&[3]).gt(0.0),
+        "logical_and: shapes [2] and [3] do not broadcast: counted from the end, sizes must be equal or one of \
          them 1",
     );
     let table = |index: i64, place: &str| {

@@ -70,7 +70,7 @@ proptest! {
         let rng = &mut seeded(seed);
         let model = Sequential::new()
             .push(Linear::<f64>::new(3, 4, rng))
-            .push(gradus::Gelu {})
+            .push(gradus::Gelu)
             .push(Linear::new(4, 2, rng).without_bias());
         let targets = Tensor::full([x.shape()[0]], 1_i64);
         check_module(&model, |model, [x]| model.forward(x).cross_entropy(&targets), [x])?;

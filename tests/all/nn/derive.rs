@@ -48,6 +48,7 @@ struct Named {
     some: Option<Linear>,
     none: Option<Linear>,
     boxed: Box<Linear>,
+    triple: (Linear, Relu, (Linear,)),
     layer: Box<dyn gradus::Layer>,
     sequential: Sequential,
     unit: Unit,
@@ -77,10 +78,11 @@ fn all_kinds_of_fields() {
         some: Some(plain()),
         none: None,
         boxed: Box::new(plain()),
+        triple: (plain(), Relu, (plain(),)),
         layer: Box::new(plain()),
-        sequential: Sequential::new().push(Relu {}).push(linear()),
+        sequential: Sequential::new().push(Relu).push(linear()),
         unit: Unit,
-        activation: Relu {},
+        activation: Relu,
         _note: "skipped",
         tuple: Tuple(plain(), (), Parameter::new(1.0)),
         path: Parameter::new(1.0),
@@ -98,6 +100,8 @@ fn all_kinds_of_fields() {
         "pair.1.weight",
         "some.weight",
         "boxed.weight",
+        "triple.0.weight",
+        "triple.2.0.weight",
         "layer.weight",
         "sequential.1.weight",
         "sequential.1.bias",
@@ -107,7 +111,7 @@ fn all_kinds_of_fields() {
         "visitor",
     ];
     assert_eq!(names::<f32, _>(&mut model), expected);
-    assert_eq!(model.parameter_count(), 11 * 6 + 3 * 3 + 4);
+    assert_eq!(model.parameter_count(), 13 * 6 + 3 * 3 + 4);
     assert_eq!(names::<f32, _>(&mut Tuple(linear(), (), Parameter::new(1.0))), ["0.weight", "0.bias", "2"]);
     // A struct without parameters is a module of any element type.
     assert!(names::<f32, _>(&mut Unit).is_empty() && names::<f64, _>(&mut Unit).is_empty());

@@ -36,7 +36,7 @@ proptest! {
         // A layer draws its weight and then its bias, between -1 / sqrt(inputs) and 1 / sqrt(inputs).
         let layer = Linear::new(inputs, out, &mut rng());
         let all = Tensor::<f64>::rand([out * (inputs + 1)], &mut rng()) * 2.0 - 1.0;
-        let got = Tensor::cat(&[&layer.weight.value().flatten(), layer.bias.unwrap().value()], 0);
+        let got = Tensor::cat(&[&layer.weight.value().flatten(..), layer.bias.unwrap().value()], 0);
         prop_assert!(close(&got, &(all / (inputs as f64).sqrt())));
     }
 

@@ -37,6 +37,32 @@ proptest! {
         prop_assert!(gradients.get(&x).unwrap().allclose(&expected, 1e-14, 0.0));
     }
 
+    /// One number is a target for all elements.
+    #[test]
+    fn targets_of_one_number(x in tensors(shapes(0..=3, 0..=4), 0.1..0.9), target in 0.1..0.9) {
+        let (x, full) = (Var::leaf(&x), Tensor::full(x.shape(), target));
+        let close = |loss: Var<f64>, expected: Var<f64>| -> Result<(), TestCaseError> {
+            let same = |a: f64, b: f64| a == b || a.is_nan() && b.is_nan();
+            prop_assert!(same(loss.item(), expected.item()), "{} and {}", loss.item(), expected.item());
+            if !loss.item().is_nan() {
+                let [got, expected] = [loss, expected].map(Var::backward);
+                prop_assert_eq!(got.get(&x), expected.get(&x));
+            }
+            Ok(())
+        };
+        close(x.mse_loss(target), x.mse_loss(&full))?;
+        close(x.l1_loss(target), x.l1_loss(&full))?;
+        close(x.huber_loss(target), x.huber_loss(&full))?;
+        close(x.binary_cross_entropy(target), x.binary_cross_entropy(&full))?;
+        close(x.binary_cross_entropy_with_logits(target), x.binary_cross_entropy_with_logits(&full))?;
+        close(x.kl_div(target), x.kl_div(&full))?;
+        // The gradient of the target is that of all elements together.
+        let target = Var::leaf(Tensor::from(target));
+        let gradients = MseLoss::new().reduction(Reduction::Sum).forward(&x, &target).backward();
+        let (of_x, of_target) = (gradients.get(&x).unwrap(), gradients.get(&target).unwrap());
+        prop_assert!((of_x.sum(..).item() + of_target.item()).abs() < 1e-12);
+    }
+
     /// Each reduction of the same squared errors.
     #[test]
     fn reductions_of_mse((x, y) in pairs(-3.0..3.0, -3.0..3.0)) {

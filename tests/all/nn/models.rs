@@ -52,19 +52,42 @@ proptest! {
         prop_assert!(values(&clone).iter().zip(&before).all(|(after, before)| after != before));
     }
 
+    /// Whatever turns into a variable gives the output that the variable gives.
+    #[test]
+    fn inputs_of_any_kind(seed: u64) {
+        let (layer, rng) = (Mlp::new(seed).hidden, &mut seeded(!seed));
+        let rows: [[f64; 3]; 2] = std::array::from_fn(|_| std::array::from_fn(|_| Tensor::<f64>::rand([1], rng).item()));
+        let x = Tensor::from(rows);
+        let expected = layer.forward(Var::constant(&x)).into_value();
+        prop_assert_eq!(layer.forward(&x).into_value(), expected.clone());
+        prop_assert_eq!(layer.forward(x.clone()).into_value(), expected.clone());
+        prop_assert_eq!(layer.forward(rows).into_value(), expected.clone());
+        prop_assert_eq!(layer.forward(&Parameter::new(x)).into_value(), expected.clone());
+        let first = expected.select(0, 0);
+        prop_assert_eq!(layer.forward(rows[0]).into_value(), first.clone());
+        prop_assert_eq!(layer.forward(rows[0].to_vec()).into_value(), first.clone());
+        prop_assert_eq!(layer.forward(&rows[0][..]).into_value(), first.clone());
+    }
+
     /// A sequence is the composition of its layers, in values and gradients, however it is nested.
     #[test]
     fn sequences_are_compositions(seed: u64) {
         let (model, (x, y)) = (Mlp::new(seed), batch(!seed));
-        let flat = Sequential::new().push(model.hidden.clone()).push(Tanh {}).push(model.out.clone());
-        let inner = Sequential::new().push(Tanh {}).push(model.out.clone());
+        let flat = Sequential::new().push(model.hidden.clone()).push(Tanh).push(model.out.clone());
+        let inner = Sequential::new().push(Tanh).push(model.out.clone());
         let nested = Sequential::new().push(model.hidden.clone()).push(inner).push(Sequential::new());
         let names: Vec<String> = nested.named_parameters().into_iter().map(|(name, _)| name).collect();
         prop_assert_eq!(names, ["0.weight", "0.bias", "1.1.weight", "1.1.bias"]);
         let expected = model.forward(&x).mse_loss(&y);
         let value = expected.item();
         let gradients = expected.backward();
-        for sequence in [&flat, &nested, &nested.clone()] {
+        let function = Sequential::new().push(model.hidden.clone()).push_fn(Var::tanh).push(model.out.clone());
+        prop_assert_eq!((flat.len(), nested.len(), nested.is_empty()), (3, 3, false));
+        let stepwise = flat.iter().fold(x.clone(), |x, layer| layer.forward(&x)).into_value();
+        let indexed = flat[2].forward(&flat[1].forward(&flat[0].forward(&x))).into_value();
+        let composed = model.forward(&x).into_value();
+        prop_assert_eq!([&stepwise, &indexed], [&composed; 2]);
+        for sequence in [&flat, &nested, &nested.clone(), &function] {
             let loss = sequence.forward(&x).mse_loss(&y);
             prop_assert_eq!(loss.item(), value);
             let found = loss.backward();

@@ -32,6 +32,50 @@ fn decisions_are_nodes_inside_keep_values_only() {
     assert_eq!(grad(&kept[0].sum(..), &[&x])[0].value(), &Tensor::from([[1.0, 0.0], [0.0, 1.0]]));
 }
 
+/// Logic on masks, comparisons of indices and the places of a selection are decisions, too; so a tape runs again on
+/// numbers that another mask chooses, of which there may be another number.
+#[test]
+fn logic_is_on_the_tape() {
+    let x = Var::leaf(Tensor::from([3.0, 1.0, 2.0]));
+    let chosen = |x: &Var<f64>| x.masked_select((x.gt(1.5) & !x.ge(3.0)) | x.argmax(0).eq(0));
+    assert_eq!(chosen(&x).value(), &Tensor::from([3.0, 2.0]));
+    let tape = keep_values(|| names(&chosen(&x)));
+    for name in
+        ["gt", "ge", "logical_not", "logical_and", "argmax", "eq", "logical_or", "chosen", "index_select"]
+    {
+        assert!(tape.contains(&name), "{name}: {tape:?}");
+    }
+    let runs_again = case!("masked_select", shape in Just([4]), [shape => -2.0..2.0], |x| {
+        x.masked_select(x.gt(0.0) ^ x.lt(-1.0))
+    });
+    proptest!(|(sample in runs_again.samples)| sample.check(Law::Replay)?);
+}
+
+/// Without a trait of the same name, and with one.
+#[test]
+fn comparisons_are_methods() {
+    use std::cmp::PartialOrd;
+    let (x, y) = (Var::leaf(Tensor::from([1.0, 2.0])), Tensor::from([2.0, 2.0]));
+    for (name, masks, expected) in [
+        ("eq", [x.eq(2.0), x.eq(&y), x.eq(Var::constant(&y))], [false, true]),
+        ("ne", [x.ne(2.0), x.ne(&y), x.ne(Var::constant(&y))], [true, false]),
+        ("lt", [x.lt(2.0), x.lt(&y), x.lt(Var::constant(&y))], [true, false]),
+        ("le", [x.le(2.0), x.le(&y), x.le(Var::constant(&y))], [true, true]),
+        ("gt", [x.gt(2.0), x.gt(&y), x.gt(Var::constant(&y))], [false, false]),
+        ("ge", [x.ge(2.0), x.ge(&y), x.ge(Var::constant(&y))], [false, true]),
+    ] {
+        for mask in masks {
+            assert_eq!(mask, Tensor::from(expected), "{name}");
+        }
+    }
+    // The trait is in scope, and is not meant.
+    assert!(PartialOrd::gt(&2, &1));
+    let places = Indices::<f64>::constant([2, 0]);
+    assert_eq!(places.lt(1), Tensor::from([false, true]));
+    assert_eq!(places.ne(&places), Tensor::from([false, false]));
+    assert_eq!((places.eq(2) | true).count(..).item(), 2);
+}
+
 /// Data has an identity and no gradient: results made from it alone are on the tape, and nothing flows to them.
 #[test]
 fn inputs_have_an_identity_without_a_gradient() {

@@ -23,6 +23,27 @@ fn leaves_that_are_not_reached() {
     assert_eq!(z.backward().get(&y), None);
 }
 
+proptest! {
+    /// Gradients know their number and their norm, also when they are scaled and added up.
+    #[test]
+    fn gradients_know_their_loss(x in tensors(shapes(0..=3, 1..=4), -2.0..2.0), factor in -2.0..2.0) {
+        let (x, cotangent) = (Var::leaf(&x), x.cos());
+        let y = x.sin().sum(..);
+        let value = y.item();
+        let mut gradients = y.backward();
+        prop_assert_eq!(gradients.loss(), value);
+        let squares: f64 = cotangent.iter().map(|g| g * g).sum();
+        prop_assert!((gradients.norm() - squares.sqrt()).abs() <= 1e-12 * squares.sqrt());
+        gradients.accumulate((&x * 3.0).backward_with(&cotangent));
+        let more: f64 = x.value().iter().zip(cotangent.iter()).map(|(x, c)| 3.0 * x * c).sum();
+        prop_assert!((gradients.loss() - (value + more)).abs() < 1e-12);
+        let before = (gradients.loss(), gradients.norm());
+        gradients.scale(factor);
+        prop_assert!((gradients.loss() - factor * before.0).abs() < 1e-12);
+        prop_assert!((gradients.norm() - factor.abs() * before.1).abs() < 1e-10);
+    }
+}
+
 #[test]
 fn a_leaf_is_its_own_gradient() {
     let x = Var::leaf(Tensor::from([[5.0]]));

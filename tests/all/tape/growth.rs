@@ -70,8 +70,10 @@ fn joining() {
 #[test]
 fn reading_part_by_part() {
     type Parts = fn(&Var<f64>) -> Vec<Var<f64>>;
-    let parts: [(&str, Parts); 8] = [
+    let parts: [(&str, Parts); 10] = [
         ("select", |x| (0..x.shape()[0]).map(|i| x.select(0, i as isize)).collect()),
+        ("index", |x| (0..x.shape()[0]).map(|i| x.index((i, ..))).collect()),
+        ("rows", |x| x.rows().collect()),
         ("slice", |x| (0..x.shape()[0]).map(|i| x.slice(0, i..i + 1)).collect()),
         ("split", |x| x.split(&vec![1; x.shape()[0]], 0)),
         ("chunk", |x| x.chunk(x.shape()[0], 0)),

@@ -1,6 +1,6 @@
 //! The tape: its depth, its memory, threads, what it looks like, and what flows along it.
 
-mod allocator;
+pub(crate) mod allocator;
 mod chains;
 mod decisions;
 mod flow;

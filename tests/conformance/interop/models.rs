@@ -294,7 +294,7 @@ fn named_layer<T: Float>(layer: &Value, case: &Value) -> Option<(String, Box<dyn
             "max_pool2d" => Box::new(gradus::MaxPool2d(pool())),
             "avg_pool2d" => Box::new(gradus::AvgPool2d(pool())),
             "dropout" => Box::new(Dropout::new(layer["p"].as_f64().unwrap_or(0.5), 0)),
-            "flatten" => Box::new(Flatten {}),
+            "flatten" => Box::new(Flatten),
             "relu" => Box::new(Relu::default()),
             "leaky_relu" => {
                 Box::new(LeakyRelu { negative_slope: layer["negative_slope"].as_f64().unwrap_or(0.01) })

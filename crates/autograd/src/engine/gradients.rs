@@ -10,10 +10,24 @@ use crate::tape::node::{AddressSet, Node, address};
 use crate::tape::{Found, Tape, Var, mode};
 
 /// The gradients that a backward pass found: one tensor for each leaf that was reached.
+///
+/// They are a value, to be looked at and changed between the backward pass and the step of an optimizer: in place of
+/// hooks, [`update`](Self::update) changes the gradient of any leaf.
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var};
+///
+/// let x = Var::leaf(Tensor::from([3.0, -4.0]));
+/// let mut gradients = (&x * &x / 2.0).sum(..).backward();
+/// assert_eq!((gradients.loss(), gradients.norm()), (12.5, 5.0));
+/// gradients.update(&x, |gradient| *gradient = gradient.relu());
+/// assert_eq!(gradients.get(&x), Some(&Tensor::from([3.0, 0.0])));
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct Gradients<T: Float = f32> {
     by_leaf: Found<T>,
+    loss: T,
 }
 
 impl<T: Float> Gradients<T> {
@@ -21,6 +35,22 @@ impl<T: Float> Gradients<T> {
     pub fn get(&self, leaf: &Var<T>) -> Option<&Tensor<T>> {
         let (_, gradient) = self.by_leaf.get(&address(leaf.node()?))?;
         Some(gradient.value())
+    }
+
+    /// The number whose gradients these are: [`backward`](Var::backward) consumes the variable, usually a loss, and
+    /// keeps its value here. Of [`backward_with`](Var::backward_with) it is <`cotangent`, variable>. It takes part in
+    /// [`scale`](Self::scale) and [`accumulate`](Self::accumulate).
+    pub fn loss(&self) -> T {
+        self.loss
+    }
+
+    /// The Euclidean norm of all gradients as one vector, in double precision; infinite or NaN if one of them is.
+    pub fn norm(&self) -> f64 {
+        let norms = self
+            .by_leaf
+            .values()
+            .map(|(_, gradient)| gradient.value().map(|g| g.to_f64()).norm(2.0, ..).item());
+        Tensor::from(norms.collect::<Vec<f64>>()).norm(2.0, ..).item()
     }
 
     /// The number of leaves that were reached.
@@ -47,6 +77,7 @@ impl<T: Float> Gradients<T> {
     /// Multiplies all gradients by a number.
     pub fn scale(&mut self, factor: f64) {
         let factor = T::from_f64(factor);
+        self.loss *= factor;
         for (_, gradient) in self.by_leaf.values_mut() {
             gradient.update(|gradient| *gradient *= factor);
         }
@@ -64,6 +95,7 @@ impl<T: Float> Gradients<T> {
     /// assert_eq!(gradients.get(&x), Some(&Tensor::from(8.0))); // 2 + 2 x
     /// ```
     pub fn accumulate(&mut self, other: Self) {
+        self.loss += other.loss;
         for (address, (node, gradient)) in other.by_leaf {
             match self.by_leaf.entry(address) {
                 Slot::Vacant(slot) => drop(slot.insert((node, gradient))),
@@ -76,7 +108,8 @@ impl<T: Float> Gradients<T> {
 impl<T: Float> Var<T> {
     /// The gradients of this scalar with respect to all leaves that it depends on.
     ///
-    /// Consumes the variable: nodes of the tape that nothing else holds are freed as the walk goes.
+    /// Consumes the variable: nodes of the tape that nothing else holds are freed as the walk goes. Its value stays at hand
+    /// as [`Gradients::loss`]; a clone of the variable would keep the tape alive.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
@@ -93,12 +126,13 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn backward(self) -> Gradients<T> {
         let seed = scalar_seed("backward", &self);
+        let loss = self.item();
         assert!(
-            !self.item().is_nan(),
+            !loss.is_nan(),
             "backward: the result is NaN, and so would be the gradients{}",
             first_nan(&self)
         );
-        self.walk_back("backward", &seed)
+        self.walk_back("backward", &seed, loss)
     }
 
     /// The gradients of <`cotangent`, this variable> with respect to all leaves that it depends on.
@@ -108,16 +142,17 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn backward_with(self, cotangent: &Tensor<T>) -> Gradients<T> {
         check_cotangent("backward_with", &self, cotangent);
-        self.walk_back("backward_with", cotangent)
+        let loss = (self.value() * cotangent).sum(..).item();
+        self.walk_back("backward_with", cotangent, loss)
     }
 
     #[track_caller]
-    fn walk_back(self, function: &str, cotangent: &Tensor<T>) -> Gradients<T> {
+    fn walk_back(self, function: &str, cotangent: &Tensor<T>, loss: T) -> Gradients<T> {
         let Some(root) = self.into_parts().1.filter(|node| node.is_differentiable) else {
             not_tracked(function)
         };
         let by_leaf = mode::with_recording(false, || walk(root, cotangent.into(), 0, &|_| false)).or_panic();
-        Gradients { by_leaf }
+        Gradients { by_leaf, loss }
     }
 }
 
@@ -308,8 +343,8 @@ fn check_cotangent<T: Float>(function: &str, y: &Var<T>, cotangent: &Tensor<T>) 
 #[track_caller]
 fn not_tracked(function: &str) -> ! {
     panic!(
-        "{function}: the result is a constant: it was made from no `Var::leaf` and no parameter, \
-         or inside `no_grad`"
+        "{function}: the result is a constant: it was made from no `Var::leaf` and no trainable parameter, \
+         or inside `no_grad`, or is a gradient that was not recorded (`grad_create_graph` records it)"
     )
 }
 

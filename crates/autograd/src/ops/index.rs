@@ -106,6 +106,21 @@ impl<T: Float> DiscreteOperation<T, bool> for Overwritten {
     }
 }
 
+/// The places of the true elements of a mask, expanded to a shape, in logical order.
+#[derive(Debug)]
+struct Chosen {
+    shape: Shape,
+}
+
+impl<T: Float> DiscreteOperation<T, i64> for Chosen {
+    fn name(&self) -> &'static str {
+        "chosen"
+    }
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<i64> {
+        inputs.mask(0).expand(&self.shape).reshape(-1).nonzero().reshape(-1)
+    }
+}
+
 /// Like [`Var::index_add`], in the memory of `x`.
 pub(super) fn add_at<T: Float>(x: Var<T>, axis: isize, index: &Indices<T>, source: &Var<T>) -> Var<T> {
     apply_inplace(IndexAdd { axis }, x, &[Operand::Var(source), Operand::Indices(index)], |x| {
@@ -165,6 +180,28 @@ impl<T: Float> Var<T> {
         apply(MaskedFill { value }, &[Operand::Var(self), Operand::Mask(&mask.into())])
     }
 
+    /// The elements where the mask is true, in logical order; variable and mask broadcast. The result has one axis, whose
+    /// size depends on the mask.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[1.0, -2.0], [-3.0, 4.0]]));
+    /// let y = x.masked_select(x.gt(0.0));
+    /// assert_eq!(y.value(), &Tensor::from([1.0, 4.0]));
+    /// assert_eq!(y.square().sum(..).backward().get(&x), Some(&Tensor::from([[2.0, 0.0], [0.0, 8.0]])));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn masked_select(&self, mask: impl Into<Mask<T>>) -> Self {
+        let mask = mask.into();
+        let shape = broadcast_shapes("masked_select", self.shape(), mask.shape()).or_panic();
+        let elements = self.expand(&shape).reshape([shape.iter().product::<usize>()]);
+        elements.index_select(0, decide(Chosen { shape }, &[&mask]))
+    }
+
     /// The slices that `index`, one axis of integers, names along an axis.
     ///
     /// See [`Tensor::index_select`](gradus_tensor::Tensor::index_select) for shapes and panics.
@@ -218,6 +255,10 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         case!("masked_fill", (shape, mask) in broadcast_pair(), [shape], |x| {
             let count = mask.iter().product::<usize>() as i64;
             x.masked_fill(Tensor::arange(0, count, 1).map(|i| i % 3 == 1).reshape(mask.clone()), 7.0)
+        }),
+        case!("masked_select", (shape, mask) in broadcast_pair(), [shape], |x| {
+            let count = mask.iter().product::<usize>() as i64;
+            x.masked_select(Tensor::arange(0, count, 1).map(|i| i % 3 == 1).reshape(mask.clone()))
         }),
         case!(
             "index_select", (shape, axis, index) in index_selects(),

@@ -1,7 +1,7 @@
 //! Joining and splitting variables along an axis.
 
 use gradus_tensor::shapes::{cat_shape, chunk_ranges, split_ranges, stack_shape};
-use gradus_tensor::{Float, OrPanic, Tensor};
+use gradus_tensor::{Float, OrPanic, SplitSizes, Tensor};
 
 use super::operations::operations;
 use crate::tape::{Var, apply};
@@ -52,7 +52,7 @@ pub fn stack<T: Float>(vars: &[&Var<T>], axis: isize) -> Var<T> {
 }
 
 impl<T: Float> Var<T> {
-    /// Consecutive parts of an axis, of the listed sizes.
+    /// Consecutive parts of an axis: of one size, the last part perhaps smaller, or of the listed sizes.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
@@ -61,13 +61,14 @@ impl<T: Float> Var<T> {
     /// let parts = x.split(&[1, 2], 0);
     /// assert_eq!(parts[0].value(), &Tensor::from([1.0]));
     /// assert_eq!(parts[1].value(), &Tensor::from([2.0, 3.0]));
+    /// assert_eq!(x.split(2, 0)[1].value(), &Tensor::from([3.0]));
     /// ```
     ///
     /// # Panics
-    /// If the axis is out of range or the sizes do not add up to its size.
+    /// If the axis is out of range, the one size is 0, or the listed ones do not add up to the size of the axis.
     #[track_caller]
-    pub fn split(&self, sizes: &[usize], axis: isize) -> Vec<Self> {
-        let ranges = split_ranges(self.shape(), sizes, axis).or_panic();
+    pub fn split(&self, sizes: impl Into<SplitSizes>, axis: isize) -> Vec<Self> {
+        let ranges = split_ranges(self.shape(), &sizes.into(), axis).or_panic();
         ranges.into_iter().map(|range| self.slice(axis, range)).collect()
     }
 
@@ -91,7 +92,8 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         case!("split", shape in ranked(), [shape], |x| {
             let (first, rest) = (x.shape()[0] / 2, x.shape()[0] - x.shape()[0] / 2);
             let parts = x.split(&[first, rest], 0);
-            parts[0].sum(..) * parts[1].sin()
+            let pairs = x.split(2, 0);
+            parts[0].sum(..) * parts[1].sin() * pairs[pairs.len() - 1].mean(..)
         }),
         case!("chunk", shape in ranked(), [shape], |x| {
             let parts = x.chunk(3, -1);

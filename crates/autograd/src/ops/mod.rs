@@ -29,6 +29,7 @@ mod slopes;
 mod softmax;
 mod sort;
 mod stats;
+mod subscript;
 mod view;
 
 pub(crate) use arithmetic::{add, chained, div, divided, mul, neg, sub};
@@ -47,6 +48,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         stats::cases(),
         scan::cases(),
         view::cases(),
+        subscript::cases(),
         diagonal::cases(),
         repeat::cases(),
         pad::cases(),

@@ -66,7 +66,7 @@ impl<T: Float> Var<T> {
     pub fn repeat_interleave(&self, repeats: usize, axis: impl Into<Axes>) -> Self {
         let axis = axis.into();
         if axis.named().is_none() {
-            return self.flatten().repeat_interleave(repeats, 0);
+            return self.flatten(..).repeat_interleave(repeats, 0);
         }
         repeat_interleave_shape(self.shape(), repeats, &axis).or_panic();
         let axes = axis.resolve("repeat_interleave", self.shape());

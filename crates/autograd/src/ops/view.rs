@@ -1,12 +1,11 @@
 //! Operations that move elements and leave them as they are. Their rules move them back.
 
 use gradus_tensor::shapes::{
-    expand_shape, flip_shape, permute_shape, reshape_shape, select_shape, slice_shape, squeeze_shape,
-    t_shape, unsqueeze_shape,
+    expand_shape, flatten_shape, flip_shape, permute_shape, rearrangement, reshape_shape, squeeze_shape,
+    t_shape, unflatten_shape, unsqueeze_shape,
 };
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, lane_axis};
 
-use super::index::add_at;
 use super::operations::operations;
 use crate::tape::{Var, apply};
 
@@ -31,15 +30,6 @@ operations! {
         shape |x| flip_shape(x[0], &axes.clone().into()),
         forward |x| x[0].flip(axes.clone()),
         vjp |context, _| context.cotangent().flip(axes.clone());
-
-    Linear SliceAxis { axis: usize, slice: Slice }: "slice",
-        shape |x| slice_shape(x[0], *axis as isize, *slice),
-        forward |x| x[0].slice(*axis as isize, *slice),
-        vjp |context, _| {
-            // The cotangent is added at the places that it was taken from.
-            let taken = slice.indices(context.shape(0)[*axis]);
-            add_at(context.gradient_so_far(0), *axis as isize, &taken.into(), context.cotangent())
-        };
 }
 
 /// The permutation that undoes another one.
@@ -69,9 +59,39 @@ impl<T: Float> Var<T> {
         apply(Reshape { shape }, &[self])
     }
 
-    /// All elements along one axis.
-    pub fn flatten(&self) -> Self {
-        self.reshape([self.len()])
+    /// The axes of a range merged into one: `flatten(..)` gives all elements along one axis, `flatten(1..)` keeps the first
+    /// axis.
+    ///
+    /// See [`Tensor::flatten`](gradus_tensor::Tensor::flatten) for shapes and panics.
+    #[track_caller]
+    pub fn flatten(&self, axes: impl Into<Slice>) -> Self {
+        let shape = flatten_shape(self.shape(), axes.into()).or_panic();
+        apply(Reshape { shape }, &[self])
+    }
+
+    /// An axis split into several, of which one size may be -1: it is inferred.
+    ///
+    /// See [`Tensor::unflatten`](gradus_tensor::Tensor::unflatten) for shapes and panics.
+    #[track_caller]
+    pub fn unflatten(&self, axis: isize, sizes: impl Into<Dims>) -> Self {
+        let shape = unflatten_shape(self.shape(), axis, &sizes.into()).or_panic();
+        apply(Reshape { shape }, &[self])
+    }
+
+    /// The axes split, permuted and merged as a pattern of names says, as einops does.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let tokens = Var::leaf(Tensor::<f32>::zeros([8, 12, 3]));
+    /// assert_eq!(tokens.rearrange("b (h w) c -> b c h w", &[("h", 4)]).shape(), [8, 3, 4, 3]);
+    /// ```
+    ///
+    /// See [`Tensor::rearrange`](gradus_tensor::Tensor::rearrange) for patterns and panics.
+    #[track_caller]
+    pub fn rearrange(&self, pattern: &str, sizes: &[(&str, usize)]) -> Self {
+        let [split, order, merged] = rearrangement(self.shape(), pattern, sizes).or_panic();
+        self.reshape(split).permute(order).reshape(merged)
     }
 
     /// The axes in another order: axis `i` of the result is axis `axes[i]` of this variable.
@@ -145,35 +165,21 @@ impl<T: Float> Var<T> {
     pub fn flip(&self, axes: impl Into<Axes>) -> Self {
         apply(Flip { axes: axes.into().resolve("flip", self.shape()) }, &[self])
     }
-
-    /// Part of one axis: a range, or every n-th index of it, also backwards; see [`Slice`].
-    ///
-    /// See [`Tensor::slice`](gradus_tensor::Tensor::slice) for shapes and panics.
-    #[track_caller]
-    pub fn slice(&self, axis: isize, range: impl Into<Slice>) -> Self {
-        let axis = Dims::from(axis).resolve("slice", self.shape()).or_panic()[0];
-        apply(SliceAxis { axis, slice: range.into() }, &[self])
-    }
-
-    /// The part at one index of an axis, which goes; a negative index counts from the end.
-    ///
-    /// See [`Tensor::select`](gradus_tensor::Tensor::select) for shapes and panics.
-    #[track_caller]
-    pub fn select(&self, axis: isize, index: isize) -> Self {
-        let shape = select_shape(self.shape(), axis, index).or_panic();
-        let next = (index != -1).then_some(index + 1);
-        self.slice(axis, Slice::new(Some(index), next, 1)).reshape(shape)
-    }
 }
 
 #[cfg(feature = "proptest")]
 pub(crate) fn cases() -> Vec<crate::testing::Case> {
-    use crate::testing::{case, permutations, reductions, reshapes, shapes, slices};
+    use crate::testing::{case, permutations, reductions, reshapes, shapes};
     let any = || shapes(0..=4, 0..=4);
     let ranked = || shapes(1..=4, 1..=4);
     vec![
         case!("reshape", (from, to) in reshapes(), [from], |x| x.reshape(to)),
-        case!("flatten", shape in any(), [shape], |x| x.flatten()),
+        case!("flatten", shape in any(), [shape], |x| if x.rank() < 2 { x.flatten(..) } else { x.flatten(-2..) }),
+        case!("unflatten", shape in ranked(), [shape], |x| x.unflatten(0, (1, -1, x.shape()[0]))),
+        case!("rearrange", shape in shapes(3..=4, 1..=4), [shape], |x| {
+            let (columns, split) = (x.shape()[1], [x.shape()[0], 1]);
+            x.rearrange("(a b) c ... -> 1 c (... a) b", &[("a", split[0]), ("c", columns)])
+        }),
         case!("permute", (shape, axes) in permutations(), [shape], |x| x.permute(axes)),
         case!("transpose", (shape, axes) in permutations(), [shape], |x| {
             if axes.len() < 2 { x.clone() } else { x.transpose(axes[0] as isize, axes[1] as isize) }
@@ -189,7 +195,5 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
             x.expand([&[2], &sizes[..]].concat())
         }),
         case!("flip", (shape, axes) in reductions(0), [shape], |x| x.flip(axes)),
-        case!("slice", (shape, axis, slice) in slices(), [shape], |x| x.slice(axis, slice)),
-        case!("select", shape in ranked(), [shape], |x| x.select(0, -1).sum(..) + x.select(-1, 0)),
     ]
 }

@@ -41,7 +41,7 @@ impl<'a, T: Float> Traced<'a, T> {
 
     fn compare(self, other: Self, f: impl Fn(&Tensor<T>, Tensor<T>) -> Tensor<bool>) -> Self {
         let (left, right) = (self.var(), other.var());
-        Self::new(self.arena, f(left.value(), right.into_value()).to_number::<T>().into())
+        Self::new(self.arena, f(left.value(), right.into_value()).cast::<T>().into())
     }
 }
 

@@ -1,5 +1,6 @@
 //! The tape: variables, the operations that happened, and what is kept of them.
 
+mod as_var;
 mod context;
 mod discrete;
 mod list;
@@ -10,6 +11,7 @@ mod operation;
 mod saves;
 mod var;
 
+pub use as_var::AsVar;
 pub use context::Context;
 pub(crate) use context::Found;
 pub use discrete::{Discrete, DiscreteOperation, Discreteness, Indices, Mask, decide};

@@ -24,6 +24,22 @@ use super::saves::Saves;
 /// assert!(y.is_tracked());
 /// assert!(!y.detach().is_tracked());
 /// ```
+///
+/// # Two precisions
+/// All variables of a tape have one element type, so a variable has no `cast`. A part that needs another precision is a
+/// tape of its own: its input is a leaf with the cast numbers, and the gradient of that leaf, cast back, is where the
+/// first tape goes on. (This is the chain rule, for first derivatives.)
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var};
+///
+/// let x = Var::leaf(Tensor::from([1.0_f32, 2.0]));
+/// let y = x.square();
+/// let y_double = Var::leaf(y.value().cast::<f64>());
+/// let loss = y_double.sqrt().sum(..); // in f64
+/// let gradient = loss.backward().get(&y_double).unwrap().cast::<f32>();
+/// assert_eq!(y.backward_with(&gradient).get(&x), Some(&Tensor::from([1.0, 1.0])));
+/// ```
 #[derive(Clone)]
 #[must_use]
 pub struct Var<T: Float = f32> {

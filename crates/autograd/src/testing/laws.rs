@@ -37,7 +37,7 @@ fn first_order_once(law: Law, at: Point, rng: &mut Xoshiro256PlusPlus) -> Result
             let mut unit = vec![0.0; gradient.len()];
             unit[place] = 1.0;
             direction[input] = Tensor::from(unit).reshape(gradient.shape());
-            let analytic = gradient.flatten().select(0, place as isize).item();
+            let analytic = gradient.flatten(..).select(0, place as isize).item();
             let Err(numeric) = agrees(at, &direction, &cotangents, analytic, analytic.abs()) else {
                 continue;
             };

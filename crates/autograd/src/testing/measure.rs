@@ -78,8 +78,8 @@ pub(super) fn compare(
             law,
             input,
             element: unravel(at, got.shape()),
-            analytic: got.flatten().select(0, at as isize).item(),
-            numeric: expected.flatten().select(0, at as isize).item(),
+            analytic: got.flatten(..).select(0, at as isize).item(),
+            numeric: expected.flatten(..).select(0, at as isize).item(),
         }),
         _ => Ok(()),
     }

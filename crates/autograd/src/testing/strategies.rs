@@ -3,7 +3,7 @@
 
 use std::ops::{Range, RangeInclusive};
 
-use gradus_tensor::{Axes, Conv, Pool, Slice, Tensor, keepdim};
+use gradus_tensor::{Axes, Conv, Pool, Slice, Subscript, Subscripts, Tensor, keepdim};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
@@ -101,6 +101,37 @@ pub fn slices() -> impl Strategy<Value = (Vec<usize>, isize, Slice)> + Clone {
     let slice = (bound(), bound(), select(vec![1, 2, 3, -1, -2]));
     (axes_of(0), slice)
         .prop_map(|((shape, axis), (start, stop, step))| (shape, axis, Slice::new(start, stop, step)))
+}
+
+/// A shape whose sizes are at least 1, and subscripts that fit it: indices, slices, new axes, perhaps an ellipsis.
+pub fn subscripts() -> impl Strategy<Value = (Vec<usize>, Subscripts)> + Clone {
+    let slice = slices().prop_map(|(_, _, slice)| slice);
+    let axis = (any::<prop::sample::Index>(), slice, 0..6_u8);
+    (shapes(0..=4, 1..=4), vec(axis, 4), 0..=4_usize, any::<bool>(), vec(0..=6_usize, 0..=2)).prop_map(
+        |(shape, choices, named, ellipsis, new)| {
+            let named = named.min(shape.len());
+            let subscript = |(&size, (index, slice, kind)): (&usize, &(prop::sample::Index, Slice, u8))| {
+                let index = index.index(size) as isize;
+                match kind {
+                    0 => Subscript::At(index),
+                    1 => Subscript::At(index - size as isize),
+                    2 => Subscript::from(..),
+                    _ => Subscript::Slice(*slice),
+                }
+            };
+            // An ellipsis after the first axes leaves the last ones to the others.
+            let front = if ellipsis { named / 2 } else { named };
+            let back = shape.len() - (named - front);
+            let chosen: Vec<Subscript> = shape.iter().zip(&choices).map(subscript).collect();
+            let dots = ellipsis.then_some(Subscript::Ellipsis);
+            let mut list: Vec<Subscript> =
+                chosen[..front].iter().copied().chain(dots).chain(chosen[back..].iter().copied()).collect();
+            for place in new {
+                list.insert(place.min(list.len()), Subscript::NewAxis);
+            }
+            (shape, list.into())
+        },
+    )
 }
 
 /// Two shapes that differ at most in one axis, and that axis.

@@ -1,12 +1,36 @@
-//! Activations as layers, for [`Sequential`](crate::Sequential).
+//! Activations as layers, for [`Sequential`](crate::Sequential): `Relu`, and `LeakyRelu::new(0.2)` or
+//! `LeakyRelu::default()` where there are options.
 
-use gradus_autograd::{Float, Var};
+use gradus_autograd::{AsVar, Float, Var};
 
 use super::sequential::Layer;
 
 /// Layers without parameters that apply a method of `Var`; fields are its arguments, with defaults.
 macro_rules! activations {
-    ($($name:ident { $($field:ident: $type:ty = $default:literal, $doc:literal),* } => $method:ident;)*) => {$(
+    ($($name:ident $({ $($field:ident: $type:ty = $default:literal, $doc:literal),+ })? => $method:ident;)*) => {$(
+        activations!(@define $name $({ $($field: $type = $default, $doc),+ })? => $method);
+
+        impl $name {
+            /// The output for an input, a variable or what turns into one.
+            #[track_caller]
+            pub fn forward<T: Float>(&self, x: impl AsVar<T>) -> Var<T> {
+                Layer::forward(self, &x.as_var())
+            }
+        }
+
+        impl<T: Float> Layer<T> for $name {
+            #[track_caller]
+            fn forward(&self, x: &Var<T>) -> Var<T> {
+                x.$method($($(self.$field),+)?)
+            }
+        }
+    )*};
+    (@define $name:ident => $method:ident) => {
+        #[doc = concat!("[`Var::", stringify!($method), "`] as a layer.")]
+        #[derive(Debug, Clone, Copy, PartialEq, Default, gradus_derive::Module)]
+        pub struct $name;
+    };
+    (@define $name:ident { $($field:ident: $type:ty = $default:literal, $doc:literal),+ } => $method:ident) => {
         #[doc = concat!("[`Var::", stringify!($method), "`] as a layer.")]
         #[derive(Debug, Clone, Copy, PartialEq, gradus_derive::Module)]
         pub struct $name {
@@ -14,45 +38,45 @@ macro_rules! activations {
                 #[doc = $doc]
                 #[module(skip)]
                 pub $field: $type,
-            )*
+            )+
+        }
+
+        impl $name {
+            /// With these options, in the order of the fields.
+            pub fn new($($field: $type),+) -> Self {
+                Self { $($field),+ }
+            }
         }
 
         impl Default for $name {
             fn default() -> Self {
-                Self { $($field: $default),* }
+                Self { $($field: $default),+ }
             }
         }
-
-        impl<T: Float> Layer<T> for $name {
-            #[track_caller]
-            fn forward(&self, x: &Var<T>) -> Var<T> {
-                x.$method($(self.$field),*)
-            }
-        }
-    )*};
+    };
 }
 
 activations! {
-    Sigmoid {} => sigmoid;
-    Logsigmoid {} => logsigmoid;
-    Hardsigmoid {} => hardsigmoid;
-    Tanh {} => tanh;
+    Sigmoid => sigmoid;
+    Logsigmoid => logsigmoid;
+    Hardsigmoid => hardsigmoid;
+    Tanh => tanh;
     Hardtanh {
         low: f64 = -1.0, "The lower bound of the output.",
         high: f64 = 1.0, "The upper bound of the output."
     } => hardtanh;
-    Softsign {} => softsign;
-    Relu {} => relu;
-    Relu6 {} => relu6;
+    Softsign => softsign;
+    Relu => relu;
+    Relu6 => relu6;
     LeakyRelu { negative_slope: f64 = 0.01, "The slope for negative inputs." } => leaky_relu;
     Elu { alpha: f64 = 1.0, "The output for large negative inputs is `-alpha`." } => elu;
     Celu { alpha: f64 = 1.0, "The output for large negative inputs is `-alpha`." } => celu;
-    Selu {} => selu;
-    Gelu {} => gelu;
-    GeluTanh {} => gelu_tanh;
-    Silu {} => silu;
-    Hardswish {} => hardswish;
-    Mish {} => mish;
+    Selu => selu;
+    Gelu => gelu;
+    GeluTanh => gelu_tanh;
+    Silu => silu;
+    Hardswish => hardswish;
+    Mish => mish;
     Softplus {
         beta: f64 = 1.0, "The sharpness of the bend at 0.",
         threshold: f64 = 20.0, "Where `beta * x` is larger, the output is x."

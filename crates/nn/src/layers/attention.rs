@@ -1,6 +1,6 @@
 //! Multi-head attention.
 
-use gradus_autograd::{AttentionMask, Float, Tensor, Var};
+use gradus_autograd::{AsVar, AttentionMask, Float, Tensor, Var};
 use rand::Rng;
 
 use super::linear::{Linear, laid_out};
@@ -77,7 +77,8 @@ impl<T: Float> MultiheadAttention<T> {
     /// # Panics
     /// If the shapes do not fit.
     #[track_caller]
-    pub fn forward(&self, x: &Var<T>, mask: Option<AttentionMask<'_, T>>, is_causal: bool) -> Var<T> {
+    pub fn forward(&self, x: impl AsVar<T>, mask: Option<AttentionMask<'_, T>>, is_causal: bool) -> Var<T> {
+        let x = &*x.as_var();
         // With three products, nothing has to be split, nor gradients joined.
         self.forward_to([x; 3], mask, is_causal)
     }

@@ -1,6 +1,6 @@
 //! Convolutional layers.
 
-use gradus_autograd::{Conv, Dims, Float, Var};
+use gradus_autograd::{AsVar, Conv, Dims, Float, Var};
 use rand::Rng;
 
 use super::sequential::Layer;
@@ -82,7 +82,8 @@ macro_rules! convolutional {
             /// # Panics
             /// If the shape of `x` does not fit.
             #[track_caller]
-            pub fn forward(&self, x: &Var<T>) -> Var<T> {
+            pub fn forward(&self, x: impl AsVar<T>) -> Var<T> {
+                let x = &*x.as_var();
                 x.$method(&self.weight, self.bias.as_deref(), self.conv.clone())
             }
         }

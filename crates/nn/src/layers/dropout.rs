@@ -1,6 +1,6 @@
 //! Dropout.
 
-use gradus_autograd::{Float, Rng, Var, seeded};
+use gradus_autograd::{AsVar, Float, Rng, Var, seeded};
 
 use super::sequential::Layer;
 use crate::counter::Counter;
@@ -50,7 +50,8 @@ impl Dropout {
     /// # Panics
     /// In training, if `p` is not between 0 and 1.
     #[track_caller]
-    pub fn forward<T: Float>(&self, x: &Var<T>) -> Var<T> {
+    pub fn forward<T: Float>(&self, x: impl AsVar<T>) -> Var<T> {
+        let x = &*x.as_var();
         if !self.training {
             return x.clone();
         }

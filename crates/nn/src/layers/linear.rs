@@ -1,6 +1,6 @@
 //! The dense layer.
 
-use gradus_autograd::{Float, Tensor, Var};
+use gradus_autograd::{AsVar, Float, Tensor, Var};
 use rand::Rng;
 
 use super::sequential::Layer;
@@ -62,7 +62,8 @@ impl<T: Float> Linear<T> {
     /// # Panics
     /// If the size of the last axis of `x` is not `in_features`.
     #[track_caller]
-    pub fn forward(&self, x: &Var<T>) -> Var<T> {
+    pub fn forward(&self, x: impl AsVar<T>) -> Var<T> {
+        let x = &*x.as_var();
         let in_features = self.weight.shape()[1];
         assert!(
             x.shape().last() == Some(&in_features),

@@ -1,6 +1,6 @@
 //! Normalisation.
 
-use gradus_autograd::{Float, Tensor, Var};
+use gradus_autograd::{AsVar, Float, Tensor, Var};
 
 use super::sequential::Layer;
 use crate::buffer::Buffer;
@@ -77,7 +77,8 @@ macro_rules! batch_norm {
             /// # Panics
             /// If the input has another shape, or in training but one element for each channel.
             #[track_caller]
-            pub fn forward(&self, x: &Var<T>) -> Var<T> {
+            pub fn forward(&self, x: impl AsVar<T>) -> Var<T> {
+                let x = &*x.as_var();
                 self.check(x);
                 let (weight, bias) = (self.weight.as_deref(), self.bias.as_deref());
                 if !self.training {
@@ -157,7 +158,8 @@ macro_rules! norms {
             /// # Panics
             /// If the shape of the input does not fit.
             #[track_caller]
-            pub fn forward(&self, $x: &Var<T>) -> Var<T> {
+            pub fn forward(&self, $x: impl AsVar<T>) -> Var<T> {
+                let $x = &*$x.as_var();
                 let $layer = self;
                 $forward
             }

@@ -1,6 +1,6 @@
 //! Pooling as layers, for [`Sequential`](crate::Sequential).
 
-use gradus_autograd::{Dims, Float, Pool, Var};
+use gradus_autograd::{AsVar, Dims, Float, Pool, Var};
 
 use super::sequential::Layer;
 
@@ -9,10 +9,26 @@ macro_rules! poolings {
         #[doc = concat!("[`Var::", stringify!($method), "`] as a layer.")]
         #[derive(Debug, Clone, PartialEq, gradus_derive::Module)]
         pub struct $name(
-            /// The argument of the method; `2.into()` for a plain window or output size.
+            /// The argument of the method.
             #[module(skip)]
             pub $type,
         );
+
+        impl $name {
+            #[doc = concat!("With a [`", stringify!($type), "`], or the sizes that turn into one: `", stringify!($name), "::new(2)`.")]
+            pub fn new(size: impl Into<$type>) -> Self {
+                Self(size.into())
+            }
+
+            #[doc = concat!("[`Var::", stringify!($method), "`] of a variable or what turns into one.")]
+            ///
+            /// # Panics
+            /// If the shape of the input does not fit.
+            #[track_caller]
+            pub fn forward<T: Float>(&self, x: impl AsVar<T>) -> Var<T> {
+                Layer::forward(self, &x.as_var())
+            }
+        }
 
         impl<T: Float> Layer<T> for $name {
             #[track_caller]
@@ -37,13 +53,24 @@ poolings! {
 ///
 /// ```
 /// use gradus_autograd::{Tensor, Var};
-/// use gradus_nn::{Flatten, Layer};
+/// use gradus_nn::Flatten;
 ///
 /// let x = Var::constant(Tensor::<f32>::ones([8, 3, 5, 5]));
-/// assert_eq!(Flatten {}.forward(&x).shape(), [8, 75]);
+/// assert_eq!(Flatten.forward(&x).shape(), [8, 75]);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, gradus_derive::Module)]
-pub struct Flatten {}
+#[derive(Debug, Clone, Copy, PartialEq, Default, gradus_derive::Module)]
+pub struct Flatten;
+
+impl Flatten {
+    /// `[batch, ...]` to `[batch, features]`.
+    ///
+    /// # Panics
+    /// If the input has no axis.
+    #[track_caller]
+    pub fn forward<T: Float>(&self, x: impl AsVar<T>) -> Var<T> {
+        Layer::forward(self, &x.as_var())
+    }
+}
 
 impl<T: Float> Layer<T> for Flatten {
     #[track_caller]

@@ -1,10 +1,12 @@
 //! Layers in sequence.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug, Display, Formatter};
+use std::ops::{Index, IndexMut};
 
-use gradus_autograd::{Float, Var};
+use gradus_autograd::{AsVar, Float, Var};
 
-use crate::module::{Member, MemberMut, Module};
+use crate::member::{Member, MemberMut};
+use crate::module::Module;
 use crate::path::Path;
 
 /// A module with one input and one output, which can be an element of a [`Sequential`].
@@ -58,13 +60,23 @@ impl<T: Float> Clone for Box<dyn Layer<T>> {
 ///
 /// ```
 /// use gradus_autograd::{Tensor, Var, seeded};
-/// use gradus_nn::{Linear, Module, Relu, Sequential};
+/// use gradus_nn::{Layer, Linear, Module, Relu, Sequential};
 ///
 /// let rng = &mut seeded(0);
-/// let model = Sequential::new().push(Linear::new(4, 8, rng)).push(Relu {}).push(Linear::new(8, 3, rng));
-/// assert_eq!(model.forward(&Var::constant(Tensor::<f32>::ones([5, 4]))).shape(), [5, 3]);
-/// assert_eq!(model.named_parameters()[2].0, "2.weight");
+/// let model = Sequential::new()
+///     .push(Linear::new(4, 8, rng))
+///     .push(Relu)
+///     .push_fn(|x| x * 2.0)
+///     .push(Linear::new(8, 3, rng));
+/// assert_eq!(model.forward(Tensor::<f32>::ones([5, 4])).shape(), [5, 3]);
+/// assert_eq!(model.named_parameters()[2].0, "3.weight");
+/// assert_eq!(model.len(), 4);
+/// let features = model.iter().take(2).fold(Var::constant([[0.0; 4]]), |x, layer| layer.forward(&x));
+/// assert_eq!(model[1].forward(&features).shape(), [1, 8]);
 /// ```
+///
+/// If nothing in the program says of which numbers a model is, write the type: `let model: Sequential = ..`, or
+/// `Sequential::<f64>::new()`.
 #[derive(Debug, Clone, Default)]
 pub struct Sequential<T: Float = f32> {
     /// The layers, first to last.
@@ -84,15 +96,80 @@ impl<T: Float> Sequential<T> {
         self
     }
 
+    /// Appends a function without parameters.
+    #[must_use]
+    pub fn push_fn(self, function: impl Fn(&Var<T>) -> Var<T> + Clone + Send + Sync + 'static) -> Self {
+        self.push(Function(function))
+    }
+
+    /// The number of layers.
+    pub fn len(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Whether there are no layers.
+    pub fn is_empty(&self) -> bool {
+        self.layers.is_empty()
+    }
+
+    /// The layers, first to last.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &dyn Layer<T>> + ExactSizeIterator {
+        self.layers.iter().map(|layer| &**layer)
+    }
+
     /// The output of the last layer for an input of the first.
     #[track_caller]
-    pub fn forward(&self, x: &Var<T>) -> Var<T> {
+    pub fn forward(&self, x: impl AsVar<T>) -> Var<T> {
         // A closure would hide the caller's line.
-        let mut x = x.clone();
+        let mut x = x.as_var().into_owned();
         for layer in &self.layers {
             x = layer.forward(&x);
         }
         x
+    }
+}
+
+/// Its [summary](Module::summary).
+impl<T: Float> Display for Sequential<T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        Display::fmt(&self.summary(), f)
+    }
+}
+
+impl<T: Float> Index<usize> for Sequential<T> {
+    type Output = dyn Layer<T>;
+    #[track_caller]
+    fn index(&self, place: usize) -> &Self::Output {
+        &*self.layers[place]
+    }
+}
+
+impl<T: Float> IndexMut<usize> for Sequential<T> {
+    #[track_caller]
+    fn index_mut(&mut self, place: usize) -> &mut Self::Output {
+        &mut *self.layers[place]
+    }
+}
+
+/// A function as a layer.
+#[derive(Clone)]
+struct Function<F>(F);
+
+impl<F> Debug for Function<F> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("Function")
+    }
+}
+
+impl<T: Float, F> Module<T> for Function<F> {
+    fn visit<'a>(&'a self, _: Path<'_>, _: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {}
+    fn visit_mut<'a>(&'a mut self, _: Path<'_>, _: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>)) {}
+}
+
+impl<T: Float, F: Fn(&Var<T>) -> Var<T> + Clone + Send + Sync + 'static> Layer<T> for Function<F> {
+    #[track_caller]
+    fn forward(&self, x: &Var<T>) -> Var<T> {
+        self.0(x)
     }
 }
 

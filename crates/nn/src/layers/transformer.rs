@@ -1,6 +1,6 @@
 //! The transformer block.
 
-use gradus_autograd::{AttentionMask, Float, Var};
+use gradus_autograd::{AsVar, AttentionMask, Float, Var};
 use rand::Rng;
 
 use super::activation::GeluTanh;
@@ -20,7 +20,7 @@ use super::sequential::Layer;
 /// use gradus_autograd::{Tensor, Var, seeded};
 /// use gradus_nn::{Relu, TransformerBlock};
 ///
-/// let layer = TransformerBlock::new(6, 2, 12, &mut seeded(0)).post_norm().activation(Relu {}).dropout(0.1, 1);
+/// let layer = TransformerBlock::new(6, 2, 12, &mut seeded(0)).post_norm().activation(Relu).dropout(0.1, 1);
 /// let x = Var::constant(Tensor::<f32>::ones([5, 7, 6]));
 /// assert_eq!(layer.forward(&x, None, false).shape(), [5, 7, 6]);
 /// ```
@@ -58,7 +58,7 @@ impl<T: Float> TransformerBlock<T> {
             norm2: LayerNorm::new([width]),
             linear1: Linear::new(width, hidden, rng),
             linear2: Linear::new(hidden, width, rng),
-            activation: Box::new(GeluTanh {}),
+            activation: Box::new(GeluTanh),
             dropout: None,
             norm_first: true,
         }
@@ -92,7 +92,8 @@ impl<T: Float> TransformerBlock<T> {
     /// # Panics
     /// If the shapes do not fit.
     #[track_caller]
-    pub fn forward(&self, x: &Var<T>, mask: Option<AttentionMask<'_, T>>, is_causal: bool) -> Var<T> {
+    pub fn forward(&self, x: impl AsVar<T>, mask: Option<AttentionMask<'_, T>>, is_causal: bool) -> Var<T> {
+        let x = &*x.as_var();
         if self.norm_first {
             let x = x + self.dropped(self.self_attn.forward(&self.norm1.forward(x), mask, is_causal));
             let y = self.dense(&self.norm2.forward(&x));

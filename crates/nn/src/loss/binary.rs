@@ -1,7 +1,7 @@
 //! Binary cross-entropy.
 
 use gradus_autograd::{
-    Binary, BinaryFunction, Context, Float, Inputs, Literal, Operation, Real, Saves, Shape, Tensor,
+    AsVar, Binary, BinaryFunction, Context, Float, Inputs, Literal, Operation, Real, Saves, Shape, Tensor,
     TensorError, Unary, UnaryFunction, Var, apply, broadcast_shapes,
 };
 
@@ -33,12 +33,12 @@ impl<T: Float> BceLoss<T> {
         Self { weight: Some(weight.into()), ..self }
     }
 
-    /// The loss of a prediction from 0 to 1; `target` is a variable or tensor of the same shape.
+    /// The loss of a prediction from 0 to 1; `target` is a variable or tensor of the same shape or one number.
     ///
     /// # Panics
     /// If the shapes do not fit.
     #[track_caller]
-    pub fn forward(&self, prediction: &Var<T>, target: impl Into<Var<T>>) -> Var<T> {
+    pub fn forward(&self, prediction: &Var<T>, target: impl AsVar<T>) -> Var<T> {
         let (name, weight) = ("binary_cross_entropy", self.weight.as_ref());
         check_weight(name, "weight", weight, prediction.shape());
         self.reduction.of_elements(name, prediction, target, |x, t| {
@@ -204,12 +204,12 @@ impl<T: Float> BceWithLogitsLoss<T> {
         Self { pos_weight: Some(pos_weight.into()), ..self }
     }
 
-    /// The loss of logits; `target` is a variable or tensor of the same shape.
+    /// The loss of logits; `target` is a variable or tensor of the same shape or one number.
     ///
     /// # Panics
     /// If the shapes do not fit.
     #[track_caller]
-    pub fn forward(&self, prediction: &Var<T>, target: impl Into<Var<T>>) -> Var<T> {
+    pub fn forward(&self, prediction: &Var<T>, target: impl AsVar<T>) -> Var<T> {
         let name = "binary_cross_entropy_with_logits";
         check_weight(name, "weight", self.weight.as_ref(), prediction.shape());
         check_weight(name, "pos_weight", self.pos_weight.as_ref(), prediction.shape());

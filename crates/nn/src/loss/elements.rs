@@ -1,7 +1,7 @@
 //! Losses of single elements: each prediction has a target of its own.
 
 use gradus_autograd::{
-    Binary, BinaryFunction, Float, Literal, Real, Saves, Unary, UnaryFunction, Var, apply,
+    AsVar, Binary, BinaryFunction, Float, Literal, Real, Saves, Unary, UnaryFunction, Var, apply,
 };
 
 use super::{Reduction, loss};
@@ -13,12 +13,12 @@ loss! {
 }
 
 impl MseLoss {
-    /// The loss of a prediction; `target` is a variable or tensor of the same shape.
+    /// The loss of a prediction; `target` is a variable or tensor of the same shape or one number.
     ///
     /// # Panics
     /// If the shapes differ.
     #[track_caller]
-    pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl Into<Var<T>>) -> Var<T> {
+    pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl AsVar<T>) -> Var<T> {
         if self.reduction == Reduction::Mean {
             // Loss and reduction are one operation.
             return Reduction::None
@@ -35,12 +35,12 @@ loss! {
 }
 
 impl L1Loss {
-    /// The loss of a prediction; `target` is a variable or tensor of the same shape.
+    /// The loss of a prediction; `target` is a variable or tensor of the same shape or one number.
     ///
     /// # Panics
     /// If the shapes differ.
     #[track_caller]
-    pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl Into<Var<T>>) -> Var<T> {
+    pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl AsVar<T>) -> Var<T> {
         self.reduction.of_elements("l1_loss", prediction, target, |x, t| (x - t).abs())
     }
 }
@@ -76,12 +76,12 @@ impl HuberLoss {
         Self { delta, ..self }
     }
 
-    /// The loss of a prediction; `target` is a variable or tensor of the same shape.
+    /// The loss of a prediction; `target` is a variable or tensor of the same shape or one number.
     ///
     /// # Panics
     /// If the shapes differ, or `delta` is not positive.
     #[track_caller]
-    pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl Into<Var<T>>) -> Var<T> {
+    pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl AsVar<T>) -> Var<T> {
         let Self { delta, reduction } = self.delta(self.delta);
         let loss = |x: &Var<T>, t: &Var<T>| apply(Unary(Huber { delta }), &[&(x - t)]);
         reduction.of_elements("huber_loss", prediction, target, loss)
@@ -135,12 +135,12 @@ impl SmoothL1Loss {
         Self { beta, ..self }
     }
 
-    /// The loss of a prediction; `target` is a variable or tensor of the same shape.
+    /// The loss of a prediction; `target` is a variable or tensor of the same shape or one number.
     ///
     /// # Panics
     /// If the shapes differ, or `beta` is negative.
     #[track_caller]
-    pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl Into<Var<T>>) -> Var<T> {
+    pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl AsVar<T>) -> Var<T> {
         let Self { beta, reduction } = self.beta(self.beta);
         reduction.of_elements("smooth_l1_loss", prediction, target, |x, t| {
             let error = x - t;
@@ -190,12 +190,12 @@ impl KlDivLoss {
         Self { log_target, ..self }
     }
 
-    /// The loss of a prediction; `target` is a variable or tensor of the same shape.
+    /// The loss of a prediction; `target` is a variable or tensor of the same shape or one number.
     ///
     /// # Panics
     /// If the shapes differ.
     #[track_caller]
-    pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl Into<Var<T>>) -> Var<T> {
+    pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl AsVar<T>) -> Var<T> {
         self.reduction.of_elements("kl_div", prediction, target, |x, t| {
             if self.log_target {
                 apply(Binary(KlDivOfLogTarget), &[x, t])

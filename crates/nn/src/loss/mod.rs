@@ -7,9 +7,9 @@ mod classes;
 mod elements;
 mod rows;
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 
-use gradus_autograd::{Float, Indices, Var, broadcast_shapes};
+use gradus_autograd::{AsVar, Float, Indices, Var, broadcast_shapes};
 
 pub use binary::{BceLoss, BceWithLogitsLoss};
 pub use classes::{ClassTargets, CrossEntropyLoss, NllLoss};
@@ -54,17 +54,20 @@ impl Reduction {
         }
     }
 
-    /// The reduced losses of single elements, `loss` of a prediction and a target that must have its shape: `[n]`
-    /// against `[n, 1]` would broadcast to the wrong thing.
+    /// The reduced losses of single elements, `loss` of a prediction and a target that is one number or must have its
+    /// shape: `[n]` against `[n, 1]` would broadcast to the wrong thing.
     #[track_caller]
     fn of_elements<T: Float>(
         self,
         name: &str,
         prediction: &Var<T>,
-        target: impl Into<Var<T>>,
+        target: impl AsVar<T>,
         loss: impl FnOnce(&Var<T>, &Var<T>) -> Var<T>,
     ) -> Var<T> {
-        let (target, shape) = (target.into(), prediction.shape());
+        let (mut target, shape) = (target.as_var(), prediction.shape());
+        if target.rank() == 0 && !shape.is_empty() {
+            target = Cow::Owned(target.expand(shape));
+        }
         assert!(
             shape == target.shape(),
             "{name}: the prediction has shape {shape:?} and the target {:?}: they must be equal",
@@ -158,30 +161,31 @@ use loss;
 /// ```
 ///
 /// # Panics
-/// If the shapes do not fit: except for targets that are classes, they must be equal, and do not broadcast.
+/// If the shapes do not fit: except for targets that are classes or one number for all, they must be equal, and do not
+/// broadcast.
 pub trait Losses<T: Float>: Borrow<Var<T>> {
-    /// The mean squared difference from `target`, a variable or tensor of the same shape; see [`MseLoss`].
+    /// The mean squared difference from `target`, a variable or tensor of the same shape or one number; see [`MseLoss`].
     #[track_caller]
-    fn mse_loss(&self, target: impl Into<Var<T>>) -> Var<T> {
+    fn mse_loss(&self, target: impl AsVar<T>) -> Var<T> {
         MseLoss::new().forward(self.borrow(), target)
     }
 
-    /// The mean absolute difference from `target`, a variable or tensor of the same shape; see [`L1Loss`].
+    /// The mean absolute difference from `target`, a variable or tensor of the same shape or one number; see [`L1Loss`].
     #[track_caller]
-    fn l1_loss(&self, target: impl Into<Var<T>>) -> Var<T> {
+    fn l1_loss(&self, target: impl AsVar<T>) -> Var<T> {
         L1Loss::new().forward(self.borrow(), target)
     }
 
-    /// The mean of Huber's function of the differences from `target`, a variable or tensor of the same shape; see
+    /// The mean of Huber's function of the differences from `target`, a variable or tensor of the same shape or one number; see
     /// [`HuberLoss`].
     #[track_caller]
-    fn huber_loss(&self, target: impl Into<Var<T>>) -> Var<T> {
+    fn huber_loss(&self, target: impl AsVar<T>) -> Var<T> {
         HuberLoss::new().forward(self.borrow(), target)
     }
 
     /// The same as [`huber_loss`](Self::huber_loss) as long as no options are set; see [`SmoothL1Loss`].
     #[track_caller]
-    fn smooth_l1_loss(&self, target: impl Into<Var<T>>) -> Var<T> {
+    fn smooth_l1_loss(&self, target: impl AsVar<T>) -> Var<T> {
         SmoothL1Loss::new().forward(self.borrow(), target)
     }
 
@@ -189,21 +193,21 @@ pub trait Losses<T: Float>: Borrow<Var<T>> {
     /// shape; see [`BceLoss`]. For logits,
     /// [`binary_cross_entropy_with_logits`](Self::binary_cross_entropy_with_logits) is more accurate.
     #[track_caller]
-    fn binary_cross_entropy(&self, target: impl Into<Var<T>>) -> Var<T> {
+    fn binary_cross_entropy(&self, target: impl AsVar<T>) -> Var<T> {
         BceLoss::new().forward(self.borrow(), target)
     }
 
     /// The mean cross-entropy between the sigmoid of these logits and targets from 0 to 1, a variable or tensor of the
     /// same shape; see [`BceWithLogitsLoss`]. Accurate for finite logits of any size.
     #[track_caller]
-    fn binary_cross_entropy_with_logits(&self, target: impl Into<Var<T>>) -> Var<T> {
+    fn binary_cross_entropy_with_logits(&self, target: impl AsVar<T>) -> Var<T> {
         BceWithLogitsLoss::new().forward(self.borrow(), target)
     }
 
     /// The mean over all elements of the Kullback-Leibler divergence from these log-probabilities to the probabilities
-    /// `target`, a variable or tensor of the same shape; see [`KlDivLoss`].
+    /// `target`, a variable or tensor of the same shape or one number; see [`KlDivLoss`].
     #[track_caller]
-    fn kl_div(&self, target: impl Into<Var<T>>) -> Var<T> {
+    fn kl_div(&self, target: impl AsVar<T>) -> Var<T> {
         KlDivLoss::new().forward(self.borrow(), target)
     }
 

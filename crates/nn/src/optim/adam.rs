@@ -1,5 +1,7 @@
 //! Adam and `AdamW`.
 
+use std::fmt::{self, Debug, Formatter};
+
 use gradus_autograd::{Float, Tensor};
 
 use super::descent::{Descent, Rule, Step};
@@ -20,11 +22,21 @@ pub type Adam<T = f32> = Descent<AdamRule<false>, T>;
 pub type AdamW<T = f32> = Descent<AdamRule<true>, T>;
 
 /// The formula of [`Adam`], or with `DECOUPLED` weight decay the formula of [`AdamW`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct AdamRule<const DECOUPLED: bool> {
     betas: [f64; 2],
     eps: f64,
     amsgrad: bool,
+}
+
+impl<const DECOUPLED: bool> Debug for AdamRule<DECOUPLED> {
+    /// With a name of its own for each formula: states of optimizers are told apart by it.
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Self { betas, eps, amsgrad } = self;
+        let name = if DECOUPLED { "AdamWRule" } else { "AdamRule" };
+        let mut fields = f.debug_struct(name);
+        fields.field("betas", betas).field("eps", eps).field("amsgrad", amsgrad).finish()
+    }
 }
 
 impl<const DECOUPLED: bool> Default for AdamRule<DECOUPLED> {

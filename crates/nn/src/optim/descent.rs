@@ -8,7 +8,8 @@ use std::sync::Arc;
 use gradus_autograd::{Float, Gradients, Tensor};
 
 use super::{LearningRate, Optimizer, non_negative};
-use crate::module::{MemberMut, Module};
+use crate::member::MemberMut;
+use crate::module::Module;
 use crate::path::Path;
 
 /// The formula by which an optimizer changes a parameter, with its options. [`Descent`] makes it an optimizer.
@@ -86,7 +87,9 @@ impl Step {
 ///
 /// State belongs to the name of a parameter, so an optimizer is for one model, or always the same part of one; clones
 /// of a model and its optimizer continue as the originals. A new parameter of the same name and shape takes over the
-/// state; a new shape, or a step without the parameter, resets it.
+/// state; a new shape, or a step without the parameter, resets it. A frozen parameter stays as it is, without weight decay,
+/// and its state waits until it is trainable again (see [`Module::freeze`]). A clone of a model is another model, whose
+/// gradients are refused; to take its numbers back, with an optimizer that goes on, use [`Module::copy_from`].
 ///
 /// Rules that scale steps by squares of gradients keep these in the type of the parameter: the square of an `f32`
 /// above 1.8e19 is infinite, and the parameter does not move; the square of one below 1e-23 is 0, which matters only
@@ -118,7 +121,6 @@ pub(super) struct ParameterState<T: Float> {
     pub(super) group: usize,
     /// The number of steps with a gradient; before the first there are no slots.
     pub(super) steps: i32,
-    pub(super) shape: Vec<usize>,
     pub(super) slots: Vec<Tensor<T>>,
 }
 
@@ -272,7 +274,7 @@ fn state_at<'s, R: Rule, T: Float>(
     } else {
         let name = path.to_string();
         let group = Descent::<R, T>::group_of(groups, &name);
-        states.insert(place, ParameterState { name, group, steps: 0, shape: Vec::new(), slots: Vec::new() });
+        states.insert(place, ParameterState { name, group, steps: 0, slots: Vec::new() });
     }
     &mut states[place]
 }
@@ -283,19 +285,25 @@ impl<R: Rule, T: Float> Optimizer<T> for Descent<R, T> {
         if self.groups.len() > 1 && self.states.is_empty() {
             self.check_groups(model);
         }
+        if cfg!(debug_assertions)
+            && let Err(error) = model.check_finite(gradients)
+        {
+            panic!("step: {error}");
+        }
         let Self { rates, groups, states } = self;
-        let (mut place, mut changed) = (0, 0);
+        let (mut place, mut trainable, mut changed) = (0, 0, 0);
         model.visit_mut(Path::ROOT, &mut |path, member| {
             let MemberMut::Parameter(parameter) = member else { return };
             let state = state_at(states, place, path, groups);
             place += 1;
+            trainable += usize::from(parameter.is_trainable());
             let Some(gradient) = gradients.get(parameter) else { return };
             changed += 1;
             let Group { weight_decay, rule, .. } = &groups[state.group];
-            if state.steps == 0 || state.shape != gradient.shape() {
+            let is_other_shape = |slot: &Tensor<T>| slot.shape() != gradient.shape();
+            if state.steps == 0 || state.slots.iter().any(is_other_shape) {
                 let slot = || Tensor::full(gradient.shape(), T::from_f64(rule.initial()));
-                let slots = (0..rule.slots()).map(|_| slot()).collect();
-                (state.steps, state.shape, state.slots) = (0, gradient.shape().to_vec(), slots);
+                (state.steps, state.slots) = (0, (0..rule.slots()).map(|_| slot()).collect());
             }
             state.steps += 1;
             let lr = rates[state.group].current;
@@ -304,9 +312,10 @@ impl<R: Rule, T: Float> Optimizer<T> for Descent<R, T> {
         });
         states.truncate(place);
         assert!(
-            changed > 0 || place == 0 || gradients.is_empty(),
-            "step: none of the {place} parameters of the model has one of the {} gradients: they are of another model \
+            changed > 0 || trainable == 0 || gradients.is_empty(),
+            "step: none of the {trainable} {}parameters of the model has one of the {} gradients: they are of another model \
              (a clone has parameters of its own)",
+            if trainable < place { "trainable " } else { "" },
             gradients.len()
         );
     }

@@ -6,6 +6,7 @@
 mod adadelta;
 mod adagrad;
 mod adam;
+mod average;
 mod clip;
 mod descent;
 mod plateau;
@@ -19,6 +20,7 @@ use gradus_autograd::{Float, Gradients};
 pub use adadelta::{Adadelta, AdadeltaRule};
 pub use adagrad::{Adagrad, AdagradRule};
 pub use adam::{Adam, AdamRule, AdamW};
+pub use average::AveragedModel;
 pub use clip::{clip_grad_norm, clip_grad_value};
 pub use descent::{Descent, Rule, Step};
 pub use plateau::ReduceLrOnPlateau;
@@ -81,12 +83,14 @@ use options;
 /// ```
 pub trait Optimizer<T: Float> {
     /// Changes every parameter of the model for which there is a gradient; others stay as they are
-    /// ([`Module::names_without_gradient`] tells which). A gradient is taken as it is: NaN makes the parameter and
-    /// its optimizer state NaN.
+    /// ([`Module::names_without_gradient`] tells which), and so do [frozen](Module::freeze) ones. A gradient that is infinite or
+    /// NaN spoils the parameter: with debug assertions it is refused, and [`Module::check_finite`] finds it in any build.
     ///
     /// # Panics
-    /// If it is the first step and a [group](Descent::group) matches no parameter of the model, or if there are gradients
-    /// and none is of a parameter of this model: they are of another one, of a clone for example.
+    /// If debug assertions are on and a gradient is not finite; if it is the first step and a [group](Descent::group) matches
+    /// no parameter of the model; or if there are gradients
+    /// and none is of a parameter of this model: they are of another one, of a clone for example. Gradients of other leaves
+    /// are allowed beside gradients of this model, and so are steps of a model that is wholly frozen.
     #[track_caller]
     fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>);
 

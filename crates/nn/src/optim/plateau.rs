@@ -2,7 +2,8 @@
 
 use gradus_autograd::Float;
 
-use super::{Optimizer, non_negative};
+use super::{Optimizer, non_negative, state};
+use crate::state::{State, StateError};
 
 /// Reduces learning rates when a metric, such as the loss on validation data, stops improving.
 ///
@@ -146,5 +147,57 @@ impl ReduceLrOnPlateau {
             }
         }
         changed
+    }
+
+    /// Everything that an observation changes: the best metric and two counts. The metadata has the options, for
+    /// [`load_state`](Self::load_state) to compare. The rates are in the state of the optimizer.
+    ///
+    /// ```
+    /// use gradus_nn::{ReduceLrOnPlateau, Sgd};
+    ///
+    /// let (mut sgd, plateau) = (Sgd::<f32>::new(1.0), ReduceLrOnPlateau::min().patience(1));
+    /// let (mut first, mut resumed) = (plateau, plateau);
+    /// assert!(!first.observe(2.0, &mut sgd) && !first.observe(2.0, &mut sgd));
+    /// resumed.load_state(&first.state())?;
+    /// assert!(resumed.observe(2.0, &mut sgd)); // the second observation that is no better
+    /// # Ok::<(), gradus_nn::StateError>(())
+    /// ```
+    pub fn state(&self) -> State {
+        let mut state = State::new();
+        state.insert("best", self.best);
+        state.insert("bad", self.bad as i64);
+        state.insert("cooling", self.cooling as i64);
+        state::describe(&mut state, self.options());
+        state
+    }
+
+    /// Loads a state of a schedule with the same options.
+    ///
+    /// # Errors
+    /// If the options are other ones, or the state is not one of such a schedule or of another version. The schedule is then
+    /// as it was.
+    pub fn load_state(&mut self, state: &State) -> Result<(), StateError> {
+        state::check(state, "schedule", &self.options()).map_err(StateError::Schedule)?;
+        let count = |name: &str| {
+            let count: i64 = state.value(name)?;
+            let negative = |_| StateError::Schedule(format!("`{name}` is {count}: it must be 0 or larger"));
+            usize::try_from(count).map_err(negative)
+        };
+        let (best, bad, cooling) = (state.value("best")?, count("bad")?, count("cooling")?);
+        *self = Self { best, bad, cooling, ..*self };
+        Ok(())
+    }
+
+    /// The options in words.
+    fn options(&self) -> String {
+        let Self { sign, factor, patience, threshold, relative, cooldown, min_lr, .. } = self;
+        let [mode, margin] = [
+            if *sign > 0.0 { "max" } else { "min" },
+            if *relative { "threshold" } else { "absolute threshold" },
+        ];
+        format!(
+            "{mode} with factor {factor}, patience {patience}, {margin} {threshold}, cooldown {cooldown}, \
+             min_lr {min_lr}"
+        )
     }
 }

@@ -1,7 +1,9 @@
 //! Schedules: learning rates as functions of the step.
 //!
 //! A schedule has no state: the step is the caller's own count, of steps or of epochs, and
-//! [`Optimizer::follow`](crate::Optimizer::follow) sets the rates of an optimizer for it.
+//! [`Optimizer::follow`](crate::Optimizer::follow) sets the rates of an optimizer for it. So a checkpoint needs that count,
+//! and nothing else of a schedule: the initial and the current rates are in the optimizer's state. Only
+//! [`ReduceLrOnPlateau`](crate::ReduceLrOnPlateau) has a [state](crate::ReduceLrOnPlateau::state) of its own.
 //!
 //! ```
 //! use gradus_nn::{Optimizer, Parameter, Schedule, Sgd, schedule};

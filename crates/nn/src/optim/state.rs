@@ -1,15 +1,34 @@
-//! The state of an optimizer, by the names of parameters.
+//! States of optimizers and schedules: their form, and an optimizer's by the names of parameters.
 
 use gradus_autograd::{Float, Tensor};
 
 use super::descent::{Descent, Group, ParameterState, Rule};
-use crate::state::{State, StateError, StateTensor};
+use crate::state::{State, StateError, StateTensor, Value as _};
 
-/// The form of the state; a change makes old ones unreadable.
+/// The form of the states; a change makes old ones unreadable.
 const VERSION: &str = "1";
 
+/// Notes the form of a state and the options in its metadata.
+pub(super) fn describe(state: &mut State, options: String) {
+    state.metadata_mut().extend([("version".into(), VERSION.into()), ("options".into(), options)]);
+}
+
+/// The fault of a state of another form, or with other options than this `kind` of thing has.
+pub(super) fn check(state: &State, kind: &str, options: &str) -> Result<(), String> {
+    let metadata = |key: &str| state.metadata().get(key).map(String::as_str);
+    match (metadata("version"), metadata("options")) {
+        (Some(VERSION), Some(found)) if found == options => Ok(()),
+        (Some(VERSION), Some(found)) => {
+            Err(format!("its options are {found}, and this {kind} has {options}"))
+        }
+        (Some(VERSION), None) => Err("it has no options".into()),
+        (Some(version), _) => Err(format!("its version is {version}; version {VERSION} can be loaded")),
+        (None, _) => Err(format!("it has no version; version {VERSION} can be loaded")),
+    }
+}
+
 impl<R: Rule, T: Float> Descent<R, T> {
-    /// Everything that a step changes in the optimizer: for a parameter `hidden.weight` that has made steps,
+    /// Everything that changes in the optimizer as it trains: for a parameter `hidden.weight` that has made steps,
     /// `parameters.hidden.weight.steps` and its tensors `parameters.hidden.weight.0`, ...; and `learning_rates`,
     /// `[groups, 2]`, the initial and the current ones. The metadata has the options, for
     /// [`load_state`](Self::load_state) to compare.
@@ -49,8 +68,7 @@ impl<R: Rule, T: Float> Descent<R, T> {
         }
         let rates: Vec<f64> = self.rates.iter().flat_map(|rate| [rate.initial, rate.current]).collect();
         state.insert("learning_rates", Tensor::from(rates).reshape([self.rates.len(), 2]));
-        state.metadata_mut().insert("version".into(), VERSION.into());
-        state.metadata_mut().insert("options".into(), self.options());
+        describe(&mut state, self.options());
         state
     }
 
@@ -61,21 +79,7 @@ impl<R: Rule, T: Float> Descent<R, T> {
     /// version. The optimizer is then as it was.
     pub fn load_state(&mut self, state: &State) -> Result<(), StateError> {
         let wrong = |fault: String| Err(StateError::Optimizer(fault));
-        let metadata = |key: &str| state.metadata().get(key).map(String::as_str);
-        match (metadata("version"), metadata("options")) {
-            (Some(VERSION), Some(options)) if options == self.options() => {}
-            (Some(VERSION), Some(options)) => {
-                return wrong(format!(
-                    "its options are {options}, and this optimizer has {}",
-                    self.options()
-                ));
-            }
-            (version, _) => {
-                let found =
-                    version.map_or("it has no version".into(), |version| format!("its version is {version}"));
-                return wrong(format!("{found}; version {VERSION} can be loaded"));
-            }
-        }
+        check(state, "optimizer", &self.options()).map_err(StateError::Optimizer)?;
         let Some(rates) =
             state.tensor::<f64>("learning_rates").filter(|rates| rates.shape() == [self.rates.len(), 2])
         else {
@@ -98,14 +102,10 @@ impl<R: Rule, T: Float> Descent<R, T> {
                 Ok(slots) => slots,
                 Err(fault) => return wrong(fault),
             };
-            let shape = slots.first().map_or(Vec::new(), |slot| slot.shape().to_vec());
-            let steps = match steps {
-                StateTensor::I64(steps) if steps.len() == 1 => i32::try_from(steps.item()).ok(),
-                _ => None,
-            };
+            let steps = i64::of(steps).and_then(|steps| i32::try_from(steps).ok()).filter(|steps| *steps > 0);
             match steps {
-                Some(steps) if slots.iter().all(|slot| slot.shape() == shape) => {
-                    states.push(ParameterState { name: name.into(), group, steps, shape, slots });
+                Some(steps) if slots.windows(2).all(|pair| pair[0].shape() == pair[1].shape()) => {
+                    states.push(ParameterState { name: name.into(), group, steps, slots });
                 }
                 _ => {
                     return wrong(format!(

@@ -29,6 +29,19 @@ pub enum StateError {
     /// The state is not one of such an optimizer.
     #[error("load_state: the state does not fit the optimizer: {0}")]
     Optimizer(String),
+    /// The state is not one of such a schedule.
+    #[error("load_state: the state does not fit the schedule: {0}")]
+    Schedule(String),
+    /// A value of the state is missing, or of another form.
+    #[error("value {name:?}: {form} is needed; the state has {}", described(.found.as_ref()))]
+    Value {
+        /// The name.
+        name: String,
+        /// The form that was asked for.
+        form: &'static str,
+        /// The type and the shape that the tensor of this name has, if there is one.
+        found: Option<(Dtype, Vec<usize>)>,
+    },
     /// The state is one of another model. The model is as it was.
     #[error("load_state: the state does not fit the model{}", list(.0))]
     Mismatch(Vec<Difference>),
@@ -59,6 +72,13 @@ pub enum Difference {
         /// The type in the model.
         model: Dtype,
     },
+    /// The state has different numbers under two names that are [`Tied`](crate::Tied) in the model.
+    Untied {
+        /// One name.
+        name: String,
+        /// The other name.
+        other: String,
+    },
 }
 
 impl Display for Difference {
@@ -72,11 +92,19 @@ impl Display for Difference {
             Self::Dtype { name, state, model } => {
                 write!(f, "{name}: {state} in the state, {model} in the model; `State::convert` converts")
             }
+            Self::Untied { name, other } => {
+                write!(f, "{name}: not equal to {other} in the state; in the model they are one parameter")
+            }
         }
     }
 }
 
-fn list(differences: &[Difference]) -> String {
+/// The differences, each on a line of its own.
+pub(super) fn list(differences: &[Difference]) -> String {
     let lines: Vec<String> = differences.iter().map(|difference| format!("\n  {difference}")).collect();
     lines.concat()
+}
+
+fn described(found: Option<&(Dtype, Vec<usize>)>) -> String {
+    found.map_or("nothing of this name".into(), |(dtype, shape)| format!("{dtype} of shape {shape:?} there"))
 }

@@ -70,7 +70,46 @@ impl State {
     /// Writes a file in safetensors format, at once: if the program or the machine stops on the way, the old file or the
     /// new one is there, whole. NaN and infinities are written as they are.
     ///
-    /// The data goes to a new file in the same folder, which then takes the old one's name.
+    /// The data goes to a new file in the same folder, which then takes the old one's name. A program that is killed on
+    /// the way leaves a file `NAME.PROCESS-NUMBER.tmp` there, which nothing reads.
+    ///
+    /// A checkpoint is everything that training changes, in one file:
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var, seeded};
+    /// use gradus_nn::{Adam, Linear, Losses, Module, Optimizer, ReduceLrOnPlateau, State};
+    ///
+    /// # let path = std::env::temp_dir().join(format!("gradus-write-{}.safetensors", std::process::id()));
+    /// let mut rng = seeded(0);
+    /// let mut model = Linear::<f32>::new(2, 1, &mut rng);
+    /// let (mut adam, mut plateau, mut epoch) = (Adam::new(0.1), ReduceLrOnPlateau::min(), 0);
+    ///
+    /// if path.exists() {
+    ///     let checkpoint = State::read(&path)?;
+    ///     adam.load_state(&checkpoint.part("adam."))?;
+    ///     plateau.load_state(&checkpoint.part("plateau."))?;
+    ///     (rng, epoch) = (checkpoint.value("rng")?, checkpoint.value("epoch")?);
+    ///     model.load_state(&checkpoint.part("model."))?; // last: after any error it is as it was
+    /// }
+    /// while epoch < 3 {
+    ///     let x = Var::constant(Tensor::randn([8, 2], &mut rng));
+    ///     let loss = model.forward(&x).mse_loss(&Tensor::zeros([8, 1]));
+    ///     plateau.observe(f64::from(loss.item()), &mut adam);
+    ///     adam.step(&mut model, &loss.backward());
+    ///     epoch += 1;
+    ///
+    ///     let mut checkpoint = State::new();
+    ///     checkpoint.insert_part("model.", &model.state());
+    ///     checkpoint.insert_part("adam.", &adam.state());
+    ///     checkpoint.insert_part("plateau.", &plateau.state());
+    ///     checkpoint.insert("rng", &rng);
+    ///     checkpoint.insert("epoch", epoch);
+    ///     checkpoint.write(&path)?;
+    /// }
+    /// # assert_eq!(State::read(&path)?.value::<i64>("epoch")?, 3);
+    /// # std::fs::remove_file(&path).unwrap();
+    /// # Ok::<(), gradus_nn::StateError>(())
+    /// ```
     ///
     /// # Errors
     /// If the file cannot be written. The old one is as it was.

@@ -4,6 +4,7 @@ mod error;
 #[cfg(feature = "safetensors")]
 mod file;
 mod model;
+mod ties;
 mod value;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,8 @@ pub use error::{Difference, StateError};
 pub use model::PartialLoad;
 #[cfg(feature = "safetensors")]
 pub(crate) use model::weights;
-pub(crate) use model::{load, of_model};
+pub(crate) use model::{Need, copy, load, of_model, replace};
+pub(crate) use value::Value;
 pub use value::{Dtype, StateTensor};
 
 /// Tensors with names, in the order of the names, and metadata.
@@ -62,6 +64,34 @@ impl State {
     /// The tensor of a name, if there is one with these elements.
     pub fn tensor<E: value::Stored>(&self, name: &str) -> Option<&gradus_autograd::Tensor<E>> {
         E::of(self.get(name)?)
+    }
+
+    /// A number, a truth value or a generator that was [inserted](Self::insert) under a name.
+    ///
+    /// # Errors
+    /// If there is no tensor of this name, or it holds something else.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Xoshiro256PlusPlus, seeded};
+    /// use gradus_nn::State;
+    ///
+    /// let rng = &mut seeded(0);
+    /// let mut state = State::new();
+    /// state.insert("epoch", 3);
+    /// state.insert("rng", &*rng);
+    /// let mut resumed: Xoshiro256PlusPlus = state.value("rng")?;
+    /// assert_eq!(Tensor::randperm(9, &mut resumed), Tensor::randperm(9, rng));
+    /// assert_eq!(state.value::<i64>("epoch")?, 3);
+    /// assert!(state.value::<f64>("epoch").is_err());
+    /// # Ok::<(), gradus_nn::StateError>(())
+    /// ```
+    pub fn value<V: value::Value>(&self, name: &str) -> Result<V, StateError> {
+        let tensor = self.get(name);
+        tensor.and_then(V::of).ok_or_else(|| StateError::Value {
+            name: name.into(),
+            form: V::FORM,
+            found: tensor.map(|tensor| (tensor.dtype(), tensor.shape().into())),
+        })
     }
 
     /// Takes a tensor out.

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use gradus_autograd::{Float, Tensor};
 
 use super::State;
-use super::error::{Difference, StateError};
+use super::error::{Difference, StateError, list};
+use super::ties::{Ties, ties, under_own_names};
 use super::value::{Dtype, StateTensor, dtype_of};
-use crate::module::{Member, MemberMut, Module};
+use crate::member::{Member, MemberMut};
+use crate::module::Module;
 use crate::path::Path;
 
 /// The report of [`Module::load_partial`](crate::Module::load_partial).
@@ -30,16 +32,16 @@ pub(crate) fn of_model<T: Float>(model: &(impl Module<T> + ?Sized)) -> State {
             Member::Parameter(parameter) => StateTensor::of(parameter.value()),
             Member::Buffer(buffer) => StateTensor::of(&buffer.value()),
             Member::Counter(counter) => Tensor::from(counter.get()).into(),
-            Member::Mode(_) => return,
+            Member::Mode(_) | Member::Tied(_) => return,
         };
         members.push((path.to_string(), tensor));
     });
-    of_members(members)
+    of_members(members, ties(model))
 }
 
 /// Apart from [`of_model`], which is compiled in every program for each of its models.
 #[track_caller]
-fn of_members(members: Vec<(String, StateTensor)>) -> State {
+fn of_members(members: Vec<(String, StateTensor)>, ties: Ties) -> State {
     let mut state = State::new();
     let mut twice = None;
     for (name, tensor) in members {
@@ -49,21 +51,15 @@ fn of_members(members: Vec<(String, StateTensor)>) -> State {
             state.insert(name, tensor);
         }
     }
+    let second_names = ties.into_values().flatten();
+    let twice = twice.or_else(|| second_names.into_iter().find(|name| state.get(name).is_some()));
     if let Some(name) = twice {
         panic!("state: the model has two members of the name {name}; names must differ to be loaded again");
     }
     state
 }
 
-/// A member that a state may be loaded into.
-struct Target {
-    name: String,
-    shape: Vec<usize>,
-    dtype: Dtype,
-    optional: bool,
-}
-
-/// Without the counters that files of weights do not hold.
+/// As files of weights hold it: without the counters that they do not have, and with tied weights under PyTorch's names.
 #[cfg(feature = "safetensors")]
 #[track_caller]
 pub(crate) fn weights<T: Float>(model: &impl Module<T>) -> State {
@@ -73,62 +69,96 @@ pub(crate) fn weights<T: Float>(model: &impl Module<T>) -> State {
             state.remove(&path.to_string());
         }
     });
-    state
+    super::ties::under_first_names(state, &ties(model))
 }
 
-/// Loads the members whose names are selected. Those that the state lacks are differences if `strict`, except for
-/// counters; so are names that the model lacks.
+/// The members that a state must have. If it must have any, it may have no others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Need {
+    All,
+    AllButCounters,
+    Nothing,
+}
+
+/// Loads the members whose names are selected, as far as the state has them.
+#[track_caller]
 pub(crate) fn load<T: Float>(
     model: &mut (impl Module<T> + ?Sized),
     state: &State,
     select: impl Fn(&str) -> bool,
-    strict: bool,
+    need: Need,
 ) -> Result<PartialLoad, StateError> {
-    let mut targets = Vec::new();
-    model.visit(Path::ROOT, &mut |path, member| {
-        let (shape, dtype, optional): (Vec<usize>, Dtype, bool) = match member {
-            Member::Parameter(parameter) => (parameter.shape().into(), dtype_of::<T>(), false),
-            Member::Buffer(buffer) => (buffer.value().shape().into(), dtype_of::<T>(), false),
-            Member::Counter(_) => (Vec::new(), Dtype::I64, true),
-            Member::Mode(_) => return,
-        };
-        targets.push(Target { name: path.to_string(), shape, dtype, optional });
-    });
-    let report = compare(targets, state, &select, strict)?;
-    model.visit_mut(Path::ROOT, &mut |path, member| {
-        let name = path.to_string();
-        let Some(found) = state.get(&name).filter(|_| select(&name)) else { return };
-        match member {
-            // Numbers are replaced in place: a weight keeps its order in memory, and products their bits.
-            MemberMut::Parameter(parameter) => parameter.update(|value| replace(value, found)),
-            MemberMut::Buffer(buffer) => buffer.update(|value| replace(value, found)),
-            MemberMut::Counter(counter) => {
-                if let StateTensor::I64(value) = found {
-                    counter.set(value.item());
-                }
-            }
-            MemberMut::Mode(_) => (),
-        }
-    });
+    let (state, report) = compare(model, state.clone(), &select, need).map_err(StateError::Mismatch)?;
+    assign(model, &state, select, replace);
     Ok(report)
 }
 
-/// The report of [`load`], or everything that speaks against it.
-fn compare(
+/// Copies buffers and counters of another model of the same architecture; `change` changes a parameter, given the other
+/// model's.
+#[track_caller]
+pub(crate) fn copy<T: Float>(
+    function: &str,
+    model: &mut (impl Module<T> + ?Sized),
+    other: &(impl Module<T> + ?Sized),
+    change: impl Fn(&mut Tensor<T>, &Tensor<T>),
+) {
+    match compare(model, of_model(other), |_| true, Need::All) {
+        Ok((state, _)) => assign(model, &state, |_| true, change),
+        Err(differences) => {
+            panic!("{function}: the state of the other model does not fit this model{}", list(&differences))
+        }
+    }
+}
+
+/// The state under the names of the model's members, and what of it would be loaded; or all differences.
+#[track_caller]
+fn compare<T: Float>(
+    model: &(impl Module<T> + ?Sized),
+    state: State,
+    select: impl Fn(&str) -> bool,
+    need: Need,
+) -> Result<(State, PartialLoad), Vec<Difference>> {
+    let mut targets = Vec::new();
+    model.visit(Path::ROOT, &mut |path, member| {
+        let (shape, dtype, needed): (Vec<usize>, Dtype, bool) = match member {
+            Member::Parameter(parameter) => {
+                (parameter.shape().into(), dtype_of::<T>(), need != Need::Nothing)
+            }
+            Member::Buffer(buffer) => (buffer.value().shape().into(), dtype_of::<T>(), need != Need::Nothing),
+            Member::Counter(_) => (Vec::new(), Dtype::I64, need == Need::All),
+            Member::Mode(_) | Member::Tied(_) => return,
+        };
+        targets.push(Target { name: path.to_string(), shape, dtype, needed });
+    });
+    compare_targets(targets, state, &ties(model), &select, need)
+}
+
+/// A member that a state may be loaded into.
+struct Target {
+    name: String,
+    shape: Vec<usize>,
+    dtype: Dtype,
+    needed: bool,
+}
+
+/// [`compare`], compiled once for all models.
+fn compare_targets(
     targets: Vec<Target>,
-    state: &State,
+    state: State,
+    ties: &Ties,
     select: &dyn Fn(&str) -> bool,
-    strict: bool,
-) -> Result<PartialLoad, StateError> {
+    need: Need,
+) -> Result<(State, PartialLoad), Vec<Difference>> {
     let mut report = PartialLoad::default();
     let mut differences = Vec::new();
+    let state = under_own_names(state, ties, select, &mut differences);
     let mut unused: BTreeSet<&str> = state.names().collect();
-    for Target { name, shape, dtype, optional } in targets {
+    for Target { name, shape, dtype, needed } in targets {
         if !select(&name) {
             continue;
         }
         let Some(found) = state.get(&name) else {
-            if strict && !optional {
+            if needed {
                 differences.push(Difference::Missing(name));
             } else {
                 report.missing.push(name);
@@ -145,16 +175,40 @@ fn compare(
         }
     }
     report.unused = unused.into_iter().map(String::from).collect();
-    if strict {
+    if need != Need::Nothing {
         differences.extend(report.unused.iter().cloned().map(Difference::Unexpected));
     }
-    if differences.is_empty() { Ok(report) } else { Err(StateError::Mismatch(differences)) }
+    if differences.is_empty() { Ok((state, report)) } else { Err(differences) }
 }
 
-fn replace<T: Float>(value: &mut Tensor<T>, found: &StateTensor) {
-    let found: &Tensor<T> = found.float().expect("types were compared");
+/// Changes the selected members to the numbers of a state that was compared with them; `change` changes a parameter.
+fn assign<T: Float>(
+    model: &mut (impl Module<T> + ?Sized),
+    state: &State,
+    select: impl Fn(&str) -> bool,
+    change: impl Fn(&mut Tensor<T>, &Tensor<T>),
+) {
+    let float = |found: &StateTensor| found.float().expect("types were compared").clone();
+    model.visit_mut(Path::ROOT, &mut |path, member| {
+        let name = path.to_string();
+        let Some(found) = state.get(&name).filter(|_| select(&name)) else { return };
+        match member {
+            MemberMut::Parameter(parameter) => parameter.update(|value| change(value, &float(found))),
+            MemberMut::Buffer(buffer) => buffer.update(|value| replace(value, &float(found))),
+            MemberMut::Counter(counter) => {
+                if let StateTensor::I64(value) = found {
+                    counter.set(value.item());
+                }
+            }
+            MemberMut::Mode(_) => (),
+        }
+    });
+}
+
+/// Replaces numbers in place: a weight keeps its order in memory, and products their bits.
+pub(crate) fn replace<T: Float>(value: &mut Tensor<T>, new: &Tensor<T>) {
     value.zip_inplace(
-        found,
+        new,
         #[inline(always)]
         |_, new| new,
     );

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt::{self, Display, Formatter};
 
-use gradus_autograd::{Element, Float, Tensor};
+use gradus_autograd::{Element, Float, Tensor, Xoshiro256PlusPlus};
 
 /// A tensor with elements of any type that a state can hold. Half precision is held in `f32`, which has all its numbers.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +52,14 @@ pub trait Stored: Element {
     fn store(tensor: Tensor<Self>) -> StateTensor;
 }
 
+/// What [`State::value`](super::State::value) can give: a number, a truth value, a generator.
+pub trait Value: Sized {
+    #[doc(hidden)]
+    const FORM: &'static str;
+    #[doc(hidden)]
+    fn of(tensor: &StateTensor) -> Option<Self>;
+}
+
 macro_rules! stored {
     ($($element:ty => $variant:ident;)*) => {$(
         impl Stored for $element {
@@ -72,6 +80,19 @@ macro_rules! stored {
                 Self::$variant(tensor)
             }
         }
+
+        impl From<$element> for StateTensor {
+            fn from(value: $element) -> Self {
+                Self::$variant(Tensor::from(value))
+            }
+        }
+
+        impl Value for $element {
+            const FORM: &'static str = concat!("one element of ", stringify!($element));
+            fn of(tensor: &StateTensor) -> Option<Self> {
+                <Self as Stored>::of(tensor).filter(|tensor| tensor.len() == 1).map(Tensor::item)
+            }
+        }
     )*};
 }
 
@@ -80,6 +101,21 @@ stored! {
     f64 => F64;
     i64 => I64;
     bool => Bool;
+}
+
+impl From<&Xoshiro256PlusPlus> for StateTensor {
+    /// The four words of the state.
+    fn from(rng: &Xoshiro256PlusPlus) -> Self {
+        Tensor::from(rng.state().map(u64::cast_signed)).into()
+    }
+}
+
+impl Value for Xoshiro256PlusPlus {
+    const FORM: &'static str = "a generator, as four i64 that are not all 0,";
+    fn of(tensor: &StateTensor) -> Option<Self> {
+        let words: [i64; 4] = <i64 as Stored>::of(tensor)?.to_vec().try_into().ok()?;
+        Self::from_state(words.map(i64::cast_unsigned))
+    }
 }
 
 impl StateTensor {
@@ -103,6 +139,18 @@ impl StateTensor {
             Self::I64(tensor) => tensor.shape(),
             Self::Bool(tensor) => tensor.shape(),
         }
+    }
+
+    /// Whether types, shapes and bits are equal.
+    pub(super) fn same_bits(&self, other: &Self) -> bool {
+        let equal = match (self, other) {
+            (Self::F32(x), Self::F32(y)) | (Self::F16(x), Self::F16(y)) | (Self::Bf16(x), Self::Bf16(y)) => {
+                x.iter().map(f32::to_bits).eq(y.iter().map(f32::to_bits))
+            }
+            (Self::F64(x), Self::F64(y)) => x.iter().map(f64::to_bits).eq(y.iter().map(f64::to_bits)),
+            (x, y) => x == y,
+        };
+        equal && self.shape() == other.shape()
     }
 
     /// A tensor of `f32` or `f64`.

@@ -41,18 +41,42 @@ pub trait Element:
 }
 
 mod sealed {
-    pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
-    impl Sealed for i64 {}
-    impl Sealed for bool {}
+    use super::{Element, Number};
+
+    /// The conversions behind [`Tensor::cast`](crate::Tensor::cast).
+    pub trait Sealed: Sized {
+        fn from_number(number: impl Number) -> Self;
+        fn into_element<U: Element>(self) -> U;
+    }
 }
 
 macro_rules! impl_element {
-    ($($type:ident),*) => {$(
+    ($($type:ident: from |$number:ident| $element:expr, number |$value:ident| $converted:expr;)*) => {$(
         impl Element for $type {
             const NAME: &'static str = stringify!($type);
         }
+        impl sealed::Sealed for $type {
+            #[inline(always)]
+            fn from_number($number: impl Number) -> Self {
+                $element
+            }
+            #[inline(always)]
+            fn into_element<U: Element>(self) -> U {
+                let $value = self;
+                U::from_number($converted)
+            }
+        }
     )*};
 }
-impl_element!(f32, f64, i64, bool);
+impl_element! {
+    f32: from |number| number.cast(), number |x| x;
+    f64: from |number| number.cast(), number |x| x;
+    i64: from |number| number.cast(), number |x| x;
+    bool: from |number| is_nonzero(number), number |x| i64::from(x);
+}
+
+/// As a truth value; NaN is true, as in NumPy.
+#[inline(always)]
+fn is_nonzero<T: Number>(number: T) -> bool {
+    number != T::ZERO
+}

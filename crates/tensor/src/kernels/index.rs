@@ -1,8 +1,10 @@
-//! Additions to places that indices name, in order.
+//! Changes of parts, and additions to places that indices name, in order.
 
 use crate::element::Number;
 use crate::kernels::range::is_finite;
+use crate::kernels::runs::{at, for_each_run};
 use crate::kernels::scan::error_of_sum;
+use crate::layout::{Layout, Strided};
 
 /// From more additions to one place on, their rounding errors are compensated.
 const FEW: usize = 32;
@@ -51,4 +53,19 @@ impl<'a> Additions<'a> {
 #[inline(always)]
 fn finite_or_zero<T: Number>(x: T) -> T {
     if is_finite(x) { x } else { T::ZERO }
+}
+
+/// Replaces every element of a part by a function of it and its partner in `values`, which has the part's shape.
+pub(crate) fn update<T: Copy>(data: &mut [T], part: &Layout, values: Strided<'_, T>, f: impl Fn(T, T) -> T) {
+    for_each_run(&part.shape, [part, values.layout], |[to, from], length, strides| {
+        if strides == [1, 1] {
+            let values = &values.data[from..from + length];
+            data[to..to + length].iter_mut().zip(values).for_each(|(x, &value)| *x = f(*x, value));
+        } else {
+            for i in 0..length {
+                let x = &mut data[at(to, i, strides[0])];
+                *x = f(*x, values.data[at(from, i, strides[1])]);
+            }
+        }
+    });
 }

@@ -26,7 +26,7 @@ pub(crate) use compiled::{ElementKernels, Kernels, NumberKernels};
 pub(crate) use conv::Geometry;
 pub(crate) use copy::copy;
 pub(crate) use elementwise::{choose, map, map_inplace, zip, zip_inplace, zip_inplace_many, zip_many};
-pub(crate) use index::Additions;
+pub(crate) use index::{Additions, update};
 pub(crate) use matmul::{Gemm, MatrixRef};
 pub(crate) use pool::{Window, Windows};
 pub(crate) use recurrent::Sizes;

@@ -6,6 +6,7 @@ use super::Array;
 use super::error::Fault;
 use super::header::{Header, Kind};
 use crate::element::Element;
+use crate::runtime::Buffer;
 use crate::tensor::Tensor;
 
 /// The array in the contents of a file.
@@ -21,7 +22,7 @@ pub(super) fn read(file: &[u8]) -> Result<Array, Fault> {
         (Kind::Unsigned, 1) => integers(elements(&header, data, |[byte]| byte.into())),
         (Kind::Unsigned, 2) => integers(elements(&header, data, |bytes| u16::from_le_bytes(bytes).into())),
         (Kind::Unsigned, 4) => integers(elements(&header, data, |bytes| u32::from_le_bytes(bytes).into())),
-        (Kind::Unsigned, _) => integers(unsigned(&header, data)?),
+        (Kind::Unsigned, _) => Ok(Array::U64(elements(&header, data, i64::from_le_bytes))),
         (Kind::Float, 2) => {
             Ok(Array::F32(elements(&header, data, |bytes| f16::from_le_bytes(bytes).to_f32())))
         }
@@ -42,31 +43,18 @@ fn elements<const N: usize, E: Element>(
         bytes.reverse();
         element(bytes)
     };
-    let elements: Vec<E> = if header.big_endian {
-        chunks.map(reversed).collect()
+    let elements = if header.big_endian {
+        Buffer::collect(chunks.len(), chunks.map(reversed))
     } else {
-        chunks.map(|&bytes| element(bytes)).collect()
+        Buffer::collect(chunks.len(), chunks.map(|&bytes| element(bytes)))
     };
     let mut shape = header.shape.clone();
     let axes = (0..shape.len() as isize).rev().collect::<Vec<_>>();
     if header.fortran_order {
         shape.reverse();
     }
-    let tensor = Tensor::from_vec(elements, shape).expect("as many elements as the shape has");
+    let tensor = Tensor::from_buffer(elements, &shape);
     if header.fortran_order { tensor.permute(axes) } else { tensor }
-}
-
-/// Unsigned integers of 64 bits, if `i64` has them.
-fn unsigned(header: &Header, data: &[u8]) -> Result<Tensor<i64>, Fault> {
-    let tensor = elements(header, data, i64::from_le_bytes);
-    let Some(mut place) = tensor.iter().position(|x| x < 0) else { return Ok(tensor) };
-    let value = tensor.iter().nth(place).expect("just found").cast_unsigned();
-    let mut index: Vec<usize> = Vec::new();
-    for size in tensor.shape().iter().rev() {
-        index.insert(0, place % size);
-        place /= size;
-    }
-    Err(Fault::Integer { index, value })
 }
 
 /// The contents of a file.
@@ -75,6 +63,7 @@ pub(super) fn write(array: &Array) -> Result<Vec<u8>, Fault> {
         Array::F32(tensor) => bytes("<f4", tensor, f32::to_le_bytes),
         Array::F64(tensor) => bytes("<f8", tensor, f64::to_le_bytes),
         Array::I64(tensor) => bytes("<i8", tensor, i64::to_le_bytes),
+        Array::U64(tensor) => bytes("<u8", tensor, i64::to_le_bytes),
         Array::Bool(tensor) => bytes("|b1", tensor, |truth| [truth.into()]),
     }
 }

@@ -37,6 +37,16 @@ pub enum NpyError {
         /// The type asked for.
         wanted: &'static str,
     },
+    /// An unsigned integer of an array is too large for a tensor of `i64`.
+    #[error(
+        "element {index:?}: {value} is larger than the largest `i64`, 9223372036854775807; `Array::cast` converts"
+    )]
+    Integer {
+        /// The index of the element.
+        index: Vec<usize>,
+        /// The integer.
+        value: u64,
+    },
 }
 
 /// A fault in a file of NumPy, and its place. Bytes are counted from the start of the array's file.
@@ -105,14 +115,6 @@ pub enum Fault {
         needed: usize,
         /// The number of bytes from there to the end.
         found: usize,
-    },
-    /// An unsigned integer that `i64` does not have.
-    #[error("element {index:?}: {value} is larger than the largest `i64`, 9223372036854775807")]
-    Integer {
-        /// The index of the element.
-        index: Vec<usize>,
-        /// The integer.
-        value: u64,
     },
     /// The archive is damaged.
     #[error("the archive: {0}")]

@@ -16,7 +16,8 @@
 //! | --- | --- |
 //! | `float16` | `f32`, which has all its numbers |
 //! | `float32`, `float64` | `f32`, `f64`, bit by bit |
-//! | `int8` to `int64`, `uint8` to `uint64` | `i64`; an error if a number is larger than the largest `i64` |
+//! | `int8` to `int64`, `uint8` to `uint32` | `i64` |
+//! | `uint64` | [`Array::U64`], which becomes a tensor of `i64` if every number fits |
 //! | `bool` | `bool`; each byte other than 0 is true |
 //! | everything else: pickled objects, text, complex numbers, dates, structures | an error |
 //!
@@ -41,13 +42,26 @@ use crate::element::{Element, Number};
 use crate::file;
 use crate::tensor::Tensor;
 
-/// An array of a file: a tensor with elements of one of four types.
+/// An array of a file: a tensor with elements of one of five types.
+///
+/// ```
+/// use gradus_tensor::Tensor;
+/// use gradus_tensor::npy::Array;
+///
+/// let hashes = [7, u64::MAX];
+/// let array = Array::U64(Tensor::from(hashes.map(u64::cast_signed)));
+/// assert_eq!(array.cast::<f64>(), Tensor::from([7.0, 2.0_f64.powi(64)]));
+/// let error = Tensor::<i64>::try_from(array).unwrap_err().to_string();
+/// assert!(error.starts_with("element [1]: 18446744073709551615 is larger than the largest `i64`"));
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs, reason = "named after their elements")]
 pub enum Array {
     F32(Tensor<f32>),
     F64(Tensor<f64>),
     I64(Tensor<i64>),
+    /// Each number as the `i64` of the same bits, from which [`i64::cast_unsigned`] makes it again.
+    U64(Tensor<i64>),
     Bool(Tensor<bool>),
 }
 
@@ -57,35 +71,38 @@ impl Array {
         match self {
             Self::F32(tensor) => tensor.shape(),
             Self::F64(tensor) => tensor.shape(),
-            Self::I64(tensor) => tensor.shape(),
+            Self::I64(tensor) | Self::U64(tensor) => tensor.shape(),
             Self::Bool(tensor) => tensor.shape(),
         }
     }
 
-    /// The name of the type of the elements: `"f32"`, `"f64"`, `"i64"` or `"bool"`.
+    /// The name of the type of the elements: `"f32"`, `"f64"`, `"i64"`, `"u64"` or `"bool"`.
     pub fn dtype(&self) -> &'static str {
         match self {
             Self::F32(_) => f32::NAME,
             Self::F64(_) => f64::NAME,
             Self::I64(_) => i64::NAME,
+            Self::U64(_) => "u64",
             Self::Bool(_) => bool::NAME,
         }
     }
 
-    /// The elements converted to numbers of one type, as [`Tensor::cast`] does; 1 for true and 0 for false.
+    /// The elements converted to numbers of one type, as [`Tensor::cast`] does; 1 for true and 0 for false. An unsigned
+    /// integer becomes the nearest number.
     pub fn cast<T: Number>(&self) -> Tensor<T> {
         match self {
             Self::F32(tensor) => tensor.cast(),
             Self::F64(tensor) => tensor.cast(),
             Self::I64(tensor) => tensor.cast(),
-            Self::Bool(tensor) => tensor.to_number(),
+            Self::U64(tensor) => tensor.map(|bits| nearest(bits.cast_unsigned())),
+            Self::Bool(tensor) => tensor.cast(),
         }
     }
 }
 
 /// Conversions between arrays and tensors of one type; the buffer is shared.
 macro_rules! conversions {
-    ($($element:ident $variant:ident;)*) => {$(
+    ($($element:ident $variant:ident $(, $other:pat => $converted:expr)?;)*) => {$(
         impl From<Tensor<$element>> for Array {
             fn from(tensor: Tensor<$element>) -> Self {
                 Self::$variant(tensor)
@@ -104,6 +121,7 @@ macro_rules! conversions {
             fn try_from(array: Array) -> Result<Self, NpyError> {
                 match array {
                     Array::$variant(tensor) => Ok(tensor),
+                    $($other => $converted,)?
                     other => Err(NpyError::Elements { found: other.dtype(), wanted: $element::NAME }),
                 }
             }
@@ -113,8 +131,34 @@ macro_rules! conversions {
 conversions! {
     f32 F32;
     f64 F64;
-    i64 I64;
+    i64 I64, Array::U64(tensor) => signed(tensor);
     bool Bool;
+}
+
+/// Unsigned integers, if `i64` has all of them.
+fn signed(tensor: Tensor<i64>) -> Result<Tensor<i64>, NpyError> {
+    let Some((mut place, number)) = tensor.iter().enumerate().find(|(_, number)| *number < 0) else {
+        return Ok(tensor);
+    };
+    let mut index: Vec<usize> = Vec::new();
+    for size in tensor.shape().iter().rev() {
+        index.insert(0, place % size);
+        place /= size;
+    }
+    Err(NpyError::Integer { index, value: number.cast_unsigned() })
+}
+
+/// The number of type `T` that is nearest to an unsigned integer.
+fn nearest<T: Number>(number: u64) -> T {
+    match i64::try_from(number) {
+        Ok(number) => T::from_i64(number),
+        Err(_) if T::INTEGER => T::from_i64(i64::MAX),
+        Err(_) => {
+            // Half of it, with a last bit that says whether anything is lost, so that only the cast rounds.
+            let half = T::from_i64((number >> 1 | number & 1).cast_signed());
+            half + half
+        }
+    }
 }
 
 impl From<&Array> for Array {
@@ -127,7 +171,7 @@ impl From<&Array> for Array {
 /// Reads a file `.npy`.
 ///
 /// # Errors
-/// If the file cannot be read, is damaged, has bytes behind the array, or holds elements that no tensor has.
+/// If the file cannot be read, is damaged, has bytes behind the array, or holds elements that no [`Array`] has.
 pub fn read(path: impl AsRef<Path>) -> Result<Array, NpyError> {
     let path = path.as_ref();
     from_bytes(&contents(path)?).map_err(|error| error.at(path))

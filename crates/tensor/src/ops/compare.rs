@@ -1,9 +1,11 @@
 //! Comparisons, and the operations on the truth values that they give.
 
+use std::ops::{BitAnd, BitAndAssign, BitOr, BitOrAssign, BitXor, BitXorAssign, Not};
+
 use crate::element::{Element, Float, Number};
 use crate::error::{OrPanic, TensorError};
-use crate::kernels;
-use crate::shape::{Shape, broadcast_shapes};
+use crate::kernels::{self, Fold};
+use crate::shape::{Axes, Shape, broadcast_shapes};
 use crate::tensor::Tensor;
 
 macro_rules! comparisons {
@@ -73,15 +75,21 @@ macro_rules! logic {
     )*};
 }
 
-/// Truth values of each element. The methods panic if the shapes do not broadcast.
+/// Truth values of each element. The methods panic if the shapes do not broadcast. The operators `&`, `|`, `^` and `!` are
+/// `logical_and`, `logical_or`, `logical_xor` and `logical_not`, on every mix of owned and borrowed tensors and `bool`.
 ///
 /// ```
 /// use gradus_tensor::Tensor;
 ///
 /// let x = Tensor::from([-1.0, f64::NAN, 2.0]);
 /// assert_eq!(x.gt(0.0).where_(&x, 0.0), Tensor::from([0.0, 0.0, 2.0]));
-/// assert_eq!(x.gt(0.0).logical_or(x.isnan()), Tensor::from([false, true, true]));
-/// assert_eq!(x.isfinite().logical_not(), x.isnan());
+/// assert_eq!(x.gt(0.0) | x.isnan(), Tensor::from([false, true, true]));
+/// assert_eq!(!x.isfinite(), x.isnan());
+/// assert_eq!(x.lt(3.0).count(..).item(), 2);
+///
+/// // Accuracy: the share of equal elements.
+/// let (predictions, targets) = (Tensor::from([1, 0, 2, 2]), Tensor::from([1, 0, 2, 1]));
+/// assert_eq!(predictions.eq(&targets).cast::<f32>().mean(..).item(), 0.75);
 /// ```
 impl Tensor<bool> {
     /// The elements of `if_true` where this tensor is true, and of `if_false` where it is false; all three broadcast.
@@ -112,6 +120,66 @@ impl Tensor<bool> {
             #[inline(always)]
             |x| !x,
         )
+    }
+
+    /// The number of true elements over the axes.
+    ///
+    /// # Panics
+    /// If an axis is out of range or named twice.
+    #[track_caller]
+    pub fn count(&self, axes: impl Into<Axes>) -> Tensor<i64> {
+        self.reduce_with("count", axes.into(), |x, axes| {
+            kernels::reduce(x, axes, &Fold(i64::from, |count, x| count + i64::from(x), 0))
+        })
+    }
+}
+
+macro_rules! logical_operators {
+    ($($trait:ident $method:ident $assign_trait:ident $assign:ident $logical:ident;)*) => {$(
+        logical_operators!(@impl $trait $method $logical, Tensor<bool>, Tensor<bool>, |x, y| (x, y));
+        logical_operators!(@impl $trait $method $logical, Tensor<bool>, &Tensor<bool>, |x, y| (x, y));
+        logical_operators!(@impl $trait $method $logical, &Tensor<bool>, Tensor<bool>, |x, y| (x, y));
+        logical_operators!(@impl $trait $method $logical, &Tensor<bool>, &Tensor<bool>, |x, y| (x, y));
+        logical_operators!(@impl $trait $method $logical, Tensor<bool>, bool, |x, y| (x, y));
+        logical_operators!(@impl $trait $method $logical, &Tensor<bool>, bool, |x, y| (x, y));
+        logical_operators!(@impl $trait $method $logical, bool, Tensor<bool>, |x, y| (Tensor::scalar(x), y));
+        logical_operators!(@impl $trait $method $logical, bool, &Tensor<bool>, |x, y| (Tensor::scalar(x), y));
+
+        impl<B: Into<Tensor<bool>>> $assign_trait<B> for Tensor<bool> {
+            #[track_caller]
+            fn $assign(&mut self, other: B) {
+                self.zip_assign(stringify!($assign), &other.into(), #[inline(always)] |x, y| x.$method(y));
+            }
+        }
+    )*};
+    (@impl $trait:ident $method:ident $logical:ident, $left:ty, $right:ty, |$x:ident, $y:ident| ($l:expr, $r:expr)) => {
+        impl $trait<$right> for $left {
+            type Output = Tensor<bool>;
+            #[track_caller]
+            fn $method(self, $y: $right) -> Tensor<bool> {
+                let $x = self;
+                $l.$logical($r)
+            }
+        }
+    };
+}
+logical_operators! {
+    BitAnd bitand BitAndAssign bitand_assign logical_and;
+    BitOr bitor BitOrAssign bitor_assign logical_or;
+    BitXor bitxor BitXorAssign bitxor_assign logical_xor;
+}
+
+impl Not for Tensor<bool> {
+    type Output = Self;
+    fn not(self) -> Self {
+        self.logical_not()
+    }
+}
+
+impl Not for &Tensor<bool> {
+    type Output = Tensor<bool>;
+    fn not(self) -> Tensor<bool> {
+        self.logical_not()
     }
 }
 

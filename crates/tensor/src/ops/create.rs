@@ -2,6 +2,7 @@
 
 use smallvec::smallvec;
 
+use super::convert::check_length;
 use crate::element::{Element, Float, Number};
 use crate::error::{OrPanic, TensorError};
 use crate::runtime::Buffer;
@@ -19,6 +20,7 @@ use crate::tensor::Tensor;
 /// assert_eq!(Tensor::from(7), Tensor::scalar(7));
 /// assert_eq!(Tensor::full([2], 7), Tensor::from([7, 7]));
 /// assert_eq!(Tensor::zeros([1, 2]), Tensor::from([[0.0, 0.0]]));
+/// assert_eq!((x.ones_like(), x.full_like(7)), (Tensor::ones([2, 3]), Tensor::full([2, 3], 7)));
 /// assert_eq!(Tensor::arange(1.0, 0.0, -0.5), Tensor::from([1.0, 0.5]));
 /// assert_eq!(Tensor::linspace(0.0, 1.0, 5), Tensor::from([0.0, 0.25, 0.5, 0.75, 1.0]));
 /// assert_eq!(Tensor::eye(2), Tensor::from([[1, 0], [0, 1]]));
@@ -35,13 +37,7 @@ impl<T: Element> Tensor<T> {
     /// has more than a machine can hold.
     pub fn from_vec(data: Vec<T>, shape: impl AsRef<[usize]>) -> Result<Self, TensorError> {
         let shape = shape.as_ref();
-        if checked_count("from_vec", shape)? != data.len() {
-            return Err(TensorError::Length {
-                operation: "from_vec",
-                length: data.len(),
-                shape: shape.into(),
-            });
-        }
+        check_length("from_vec", data.len(), shape)?;
         Ok(Self::from_slice(&data, shape))
     }
 
@@ -55,6 +51,11 @@ impl<T: Element> Tensor<T> {
     fn filled(operation: &'static str, shape: &[usize], value: T) -> Self {
         let count = checked_count(operation, shape).or_panic();
         Self::from_buffer(Buffer::collect(count, std::iter::repeat_n(value, count)), shape)
+    }
+
+    /// The same value everywhere, in the shape of this tensor.
+    pub fn full_like(&self, value: T) -> Self {
+        Self::full(self.shape(), value)
     }
 
     /// A 0-d tensor: one number without axes.
@@ -74,6 +75,16 @@ impl<T: Number> Tensor<T> {
     #[track_caller]
     pub fn ones(shape: impl AsRef<[usize]>) -> Self {
         Self::filled("ones", shape.as_ref(), T::ONE)
+    }
+
+    /// Zero everywhere, in the shape of this tensor.
+    pub fn zeros_like(&self) -> Self {
+        Self::zeros(self.shape())
+    }
+
+    /// One everywhere, in the shape of this tensor.
+    pub fn ones_like(&self) -> Self {
+        Self::ones(self.shape())
     }
 
     /// The numbers from `start` up to but not including `stop`, `step` apart.
@@ -132,6 +143,56 @@ impl Slice {
         // With one index, the step may be anything.
         let step = if count > 1 { self.step as i64 } else { 1 };
         Tensor::arange(start as i64, start as i64 + count as i64 * step, step)
+    }
+}
+
+/// Which axis of a grid belongs to the first of the lists that span it; see [`Tensor::meshgrid`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Indexing {
+    /// Axis i belongs to list i: rows to the first, as with the indices of a matrix.
+    Ij,
+    /// The first two axes are swapped: columns belong to the first list, as with the coordinates of an image.
+    Xy,
+}
+
+impl<T: Element> Tensor<T> {
+    /// The coordinates of all points of a grid: for each list of numbers along one axis, a view of it that is repeated
+    /// along the axes of the others.
+    ///
+    /// ```
+    /// use gradus_tensor::{Indexing, Tensor};
+    ///
+    /// let [x, y] = Tensor::meshgrid([&Tensor::from([1, 2, 3]), &Tensor::from([10, 20])], Indexing::Xy);
+    /// assert_eq!(x, Tensor::from([[1, 2, 3], [1, 2, 3]]));
+    /// assert_eq!(y, Tensor::from([[10, 10, 10], [20, 20, 20]]));
+    /// let [i, j] = Tensor::meshgrid([&Tensor::from([1, 2, 3]), &Tensor::from([10, 20])], Indexing::Ij);
+    /// assert_eq!((i, j), (x.t(), y.t()));
+    /// ```
+    ///
+    /// # Panics
+    /// If a tensor has more than one axis, or the grid more points than a machine can hold. A 0-d tensor counts as a
+    /// list of one.
+    #[track_caller]
+    pub fn meshgrid<const N: usize>(lists: [&Self; N], indexing: Indexing) -> [Self; N] {
+        let axis = |i: usize| match indexing {
+            Indexing::Xy if N > 1 && i < 2 => 1 - i,
+            _ => i,
+        };
+        let mut shape = Shape::from_elem(1, N);
+        for (i, list) in lists.iter().enumerate() {
+            if list.rank() > 1 {
+                let expected = "each must have one axis";
+                TensorError::argument("meshgrid", "the number of axes", list.rank(), list.shape(), expected)
+                    .panic();
+            }
+            shape[axis(i)] = list.len();
+        }
+        checked_count("meshgrid", &shape).or_panic();
+        std::array::from_fn(|i| {
+            let mut sizes = Shape::from_elem(1, N);
+            sizes[axis(i)] = lists[i].len();
+            lists[i].reshape(sizes).expand(&shape)
+        })
     }
 }
 

@@ -3,9 +3,9 @@
 use crate::element::{Element, Number};
 use crate::error::{OrPanic, TensorError};
 use crate::kernels::Additions;
-use crate::layout::Layout;
+use crate::layout::{Layout, place_of};
 use crate::runtime::Buffer;
-use crate::shape::{Shape, checked_count, from_front, lane_axis, spans};
+use crate::shape::{Shape, broadcast_shapes, checked_count, from_front, lane_axis, spans};
 use crate::tensor::Tensor;
 
 /// The places in a buffer, seen through this layout, of the elements that `index` names along `axis`.
@@ -52,6 +52,8 @@ fn positions(
 /// assert_eq!(x.index_select(0, &Tensor::from([1, 1])), Tensor::from([[3, 4], [3, 4]]));
 /// assert_eq!(x.index_add(0, &Tensor::from([1]), &Tensor::from([[10, 20]])), Tensor::from([[1, 2], [13, 24]]));
 /// assert_eq!(x.masked_fill(&Tensor::from([true, false]), 0), Tensor::from([[0, 2], [0, 4]]));
+/// assert_eq!(x.masked_select(&x.gt(2)), Tensor::from([3, 4]));
+/// assert_eq!(x.gt(1).nonzero(), Tensor::from([[0, 1], [1, 0], [1, 1]]));
 /// ```
 ///
 /// # Panics
@@ -135,6 +137,26 @@ impl<T: Element> Tensor<T> {
     #[track_caller]
     pub fn masked_fill(&self, mask: &Tensor<bool>, value: T) -> Self {
         self.zip("masked_fill", mask, |x, masked| if masked { value } else { x })
+    }
+
+    /// The elements where the mask is true, in logical order; tensor and mask broadcast. The result has one axis, whose
+    /// size depends on the mask.
+    #[track_caller]
+    pub fn masked_select(&self, mask: &Tensor<bool>) -> Self {
+        let shape = broadcast_shapes("masked_select", self.shape(), mask.shape()).or_panic();
+        let (x, mask) = (self.expand(&shape), mask.expand(&shape));
+        let chosen: Vec<T> = x.iter().zip(&mask).filter(|(_, chosen)| *chosen).map(|(x, _)| x).collect();
+        chosen.into()
+    }
+
+    /// The index of each element that is not 0 (or is true), in logical order: shape `[count, rank]`.
+    pub fn nonzero(&self) -> Tensor<i64> {
+        let zero = T::default();
+        let places: Vec<usize> =
+            self.iter().enumerate().filter(|(_, x)| *x != zero).map(|(place, _)| place).collect();
+        let index = places.iter().flat_map(|&place| place_of(place, self.shape())).map(|i| i as i64);
+        let shape = [places.len(), self.rank()];
+        Tensor::from_buffer(Buffer::collect(shape[0] * shape[1], index), &shape)
     }
 
     /// This tensor, with an axis of size 1 if it is 0-d.

@@ -18,12 +18,13 @@ use crate::tensor::Tensor;
 /// assert_eq!(all, Tensor::from([1, 2, 3, 4]));
 /// assert_eq!(Tensor::stack(&[&x, &y], 0), Tensor::from([[1, 2], [3, 4]]));
 /// assert_eq!(all.split(&[1, 3], 0), [Tensor::from([1]), Tensor::from([2, 3, 4])]);
+/// assert_eq!(all.split(3, 0), [Tensor::from([1, 2, 3]), Tensor::from([4])]);
 /// assert_eq!(all.chunk(2, 0), [x, y]);
 /// ```
 ///
 /// # Panics
 /// Every method panics if the axis is out of range; joins also if there are no tensors or the other sizes differ, `split` if
-/// the sizes do not add up to the size of the axis, `chunk` if `chunks` is 0.
+/// the one size is 0 or the listed ones do not add up to the size of the axis, `chunk` if `chunks` is 0.
 impl<T: Element> Tensor<T> {
     /// The tensors one after another along an axis; their other sizes must be equal.
     #[track_caller]
@@ -54,10 +55,10 @@ impl<T: Element> Tensor<T> {
         Self::from_buffer(Buffer::concat(count, stretches), shape)
     }
 
-    /// Consecutive parts of an axis, of the listed sizes, without a copy.
+    /// Consecutive parts of an axis, without a copy: of one size, the last part perhaps smaller, or of the listed sizes.
     #[track_caller]
-    pub fn split(&self, sizes: &[usize], axis: isize) -> Vec<Self> {
-        let ranges = split_ranges(self.shape(), sizes, axis).or_panic();
+    pub fn split(&self, sizes: impl Into<SplitSizes>, axis: isize) -> Vec<Self> {
+        let ranges = split_ranges(self.shape(), &sizes.into(), axis).or_panic();
         ranges.into_iter().map(|range| self.slice(axis, range)).collect()
     }
 
@@ -117,10 +118,54 @@ fn no_tensors(operation: &'static str) -> TensorError {
     TensorError::invalid(operation, "the list of tensors is empty; it needs at least one")
 }
 
+/// The sizes of the parts of [`Tensor::split`]: made from one size, or from an array, a slice or a `Vec` of sizes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SplitSizes {
+    /// One size for all parts; the last part may be smaller.
+    Each(usize),
+    /// The size of each part.
+    Listed(Vec<usize>),
+}
+
+impl From<usize> for SplitSizes {
+    fn from(size: usize) -> Self {
+        Self::Each(size)
+    }
+}
+
+macro_rules! split_sizes_from_lists {
+    ($([$($generics:tt)*] $list:ty;)*) => {$(
+        impl<$($generics)*> From<$list> for SplitSizes {
+            fn from(sizes: $list) -> Self {
+                Self::Listed(sizes.to_vec())
+            }
+        }
+    )*};
+}
+split_sizes_from_lists! {
+    [] &[usize];
+    [] &Vec<usize>;
+    [] Vec<usize>;
+    [const N: usize] [usize; N];
+    [const N: usize] &[usize; N];
+}
+
 /// The parts of an axis that [`Tensor::split`] gives for a tensor of this shape.
 #[doc(hidden)]
-pub fn split_ranges(shape: &[usize], sizes: &[usize], axis: isize) -> Result<Vec<Range<usize>>, TensorError> {
+pub fn split_ranges(
+    shape: &[usize],
+    sizes: &SplitSizes,
+    axis: isize,
+) -> Result<Vec<Range<usize>>, TensorError> {
     let axis = resolve_axis("split", axis, shape)?;
+    let sizes = match sizes {
+        SplitSizes::Each(0) => {
+            return Err(TensorError::argument("split", "size", 0, shape, "it must be at least 1"));
+        }
+        // An empty axis is one part.
+        SplitSizes::Each(size) => return Ok(parts(shape[axis], *size, shape[axis].div_ceil(*size).max(1))),
+        SplitSizes::Listed(sizes) => sizes,
+    };
     let total = sizes.iter().try_fold(0_usize, |sum, &size| sum.checked_add(size));
     if total != Some(shape[axis]) {
         let expected = format!("they must add up to {}, the size of axis {axis}", shape[axis]);
@@ -144,5 +189,10 @@ pub fn chunk_ranges(shape: &[usize], chunks: usize, axis: isize) -> Result<Vec<R
     let size = shape[axis];
     let part = size.div_ceil(chunks);
     let count = if size == 0 { chunks } else { size.div_ceil(part) };
-    Ok((0..count).map(|i| i * part..size.min((i + 1) * part)).collect())
+    Ok(parts(size, part, count))
+}
+
+/// Parts of an axis of this size, all but the last of one size.
+fn parts(size: usize, part: usize, count: usize) -> Vec<Range<usize>> {
+    (0..count).map(|i| i * part..size.min((i + 1).saturating_mul(part))).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 
-use crate::element::{Element, Number};
+use crate::element::Element;
 use crate::error::{OrPanic, TensorError};
 use crate::kernels;
 use crate::layout::{copied, same};
@@ -16,7 +16,7 @@ use crate::tensor::Tensor;
 ///
 /// let (x, y) = (Tensor::from([4, 6]), Tensor::from([[2], [3]]));
 /// assert_eq!(x.map(|x| x > 4), Tensor::from([false, true]));
-/// assert_eq!(x.gt(4).to_number::<f32>(), Tensor::from([0.0, 1.0]));
+/// assert_eq!(x.gt(4).cast::<f32>(), Tensor::from([0.0, 1.0]));
 /// assert_eq!(Tensor::from([1.7, -1.7]).cast::<i64>(), Tensor::from([1, -1]));
 /// assert_eq!(x.zip("divides", &y, |x, y| x % y == 0), Tensor::from([[true, true], [false, true]]));
 /// assert_eq!(Tensor::zip_many("sum", [&x, &x, &y], |[a, b, c]| a + b + c), Tensor::from([[10, 14], [11, 15]]));
@@ -33,6 +33,22 @@ use crate::tensor::Tensor;
 /// assert_eq!((weight, velocity), (Tensor::from([-1.0, 3.0]), Tensor::from([3.0, -1.0])));
 /// ```
 impl<T: Element> Tensor<T> {
+    /// The elements converted to another type: to the nearest number, or to an integer by dropping the fraction,
+    /// saturating at the bounds and turning NaN into 0. Truth values become 1 and 0; all numbers but 0, and NaN, are true.
+    #[expect(
+        clippy::redundant_closure_for_method_calls,
+        reason = "only a closure is inlined into every loop"
+    )]
+    pub fn cast<U: Element>(&self) -> Tensor<U> {
+        match (self as &dyn Any).downcast_ref::<Tensor<U>>() {
+            Some(same) => same.clone(),
+            None => self.map(
+                #[inline(always)]
+                |x| x.into_element(),
+            ),
+        }
+    }
+
     /// A tensor of the results of `f` on every element.
     pub fn map<U: Element>(&self, f: impl Fn(T) -> U + Sync) -> Tensor<U> {
         Tensor::from_buffer(kernels::map(self.strided(), f), self.shape())
@@ -130,31 +146,6 @@ impl<T: Element> Tensor<T> {
         let tensors = tensors.map(|tensor| tensor.expand(&shape).contiguous());
         let elements = tensors.each_ref().map(Tensor::data);
         Tensor::from_buffer(kernels::zip_many(shape.iter().product(), elements, f), &shape)
-    }
-}
-
-impl<T: Number> Tensor<T> {
-    /// The elements converted to another number type: to the nearest number, or to an integer by dropping the fraction,
-    /// saturating at the bounds and turning NaN into 0.
-    #[expect(
-        clippy::redundant_closure_for_method_calls,
-        reason = "only a closure is inlined into every loop"
-    )]
-    pub fn cast<U: Number>(&self) -> Tensor<U> {
-        match (self as &dyn Any).downcast_ref::<Tensor<U>>() {
-            Some(same) => same.clone(),
-            None => self.map(
-                #[inline(always)]
-                |x| x.cast(),
-            ),
-        }
-    }
-}
-
-impl Tensor<bool> {
-    /// 1 for true and 0 for false.
-    pub fn to_number<U: Number>(&self) -> Tensor<U> {
-        self.map(|x| if x { U::ONE } else { U::ZERO })
     }
 }
 

@@ -5,8 +5,11 @@ mod arithmetic;
 mod attention;
 mod compare;
 pub(crate) mod conv;
-mod create;
+pub(crate) mod convert;
+pub(crate) mod count;
+pub(crate) mod create;
 mod diagonal;
+mod einsum;
 mod embedding;
 mod index;
 pub(crate) mod join;
@@ -18,13 +21,16 @@ mod norm;
 pub(crate) mod pad;
 pub(crate) mod pool;
 pub(crate) mod random;
+mod rearrange;
 mod recurrent;
 mod reduce;
 mod repeat;
+mod sample;
 mod scan;
 mod softmax;
 mod sort;
 mod stats;
+mod subscript;
 pub(crate) mod view;
 
 /// The shape of the result of each operation, with all its checks; of a whole family, by the name of the operation for the
@@ -43,6 +49,7 @@ pub mod shapes {
     pub use super::compare::where_shape;
     pub use super::conv::{conv2d_input_shape, conv2d_weight_shape};
     pub use super::diagonal::{diag_shape, diagonal_shape, trace_shape, triangle_shape};
+    pub use super::einsum::{EinsumOperand, einsum};
     pub use super::embedding::{embedding_shape, one_hot_shape};
     pub use super::index::{gather_shape, index_add_shape, index_select_shape, scatter_shape};
     pub use super::join::{cat_shape, chunk_ranges, split_ranges, stack_shape};
@@ -51,16 +58,18 @@ pub mod shapes {
     pub use super::norm::normalized_shape;
     pub use super::pad::pad_shape;
     pub use super::pool::{pooled_gradient_shape, pooled_shape};
+    pub use super::rearrange::rearrangement;
     pub use super::recurrent::{gru_shape, lstm_shape};
     pub use super::reduce::{extreme_shape, reduced_shape, sum_to_size_shape};
     pub use super::repeat::{repeat_interleave_shape, roll_shape, tile_shape};
     pub use super::scan::{lanes_shape, linear_recurrence_shape};
     pub use super::softmax::{cross_entropy_shape, softmax_minus_one_hot_shape};
-    pub use super::sort::topk_shape;
+    pub use super::sort::{quantile_shape, topk_shape};
     pub use super::stats::norm_shape;
+    pub use super::subscript::{index_put_shape, index_shape};
     pub use super::view::{
-        expand_shape, flip_shape, permute_shape, reshape_shape, select_shape, slice_shape, squeeze_shape,
-        t_shape, transpose_shape, unsqueeze_shape,
+        expand_shape, flatten_shape, flip_shape, permute_shape, reshape_shape, select_shape, slice_shape,
+        squeeze_shape, t_shape, transpose_shape, unflatten_shape, unsqueeze_shape,
     };
     pub use crate::layout::copied;
     pub use crate::shape::broadcast_shapes;

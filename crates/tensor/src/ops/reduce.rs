@@ -36,7 +36,7 @@ impl<T: Element> Tensor<T> {
 
     /// Like [`reduce`](Self::reduce), with one of gradus's own loops over resolved axes.
     #[track_caller]
-    fn reduce_with<U: Element>(
+    pub(crate) fn reduce_with<U: Element>(
         &self,
         operation: &'static str,
         axes: Axes,

@@ -40,7 +40,7 @@ impl<T: Element> Tensor<T> {
     #[track_caller]
     pub fn repeat_interleave(&self, repeats: usize, axis: impl Into<Axes>) -> Self {
         let axis = axis.into();
-        let Some(named) = axis.named() else { return self.flatten().repeat_interleave(repeats, 0) };
+        let Some(named) = axis.named() else { return self.flatten(..).repeat_interleave(repeats, 0) };
         let shape = repeat_interleave_shape(self.shape(), repeats, &axis).or_panic();
         let axis = from_front(named.as_slice()[0], self.rank());
         let mut repeated = Shape::from_slice(self.shape());
@@ -58,7 +58,7 @@ impl<T: Element> Tensor<T> {
         let (shifts, axes) = (shifts.into(), axes.into());
         roll_shape(self.shape(), &shifts, &axes).or_panic();
         let Some(named) = axes.named() else {
-            return self.flatten().roll_axis(0, shifts.as_slice()[0]).reshape(self.shape());
+            return self.flatten(..).roll_axis(0, shifts.as_slice()[0]).reshape(self.shape());
         };
         let each = named.as_slice().iter().zip(shifts.as_slice());
         each.fold(self.clone(), |x, (&axis, &shift)| x.roll_axis(from_front(axis, self.rank()), shift))

@@ -109,7 +109,7 @@ impl<T: Float> Tensor<T> {
         let axes = axes.into();
         let resolved = axes.resolve("norm", self.shape());
         if p == 0.0 {
-            return self.ne(T::ZERO).to_number::<T>().sum(axes);
+            return self.ne(T::ZERO).cast::<T>().sum(axes);
         } else if p == 1.0 {
             return self.abs().sum(axes);
         } else if p == f64::INFINITY {

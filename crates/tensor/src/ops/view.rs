@@ -3,6 +3,7 @@
 //! The checks and the layout of a view are one function of the layout beneath it, so that its shape is known without a
 //! tensor.
 
+use super::subscript::resolve_index;
 use crate::element::Element;
 use crate::error::{OrPanic, TensorError};
 use crate::layout::{Layout, copied};
@@ -25,6 +26,9 @@ use crate::tensor::Tensor;
 /// assert_eq!(x.select(0, -1).expand([2, 3]), Tensor::from([[4, 5, 6], [4, 5, 6]]));
 /// assert_eq!(x.t(), Tensor::from([[1, 4], [2, 5], [3, 6]]));
 /// assert_eq!(x.reshape([3, -1]), Tensor::from([[1, 2], [3, 4], [5, 6]]));
+/// assert_eq!(x.flatten(..), Tensor::from([1, 2, 3, 4, 5, 6]));
+/// assert_eq!(x.unflatten(1, [3, -1]).shape(), [2, 3, 1]);
+/// assert_eq!(x.unflatten(1, [3, 1]).flatten(..2).shape(), [6, 1]);
 /// assert_eq!(x.unsqueeze(-1).shape(), [2, 3, 1]);
 /// assert_eq!(x.unsqueeze(-1).permute([2, 0, 1]).shape(), [1, 2, 3]);
 /// assert_eq!(x.unsqueeze(-1).squeeze(..).shape(), [2, 3]);
@@ -76,7 +80,8 @@ impl<T: Element> Tensor<T> {
     }
 
     /// The same elements in the same order under another shape, in which one size may be -1: it is
-    /// inferred. Copies only where strides cannot express the result.
+    /// inferred. An array has sizes of one type; in a tuple, they mix: `reshape((n, -1))`. Copies only where strides cannot
+    /// express the result.
     ///
     /// # Panics
     /// If the shape has another number of elements.
@@ -89,9 +94,23 @@ impl<T: Element> Tensor<T> {
         }
     }
 
-    /// All elements along one axis.
-    pub fn flatten(&self) -> Self {
-        self.reshape([self.len()])
+    /// The axes of a range merged into one: `flatten(..)` gives all elements along one axis, `flatten(1..)` keeps the first
+    /// axis. Copies only where strides cannot express the result.
+    ///
+    /// # Panics
+    /// If the range names no axis, or one that is not there. (`..` of a 0-d tensor gives one axis of size 1.)
+    #[track_caller]
+    pub fn flatten(&self, axes: impl Into<Slice>) -> Self {
+        self.reshape(flatten_shape(self.shape(), axes.into()).or_panic())
+    }
+
+    /// An axis split into several, of which one size may be -1: it is inferred. A view.
+    ///
+    /// # Panics
+    /// If the axis is out of range, or the sizes do not multiply to its size.
+    #[track_caller]
+    pub fn unflatten(&self, axis: isize, sizes: impl Into<Dims>) -> Self {
+        self.reshape(unflatten_shape(self.shape(), axis, &sizes.into()).or_panic())
     }
 
     /// A new axis of size 1 at this place of the result.
@@ -193,16 +212,8 @@ fn slice(layout: &Layout, axis: isize, slice: Slice) -> Result<Layout, TensorErr
 
 fn select(layout: &Layout, axis: isize, index: isize) -> Result<Layout, TensorError> {
     let axis = resolve_axis("select", axis, &layout.shape)?;
-    let size = layout.shape[axis] as isize;
-    let resolved = if index < 0 { index + size } else { index };
-    if !(0..size).contains(&resolved) {
-        let expected = match size {
-            0 => format!("axis {axis} is empty"),
-            _ => format!("along axis {axis}, allowed are -{size} to {}", size - 1),
-        };
-        return Err(TensorError::argument("select", "index", index, &layout.shape, expected));
-    }
-    Ok(layout.slice(axis, (resolved..resolved + 1).into()).remove_axis(axis))
+    let index = resolve_index("select", "index", index, axis, &layout.shape)?;
+    Ok(layout.slice(axis, (index..index + 1).into()).remove_axis(axis))
 }
 
 fn permute(layout: &Layout, axes: &Dims) -> Result<Layout, TensorError> {
@@ -330,4 +341,26 @@ pub fn reshape_shape(shape: &[usize], requested: &Dims) -> Result<Shape, TensorE
         return Err(error());
     }
     Ok(requested.0.iter().map(|&size| if size == -1 { count / product } else { size as usize }).collect())
+}
+
+/// The shape of [`Tensor::flatten`].
+#[doc(hidden)]
+pub fn flatten_shape(shape: &[usize], axes: Slice) -> Result<Shape, TensorError> {
+    let axes = axes.resolve_axes("flatten", shape)?;
+    let merged = shape[axes.clone()].iter().product();
+    Ok(shape[..axes.start].iter().copied().chain([merged]).chain(shape[axes.end..].iter().copied()).collect())
+}
+
+/// The shape of [`Tensor::unflatten`].
+#[doc(hidden)]
+pub fn unflatten_shape(shape: &[usize], axis: isize, sizes: &Dims) -> Result<Shape, TensorError> {
+    let axis = resolve_axis("unflatten", axis, shape)?;
+    let split = reshape_shape(&shape[axis..=axis], sizes).map_err(|_| {
+        let expected = format!(
+            "they must multiply to {}, the size of axis {axis}; one may be -1, to be inferred, if no other is 0",
+            shape[axis]
+        );
+        TensorError::argument("unflatten", "sizes", format!("{:?}", sizes.0), shape, expected)
+    })?;
+    Ok(shape[..axis].iter().chain(&split).chain(&shape[axis + 1..]).copied().collect())
 }

@@ -59,6 +59,30 @@ law! {
     }
 }
 
+macro_rules! check_operator {
+    ($x:ident $op:tt $assign:tt $y:ident, $number:ident) => {
+        let expected = $x.naive.zip(&$y.naive, |x, y| x $op y);
+        check(&(&$x.tensor $op &$y.tensor), &expected);
+        check(&($x.tensor.clone() $op &$y.tensor), &expected);
+        check(&(&$x.tensor $op $y.tensor.clone()), &expected);
+        check(&($x.tensor.clone() $op $y.tensor.clone()), &expected);
+        let with_number = $x.naive.map(|x| x $op $number);
+        check(&(&$x.tensor $op $number), &with_number);
+        check(&($x.tensor.clone() $op $number), &with_number);
+        check(&($number $op &$x.tensor), &with_number);
+        check(&($number $op $x.tensor.clone()), &with_number);
+        let mut changed = $x.tensor.clone();
+        changed $assign $number;
+        check(&changed, &with_number);
+        if expected.shape == $x.naive.shape {
+            let mut changed = $x.tensor.clone();
+            changed $assign &$y.tensor;
+            check(&changed, &expected);
+        }
+        check(&$x.tensor, &$x.naive);
+    };
+}
+
 proptest! {
     /// Logic on truth values.
     #[test]
@@ -69,6 +93,39 @@ proptest! {
         check(&x.tensor.logical_not(), &x.naive.map(|x| !x));
         check(&x.tensor.logical_and(true), &x.naive);
         check(&x.tensor.logical_or(false), &x.naive);
+    }
+
+    /// The operators are the methods, on every mix of operands.
+    #[test]
+    fn logical_operators_are_the_methods((x, y) in laid_pair(bool::any()), b in any::<bool>()) {
+        check_operator!(x & &= y, b);
+        check_operator!(x | |= y, b);
+        check_operator!(x ^ ^= y, b);
+        check(&!&x.tensor, &x.naive.map(|x| !x));
+        check(&!x.tensor.clone(), &x.naive.map(|x| !x));
+    }
+}
+
+law! {
+    /// `nonzero` lists the indices of the elements that are not 0, in order.
+    [f32 f64 i64 bool]
+    fn nonzero_lists_indices(x in laid::<T>(0..=4)) {
+        let all = indices(&x.naive.shape);
+        let found: Vec<_> = all.iter().filter(|index| x.naive.at(index) != T::default()).collect();
+        let data = found.iter().flat_map(|index| index.iter().map(|&i| i as i64)).collect();
+        check(&x.tensor.nonzero(), &Naive { shape: vec![found.len(), x.naive.shape.len()], data });
+    }
+}
+
+law! {
+    /// `masked_select` takes the elements where the mask is true, both broadcast.
+    [f32 i64 bool]
+    fn masked_select_takes_where_true((x, mask) in broadcasting_shapes(4).prop_flat_map(|(x, mask)| {
+        (laid_of(&x, &T::any()), laid_of(&mask, &bool::any()))
+    })) {
+        let pairs = x.naive.zip(&mask.naive, |x, chosen| (x, chosen)).data;
+        let data: Vec<_> = pairs.into_iter().filter(|(_, chosen)| *chosen).map(|(x, _)| x).collect();
+        check(&x.tensor.masked_select(&mask.tensor), &Naive { shape: vec![data.len()], data });
     }
 }
 

@@ -140,7 +140,7 @@ proptest! {
         assert_eq!((x.len(), x.is_contiguous(), x.to_vec(), x.iter().count()), (0, true, vec![], 0));
         assert_eq!(x.flip(..).transpose(axis, 0).slice(0, 1..).len(), 0);
         assert_eq!(x.sum(..).item(), 0.0);
-        assert_eq!(x.flatten().shape(), &[0]);
+        assert_eq!(x.flatten(..).shape(), &[0]);
         assert_eq!((&x + &x).shape(), &order[..]);
         assert_eq!(&x, &x.clone());
         assert_eq!(x.to_string(), "[]");

@@ -248,7 +248,7 @@ fn long_sums_wrap() {
     assert_eq!(x.sum(..).item(), expected);
     for columns in [1, 7, 100] {
         let matrix = x.slice(0, ..n / columns * columns).reshape([-1, columns as isize]);
-        let whole = matrix.flatten().sum(..).item();
+        let whole = matrix.flatten(..).sum(..).item();
         let by_columns = matrix.sum(0);
         assert_eq!(by_columns.sum(..).item(), whole);
         assert_eq!(matrix.t().contiguous().sum(1), by_columns);
@@ -281,7 +281,7 @@ fn division_by_0_names_the_place() {
     panics(|| 1 / zeros.clone(), &at_1("div"));
     panics(|| x.fmod(&zeros), &at_1("fmod"));
     panics(|| x.remainder(0), &number("remainder"));
-    panics(|| x.floor_divide(x.gt(2).to_number::<i64>()), &message("floor_divide", "0 at [0, 0]", "[2, 2]"));
+    panics(|| x.floor_divide(x.gt(2).cast::<i64>()), &message("floor_divide", "0 at [0, 0]", "[2, 2]"));
     // Nothing is written before.
     let mut written = Tensor::from([[8, 8], [8, 8]]);
     panics(|| written /= &zeros, &at_1("div_assign"));

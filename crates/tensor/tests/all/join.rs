@@ -69,6 +69,23 @@ law! {
 }
 
 law! {
+    /// `split` by one size gives parts of this size, and what is left.
+    [f64 bool]
+    fn split_by_a_size(x in laid::<T>(1..=4), axis in any::<prop::sample::Index>(), size in 1..=6_usize) {
+        let axis = axis.index(x.tensor.rank());
+        let whole = x.naive.shape[axis];
+        let mut sizes = vec![size; whole / size];
+        if whole % size > 0 || whole == 0 {
+            sizes.push(whole % size);
+        }
+        prop_assert_eq!(x.tensor.split(size, axis as isize).len(), sizes.len());
+        for (part, expected) in x.tensor.split(size, axis as isize).iter().zip(x.tensor.split(sizes, axis as isize)) {
+            prop_assert_eq!((part.shape(), bits(part)), (expected.shape(), bits(&expected)));
+        }
+    }
+}
+
+law! {
     /// `stack` puts each tensor at its own index of a new axis.
     [f32 bool]
     fn stack_adds_an_axis(

@@ -123,10 +123,13 @@ proptest! {
         check(&x.tensor.cast::<i64>(), &x.naive);
     }
 
-    /// Truth values become 0 and 1.
+    /// Truth values become 0 and 1, and numbers but 0 become true.
     #[test]
-    fn truth_values_become_numbers(x in laid::<bool>(0..=4)) {
-        check(&x.tensor.to_number::<f32>(), &x.naive.map(|x| f32::from(u8::from(x))));
-        check(&x.tensor.to_number::<i64>(), &x.naive.map(i64::from));
+    fn truth_values_become_numbers(x in laid::<bool>(0..=4), y in laid::<f32>(0..=4), z in laid::<i64>(0..=4)) {
+        check(&x.tensor.cast::<bool>(), &x.naive);
+        check(&y.tensor.cast::<bool>(), &y.naive.map(|y| y != 0.0));
+        check(&z.tensor.cast::<bool>(), &z.naive.map(|z| z != 0));
+        check(&x.tensor.cast::<f32>(), &x.naive.map(|x| f32::from(u8::from(x))));
+        check(&x.tensor.cast::<i64>(), &x.naive.map(i64::from));
     }
 }

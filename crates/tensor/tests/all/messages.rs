@@ -1,7 +1,9 @@
 //! The exact words of every panic, and that each names the line of the caller.
 
 use crate::caught::panics;
-use gradus_tensor::{Axes, OrPanic, Slice, Tensor, TensorError, broadcast_shapes, seeded};
+use gradus_tensor::{
+    Axes, Ellipsis, NewAxis, OrPanic, Slice, Tensor, TensorError, broadcast_shapes, seeded, step,
+};
 
 fn tensor(shape: &[usize]) -> Tensor<f64> {
     Tensor::zeros(shape)
@@ -152,6 +154,8 @@ fn shapes() {
     panics(|| x.ge(&y), &broadcast("ge"));
     panics(|| x.isnan().logical_and(y.isnan()), &broadcast("logical_and"));
     panics(|| x.isnan().logical_or(y.isnan()), &broadcast("logical_or"));
+    panics(|| x.isnan() ^ y.isnan(), &broadcast("logical_xor"));
+    panics(|| x.masked_select(&y.isnan()), &broadcast("masked_select"));
     panics(|| x.isnan().where_(&y, 0.0), &broadcast("where"));
     panics(|| Tensor::from(true).where_(&x, &y), &broadcast("where"));
     panics(|| x.allclose(&y, 0.0, 0.0), &broadcast("allclose"));
@@ -172,6 +176,56 @@ fn shapes() {
     panics(|| x.reshape([-2, -3]), &reshape("shape [2, 3] has 6", "[-2, -3]"));
     panics(|| x.reshape([7]), &reshape("shape [2, 3] has 6", "[7]"));
     panics(|| tensor(&[0]).reshape([0, -1]), &reshape("shape [0] has 0", "[0, -1]"));
+    panics(|| x.reshape((4_usize, -1)), &reshape("shape [2, 3] has 6", "[4, -1]"));
+    let range = |range: &str| {
+        format!(
+            "flatten: the range of axes is {range} for shape [2, 3]: it must name at least one axis, and only axes of \
+             0..2"
+        )
+    };
+    panics(|| x.flatten(2..), &range("2.."));
+    panics(|| x.flatten(0..=2), &range("0..=2"));
+    panics(|| x.flatten(-3..), &range("-3.."));
+    panics(|| x.flatten(1..1), &range("1..1"));
+    panics(|| x.flatten(step(.., -1)), &range("step(.., -1)"));
+    panics(|| x.unflatten(2, 1), "unflatten: axis 2 is out of range for shape [2, 3]: allowed are -2 to 1");
+    panics(
+        || x.unflatten(1, [2, -1]),
+        "unflatten: sizes is [2, -1] for shape [2, 3]: they must multiply to 3, the size of axis 1; one may be -1, to \
+         be inferred, if no other is 0",
+    );
+}
+
+#[test]
+fn patterns() {
+    let x = tensor(&[2, 12]);
+    for (pattern, sizes, problem) in [
+        ("a b", &[][..], "it must have a `->` between the axes of the operand and of the result"),
+        ("a -> a", &[], "the operand must have 1 axes, as many as are left of `->`"),
+        ("a b ... c -> a b c", &[], "the operand must have at least 3 axes, as many as are left of `->`"),
+        ("a b -> a", &[], "`b` is missing on the right of `->`"),
+        ("a b -> a b c", &[], "`c` is missing on the left of `->`"),
+        ("a ... -> a", &[], "`...` is missing on the right of `->`"),
+        ("(...) a -> a ...", &[], "left of `->`, `...` must not be in brackets"),
+        ("a b -> a a b", &[], "a name, or `...`, is there twice, at `a b`"),
+        (
+            "a ((b)) -> a b",
+            &[],
+            "allowed are names, `1`, one `...`, and brackets that are not nested, at `(b))`",
+        ),
+        ("a b -> a, b", &[], "allowed are names, `1`, one `...`, and brackets that are not nested, at `, b`"),
+        ("a 2 -> a", &[], "allowed are names, `1`, one `...`, and brackets that are not nested, at `2`"),
+        ("a b -> (a b", &[], "a bracket is not closed, in `(a b`"),
+        ("a (b c) -> a b c", &[], "sizes of `b` and `c` are not given: one may be left out"),
+        ("a (b c) -> a b c", &[("b", 5)], "axis 1 has size 12: for `c` it must be a multiple of 5"),
+        ("a (b c) -> a b c", &[("b", 0)], "axis 1 has size 12: for `c` it must be a multiple of 0"),
+        ("a b -> b a", &[("a", 3)], "axis 0 has size 2, and its names the product 3"),
+        ("1 b -> b", &[], "axis 0 has size 2, and its names the product 1"),
+        ("a b -> b a", &[("c", 3)], "a size is given for `c`, which is not a name in it"),
+    ] {
+        let message = format!("rearrange: pattern \"{pattern}\" for shape [2, 12]: {problem}");
+        panics(|| x.rearrange(pattern, sizes), &message);
+    }
 }
 
 #[test]
@@ -220,6 +274,7 @@ fn products_and_joins() {
     };
     panics(|| x.split(&[1, 1], 1), &split("[1, 1]"));
     panics(|| x.split(&[usize::MAX, 4], -1), &split("[18446744073709551615, 4]"));
+    panics(|| x.split(0, 0), "split: size is 0 for shape [2, 3]: it must be at least 1");
 }
 
 #[test]
@@ -236,6 +291,30 @@ fn indices() {
     let select = "select: index is -4 for shape [2, 3]: along axis 1, allowed are -3 to 2";
     panics(|| x.select(1, -4), select);
     panics(|| tensor(&[0]).select(0, 0), "select: index is 0 for shape [0]: axis 0 is empty");
+    let subscripts = |operation: &str, count: usize| {
+        format!(
+            "{operation}: the number of subscripts is {count} for shape [2, 3]: it must be at most 2, the number of axes"
+        )
+    };
+    panics(|| x.index((0, .., NewAxis, 1)), &subscripts("index", 3));
+    panics(|| x.index((Ellipsis, 0, 0, 0)), &subscripts("index", 3));
+    panics(|| x.index_put((0, 0, 0, 0), 1.0), &subscripts("index_put", 4));
+    panics(|| x.index_put_add((0, 0, 0, 0), 1.0), &subscripts("index_put_add", 4));
+    let ellipses = "index: the number of ellipses is 2 for shape [2, 3]: it must be at most 1";
+    panics(|| x.index((Ellipsis, 0, Ellipsis)), ellipses);
+    let range = "index: subscript is 3 for shape [2, 3]: along axis 1, allowed are -3 to 2";
+    panics(|| x.index((Ellipsis, NewAxis, 3)), range);
+    panics(|| x.index((0, -4)), &range.replace("is 3", "is -4"));
+    panics(|| x.index((0, usize::MAX)), &range.replace("is 3", &format!("is {}", isize::MAX)));
+    panics(|| tensor(&[0]).index(-1), "index: subscript is -1 for shape [0]: axis 0 is empty");
+    panics(
+        || x.index_put((.., 1..), Tensor::zeros([3])),
+        "index_put: shapes [2, 2] and [3] do not fit: the value must broadcast to the part: counted from the end, \
+         sizes must be equal or the second one 1",
+    );
+    panics(|| tensor(&[]).rows(), "rows: axis 0 is out of range for shape []: a 0-d tensor has no axes");
+    panics(|| x.unbind(2), "unbind: axis 2 is out of range for shape [2, 3]: allowed are -2 to 1");
+    panics(|| step(1.., 0), "slice: the step is 0; it must be positive or, to walk backwards, negative");
     let place = |index: i64| Tensor::from([[index]]);
     panics(|| x.gather(1, &place(3)), &out("gather", 3));
     panics(|| x.gather(-1, &place(-1)), &out("gather", -1));

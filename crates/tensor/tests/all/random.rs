@@ -94,6 +94,44 @@ proptest! {
         prop_assert_eq!(Tensor::randperm(count, &mut seeded(seed)).to_vec(), order);
     }
 
+    /// Uniform and normal numbers of any range are those of the unit range, stretched and moved.
+    #[test]
+    fn ranges_are_stretched(seed: u64, shape in shape(0..=3), low in -5.0..5.0_f32, width in 0.0..5.0_f32) {
+        let (low, width) = (f64::from(low), f64::from(width));
+        let high = low + width;
+        let unit = Tensor::<f32>::rand(&shape, &mut seeded(seed));
+        let x = Tensor::<f32>::uniform(&shape, low, high, &mut seeded(seed));
+        prop_assert!(x.iter().all(|x| (low as f32..=high as f32).contains(&x)), "{:?}", x);
+        prop_assert_eq!(&x, &(unit * (high - low) as f32 + low as f32));
+        let z = Tensor::<f32>::randn(&shape, &mut seeded(seed)) * width as f32 + low as f32;
+        prop_assert_eq!(Tensor::<f32>::normal(&shape, low, width, &mut seeded(seed)), z);
+    }
+
+    /// Integers lie in the range, also in the largest; a range of a power of two is the top bits of the stream.
+    #[test]
+    fn integers_are_in_range(seed: u64, (low, high) in (any::<i64>(), any::<i64>()), bits in 0..63_u32) {
+        prop_assume!(low != high && low < i64::MAX);
+        let range = low.min(high)..low.max(high);
+        let x = Tensor::randint([50], range.clone(), &mut seeded(seed));
+        prop_assert!(x.iter().all(|x| range.contains(&x)));
+        prop_assert_eq!(Tensor::randint([3], low..low + 1, &mut seeded(seed)).to_vec(), [low; 3]);
+        let mut reference = Reference::seeded(seed);
+        let top = [(); 9].map(|()| (u128::from(reference.next()) >> (64 - bits)) as i64 - 7);
+        prop_assert_eq!(Tensor::randint([9], -7..(1 << bits) - 7, &mut seeded(seed)).to_vec(), top);
+    }
+
+    /// A tensor like another one has its shape, and nothing of its layout.
+    #[test]
+    fn like_another(x in laid::<f64>(0..=4), seed: u64) {
+        let (x, shape) = (x.tensor, x.naive.shape);
+        prop_assert_eq!(x.zeros_like(), Tensor::zeros(&shape));
+        prop_assert_eq!(Tensor::ones_like(&x), Tensor::ones(&shape));
+        prop_assert_eq!(x.full_like(0.5), Tensor::full(&shape, 0.5));
+        prop_assert_eq!(x.rand_like(&mut seeded(seed)), Tensor::rand(&shape, &mut seeded(seed)));
+        prop_assert_eq!(x.randn_like(&mut seeded(seed)), Tensor::randn(&shape, &mut seeded(seed)));
+        prop_assert!(x.zeros_like().is_contiguous());
+    }
+
     /// Normal numbers are finite.
     #[test]
     fn randn_is_finite(seed: u64) {
@@ -141,6 +179,23 @@ fn orders_are_equally_likely() {
     );
 }
 
+/// Integers come up equally often, within five standard errors, also where many draws are rejected.
+#[test]
+fn integers_are_equally_likely() {
+    const COUNT: usize = 60_000;
+    let rng = &mut seeded(4);
+    let x = Tensor::randint([COUNT], -2..4, rng);
+    // Three quarters of all integers, each third of which must get as many.
+    let thirds = Tensor::randint([COUNT], i64::MIN..i64::MAX / 2, rng).map(|x| (x >> 62) + 2);
+    for (x, first, n) in [(x, -2, 6), (thirds, 0, 3)] {
+        let expected = COUNT as f64 / f64::from(n);
+        for i in 0..n {
+            let count = x.iter().filter(|&x| x == first + i64::from(i)).count();
+            assert!((count as f64 - expected).abs() < 5.0 * expected.sqrt(), "{count} of {expected}");
+        }
+    }
+}
+
 /// A generator behind a pointer will do as well.
 #[test]
 fn any_generator_will_do() {
@@ -149,6 +204,36 @@ fn any_generator_will_do() {
     }
     let mut rng: Xoshiro256PlusPlus = seeded(1);
     assert_eq!(draw(&mut rng), Tensor::rand([3], &mut seeded(1)));
+}
+
+proptest! {
+    /// The generator of this name in `rand` gives the same numbers, and any state goes on.
+    #[test]
+    fn the_stream_is_the_same_and_goes_on(seed: u64, bytes: [u8; 32], draws in 0..50_usize, length in 0..20_usize) {
+        use rand::{Rng, SeedableRng, rngs};
+        let pairs = [
+            (seeded(seed), rngs::Xoshiro256PlusPlus::seed_from_u64(seed)),
+            (Xoshiro256PlusPlus::from_seed(bytes), rngs::Xoshiro256PlusPlus::from_seed(bytes)),
+            (Xoshiro256PlusPlus::from_seed([0; 32]), rngs::Xoshiro256PlusPlus::from_seed([0; 32])),
+        ];
+        for (mut ours, mut theirs) in pairs {
+            for _ in 0..draws {
+                prop_assert_eq!(ours.next_u64(), theirs.next_u64());
+            }
+            ours = Xoshiro256PlusPlus::from_state(ours.state()).unwrap();
+            prop_assert_eq!(ours.next_u32(), theirs.next_u32());
+            let mut filled = [vec![0; length], vec![0; length]];
+            ours.fill_bytes(&mut filled[0]);
+            theirs.fill_bytes(&mut filled[1]);
+            prop_assert_eq!(&filled[0], &filled[1]);
+            prop_assert_eq!(ours.next_u64(), theirs.next_u64());
+        }
+    }
+}
+
+#[test]
+fn a_state_of_nothing_but_zeros_is_refused() {
+    assert_eq!(Xoshiro256PlusPlus::from_state([0; 4]), None);
 }
 
 /// The first values for one seed. They are promised never to change: not by a platform, not by a release.
@@ -171,4 +256,5 @@ fn frozen_streams() {
         [-0.7689930538210061, 1.6661184587142, -0.8684461074702454, -2.7391511556643047, -1.5109749830006707]
     );
     assert_eq!(Tensor::randperm(6, &mut seeded(42)).to_vec(), [0, 5, 2, 3, 1, 4]);
+    assert_eq!(Tensor::randint([6], -5..5, &mut seeded(42)).to_vec(), [3, -2, 4, 2, 2, 0]);
 }

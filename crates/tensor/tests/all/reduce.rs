@@ -86,6 +86,8 @@ proptest! {
     fn all_and_any((x, reduction) in reducible(prop::bool::weighted(0.7).boxed())) {
         check(&x.tensor.all(reduction.axes.clone()), &reduced(&x.naive, &reduction, |lane| !lane.contains(&false)));
         check(&x.tensor.any(reduction.axes.clone()), &reduced(&x.naive, &reduction, |lane| lane.contains(&true)));
+        let count = |lane: &[bool]| lane.iter().filter(|x| **x).count() as i64;
+        check(&x.tensor.count(reduction.axes.clone()), &reduced(&x.naive, &reduction, count));
     }
 }
 

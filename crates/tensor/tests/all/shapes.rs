@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use gradus_tensor::shapes::*;
 use gradus_tensor::{
-    Axes, Conv, Dims, Element, OrPanic, PadMode, Pool, Pooling, Shape, Slice, Tensor, TensorError, keepdim,
+    Axes, Conv, Dims, Element, Ellipsis, NewAxis, OrPanic, PadMode, Pool, Pooling, Shape, Slice, Subscript,
+    Subscripts, Tensor, TensorError, keepdim,
 };
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -123,11 +124,29 @@ fn views() {
         let slice = Slice::new(Some(b), None, if draw.flag { 1 } else { -2 });
         seen.check("slice", slice_shape(shape, a, slice), || of(x.slice(a, slice)));
         seen.check("select", select_shape(shape, a, b), || of(x.select(a, b)));
+        let subscripts =
+            [Subscript::At(b), Subscript::Slice(slice), [NewAxis, Ellipsis][usize::from(draw.flag)]];
+        let subscripts = &Subscripts::from(&subscripts[draw.mistake[3].min(2)..]);
+        let list = &Subscripts::from([Ellipsis, Subscript::At(b), Subscript::At(a)]);
+        seen.check("index", index_shape(shape, list), || of(x.index(list)));
+        let value = &draw.sizes[..draw.mistake[3] / 2];
+        let put_shape = |operation| index_put_shape(operation, shape, subscripts, value);
+        seen.check("index_put", put_shape("index_put"), || of(x.index_put(subscripts, tensor(value))));
+        seen.check("index_put_add", put_shape("index_put_add"), || {
+            of(x.index_put_add(subscripts, tensor(value)))
+        });
         seen.check("permute", permute_shape(shape, &dims), || of(x.permute(dims.clone())));
         seen.check("transpose", transpose_shape(shape, a, b), || of(x.transpose(a, b)));
         seen.check("unsqueeze", unsqueeze_shape(shape, a), || of(x.unsqueeze(a)));
         seen.check("squeeze", squeeze_shape(shape, &axes), || of(x.squeeze(axes.clone())));
         seen.check("flip", flip_shape(shape, &axes), || of(x.flip(axes.clone())));
+        let range = Slice::from(a..=b);
+        seen.check("flatten", flatten_shape(shape, range), || of(x.flatten(range)));
+        seen.check("unflatten", unflatten_shape(shape, a, &dims), || of(x.unflatten(a, dims.clone())));
+        let size = [("a", draw.mistake[3])];
+        let rearranged = |pattern| rearrangement(shape, pattern, &size).map(|[_, _, shape]| shape);
+        let pattern = "... (a b) c -> a (... c) b";
+        seen.check("rearrange", rearranged(pattern), || of(x.rearrange(pattern, &size)));
         seen.check("reshape", reshape_shape(shape, &dims), || of(x.reshape(dims.clone())));
         let [few, to] = draw.shapes([&draw.sizes[..2], shape]);
         let few_axes = tensor(&few);
@@ -160,7 +179,13 @@ fn joins_and_repetitions() {
         let parts =
             |ranges: Vec<std::ops::Range<usize>>| ranges.into_iter().map(|range| range.len()).collect();
         let lengths = |tensors: Vec<Tensor<f64>>| tensors.iter().map(|x| x.shape()[x.rank() - 1]).collect();
-        seen.check("split", split_ranges(shape, sizes, -1).map(parts), || lengths(x.split(sizes, -1)));
+        seen.check("split", split_ranges(shape, &sizes.into(), -1).map(parts), || {
+            lengths(x.split(sizes, -1))
+        });
+        let each = draw.mistake[3];
+        seen.check("split by a size", split_ranges(shape, &each.into(), -1).map(parts), || {
+            lengths(x.split(each, -1))
+        });
         let chunks = draw.mistake[3];
         seen.check("chunk", chunk_ranges(shape, chunks, -1).map(parts), || lengths(x.chunk(chunks, -1)));
         let repeats = draw.mistake[3];
@@ -201,6 +226,9 @@ fn lanes_and_reductions() {
         seen.check("var", reduced_shape("var", shape, &axes), || of(x.var(axes.clone(), 1)));
         seen.check("max", extreme_shape("max", shape, &axes), || of(x.max(axes.clone())));
         seen.check("argmin", extreme_shape("argmin", shape, &axes), || of(x.argmin(axes.clone())));
+        seen.check("median", extreme_shape("median", shape, &axes), || of(x.median(axes.clone())));
+        let q = [0.5, 1.5, -0.5, f64::NAN][draw.mistake[2]];
+        seen.check("quantile", quantile_shape(shape, q, &axes), || of(x.quantile(q, axes.clone())));
         let p = [2.0, 1.0, f64::INFINITY, f64::NEG_INFINITY][draw.mistake[2]];
         seen.check("norm", norm_shape(shape, p, &axes), || of(x.norm(p, axes.clone())));
         let [to, of_x] = draw.shapes([&draw.sizes[..1], &draw.stack(&draw.sizes[..1])]);

@@ -5,12 +5,17 @@ use gradus_tensor::{Slice, Tensor};
 use proptest::prelude::*;
 
 /// Bounds and steps around a small axis, a few of them extreme.
-fn bound() -> impl Strategy<Value = isize> {
+pub(crate) fn bound() -> impl Strategy<Value = isize> {
     prop_oneof![12 => -7..=7_isize, 1 => Just(isize::MIN), 1 => Just(isize::MAX)]
 }
 
 /// The indices that Python's `range(length)[start:stop:step]` yields, from the text of its reference.
-fn python_slice(length: usize, start: Option<isize>, stop: Option<isize>, step: isize) -> Vec<usize> {
+pub(crate) fn python_slice(
+    length: usize,
+    start: Option<isize>,
+    stop: Option<isize>,
+    step: isize,
+) -> Vec<usize> {
     let (length, step) = (length as i128, step as i128);
     // "Ends", inclusive below and above, by the direction of the walk.
     let (low, high) = if step > 0 { (0, length) } else { (-1, length - 1) };
@@ -35,7 +40,7 @@ fn signed(axis: usize, rank: usize, negative: bool) -> isize {
 }
 
 /// The model of taking some indices of one axis.
-fn take<T: Copy>(x: &Naive<T>, axis: usize, taken: &[usize]) -> Naive<T> {
+pub(crate) fn take<T: Copy>(x: &Naive<T>, axis: usize, taken: &[usize]) -> Naive<T> {
     let mut shape = x.shape.clone();
     shape[axis] = taken.len();
     Naive::build(&shape, |index| {

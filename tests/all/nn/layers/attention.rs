@@ -124,7 +124,7 @@ fn multihead_attention_entry() -> Entry {
             let inputs = [queries, keys, keys].map(|length| s.randn(&[2, length, heads * size]));
             let again = mask.clone();
             let with_weights = s.flag();
-            let joined = |[y, weights]: [Var<f64>; 2]| cat(&[&y.flatten(), &weights.flatten()], 0);
+            let joined = |[y, weights]: [Var<f64>; 2]| cat(&[&y.flatten(..), &weights.flatten(..)], 0);
             let fast = move |layer: &MultiheadAttention<f64>, inputs: [&Var<f64>; 3]| {
                 if with_weights {
                     joined(layer.forward_with_weights(inputs, mask.get(), is_causal).into())
@@ -180,11 +180,11 @@ fn transformer_block_entry() -> Entry {
             let activation: fn(&Var<f64>) -> Var<f64> = match s.size(0, 2) {
                 0 => Var::gelu_tanh,
                 1 => {
-                    layer = layer.activation(Relu {});
+                    layer = layer.activation(Relu);
                     Var::relu
                 }
                 _ => {
-                    layer = layer.activation(Gelu {});
+                    layer = layer.activation(Gelu);
                     Var::gelu
                 }
             };

@@ -241,21 +241,21 @@ pub(super) fn layers() -> Vec<Entry> {
             2,
             false,
             [2, 4, 5, 5],
-            "conv2d: the weight's shape is [2, 3, 2, 2] for shape [2, 4, 5, 5]: its second axis must have size 4, the channels of the input by the groups (1)"
+            "conv2d: the weight's shape is [2, 3, 2, 2] for shape [2, 4, 5, 5]: it is for inputs of 3 channels (its second axis times the groups, 1), and the input has 4"
         ),
         convolutional!(
             ConvTranspose1d,
             1,
             true,
             [2, 4, 5],
-            "conv_transpose1d: the weight's shape is [3, 2, 2] for shape [2, 4, 5]: its first axis must have size 4, the channels of the input"
+            "conv_transpose1d: the weight's shape is [3, 2, 2] for shape [2, 4, 5]: it is for inputs of 3 channels (its first axis), and the input has 4"
         ),
         convolutional!(
             ConvTranspose2d,
             2,
             true,
             [2, 4, 5, 5],
-            "conv_transpose2d: the weight's shape is [3, 2, 2, 2] for shape [2, 4, 5, 5]: its first axis must have size 4, the channels of the input"
+            "conv_transpose2d: the weight's shape is [3, 2, 2, 2] for shape [2, 4, 5, 5]: it is for inputs of 3 channels (its first axis), and the input has 4"
         ),
         pooling!(
             MaxPool1d,

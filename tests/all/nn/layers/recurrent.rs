@@ -72,12 +72,12 @@ fn recurrent<const STATES: usize>(
                 outputs[t].push(states[0].clone());
             }
             for (last, state) in last.iter_mut().zip(states) {
-                last.push(state.flatten());
+                last.push(state.flatten(..));
             }
         }
         inputs = outputs.iter().map(|directions| all(directions, 1)).collect();
     }
-    let outputs = stack(&inputs.iter().collect::<Vec<_>>(), time).flatten();
+    let outputs = stack(&inputs.iter().collect::<Vec<_>>(), time).flatten(..);
     cat(&[&outputs, &all(&last.concat(), 0)], 0)
 }
 
@@ -173,7 +173,7 @@ fn lstm_entry() -> Entry {
         sample: |s| {
             let (layer, x, h) = sequence!(s, Lstm);
             let joined = |(y, [h, c]): (Var<f64>, [Var<f64>; 2])| {
-                cat(&[y, h, c].each_ref().map(Var::flatten).each_ref(), 0)
+                cat(&[y, h, c].each_ref().map(|y| y.flatten(..)).each_ref(), 0)
             };
             if s.flag() {
                 let c = s.randn(h.shape());
@@ -214,7 +214,7 @@ fn gru_entry() -> Entry {
         members: MEMBERS,
         sample: |s| {
             let (layer, x, h) = sequence!(s, Gru);
-            let joined = |(y, h): (Var<f64>, Var<f64>)| cat(&[&y.flatten(), &h.flatten()], 0);
+            let joined = |(y, h): (Var<f64>, Var<f64>)| cat(&[&y.flatten(..), &h.flatten(..)], 0);
             if s.flag() {
                 let fast = move |layer: &Gru<f64>, [x, h]: [&Var<f64>; 2]| joined(layer.forward(x, Some(h)));
                 Sample::new(s, layer, [x, h], fast, |layer, [x, h]| gru(layer, x, Some(h)))
@@ -243,8 +243,8 @@ fn rnn_entry() -> Entry {
         sample: |s| {
             let (layer, x, h) = sequence!(s, Rnn);
             let is_relu = s.flag();
-            let layer = if is_relu { layer.activation(Relu {}) } else { layer };
-            let joined = |(y, h): (Var<f64>, Var<f64>)| cat(&[&y.flatten(), &h.flatten()], 0);
+            let layer = if is_relu { layer.activation(Relu) } else { layer };
+            let joined = |(y, h): (Var<f64>, Var<f64>)| cat(&[&y.flatten(..), &h.flatten(..)], 0);
             if s.flag() {
                 let fast = move |layer: &Rnn<f64>, [x, h]: [&Var<f64>; 2]| joined(layer.forward(x, Some(h)));
                 Sample::new(s, layer, [x, h], fast, move |layer, [x, h]| rnn(layer, x, Some(h), is_relu))

@@ -115,7 +115,7 @@ fn flatten_entry() -> Entry {
             let x = s.randn(&[batch, height, 2]);
             Sample::new(
                 s,
-                Flatten {},
+                Flatten,
                 [x],
                 |layer, [x]| layer.forward(x),
                 |_, [x]| {
@@ -127,7 +127,7 @@ fn flatten_entry() -> Entry {
         initial: nothing,
         refuses: Some(|| {
             panics(
-                || Flatten {}.forward(&Var::constant(1.0)),
+                || Flatten.forward(&Var::constant(1.0)),
                 "flatten: the input has shape []: it needs an axis, the batch",
             );
         }),
@@ -144,7 +144,7 @@ fn sequential_entry() -> Entry {
                 Sequential::new().push(Linear::new(hidden, 2, &mut s.0)).push(Dropout::new(0.5, 0));
             Module::<f64>::eval(&mut inner);
             let first = Linear::new(3, hidden, &mut s.0);
-            let model = Sequential::<f64>::new().push(first).push(Tanh {}).push(inner);
+            let model = Sequential::<f64>::new().push(first).push(Tanh).push(inner);
             let x = s.randn(&[2, 3]);
             Sample::new(
                 s,
@@ -161,7 +161,7 @@ fn sequential_entry() -> Entry {
         },
         initial: nothing,
         refuses: Some(|| {
-            let model = Sequential::new().push(Tanh {}).push(Linear::<f64>::new(3, 2, &mut seeded(0)));
+            let model = Sequential::new().push(Tanh).push(Linear::<f64>::new(3, 2, &mut seeded(0)));
             panics(
                 || model.forward(&Var::constant([1.0, 2.0])),
                 "linear: the input has shape [2] and the weight [2, 3]: the last axis of the input must have size 3",

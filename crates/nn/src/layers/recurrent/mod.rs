@@ -2,14 +2,15 @@
 
 mod stack;
 
-use gradus_autograd::{Float, Tensor, Var, stack};
+use gradus_autograd::{AsVar, Float, Tensor, Var, stack};
 use rand::Rng;
 
 use self::stack::{Recurrence, Stack, new_layers, visit_layers, visit_layers_mut};
 use super::activation::Tanh;
 use super::dropout::Dropout;
 use super::sequential::Layer;
-use crate::module::{Member, MemberMut, Module};
+use crate::member::{Member, MemberMut};
+use crate::module::Module;
 use crate::path::Path;
 
 pub use self::stack::RecurrentLayer;
@@ -161,13 +162,13 @@ recurrent! {
     /// use gradus_autograd::{Tensor, Var, seeded};
     /// use gradus_nn::{Relu, Rnn};
     ///
-    /// let layer = Rnn::new(3, 4, 2, &mut seeded(0)).activation(Relu {});
+    /// let layer = Rnn::new(3, 4, 2, &mut seeded(0)).activation(Relu);
     /// let (y, h) = layer.forward(&Var::constant(Tensor::<f32>::ones([7, 5, 3])), None);
     /// assert_eq!((y.shape(), h.shape()), (&[7, 5, 4][..], &[2, 5, 4][..]));
     /// ```
     Rnn, 1,
         /// The hyperbolic tangent, or another function that keeps the shape.
-        activation: Box<dyn Layer<T>> = Box::new(Tanh {});
+        activation: Box<dyn Layer<T>> = Box::new(Tanh);
 }
 
 impl<T: Float> Lstm<T> {
@@ -181,7 +182,8 @@ impl<T: Float> Lstm<T> {
     /// # Panics
     /// If the shapes do not fit.
     #[track_caller]
-    pub fn forward(&self, x: &Var<T>, state: Option<[&Var<T>; 2]>) -> (Var<T>, [Var<T>; 2]) {
+    pub fn forward(&self, x: impl AsVar<T>, state: Option<[&Var<T>; 2]>) -> (Var<T>, [Var<T>; 2]) {
+        let x = &*x.as_var();
         self.stack().run(self, x, state)
     }
 }
@@ -206,7 +208,8 @@ impl<T: Float> Gru<T> {
     /// # Panics
     /// If the shapes do not fit.
     #[track_caller]
-    pub fn forward(&self, x: &Var<T>, state: Option<&Var<T>>) -> (Var<T>, Var<T>) {
+    pub fn forward(&self, x: impl AsVar<T>, state: Option<&Var<T>>) -> (Var<T>, Var<T>) {
+        let x = &*x.as_var();
         let (y, [h]) = self.stack().run(self, x, state.map(|h| [h]));
         (y, h)
     }
@@ -239,7 +242,8 @@ impl<T: Float> Rnn<T> {
     /// # Panics
     /// If the shapes do not fit.
     #[track_caller]
-    pub fn forward(&self, x: &Var<T>, state: Option<&Var<T>>) -> (Var<T>, Var<T>) {
+    pub fn forward(&self, x: impl AsVar<T>, state: Option<&Var<T>>) -> (Var<T>, Var<T>) {
+        let x = &*x.as_var();
         let (y, [h]) = self.stack().run(self, x, state.map(|h| [h]));
         (y, h)
     }

@@ -6,7 +6,8 @@ use rand::Rng;
 use crate::init;
 use crate::layers::Dropout;
 use crate::layers::linear::laid_out;
-use crate::module::{Member, MemberMut, Module};
+use crate::member::{Member, MemberMut};
+use crate::module::Module;
 use crate::parameter::Parameter;
 use crate::path::Path;
 

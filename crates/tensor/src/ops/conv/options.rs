@@ -120,8 +120,9 @@ impl Conv {
         }
         if weight[1] != channels / groups {
             let expected = format!(
-                "its second axis must have size {}, the channels of the input by the groups ({groups})",
-                channels / groups
+                "it is for inputs of {} channels (its second axis times the groups, {groups}), and the input has \
+                 {channels}",
+                weight[1].saturating_mul(groups)
             );
             return wrong("the weight's shape", format!("{weight:?}"), expected);
         }
@@ -170,7 +171,10 @@ impl Conv {
             return wrong("groups", groups.to_string(), expected);
         }
         if weight[0] != channels {
-            let expected = format!("its first axis must have size {channels}, the channels of the input");
+            let expected = format!(
+                "it is for inputs of {} channels (its first axis), and the input has {channels}",
+                weight[0]
+            );
             return wrong("the weight's shape", format!("{weight:?}"), expected);
         }
         let outputs = weight[1].saturating_mul(groups);
