@@ -1,5 +1,7 @@
 //! The places of the elements of a tensor in its buffer.
 
+use std::ops::Range;
+
 use smallvec::SmallVec;
 
 use crate::shape::Shape;
@@ -32,25 +34,43 @@ impl<'a, T> Strided<'a, T> {
     /// The elements in logical order, if they are neighbours in memory.
     #[inline]
     pub(crate) fn as_slice(&self) -> Option<&'a [T]> {
-        self.layout.is_contiguous().then(|| {
-            let len = self.layout.len();
-            // The offset of an empty layout may lie beyond the buffer.
-            let start = if len == 0 { 0 } else { self.layout.offset };
-            &self.data[start..start + len]
-        })
+        self.layout.neighbours().map(|places| &self.data[places])
     }
 }
 
-impl Clone for Layout {
+impl<'a, T> Strided<'a, T> {
+    /// The elements in logical order, if this is their shape and they are neighbours in memory.
     #[inline]
+    pub(crate) fn slice_of(&self, shape: &[usize]) -> Option<&'a [T]> {
+        if same(self.shape(), shape) { self.as_slice() } else { None }
+    }
+}
+
+/// Whether two lists are equal that are nearly always short: `==` would call `memcmp`.
+#[inline]
+pub(crate) fn same(a: &[usize], b: &[usize]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
+}
+
+impl Clone for Layout {
     fn clone(&self) -> Self {
-        Self { shape: copied(&self.shape), strides: copied(&self.strides), offset: self.offset }
+        let (shape, strides) = match (&self.shape[..], &self.strides[..]) {
+            // The usual ranks, with one look at both lists.
+            (&[a], &[s]) => {
+                (Shape::from_buf_and_len([a, 0, 0, 0], 1), Strides::from_buf_and_len([s, 0, 0, 0], 1))
+            }
+            (&[a, b], &[s, t]) => {
+                (Shape::from_buf_and_len([a, b, 0, 0], 2), Strides::from_buf_and_len([s, t, 0, 0], 2))
+            }
+            (shape, strides) => (copied(shape), copied(strides)),
+        };
+        Self { shape, strides, offset: self.offset }
     }
 }
 
 /// A copy of a list that is nearly always short: in registers, where `SmallVec::from_slice` would call `memcpy`.
 #[inline]
-pub(crate) fn copied<T: Copy + Default>(list: &[T]) -> SmallVec<[T; 4]> {
+pub fn copied<T: Copy + Default>(list: &[T]) -> SmallVec<[T; 4]> {
     let zero = T::default();
     match *list {
         [] => SmallVec::new(),
@@ -87,7 +107,6 @@ pub(crate) fn place_of(number: usize, shape: &[usize]) -> Shape {
 }
 
 impl Layout {
-    #[inline]
     pub(crate) fn contiguous(shape: &[usize]) -> Self {
         Self { strides: row_major(shape), shape: copied(shape), offset: 0 }
     }
@@ -102,19 +121,38 @@ impl Layout {
         self.shape.iter().product()
     }
 
-    /// Whether the elements in logical order are neighbours in the buffer, first to last.
-    pub(crate) fn is_contiguous(&self) -> bool {
-        if self.shape.contains(&0) {
-            return true;
-        }
-        let mut step = 1;
+    /// The places of the elements in the buffer, if the elements in logical order are neighbours, first to last.
+    ///
+    /// A call, as many small operations look several times: inlined into generic functions, it is compiled in each.
+    #[inline(never)]
+    pub(crate) fn neighbours(&self) -> Option<Range<usize>> {
+        let mut len = 1;
         for (&size, &stride) in self.shape.iter().zip(&self.strides).rev() {
-            if size != 1 && stride != step {
-                return false;
+            if size != 1 && stride != len as isize {
+                // Without elements, strides do not matter.
+                return self.shape.contains(&0).then_some(0..0);
             }
-            step *= size as isize;
+            len *= size;
         }
-        true
+        // The offset of an empty layout may lie beyond the buffer.
+        let start = if len == 0 { 0 } else { self.offset };
+        Some(start..start + len)
+    }
+
+    /// Whether the elements in logical order are neighbours in the buffer, first to last.
+    #[inline]
+    pub(crate) fn is_contiguous(&self) -> bool {
+        self.neighbours().is_some()
+    }
+
+    /// The order of axes in which the elements are neighbours, if in logical order they are not.
+    pub(crate) fn memory_order(&self) -> Option<Shape> {
+        if self.is_contiguous() {
+            return None;
+        }
+        let mut order: Shape = (0..self.rank()).collect();
+        order.sort_by_key(|&axis| std::cmp::Reverse(self.strides[axis]));
+        self.permute(&order).is_contiguous().then_some(order)
     }
 
     /// The place in the buffer of the element at `index`, which must be within the shape.

@@ -3,6 +3,7 @@
 use std::fmt::{self, Debug, Display, Formatter, Write};
 
 use crate::element::Element;
+use crate::layout::Layout;
 use crate::tensor::Tensor;
 
 /// Tensors with more elements are printed with `...` in place of the middle.
@@ -30,8 +31,11 @@ impl<T: Element> Display for Tensor<T> {
             return f.write_str("[]");
         }
         let shortened = self.len() > THRESHOLD;
-        let shown = shown_elements(self, shortened);
-        let cells = align(&shown, f.precision().unwrap_or(4));
+        let positions = shown_positions(self.layout(), shortened);
+        // By reference, so that everything else is compiled once and not in every program.
+        let shown: Vec<&dyn Display> =
+            positions.into_iter().map(|position| &self.buffer()[position] as &dyn Display).collect();
+        let cells = align(&shown, matches!(T::NAME, "f32" | "f64"), f.precision().unwrap_or(4));
         let mut cells = cells.iter();
         let mut out = String::new();
         write_axis(&mut out, self.shape(), 0, shortened, &mut cells);
@@ -54,21 +58,21 @@ fn shown_indices(size: usize, shortened: bool) -> impl Iterator<Item = usize> + 
     (0..if cut { EDGE } else { size }).chain(if cut { size - EDGE } else { size }..size)
 }
 
-/// The elements that are printed, in logical order.
-fn shown_elements<T: Element>(x: &Tensor<T>, shortened: bool) -> Vec<T> {
-    let mut positions = vec![x.offset()];
-    for (&size, &stride) in x.shape().iter().zip(x.strides()) {
+/// The places of the elements that are printed, in logical order.
+fn shown_positions(layout: &Layout, shortened: bool) -> Vec<usize> {
+    let mut positions = vec![layout.offset];
+    for (&size, &stride) in layout.shape.iter().zip(&layout.strides) {
         let indices = shown_indices(size, shortened);
         let along =
             |start: usize| indices.clone().map(move |i| start.wrapping_add_signed(i as isize * stride));
         positions = positions.into_iter().flat_map(along).collect();
     }
-    positions.into_iter().map(|position| x.buffer()[position]).collect()
+    positions
 }
 
 /// The texts of the elements, all of one width.
-fn align<T: Element>(elements: &[T], precision: usize) -> Vec<String> {
-    let texts: Vec<String> = if matches!(T::NAME, "f32" | "f64") {
+fn align(elements: &[&dyn Display], floats: bool, precision: usize) -> Vec<String> {
+    let texts: Vec<String> = if floats {
         format_floats(elements, precision)
     } else {
         elements.iter().map(ToString::to_string).collect()
@@ -78,7 +82,7 @@ fn align<T: Element>(elements: &[T], precision: usize) -> Vec<String> {
 }
 
 /// All elements with the same number of decimals: at most `precision`, without zeros that no element needs.
-fn format_floats<T: Element>(elements: &[T], precision: usize) -> Vec<String> {
+fn format_floats(elements: &[&dyn Display], precision: usize) -> Vec<String> {
     let fixed: Vec<String> = elements.iter().map(|x| format!("{x:.precision$}")).collect();
     let magnitudes = || {
         elements
@@ -106,7 +110,7 @@ fn format_floats<T: Element>(elements: &[T], precision: usize) -> Vec<String> {
 }
 
 /// Like [`format_floats`], in scientific notation, with exponents of one width.
-fn scientific<T: Element>(elements: &[T], precision: usize) -> Vec<String> {
+fn scientific(elements: &[&dyn Display], precision: usize) -> Vec<String> {
     let texts: Vec<String> = elements
         .iter()
         .map(|x| match x.to_string().parse::<f64>() {
@@ -130,12 +134,12 @@ fn scientific<T: Element>(elements: &[T], precision: usize) -> Vec<String> {
 }
 
 /// Writes an axis and the axes within it; `cells` yields the texts in order.
-fn write_axis<'a>(
+fn write_axis(
     out: &mut String,
     shape: &[usize],
     depth: usize,
     shortened: bool,
-    cells: &mut impl Iterator<Item = &'a String>,
+    cells: &mut std::slice::Iter<'_, String>,
 ) {
     let Some((&size, inner)) = shape.split_first() else {
         // A lone number looks like one: 2.0 and 1e-10, where a column has 2. and 1.e-10.

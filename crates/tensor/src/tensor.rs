@@ -92,24 +92,14 @@ impl<T: Element> Tensor<T> {
     /// The elements in logical order, to write to, if they are contiguous (a write to an expanded axis would change
     /// several elements) and no other tensor shares the buffer.
     pub(crate) fn writable(&mut self) -> Option<&mut [T]> {
-        if !self.is_contiguous() {
-            return None;
-        }
-        // The offset of an empty tensor may lie beyond its buffer.
-        let start = if self.is_empty() { 0 } else { self.layout.offset };
-        let range = start..start + self.len();
-        self.buffer.get_mut().map(|buffer| &mut buffer[range])
+        let places = self.layout.neighbours()?;
+        self.buffer.get_mut().map(|buffer| &mut buffer[places])
     }
 
     /// The order of axes in which the elements are contiguous, if in logical order they are not (as in a transposed
     /// matrix). Changes in place keep it.
     pub(crate) fn memory_order(&self) -> Option<Shape> {
-        if self.is_contiguous() {
-            return None;
-        }
-        let mut order: Shape = (0..self.rank()).collect();
-        order.sort_by_key(|&axis| std::cmp::Reverse(self.strides()[axis]));
-        self.layout.permute(&order).is_contiguous().then_some(order)
+        self.layout.memory_order()
     }
 
     /// The axes in another order, without a new view.

@@ -151,7 +151,7 @@ impl<T: Float> Var<T> {
         let Some(root) = self.into_parts().1.filter(|node| node.is_differentiable) else {
             not_tracked(function)
         };
-        let by_leaf = mode::with_recording(false, || walk(root, cotangent.into(), 0, |_| false)).or_panic();
+        let by_leaf = mode::with_recording(false, || walk(root, cotangent.into(), 0, &|_| false)).or_panic();
         Gradients { by_leaf, loss }
     }
 }
@@ -289,7 +289,7 @@ fn gradients_of<T: Float>(
     let floor = targets.iter().map(|node| node.depth).min().unwrap_or(0);
     let addresses: AddressSet<usize> = targets.iter().map(|target| address(target)).collect();
     let wanted = |node: &Arc<Node<T>>| addresses.contains(&address(node));
-    let found = mode::with_recording(recording, || walk(Arc::clone(root), cotangent.clone(), floor, wanted))
+    let found = mode::with_recording(recording, || walk(Arc::clone(root), cotangent.clone(), floor, &wanted))
         .or_panic();
     let gradient = |target: &&Arc<Node<T>>| found.get(&address(target)).map(|(_, gradient)| gradient.clone());
     targets.iter().map(gradient).collect()

@@ -7,6 +7,7 @@ use std::collections::hash_map::Entry as Slot;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
+use gradus_tensor::shapes::sum_to_size_shape;
 use gradus_tensor::{Float, Shape};
 
 use crate::tape::node::{Node, address};
@@ -62,7 +63,7 @@ pub(crate) fn walk<T: Float>(
     root: Arc<Node<T>>,
     cotangent: Var<T>,
     floor: usize,
-    wanted: impl Fn(&Arc<Node<T>>) -> bool,
+    wanted: &dyn Fn(&Arc<Node<T>>) -> bool,
 ) -> Result<Found<T>, BackwardError> {
     let leads_on = |node: &Node<T>| !node.is_leaf() && node.depth > floor;
     // Shared with the rules, which may add to a gradient in place.
@@ -76,7 +77,7 @@ pub(crate) fn walk<T: Float>(
         let (_, gradient) =
             gradients.borrow_mut().remove(&address(&node)).expect("whatever waits has a gradient");
         let context = Context::new(&node, &gradient).within(&gradients, floor);
-        each_gradient(&node, &context, |i, contribution| {
+        each_gradient(&node, &context, &mut |i, contribution| {
             let origin = node.inputs[i].differentiable().expect("a gradient is needed");
             let replaces = context.has_taken();
             match gradients.borrow_mut().entry(address(origin)) {
@@ -105,7 +106,7 @@ pub(crate) fn walk<T: Float>(
 pub(crate) fn each_gradient<T: Float>(
     node: &Node<T>,
     context: &Context<T>,
-    mut take: impl FnMut(usize, Var<T>),
+    take: &mut dyn FnMut(usize, Var<T>),
 ) -> Result<(), BackwardError> {
     let operation = node.operation().expect("gradients flow through operations on numbers");
     let mut all = operation.vjps(context);
@@ -141,9 +142,9 @@ fn reduce_to<T: Float>(
     if gradient.shape() == shape {
         return Ok(gradient);
     }
-    match gradus_tensor::broadcast_shapes(operation, shape, gradient.shape()) {
-        Ok(common) if common[..] == *gradient.shape() => Ok(gradient.sum_to_size(shape)),
-        _ => Err(BackwardError::RuleShape {
+    match sum_to_size_shape(gradient.shape(), shape) {
+        Ok(_) => Ok(gradient.sum_to_size(shape)),
+        Err(_) => Err(BackwardError::RuleShape {
             operation,
             input,
             got: gradient.shape().into(),

@@ -20,7 +20,7 @@ impl<T: Float> Operation<T> for Add {
         inputs[0] + inputs[1]
     }
     fn expression(&self) -> Option<Expression> {
-        Some(Expression::of(2, |x| x[0] + x[1]))
+        Some(Expression::of(2, &|x| x[0] + x[1]))
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         Some(context.cotangent().clone())
@@ -44,7 +44,7 @@ impl<T: Float> Operation<T> for Sub {
         inputs[0] - inputs[1]
     }
     fn expression(&self) -> Option<Expression> {
-        Some(Expression::of(2, |x| x[0] - x[1]))
+        Some(Expression::of(2, &|x| x[0] - x[1]))
     }
     fn vjp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let g = context.cotangent();
@@ -86,7 +86,7 @@ impl<T: Float> Operation<T> for Mul {
         }
     }
     fn expression(&self) -> Option<Expression> {
-        Some(Expression::of(2, |x| match self.0 {
+        Some(Expression::of(2, &|x| match self.0 {
             StrongZero::Neither => x[0] * x[1],
             StrongZero::Second => x[0].multiply_no_nan(x[1]),
             StrongZero::Either => x[0].eq(0.0).select(x[0], x[0].multiply_no_nan(x[1])),
@@ -135,7 +135,7 @@ impl<T: Float> Operation<T> for Div {
         }
     }
     fn expression(&self) -> Option<Expression> {
-        Some(Expression::of(2, |x| {
+        Some(Expression::of(2, &|x| {
             let quotient = x[0] / x[1];
             if self.strong_zero { x[0].eq(0.0).select(x[0], quotient) } else { quotient }
         }))
@@ -170,7 +170,7 @@ impl<T: Float> Operation<T> for Neg {
         -inputs[0]
     }
     fn expression(&self) -> Option<Expression> {
-        Some(Expression::of(1, |x| -x[0]))
+        Some(Expression::of(1, &|x| -x[0]))
     }
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
         Some(-context.cotangent())

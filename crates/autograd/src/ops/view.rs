@@ -125,6 +125,9 @@ impl<T: Float> Var<T> {
     /// See [`Tensor::t`](gradus_tensor::Tensor::t) for shapes and panics.
     #[track_caller]
     pub fn t(&self) -> Self {
+        if !self.is_tracked() {
+            return Self::constant(self.value().t());
+        }
         t_shape(self.shape()).or_panic();
         self.transpose(-2, -1)
     }

@@ -45,7 +45,7 @@ impl<F: UnaryFunction, T: Float> Operation<T> for Unary<F> {
     }
 
     fn expression(&self) -> Option<Expression> {
-        Some(Expression::of(1, |x| self.0.function(x[0])))
+        Some(Expression::of(1, &|x| self.0.function(x[0])))
     }
 
     fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
@@ -85,7 +85,7 @@ impl<F: BinaryFunction, T: Float> Operation<T> for Binary<F> {
     }
 
     fn expression(&self) -> Option<Expression> {
-        Some(Expression::of(2, |x| self.0.function(x[0], x[1])))
+        Some(Expression::of(2, &|x| self.0.function(x[0], x[1])))
     }
 
     fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
@@ -141,7 +141,7 @@ impl<F: UnaryFunction, T: Float> Operation<T> for UnaryGradient<F> {
     }
 
     fn expression(&self) -> Option<Expression> {
-        Some(Expression::of(2, |x| self.function([x[0], x[1]])))
+        Some(Expression::of(2, &|x| self.function([x[0], x[1]])))
     }
 }
 
@@ -209,7 +209,7 @@ impl<F: BinaryFunction, T: Float> Operation<T> for BinaryGradient<F> {
     }
 
     fn expression(&self) -> Option<Expression> {
-        Some(Expression::of(3, |x| self.function(self.input, [x[0], x[1], x[2]])))
+        Some(Expression::of(3, &|x| self.function(self.input, [x[0], x[1], x[2]])))
     }
 }
 

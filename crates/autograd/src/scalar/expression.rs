@@ -46,7 +46,9 @@ enum Function {
 
 impl Expression {
     /// The expression of a text with some arguments.
-    pub(crate) fn of(arguments: usize, text: impl for<'a> FnOnce(&[Symbol<'a>]) -> Symbol<'a>) -> Self {
+    ///
+    /// The text comes by reference: every scalar function has one, and this would be compiled for each of them.
+    pub(crate) fn of(arguments: usize, text: &dyn for<'a> Fn(&[Symbol<'a>]) -> Symbol<'a>) -> Self {
         let steps = RefCell::new((0..arguments).map(Step::Argument).collect());
         let symbols: SmallVec<[Symbol<'_>; 3]> =
             (0..arguments).map(|index| Symbol { steps: &steps, index }).collect();

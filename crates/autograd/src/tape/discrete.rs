@@ -6,11 +6,10 @@ use std::sync::Arc;
 
 use gradus_tensor::shapes::reshape_shape;
 use gradus_tensor::{Dims, Element, Float, OrPanic, Shape, Tensor, TensorError};
-use smallvec::SmallVec;
 
 use super::node::{Node, Origin};
-use super::operand::{Inputs, Operand, OperandValue};
-use super::operation::{forward, is_recorded, remember, value_of};
+use super::operand::{Inputs, Operand};
+use super::operation::{is_recorded, remember, values_of};
 use super::{Saves, mode};
 
 /// A tensor of integers or truth values that other operations read: [`Indices`] or a [`Mask`].
@@ -92,7 +91,7 @@ pub fn decide<'a, T: Float, E: Discreteness<T>, A: Copy + Into<Operand<'a, T>>>(
     operation: impl DiscreteOperation<T, E>,
     inputs: &[A],
 ) -> Discrete<E, T> {
-    let value = forward!(operation, inputs);
+    let value = operation.forward(&Inputs(&values_of(inputs)));
     let node = (mode::is_keeping_values() && is_recorded(inputs)).then(|| {
         let remembered = remember(inputs, Saves::ALL);
         Node::new(E::origin(Arc::new(operation)), remembered, None, value.shape())

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 #[cfg(feature = "proptest")]
 use gradus_tensor::TensorError;
+use gradus_tensor::shapes::copied;
 use gradus_tensor::{Element, Float, Shape, Tensor};
 use smallvec::SmallVec;
 
@@ -162,7 +163,7 @@ impl<T: Float> Node<T> {
             is_differentiable,
             inputs,
             output,
-            shape: Shape::from_slice(shape),
+            shape: copied(shape),
             depth,
             number: MADE.get(),
         })

@@ -3,7 +3,8 @@
 use std::ops::Index;
 use std::sync::Arc;
 
-use gradus_tensor::{Float, Shape, Tensor};
+use gradus_tensor::shapes::copied;
+use gradus_tensor::{Float, Tensor};
 
 use super::discrete::{Indices, Mask};
 use super::node::{Node, Saved};
@@ -63,7 +64,7 @@ impl<'a, T: Float> Operand<'a, T> {
     pub(crate) fn saved(self, keep: bool) -> Saved<T> {
         match self {
             Self::Var(var) if keep => Saved::Value(var.value().clone()),
-            Self::Var(var) => Saved::Shape(Shape::from_slice(var.shape())),
+            Self::Var(var) => Saved::Shape(copied(var.shape())),
             Self::Indices(indices) => Saved::Indices(indices.value().clone()),
             Self::Mask(mask) => Saved::Mask(mask.value().clone()),
         }

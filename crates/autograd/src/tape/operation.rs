@@ -123,25 +123,18 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
     }
 }
 
-/// Runs the forward pass of an operation. A macro, as a closure would lose the caller's line.
-macro_rules! forward {
-    ($operation:expr, $inputs:expr) => {
-        match *$inputs {
-            // Most operations, without a list that might grow.
-            [x] => $operation.forward(&Inputs(&[value_of(x)])),
-            [x, y] => $operation.forward(&Inputs(&[value_of(x), value_of(y)])),
-            _ => {
-                let values: SmallVec<[OperandValue<T>; 4]> =
-                    $inputs.iter().map(|&input| value_of(input)).collect();
-                $operation.forward(&Inputs(&values))
-            }
-        }
-    };
-}
-pub(super) use forward;
-
-pub(super) fn value_of<'a, T: Float>(input: impl Into<Operand<'a, T>>) -> OperandValue<'a, T> {
-    input.into().value()
+/// The values of the inputs, for a forward pass.
+pub(super) fn values_of<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
+    inputs: &[A],
+) -> SmallVec<[OperandValue<'a, T>; 4]> {
+    let value = |&input: &A| -> OperandValue<'a, T> { Into::<Operand<'a, T>>::into(input).value() };
+    match inputs {
+        // Most operations, without a list that might grow.
+        [x] => SmallVec::from_buf_and_len([value(x); 4], 1),
+        [x, y] => SmallVec::from_buf_and_len([value(x), value(y), value(y), value(y)], 2),
+        [x, y, z] => SmallVec::from_buf_and_len([value(x), value(y), value(z), value(z)], 3),
+        _ => inputs.iter().map(value).collect(),
+    }
 }
 
 /// The linearity of an operation in its inputs; see [`Operation::linearity`].
@@ -168,7 +161,7 @@ pub fn apply<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
     operation: impl Operation<T>,
     inputs: &[A],
 ) -> Var<T> {
-    let value = forward!(operation, inputs);
+    let value = operation.forward(&Inputs(&values_of(inputs)));
     apply_computed(operation, inputs, value)
 }
 
@@ -184,7 +177,7 @@ pub(crate) fn apply_computed<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
 /// Runs the operation of a node again, on other inputs.
 #[track_caller]
 pub(crate) fn apply_again<T: Float>(operation: &Arc<dyn Operation<T>>, inputs: &[Operand<T>]) -> Var<T> {
-    let value = forward!(operation, inputs);
+    let value = operation.forward(&Inputs(&values_of(inputs)));
     if is_recorded(inputs) { record(Arc::clone(operation), inputs, value) } else { Var::constant(value) }
 }
 

@@ -6,7 +6,7 @@ use gradus_autograd::{Float, Tensor};
 
 use super::State;
 use super::error::{Difference, StateError, list};
-use super::ties::{ties, under_own_names};
+use super::ties::{Ties, ties, under_own_names};
 use super::value::{Dtype, StateTensor, dtype_of};
 use crate::member::{Member, MemberMut};
 use crate::module::Module;
@@ -26,8 +26,7 @@ pub struct PartialLoad {
 /// Parameters, buffers and counters.
 #[track_caller]
 pub(crate) fn of_model<T: Float>(model: &(impl Module<T> + ?Sized)) -> State {
-    let mut state = State::new();
-    let mut twice = None;
+    let mut members = Vec::new();
     model.visit(Path::ROOT, &mut |path, member| {
         let tensor = match member {
             Member::Parameter(parameter) => StateTensor::of(parameter.value()),
@@ -35,14 +34,24 @@ pub(crate) fn of_model<T: Float>(model: &(impl Module<T> + ?Sized)) -> State {
             Member::Counter(counter) => Tensor::from(counter.get()).into(),
             Member::Mode(_) | Member::Tied(_) => return,
         };
-        let name = path.to_string();
+        members.push((path.to_string(), tensor));
+    });
+    of_members(members, ties(model))
+}
+
+/// Apart from [`of_model`], which is compiled in every program for each of its models.
+#[track_caller]
+fn of_members(members: Vec<(String, StateTensor)>, ties: Ties) -> State {
+    let mut state = State::new();
+    let mut twice = None;
+    for (name, tensor) in members {
         if state.get(&name).is_some() {
             twice = Some(name);
         } else {
             state.insert(name, tensor);
         }
-    });
-    let second_names = ties(model).into_values().flatten();
+    }
+    let second_names = ties.into_values().flatten();
     let twice = twice.or_else(|| second_names.into_iter().find(|name| state.get(name).is_some()));
     if let Some(name) = twice {
         panic!("state: the model has two members of the name {name}; names must differ to be loaded again");
@@ -109,12 +118,8 @@ fn compare<T: Float>(
     select: impl Fn(&str) -> bool,
     need: Need,
 ) -> Result<(State, PartialLoad), Vec<Difference>> {
-    let mut report = PartialLoad::default();
-    let mut differences = Vec::new();
-    let state = under_own_names(state, &ties(model), &select, &mut differences);
-    let mut unused: BTreeSet<&str> = state.names().collect();
+    let mut targets = Vec::new();
     model.visit(Path::ROOT, &mut |path, member| {
-        let name = path.to_string();
         let (shape, dtype, needed): (Vec<usize>, Dtype, bool) = match member {
             Member::Parameter(parameter) => {
                 (parameter.shape().into(), dtype_of::<T>(), need != Need::Nothing)
@@ -123,8 +128,34 @@ fn compare<T: Float>(
             Member::Counter(_) => (Vec::new(), Dtype::I64, need == Need::All),
             Member::Mode(_) | Member::Tied(_) => return,
         };
+        targets.push(Target { name: path.to_string(), shape, dtype, needed });
+    });
+    compare_targets(targets, state, &ties(model), &select, need)
+}
+
+/// A member that a state may be loaded into.
+struct Target {
+    name: String,
+    shape: Vec<usize>,
+    dtype: Dtype,
+    needed: bool,
+}
+
+/// [`compare`], compiled once for all models.
+fn compare_targets(
+    targets: Vec<Target>,
+    state: State,
+    ties: &Ties,
+    select: &dyn Fn(&str) -> bool,
+    need: Need,
+) -> Result<(State, PartialLoad), Vec<Difference>> {
+    let mut report = PartialLoad::default();
+    let mut differences = Vec::new();
+    let state = under_own_names(state, ties, select, &mut differences);
+    let mut unused: BTreeSet<&str> = state.names().collect();
+    for Target { name, shape, dtype, needed } in targets {
         if !select(&name) {
-            return;
+            continue;
         }
         let Some(found) = state.get(&name) else {
             if needed {
@@ -132,7 +163,7 @@ fn compare<T: Float>(
             } else {
                 report.missing.push(name);
             }
-            return;
+            continue;
         };
         unused.remove(name.as_str());
         if found.shape() != shape {
@@ -142,7 +173,7 @@ fn compare<T: Float>(
         } else {
             report.loaded.push(name);
         }
-    });
+    }
     report.unused = unused.into_iter().map(String::from).collect();
     if need != Need::Nothing {
         differences.extend(report.unused.iter().cloned().map(Difference::Unexpected));

@@ -16,12 +16,19 @@ pub(super) type Ties = BTreeMap<String, Vec<String>>;
 /// The ties of a model.
 #[track_caller]
 pub(super) fn ties<T: Float>(model: &(impl Module<T> + ?Sized)) -> Ties {
-    let (mut parameters, mut tied) = (BTreeSet::new(), Vec::new());
+    let (mut parameters, mut tied) = (Vec::new(), Vec::new());
     model.visit(Path::ROOT, &mut |path, member| match member {
-        Member::Parameter(_) => drop(parameters.insert(path.to_string())),
+        Member::Parameter(_) => parameters.push(path.to_string()),
         Member::Tied(tie) => tied.push((path.to_string(), tie.parameter())),
         Member::Buffer(_) | Member::Counter(_) | Member::Mode(_) => {}
     });
+    tie(parameters, tied)
+}
+
+/// Apart from [`ties`], which is compiled in every program for each of its models.
+#[track_caller]
+fn tie(parameters: Vec<String>, tied: Vec<(String, &str)>) -> Ties {
+    let parameters: BTreeSet<String> = parameters.into_iter().collect();
     let mut ties = Ties::new();
     for (name, parameter) in tied {
         let Some(owner) = around(&name, parameter).find(|name| parameters.contains(name)) else {

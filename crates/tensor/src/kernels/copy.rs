@@ -50,11 +50,9 @@ impl<T: Element> Deref for Elements<'_, T> {
 /// The elements in logical order, copied if they do not lie so.
 #[inline]
 pub(crate) fn in_order<'a, T: Element>(data: &'a [T], layout: &Layout) -> Elements<'a, T> {
-    if layout.is_contiguous() {
-        let (start, len) = (if layout.len() == 0 { 0 } else { layout.offset }, layout.len());
-        Elements::Borrowed(&data[start..start + len])
-    } else {
-        Elements::Copied(copy(Strided { data, layout }))
+    match layout.neighbours() {
+        Some(places) => Elements::Borrowed(&data[places]),
+        None => Elements::Copied(copy(Strided { data, layout })),
     }
 }
 

@@ -11,7 +11,7 @@ use std::mem::MaybeUninit;
 
 use crate::element::Element;
 use crate::kernels::copy::{Elements, copy, in_order};
-use crate::kernels::parts::{fill, fill_parts, part_length};
+use crate::kernels::parts::{SHARED, fill, fill_parts, part_length};
 use crate::kernels::runs::Runs;
 use crate::kernels::runs::at;
 use crate::layout::{Layout, Strided};
@@ -86,27 +86,45 @@ type LineFunction<'a, T, U, V> = &'a (dyn Fn(&[T], &[U], &mut [MaybeUninit<V>]) 
 ///
 /// # Safety
 /// `line` must write every element of its line.
+#[inline(never)]
 unsafe fn zip_lines<T: Element, U: Element, V: Element>(
     shape: &[usize],
     x: Strided<'_, T>,
     y: Strided<'_, U>,
     line: LineFunction<'_, T, U, V>,
 ) -> Buffer<V> {
-    let len = shape.iter().product();
-    let fill = |part: &(dyn Fn(usize, &mut [MaybeUninit<V>]) + Sync)| {
-        // SAFETY: what comes below writes whole parts, if each line is written.
-        unsafe { fill_parts(len, part_length(len), part) }
-    };
-    if let (true, true, Some(x), Some(y)) =
-        (x.shape() == shape, y.shape() == shape, x.as_slice(), y.as_slice())
-    {
-        return fill(&|start, out| line(&x[start..start + out.len()], &y[start..start + out.len()], out));
+    if let (Some(x), Some(y)) = (x.slice_of(shape), y.slice_of(shape)) {
+        if x.len() < SHARED {
+            // SAFETY: the line is the whole.
+            return unsafe { Buffer::build(x.len(), |out| line(x, y, out)) };
+        }
+        let part = |start: usize, out: &mut [MaybeUninit<V>]| {
+            line(&x[start..start + out.len()], &y[start..start + out.len()], out);
+        };
+        // SAFETY: a part is a line.
+        return unsafe { fill_parts(x.len(), part_length(x.len()), &part) };
     }
+    // SAFETY: as the caller promises.
+    unsafe { zip_runs(shape, x, y, line) }
+}
+
+/// [`zip_lines`] of operands that are broadcast or strided: apart, as its copies of lines need much of the stack.
+///
+/// # Safety
+/// `line` must write every element of its line.
+#[inline(never)]
+unsafe fn zip_runs<T: Element, U: Element, V: Element>(
+    shape: &[usize],
+    x: Strided<'_, T>,
+    y: Strided<'_, U>,
+    line: LineFunction<'_, T, U, V>,
+) -> Buffer<V> {
+    let len = shape.iter().product();
     let ((x, x_layout), (y, y_layout)) = (with_the_grain(x, shape), with_the_grain(y, shape));
     let (x, y): (&[T], &[U]) = (&x, &y);
     let runs = Runs::new(shape, [&x_layout, &y_layout]);
     let [x_stride, y_stride] = runs.strides();
-    fill(&|first, out| {
+    let part = |first: usize, out: &mut [MaybeUninit<V>]| {
         let (mut x, mut y) = (Line::new(x, x_stride), Line::new(y, y_stride));
         let (range, mut rest) = (first..first + out.len(), out);
         runs.for_each(range, |[x0, y0], length| {
@@ -116,7 +134,9 @@ unsafe fn zip_lines<T: Element, U: Element, V: Element>(
                 line(x.get(x0, i * LINE, out.len()), y.get(y0, i * LINE, out.len()), out);
             }
         });
-    })
+    };
+    // SAFETY: the runs of a range have as many elements as the part, and each of their lines is written.
+    unsafe { fill_parts(len, part_length(len), &part) }
 }
 
 /// Replaces each element of a row-major buffer by the result of `f` on it and on its partner in `y`, which is
@@ -147,7 +167,7 @@ fn zip_lines_inplace<T: Element, U: Element>(
     line: &(dyn Fn(&mut [T], &[U]) + Sync),
 ) {
     let length = part_length(x.len());
-    if let (true, Some(y)) = (y.shape() == shape, y.as_slice()) {
+    if let Some(y) = y.slice_of(shape) {
         return for_each_part(x, length, |start, x| line(x, &y[start..start + x.len()]));
     }
     let (y, y_layout) = with_the_grain(y, shape);

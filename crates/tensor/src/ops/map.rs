@@ -5,6 +5,7 @@ use std::any::Any;
 use crate::element::Element;
 use crate::error::{OrPanic, TensorError};
 use crate::kernels;
+use crate::layout::{copied, same};
 use crate::shape::{Shape, broadcast_shapes, expands};
 use crate::tensor::Tensor;
 
@@ -80,7 +81,7 @@ impl<T: Element> Tensor<T> {
         other: &Tensor<U>,
         f: impl Fn(T, U) -> T + Sync,
     ) {
-        let shape = Shape::from_slice(self.shape());
+        let shape = copied(self.shape());
         if !expands(other.shape(), &shape) {
             let expected = "counted from the end, sizes must be equal or the second one 1";
             TensorError::mismatch(operation, &shape, other.shape(), expected).panic()
@@ -121,7 +122,7 @@ impl<T: Element> Tensor<T> {
         other: &Tensor<U>,
         f: impl Fn(T, U) -> V + Sync,
     ) -> Tensor<V> {
-        if self.shape() == other.shape() {
+        if same(self.shape(), other.shape()) {
             return Tensor::from_buffer(
                 kernels::zip(self.shape(), self.strided(), other.strided(), f),
                 self.shape(),

@@ -3,7 +3,7 @@
 use crate::element::{Float, Number};
 use crate::error::{OrPanic, TensorError};
 use crate::kernels::{self, MatrixRef};
-use crate::layout::Layout;
+use crate::layout::{Layout, copied};
 use crate::shape::{Shape, broadcast, checked_count};
 use crate::tensor::Tensor;
 
@@ -162,7 +162,7 @@ pub fn linear_shape(input: &[usize], weight: &[usize], bias: Option<&[usize]>) -
         let expected = "the second, the bias, must have the size of the weight's first axis";
         return mismatch(weight, bias, expected);
     }
-    let mut shape = Shape::from_slice(input);
+    let mut shape = copied(input);
     shape[input.len() - 1] = out;
     checked_count("linear", &shape)?;
     Ok(shape)

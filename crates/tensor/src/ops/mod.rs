@@ -71,5 +71,6 @@ pub mod shapes {
         expand_shape, flatten_shape, flip_shape, permute_shape, reshape_shape, select_shape, slice_shape,
         squeeze_shape, t_shape, transpose_shape, unflatten_shape, unsqueeze_shape,
     };
+    pub use crate::layout::copied;
     pub use crate::shape::broadcast_shapes;
 }

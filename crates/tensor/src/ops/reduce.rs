@@ -3,7 +3,7 @@
 use crate::element::{Element, Float, Number};
 use crate::error::{OrPanic, TensorError};
 use crate::kernels::{self, Fold};
-use crate::layout::Strided;
+use crate::layout::{Strided, copied};
 use crate::runtime::Buffer;
 use crate::shape::{Axes, Shape, expands};
 use crate::tensor::Tensor;
@@ -97,7 +97,7 @@ pub fn extreme_shape(operation: &'static str, shape: &[usize], axes: &Axes) -> R
 #[doc(hidden)]
 pub fn sum_to_size_shape(shape: &[usize], to: &[usize]) -> Result<Shape, TensorError> {
     if expands(to, shape) {
-        return Ok(to.into());
+        return Ok(copied(to));
     }
     let fault = format!(
         "shape {to:?} does not broadcast to {shape:?}: counted from the end, its sizes must be equal or 1"

@@ -6,7 +6,7 @@
 use super::subscript::resolve_index;
 use crate::element::Element;
 use crate::error::{OrPanic, TensorError};
-use crate::layout::Layout;
+use crate::layout::{Layout, copied};
 use crate::shape::{
     Axes, Dims, Shape, checked_count, element_count, expands, lane_axis, resolve_axis, resolve_new_axis,
 };
@@ -291,7 +291,11 @@ pub fn transpose_shape(shape: &[usize], axis0: isize, axis1: isize) -> Result<Sh
 /// The shape of [`Tensor::t`].
 #[doc(hidden)]
 pub fn t_shape(shape: &[usize]) -> Result<Shape, TensorError> {
-    Ok(t(&Layout::contiguous(shape))?.shape)
+    check_rank("t", shape)?;
+    let mut shape = copied(shape);
+    let last = shape.len() - 1;
+    shape.swap(last - 1, last);
+    Ok(shape)
 }
 
 /// The shape of [`Tensor::unsqueeze`].
