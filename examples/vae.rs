@@ -18,16 +18,6 @@ struct Vae {
 }
 
 impl Vae {
-    fn new(rng: &mut impl Rng) -> Self {
-        let mut mlp = |sizes: [usize; 3]| {
-            Sequential::new()
-                .push(Linear::new(sizes[0], sizes[1], rng))
-                .push(Silu)
-                .push(Linear::new(sizes[1], sizes[2], rng))
-        };
-        Self { encoder: mlp([PIXELS, 128, 4]), decoder: mlp([2, 128, PIXELS]) }
-    }
-
     fn encode(&self, images: impl AsVar) -> Normal {
         let halves = self.encoder.forward(images).chunk(2, 1);
         Normal::new(&halves[0], halves[1].softplus(1.0, 20.0) + 1e-3)
@@ -43,9 +33,15 @@ impl Vae {
     }
 }
 
+/// Layers of these sizes.
+fn mlp(sizes: [usize; 3], rng: &mut impl Rng) -> Sequential {
+    let [first, second] = [0, 1].map(|i| Linear::new(sizes[i], sizes[i + 1], rng));
+    Sequential::new().push(first).push(Silu).push(second)
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     let (images, rng) = (Digits::load()?.images.round(), &mut seeded(0));
-    let mut model = Vae::new(rng);
+    let mut model = Vae { encoder: mlp([PIXELS, 128, 4], rng), decoder: mlp([2, 128, PIXELS], rng) };
     let (mut adam, mut losses) = (Adam::new(2e-3), Vec::new());
     for epoch in 1..=60 {
         for places in Tensor::randperm(images.shape()[0], rng).split(64, 0) {
@@ -61,17 +57,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("a walk through the plane:");
     let walk: Tensor = Tensor::linspace(-1.5, 1.5, 8).unsqueeze(1).expand([8, 2]);
     let pixels = no_grad(|| model.decoder.forward(walk).sigmoid()).into_value().reshape((-1, SIDE, SIDE));
-    for row in pixels.permute([1, 0, 2]).rows() {
-        let ink = |p: f32| [' ', '.', 'o', '#'][(p * 3.99) as usize];
-        println!(
-            "{}",
-            row.rows().map(|line| line.iter().map(ink).collect::<String>()).collect::<Vec<_>>().join("  ")
-        );
+    for line in pixels.permute([1, 0, 2]).flatten(1..).rows() {
+        println!("{}", line.iter().map(|p| [' ', '.', 'o', '#'][(p * 3.99) as usize]).collect::<String>());
     }
     let loss = no_grad(|| model.loss(&images, rng)).item();
-    if loss < 22.0 {
-        Ok(())
-    } else {
-        Err(format!("the loss is {loss}: the network has not learnt to draw").into())
-    }
+    assert!(loss < 22.0, "the loss is {loss}: the network has not learnt to draw");
+    Ok(())
 }
