@@ -77,8 +77,8 @@ fn many_are_each<F: Family>() {
         let log_prob = all.log_prob(&Var::constant(&values));
         prop_assert_eq!(log_prob.shape(), [3, many.len()]);
         let divergence = kl_divergence(&all, &F::new(q));
-        for i in 0..many.len() {
-            let one = F::new([many[i][0], y]);
+        for (i, p) in many.iter().enumerate() {
+            let one = F::new([p[0], y]);
             prop_assert_eq!(all.entropy().value()[[i]], one.entropy().item());
             prop_assert_eq!(divergence.value()[[i]], kl_divergence(&one, &F::new(q)).item());
             for j in 0..3 {

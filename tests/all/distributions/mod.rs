@@ -76,7 +76,7 @@ families! {
     Uniform: |x, y| Uniform::new(x, y), (-2.0..2.0, 0.5..3.0).prop_map(|(low, width)| [low, low + width]),
         |p| {
             // The rule of Gauss with two points, which is exact for squares.
-            let (middle, half) = ((p[0] + p[1]) / 2.0, (p[1] - p[0]) / 2.0);
+            let (middle, half) = (f64::midpoint(p[0], p[1]), (p[1] - p[0]) / 2.0);
             let x = Tensor::from([-1.0, 1.0]) * (half / 3.0_f64.sqrt()) + middle;
             (x, Tensor::full([2], half))
         };
