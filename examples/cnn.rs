@@ -21,16 +21,6 @@ struct Cnn {
 }
 
 impl Cnn {
-    fn new(side: usize, rng: &mut impl Rng) -> Self {
-        Self {
-            conv1: Conv2d::new(1, 16, 3, Conv::new().padding(1), rng),
-            norm: BatchNorm2d::new(16),
-            conv2: Conv2d::new(16, 32, 3, Conv::new().padding(1), rng),
-            dropout: Dropout::new(0.25, 0),
-            out: Linear::new(32 * (side / 4).pow(2), 10, rng),
-        }
-    }
-
     /// Images `[n, 1, side, side]` to logits `[n, 10]`.
     fn forward(&self, images: impl AsVar) -> Var {
         let x = self.norm.forward(self.conv1.forward(images)).relu().max_pool2d(2);
@@ -60,7 +50,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let batch = |places: &Tensor<i64>| (images.index_select(0, places), labels.index_select(0, places));
     let (order, tested) = (Tensor::randperm(labels.len(), rng), labels.len() as isize / 5);
     let (test, train) = (order.slice(0, ..tested), order.slice(0, tested..));
-    let mut model = Cnn::new(images.shape()[2], rng);
+    let mut model = Cnn {
+        conv1: Conv2d::new(1, 16, 3, Conv::new().padding(1), rng),
+        norm: BatchNorm2d::new(16),
+        conv2: Conv2d::new(16, 32, 3, Conv::new().padding(1), rng),
+        dropout: Dropout::new(0.25, 0),
+        out: Linear::new(32 * (images.shape()[2] / 4).pow(2), 10, rng),
+    };
     println!("{}", model.summary());
     let (mut adam, mut accuracy) = (Adam::new(2e-3), 0.0);
     for epoch in 1..=8 {

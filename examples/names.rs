@@ -43,14 +43,14 @@ impl Names {
     }
 }
 
+/// A row of the data: the letters of a name, its end, and then -100, which the loss ignores.
+fn row(name: &str) -> impl Iterator<Item = i64> {
+    let letters = name.bytes().filter(u8::is_ascii_lowercase).map(|letter| i64::from(letter - b'a') + 1);
+    letters.chain([END]).chain(repeat(-100)).take(LONGEST)
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let text = match env::args().nth(1) {
-        Some(path) => fs::read_to_string(path)?,
-        None => include_str!("data/names.txt").into(),
-    };
-    // A row for each name: its letters, the end, and then -100, which the loss ignores.
-    let letters = |name: &str| name.bytes().filter(u8::is_ascii_lowercase).map(|b| i64::from(b - b'a') + 1);
-    let row = |name| letters(name).chain([END]).chain(repeat(-100)).take(LONGEST);
+    let text = env::args().nth(1).map_or(Ok(include_str!("data/names.txt").into()), fs::read_to_string)?;
     let names = text.lines().flat_map(row).collect::<Tensor<i64>>().reshape((-1, LONGEST));
     let rng = &mut seeded(0);
     let mut model = Names {

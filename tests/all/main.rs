@@ -9,6 +9,7 @@ mod messages;
 mod negative_controls;
 mod nn;
 mod npy;
+mod own;
 mod readme;
 mod registry;
 mod tape;
