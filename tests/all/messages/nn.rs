@@ -21,7 +21,7 @@ fn linear() {
     panics(|| layer.forward(&leaf(&[2, 4])), &message("[2, 4]"));
     panics(|| layer.forward(&leaf(&[])), &message("[]"));
     panics(|| Layer::forward(&layer, &leaf(&[7])), &message("[7]"));
-    let too_large = "rand: shape [18446744073709551615, 3] is too large for this machine: its sizes (a 0 \
+    let too_large = "uniform: shape [18446744073709551615, 3] is too large for this machine: its sizes (a 0 \
                      counts as 1) must not multiply to more than 1152921504606846975";
     panics(|| Linear::<f64>::new(3, usize::MAX, &mut seeded(0)), too_large);
     // Behind a pointer the caller's line is not known; the words are the same.

@@ -60,8 +60,8 @@ fn skip(reason: &str) {
 fn child_that_writes() {
     let Some(path) = env::var_os(WRITE) else { return };
     let start = Instant::now();
-    println!("writes");
     for number in (0..2).cycle() {
+        println!("writes");
         state(number).write(&path).unwrap();
         assert!(start.elapsed() < Duration::from_secs(20), "nobody has killed this process");
     }
@@ -77,8 +77,11 @@ fn a_killed_process_leaves_the_old_file_or_the_new_one() {
     for _ in 0..200 {
         let mut child = child("child_that_writes").env(WRITE, &path).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        assert!(lines.any(|line| line.unwrap().contains("writes")));
-        std::thread::sleep(Duration::from_micros(rng.next_u64() % 8000));
+        // Some writes are waited for, and the last one is cut short somewhere, however slow the machine is.
+        for _ in 0..=rng.next_u64() % 4 {
+            assert!(lines.any(|line| line.unwrap().contains("writes")));
+        }
+        std::thread::sleep(Duration::from_micros(rng.next_u64() % 4000));
         child.kill().unwrap();
         child.wait().unwrap();
         seen[number(&path) as usize] += 1;
