@@ -23,7 +23,7 @@ fn check(file: &[u8]) {
     }
 }
 
-/// Numbers at which something overflows, or becomes another one.
+/// Numbers next to the bounds at which sums, products and conversions overflow.
 fn number() -> impl Strategy<Value = u64> {
     let edge = (0..64_u32, -2..=2_i64).prop_map(|(bits, more)| (1_u64 << bits).wrapping_add_signed(more));
     prop_oneof![0..200_u64, edge, any::<u64>()]
@@ -59,14 +59,14 @@ fn safetensors_file() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// An archive in which some numbers of the directory or of a member's head are other ones.
+/// An archive in which some numbers of the directory or of a member's header are replaced.
 fn npz_file() -> impl Strategy<Value = Vec<u8>> {
     let changes = prop::collection::vec((any::<prop::sample::Index>(), number(), 1..=8_usize), 0..4);
     (changes, 0..60_usize).prop_map(|(changes, size)| {
         let array = Tensor::arange(0, size as i64, 1);
         let mut file = npz::to_bytes([("a", &array), ("b", &array)]).unwrap();
         for (place, number, width) in changes {
-            // Near the start are the heads of members, near the end is the directory.
+            // Near the start are the headers of members, near the end is the directory.
             let place = place.index(400);
             let place = if place < 200 { place } else { (file.len() + 200).saturating_sub(place) };
             let end = file.len().min(place + width);

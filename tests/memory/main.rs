@@ -43,7 +43,7 @@ fn train(mut optimizer: impl Optimizer<f32>, steps: usize, after: &mut dyn FnMut
     for step in 0..steps {
         let hidden = model.first.forward(&x).relu();
         let hidden = hidden.layer_norm([96], Some(&model.scale), None, 1e-5);
-        let logits = model.out.forward(&model.second.forward(&hidden).tanh());
+        let logits = model.out.forward(model.second.forward(&hidden).tanh());
         optimizer.step(&mut model, &logits.cross_entropy(&targets).backward());
         after(step);
     }

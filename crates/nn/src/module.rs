@@ -42,8 +42,8 @@ use crate::summary::Summary;
 /// An implementation by hand is two methods that pass the visitor on to each part; [`Member`] has an example.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a `Module<{T}>`",
-    note = "`#[derive(Module)]` makes a struct of layers a module; a field that is none is left out with `#[module(skip)]`",
-    note = "a layer of `f32` is no module of `f64`: all layers of a model have one element type"
+    note = "`#[derive(Module)]` makes a struct of layers a module; `#[module(skip)]` leaves out a field that is not a module",
+    note = "a layer of `f32` is not a module of `f64`: all layers of a model have one element type"
 )]
 pub trait Module<T: Float = f32> {
     /// Calls `visitor` for every parameter, buffer, counter, mode and second name, with its path below `path`, always in
@@ -160,10 +160,10 @@ pub trait Module<T: Float = f32> {
     /// Freezes the parameters whose names are selected: they take no gradient, and optimizers leave them as they are,
     /// without weight decay, and keep their state for later.
     ///
-    /// A backward pass does no work for them: where a part of a model has frozen parameters and inputs without a gradient
-    /// alone, nothing is recorded. A clone has the same parameters frozen; loading a state changes their numbers and leaves
-    /// them frozen. Buffers are no parameters: the running statistics of a frozen batch normalisation change unless it is in
-    /// evaluation mode. PyTorch has `requires_grad_(False)`; see [`Parameter::set_trainable`] for a single one.
+    /// A backward pass does no work for them: a part of a model is not recorded if all of its parameters are frozen and its
+    /// inputs have no gradient. A clone has the same parameters frozen; loading a state changes their numbers and leaves
+    /// them frozen. Buffers are not parameters: the running statistics of a frozen batch normalisation change unless it is
+    /// in evaluation mode. PyTorch has `requires_grad_(False)`; see [`Parameter::set_trainable`] for a single one.
     ///
     /// ```
     /// use gradus_autograd::{Var, seeded};
@@ -239,8 +239,8 @@ pub trait Module<T: Float = f32> {
 
     /// Everything that a training step changes in the model, by name: parameters, buffers and counters.
     ///
-    /// The tensors are shared until one of the two changes. A parameter with several names, see [`Tied`](crate::Tied), is there once, under
-    /// its own.
+    /// The tensors are shared until one of the two changes. A parameter with several names (see [`Tied`](crate::Tied)) is
+    /// there once, under its own.
     ///
     /// # Panics
     /// If two members have one name, or a [`Tied`](crate::Tied) names no parameter of the model.
@@ -250,7 +250,8 @@ pub trait Module<T: Float = f32> {
     }
 
     /// Loads a state of a model of the same architecture. Identities stay: an optimizer goes on with its own state. A
-    /// counter that the state does not have stays as it is. For a parameter with several names, see [`Tied`](crate::Tied), any of them will do.
+    /// counter that the state does not have stays as it is. For a parameter with several names (see [`Tied`](crate::Tied)),
+    /// any of them will do.
     ///
     /// # Errors
     /// [`StateError::Mismatch`] with all names that are missing or unexpected, all shapes and types that differ, and all tied
@@ -264,7 +265,8 @@ pub trait Module<T: Float = f32> {
     }
 
     /// Loads the parameters, buffers and counters whose names are selected, as far as the state has them, and reports what
-    /// was loaded, missing and unused. A parameter with several names, see [`Tied`](crate::Tied), is selected and reported by its own.
+    /// was loaded, missing and unused. A parameter with several names (see [`Tied`](crate::Tied)) is selected and reported
+    /// by its own.
     ///
     /// ```
     /// use gradus_autograd::seeded;
@@ -298,7 +300,8 @@ pub trait Module<T: Float = f32> {
     }
 
     /// Writes the weights to a file in safetensors format, under PyTorch's names; see [`State::write`]. It is the
-    /// [`state`](Self::state) without counters that PyTorch does not have. Tied weights are stored as [`Tied`](crate::Tied) says.
+    /// [`state`](Self::state) without counters that PyTorch does not have. Tied weights are stored as
+    /// [`Tied`](crate::Tied) says.
     ///
     /// # Errors
     /// If the file cannot be written.

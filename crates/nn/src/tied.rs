@@ -58,8 +58,8 @@ pub struct Tied {
 impl Tied {
     /// A second name of this parameter: the path of the field of type `Tied`.
     ///
-    /// The parameter is named as from the struct that holds the field; if it has none of this name, as from the struct around
-    /// it, and so on. So a model stays right as a part of another one.
+    /// The name is looked up from the struct that holds the field, then from the struct around it, and so on. So a model
+    /// stays right as a part of another one.
     pub fn to(parameter: impl Into<String>) -> Self {
         Self { parameter: parameter.into(), field: None }
     }

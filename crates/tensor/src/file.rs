@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 static WRITES: AtomicU64 = AtomicU64::new(0);
 
 /// Replaces a file by another one with these contents: if the program or the machine stops on the way, the old file or the
-/// new one is there, whole. What is no file, such as a pipe or a device, stays what it is, and the contents go into it.
+/// new one is there, whole. A pipe or a device is not replaced: the contents are written into it.
 ///
 /// # Errors
 /// If the file cannot be written. The old one is as it was.

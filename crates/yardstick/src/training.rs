@@ -20,7 +20,7 @@ impl Mlp {
     /// With an activation between layers.
     fn forward(&self, x: &Var, activation: fn(&Var) -> Var) -> Var {
         let (last, hidden) = self.layers.split_last().expect("there is a layer");
-        last.forward(&hidden.iter().fold(x.clone(), |x, layer| activation(&layer.forward(&x))))
+        last.forward(hidden.iter().fold(x.clone(), |x, layer| activation(&layer.forward(&x))))
     }
 }
 
@@ -161,7 +161,7 @@ impl Gpt {
     fn forward(&self, x: &Tensor<i64>) -> Var {
         let start = self.tokens.forward(x) + &self.positions;
         let x = self.blocks.iter().fold(start, |x, block| block.forward(&x, None, true));
-        self.head.forward(&self.norm.forward(&x))
+        self.head.forward(self.norm.forward(&x))
     }
 }
 
@@ -187,7 +187,7 @@ pub(crate) fn sequence_steps(bench: &mut Bench) {
         let model = Recurrent { lstm: Lstm::new(64, 128, 1, rng), head: Linear::new(128, 10, rng) };
         let loss = move |model: &Recurrent| {
             let (_, [h, _]) = model.lstm.forward(&x, None);
-            model.head.forward(&h.select(0, 0)).cross_entropy(&y)
+            model.head.forward(h.select(0, 0)).cross_entropy(&y)
         };
         step(model, Sgd::new(0.05), loss)
     });

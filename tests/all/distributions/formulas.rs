@@ -69,7 +69,7 @@ fn divergences_are_sums<F: Family>() {
 fn many_are_each<F: Family>() {
     let parameters = prop::collection::vec(F::parameters(), 1..4);
     holds((parameters, F::parameters()), |(many, q)| {
-        // One second parameter for all: that of `Bernoulli` chooses a form.
+        // One second parameter for all families: in `Bernoulli` it chooses the form.
         let x: Tensor<f64> = many.iter().map(|p| p[0]).collect();
         let y = many.iter().map(|p| p[1]).fold(f64::NEG_INFINITY, f64::max);
         let all = F::of(&Var::constant(&x), &Var::constant(y));

@@ -130,5 +130,5 @@ fn layers() {
         || Conv2d::<f64>::new(3, 4, [3, 3], Conv::new().groups(2), rng),
         "conv2d: groups is 2 for 3 input channels and 4 output channels: it must divide both",
     );
-    panics(|| Flatten.forward(&leaf(&[])), "flatten: the input has shape []: it needs an axis, the batch");
+    panics(|| Flatten.forward(leaf(&[])), "flatten: the input has shape []: it needs an axis, the batch");
 }

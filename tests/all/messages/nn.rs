@@ -18,15 +18,15 @@ fn linear() {
             "linear: the input has shape {shape} and the weight [5, 3]: the last axis of the input must have size 3"
         )
     };
-    panics(|| layer.forward(&leaf(&[2, 4])), &message("[2, 4]"));
-    panics(|| layer.forward(&leaf(&[])), &message("[]"));
+    panics(|| layer.forward(leaf(&[2, 4])), &message("[2, 4]"));
+    panics(|| layer.forward(leaf(&[])), &message("[]"));
     panics(|| Layer::forward(&layer, &leaf(&[7])), &message("[7]"));
     let too_large = "uniform: shape [18446744073709551615, 3] is too large for this machine: its sizes (a 0 \
                      counts as 1) must not multiply to more than 1152921504606846975";
     panics(|| Linear::<f64>::new(3, usize::MAX, &mut seeded(0)), too_large);
     // Behind a pointer the caller's line is not known; the words are the same.
     let model = Sequential::new().push(Relu).push(layer.clone());
-    assert_eq!(panic_of(|| model.forward(&leaf(&[2, 4]))).0, message("[2, 4]"));
+    assert_eq!(panic_of(|| model.forward(leaf(&[2, 4]))).0, message("[2, 4]"));
 }
 
 #[test]
@@ -216,7 +216,7 @@ fn clipping() {
 fn modes() {
     panics(|| Dropout::new(1.5, 0), "Dropout: p is 1.5; it must be between 0 and 1");
     panics(
-        || BatchNorm2d::<f64>::new(3).forward(&leaf(&[2, 3])),
+        || BatchNorm2d::<f64>::new(3).forward(leaf(&[2, 3])),
         "BatchNorm2d: the input has shape [2, 3]; it must be [batch, channels, height, width]",
     );
 }
@@ -230,21 +230,21 @@ fn sequences() {
     );
     let layer = MultiheadAttention::<f64>::new(6, 2, rng);
     panics(
-        || layer.forward(&leaf(&[2, 5]), None, false),
+        || layer.forward(leaf(&[2, 5]), None, false),
         "MultiheadAttention: an input has shape [2, 5]; it must be [..., length, 6]",
     );
     let layer = Lstm::<f64>::new(2, 3, 1, rng);
     panics(
-        || layer.forward(&leaf(&[4, 5, 7]), None),
+        || layer.forward(leaf(&[4, 5, 7]), None),
         "lstm: the input has shape [4, 5, 7], weight_hh [12, 3] and weight_ih [12, 2]: weight_ih must have shape [12, 7]",
     );
     panics(
-        || layer.forward(&leaf(&[5, 2]), None),
+        || layer.forward(leaf(&[5, 2]), None),
         "lstm: the input has shape [5, 2]; it must have three axes, [steps, batch, features]",
     );
     let (h, c) = (leaf(&[2, 5, 3]), leaf(&[1, 5, 3]));
     panics(
-        || layer.forward(&leaf(&[4, 5, 2]), Some([&c, &h])),
+        || layer.forward(leaf(&[4, 5, 2]), Some([&c, &h])),
         "Lstm: the state has shape [2, 5, 3]; it must be [layers, batch, hidden] with 1 layers",
     );
 }
@@ -273,10 +273,10 @@ fn options_of_losses() {
     panics(|| dropout.forward(&x), "dropout: p is 2; it must be between 0 and 1");
     let mut norm = BatchNorm1d::<f64>::new(4);
     norm.momentum = -0.5;
-    panics(|| norm.forward(&leaf(&[2, 4])), "batch_norm: momentum is -0.5; it must be between 0 and 1");
+    panics(|| norm.forward(leaf(&[2, 4])), "batch_norm: momentum is -0.5; it must be between 0 and 1");
     norm.momentum = 0.5;
     panics(
-        || norm.forward(&leaf(&[1, 4])),
+        || norm.forward(leaf(&[1, 4])),
         "batch_norm: the input has shape [1, 4]: training needs more than one element for each channel",
     );
     panics(

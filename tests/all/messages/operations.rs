@@ -233,7 +233,7 @@ fn indices() {
     panics(|| x.index_add(-1, list(-1), &leaf(&[2, 1])), &out("index_add", -1));
     panics(|| x.index((.., 3)), "index: subscript is 3 for shape [2, 3]: along axis 1, allowed are -3 to 2");
     panics(
-        || x.index_put((.., 1..), &leaf(&[3])),
+        || x.index_put((.., 1..), leaf(&[3])),
         "index_put: shapes [2, 2] and [3] do not fit: the value must broadcast to the part: counted from the end, \
          sizes must be equal or the second one 1",
     );

@@ -120,7 +120,7 @@ fn train(mut optimizer: impl Optimizer<f64>) -> Tensor<f64> {
     let targets = Tensor::from([0, 1, 1]);
     let mut losses = Vec::new();
     for _ in 0..5 {
-        let loss = model.out.forward(&model.hidden.forward(&x).tanh()).cross_entropy(&targets);
+        let loss = model.out.forward(model.hidden.forward(&x).tanh()).cross_entropy(&targets);
         losses.push(loss.item());
         optimizer.step(&mut model, &loss.backward());
     }

@@ -1,19 +1,10 @@
 //! Averaged models against averages written out.
 
 use gradus::prelude::*;
-use gradus::{AveragedModel, BatchNorm1d, Dropout, State};
 use proptest::prelude::*;
 
+use super::model;
 use crate::messages::panics;
-
-fn model(seed: u64) -> Sequential<f64> {
-    let rng = &mut seeded(seed);
-    Sequential::new()
-        .push(Linear::new(3, 4, rng))
-        .push(BatchNorm1d::new(4))
-        .push(Dropout::new(0.3, seed))
-        .push(Linear::new(4, 2, rng))
-}
 
 /// Takes a step, and returns the parameters.
 fn step(model: &mut Sequential<f64>, sgd: &mut Sgd<f64>, batch: u64) -> Vec<Tensor<f64>> {
@@ -157,6 +148,10 @@ fn wrong_averages_are_refused() {
     }
     // A number of updates that no average has, from a file: the next update is the first.
     let mut strange = before;
+    strange.insert("n_averaged", i64::MAX);
+    average.load_state(&strange).unwrap();
+    average.update(&Linear::new(2, 1, &mut seeded(2)));
+    assert_eq!(average.updates(), i64::MAX);
     strange.insert("n_averaged", Tensor::from(-1_i64));
     average.load_state(&strange).unwrap();
     let source = Linear::new(2, 1, &mut seeded(2));

@@ -1,19 +1,10 @@
 //! `copy_from`: the numbers of another model, and identities that stay.
 
 use gradus::prelude::*;
-use gradus::{BatchNorm1d, Dropout};
 use proptest::prelude::*;
 
+use super::model;
 use crate::messages::panics;
-
-fn model(seed: u64) -> Sequential<f64> {
-    let rng = &mut seeded(seed);
-    Sequential::new()
-        .push(Linear::new(3, 4, rng))
-        .push(BatchNorm1d::new(4))
-        .push(Dropout::new(0.3, seed))
-        .push(Linear::new(4, 2, rng))
-}
 
 fn loss(model: &Sequential<f64>, batch: u64) -> Var<f64> {
     model.forward(Var::constant(Tensor::randn([5, 3], &mut seeded(batch)))).square().sum(..)

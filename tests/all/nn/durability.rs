@@ -55,7 +55,7 @@ fn skip(reason: &str) {
     let _ = writeln!(stderr(), "durability: left out: {reason}");
 }
 
-/// Not a test, but what the child of one does.
+/// Not a test, but the work of the child process of one.
 #[test]
 fn child_that_writes() {
     let Some(path) = env::var_os(WRITE) else { return };
@@ -90,7 +90,7 @@ fn a_killed_process_leaves_the_old_file_or_the_new_one() {
     assert!(cut > 0 && seen.iter().all(|count| *count > 0), "{cut} writes were cut short, {seen:?}");
 }
 
-/// Not a test, but what the child of one does.
+/// Not a test, but the work of the child process of one.
 #[test]
 fn child_that_is_refused() {
     let Some(path) = env::var_os(REFUSED) else { return };

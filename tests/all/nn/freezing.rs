@@ -1,21 +1,11 @@
 //! Frozen parameters: no gradient, no step, no work; and everything else as before.
 
+use gradus::live_nodes;
 use gradus::prelude::*;
-use gradus::{
-    BatchNorm1d, Conv, Conv2d, Dropout, Embedding, Gru, LayerNorm, Lstm, MultiheadAttention, live_nodes,
-};
 use proptest::prelude::*;
 
+use super::model;
 use crate::messages::panics;
-
-fn model(seed: u64) -> Sequential<f64> {
-    let rng = &mut seeded(seed);
-    Sequential::new()
-        .push(Linear::new(3, 4, rng))
-        .push(BatchNorm1d::new(4))
-        .push(Dropout::new(0.3, seed))
-        .push(Linear::new(4, 2, rng))
-}
 
 const NAMES: [&str; 6] = ["0.weight", "0.bias", "1.weight", "1.bias", "3.weight", "3.bias"];
 

@@ -56,7 +56,7 @@ proptest! {
         close(x.binary_cross_entropy(target), x.binary_cross_entropy(&full))?;
         close(x.binary_cross_entropy_with_logits(target), x.binary_cross_entropy_with_logits(&full))?;
         close(x.kl_div(target), x.kl_div(&full))?;
-        // The gradient of the target is that of all elements together.
+        // The gradient of the target is the sum of the gradients of all elements.
         let target = Var::leaf(Tensor::from(target));
         let gradients = MseLoss::new().reduction(Reduction::Sum).forward(&x, &target).backward();
         let (of_x, of_target) = (gradients.get(&x).unwrap(), gradients.get(&target).unwrap());

@@ -21,3 +21,15 @@ mod sgd;
 mod state;
 mod threads;
 mod tied;
+
+use gradus::prelude::*;
+
+/// A small model with members of all kinds: parameters, buffers, counters and modes.
+fn model(seed: u64) -> Sequential<f64> {
+    let rng = &mut seeded(seed);
+    Sequential::new()
+        .push(Linear::new(3, 4, rng))
+        .push(BatchNorm1d::new(4))
+        .push(Dropout::new(0.3, seed))
+        .push(Linear::new(4, 2, rng))
+}

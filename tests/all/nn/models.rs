@@ -17,7 +17,7 @@ impl Mlp {
     }
 
     fn forward(&self, x: &Var<f64>) -> Var<f64> {
-        self.out.forward(&self.hidden.forward(x).tanh())
+        self.out.forward(self.hidden.forward(x).tanh())
     }
 }
 
@@ -62,7 +62,7 @@ proptest! {
         prop_assert_eq!(layer.forward(&x).into_value(), expected.clone());
         prop_assert_eq!(layer.forward(x.clone()).into_value(), expected.clone());
         prop_assert_eq!(layer.forward(rows).into_value(), expected.clone());
-        prop_assert_eq!(layer.forward(&Parameter::new(x)).into_value(), expected.clone());
+        prop_assert_eq!(layer.forward(Parameter::new(x)).into_value(), expected.clone());
         let first = expected.select(0, 0);
         prop_assert_eq!(layer.forward(rows[0]).into_value(), first.clone());
         prop_assert_eq!(layer.forward(rows[0].to_vec()).into_value(), first.clone());

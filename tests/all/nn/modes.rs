@@ -81,9 +81,9 @@ fn batches_of_nothing_change_no_statistics() {
     let gradients = y.sum(..).backward();
     assert_eq!(gradients.get(layer.weight.as_ref().unwrap()), Some(&Tensor::zeros([2])));
     layer.eval();
-    assert!(layer.forward(&Var::constant([[1.0, 1.0]])).value().iter().all(f64::is_finite));
+    assert!(layer.forward(Var::constant([[1.0, 1.0]])).value().iter().all(f64::is_finite));
     let layer = BatchNorm2d::<f64>::new(2);
-    let _ = layer.forward(&Var::constant(Tensor::zeros([3, 2, 0, 4])));
+    let _ = layer.forward(Var::constant(Tensor::zeros([3, 2, 0, 4])));
     assert_eq!(statistics!(layer), (vec![0.0, 0.0], vec![1.0, 1.0]));
 }
 
@@ -127,13 +127,12 @@ fn dropout_repeats_itself_from_a_seed() {
 #[test]
 fn the_first_masks_of_a_seed() {
     let layer = Dropout::new(0.5, 42);
-    let mask =
-        || layer.forward(&Var::constant(Tensor::<f32>::ones([24]))).value().map(|y| i64::from(y > 0.0));
+    let mask = || layer.forward(Var::constant(Tensor::<f32>::ones([24]))).value().map(|y| i64::from(y > 0.0));
     assert_eq!(mask().to_vec(), [0, 1, 1, 1, 0, 0, 0, 1, 1, 0, 1, 0, 1, 1, 1, 1, 0, 0, 1, 1, 1, 0, 1, 1]);
     assert_eq!(mask().to_vec(), [1, 1, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 1, 0, 1]);
     let [single, double] = [Dropout::new(0.3, 1), Dropout::new(0.3, 1)];
-    let single = single.forward(&Var::constant(Tensor::<f32>::ones([999]))).value().ne(0.0);
-    assert_eq!(single, double.forward(&Var::constant(Tensor::<f64>::ones([999]))).value().ne(0.0));
+    let single = single.forward(Var::constant(Tensor::<f32>::ones([999]))).value().ne(0.0);
+    assert_eq!(single, double.forward(Var::constant(Tensor::<f64>::ones([999]))).value().ne(0.0));
 }
 
 proptest! {

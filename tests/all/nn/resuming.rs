@@ -124,7 +124,7 @@ impl Run {
             let rows = self.order.slice(0, start..start + HALF);
             let [x, y] = data.each_ref().map(|data| data.index_select(0, &rows));
             let noise = Tensor::randn(x.shape(), &mut self.rng) * 0.1;
-            self.model.forward(&Var::constant(x + noise)).mse_loss(&y)
+            self.model.forward(Var::constant(x + noise)).mse_loss(&y)
         };
         let (first, second) = (half(place), half(place + HALF));
         let loss = first.item() + second.item();
@@ -243,6 +243,21 @@ fn checkpoints_of_other_runs_are_refused() {
         (
             with(&|state| state.insert("optimizer.parameters.0.bias.steps", 0)),
             format!("{optimizer}`parameters.0.bias`: a number of steps and tensors of one shape are needed"),
+        ),
+        (
+            with(&|state| drop(state.remove("optimizer.parameters.0.bias.steps"))),
+            format!("{optimizer}`parameters` has tensors that belong to no parameter with a number of steps"),
+        ),
+        (
+            with(&|state| state.insert("optimizer.learning_rates", Tensor::from([[0.05, f64::NAN]]))),
+            format!(
+                "{optimizer}`learning_rates` must be an f64 tensor of shape [1, 2], of finite numbers that are not \
+                 negative"
+            ),
+        ),
+        (
+            with(&|state| state.insert("plateau.best", f64::NAN)),
+            format!("{plateau}`best` is NaN, which no metric could improve on"),
         ),
         (
             with(&|state| state.insert("model.4.weight", Tensor::<f64>::zeros([3, 5]))),

@@ -124,7 +124,7 @@ fn optimizers_refuse_states_of_others() {
 fn gradients_of_another_model_are_an_error() {
     let original = Linear::<f64>::new(2, 1, &mut seeded(0));
     let mut clone = original.clone();
-    let gradients = original.forward(&Var::constant([1.0, 2.0])).sum(..).backward();
+    let gradients = original.forward(Var::constant([1.0, 2.0])).sum(..).backward();
     panics(
         || Sgd::new(0.1).step(&mut clone, &gradients),
         "step: none of the 2 parameters of the model has one of the 2 gradients: they are of another model (a clone has \

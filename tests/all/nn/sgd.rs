@@ -134,7 +134,7 @@ fn a_short_training_run() {
     let mut sgd = Sgd::new(0.3).momentum(0.8).nesterov().weight_decay(0.05);
     let mut losses = Vec::new();
     for _ in 0..3 {
-        let loss = model.out.forward(&model.hidden.forward(&x).tanh()).cross_entropy(&targets);
+        let loss = model.out.forward(model.hidden.forward(&x).tanh()).cross_entropy(&targets);
         losses.push(loss.item());
         sgd.step(&mut model, &loss.backward());
     }

@@ -30,7 +30,7 @@ impl Model {
     fn forward(&self, x: &Var) -> Var {
         let hidden = self.first.forward(x).relu();
         let hidden = hidden.layer_norm([WIDTH], Some(&self.weight), Some(&self.bias), 1e-5).tanh();
-        self.out.forward(&self.second.forward(&hidden).gelu())
+        self.out.forward(self.second.forward(&hidden).gelu())
     }
 }
 

@@ -47,7 +47,7 @@ impl Language {
     }
 }
 
-/// The same in one field: the layer that the output is made with has no parameters of its own.
+/// The same in one field: the output layer has no parameters of its own.
 #[derive(Module, Clone)]
 struct Flat {
     wte: Embedding<f64>,
@@ -291,7 +291,7 @@ fn ties_to_nothing_are_refused() {
     );
 }
 
-/// A parameter and a second name of it that is no other.
+/// A parameter whose second name is equal to its own.
 struct Same(Parameter<f64>, Tied);
 
 impl Module<f64> for Same {

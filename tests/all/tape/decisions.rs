@@ -101,6 +101,17 @@ fn inputs_have_an_identity_without_a_gradient() {
     assert_eq!(gradients.get(&weight), Some(&Tensor::from([10.0, 0.0])));
 }
 
+/// Operations that take a shorter way for constants do not take it for data: a tape that runs again on other data would
+/// keep the old one.
+#[test]
+fn data_stays_on_the_tape() {
+    let x = Var::input(Tensor::from([[1.0, 2.0]]));
+    for y in [x.t(), x.transpose(0, 1), x.sum_to_size([1, 1])] {
+        assert!(!y.is_tracked());
+        assert_eq!(names(&y).first(), Some(&"input"));
+    }
+}
+
 /// Running statistics, detached values and the key of dropout.
 #[test]
 fn statistics_and_keys_are_seen() {

@@ -185,7 +185,7 @@ fn groups_of_parameters() {
         };
         sgd.group(matches, |sgd| sgd.weight_decay(0.1))
     });
-    let gradients = model.forward(&Var::constant([[1.0]])).sum(..).backward();
+    let gradients = model.forward(Var::constant([[1.0]])).sum(..).backward();
     sgd.step(&mut model, &gradients);
     sgd.step(&mut model, &gradients);
     let pairs = GROUPS * model.parameters().len();

@@ -21,7 +21,7 @@ struct Mlp {
 
 impl Mlp {
     fn forward(&self, x: &Var<f64>) -> Var<f64> {
-        self.out.forward(&self.hidden.forward(x).tanh())
+        self.out.forward(self.hidden.forward(x).tanh())
     }
 }
 

@@ -12,7 +12,7 @@ fn model() -> (Mlp, Var) {
     let rng = &mut seeded(0);
     let model = Mlp { hidden: Linear::new(2, 3, rng), out: Linear::new(3, 2, rng).without_bias() };
     let x = Var::constant(Tensor::ones([3, 2]));
-    let y = model.out.forward(&model.hidden.forward(&x).leaky_relu(0.1));
+    let y = model.out.forward(model.hidden.forward(&x).leaky_relu(0.1));
     let loss = y.cross_entropy(Tensor::from([0, 1, 1]));
     (model, loss)
 }
@@ -55,7 +55,7 @@ fn a_model_as_a_list() {
 fn a_model_as_a_graph() {
     let rng = &mut seeded(0);
     let layer = Linear::<f64>::new(2, 1, rng);
-    let y = layer.forward(&Var::constant([[1.0, 2.0]])).sum(..);
+    let y = layer.forward(Var::constant([[1.0, 2.0]])).sum(..);
     let dot = Tape::of(&y).label(&layer.weight, "the \"weight\"\\").to_dot();
     let expected = r#"digraph tape {
   node [fontname="monospace", shape=box];

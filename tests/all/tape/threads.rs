@@ -18,7 +18,7 @@ impl Mlp {
     }
 
     fn loss(&self, x: &Var, y: &Tensor) -> Var {
-        self.out.forward(&self.hidden.forward(x).gelu()).mse_loss(y)
+        self.out.forward(self.hidden.forward(x).gelu()).mse_loss(y)
     }
 }
 

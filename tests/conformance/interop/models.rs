@@ -102,21 +102,21 @@ fn outputs<T: Float>(
             let model = recurrent!(Lstm, architecture);
             let state = float("h0").zip(float("c0"));
             loaded(model, weights, |model| {
-                let (y, [h, c]) = model.forward(&x(), state.as_ref().map(|(h, c)| [h, c]));
+                let (y, [h, c]) = model.forward(x(), state.as_ref().map(|(h, c)| [h, c]));
                 vec![y, h, c]
             })
         }
         "gru" => {
             let model = recurrent!(Gru, architecture);
             loaded(model, weights, |model| {
-                <[Var<T>; 2]>::from(model.forward(&x(), float("h0").as_ref())).into()
+                <[Var<T>; 2]>::from(model.forward(x(), float("h0").as_ref())).into()
             })
         }
         "rnn" => {
             let model = recurrent!(Rnn, architecture);
             let model = if architecture["nonlinearity"] == "relu" { model.activation(Relu) } else { model };
             loaded(model, weights, |model| {
-                <[Var<T>; 2]>::from(model.forward(&x(), float("h0").as_ref())).into()
+                <[Var<T>; 2]>::from(model.forward(x(), float("h0").as_ref())).into()
             })
         }
         "transformer_encoder_layer" => {
@@ -192,7 +192,7 @@ impl<T: Float> EmbeddingAttention<T> {
         let x = self.embed.forward(tokens);
         let (attention, attention_weights) =
             self.attn.forward_with_weights([&x; 3], Some((&seen).into()), false);
-        let output = self.out.forward(&self.norm.forward(&(x + &attention)).mean(-2));
+        let output = self.out.forward(self.norm.forward(&(x + &attention)).mean(-2));
         vec![output, attention, attention_weights]
     }
 }

@@ -125,7 +125,7 @@ impl Model for Mlp {
     fn forward(&self, x: &Data) -> Var<f64> {
         let [first, second, last] = &self.layers;
         let hidden = (self.activation)(&first.forward(x.numbers()));
-        last.forward(&(self.activation)(&second.forward(&hidden)))
+        last.forward((self.activation)(&second.forward(&hidden)))
     }
 }
 
@@ -152,9 +152,9 @@ impl Cnn {
 
 impl Model for Cnn {
     fn forward(&self, x: &Data) -> Var<f64> {
-        let x = self.norm0.forward(&self.conv0.forward(x.numbers())).relu().max_pool2d(2);
-        let x = self.norm1.forward(&self.conv1.forward(&x)).relu();
-        self.out.forward(&x.mean([-2, -1]))
+        let x = self.norm0.forward(self.conv0.forward(x.numbers())).relu().max_pool2d(2);
+        let x = self.norm1.forward(self.conv1.forward(&x)).relu();
+        self.out.forward(x.mean([-2, -1]))
     }
 }
 
@@ -189,7 +189,7 @@ impl Recurrent<Gru<f64>> {
 
 impl<R: Module<f64>> Model for Recurrent<R> {
     fn forward(&self, x: &Data) -> Var<f64> {
-        self.out.forward(&(self.states)(&self.layers, x.numbers()))
+        self.out.forward((self.states)(&self.layers, x.numbers()))
     }
 }
 
@@ -235,7 +235,7 @@ impl Transformer {
         let [query, key, value] = [&self.query, &self.key, &self.value]
             .map(|layer| layer.forward(x).reshape([batch, length, 2, width / 2]).transpose(1, 2));
         let heads = query.scaled_dot_product_attention(&key, &value, None, true, None);
-        self.attended.forward(&heads.transpose(1, 2).reshape([batch, length, width]))
+        self.attended.forward(heads.transpose(1, 2).reshape([batch, length, width]))
     }
 }
 
@@ -243,7 +243,7 @@ impl Model for Transformer {
     fn forward(&self, x: &Data) -> Var<f64> {
         let x = self.tokens.forward(x.indices()) + &self.positions;
         let x = &x + self.attention(&self.norm1.forward(&x));
-        let hidden = self.linear1.forward(&self.norm2.forward(&x)).gelu();
+        let hidden = self.linear1.forward(self.norm2.forward(&x)).gelu();
         let x = self.norm.forward(&(x + self.linear2.forward(&hidden)));
         match &self.out {
             Some(out) => out.forward(&x),

@@ -64,7 +64,7 @@ impl<T: Float> Categorical<T> {
         Self { logits: logits.log_softmax(-1) }
     }
 
-    /// The shape of a sample: the one of the parameter, without the last axis.
+    /// The shape of a sample: the shape of the parameter, without the last axis.
     pub fn shape(&self) -> &[usize] {
         &self.logits.shape()[..self.logits.rank() - 1]
     }
@@ -123,8 +123,8 @@ impl<T: Float> Categorical<T> {
         all.logits.gather(-1, value.reshape(places)).squeeze(-1)
     }
 
-    /// The sum of the probabilities times these numbers, of which those of impossible categories are not looked at, so
-    /// that they have no gradient.
+    /// The sum over the categories of the probabilities times these numbers. The numbers of impossible categories are left
+    /// out, so that they have no gradient.
     fn mean_of(&self, x: &Var<T>) -> Var<T> {
         let possible = Var::where_(self.logits.gt(-T::INFINITY), x, T::ZERO);
         possible.multiply_no_nan(self.probs()).sum(-1)

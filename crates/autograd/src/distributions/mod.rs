@@ -1,6 +1,6 @@
 //! Probability distributions: random numbers, their densities, entropies and divergences.
 //!
-//! Names and parameters are PyTorch's. The parameters are whatever turns into a [`Var`] (a number, a tensor, a
+//! Names and parameters are PyTorch's. The parameters are values that turn into a [`Var`] (a number, a tensor, a
 //! variable, a parameter of a model); they broadcast, and each element is a distribution of its own. `expand` makes
 //! more of them: `Normal::new(0.0, 1.0).expand([1000]).sample(rng)` are a thousand numbers. (Where nothing else says
 //! which float type a distribution has, `let normal: Normal = Normal::new(0.0, 1.0)` chooses `f32`.)

@@ -15,8 +15,8 @@ use crate::tape::Var;
 /// ```
 ///
 /// # Panics
-/// If the parameters do not broadcast, or an element of `low` is not below the one of `high`, or the distance between
-/// them is infinite.
+/// If the parameters do not broadcast, an element of `low` is not below the one of `high`, or the distance between them
+/// is infinite.
 #[derive(Debug, Clone)]
 pub struct Uniform<T: Float = f32> {
     low: Var<T>,
@@ -60,7 +60,7 @@ impl<T: Float> Uniform<T> {
         self.width().square() / T::from_f64(12.0)
     }
 
-    /// A number from each distribution, by [`Tensor::rand`].
+    /// A number from each distribution, by [`Tensor::rand`]. Rounding may give `high`, as in [`Tensor::uniform`].
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> Tensor<T> {
         let (low, high) = (self.low.value(), self.high.value());
         low + (high - low) * Tensor::rand(self.shape(), rng)

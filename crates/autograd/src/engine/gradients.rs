@@ -46,10 +46,8 @@ impl<T: Float> Gradients<T> {
 
     /// The Euclidean norm of all gradients as one vector, in double precision; infinite or NaN if one of them is.
     pub fn norm(&self) -> f64 {
-        let norms = self
-            .by_leaf
-            .values()
-            .map(|(_, gradient)| gradient.value().map(|g| g.to_f64()).norm(2.0, ..).item());
+        let norms =
+            self.by_leaf.values().map(|(_, gradient)| gradient.value().cast::<f64>().norm(2.0, ..).item());
         Tensor::from(norms.collect::<Vec<f64>>()).norm(2.0, ..).item()
     }
 

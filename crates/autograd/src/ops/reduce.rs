@@ -4,7 +4,7 @@ use gradus_tensor::shapes::{extreme_shape, reduced_shape};
 use gradus_tensor::{Axes, Float, Shape, Tensor, TensorError};
 
 use super::operations::operations;
-use crate::tape::{DiscreteOperation, Indices, Inputs, Var, apply, decide};
+use crate::tape::{DiscreteOperation, Indices, Inputs, Var, apply, decide, is_recorded};
 
 /// The axes of a reduction, from the front.
 #[derive(Debug, Clone)]
@@ -185,7 +185,7 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn sum_to_size(&self, shape: impl AsRef<[usize]>) -> Self {
         let shape = shape.as_ref();
-        if !self.is_tracked() {
+        if !is_recorded(&[self]) {
             return Self::constant(self.value().sum_to_size(shape));
         }
         let fits = gradus_tensor::broadcast_shapes("sum_to_size", shape, self.shape());

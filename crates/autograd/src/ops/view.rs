@@ -7,7 +7,7 @@ use gradus_tensor::shapes::{
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, lane_axis};
 
 use super::operations::operations;
-use crate::tape::{Var, apply};
+use crate::tape::{Var, apply, is_recorded};
 
 operations! {
     Linear Reshape { shape: Shape }: "reshape",
@@ -107,7 +107,7 @@ impl<T: Float> Var<T> {
     /// See [`Tensor::transpose`](gradus_tensor::Tensor::transpose) for shapes and panics.
     #[track_caller]
     pub fn transpose(&self, axis0: isize, axis1: isize) -> Self {
-        if !self.is_tracked() {
+        if !is_recorded(&[self]) {
             return Self::constant(self.value().transpose(axis0, axis1));
         }
         let a = lane_axis("transpose", axis0, self.shape()).or_panic();
@@ -125,7 +125,7 @@ impl<T: Float> Var<T> {
     /// See [`Tensor::t`](gradus_tensor::Tensor::t) for shapes and panics.
     #[track_caller]
     pub fn t(&self) -> Self {
-        if !self.is_tracked() {
+        if !is_recorded(&[self]) {
             return Self::constant(self.value().t());
         }
         t_shape(self.shape()).or_panic();

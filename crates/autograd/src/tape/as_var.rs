@@ -1,4 +1,4 @@
-//! Whatever can stand in the place of a variable.
+//! Values that stand in for a variable.
 
 use std::borrow::Cow;
 
@@ -6,8 +6,8 @@ use gradus_tensor::{Float, Tensor};
 
 use super::var::Var;
 
-/// A variable, or what turns into a constant one: a tensor, a number, or numbers in an array, a slice or a `Vec`. Layers
-/// and losses take it, owned or borrowed, and so can functions of your own.
+/// A variable, or a value that turns into a constant one: a tensor, a number, or numbers in an array, a slice or a `Vec`.
+/// Layers and losses take it, owned or borrowed, and so can functions of your own.
 ///
 /// ```
 /// use gradus_autograd::{AsVar, Tensor, Var};

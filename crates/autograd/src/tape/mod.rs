@@ -23,6 +23,6 @@ pub(crate) use operand::OperandValue;
 pub(crate) use operand::OwnedOperand;
 pub use operand::{Inputs, Operand};
 pub use operation::{Linearity, Operation, apply};
-pub(crate) use operation::{apply_again, apply_computed, apply_inplace};
+pub(crate) use operation::{apply_again, apply_computed, apply_inplace, is_recorded};
 pub use saves::Saves;
 pub use var::{Identity, Var};

@@ -205,7 +205,8 @@ pub(crate) fn apply_inplace<T: Float>(
     record(Arc::new(operation), &all(Operand::Var(&first)), value)
 }
 
-pub(super) fn is_recorded<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(inputs: &[A]) -> bool {
+/// Whether operations on these inputs become nodes: the thread is recording, and one of them is on the tape.
+pub(crate) fn is_recorded<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(inputs: &[A]) -> bool {
     mode::is_recording()
         && inputs.iter().any(|&input| -> bool { Into::<Operand<'a, T>>::into(input).node().is_some() })
 }

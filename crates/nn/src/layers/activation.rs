@@ -11,7 +11,7 @@ macro_rules! activations {
         activations!(@define $name $({ $($field: $type = $default, $doc),+ })? => $method);
 
         impl $name {
-            /// The output for an input, a variable or what turns into one.
+            /// The output for an input: a variable, or a value that turns into one.
             #[track_caller]
             pub fn forward<T: Float>(&self, x: impl AsVar<T>) -> Var<T> {
                 Layer::forward(self, &x.as_var())

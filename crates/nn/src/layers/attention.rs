@@ -144,6 +144,6 @@ impl<T: Float> MultiheadAttention<T> {
     /// The projection of the outputs of all heads.
     #[track_caller]
     fn joined(&self, y: &Var<T>, shape: &[usize]) -> Var<T> {
-        self.out_proj.forward(&y.transpose(-3, -2).reshape(shape))
+        self.out_proj.forward(y.transpose(-3, -2).reshape(shape))
     }
 }

@@ -20,7 +20,7 @@ macro_rules! poolings {
                 Self(size.into())
             }
 
-            #[doc = concat!("[`Var::", stringify!($method), "`] of a variable or what turns into one.")]
+            #[doc = concat!("[`Var::", stringify!($method), "`] of a variable, or a value that turns into one.")]
             ///
             /// # Panics
             /// If the shape of the input does not fit.

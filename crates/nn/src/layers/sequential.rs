@@ -75,7 +75,7 @@ impl<T: Float> Clone for Box<dyn Layer<T>> {
 /// assert_eq!(model[1].forward(&features).shape(), [1, 8]);
 /// ```
 ///
-/// If nothing in the program says of which numbers a model is, write the type: `let model: Sequential = ..`, or
+/// If the element type does not follow from the rest of the program, write it: `let model: Sequential = ..`, or
 /// `Sequential::<f64>::new()`.
 #[derive(Debug, Clone, Default)]
 pub struct Sequential<T: Float = f32> {

@@ -95,7 +95,7 @@ impl<T: Float> TransformerBlock<T> {
     pub fn forward(&self, x: impl AsVar<T>, mask: Option<AttentionMask<'_, T>>, is_causal: bool) -> Var<T> {
         let x = &*x.as_var();
         if self.norm_first {
-            let x = x + self.dropped(self.self_attn.forward(&self.norm1.forward(x), mask, is_causal));
+            let x = x + self.dropped(self.self_attn.forward(self.norm1.forward(x), mask, is_causal));
             let y = self.dense(&self.norm2.forward(&x));
             x + y
         } else {
@@ -108,7 +108,7 @@ impl<T: Float> TransformerBlock<T> {
     #[track_caller]
     fn dense(&self, x: &Var<T>) -> Var<T> {
         let hidden = self.activation.forward(&self.linear1.forward(x));
-        self.dropped(self.linear2.forward(&self.dropped(hidden)))
+        self.dropped(self.linear2.forward(self.dropped(hidden)))
     }
 
     #[track_caller]

@@ -176,8 +176,8 @@ pub trait Losses<T: Float>: Borrow<Var<T>> {
         L1Loss::new().forward(self.borrow(), target)
     }
 
-    /// The mean of Huber's function of the differences from `target`, a variable or tensor of the same shape or one number; see
-    /// [`HuberLoss`].
+    /// The mean of Huber's function of the differences from `target`, a variable or tensor of the same shape or one
+    /// number; see [`HuberLoss`].
     #[track_caller]
     fn huber_loss(&self, target: impl AsVar<T>) -> Var<T> {
         HuberLoss::new().forward(self.borrow(), target)

@@ -83,14 +83,15 @@ use options;
 /// ```
 pub trait Optimizer<T: Float> {
     /// Changes every parameter of the model for which there is a gradient; others stay as they are
-    /// ([`Module::names_without_gradient`] tells which), and so do [frozen](Module::freeze) ones. A gradient that is infinite or
-    /// NaN spoils the parameter: with debug assertions it is refused, and [`Module::check_finite`] finds it in any build.
+    /// ([`Module::names_without_gradient`] tells which), and so do [frozen](Module::freeze) ones. A gradient that is
+    /// infinite or NaN spoils the parameter: with debug assertions it is refused, and [`Module::check_finite`] finds it in
+    /// any build.
     ///
     /// # Panics
-    /// If debug assertions are on and a gradient is not finite; if it is the first step and a [group](Descent::group) matches
-    /// no parameter of the model; or if there are gradients
-    /// and none is of a parameter of this model: they are of another one, of a clone for example. Gradients of other leaves
-    /// are allowed beside gradients of this model, and so are steps of a model that is wholly frozen.
+    /// If debug assertions are on and a gradient is not finite; if it is the first step and a [group](Descent::group)
+    /// matches no parameter of the model; or if there are gradients, but not one for a parameter of this model: they are
+    /// gradients of another model, such as a clone. Gradients of other leaves are allowed beside gradients of this model,
+    /// and so are steps of a model that is wholly frozen.
     #[track_caller]
     fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>);
 

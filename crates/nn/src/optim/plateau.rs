@@ -174,8 +174,8 @@ impl ReduceLrOnPlateau {
     /// Loads a state of a schedule with the same options.
     ///
     /// # Errors
-    /// If the options are other ones, or the state is not one of such a schedule or of another version. The schedule is then
-    /// as it was.
+    /// If the options differ, or the state is not one of such a schedule, or has another version. The schedule is then as it
+    /// was.
     pub fn load_state(&mut self, state: &State) -> Result<(), StateError> {
         state::check(state, "schedule", &self.options()).map_err(StateError::Schedule)?;
         let count = |name: &str| {
@@ -183,7 +183,10 @@ impl ReduceLrOnPlateau {
             let negative = |_| StateError::Schedule(format!("`{name}` is {count}: it must be 0 or larger"));
             usize::try_from(count).map_err(negative)
         };
-        let (best, bad, cooling) = (state.value("best")?, count("bad")?, count("cooling")?);
+        let (best, bad, cooling) = (state.value::<f64>("best")?, count("bad")?, count("cooling")?);
+        if best.is_nan() {
+            return Err(StateError::Schedule("`best` is NaN, which no metric could improve on".into()));
+        }
         *self = Self { best, bad, cooling, ..*self };
         Ok(())
     }

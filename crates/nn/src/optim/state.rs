@@ -80,11 +80,12 @@ impl<R: Rule, T: Float> Descent<R, T> {
     pub fn load_state(&mut self, state: &State) -> Result<(), StateError> {
         let wrong = |fault: String| Err(StateError::Optimizer(fault));
         check(state, "optimizer", &self.options()).map_err(StateError::Optimizer)?;
-        let Some(rates) =
-            state.tensor::<f64>("learning_rates").filter(|rates| rates.shape() == [self.rates.len(), 2])
-        else {
+        let fits = |rates: &&Tensor<f64>| {
+            rates.shape() == [self.rates.len(), 2] && rates.iter().all(|rate| rate.is_finite() && rate >= 0.0)
+        };
+        let Some(rates) = state.tensor::<f64>("learning_rates").filter(fits) else {
             return wrong(format!(
-                "`learning_rates` must be an f64 tensor of shape [{}, 2]",
+                "`learning_rates` must be an f64 tensor of shape [{}, 2], of finite numbers that are not negative",
                 self.rates.len()
             ));
         };
@@ -113,6 +114,12 @@ impl<R: Rule, T: Float> Descent<R, T> {
                     ));
                 }
             }
+        }
+        let known: usize = states.iter().map(|state| 1 + state.slots.len()).sum();
+        if known < parameters.len() {
+            return wrong(
+                "`parameters` has tensors that belong to no parameter with a number of steps".into(),
+            );
         }
         for (rate, numbers) in self.rates.iter_mut().zip(rates.to_vec().chunks(2)) {
             (rate.initial, rate.current) = (numbers[0], numbers[1]);

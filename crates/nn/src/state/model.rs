@@ -110,7 +110,7 @@ pub(crate) fn copy<T: Float>(
     }
 }
 
-/// The state under the names of the model's members, and what of it would be loaded; or all differences.
+/// The state under the names of the model's members, and a report as if it were loaded; or all differences.
 #[track_caller]
 fn compare<T: Float>(
     model: &(impl Module<T> + ?Sized),

@@ -52,7 +52,7 @@ pub trait Stored: Element {
     fn store(tensor: Tensor<Self>) -> StateTensor;
 }
 
-/// What [`State::value`](super::State::value) can give: a number, a truth value, a generator.
+/// Types of values in a state, for [`State::value`](super::State::value): numbers, truth values and generators.
 pub trait Value: Sized {
     #[doc(hidden)]
     const FORM: &'static str;

@@ -40,6 +40,8 @@ pub use error::{Fault, NpyError};
 
 use crate::element::{Element, Number};
 use crate::file;
+use crate::layout::place_of;
+use crate::ops::convert::Numeric;
 use crate::tensor::Tensor;
 
 /// An array of a file: a tensor with elements of one of five types.
@@ -94,7 +96,7 @@ impl Array {
             Self::F32(tensor) => tensor.cast(),
             Self::F64(tensor) => tensor.cast(),
             Self::I64(tensor) => tensor.cast(),
-            Self::U64(tensor) => tensor.map(|bits| nearest(bits.cast_unsigned())),
+            Self::U64(tensor) => tensor.map(|bits| bits.cast_unsigned().to_element()),
             Self::Bool(tensor) => tensor.cast(),
         }
     }
@@ -137,27 +139,12 @@ conversions! {
 
 /// Unsigned integers, if `i64` has all of them.
 fn signed(tensor: Tensor<i64>) -> Result<Tensor<i64>, NpyError> {
-    let Some((mut place, number)) = tensor.iter().enumerate().find(|(_, number)| *number < 0) else {
-        return Ok(tensor);
-    };
-    let mut index: Vec<usize> = Vec::new();
-    for size in tensor.shape().iter().rev() {
-        index.insert(0, place % size);
-        place /= size;
-    }
-    Err(NpyError::Integer { index, value: number.cast_unsigned() })
-}
-
-/// The number of type `T` that is nearest to an unsigned integer.
-fn nearest<T: Number>(number: u64) -> T {
-    match i64::try_from(number) {
-        Ok(number) => T::from_i64(number),
-        Err(_) if T::INTEGER => T::from_i64(i64::MAX),
-        Err(_) => {
-            // Half of it, with a last bit that says whether anything is lost, so that only the cast rounds.
-            let half = T::from_i64((number >> 1 | number & 1).cast_signed());
-            half + half
+    match tensor.iter().enumerate().find(|(_, element)| *element < 0) {
+        Some((number, element)) => {
+            let index = place_of(number, tensor.shape()).to_vec();
+            Err(NpyError::Integer { index, value: element.cast_unsigned() })
         }
+        None => Ok(tensor),
     }
 }
 

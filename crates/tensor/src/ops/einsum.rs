@@ -1,4 +1,4 @@
-//! Einstein summation, of tensors and of whatever has their operations.
+//! Einstein summation, of tensors and of other types with their operations.
 
 use std::collections::BTreeMap;
 

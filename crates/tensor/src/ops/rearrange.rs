@@ -75,8 +75,13 @@ fn plan(shape: &[usize], pattern: &str, sizes: &[(&str, usize)]) -> Result<[Shap
             return Err(format!("{} is missing on the {side} of `->`", shown(*label)));
         }
     }
-    if let Some((name, _)) = sizes.iter().find(|(name, _)| !labels.contains(&Label::Name(name))) {
-        return Err(format!("a size is given for `{name}`, which is not a name in it"));
+    for (place, (name, _)) in sizes.iter().enumerate() {
+        if !labels.contains(&Label::Name(name)) {
+            return Err(format!("a size is given for `{name}`, which is not a name in it"));
+        }
+        if sizes[..place].iter().any(|(other, _)| other == name) {
+            return Err(format!("two sizes are given for `{name}`"));
+        }
     }
     let mut split = Shape::new();
     for (axis, (group, &size)) in from.iter().zip(shape).enumerate() {
@@ -122,12 +127,14 @@ fn shown(label: Label) -> String {
 /// The axes of one side, where `...` stands for `rest` axes.
 fn read(side: &str, rest: usize) -> Result<Vec<Group<'_>>, String> {
     let mut groups: Vec<Group> = vec![];
-    let (mut open, mut place) = (None::<Group>, 0);
+    let (mut open, mut place, mut has_rest) = (None::<Group>, 0, false);
     while let Some(next) = side[place..].chars().next() {
         let text = &side[place..];
         let problem = |problem: &str| Err(format!("{problem}, at `{}`", text.trim_end()));
         let mut length = next.len_utf8();
         let mut found = vec![];
+        // It may stand for no axis.
+        let is_second = text.starts_with("...") && std::mem::replace(&mut has_rest, true);
         match next {
             ' ' => {}
             '(' if open.is_none() => open = Some(vec![]),
@@ -144,9 +151,8 @@ fn read(side: &str, rest: usize) -> Result<Vec<Group<'_>>, String> {
             }
             _ => return problem("allowed are names, `1`, one `...`, and brackets that are not nested"),
         }
-        let named =
-            groups.iter().chain(&open).flatten().any(|label| found.iter().flatten().any(|new| new == label));
-        if named {
+        let mut named = groups.iter().chain(&open).flatten();
+        if is_second || named.any(|label| found.iter().flatten().any(|new| new == label)) {
             return problem("a name, or `...`, is there twice");
         }
         match &mut open {

@@ -3,6 +3,7 @@
 use super::random::Rng;
 use crate::element::Float;
 use crate::error::{OrPanic, TensorError};
+use crate::layout::place_of;
 use crate::runtime::Buffer;
 use crate::shape::{Shape, broadcast_shapes, checked_count};
 use crate::tensor::Tensor;
@@ -41,17 +42,6 @@ fn log_gamma_variate(shape: f64, rng: &mut (impl Rng + ?Sized)) -> f64 {
     }
 }
 
-/// The index of the element in logical order, for a message.
-fn index_of(place: usize, shape: &[usize]) -> Shape {
-    let mut index = Shape::from_elem(0, shape.len());
-    let mut rest = place;
-    for (index, &size) in index.iter_mut().zip(shape).rev() {
-        *index = rest % size;
-        rest /= size;
-    }
-    index
-}
-
 /// Random choices, with probabilities or weights from this tensor. All streams are frozen; decisions are made in `f64`,
 /// so that equal probabilities in both types give the same choices.
 ///
@@ -74,8 +64,8 @@ impl<T: Float> Tensor<T> {
     /// If an element is not between 0 and 1.
     #[track_caller]
     pub fn bernoulli(&self, rng: &mut (impl Rng + ?Sized)) -> Self {
-        if let Some(place) = self.iter().position(|p| !(T::ZERO..=T::ONE).contains(&p)) {
-            let (index, p) = (index_of(place, self.shape()), self.to_vec()[place]);
+        if let Some((number, p)) = self.iter().enumerate().find(|(_, p)| !(T::ZERO..=T::ONE).contains(p)) {
+            let index = place_of(number, self.shape());
             panic!("bernoulli: the probability at {index:?} is {p}: it must be between 0 and 1");
         }
         let draw = |p: T| if unit(rng) < p.to_f64() { T::ONE } else { T::ZERO };
@@ -153,8 +143,9 @@ impl<T: Float> Tensor<T> {
         let size = std::mem::replace(last, count);
         let total = checked_count("multinomial", &shape).or_panic();
         let rows = &shape[..shape.len() - 1];
-        if let Some(place) = self.iter().position(|w| !(w >= T::ZERO && w.is_finite())) {
-            let (index, w) = (index_of(place, self.shape()), self.to_vec()[place]);
+        let is_weight = |w: T| w >= T::ZERO && w.is_finite();
+        if let Some((number, w)) = self.iter().enumerate().find(|&(_, w)| !is_weight(w)) {
+            let index = place_of(number, self.shape());
             panic!("multinomial: the weight at {index:?} is {w}: weights must be finite and not negative");
         }
         let (mut drawn, mut weights) = (Vec::with_capacity(total), self.iter().map(T::to_f64));
@@ -163,7 +154,7 @@ impl<T: Float> Tensor<T> {
             let positive = weights.iter().filter(|&&w| w > 0.0).count();
             let of_row = || match rows {
                 [] => String::new(),
-                _ => format!(" of row {:?}", index_of(row, rows)),
+                _ => format!(" of row {:?}", place_of(row, rows)),
             };
             assert!(
                 positive > 0,

@@ -30,7 +30,7 @@ law! {
 }
 
 law! {
-    /// A bin has its lower edge, and the last has both; what is outside is in none.
+    /// A bin has its lower edge, and the last has both; elements outside are in no bin.
     [f32 f64]
     fn histograms(x in laid::<T>(0..=2), edges in prop::collection::vec(-5..5_i8, 2..6)) {
         let mut edges: Vec<T> = edges.into_iter().map(|x| T::from(x) / 2.0).collect();

@@ -69,7 +69,7 @@ law! {
 }
 
 law! {
-    /// `split` by one size gives parts of this size, and what is left.
+    /// `split` by one size gives parts of this size, and the rest.
     [f64 bool]
     fn split_by_a_size(x in laid::<T>(1..=4), axis in any::<prop::sample::Index>(), size in 1..=6_usize) {
         let axis = axis.index(x.tensor.rank());

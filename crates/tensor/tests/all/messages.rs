@@ -223,6 +223,9 @@ fn patterns() {
         ("a b -> b a", &[("a", 3)], "axis 0 has size 2, and its names the product 3"),
         ("1 b -> b", &[], "axis 0 has size 2, and its names the product 1"),
         ("a b -> b a", &[("c", 3)], "a size is given for `c`, which is not a name in it"),
+        ("a b -> b a", &[("a", 2), ("a", 3)], "two sizes are given for `a`"),
+        ("a ... b ... -> ... a b", &[], "a name, or `...`, is there twice, at `...`"),
+        ("a ... b -> a ... b ...", &[], "a name, or `...`, is there twice, at `...`"),
     ] {
         let message = format!("rearrange: pattern \"{pattern}\" for shape [2, 12]: {problem}");
         panics(|| x.rearrange(pattern, sizes), &message);

@@ -24,7 +24,7 @@ fn rows() -> impl Strategy<Value = Tensor<f64>> {
 }
 
 proptest! {
-    /// What is drawn has a positive weight; and rows continue the stream of the rows before them.
+    /// Elements that are drawn have positive weights, and rows continue the stream of the rows before them.
     #[test]
     fn draws_are_possible(x in rows(), count in 0..6_usize, seed: u64) {
         let rng = &mut seeded(seed);
@@ -82,7 +82,7 @@ proptest! {
     }
 }
 
-/// The statistic of Pearson's test: the sum of squared deviations, in units of what is expected.
+/// The statistic of Pearson's test: the sum of squared deviations from the expected counts, divided by these.
 fn chi_squared(counts: &[f64], probabilities: &[f64]) -> f64 {
     let total: f64 = counts.iter().sum();
     let term = |(count, p): (&f64, &f64)| (count - total * p).powi(2) / (total * p);

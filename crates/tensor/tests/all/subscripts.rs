@@ -24,7 +24,7 @@ impl Part {
     }
 }
 
-/// What is chosen of an axis: a place, bounds, a step and the kind.
+/// The choice for an axis: a place, bounds, a step and the kind.
 type Choice = (Place, Option<isize>, Option<isize>, isize, u8);
 
 fn choice() -> impl Strategy<Value = Choice> {
@@ -106,7 +106,7 @@ fn writing<T: Value>(element: BoxedStrategy<T>) -> impl Strategy<Value = (Laid<T
     })
 }
 
-/// The model of writing: what `f` makes of each element of the part and of the value.
+/// The model of writing: `f` of each element of the part and its partner in the value.
 fn written<T: Value>(x: &Naive<T>, part: &Part, value: &Naive<T>, f: impl Fn(T, T) -> T) -> Naive<T> {
     let places = Naive { shape: x.shape.clone(), data: (0..x.data.len()).collect() };
     let (places, values) = (part.of(&places), value.broadcast_to(&part.shape));

@@ -70,18 +70,18 @@ pub(super) fn layers() -> Vec<Entry> {
             let size = x.shape()[if axis < 0 { 2 } else { 1 }] as isize;
             x.slice(axis, ..size / 2) * logistic(&x.slice(axis, size / 2..))
         }, Some(|| panics(
-            || Glu { axis: 0 }.forward(&Var::constant(Tensor::<f64>::ones([3, 2]))),
+            || Glu { axis: 0 }.forward(Var::constant(Tensor::<f64>::ones([3, 2]))),
             "glu: axis 0 of shape [3, 2] has size 3: it must be even, to be cut in halves",
         ));
         Softmax { axis: s.size(0, 2) as isize } => |x, s| {
             let powers = x.exp();
             &powers / powers.sum(keepdim(axis))
         }, Some(|| panics(
-            || Softmax { axis: 2 }.forward(&Var::constant(Tensor::<f64>::ones([3, 2]))),
+            || Softmax { axis: 2 }.forward(Var::constant(Tensor::<f64>::ones([3, 2]))),
             "softmax: axis 2 is out of range for shape [3, 2]: allowed are -2 to 1",
         ));
         LogSoftmax { axis: s.size(0, 2) as isize - 3 } => |x, s| x - x.exp().sum(keepdim(axis)).log(), Some(|| panics(
-            || LogSoftmax { axis: 2 }.forward(&Var::constant(Tensor::<f64>::ones([3, 2]))),
+            || LogSoftmax { axis: 2 }.forward(Var::constant(Tensor::<f64>::ones([3, 2]))),
             "log_softmax: axis 2 is out of range for shape [3, 2]: allowed are -2 to 1",
         ));
     }

@@ -144,7 +144,7 @@ fn multihead_attention_entry() -> Entry {
         refuses: Some(|| {
             let layer = MultiheadAttention::<f64>::new(6, 2, &mut seeded(0));
             panics(
-                || layer.forward(&Var::constant(Tensor::ones([2, 5])), None, false),
+                || layer.forward(Var::constant(Tensor::ones([2, 5])), None, false),
                 "MultiheadAttention: an input has shape [2, 5]; it must be [..., length, 6]",
             );
             panics(

@@ -95,7 +95,7 @@ fn layer_norm_entry() -> Entry {
         initial: |_| initial(&LayerNorm::<f64>::new([2, 3]), [1.0, 0.0].map(Start::All)),
         refuses: Some(|| {
             panics(
-                || LayerNorm::<f64>::new([3]).forward(&Var::constant([1.0, 2.0])),
+                || LayerNorm::<f64>::new([3]).forward(Var::constant([1.0, 2.0])),
                 "layer_norm: shapes [2] and [3] do not fit: the second, the normalized shape, must be the last axes of the first, at least one",
             );
         }),
@@ -127,7 +127,7 @@ fn rms_norm_entry() -> Entry {
         initial: |_| initial(&RmsNorm::<f64>::new([2, 3]), [Start::All(1.0)]),
         refuses: Some(|| {
             panics(
-                || RmsNorm::<f64>::new([3]).forward(&Var::constant([1.0, 2.0])),
+                || RmsNorm::<f64>::new([3]).forward(Var::constant([1.0, 2.0])),
                 "rms_norm: shapes [2] and [3] do not fit: the second, the normalized shape, must be the last axes of the first, at least one",
             );
         }),
@@ -159,7 +159,7 @@ fn group_norm_entry() -> Entry {
         initial: |_| initial(&GroupNorm::<f64>::new(2, 6), [1.0, 0.0].map(Start::All)),
         refuses: Some(|| {
             panics(
-                || GroupNorm::<f64>::new(2, 3).forward(&Var::constant([[1.0, 2.0, 3.0]])),
+                || GroupNorm::<f64>::new(2, 3).forward(Var::constant([[1.0, 2.0, 3.0]])),
                 "group_norm: the input has shape [1, 3] and num_groups is 2: it must divide the number of channels, 3",
             );
         }),
@@ -190,7 +190,7 @@ fn instance_norm2d_entry() -> Entry {
         initial: |_| initial(&InstanceNorm2d::<f64>::new(6), [1.0, 0.0].map(Start::All)),
         refuses: Some(|| {
             panics(
-                || InstanceNorm2d::<f64>::new(2).forward(&Var::constant([1.0, 2.0])),
+                || InstanceNorm2d::<f64>::new(2).forward(Var::constant([1.0, 2.0])),
                 "instance_norm: the input has shape [2]; it must have at least three axes, [batch, channels, ...]",
             );
         }),

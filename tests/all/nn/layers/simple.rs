@@ -35,7 +35,7 @@ fn linear_entry() -> Entry {
         },
         refuses: Some(|| {
             panics(
-                || Linear::<f64>::new(3, 2, &mut seeded(0)).forward(&Var::constant([1.0, 2.0])),
+                || Linear::<f64>::new(3, 2, &mut seeded(0)).forward(Var::constant([1.0, 2.0])),
                 "linear: the input has shape [2] and the weight [2, 3]: the last axis of the input must have size 3",
             );
         }),
@@ -93,7 +93,7 @@ fn dropout_entry() -> Entry {
             let x = s.randn(&[3, 5]);
             let slow = |layer: &Dropout, [x]: [&Var<f64>; 1]| {
                 // Ones, dropped by the same mask, show the places that are kept.
-                let kept = layer.forward(&Var::constant(Tensor::<f64>::ones(x.shape()))).value().ne(0.0);
+                let kept = layer.forward(Var::constant(Tensor::<f64>::ones(x.shape()))).value().ne(0.0);
                 let scaled = if layer.training { x / (1.0 - layer.p) } else { x.clone() };
                 Var::where_(&kept, scaled, 0.0)
             };
@@ -127,7 +127,7 @@ fn flatten_entry() -> Entry {
         initial: nothing,
         refuses: Some(|| {
             panics(
-                || Flatten.forward(&Var::constant(1.0)),
+                || Flatten.forward(Var::constant(1.0)),
                 "flatten: the input has shape []: it needs an axis, the batch",
             );
         }),
@@ -163,7 +163,7 @@ fn sequential_entry() -> Entry {
         refuses: Some(|| {
             let model = Sequential::new().push(Tanh).push(Linear::<f64>::new(3, 2, &mut seeded(0)));
             panics(
-                || model.forward(&Var::constant([1.0, 2.0])),
+                || model.forward(Var::constant([1.0, 2.0])),
                 "linear: the input has shape [2] and the weight [2, 3]: the last axis of the input must have size 3",
             );
         }),
