@@ -46,10 +46,10 @@ pub use gradus_tensor::{
 };
 #[cfg(feature = "npy")]
 pub use gradus_tensor::{npy, npz};
-pub use ops::{AttentionMask, cat, einsum, stack};
+pub use ops::{AttentionMask, cat, checkpoint, einsum, stack};
 pub use scalar::{Binary, BinaryFunction, Expression, Lift, Literal, Real, Unary, UnaryFunction};
 pub use tape::{
     AsVar, Context, Discrete, DiscreteOperation, Discreteness, Identity, Indices, Inputs, Linearity, Mask,
-    Operand, Operation, Saves, Tape, TapeNode, Var, apply, decide, is_recording, keep_values, live_nodes,
-    no_grad,
+    Operand, Operation, Saves, Tape, TapeNode, Var, apply, decide, detect_anomaly, is_recording, keep_values,
+    live_nodes, no_grad,
 };

@@ -1,4 +1,7 @@
 //! `+ - * / -x` on every mix of owned and borrowed variables, tensors and plain numbers.
+//!
+//! Compiler errors about an operand of the wrong type list operators of two variables and of a variable and a number, and not
+//! all mixes.
 
 use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssign};
 
@@ -31,12 +34,13 @@ macro_rules! operators {
         }
     )*};
     (@constant $trait:ident $method:ident, [$($generics:tt)*] $tensor:ty, $element:ty) => {
-        operators!(@impl $trait $method, [$($generics)*] Var<$element>, $tensor, $element, |x, y| (&x, &y.into()));
-        operators!(@impl $trait $method, [$($generics)*] &Var<$element>, $tensor, $element, |x, y| (x, &y.into()));
-        operators!(@impl $trait $method, [$($generics)*] $tensor, Var<$element>, $element, |x, y| (&x.into(), &y));
-        operators!(@impl $trait $method, [$($generics)*] $tensor, &Var<$element>, $element, |x, y| (&x.into(), y));
+        operators!(@impl #[diagnostic::do_not_recommend] $trait $method, [$($generics)*] Var<$element>, $tensor, $element, |x, y| (&x, &y.into()));
+        operators!(@impl #[diagnostic::do_not_recommend] $trait $method, [$($generics)*] &Var<$element>, $tensor, $element, |x, y| (x, &y.into()));
+        operators!(@impl #[diagnostic::do_not_recommend] $trait $method, [$($generics)*] $tensor, Var<$element>, $element, |x, y| (&x.into(), &y));
+        operators!(@impl #[diagnostic::do_not_recommend] $trait $method, [$($generics)*] $tensor, &Var<$element>, $element, |x, y| (&x.into(), y));
     };
-    (@impl $trait:ident $method:ident, [$($generics:tt)*] $left:ty, $right:ty, $element:ty, |$x:ident, $y:ident| ($l:expr, $r:expr)) => {
+    (@impl $(#[$attribute:meta])* $trait:ident $method:ident, [$($generics:tt)*] $left:ty, $right:ty, $element:ty, |$x:ident, $y:ident| ($l:expr, $r:expr)) => {
+        $(#[$attribute])*
         impl<$($generics)*> $trait<$right> for $left {
             type Output = Var<$element>;
             #[track_caller]

@@ -124,6 +124,52 @@ pub fn kaiming_normal<T: Float>(
     normal(shape, 0.0, std, rng)
 }
 
+/// Orthonormal rows, or columns if there are more rows than columns, times `gain`, drawn evenly from all such matrices; axes
+/// after the first count as columns (Saxe et al., "Exact solutions to the nonlinear dynamics of learning in deep linear
+/// neural networks", 2013).
+///
+/// ```
+/// use gradus_autograd::{Tensor, seeded};
+/// use gradus_nn::init;
+///
+/// let weight: Tensor<f64> = init::orthogonal([3, 5], 1.0, &mut seeded(0));
+/// assert!(weight.matmul(&weight.t()).allclose(&Tensor::eye(3), 0.0, 1e-12));
+/// ```
+///
+/// # Panics
+/// If the shape has fewer than two axes.
+#[track_caller]
+pub fn orthogonal<T: Float>(
+    shape: impl AsRef<[usize]>,
+    gain: f64,
+    rng: &mut (impl Rng + ?Sized),
+) -> Tensor<T> {
+    let shape = shape.as_ref();
+    assert!(
+        shape.len() > 1,
+        "orthogonal: the shape is {shape:?}; a weight has at least two axes, [out, in, ...]"
+    );
+    let (rows, columns) = (shape[0], shape[1..].iter().product::<usize>());
+    let (count, width) = (rows.min(columns), rows.max(columns));
+    // Gram-Schmidt on normal vectors is even on all matrices (Mezzadri, "How to generate random matrices from the classical
+    // compact groups", 2007); a second round removes the rounding errors of the first.
+    let mut basis: Vec<Tensor<f64>> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut vector = Tensor::<f64>::randn([width], rng);
+        for _ in 0..2 {
+            for other in &basis {
+                vector = &vector - other * vector.dot(other);
+            }
+            vector = &vector / vector.norm(2.0, ..);
+        }
+        basis.push(vector);
+    }
+    let all: Vec<f64> = basis.iter().flat_map(Tensor::to_vec).map(|x| x * gain).collect();
+    let matrix = Tensor::from(all).reshape([count, width]);
+    let matrix = if rows > columns { matrix.t() } else { matrix };
+    matrix.reshape(shape).cast()
+}
+
 #[track_caller]
 fn xavier_std(shape: &[usize], gain: f64) -> f64 {
     let (fan_in, fan_out) = fans(shape);

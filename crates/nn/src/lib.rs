@@ -24,6 +24,7 @@
 extern crate self as gradus;
 
 mod buffer;
+mod checkpoint;
 mod containers;
 mod counter;
 #[doc(hidden)]
@@ -45,14 +46,15 @@ pub mod testing;
 mod tied;
 
 pub use buffer::Buffer;
+pub use checkpoint::checkpoint_layer;
 pub use counter::Counter;
 pub use gradients::NonFiniteGradients;
 pub use gradus_autograd::{Float, Tensor};
 pub use gradus_derive::Module;
 pub use layers::*;
 pub use loss::{
-    BceLoss, BceWithLogitsLoss, ClassTargets, CrossEntropyLoss, HuberLoss, KlDivLoss, L1Loss, Losses,
-    MseLoss, NllLoss, Reduction, SmoothL1Loss,
+    BceLoss, BceWithLogitsLoss, ClassTargets, CosineEmbeddingLoss, CrossEntropyLoss, HuberLoss, KlDivLoss,
+    L1Loss, Losses, MseLoss, NllLoss, Reduction, SmoothL1Loss, TripletMarginLoss,
 };
 pub use member::{Member, MemberMut};
 pub use module::Module;

@@ -213,6 +213,7 @@ macro_rules! operators {
         }
     )*};
     (@ $trait:ident $method:ident, $left:ty, $right:ty, |$x:ident, $y:ident| ($l:expr, $r:expr)) => {
+        #[diagnostic::do_not_recommend]
         impl<T: Float> $trait<$right> for $left {
             type Output = Var<T>;
             #[track_caller]

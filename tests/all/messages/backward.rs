@@ -1,9 +1,11 @@
 //! Backward passes that cannot be, rules that are wrong, and updates that are not allowed.
 
+use std::sync::atomic::Ordering::Relaxed;
+
 use gradus::{
-    Context, Inputs, Operation, Saves, Tensor, Var, apply, batched_hessian, batched_jacobian, grad,
-    grad_create_graph, hessian, hvp, jacobian, jvp, jvp_create_graph, keep_values, no_grad, vjp,
-    vjp_create_graph,
+    Context, Inputs, Operation, Saves, Tensor, Var, apply, batched_hessian, batched_jacobian, checkpoint,
+    detect_anomaly, grad, grad_create_graph, hessian, hvp, jacobian, jvp, jvp_create_graph, keep_values,
+    no_grad, vjp, vjp_create_graph,
 };
 
 use super::{leaf, panic_of, panics};
@@ -56,6 +58,36 @@ fn results_that_are_nan() {
     panics(|| (&x - 2.0).log().exp().sum(..).backward(), &format!("{nan}{exp}"));
     let log = "; the first NaN known to the tape is %2 = log %1 : [2] f64";
     panics(|| keep_values(|| (&x - 2.0).log().exp().sum(..)).backward(), &format!("{nan}{log}"));
+}
+
+#[test]
+fn anomalies() {
+    let x = Var::leaf(Tensor::from([[1.0, 4.0], [0.0, 1000.0]]));
+    let infinite = "backward: the result is inf; the first infinite number known to the tape is %1 = exp %0 : [2, 2] f64";
+    panics(|| detect_anomaly(|| (x.exp() + 1.0).sum(..).backward()), infinite);
+    let gradient = "backward: the gradient of `sqrt` for element [1, 0] of input 0 is inf, from finite gradients; there the \
+                    input is 0";
+    panics(|| detect_anomaly(|| x.sqrt().sum(..).backward()), gradient);
+    panics(|| detect_anomaly(|| grad_create_graph(&x.sqrt().sum(..), &[&x])), gradient);
+    // Values are kept only where the forward pass was inside, too.
+    let y = x.sqrt().sum(..);
+    panics(|| detect_anomaly(|| y.backward()), &gradient.replace("is 0", "is unknown"));
+}
+
+#[test]
+fn checkpoints() {
+    let (x, w) = (leaf(&[3]), leaf(&[3]));
+    let captured = "checkpoint: the function reads a variable that is not among its 1 inputs, whose gradient would be lost: \
+                    make it an input, or `detach` it";
+    let twin = w.clone();
+    panics(|| checkpoint(&[&x], move |inputs| &inputs[0] * &twin), captured);
+    let changed = "checkpoint: the function gave another result when it ran again for the backward pass; it must depend on \
+                   nothing but its inputs: draw random numbers outside and give them as inputs, and checkpoint layers with \
+                   `checkpoint_layer`";
+    let runs = std::sync::atomic::AtomicU8::new(0);
+    let growing = move |inputs: &[Var<f64>]| &inputs[0] * f64::from(runs.fetch_add(1, Relaxed));
+    let y = checkpoint(&[&x], growing).sum(..);
+    assert_eq!(panic_of(|| y.backward()).0, changed);
 }
 
 #[test]

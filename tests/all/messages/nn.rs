@@ -1,6 +1,8 @@
 //! Layers, losses, initialisation and parameters.
 
-use gradus::init::{fans, kaiming_normal, kaiming_uniform, normal, uniform, xavier_normal, xavier_uniform};
+use gradus::init::{
+    fans, kaiming_normal, kaiming_uniform, normal, orthogonal, uniform, xavier_normal, xavier_uniform,
+};
 use gradus::{
     Adadelta, Adagrad, Adam, BatchNorm1d, BatchNorm2d, BceWithLogitsLoss, CrossEntropyLoss, Dropout,
     HuberLoss, Layer, LearningRate, Linear, Losses, Lstm, MultiheadAttention, NllLoss, Optimizer, Parameter,
@@ -69,7 +71,8 @@ fn losses() {
     );
     panics(
         || logits.cross_entropy(Tensor::from([[1.0, 0.0]])),
-        "cross_entropy: the logits have shape [2, 3] and the targets, probabilities, [1, 2]: they must be equal",
+        "cross_entropy: the logits have shape [2, 3] and the targets, probabilities, [1, 2]: they must be equal; \
+         indices of classes are a `Tensor<i64>`",
     );
     panics(
         || NllLoss::new().weight([1.0, 2.0]).forward(&logits, Tensor::from([0, 1])),
@@ -319,4 +322,26 @@ fn kernels_of_layers() {
     );
     panics(|| gradus::Conv1d::<f64>::new(1, 1, 0, gradus::Conv::new(), rng), &message("Conv1d", "[0]", 1));
     assert_eq!(gradus::Conv2d::<f64>::new(1, 1, 3, gradus::Conv::new(), rng).weight.shape(), [1, 1, 3, 3]);
+}
+
+#[test]
+fn losses_of_embeddings() {
+    let (x, y) = (leaf(&[4, 3]), leaf(&[4, 2]));
+    let shapes = |loss: &str, first: &str, second: &str| {
+        format!(
+            "{loss}: `{first}` has shape [4, 3] and `{second}` [4, 2]: they must be equal, [..., features]"
+        )
+    };
+    panics(|| x.triplet_margin_loss(&y, &x), &shapes("triplet_margin_loss", "anchor", "positive"));
+    panics(|| x.triplet_margin_loss(&x, &y), &shapes("triplet_margin_loss", "anchor", "negative"));
+    let alike = Tensor::full([3], true);
+    panics(|| x.cosine_embedding_loss(&y, &alike), &shapes("cosine_embedding_loss", "prediction", "other"));
+    panics(
+        || x.cosine_embedding_loss(&x, &alike),
+        "cosine_embedding_loss: `alike` has shape [3], and the rows [4]: they must be equal",
+    );
+    panics(
+        || orthogonal::<f64>([3], 1.0, &mut seeded(0)),
+        "orthogonal: the shape is [3]; a weight has at least two axes, [out, in, ...]",
+    );
 }

@@ -1,6 +1,8 @@
 //! Initial values of parameters: bounds, variances, and the first numbers of the stream.
 
-use gradus::init::{fans, kaiming_normal, kaiming_uniform, normal, uniform, xavier_normal, xavier_uniform};
+use gradus::init::{
+    fans, kaiming_normal, kaiming_uniform, normal, orthogonal, uniform, xavier_normal, xavier_uniform,
+};
 use gradus::prelude::*;
 use proptest::prelude::*;
 
@@ -50,7 +52,25 @@ proptest! {
         prop_assert!(has_moments(&xavier_normal(shape, gain, rng), 0.0, xavier));
         prop_assert!(has_moments(&kaiming_normal(shape, gain, rng), 0.0, kaiming));
         prop_assert!(has_moments(&normal(shape, gain, 0.5, rng), gain, 0.25));
+        prop_assert!(has_moments(&orthogonal(shape, gain, rng), 0.0, gain * gain / 50.0));
         prop_assert!(has_moments(&uniform(shape, -1.0, gain, rng), (gain - 1.0) / 2.0, (gain + 1.0).powi(2) / 12.0));
+    }
+
+    /// The shorter side of the matrix is orthonormal, times the gain.
+    #[test]
+    fn orthogonal_weights(
+        seed: u64, out in 0..12_usize, inputs in 0..12_usize, field in 1..4_usize, gain in 0.5..2.0_f64,
+    ) {
+        let weight: Tensor<f64> = orthogonal([out, inputs, field], gain, &mut seeded(seed));
+        prop_assert_eq!(weight.shape(), [out, inputs, field]);
+        let matrix = weight.reshape((out, inputs * field));
+        let matrix = if out > inputs * field { matrix.t() } else { matrix };
+        let expected = Tensor::eye(matrix.shape()[0]) * (gain * gain);
+        prop_assert!(matrix.matmul(&matrix.t()).allclose(&expected, 0.0, 1e-13), "{}", matrix);
+        // Another seed gives another matrix, and elements are as often negative as positive.
+        if out > 0 && inputs > 0 {
+            prop_assert_ne!(&weight, &orthogonal([out, inputs, field], gain, &mut seeded(seed ^ 1)));
+        }
     }
 
     /// Axes after the second count for fan-in and fan-out.

@@ -2,10 +2,12 @@
 
 mod adam;
 mod averaging;
+mod checkpoints;
 mod checks;
 mod copying;
 mod derive;
 mod durability;
+mod embeddings;
 mod freezing;
 mod init;
 mod inspection;

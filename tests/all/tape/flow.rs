@@ -44,6 +44,46 @@ proptest! {
     }
 }
 
+proptest! {
+    /// A hook changes the gradient of its variable and of what lies behind it, and no value; it gets the whole gradient.
+    #[test]
+    fn hooks(x in tensors(shapes(0..=3, 0..=4), -2.0..2.0), factor in -2.0..2.0) {
+        let x = Var::leaf(&x);
+        let y = x.sin();
+        let hooked = y.map_gradient(move |gradient| gradient.clamp(-0.5, 0.5) * factor);
+        prop_assert_eq!(hooked.value(), y.value());
+        let z = (&hooked * &hooked).sum(..);
+        let whole = (y.value() * 2.0).clamp(-0.5, 0.5) * factor;
+        let found = grad(&z, &[&y, &x]);
+        prop_assert!(found[0].value().allclose(&whole, 1e-14, 1e-14));
+        prop_assert!(found[1].value().allclose(&(whole * x.value().cos()), 1e-14, 1e-14));
+        // Forward mode differentiates the values.
+        let ones = Tensor::ones(x.shape());
+        prop_assert!(jvp(&hooked, &[&x], &[ones]).allclose(&x.value().cos(), 1e-14, 1e-14));
+    }
+
+    /// Rows that are collected are the variable that they came from.
+    #[test]
+    fn rows_are_collected(x in tensors(shapes(1..=3, 1..=4), -2.0..2.0)) {
+        prop_assert_eq!(&x.rows().collect::<Tensor<f64>>(), &x);
+        let (leaf, cotangent) = (Var::leaf(&x), x.cos());
+        let same: Var<f64> = leaf.rows().map(|row| row * 2.0).collect();
+        prop_assert_eq!(same.value(), &(&x * 2.0));
+        prop_assert_eq!(gradient_of(&same.backward_with(&cotangent), &leaf), cotangent * 2.0);
+    }
+
+    /// Where all numbers are finite, looking for anomalies changes nothing; and the mode ends with its scope.
+    #[test]
+    fn without_anomalies(x in tensors(shapes(0..=3, 0..=4), 0.5..2.0)) {
+        let x = Var::leaf(&x);
+        let pass = || x.sqrt().log().sum(..).backward();
+        let (plain, detected) = (pass(), detect_anomaly(pass));
+        prop_assert_eq!(plain.get(&x), detected.get(&x));
+        let zero = Var::leaf(Tensor::from(0.0));
+        prop_assert_eq!(gradient_of(&zero.sqrt().backward(), &zero).item(), f64::INFINITY);
+    }
+}
+
 #[test]
 fn a_leaf_is_its_own_gradient() {
     let x = Var::leaf(Tensor::from([[5.0]]));

@@ -107,7 +107,8 @@ impl<T: Float> Var<T> {
     /// The gradients of this scalar with respect to all leaves that it depends on.
     ///
     /// Consumes the variable: nodes of the tape that nothing else holds are freed as the walk goes. Its value stays at hand
-    /// as [`Gradients::loss`]; a clone of the variable would keep the tape alive.
+    /// as [`Gradients::loss`]; a clone of the variable would keep the tape alive. An infinite result or gradient is found by
+    /// [`detect_anomaly`](crate::detect_anomaly).
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
@@ -128,7 +129,12 @@ impl<T: Float> Var<T> {
         assert!(
             !loss.is_nan(),
             "backward: the result is NaN, and so would be the gradients{}",
-            first_nan(&self)
+            first_on_tape(&self, "NaN", Tensor::isnan)
+        );
+        assert!(
+            loss.is_finite() || !mode::is_detecting(),
+            "backward: the result is {loss}{}",
+            first_on_tape(&self, "infinite number", Tensor::isinf)
         );
         self.walk_back("backward", &seed, loss)
     }
@@ -357,12 +363,12 @@ fn require<T: Float>(function: &str, gradients: Vec<Option<Var<T>>>, inputs: &[&
     gradients.into_iter().flatten().collect()
 }
 
-/// Names the first operation on the tape that is known to have made a NaN.
-fn first_nan<T: Float>(y: &Var<T>) -> String {
+/// Names the first operation on the tape that is known to have made a number of some kind.
+fn first_on_tape<T: Float>(y: &Var<T>, kind: &str, is: impl Fn(&Tensor<T>) -> Tensor<bool>) -> String {
     let tape = Tape::of(y);
-    let culprit = tape.iter().find(|node| node.output().is_some_and(|value| value.isnan().any(..).item()));
+    let culprit = tape.iter().find(|node| node.output().is_some_and(|value| is(value).any(..).item()));
     match culprit {
-        Some(node) => format!("; the first NaN known to the tape is {node}"),
+        Some(node) => format!("; the first {kind} known to the tape is {node}"),
         None => "; run the forward pass inside `keep_values` to learn which operation made it".into(),
     }
 }

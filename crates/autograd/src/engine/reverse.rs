@@ -8,10 +8,10 @@ use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 use gradus_tensor::shapes::sum_to_size_shape;
-use gradus_tensor::{Float, Shape};
+use gradus_tensor::{Float, Shape, Tensor};
 
 use crate::tape::node::{Node, address};
-use crate::tape::{Context, Found, Var};
+use crate::tape::{Context, Found, Var, mode};
 
 /// The first capacity of the table of gradients, enough for most small models.
 const FEW: usize = 14;
@@ -29,6 +29,11 @@ pub(crate) enum BackwardError {
          which does not reduce to the input's {expected:?}"
     )]
     RuleShape { operation: &'static str, input: usize, got: Shape, expected: Shape },
+    #[error(
+        "backward: the gradient of `{operation}` for element {place:?} of input {input} is {gradient}, from finite \
+         gradients; there the input is {value}"
+    )]
+    NotFinite { operation: &'static str, input: usize, place: Shape, gradient: f64, value: String },
 }
 
 /// A node that waits for its turn; the deepest is the greatest.
@@ -77,8 +82,13 @@ pub(crate) fn walk<T: Float>(
         let (_, gradient) =
             gradients.borrow_mut().remove(&address(&node)).expect("whatever waits has a gradient");
         let context = Context::new(&node, &gradient).within(&gradients, floor);
+        let detecting = mode::is_detecting() && is_finite(gradient.value());
+        let mut anomaly = None;
         each_gradient(&node, &context, &mut |i, contribution| {
             let origin = node.inputs[i].differentiable().expect("a gradient is needed");
+            if detecting && anomaly.is_none() && !is_finite(contribution.value()) {
+                anomaly = Some(not_finite(&node, i, contribution.value()));
+            }
             let replaces = context.has_taken();
             match gradients.borrow_mut().entry(address(origin)) {
                 // The first contribution is moved in, not added to zeros.
@@ -95,11 +105,32 @@ pub(crate) fn walk<T: Float>(
                 }
             }
         })?;
+        if let Some(anomaly) = anomaly {
+            return Err(anomaly);
+        }
         if wanted(&node) {
             gradients.borrow_mut().insert(address(&node), (node, gradient));
         }
     }
     Ok(gradients.into_inner())
+}
+
+fn is_finite<T: Float>(x: &Tensor<T>) -> bool {
+    x.isfinite().all(..).item()
+}
+
+/// The error of a gradient with a number that is not finite.
+fn not_finite<T: Float>(node: &Node<T>, input: usize, gradient: &Tensor<T>) -> BackwardError {
+    let mut flat = gradient.iter().position(|x| !x.is_finite()).expect("a number is not finite");
+    let at = |x: &Tensor<T>| x.iter().nth(flat).expect("the shapes are equal");
+    let value = node.inputs[input].value.value().map_or("unknown".into(), |value| at(value).to_string());
+    let number = at(gradient).to_f64();
+    let mut place: Shape = gradient.shape().into();
+    for axis in place.iter_mut().rev() {
+        (*axis, flat) = (flat % *axis, flat / *axis);
+    }
+    let operation = node.operation().expect("gradients flow through operations on numbers").name();
+    BackwardError::NotFinite { operation, input, place, gradient: number, value }
 }
 
 /// Hands the gradient for each input that needs one to `take`, in the input's shape.

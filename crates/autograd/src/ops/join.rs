@@ -51,6 +51,26 @@ pub fn stack<T: Float>(vars: &[&Var<T>], axis: isize) -> Var<T> {
     cat(&raised.iter().collect::<Vec<_>>(), axis)
 }
 
+/// Stacked along a new first axis: a function of each row is `rows`, `map`, `collect`.
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var};
+///
+/// let x = Var::leaf(Tensor::from([[3.0, 4.0], [6.0, 8.0]]));
+/// let units: Var<f64> = x.rows().map(|row| &row / row.norm(2.0, ..)).collect();
+/// assert_eq!(units.value(), &Tensor::from([[0.6, 0.8], [0.6, 0.8]]));
+/// ```
+///
+/// # Panics
+/// If there are no variables or the shapes differ.
+impl<T: Float> FromIterator<Self> for Var<T> {
+    #[track_caller]
+    fn from_iter<I: IntoIterator<Item = Self>>(vars: I) -> Self {
+        let vars: Vec<Self> = vars.into_iter().collect();
+        stack(&vars.iter().collect::<Vec<_>>(), 0)
+    }
+}
+
 impl<T: Float> Var<T> {
     /// Consecutive parts of an axis: of one size, the last part perhaps smaller, or of the listed sizes.
     ///

@@ -5,6 +5,7 @@
 mod activations;
 mod arithmetic;
 mod attention;
+mod checkpoint;
 mod compare;
 mod conv;
 mod diagonal;
@@ -12,6 +13,7 @@ mod dropout;
 mod einsum;
 mod embedding;
 mod functions;
+mod hook;
 mod index;
 mod join;
 mod linalg;
@@ -34,6 +36,7 @@ mod view;
 
 pub(crate) use arithmetic::{add, chained, div, divided, mul, neg, sub};
 pub use attention::AttentionMask;
+pub use checkpoint::checkpoint;
 pub use einsum::einsum;
 pub use join::{cat, stack};
 
@@ -67,6 +70,8 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         attention::cases(),
         recurrent::cases(),
         loss::cases(),
+        hook::cases(),
+        checkpoint::cases(),
     ]
     .into_iter()
     .flatten()

@@ -179,6 +179,29 @@ impl<T: Float> Var<T> {
         decide(ArgExtreme { largest: false, over: Reduced::new("argmin", axes, self.shape()) }, &[self])
     }
 
+    /// The largest element over the axes and its index: [`max`](Self::max) and [`argmax`](Self::argmax).
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var};
+    ///
+    /// let x = Var::leaf(Tensor::from([[1.0, 4.0], [3.0, 2.0]]));
+    /// let (largest, places) = x.max_with_indices(1);
+    /// assert_eq!(largest.value(), &Tensor::from([4.0, 3.0]));
+    /// assert_eq!(places, Tensor::from([1, 0]));
+    /// ```
+    #[track_caller]
+    pub fn max_with_indices(&self, axes: impl Into<Axes>) -> (Self, Indices<T>) {
+        let axes = axes.into();
+        (self.max(axes.clone()), self.argmax(axes))
+    }
+
+    /// The smallest element over the axes and its index: [`min`](Self::min) and [`argmin`](Self::argmin).
+    #[track_caller]
+    pub fn min_with_indices(&self, axes: impl Into<Axes>) -> (Self, Indices<T>) {
+        let axes = axes.into();
+        (self.min(axes.clone()), self.argmin(axes))
+    }
+
     /// The sum over those axes that a broadcast from `shape` to this shape adds or repeats.
     ///
     /// See [`Tensor::sum_to_size`](gradus_tensor::Tensor::sum_to_size) for shapes and panics.
@@ -209,6 +232,8 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         case!("mean", (shape, axes) in reductions(1), [shape], |x| x.mean(axes)),
         case!("max", (shape, axes) in reductions(1), [shape], |x| x.max(axes)),
         case!("min", (shape, axes) in reductions(1), [shape], |x| x.min(axes)),
+        case!("max_with_indices", (shape, axes) in reductions(1), [shape], |x| x.max_with_indices(axes).0),
+        case!("min_with_indices", (shape, axes) in reductions(1), [shape], |x| x.min_with_indices(axes).0),
         case!("logsumexp", (shape, axes) in reductions(1), [shape], |x| x.logsumexp(axes)),
         case!("sum_to_size", (small, large) in broadcast_pair(), [large], |x| {
             let fits = gradus_tensor::broadcast_shapes("", &small, x.shape());

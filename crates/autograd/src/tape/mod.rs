@@ -16,7 +16,7 @@ pub use context::Context;
 pub(crate) use context::Found;
 pub use discrete::{Discrete, DiscreteOperation, Discreteness, Indices, Mask, decide};
 pub use list::{Tape, TapeNode};
-pub use mode::{is_recording, keep_values, no_grad};
+pub use mode::{detect_anomaly, is_recording, keep_values, no_grad};
 pub use node::live_nodes;
 #[cfg(feature = "proptest")]
 pub(crate) use operand::OperandValue;

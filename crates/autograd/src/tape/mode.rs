@@ -2,22 +2,29 @@
 
 use std::cell::Cell;
 
-/// Two independent switches. Each scope sets one of them, and restores both.
+/// Independent switches. Each scope sets one of them, and restores both.
 #[derive(Clone, Copy)]
 struct Mode {
     /// Whether nodes are made.
     recording: bool,
     /// Whether nodes keep all their inputs and their output, and not only the values that their rules read.
     keeping_values: bool,
+    /// Whether backward passes look for numbers that are not finite.
+    detecting: bool,
 }
 
 thread_local! {
-    static MODE: Cell<Mode> = const { Cell::new(Mode { recording: true, keeping_values: false }) };
+    static MODE: Cell<Mode> = const { Cell::new(Mode { recording: true, keeping_values: false, detecting: false }) };
 }
 
 /// Whether a node that is made now keeps all values.
 pub(crate) fn is_keeping_values() -> bool {
     MODE.get().keeping_values
+}
+
+/// Whether backward passes look for numbers that are not finite.
+pub(crate) fn is_detecting() -> bool {
+    MODE.get().detecting
 }
 
 /// Runs `f` in a mode, and returns to the one before, even if `f` panics.
@@ -73,6 +80,24 @@ pub fn no_grad<R>(f: impl FnOnce() -> R) -> R {
 /// ```
 pub fn keep_values<R>(f: impl FnOnce() -> R) -> R {
     with_mode(Mode { keeping_values: true, ..MODE.get() }, f)
+}
+
+/// Runs `f`, forward and backward passes, and panics where a number first is infinite or NaN.
+///
+/// If the result of [`backward`](crate::Var::backward) is not finite, the message names the first operation with such a
+/// result; if a gradient is not, the operation whose rule made it from a finite gradient, and the place in its input.
+/// Values are kept as by [`keep_values`], and all gradients are looked through, so a step takes several times as long.
+///
+/// ```should_panic
+/// use gradus_autograd::{Tensor, Var, detect_anomaly};
+///
+/// // backward: the gradient of `sqrt` for element [1] of input 0 is inf, from finite gradients;
+/// // there the input is 0
+/// let x = Var::leaf(Tensor::from([1.0, 0.0]));
+/// detect_anomaly(|| x.sqrt().sum(..).backward());
+/// ```
+pub fn detect_anomaly<R>(f: impl FnOnce() -> R) -> R {
+    with_mode(Mode { keeping_values: true, detecting: true, ..MODE.get() }, f)
 }
 
 /// Whether operations on this thread write to the tape: true outside [`no_grad`] and outside a backward pass.

@@ -32,6 +32,11 @@ use crate::path::Path;
 /// let y = model.forward(&Var::constant([10.0, 10.0]));
 /// assert_eq!(y.value(), &Tensor::from([20.0, 30.0]));
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a `Layer<{T}>`",
+    note = "a function or closure goes into a `Sequential` with `push_fn`",
+    note = "a struct that derives `Module` is a layer once it implements `Layer`; all layers of a model have one element type"
+)]
 pub trait Layer<T: Float = f32>: Module<T> + CloneLayer<T> + Debug + Send + Sync {
     /// The output for an input, in the layer's mode; see [`Module::evaluate`].
     #[track_caller]

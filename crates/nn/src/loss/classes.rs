@@ -177,7 +177,8 @@ impl<T: Float> CrossEntropyLoss<T> {
     fn of_probabilities(&self, classes: &Classes<T>, logits: &Var<T>, probabilities: Var<T>) -> Var<T> {
         assert!(
             logits.shape() == probabilities.shape(),
-            "cross_entropy: the logits have shape {:?} and the targets, probabilities, {:?}: they must be equal",
+            "cross_entropy: the logits have shape {:?} and the targets, probabilities, {:?}: they must be equal; \
+             indices of classes are a `Tensor<i64>`",
             logits.shape(),
             probabilities.shape()
         );

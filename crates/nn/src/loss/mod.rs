@@ -5,15 +5,17 @@
 mod binary;
 mod classes;
 mod elements;
+mod embeddings;
 mod rows;
 
 use std::borrow::{Borrow, Cow};
 
-use gradus_autograd::{AsVar, Float, Indices, Var, broadcast_shapes};
+use gradus_autograd::{AsVar, Float, Indices, Mask, Var, broadcast_shapes};
 
 pub use binary::{BceLoss, BceWithLogitsLoss};
 pub use classes::{ClassTargets, CrossEntropyLoss, NllLoss};
 pub use elements::{HuberLoss, KlDivLoss, L1Loss, MseLoss, SmoothL1Loss};
+pub use embeddings::{CosineEmbeddingLoss, TripletMarginLoss};
 
 /// How the losses of single elements or rows become one number.
 ///
@@ -143,6 +145,8 @@ use loss;
 /// | [`kl_div`](Self::kl_div) | `t (log(t) - x)` | [`KlDivLoss`] |
 /// | [`nll_loss`](Self::nll_loss) | `-x[t]` | [`NllLoss`] |
 /// | [`cross_entropy`](Self::cross_entropy) | `-log_softmax(x)[t]` | [`CrossEntropyLoss`] |
+/// | [`triplet_margin_loss`](Self::triplet_margin_loss) | `max(d(x, p) - d(x, n) + 1, 0)` for rows p and n | [`TripletMarginLoss`] |
+/// | [`cosine_embedding_loss`](Self::cosine_embedding_loss) | `1 - cos(x, y)` if alike, otherwise `max(cos(x, y), 0)` | [`CosineEmbeddingLoss`] |
 ///
 /// ```
 /// use gradus_autograd::{Tensor, Var};
@@ -230,13 +234,30 @@ pub trait Losses<T: Float>: Borrow<Var<T>> {
     fn cross_entropy(&self, targets: impl Into<ClassTargets<T>>) -> Var<T> {
         CrossEntropyLoss::new().forward(self.borrow(), targets)
     }
+
+    /// The mean over rows of how much nearer than `negative`, by a margin of 1, `positive` should be; see
+    /// [`TripletMarginLoss`].
+    #[track_caller]
+    fn triplet_margin_loss(&self, positive: impl AsVar<T>, negative: impl AsVar<T>) -> Var<T> {
+        TripletMarginLoss::new().forward(self.borrow(), positive, negative)
+    }
+
+    /// The mean over rows of how far the cosine between these rows and those of `other` is from 1 where `alike` is true, and
+    /// how far above 0 where it is false; see [`CosineEmbeddingLoss`].
+    #[track_caller]
+    fn cosine_embedding_loss(&self, other: impl AsVar<T>, alike: impl Into<Mask<T>>) -> Var<T> {
+        CosineEmbeddingLoss::new().forward(self.borrow(), other, alike)
+    }
 }
 
 impl<T: Float> Losses<T> for Var<T> {}
 
 #[cfg(feature = "proptest")]
 pub(crate) fn cases() -> Vec<gradus_autograd::testing::Case> {
-    [elements::cases(), binary::cases(), classes::cases()].into_iter().flatten().collect()
+    [elements::cases(), binary::cases(), classes::cases(), embeddings::cases()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Any reduction, for test cases.

@@ -104,24 +104,28 @@ impl<T: Element> FromIterator<T> for Tensor<T> {
 /// points.push([2.5, 3.5]);
 /// assert_eq!(Tensor::from(points), Tensor::from([[0.5, 1.5], [2.5, 3.5]]));
 /// ```
+#[diagnostic::do_not_recommend]
 impl<T: Element, const N: usize> From<Vec<[T; N]>> for Tensor<T> {
     fn from(rows: Vec<[T; N]>) -> Self {
         rows.as_slice().into()
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Element, const N: usize> From<&[[T; N]]> for Tensor<T> {
     fn from(rows: &[[T; N]]) -> Self {
         Self::from_slice(rows.as_flattened(), &[rows.len(), N])
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Element, const M: usize, const N: usize> From<Vec<[[T; N]; M]>> for Tensor<T> {
     fn from(matrices: Vec<[[T; N]; M]>) -> Self {
         matrices.as_slice().into()
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<T: Element, const M: usize, const N: usize> From<&[[[T; N]; M]]> for Tensor<T> {
     fn from(matrices: &[[[T; N]; M]]) -> Self {
         Self::from_slice(matrices.as_flattened().as_flattened(), &[matrices.len(), M, N])

@@ -1,5 +1,7 @@
 //! New tensors.
 
+use std::ops::Range;
+
 use smallvec::smallvec;
 
 use super::convert::check_length;
@@ -87,7 +89,8 @@ impl<T: Number> Tensor<T> {
         Self::ones(self.shape())
     }
 
-    /// The numbers from `start` up to but not including `stop`, `step` apart.
+    /// The numbers from `start` up to but not including `stop`, `step` apart. If they are 1 apart, a range turns into
+    /// them: `Tensor::from(0..5)`.
     ///
     /// Integers are exact. A float, `start + i * step`, is rounded once or twice, so that errors do not add up; a last
     /// element that would be rounded to `stop` or beyond is left out.
@@ -202,6 +205,24 @@ impl<T: Element> From<T> for Tensor<T> {
     }
 }
 
+/// The numbers of a range, 1 apart.
+///
+/// ```
+/// use gradus_tensor::Tensor;
+///
+/// assert_eq!(Tensor::from(0..4), Tensor::from([0, 1, 2, 3]));
+/// assert_eq!(Tensor::from(0.5..3.0), Tensor::arange(0.5, 3.0, 1.0));
+/// ```
+///
+/// # Panics
+/// If there are infinitely many numbers or more than a machine can hold.
+impl<T: Number> From<Range<T>> for Tensor<T> {
+    #[track_caller]
+    fn from(range: Range<T>) -> Self {
+        Self::arange(range.start, range.end, T::ONE)
+    }
+}
+
 impl<T: Element> From<&Tensor<T>> for Tensor<T> {
     /// Shares the buffer.
     fn from(tensor: &Tensor<T>) -> Self {
@@ -227,6 +248,7 @@ impl<T: Element> From<&[T]> for Tensor<T> {
 /// Nested arrays, one impl per depth: the type, its sizes and how to flatten it.
 macro_rules! from_arrays {
     ($([$($size:ident)+] $array:ty, |$source:ident| $flat:expr;)*) => {$(
+        #[diagnostic::do_not_recommend]
         impl<T: Element, $(const $size: usize),+> From<$array> for Tensor<T> {
             fn from($source: $array) -> Self {
                 let data: Vec<T> = $flat;

@@ -93,6 +93,26 @@ pub fn cat_shape<'a>(
     Ok(joined)
 }
 
+/// Stacked along a new first axis: a function of each row is `rows`, `map`, `collect`.
+///
+/// ```
+/// use gradus_tensor::Tensor;
+///
+/// let x = Tensor::from([[3, 1, 2], [5, 6, 4]]);
+/// let sorted: Tensor<i64> = x.rows().map(|row| row.sort(0, false).0).collect();
+/// assert_eq!(sorted, Tensor::from([[1, 2, 3], [4, 5, 6]]));
+/// ```
+///
+/// # Panics
+/// If there are no tensors or the shapes differ.
+impl<T: Element> FromIterator<Self> for Tensor<T> {
+    #[track_caller]
+    fn from_iter<I: IntoIterator<Item = Self>>(tensors: I) -> Self {
+        let tensors: Vec<Self> = tensors.into_iter().collect();
+        Self::stack(&tensors.iter().collect::<Vec<_>>(), 0)
+    }
+}
+
 /// The shape of [`Tensor::stack`].
 #[doc(hidden)]
 pub fn stack_shape<'a>(

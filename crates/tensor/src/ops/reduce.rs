@@ -117,13 +117,14 @@ pub fn sum_to_size_shape(shape: &[usize], to: &[usize]) -> Result<Shape, TensorE
 /// assert_eq!(x.prod(1), Tensor::from([4, 6]));
 /// assert_eq!(x.max(0), Tensor::from([3, 4]));
 /// assert_eq!((x.argmax(1), x.argmax(..).item()), (Tensor::from([1, 0]), 1));
+/// assert_eq!(x.max_with_indices(1), (Tensor::from([4, 3]), Tensor::from([1, 0])));
 /// assert_eq!(x.sum_to_size([2]), Tensor::from([4, 6]));
 /// assert_eq!(x.gt(1).all(1), Tensor::from([false, true]));
 /// ```
 ///
 /// # Panics
-/// Every reduction panics if an axis is out of range or named twice; `max`, `min`, `argmax` and `argmin` also if there is
-/// nothing to choose from.
+/// Every reduction panics if an axis is out of range or named twice; `max`, `min`, `argmax`, `argmin` and the two
+/// `_with_indices` also if there is nothing to choose from.
 impl<T: Number> Tensor<T> {
     /// The sum over the axes; 0 over nothing.
     ///
@@ -163,6 +164,20 @@ impl<T: Number> Tensor<T> {
     #[track_caller]
     pub fn argmin(&self, axes: impl Into<Axes>) -> Tensor<i64> {
         self.choose("argmin", axes.into(), |x, axes| T::place_along(x, axes, false))
+    }
+
+    /// The largest element over the axes and its index: [`max`](Self::max) and [`argmax`](Self::argmax).
+    #[track_caller]
+    pub fn max_with_indices(&self, axes: impl Into<Axes>) -> (Self, Tensor<i64>) {
+        let axes = axes.into();
+        (self.max(axes.clone()), self.argmax(axes))
+    }
+
+    /// The smallest element over the axes and its index: [`min`](Self::min) and [`argmin`](Self::argmin).
+    #[track_caller]
+    pub fn min_with_indices(&self, axes: impl Into<Axes>) -> (Self, Tensor<i64>) {
+        let axes = axes.into();
+        (self.min(axes.clone()), self.argmin(axes))
     }
 
     /// The sum over the axes that broadcasting from `shape` would add or repeat: the transpose of `expand`.

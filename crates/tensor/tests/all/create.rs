@@ -20,6 +20,17 @@ law! {
     }
 }
 
+proptest! {
+    /// A range turns into its numbers, 1 apart; one that ends before it starts into none.
+    #[test]
+    fn ranges(start in -20..20_i64, stop in -20..20_i64, fraction in 0.0..1.0_f64) {
+        prop_assert_eq!(Tensor::from(start..stop), (start..stop).collect());
+        let (first, end) = (start as f64 + fraction, stop as f64);
+        prop_assert_eq!(Tensor::from(first..end), Tensor::arange(first, end, 1.0));
+        prop_assert_eq!(Tensor::from(start as f32..stop as f32), Tensor::from(start..stop).cast());
+    }
+}
+
 law! {
     /// Constant tensors.
     [f32 f64 i64]

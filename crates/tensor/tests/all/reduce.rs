@@ -200,6 +200,9 @@ law! {
         prop_assert_eq!(partly.sum(..), x.tensor.sum(..));
         if !x.tensor.is_empty() {
             prop_assert_eq!(x.tensor.max(&reduction.list[..]).max(..), x.tensor.max(..));
+            let list = || keepdim(&reduction.list[..]);
+            prop_assert_eq!(x.tensor.max_with_indices(list()), (x.tensor.max(list()), x.tensor.argmax(list())));
+            prop_assert_eq!(x.tensor.min_with_indices(list()), (x.tensor.min(list()), x.tensor.argmin(list())));
         }
     }
 }
