@@ -151,6 +151,7 @@ fn check(ty: &Type, field: &Tokens) -> Tokens {
     );
     quote_spanned! {ty.span()=>
         const _: () = {
+            // Of a module, the inherent constant comes before the trait's.
             #[allow(unused_imports)]
             use ::gradus::derived::NotModule as _;
             ::core::assert!(
