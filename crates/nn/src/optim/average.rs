@@ -117,7 +117,7 @@ impl<M> AveragedModel<M> {
             Average::Exponential { decay } => 1.0 - decay,
         };
         state::copy("update", &mut self.module, model, |average, new| mix(average, new, share));
-        self.n_averaged.set(updates + 1);
+        self.n_averaged.set(updates.saturating_add(1));
     }
 }
 
