@@ -43,12 +43,11 @@ impl TripletMarginLoss {
         positive: impl AsVar<T>,
         negative: impl AsVar<T>,
     ) -> Var<T> {
-        let distance = |other: &Var<T>, role: &str| {
-            check_rows("triplet_margin_loss", anchor, other, "anchor", role);
-            (anchor - other + T::from_f64(self.eps)).norm(2.0, -1)
-        };
-        let near = distance(&positive.as_var(), "positive");
-        let far = distance(&negative.as_var(), "negative");
+        let (positive, negative) = (positive.as_var(), negative.as_var());
+        check_rows("triplet_margin_loss", anchor, &positive, "anchor", "positive");
+        check_rows("triplet_margin_loss", anchor, &negative, "anchor", "negative");
+        let distance = |other: &Var<T>| (anchor - other + T::from_f64(self.eps)).norm(2.0, -1);
+        let (near, far) = (distance(&positive), distance(&negative));
         of_rows(self.reduction, (near - far + T::from_f64(self.margin)).relu())
     }
 }
