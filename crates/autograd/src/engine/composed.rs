@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Float, Tensor};
 
-use super::gradients::{vjp, vjp_create_graph};
+use super::gradients::{vjp, vjp_of_new_inputs};
 use crate::tape::{Context, Inputs, Var, mode};
 
 /// The value of a composition, without its tape.
@@ -38,7 +38,7 @@ pub(crate) fn gradients_of_composition<T: Float>(
     let mut gradients = if !y.is_tracked() {
         vec![None; needed.len()]
     } else if recorded {
-        vjp_create_graph(&y, context.cotangent(), &needed)
+        vjp_of_new_inputs(&y, context.cotangent(), &needed)
     } else {
         vjp(&y, context.cotangent().value(), &needed)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gradus_tensor::{Float, OrPanic, Tensor};
 
-use super::reverse::walk;
+use super::reverse::{Reach, walk};
 use crate::tape::node::{AddressSet, Node, address};
 use crate::tape::{Found, Tape, Var, mode};
 
@@ -155,7 +155,8 @@ impl<T: Float> Var<T> {
         let Some(root) = self.into_parts().1.filter(|node| node.is_differentiable) else {
             not_tracked(function)
         };
-        let by_leaf = mode::with_recording(false, || walk(root, cotangent.into(), 0, &|_| false)).or_panic();
+        let reach = Reach { wanted: &|_| false, floor: 0, ends_at_wanted: false };
+        let by_leaf = mode::with_recording(false, || walk(root, cotangent.into(), reach)).or_panic();
         Gradients { by_leaf, loss }
     }
 }
@@ -275,6 +276,17 @@ pub fn hvp<T: Float>(
         .collect()
 }
 
+/// The recorded vector-Jacobian product with respect to variables that nothing else has been made from but `y`: none of them
+/// lies behind another, and the walk ends there. Going on would cost a walk over the whole tape for each composed operation.
+#[track_caller]
+pub(super) fn vjp_of_new_inputs<T: Float>(
+    y: &Var<T>,
+    cotangent: &Var<T>,
+    inputs: &[&Var<T>],
+) -> Vec<Option<Var<T>>> {
+    gradients_within("vjp", y, cotangent, inputs, true, true)
+}
+
 #[track_caller]
 fn gradients_of<T: Float>(
     function: &'static str,
@@ -282,6 +294,18 @@ fn gradients_of<T: Float>(
     cotangent: &Var<T>,
     inputs: &[&Var<T>],
     recording: bool,
+) -> Vec<Option<Var<T>>> {
+    gradients_within(function, y, cotangent, inputs, recording, false)
+}
+
+#[track_caller]
+fn gradients_within<T: Float>(
+    function: &'static str,
+    y: &Var<T>,
+    cotangent: &Var<T>,
+    inputs: &[&Var<T>],
+    recording: bool,
+    ends_at_wanted: bool,
 ) -> Vec<Option<Var<T>>> {
     check_cotangent(function, y, cotangent.value());
     let Some(root) = y.node().filter(|node| node.is_differentiable) else { not_tracked(function) };
@@ -293,8 +317,9 @@ fn gradients_of<T: Float>(
     let floor = targets.iter().map(|node| node.depth).min().unwrap_or(0);
     let addresses: AddressSet<usize> = targets.iter().map(|target| address(target)).collect();
     let wanted = |node: &Arc<Node<T>>| addresses.contains(&address(node));
-    let found = mode::with_recording(recording, || walk(Arc::clone(root), cotangent.clone(), floor, &wanted))
-        .or_panic();
+    let reach = Reach { wanted: &wanted, floor, ends_at_wanted };
+    let found =
+        mode::with_recording(recording, || walk(Arc::clone(root), cotangent.clone(), reach)).or_panic();
     let gradient = |target: &&Arc<Node<T>>| found.get(&address(target)).map(|(_, gradient)| gradient.clone());
     targets.iter().map(gradient).collect()
 }

@@ -58,8 +58,17 @@ impl<T: Float> PartialEq for Pending<T> {
 }
 impl<T: Float> Eq for Pending<T> {}
 
-/// The gradients of the leaves, and of all other nodes that are `wanted`. The walk does not look behind nodes of a
-/// depth below `floor`.
+/// How far a walk goes.
+pub(crate) struct Reach<'a, T: Float> {
+    /// The nodes whose gradients are wanted, besides the leaves.
+    pub(crate) wanted: &'a dyn Fn(&Arc<Node<T>>) -> bool,
+    /// Nothing is wanted behind nodes of a lesser depth.
+    pub(crate) floor: usize,
+    /// Whether nothing is wanted behind a node that is wanted itself.
+    pub(crate) ends_at_wanted: bool,
+}
+
+/// The gradients of the leaves and of all other nodes that are wanted, as far as the walk reaches.
 ///
 /// A node is deeper than all its inputs. So once it is the deepest one waiting, every node made from it is done,
 /// and its gradient is complete: this is the order of the tape read backwards, without
@@ -67,10 +76,10 @@ impl<T: Float> Eq for Pending<T> {}
 pub(crate) fn walk<T: Float>(
     root: Arc<Node<T>>,
     cotangent: Var<T>,
-    floor: usize,
-    wanted: &dyn Fn(&Arc<Node<T>>) -> bool,
+    Reach { wanted, floor, ends_at_wanted }: Reach<'_, T>,
 ) -> Result<Found<T>, BackwardError> {
-    let leads_on = |node: &Node<T>| !node.is_leaf() && node.depth > floor;
+    let leads_on =
+        |node: &Arc<Node<T>>| !node.is_leaf() && node.depth > floor && !(ends_at_wanted && wanted(node));
     // Shared with the rules, which may add to a gradient in place.
     let gradients = RefCell::new(Found::with_capacity_and_hasher(FEW, BuildHasherDefault::new()));
     let mut pending = BinaryHeap::new();
