@@ -67,8 +67,8 @@ proptest! {
         let matrix = if out > inputs * field { matrix.t() } else { matrix };
         let expected = Tensor::eye(matrix.shape()[0]) * (gain * gain);
         prop_assert!(matrix.matmul(&matrix.t()).allclose(&expected, 0.0, 1e-13), "{}", matrix);
-        // Another seed gives another matrix, and elements are as often negative as positive.
-        if out > 0 && inputs > 0 {
+        // Another seed gives another matrix, but there are only two of one element.
+        if out > 0 && inputs > 0 && out.max(inputs * field) > 1 {
             prop_assert_ne!(&weight, &orthogonal([out, inputs, field], gain, &mut seeded(seed ^ 1)));
         }
     }

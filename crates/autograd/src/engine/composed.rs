@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Float, Tensor};
 
-use super::gradients::{vjp, vjp_of_new_inputs};
+use super::gradients::{gradients_within, vjp};
 use crate::tape::{Context, Inputs, Var, mode};
 
 /// The value of a composition, without its tape.
@@ -38,7 +38,8 @@ pub(crate) fn gradients_of_composition<T: Float>(
     let mut gradients = if !y.is_tracked() {
         vec![None; needed.len()]
     } else if recorded {
-        vjp_of_new_inputs(&y, context.cotangent(), &needed)
+        // Of the tape behind the inputs, nothing is wanted: to walk there would cost a walk for each composition.
+        gradients_within("vjp", &y, context.cotangent(), &needed, &inputs, true)
     } else {
         vjp(&y, context.cotangent().value(), &needed)
     }

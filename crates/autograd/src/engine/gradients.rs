@@ -155,7 +155,7 @@ impl<T: Float> Var<T> {
         let Some(root) = self.into_parts().1.filter(|node| node.is_differentiable) else {
             not_tracked(function)
         };
-        let reach = Reach { wanted: &|_| false, floor: 0, ends_at_wanted: false };
+        let reach = Reach { wanted: &|_| false, floor: 0, ends: &|_| false };
         let by_leaf = mode::with_recording(false, || walk(root, cotangent.into(), reach)).or_panic();
         Gradients { by_leaf, loss }
     }
@@ -276,17 +276,6 @@ pub fn hvp<T: Float>(
         .collect()
 }
 
-/// The recorded vector-Jacobian product with respect to variables that nothing else has been made from but `y`: none of them
-/// lies behind another, and the walk ends there. Going on would cost a walk over the whole tape for each composed operation.
-#[track_caller]
-pub(super) fn vjp_of_new_inputs<T: Float>(
-    y: &Var<T>,
-    cotangent: &Var<T>,
-    inputs: &[&Var<T>],
-) -> Vec<Option<Var<T>>> {
-    gradients_within("vjp", y, cotangent, inputs, true, true)
-}
-
 #[track_caller]
 fn gradients_of<T: Float>(
     function: &'static str,
@@ -295,17 +284,18 @@ fn gradients_of<T: Float>(
     inputs: &[&Var<T>],
     recording: bool,
 ) -> Vec<Option<Var<T>>> {
-    gradients_within(function, y, cotangent, inputs, recording, false)
+    gradients_within(function, y, cotangent, inputs, &[], recording)
 }
 
+/// The gradients with respect to the inputs, where no way to an input leads through one of `ends`.
 #[track_caller]
-fn gradients_within<T: Float>(
+pub(super) fn gradients_within<T: Float>(
     function: &'static str,
     y: &Var<T>,
     cotangent: &Var<T>,
     inputs: &[&Var<T>],
+    ends: &[Var<T>],
     recording: bool,
-    ends_at_wanted: bool,
 ) -> Vec<Option<Var<T>>> {
     check_cotangent(function, y, cotangent.value());
     let Some(root) = y.node().filter(|node| node.is_differentiable) else { not_tracked(function) };
@@ -315,9 +305,13 @@ fn gradients_within<T: Float>(
     let targets: Vec<&Arc<Node<T>>> = inputs.iter().filter_map(|input| input.node()).collect();
     // Nothing behind the shallowest target can lead to a target.
     let floor = targets.iter().map(|node| node.depth).min().unwrap_or(0);
-    let addresses: AddressSet<usize> = targets.iter().map(|target| address(target)).collect();
-    let wanted = |node: &Arc<Node<T>>| addresses.contains(&address(node));
-    let reach = Reach { wanted: &wanted, floor, ends_at_wanted };
+    let wanted: AddressSet<usize> = targets.iter().map(|target| address(target)).collect();
+    let ends: AddressSet<usize> = ends.iter().filter_map(Var::node).map(address).collect();
+    let reach = Reach {
+        wanted: &|node| wanted.contains(&address(node)),
+        floor,
+        ends: &|node| ends.contains(&address(node)),
+    };
     let found =
         mode::with_recording(recording, || walk(Arc::clone(root), cotangent.clone(), reach)).or_panic();
     let gradient = |target: &&Arc<Node<T>>| found.get(&address(target)).map(|(_, gradient)| gradient.clone());

@@ -64,8 +64,8 @@ pub(crate) struct Reach<'a, T: Float> {
     pub(crate) wanted: &'a dyn Fn(&Arc<Node<T>>) -> bool,
     /// Nothing is wanted behind nodes of a lesser depth.
     pub(crate) floor: usize,
-    /// Whether nothing is wanted behind a node that is wanted itself.
-    pub(crate) ends_at_wanted: bool,
+    /// The nodes behind which nothing is wanted.
+    pub(crate) ends: &'a dyn Fn(&Arc<Node<T>>) -> bool,
 }
 
 /// The gradients of the leaves and of all other nodes that are wanted, as far as the walk reaches.
@@ -76,10 +76,9 @@ pub(crate) struct Reach<'a, T: Float> {
 pub(crate) fn walk<T: Float>(
     root: Arc<Node<T>>,
     cotangent: Var<T>,
-    Reach { wanted, floor, ends_at_wanted }: Reach<'_, T>,
+    Reach { wanted, floor, ends }: Reach<'_, T>,
 ) -> Result<Found<T>, BackwardError> {
-    let leads_on =
-        |node: &Arc<Node<T>>| !node.is_leaf() && node.depth > floor && !(ends_at_wanted && wanted(node));
+    let leads_on = |node: &Arc<Node<T>>| !node.is_leaf() && node.depth > floor && !ends(node);
     // Shared with the rules, which may add to a gradient in place.
     let gradients = RefCell::new(Found::with_capacity_and_hasher(FEW, BuildHasherDefault::new()));
     let mut pending = BinaryHeap::new();
