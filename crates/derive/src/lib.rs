@@ -149,15 +149,16 @@ fn check(ty: &Type, field: &Tokens) -> Tokens {
          #[module(skip)]",
         ty.to_token_stream()
     );
-    quote_spanned! {ty.span()=>
+    let assertion = quote_spanned! {ty.span()=>
+        ::core::assert!(
+            ::gradus::derived::Single::<#ty>::IS_MODULE || ::gradus::derived::Double::<#ty>::IS_MODULE,
+            #message
+        );
+    };
+    quote! {
         const _: () = {
-            // Of a module, the inherent constant comes before the trait's.
-            #[allow(unused_imports)]
             use ::gradus::derived::NotModule as _;
-            ::core::assert!(
-                ::gradus::derived::Single::<#ty>::IS_MODULE || ::gradus::derived::Double::<#ty>::IS_MODULE,
-                #message
-            );
+            #assertion
         };
     }
 }

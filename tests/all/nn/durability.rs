@@ -151,6 +151,25 @@ fn a_folder_that_may_only_be_read_leaves_the_old_file() {
     set_mode(0o755);
 }
 
+/// A file keeps its permissions; one that may only be read stays as it is, although its folder would let it be replaced.
+#[test]
+#[cfg(unix)]
+fn permissions_are_kept() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = Folder::new("permissions");
+    let path = folder.0.join("weights.safetensors");
+    state(0).write(&path).unwrap();
+    let set_mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    set_mode(0o640);
+    state(1).write(&path).unwrap();
+    assert_eq!((number(&path), fs::metadata(&path).unwrap().permissions().mode() & 0o777), (1, 0o640));
+    set_mode(0o440);
+    let error = state(0).write(&path).unwrap_err().to_string();
+    assert_eq!(error, format!("write {path:?}: the file may only be read"));
+    assert_eq!((number(&path), others(&path)), (1, vec![]));
+}
+
 #[test]
 fn paths_that_cannot_be_written_are_named() {
     let folder = Folder::new("refused");

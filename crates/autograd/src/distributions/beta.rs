@@ -1,6 +1,6 @@
 use gradus_tensor::{Float, Rng, Tensor};
 
-use super::{KlDivergence, broadcast, check_positive, supported};
+use super::{KlDivergence, broadcast, check_positive, supported, two_parameters};
 use crate::tape::Var;
 
 /// The beta distribution with the exponents `concentration1` of x and `concentration0` of 1 - x, each plus 1; with both
@@ -22,6 +22,8 @@ pub struct Beta<T: Float = f32> {
     concentration0: Var<T>,
 }
 
+two_parameters!(Beta { concentration1, concentration0 });
+
 impl<T: Float> Beta<T> {
     /// Distributions with these parameters, which broadcast.
     #[track_caller]
@@ -30,19 +32,6 @@ impl<T: Float> Beta<T> {
         check_positive("Beta", "concentration1", &a);
         check_positive("Beta", "concentration0", &b);
         let [concentration1, concentration0] = broadcast("Beta", &a, &b);
-        Self { concentration1, concentration0 }
-    }
-
-    /// The shape of the parameters.
-    pub fn shape(&self) -> &[usize] {
-        self.concentration1.shape()
-    }
-
-    /// The same distributions, repeated to a larger shape.
-    #[track_caller]
-    pub fn expand(&self, shape: impl AsRef<[usize]>) -> Self {
-        let [concentration1, concentration0] =
-            [&self.concentration1, &self.concentration0].map(|x| x.expand(shape.as_ref()));
         Self { concentration1, concentration0 }
     }
 

@@ -1,6 +1,6 @@
 use gradus_tensor::{Float, Rng, Tensor};
 
-use super::{KlDivergence, broadcast, check_positive, supported};
+use super::{KlDivergence, broadcast, check_positive, supported, two_parameters};
 use crate::tape::Var;
 
 /// The gamma distribution with shape `concentration` and inverse scale `rate`; with concentration 1 it is the
@@ -23,6 +23,8 @@ pub struct Gamma<T: Float = f32> {
     rate: Var<T>,
 }
 
+two_parameters!(Gamma { concentration, rate });
+
 impl<T: Float> Gamma<T> {
     /// Distributions with these parameters, which broadcast.
     #[track_caller]
@@ -32,18 +34,6 @@ impl<T: Float> Gamma<T> {
         check_positive("Gamma", "rate", &rate);
         let [concentration, rate] = broadcast("Gamma", &concentration, &rate);
         Self { concentration, rate }
-    }
-
-    /// The shape of the parameters.
-    pub fn shape(&self) -> &[usize] {
-        self.rate.shape()
-    }
-
-    /// The same distributions, repeated to a larger shape.
-    #[track_caller]
-    pub fn expand(&self, shape: impl AsRef<[usize]>) -> Self {
-        let shape = shape.as_ref();
-        Self { concentration: self.concentration.expand(shape), rate: self.rate.expand(shape) }
     }
 
     /// concentration / rate.

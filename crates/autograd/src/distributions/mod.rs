@@ -114,3 +114,26 @@ fn supported<T: Float>(value: &Var<T>, low: T, high: T, log_prob: Var<T>) -> Var
     let nothing = || Var::constant(-T::INFINITY);
     Var::where_(value.lt(low), nothing(), Var::where_(value.gt(high), nothing(), log_prob))
 }
+
+/// What all families of two parameters have.
+macro_rules! two_parameters {
+    ($family:ident { $first:ident, $second:ident }) => {
+        impl<T: Float> $family<T> {
+            /// The shape of the parameters.
+            pub fn shape(&self) -> &[usize] {
+                self.$first.shape()
+            }
+
+            /// The same distributions, repeated to a larger shape.
+            ///
+            /// # Panics
+            /// If the shape of the parameters does not broadcast to it.
+            #[track_caller]
+            pub fn expand(&self, shape: impl AsRef<[usize]>) -> Self {
+                let shape = shape.as_ref();
+                Self { $first: self.$first.expand(shape), $second: self.$second.expand(shape) }
+            }
+        }
+    };
+}
+use two_parameters;

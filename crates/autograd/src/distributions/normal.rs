@@ -1,6 +1,6 @@
 use gradus_tensor::{Float, Rng, Tensor};
 
-use super::{KlDivergence, broadcast, check, check_positive};
+use super::{KlDivergence, broadcast, check, check_positive, two_parameters};
 use crate::tape::Var;
 
 /// log(2 pi) / 2.
@@ -31,6 +31,8 @@ pub struct Normal<T: Float = f32> {
     scale: Var<T>,
 }
 
+two_parameters!(Normal { loc, scale });
+
 impl<T: Float> Normal<T> {
     /// Distributions with these means and standard deviations, which broadcast.
     #[track_caller]
@@ -40,18 +42,6 @@ impl<T: Float> Normal<T> {
         check_positive("Normal", "scale", &scale);
         let [loc, scale] = broadcast("Normal", &loc, &scale);
         Self { loc, scale }
-    }
-
-    /// The shape of the parameters.
-    pub fn shape(&self) -> &[usize] {
-        self.loc.shape()
-    }
-
-    /// The same distributions, repeated to a larger shape.
-    #[track_caller]
-    pub fn expand(&self, shape: impl AsRef<[usize]>) -> Self {
-        let shape = shape.as_ref();
-        Self { loc: self.loc.expand(shape), scale: self.scale.expand(shape) }
     }
 
     /// `loc`.

@@ -1,6 +1,6 @@
 use gradus_tensor::{Float, Rng, Tensor};
 
-use super::{KlDivergence, broadcast, check};
+use super::{KlDivergence, broadcast, check, two_parameters};
 use crate::tape::Var;
 
 /// The uniform distribution from `low` up to, but not including, `high`.
@@ -23,6 +23,8 @@ pub struct Uniform<T: Float = f32> {
     high: Var<T>,
 }
 
+two_parameters!(Uniform { low, high });
+
 impl<T: Float> Uniform<T> {
     /// Distributions between these bounds, which broadcast.
     #[track_caller]
@@ -32,18 +34,6 @@ impl<T: Float> Uniform<T> {
         let rule = "positive and finite, and so must be `low` and `high`";
         check("Uniform", "high - low", &width, |x| x > T::ZERO && x.is_finite(), rule);
         Self { low, high }
-    }
-
-    /// The shape of the parameters.
-    pub fn shape(&self) -> &[usize] {
-        self.low.shape()
-    }
-
-    /// The same distributions, repeated to a larger shape.
-    #[track_caller]
-    pub fn expand(&self, shape: impl AsRef<[usize]>) -> Self {
-        let shape = shape.as_ref();
-        Self { low: self.low.expand(shape), high: self.high.expand(shape) }
     }
 
     fn width(&self) -> Var<T> {

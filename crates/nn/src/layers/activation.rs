@@ -3,20 +3,14 @@
 
 use gradus_autograd::{AsVar, Float, Var};
 
-use super::sequential::Layer;
+use super::sequential::{Layer, inherent_forward};
 
 /// Layers without parameters that apply a method of `Var`; fields are its arguments, with defaults.
 macro_rules! activations {
     ($($name:ident $({ $($field:ident: $type:ty = $default:literal, $doc:literal),+ })? => $method:ident;)*) => {$(
         activations!(@define $name $({ $($field: $type = $default, $doc),+ })? => $method);
 
-        impl $name {
-            /// The output for an input: a variable, or a value that turns into one.
-            #[track_caller]
-            pub fn forward<T: Float>(&self, x: impl AsVar<T>) -> Var<T> {
-                Layer::forward(self, &x.as_var())
-            }
-        }
+        inherent_forward!($name);
 
         impl<T: Float> Layer<T> for $name {
             #[track_caller]

@@ -2,7 +2,7 @@
 
 use gradus_autograd::{AsVar, Dims, Float, Pool, Var};
 
-use super::sequential::Layer;
+use super::sequential::{Layer, inherent_forward};
 
 macro_rules! poolings {
     ($($name:ident($type:ident), $method:ident;)*) => {$(
@@ -19,16 +19,9 @@ macro_rules! poolings {
             pub fn new(size: impl Into<$type>) -> Self {
                 Self(size.into())
             }
-
-            #[doc = concat!("[`Var::", stringify!($method), "`] of a variable, or a value that turns into one.")]
-            ///
-            /// # Panics
-            /// If the shape of the input does not fit.
-            #[track_caller]
-            pub fn forward<T: Float>(&self, x: impl AsVar<T>) -> Var<T> {
-                Layer::forward(self, &x.as_var())
-            }
         }
+
+        inherent_forward!($name);
 
         impl<T: Float> Layer<T> for $name {
             #[track_caller]
@@ -61,16 +54,7 @@ poolings! {
 #[derive(Debug, Clone, Copy, PartialEq, Default, gradus_derive::Module)]
 pub struct Flatten;
 
-impl Flatten {
-    /// `[batch, ...]` to `[batch, features]`.
-    ///
-    /// # Panics
-    /// If the input has no axis.
-    #[track_caller]
-    pub fn forward<T: Float>(&self, x: impl AsVar<T>) -> Var<T> {
-        Layer::forward(self, &x.as_var())
-    }
-}
+inherent_forward!(Flatten);
 
 impl<T: Float> Layer<T> for Flatten {
     #[track_caller]

@@ -43,6 +43,23 @@ pub trait Layer<T: Float = f32>: Module<T> + CloneLayer<T> + Debug + Send + Sync
     fn forward(&self, x: &Var<T>) -> Var<T>;
 }
 
+/// The inherent `forward` of layers of any element type, which takes whatever turns into a variable.
+macro_rules! inherent_forward {
+    ($($layer:ident),*) => {$(
+        impl $layer {
+            /// The output for an input: a variable, or anything that turns into one.
+            ///
+            /// # Panics
+            /// If the shape of the input does not fit.
+            #[track_caller]
+            pub fn forward<T: Float>(&self, x: impl AsVar<T>) -> Var<T> {
+                Layer::forward(self, &x.as_var())
+            }
+        }
+    )*};
+}
+pub(super) use inherent_forward;
+
 /// Cloning into a box, for `Box<dyn Layer>`; every layer that is `Clone` has it.
 pub trait CloneLayer<T: Float> {
     /// A boxed clone.

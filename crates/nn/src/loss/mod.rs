@@ -242,8 +242,8 @@ pub trait Losses<T: Float>: Borrow<Var<T>> {
         TripletMarginLoss::new().forward(self.borrow(), positive, negative)
     }
 
-    /// The mean over rows of how far the cosine between these rows and those of `other` is from 1 where `alike` is true, and
-    /// how far above 0 where it is false; see [`CosineEmbeddingLoss`].
+    /// The mean over rows of `1 - cos` where `alike` is true and of `max(cos, 0)` where it is false, for the cosine between a
+    /// row and the same row of `other`; see [`CosineEmbeddingLoss`].
     #[track_caller]
     fn cosine_embedding_loss(&self, other: impl AsVar<T>, alike: impl Into<Mask<T>>) -> Var<T> {
         CosineEmbeddingLoss::new().forward(self.borrow(), other, alike)

@@ -94,7 +94,7 @@ proptest! {
         prop_assert_eq!(Tensor::randperm(count, &mut seeded(seed)).to_vec(), order);
     }
 
-    /// Uniform and normal numbers of any range are those of the unit range, stretched and moved.
+    /// `uniform` scales and shifts the numbers of `rand`, and `normal` the numbers of `randn`.
     #[test]
     fn ranges_are_stretched(seed: u64, shape in shape(0..=3), low in -5.0..5.0_f32, width in 0.0..5.0_f32) {
         let (low, width) = (f64::from(low), f64::from(width));

@@ -101,8 +101,9 @@ fn frequencies_with_replacement() {
     }
 }
 
-/// Ordered pairs without replacement have the probability of the first, times that of the second among the rest. With
-/// five degrees of freedom, a statistic above 35 would be an accident of one in 700,000.
+/// The probability of an ordered pair without replacement is the weight of its first element by the sum of all weights, times
+/// the weight of its second by the sum of the others. With five degrees of freedom, a statistic above 35 would be an accident
+/// of one in 700,000.
 #[test]
 fn frequencies_without_replacement() {
     let p = [0.2, 0.3, 0.5];

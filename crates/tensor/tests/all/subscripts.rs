@@ -226,7 +226,7 @@ proptest! {
     ) {
         let x = Tensor::arange(0, length as i64, 1);
         for step in [step, -step] {
-            // The bound that comes next; beyond the first or the last index, there is none.
+            // An inclusive bound is an exclusive one, a step further. A descending range to index 0 has no such bound.
             let from_front = if stop < 0 { stop + length as isize } else { stop };
             let next = from_front + step.signum();
             let end = if step < 0 && next < 0 { None } else { Some(next.max(0)) };
