@@ -1,6 +1,6 @@
 //! Comparisons, whose results are masks, and logic on masks.
 
-use std::fmt::{self, Debug, Formatter};
+use std::marker::PhantomData;
 use std::ops::{BitAnd, BitOr, BitXor, Not};
 
 use gradus_tensor::shapes::broadcast_shapes;
@@ -8,32 +8,50 @@ use gradus_tensor::{Float, Shape, Tensor, TensorError};
 
 use crate::tape::{Discrete, DiscreteOperation, Discreteness, Inputs, Mask, Operand, Var, decide};
 
-/// A function of two inputs, element by element, that gives a mask: its name, and the function.
-struct Pairwise<F>(&'static str, F);
-
-impl<F> Debug for Pairwise<F> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("Pairwise")
-    }
-}
-
-impl<T: Float, F: Fn(&Inputs<T>) -> Tensor<bool> + Send + Sync + 'static> DiscreteOperation<T, bool>
-    for Pairwise<F>
-{
-    fn name(&self) -> &'static str {
-        self.0
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(broadcast_shapes(self.0, inputs[0], inputs[1]))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<bool> {
-        (self.1)(inputs)
-    }
-}
+/// A comparison of indices or masks.
+#[derive(Debug)]
+struct Discretely<E>(Comparison, PhantomData<E>);
 
 /// Comparisons: a name, and its line of documentation.
 macro_rules! comparisons {
-    ($($name:ident $doc:literal;)*) => {
+    ($($kind:ident $name:ident $doc:literal;)*) => {
+        #[derive(Debug, Clone, Copy)]
+        enum Comparison {
+            $($kind,)*
+        }
+
+        impl<T: Float> DiscreteOperation<T, bool> for Comparison {
+            fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$kind => stringify!($name),)*
+                }
+            }
+            fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+                let name = DiscreteOperation::<T, bool>::name(self);
+                Some(broadcast_shapes(name, inputs[0], inputs[1]))
+            }
+            fn forward(&self, inputs: &Inputs<T>) -> Tensor<bool> {
+                match self {
+                    $(Self::$kind => inputs[0].$name(inputs[1]),)*
+                }
+            }
+        }
+
+        impl<T: Float, E: Discreteness<T>> DiscreteOperation<T, bool> for Discretely<E> {
+            fn name(&self) -> &'static str {
+                DiscreteOperation::<T, bool>::name(&self.0)
+            }
+            fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+                DiscreteOperation::<T, bool>::shape(&self.0, inputs)
+            }
+            fn forward(&self, inputs: &Inputs<T>) -> Tensor<bool> {
+                let [x, y] = [0, 1].map(|input| E::input(inputs, input));
+                match self.0 {
+                    $(Comparison::$kind => x.$name(y),)*
+                }
+            }
+        }
+
         /// Comparisons of each element, as of a [`Tensor`]. (The operator `==` compares as a whole.)
         ///
         /// ```
@@ -52,8 +70,8 @@ macro_rules! comparisons {
             /// If the shapes do not broadcast.
             #[track_caller]
             pub fn $name(&self, other: impl Into<Self>) -> Mask<T> {
-                let compare = |inputs: &Inputs<T>| E::input(inputs, 0).$name(E::input(inputs, 1));
-                decide(Pairwise(stringify!($name), compare), &[E::operand(self), E::operand(&other.into())])
+                let comparison = Discretely::<E>(Comparison::$kind, PhantomData);
+                decide(comparison, &[E::operand(self), E::operand(&other.into())])
             }
         )*}
 
@@ -66,25 +84,47 @@ macro_rules! comparisons {
             /// If the shapes do not broadcast.
             #[track_caller]
             pub fn $name(&self, other: impl Into<Self>) -> Mask<T> {
-                let compare = |inputs: &Inputs<T>| inputs[0].$name(inputs[1]);
-                decide(Pairwise(stringify!($name), compare), &[self, &other.into()])
+                decide(Comparison::$kind, &[self, &other.into()])
             }
         )*}
     };
 }
 
 comparisons! {
-    eq "Whether elements are equal: `x == y`.";
-    ne "Whether elements differ: `x != y`.";
-    lt "Whether elements are less: `x < y`.";
-    le "Whether elements are less or equal: `x <= y`.";
-    gt "Whether elements are greater: `x > y`.";
-    ge "Whether elements are greater or equal: `x >= y`.";
+    Eq eq "Whether elements are equal: `x == y`.";
+    Ne ne "Whether elements differ: `x != y`.";
+    Lt lt "Whether elements are less: `x < y`.";
+    Le le "Whether elements are less or equal: `x <= y`.";
+    Gt gt "Whether elements are greater: `x > y`.";
+    Ge ge "Whether elements are greater or equal: `x >= y`.";
 }
 
 /// Logic on masks: a name, its line of documentation, and its operator.
+// It has methods as comparisons have them: one operation with a closure for each would hide the caller's line.
 macro_rules! logic {
-    ($($name:ident $trait:ident $method:ident $doc:literal;)*) => {
+    ($($kind:ident $name:ident $trait:ident $method:ident $doc:literal;)*) => {
+        #[derive(Debug, Clone, Copy)]
+        enum Logic {
+            $($kind,)*
+        }
+
+        impl<T: Float> DiscreteOperation<T, bool> for Logic {
+            fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$kind => stringify!($name),)*
+                }
+            }
+            fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+                let name = DiscreteOperation::<T, bool>::name(self);
+                Some(broadcast_shapes(name, inputs[0], inputs[1]))
+            }
+            fn forward(&self, inputs: &Inputs<T>) -> Tensor<bool> {
+                match self {
+                    $(Self::$kind => inputs.mask(0).$name(inputs.mask(1)),)*
+                }
+            }
+        }
+
         /// Logic on masks, also as the operators `&`, `|`, `^` and `!`, with a mask, a tensor or a `bool` on the right.
         ///
         /// ```
@@ -102,9 +142,7 @@ macro_rules! logic {
                 /// If the shapes do not broadcast.
                 #[track_caller]
                 pub fn $name(&self, other: impl Into<Self>) -> Self {
-                    let combine = |inputs: &Inputs<T>| inputs.mask(0).$name(inputs.mask(1));
-                    let operands = [Operand::Mask(self), Operand::Mask(&other.into())];
-                    decide(Pairwise(stringify!($name), combine), &operands)
+                    decide(Logic::$kind, &[Operand::Mask(self), Operand::Mask(&other.into())])
                 }
             )*
 
@@ -134,9 +172,9 @@ macro_rules! logic {
 }
 
 logic! {
-    logical_and BitAnd bitand "Whether both are true.";
-    logical_or BitOr bitor "Whether at least one is true.";
-    logical_xor BitXor bitxor "Whether exactly one is true.";
+    And logical_and BitAnd bitand "Whether both are true.";
+    Or logical_or BitOr bitor "Whether at least one is true.";
+    Xor logical_xor BitXor bitxor "Whether exactly one is true.";
 }
 
 #[derive(Debug)]
