@@ -53,6 +53,13 @@ pub mod testing {
     }
 }
 
+#[cfg(feature = "data")]
+#[doc(inline)]
+pub use gradus_data as data;
+#[cfg(feature = "train")]
+#[doc(inline)]
+pub use gradus_train as train;
+
 pub mod nn {
     //! Layers, losses, initialisation and optimizers.
 
