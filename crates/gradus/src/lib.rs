@@ -72,7 +72,9 @@ pub mod prelude {
 
     pub use crate::Rng;
     pub use crate::nn::*;
-    pub use crate::{AsVar, Conv, Gradients, Indices, Mask, Pool, Tape, Tensor, Var, Xoshiro256PlusPlus};
+    pub use crate::{
+        AsVar, Conv, Gradients, Indices, Mask, PadMode, Pool, Tape, Tensor, Var, Xoshiro256PlusPlus,
+    };
     pub use crate::{
         Ellipsis, NewAxis, cat, checkpoint, detect_anomaly, einsum, grad, grad_create_graph, hessian, hvp,
         jacobian, jvp, keep_values, keepdim, no_grad, seeded, stack, step, vjp,
