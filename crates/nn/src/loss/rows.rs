@@ -44,9 +44,11 @@ impl<'a, T: Float> Classes<'a, T> {
         let Self { loss, shape, axis, count, .. } = *self;
         check_targets(loss, shape, axis as isize, targets.shape()).or_panic();
         for target in targets.value() {
-            if target != ignore_index && !(0..count as i64).contains(&target) {
-                panic!("{}", invalid_target(loss, target, shape, count, Some(ignore_index)));
-            }
+            assert!(
+                target == ignore_index || (0..count as i64).contains(&target),
+                "{}",
+                invalid_target(loss, target, shape, count, Some(ignore_index))
+            );
         }
         let is_ignored = targets.eq(ignore_index);
         let classes = targets.masked_fill(&is_ignored, 0);

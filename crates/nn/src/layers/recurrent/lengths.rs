@@ -21,7 +21,8 @@ impl Lengths {
     /// # Panics
     /// If there is not one length for each sequence, or one is beyond the number of steps.
     #[track_caller]
-    pub(super) fn new(name: &str, lengths: &[usize], [steps, batch]: [usize; 2]) -> Self {
+    pub(super) fn of(name: &str, lengths: Option<&[usize]>, [steps, batch]: [usize; 2]) -> Option<Self> {
+        let lengths = lengths?;
         assert!(
             lengths.len() == batch,
             "{name}: {} lengths are given for a batch of {batch} sequences; there must be one for each",
@@ -56,12 +57,12 @@ impl Lengths {
                 (step * batch + place) as i64
             })
         });
-        Self {
+        Some(Self {
             order: order.iter().map(|&place| place as i64).collect(),
             inverse: inverse.into_iter().collect(),
             stretches,
             mirror: mirror.collect(),
-        }
+        })
     }
 
     /// `x`, `[steps, batch, ..]`, with each sequence from its last step to its first; padding stays where it is.

@@ -130,11 +130,7 @@ impl<T: Float> Stack<'_, T> {
         state: Option<[&Var<T>; STATES]>,
     ) -> (Var<T>, [Var<T>; STATES]) {
         let sizes = self.check(x, state);
-        // Not `map`: a closure would hide the caller's line.
-        let lengths = match lengths {
-            Some(lengths) => Some(Lengths::new(self.name, lengths, sizes)),
-            None => None,
-        };
+        let lengths = Lengths::of(self.name, lengths, sizes);
         let flip = |x: &Var<T>| match &lengths {
             Some(lengths) => lengths.flip(x),
             None => x.flip(0),
