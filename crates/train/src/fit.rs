@@ -65,7 +65,7 @@ pub struct Fit<'a, M, T: Float = f32> {
     /// Whether the schedule counts steps, not epochs.
     by_step: bool,
     plateau: Option<ReduceLrOnPlateau>,
-    validate: Option<Box<dyn FnMut(&M) -> Row + 'a>>,
+    validate: Option<Validation<'a, M>>,
     watched: (&'static str, Goal),
     stopping: Option<EarlyStopping>,
     #[cfg(feature = "safetensors")]
@@ -78,6 +78,8 @@ pub struct Fit<'a, M, T: Float = f32> {
     progress: Option<Progress>,
     element: std::marker::PhantomData<T>,
 }
+
+type Validation<'a, M> = Box<dyn FnMut(&M) -> Row + 'a>;
 
 /// The loss of a batch: a variable, or one with the number of samples that it is the mean of (1 if nothing is said), by which
 /// batches of different sizes are weighted in the loss of an epoch and in accumulated gradients.

@@ -26,8 +26,9 @@ impl<M: Module<T>, T: Float> Fit<'_, M, T> {
         let (watched, goal) = self.watched;
         let names: Vec<&str> = row.iter().map(|(name, _)| *name).collect();
         let value = row.iter().find(|(name, _)| *name == watched).map(|(_, value)| *value);
-        let value =
-            value.unwrap_or_else(|| panic!("Fit: no value {watched:?} to watch: the row has {names:?}"));
+        let Some(value) = value else {
+            panic!("Fit: no value {watched:?} to watch: the row has {names:?}");
+        };
         for log in &mut self.logs {
             log.row(at.epoch, row)?;
         }

@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{Log, check_names};
 use crate::error::TrainError;
@@ -38,14 +38,13 @@ impl TensorBoardLog {
 
     fn open(&self, epoch: usize) -> Result<(PathBuf, File), TrainError> {
         fs::create_dir_all(&self.folder).map_err(TrainError::io("write", &self.folder))?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = now();
         let (seconds, nanos) = (now.as_secs(), now.subsec_nanos());
         let name = format!("events.out.tfevents.{seconds}.{}.{nanos}", std::process::id());
         let path = self.folder.join(name);
         let mut file = File::create_new(&path).map_err(TrainError::io("write", &path))?;
-        // The version that knows about restarts, and a restart (`SessionLog::START`).
-        let mut start = record(&event(0, |bytes| field(bytes, 3, b"brain.Event:2")));
-        start.extend(record(&event(epoch, |bytes| field(bytes, 7, &[0x08, 1]))));
+        let mut start = record(&event(now.as_secs_f64(), 0, version));
+        start.extend(record(&event(now.as_secs_f64(), epoch, restart)));
         file.write_all(&start).map_err(TrainError::io("write", &path))?;
         Ok((path, file))
     }
@@ -55,19 +54,11 @@ impl Log for TensorBoardLog {
     #[track_caller]
     fn row(&mut self, epoch: usize, values: &[(&str, f64)]) -> Result<(), TrainError> {
         check_names(values);
-        let mut summary = Vec::new();
-        for (tag, value) in values {
-            let mut scalar = Vec::new();
-            field(&mut scalar, 1, tag.as_bytes());
-            scalar.push(2 << 3 | FIXED_32);
-            scalar.extend((*value as f32).to_le_bytes());
-            field(&mut summary, 1, &scalar);
-        }
         let (path, mut file) = match self.file.take() {
             Some(open) => open,
             None => self.open(epoch)?,
         };
-        let record = record(&event(epoch, |bytes| field(bytes, 5, &summary)));
+        let record = record(&event(now().as_secs_f64(), epoch, |bytes| scalars(bytes, values)));
         file.write_all(&record).map_err(TrainError::io("write", &path))?;
         self.file = Some((path, file));
         Ok(())
@@ -80,15 +71,43 @@ const FIXED_64: u8 = 1;
 const BYTES: u8 = 2;
 const FIXED_32: u8 = 5;
 
-/// An event of now: the time is field 1, the step field 2.
-fn event(step: usize, content: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+/// An event: the time in seconds is field 1, the step field 2, which is left out if it is 0.
+fn event(seconds: f64, step: usize, content: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
     let mut bytes = vec![1 << 3 | FIXED_64];
-    bytes.extend(now.as_secs_f64().to_le_bytes());
-    bytes.push(2 << 3 | VARINT);
-    varint(&mut bytes, step);
+    bytes.extend(seconds.to_le_bytes());
+    if step > 0 {
+        bytes.push(2 << 3 | VARINT);
+        varint(&mut bytes, step);
+    }
     content(&mut bytes);
     bytes
+}
+
+/// The version that knows about restarts.
+fn version(bytes: &mut Vec<u8>) {
+    field(bytes, 3, b"brain.Event:2");
+}
+
+/// A restart, `SessionLog::START`.
+fn restart(bytes: &mut Vec<u8>) {
+    field(bytes, 7, &[1 << 3 | VARINT, 1]);
+}
+
+/// A summary of scalars.
+fn scalars(bytes: &mut Vec<u8>, values: &[(&str, f64)]) {
+    let mut summary = Vec::new();
+    for (tag, value) in values {
+        let mut scalar = Vec::new();
+        field(&mut scalar, 1, tag.as_bytes());
+        scalar.push(2 << 3 | FIXED_32);
+        scalar.extend((*value as f32).to_le_bytes());
+        field(&mut summary, 1, &scalar);
+    }
+    field(bytes, 5, &summary);
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 fn field(bytes: &mut Vec<u8>, number: u8, content: &[u8]) {
@@ -128,11 +147,32 @@ fn crc32c(bytes: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    /// Of RFC 3720, B.4; and records as TensorBoard's own writer makes them.
+    /// The test vectors of RFC 3720, B.4.
     #[test]
-    fn checksums_and_records_are_as_published() {
-        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+    fn checksums_are_as_published() {
         assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
         assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
+        assert_eq!(crc32c(&std::array::from_fn::<u8, 32, _>(|i| i as u8)), 0x46dd_794e);
+    }
+
+    /// The bytes of `RecordWriter` and `Event` of `TensorBoard` 2.21.
+    #[test]
+    fn records_are_those_of_tensorboard() {
+        let hex =
+            |bytes: Vec<u8>| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat();
+        assert_eq!(
+            hex(record(&event(1.5, 0, version))),
+            "1800000000000000a37f4b2209000000000000f83f1a0d627261696e2e4576656e743a322a28646c"
+        );
+        assert_eq!(
+            hex(record(&event(1.5, 300, restart))),
+            "100000000000000095fbfe1809000000000000f83f10ac023a020801713b788a"
+        );
+        let values = [("loss/train", 0.5), ("x", -2.0)];
+        assert_eq!(
+            hex(record(&event(1.5, 300, |bytes| scalars(bytes, &values)))),
+            "2b00000000000000861bc34b09000000000000f83f10ac022a1d0a110a0a6c6f73732f747261696e150000003f0a080a01\
+             7815000000c05b3ea6c7"
+        );
     }
 }

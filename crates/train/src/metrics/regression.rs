@@ -99,6 +99,8 @@ errors! {
 pub struct R2 {
     errors: Sum,
     count: usize,
+    /// The first target, from which the others are measured.
+    first: f64,
     /// Of the targets (Welford, "Note on a method for calculating corrected sums of squares and products", 1962).
     mean: Sum,
     deviations: Sum,
@@ -120,6 +122,10 @@ impl R2 {
             let error = prediction - target;
             self.errors.add(error * error);
             self.count += 1;
+            if self.count == 1 {
+                self.first = target;
+            }
+            let target = target - self.first;
             let before = target - self.mean.value();
             self.mean.add(before / self.count as f64);
             self.deviations.add(before * (target - self.mean.value()));

@@ -32,11 +32,14 @@ impl Scores {
             "{metric}: scores of shape {shape:?} need targets of shape {expected:?}, not {:?}",
             targets.shape()
         );
-        let targets = targets.iter().map(|target| class(metric, "target", target, classes)).collect();
+        let mut indices = Vec::with_capacity(targets.len());
+        for target in targets {
+            indices.push(class(metric, "target", target, classes));
+        }
         // The axis of the classes comes last.
         let order = (0..shape.len()).filter(|&other| other != axis).chain([axis]);
         let values = scores.permute(order.map(|axis| axis as isize).collect::<Vec<_>>()).to_vec();
-        Self { values, classes, targets }
+        Self { values, classes, targets: indices }
     }
 
     pub(super) fn classes(&self) -> usize {
