@@ -2,6 +2,8 @@
 
 #[path = "../../../tensor/tests/all/caught.rs"]
 mod caught;
+#[cfg(feature = "plot")]
+mod chart;
 mod fit;
 mod gradients;
 mod interrupt;
