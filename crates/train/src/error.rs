@@ -32,6 +32,9 @@ pub enum TrainError {
         /// The fault.
         fault: String,
     },
+    /// A batch has no loss, because it could not be read for example.
+    #[error("the loss of a batch: {0}")]
+    Loss(Box<dyn std::error::Error + Send + Sync>),
     /// The signal of Ctrl-C cannot be listened for.
     #[error("listen for Ctrl-C: {0}")]
     Signal(io::Error),

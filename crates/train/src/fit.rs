@@ -1,5 +1,6 @@
 //! A loop of training, for those who would rather not write it.
 
+use std::error::Error;
 #[cfg(feature = "safetensors")]
 use std::path::PathBuf;
 
@@ -82,21 +83,31 @@ pub struct Fit<'a, M, T: Float = f32> {
 type Validation<'a, M> = Box<dyn FnMut(&M) -> Row + 'a>;
 
 /// The loss of a batch: a variable, or one with the number of samples that it is the mean of (1 if nothing is said), by which
-/// batches of different sizes are weighted in the loss of an epoch and in accumulated gradients.
+/// batches of different sizes are weighted in the loss of an epoch and in accumulated gradients; or a result of these, whose
+/// error ends the run.
 pub trait Loss<T: Float> {
     /// The variable, and the number of samples.
-    fn into_parts(self) -> (Var<T>, usize);
+    ///
+    /// # Errors
+    /// If there is none, because a batch cannot be read for example.
+    fn into_parts(self) -> Result<(Var<T>, usize), TrainError>;
 }
 
 impl<T: Float> Loss<T> for Var<T> {
-    fn into_parts(self) -> (Var<T>, usize) {
-        (self, 1)
+    fn into_parts(self) -> Result<(Var<T>, usize), TrainError> {
+        Ok((self, 1))
     }
 }
 
 impl<T: Float> Loss<T> for (Var<T>, usize) {
-    fn into_parts(self) -> (Var<T>, usize) {
-        self
+    fn into_parts(self) -> Result<(Var<T>, usize), TrainError> {
+        Ok(self)
+    }
+}
+
+impl<T: Float, L: Loss<T>, E: Into<Box<dyn Error + Send + Sync>>> Loss<T> for Result<L, E> {
+    fn into_parts(self) -> Result<(Var<T>, usize), TrainError> {
+        self.map_err(|error| TrainError::Loss(error.into()))?.into_parts()
     }
 }
 
@@ -205,7 +216,8 @@ impl<'a, M: Module<T>, T: Float> Fit<'a, M, T> {
         Self { schedule: Some(Box::new(schedule)), by_step: true, ..self }
     }
 
-    /// Reduces the learning rates when the watched value stops improving.
+    /// Reduces the learning rates when the watched value stops improving. It does not go together with a schedule, which
+    /// sets the rates again.
     #[must_use]
     pub fn plateau(self, plateau: ReduceLrOnPlateau) -> Self {
         Self { plateau: Some(plateau), ..self }
@@ -283,10 +295,10 @@ impl<'a, M: Module<T>, T: Float> Fit<'a, M, T> {
     /// Trains: `batches` gives those of an epoch (1, 2, ...), `loss` the loss of one.
     ///
     /// # Errors
-    /// If a file cannot be read or written, or the checkpoint does not fit.
+    /// If a file cannot be read or written, the checkpoint does not fit, or a loss is an error.
     ///
     /// # Panics
-    /// If an epoch has no batches, or no row has the name that is watched; and as the loss, its gradient and the step do.
+    /// If there are a plateau and a schedule, an epoch has no batches, or no row has the name that is watched; and as the loss, its gradient and the step do.
     #[track_caller]
     pub fn run<O, I, L>(
         mut self,
@@ -300,6 +312,10 @@ impl<'a, M: Module<T>, T: Float> Fit<'a, M, T> {
         I: IntoIterator,
         L: Loss<T>,
     {
+        assert!(
+            self.plateau.is_none() || self.schedule.is_none(),
+            "Fit: there are a plateau and a schedule: the schedule would undo the reductions of the plateau"
+        );
         self.stopping = self.stopping.map(|stopping| stopping.towards(self.watched.1));
         let mut at = self.resume(model, optimizer)?;
         let mut rows = Vec::new();
@@ -312,7 +328,7 @@ impl<'a, M: Module<T>, T: Float> Fit<'a, M, T> {
             }
             let mut gradients = MeanGradients::new();
             for batch in self.shown(batches(at.epoch + 1), &at).skip(at.batch) {
-                let (value, samples) = loss(model, batch).into_parts();
+                let (value, samples) = loss(model, batch).into_parts()?;
                 at.loss.update(value.item().to_f64(), samples);
                 gradients.add(value.backward(), samples);
                 at.batch += 1;

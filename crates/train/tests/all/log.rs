@@ -50,17 +50,19 @@ proptest! {
 
     /// A run that ended in the middle of a row, and was resumed after an earlier epoch.
     #[test]
-    fn a_log_goes_on(written in 1_usize..9, back in 0_usize..9, torn in 0_usize..5) {
+    fn a_log_goes_on(written in 1_usize..13, back in 0_usize..13, torn in 0_usize..40) {
         let folder = Folder::new("goes-on");
-        let resumed = written.saturating_sub(back) + 1;
         for open in LOGS {
             let [path, whole] = ["log", "whole"].map(|name| folder.file(name));
             write(&mut *open(path.clone()), 1..=written, |epoch| 1.0 / epoch as f64);
             let text = fs::read_to_string(&path).unwrap();
+            let last = text.lines().last().unwrap().len();
+            let torn = torn.min(last);
             fs::write(&path, &text[..text.len() - torn]).unwrap();
-            let kept = if torn > 0 { resumed.min(written) } else { resumed };
-            write(&mut *open(path.clone()), kept..=12, |epoch| 1.0 / epoch as f64);
-            write(&mut *open(whole.clone()), 1..=12, |epoch| 1.0 / epoch as f64);
+            let rows = if torn > 0 { written - 1 } else { written };
+            let resumed = rows.saturating_sub(back) + 1;
+            write(&mut *open(path.clone()), resumed..=14, |epoch| 1.0 / epoch as f64);
+            write(&mut *open(whole.clone()), 1..=14, |epoch| 1.0 / epoch as f64);
             prop_assert_eq!(fs::read_to_string(path).unwrap(), fs::read_to_string(whole).unwrap());
         }
     }

@@ -139,6 +139,11 @@ fn the_loop() {
     let loss = |model: &Linear<f64>, x: [f64; 2]| model.forward(x).mse_loss([1.0]);
     let (mut model, mut sgd) = (linear(), Sgd::new(0.1));
     panics(|| fit().run(&mut model, &mut sgd, |_| [[0.0; 2]; 0], loss), "Fit: epoch 1 has no batches");
+    let plateau = gradus_nn::ReduceLrOnPlateau::min();
+    panics(
+        || fit().plateau(plateau).schedule(|_, lr| lr).run(&mut model, &mut sgd, |_| [[0.0, 1.0]], loss),
+        "Fit: there are a plateau and a schedule: the schedule would undo the reductions of the plateau",
+    );
     panics(
         || fit().watch_max("accuracy").run(&mut model, &mut sgd, |_| [[0.0, 1.0]], loss),
         r#"Fit: no value "accuracy" to watch: the row has ["loss", "lr"]"#,
