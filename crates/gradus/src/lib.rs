@@ -59,6 +59,9 @@ pub use gradus_data as data;
 #[cfg(feature = "train")]
 #[doc(inline)]
 pub use gradus_train as train;
+#[cfg(feature = "train")]
+#[doc(inline)]
+pub use gradus_train::metrics;
 
 pub mod nn {
     //! Layers, losses, initialisation and optimizers.
