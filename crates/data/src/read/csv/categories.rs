@@ -26,7 +26,7 @@ impl Table {
     /// if all are numbers.
     ///
     /// # Errors
-    /// If there is no such column, or a cell is missing or not UTF-8.
+    /// If there is no such column, or a cell is missing.
     pub fn categories(&self, column: &str) -> Result<(Tensor<i64>, Vec<String>), ReadError> {
         let place = self.column(column)?;
         let mut names = HashMap::<Cow<str>, usize>::new();
@@ -88,6 +88,6 @@ impl Table {
             let fault = "the category is missing; `drop_missing` leaves such rows out";
             return Err(self.fault(row, column, fault));
         }
-        self.cell_text(row, column)
+        Ok(self.cell(row, column))
     }
 }

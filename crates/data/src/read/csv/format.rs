@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::split::{Cells, Fault};
-use super::{Table, Text};
+use super::{Table, Text, line};
 use crate::read::{Place, ReadError, contents};
 
 /// How a table is written, where it differs from a header, commas, decimal points and double quotes.
@@ -26,7 +26,27 @@ pub struct Format {
     pub(super) decimal: u8,
     pub(super) quote: u8,
     header: Header,
-    missing: Vec<Vec<u8>>,
+    missing: Marks,
+}
+
+/// The contents of cells that stand for a missing value.
+#[derive(Debug, Clone)]
+struct Marks {
+    marks: Vec<String>,
+    /// The first bytes of marks, by which most cells are told apart.
+    first: [bool; 256],
+}
+
+impl Marks {
+    fn new(marks: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        let marks: Vec<String> = marks.into_iter().map(Into::into).collect();
+        let mut first = [false; 256];
+        marks
+            .iter()
+            .filter_map(|mark| mark.as_bytes().first())
+            .for_each(|&byte| first[usize::from(byte)] = true);
+        Self { marks, first }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -48,7 +68,7 @@ impl Default for Format {
 impl Format {
     /// A header, commas between cells, decimal points, double quotes; empty cells, `NA`, `NaN` and `nan` are missing.
     pub fn new() -> Self {
-        let missing = ["", "NA", "NaN", "nan"].map(Vec::from).to_vec();
+        let missing = Marks::new(["", "NA", "NaN", "nan"]);
         Self { delimiter: b',', decimal: b'.', quote: b'"', header: Header::Row, missing }
     }
 
@@ -103,7 +123,7 @@ impl Format {
     /// The contents of a cell that stand for a missing value, in place of `""`, `"NA"`, `"NaN"` and `"nan"`.
     #[must_use]
     pub fn missing<M: Into<String>>(mut self, marks: impl IntoIterator<Item = M>) -> Self {
-        self.missing = marks.into_iter().map(|mark| mark.into().into_bytes()).collect();
+        self.missing = Marks::new(marks);
         self
     }
 
@@ -146,26 +166,31 @@ impl Format {
         if bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]) {
             return Err(ReadError::fault("the text is UTF-16; save it as UTF-8"));
         }
-        let start = if bytes.starts_with("\u{feff}".as_bytes()) { 3 } else { 0 };
-        let (cells, fault) = match Cells::split(&bytes, start, self) {
-            Ok(cells) => (cells, None),
-            Err(fault) => (Cells::default(), Some(fault)),
-        };
-        let is_empty = fault.is_none() && cells.rows() == 0;
-        let header = usize::from(matches!(self.header, Header::Row));
-        let (path, format) = (PathBuf::from(path), self.clone());
-        let mut text = Text { path, bytes, cells, header, names: vec![], format };
-        if let Some(Fault { byte, column, text: fault }) = fault {
-            let place = Some(text.place(byte, column));
-            return Err(ReadError::Malformed { path: text.path, place, fault });
-        }
-        if is_empty {
+        let (path, header) = (PathBuf::from(path), usize::from(matches!(self.header, Header::Row)));
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let place = Place {
+                line: line(error.as_bytes(), error.utf8_error().valid_up_to()),
+                column: None,
+                name: None,
+            };
+            let fault = "the text is not UTF-8, in which it should be saved".into();
+            ReadError::Malformed { path: path.clone(), place: Some(place), fault }
+        })?;
+        let start = if text.starts_with('\u{feff}') { 3 } else { 0 };
+        let cells =
+            Cells::split(text.as_bytes(), start, self).map_err(|Fault { byte, column, text: fault }| {
+                let column = column.map(|column| column + 1);
+                let place = Some(Place { line: line(text.as_bytes(), byte), column, name: None });
+                ReadError::Malformed { path: path.clone(), place, fault }
+            })?;
+        if cells.rows() == 0 {
             let needed = if header == 1 { "a header" } else { "a row" };
             return Err(ReadError::fault(format!("the text is empty; it should have {needed}")));
         }
+        let mut text = Text { path, source: text, cells, header, names: vec![], format: self.clone() };
         let columns = text.cells.columns;
         text.names = match &self.header {
-            Header::Row => text.header()?,
+            Header::Row => (0..columns).map(|column| text.content(0, column).into_owned()).collect(),
             Header::None => (1..=columns).map(|column| column.to_string()).collect(),
             Header::Names(names) if names.len() == columns => names.clone(),
             Header::Names(names) => {
@@ -183,22 +208,9 @@ impl Format {
 
     /// Whether the content of a cell stands for a missing value.
     #[inline]
-    pub(super) fn is_missing(&self, content: &[u8]) -> bool {
-        self.missing.iter().any(|mark| mark == content)
-    }
-}
-
-impl Text {
-    /// The names in the first row.
-    fn header(&self) -> Result<Vec<String>, ReadError> {
-        let name = |column| {
-            String::from_utf8(self.content(0, column).into_owned()).map_err(|_| {
-                let Place { line, column, .. } = self.place(self.cells.range(0, column).start, Some(column));
-                let place = Some(Place { line, column, name: None });
-                ReadError::Malformed { path: self.path.clone(), place, fault: "the text is not UTF-8".into() }
-            })
-        };
-        (0..self.cells.columns).map(name).collect()
+    pub(super) fn is_missing(&self, content: &str) -> bool {
+        let possible = content.as_bytes().first().is_none_or(|&byte| self.missing.first[usize::from(byte)]);
+        possible && self.missing.marks.iter().any(|mark| mark == content)
     }
 }
 

@@ -57,7 +57,7 @@ pub struct Table {
 #[derive(Debug)]
 struct Text {
     path: PathBuf,
-    bytes: Vec<u8>,
+    source: String,
     cells: Cells,
     /// 1 if the first row is a header, otherwise 0.
     header: usize,
@@ -124,10 +124,10 @@ impl Table {
     /// included.
     ///
     /// # Errors
-    /// If there is no such column, or a cell is not UTF-8.
+    /// If there is no such column.
     pub fn texts(&self, column: &str) -> Result<Vec<String>, ReadError> {
         let column = self.column(column)?;
-        (0..self.len()).map(|row| Ok(self.cell_text(row, column)?.into_owned())).collect()
+        Ok((0..self.len()).map(|row| self.cell(row, column).into_owned()).collect())
     }
 
     /// The row of the text that is in this row of the table.
@@ -141,16 +141,8 @@ impl Table {
 
     /// The content of a cell.
     #[inline]
-    fn cell(&self, row: usize, column: usize) -> Cow<'_, [u8]> {
+    fn cell(&self, row: usize, column: usize) -> Cow<'_, str> {
         self.text.content(self.row(row), column)
-    }
-
-    fn cell_text(&self, row: usize, column: usize) -> Result<Cow<'_, str>, ReadError> {
-        let not_text = || self.fault(row, column, "the text is not UTF-8");
-        match self.cell(row, column) {
-            Cow::Borrowed(bytes) => str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| not_text()),
-            Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).map_err(|_| not_text()),
-        }
     }
 
     /// A fault of a cell.
@@ -195,42 +187,31 @@ impl Table {
 impl Text {
     /// The content of a cell, without quotes and the spaces around them.
     #[inline]
-    fn content(&self, row: usize, column: usize) -> Cow<'_, [u8]> {
-        let mut cell = &self.bytes[self.cells.range(row, column)];
+    fn content(&self, row: usize, column: usize) -> Cow<'_, str> {
         let Format { delimiter, quote, .. } = self.format;
-        while let [first, rest @ ..] = cell
-            && is_blank(*first, delimiter)
+        let mut cell = &self.source[self.cells.range(row, column)];
+        if let [first, .., last] | [first @ last] = cell.as_bytes()
+            && (is_blank(*first, delimiter) || is_blank(*last, delimiter))
         {
-            cell = rest;
+            cell = cell.trim_matches(|c: char| c.is_ascii() && is_blank(c as u8, delimiter));
         }
-        while let [rest @ .., last] = cell
-            && is_blank(*last, delimiter)
-        {
-            cell = rest;
-        }
-        if cell.first() != Some(&quote) {
+        if cell.as_bytes().first() != Some(&quote) {
             return Cow::Borrowed(cell);
         }
+        let quote = char::from(quote);
         let inner = &cell[1..cell.len() - 1];
-        if !inner.contains(&quote) {
-            return Cow::Borrowed(inner);
+        if inner.contains(quote) {
+            Cow::Owned(inner.replace(&format!("{quote}{quote}"), &quote.to_string()))
+        } else {
+            Cow::Borrowed(inner)
         }
-        let mut content = Vec::with_capacity(inner.len());
-        let mut bytes = inner.iter();
-        while let Some(&byte) = bytes.next() {
-            content.push(byte);
-            if byte == quote {
-                bytes.next();
-            }
-        }
-        Cow::Owned(content)
     }
 
     /// The place of a byte in a cell.
     fn place(&self, byte: usize, column: Option<usize>) -> Place {
         let name = column.and_then(|column| self.names.get(column)).cloned();
         let name = name.filter(|_| self.format.has_names());
-        Place { line: line(&self.bytes, byte), column: column.map(|column| column + 1), name }
+        Place { line: line(self.source.as_bytes(), byte), column: column.map(|column| column + 1), name }
     }
 }
 

@@ -1,9 +1,9 @@
 //! Columns as numbers.
 
 use std::str::FromStr;
-use std::{iter, thread};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use gradus_autograd::{Float, Tensor, num_threads};
+use gradus_autograd::{Float, Number, Tensor};
 
 use super::Table;
 use crate::read::ReadError;
@@ -22,8 +22,8 @@ pub enum Fill {
     Nan,
 }
 
-/// A thread takes this number of cells at least.
-const MIN_CELLS: usize = 1 << 14;
+/// Threads take this number of rows at a time.
+const ROWS: usize = 1 << 12;
 
 impl Table {
     /// Columns as numbers: `[rows, columns]`, the columns in the order of the names. Each number is the nearest to what is
@@ -39,8 +39,8 @@ impl Table {
         let columns = self.columns(columns)?;
         let (numbers, missing) = self.parsed(&columns)?;
         match missing.first() {
-            Some(&(row, column)) => Err(self.missing(row, columns[column])),
-            None => Ok(tensor(numbers, self.len(), columns.len())),
+            Some(&[row, column]) => Err(self.missing(row, columns[column])),
+            None => Ok(numbers),
         }
     }
 
@@ -60,21 +60,21 @@ impl Table {
         let columns = self.columns(columns)?;
         let (mut numbers, missing) = self.parsed::<T>(&columns)?;
         let mut fills = vec![None; columns.len()];
-        for (row, column) in missing {
+        for [row, column] in missing {
             let value = match fills[column] {
                 Some(value) => value,
                 None => self.fill(&numbers, column, &columns, fill)?,
             };
             fills[column] = Some(value);
-            numbers[row * columns.len() + column] = value;
+            numbers[[row, column]] = value;
         }
-        Ok(tensor(numbers, self.len(), columns.len()))
+        Ok(numbers)
     }
 
     /// The number for missing values of a column, in which those are still NaN.
     fn fill<T: Float>(
         &self,
-        numbers: &[T],
+        numbers: &Tensor<T>,
         column: usize,
         columns: &[usize],
         fill: Fill,
@@ -85,8 +85,8 @@ impl Table {
             Fill::Mean => mean,
             Fill::Median => median,
         };
-        let column_of = numbers.iter().skip(column).step_by(columns.len());
-        let values: Vec<f64> = column_of.map(|x| x.to_f64()).filter(|x| !x.is_nan()).collect();
+        let column_of = numbers.select(1, column as isize);
+        let values: Vec<f64> = column_of.iter().map(Number::to_f64).filter(|x| !x.is_nan()).collect();
         if values.is_empty() {
             let name = &self.text.names[columns[column]];
             let fault = format!("column {name:?} has no value from which missing ones could be filled");
@@ -95,39 +95,45 @@ impl Table {
         Ok(T::from_f64(statistic(values)))
     }
 
-    /// The numbers of columns, row by row, NaN where there is none, and the rows and columns of the latter.
-    #[allow(clippy::type_complexity)]
+    /// The numbers of columns, NaN where there is none, and the places of the latter.
     fn parsed<T: Float + FromStr>(
         &self,
         columns: &[usize],
-    ) -> Result<(Vec<T>, Vec<(usize, usize)>), ReadError> {
+    ) -> Result<(Tensor<T>, Vec<[usize; 2]>), ReadError> {
         let (rows, width) = (self.len(), columns.len());
-        let mut numbers = vec![T::ZERO; rows * width];
-        let threads = num_threads().min(numbers.len() / MIN_CELLS).max(1);
-        let length = rows.div_ceil(threads).max(1);
-        let parse = |(first, numbers): (usize, &mut [T])| {
-            let mut missing = vec![];
-            for (row, numbers) in (first..).zip(numbers.chunks_exact_mut(width)) {
+        let missing = Mutex::new(vec![]);
+        // The first row with an error, which does not depend on the number of threads.
+        let first = Mutex::new(None::<(usize, ReadError)>);
+        let fill = |start: usize, numbers: &mut [T]| {
+            for (row, numbers) in (start / width.max(1)..).zip(numbers.chunks_exact_mut(width.max(1))) {
                 for (place, (number, &column)) in numbers.iter_mut().zip(columns).enumerate() {
-                    *number = self.number(row, column)?.unwrap_or_else(|| {
-                        missing.push((row, place));
-                        T::NAN
-                    });
+                    match self.number(row, column) {
+                        Ok(Some(value)) => *number = value,
+                        Ok(None) => {
+                            *number = T::NAN;
+                            lock(&missing).push([row, place]);
+                        }
+                        Err(error) => {
+                            let mut first = lock(&first);
+                            if first.as_ref().is_none_or(|(other, _)| row < *other) {
+                                *first = Some((row, error));
+                            }
+                            return;
+                        }
+                    }
                 }
             }
-            Ok(missing)
         };
-        // Rows in equal parts: the first error of the first part with one is the first of the table.
-        let parts = iter::zip((0..rows).step_by(length), numbers.chunks_mut((length * width).max(1)));
-        let missing = thread::scope(|scope| {
-            let mut parts = parts.collect::<Vec<_>>().into_iter();
-            let own = parts.next();
-            let others: Vec<_> = parts.map(|part| scope.spawn(move || parse(part))).collect();
-            let own = own.map(parse);
-            let joined = others.into_iter().map(|part| part.join().expect("parsing does not panic"));
-            own.into_iter().chain(joined).collect::<Result<Vec<_>, ReadError>>()
-        });
-        Ok((numbers, missing?.concat()))
+        let length = ROWS * width.max(1);
+        let numbers = Tensor::from_parts([rows, width], length, fill);
+        if let Some((_, error)) = lock(&first).take() {
+            return Err(error);
+        }
+        let mut missing = std::mem::take(&mut *lock(&missing));
+        missing.sort_unstable();
+        let numbers =
+            numbers.map_err(|error| ReadError::fault(error.to_string()).in_file(&self.text.path))?;
+        Ok((numbers, missing))
     }
 
     /// The number in a cell; nothing if it is missing.
@@ -151,14 +157,13 @@ impl Table {
             let [other, decimal] = [other, decimal].map(char::from);
             format!(" with the decimal mark {decimal:?}; `Format::decimal({other:?})` reads it")
         });
-        self.fault(row, column, format!("{:?} is not a number{remedy}", String::from_utf8_lossy(&cell)))
+        self.fault(row, column, format!("{cell:?} is not a number{remedy}"))
     }
 
     pub(super) fn missing(&self, row: usize, column: usize) -> ReadError {
         let cell = self.cell(row, column);
-        let text = String::from_utf8_lossy(&cell);
         let fault = format!(
-            "the value is missing ({text:?}); `drop_missing` leaves such rows out, `numbers_filled` fills in numbers"
+            "the value is missing ({cell:?}); `drop_missing` leaves such rows out, `numbers_filled` fills in numbers"
         );
         self.fault(row, column, fault)
     }
@@ -166,16 +171,16 @@ impl Table {
 
 /// The number that is written in a cell.
 #[inline]
-fn parse<T: Float + FromStr>(cell: &[u8], decimal: u8) -> Option<T> {
+fn parse<T: Float + FromStr>(cell: &str, decimal: u8) -> Option<T> {
     let parsed = if decimal == b'.' {
-        str::from_utf8(cell).ok()?.parse()
+        cell.parse()
     } else {
-        let with_point = |&byte: &u8| match byte {
-            b'.' => None,
-            byte if byte == decimal => Some('.'),
-            byte => Some(char::from(byte)),
+        let with_point = |c| match c {
+            '.' => None,
+            c if c == char::from(decimal) => Some('.'),
+            c => Some(c),
         };
-        cell.iter().map(with_point).collect::<Option<String>>()?.parse()
+        cell.chars().map(with_point).collect::<Option<String>>()?.parse()
     };
     parsed.ok().filter(|number: &T| !number.is_nan())
 }
@@ -190,6 +195,6 @@ fn median(mut values: Vec<f64>) -> f64 {
     if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
 }
 
-fn tensor<T: Float>(numbers: Vec<T>, rows: usize, columns: usize) -> Tensor<T> {
-    Tensor::from_vec(numbers, [rows, columns]).expect("rows times columns numbers")
+fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,6 +1,15 @@
 //! Rows and cells of a text, found in one pass. Nothing is copied: a cell is a range of bytes.
 
+use std::ops::Range;
+use std::thread;
+
+use gradus_autograd::num_threads;
+use memchr::{memchr, memchr3};
+
 use super::Format;
+
+/// A thread takes this number of bytes at least.
+const MIN_BYTES: usize = 1 << 20;
 
 /// The ranges of all cells, row by row.
 #[derive(Debug, Default)]
@@ -9,8 +18,8 @@ pub(super) struct Cells {
     pub(super) columns: usize,
     /// Where rows begin.
     starts: Vec<usize>,
-    /// Where cells end. The next cell of the row begins one byte later.
-    ends: Vec<usize>,
+    /// Where cells end, counted from the start of the row. The next cell begins one byte later.
+    ends: Vec<u32>,
 }
 
 /// A fault in the rows of a text.
@@ -29,19 +38,61 @@ impl Cells {
     }
 
     /// The bytes between two delimiters.
-    pub(super) fn range(&self, row: usize, column: usize) -> std::ops::Range<usize> {
-        let cell = row * self.columns + column;
-        let start = if column == 0 { self.starts[row] } else { self.ends[cell - 1] + 1 };
-        start..self.ends[cell]
+    pub(super) fn range(&self, row: usize, column: usize) -> Range<usize> {
+        let (cell, start) = (row * self.columns + column, self.starts[row]);
+        let first = if column == 0 { start } else { start + self.ends[cell - 1] as usize + 1 };
+        first..start + self.ends[cell] as usize
     }
 
     /// The cells of a text from byte `at` on. Blank lines do not count; all other rows are equally long.
-    pub(super) fn split(bytes: &[u8], mut at: usize, format: &Format) -> Result<Self, Fault> {
-        let mut cells = Self::default();
-        let mut ends_cell = [false; 256];
-        for byte in [format.delimiter, b'\n', b'\r'] {
-            ends_cell[usize::from(byte)] = true;
+    pub(super) fn split(bytes: &[u8], at: usize, format: &Format) -> Result<Self, Fault> {
+        // Without quotes each end of a line ends a row, so that threads can begin at any of them.
+        let parts = num_threads().min((bytes.len() - at) / MIN_BYTES);
+        if parts > 1
+            && memchr(format.quote, bytes).is_none()
+            && let Some(cells) = Self::split_in_parts(bytes, at, format, parts)
+        {
+            return Ok(cells);
         }
+        Self::split_part(bytes, at..bytes.len(), format)
+    }
+
+    /// The cells of a text without quotes; nothing if there is a fault.
+    fn split_in_parts(bytes: &[u8], at: usize, format: &Format, parts: usize) -> Option<Self> {
+        let border = |part: usize| {
+            let near = at + (bytes.len() - at) / parts * part;
+            if part == 0 {
+                at
+            } else {
+                memchr(b'\n', &bytes[near..]).map_or(bytes.len(), |end| near + end + 1)
+            }
+        };
+        let mut borders: Vec<usize> = (0..parts).map(border).collect();
+        borders.push(bytes.len());
+        let split = |part: &[usize]| Self::split_part(bytes, part[0]..part[1], format).ok();
+        let mut parts = thread::scope(|scope| {
+            let (own, others) = borders.split_at(1);
+            let threads: Vec<_> = others.windows(2).map(|part| scope.spawn(move || split(part))).collect();
+            let own = split(&[own[0], others[0]]);
+            let others = threads.into_iter().map(|thread| thread.join().ok().flatten());
+            std::iter::once(own).chain(others).collect::<Option<Vec<_>>>()
+        })?
+        .into_iter();
+        let mut all = parts.next()?;
+        for part in parts.filter(|part| part.rows() > 0) {
+            if part.columns != all.columns {
+                return None;
+            }
+            all.starts.extend(part.starts);
+            all.ends.extend(part.ends);
+        }
+        Some(all)
+    }
+
+    fn split_part(bytes: &[u8], range: Range<usize>, format: &Format) -> Result<Self, Fault> {
+        let bytes = &bytes[..range.end];
+        let mut at = range.start;
+        let mut cells = Self::default();
         while at < bytes.len() {
             let (start, before) = (at, cells.ends.len());
             loop {
@@ -52,9 +103,13 @@ impl Cells {
                     _ => first,
                 };
                 let rest = &bytes[from..];
-                let length = rest.iter().position(|&byte| ends_cell[usize::from(byte)]).unwrap_or(rest.len());
-                at = from + length;
-                cells.ends.push(at);
+                at = from + memchr3(format.delimiter, b'\n', b'\r', rest).unwrap_or(rest.len());
+                let end = u32::try_from(at - start);
+                cells.ends.push(end.map_err(|_| Fault {
+                    byte: start,
+                    column: None,
+                    text: "the row has more than 4 GiB".into(),
+                })?);
                 if bytes.get(at) != Some(&format.delimiter) {
                     break;
                 }
@@ -100,7 +155,7 @@ fn closing(bytes: &[u8], open: usize, column: usize, format: &Format) -> Result<
     let fault = |text: String| Fault { byte: open, column: Some(column), text };
     let mut at = open + 1;
     loop {
-        let Some(length) = bytes[at..].iter().position(|&byte| byte == format.quote) else {
+        let Some(length) = memchr(format.quote, &bytes[at..]) else {
             return Err(fault("the quote that opens here is never closed".into()));
         };
         at += length + 1;
@@ -113,8 +168,7 @@ fn closing(bytes: &[u8], open: usize, column: usize, format: &Format) -> Result<
     match bytes.get(at) {
         Some(&byte) if byte != format.delimiter && !matches!(byte, b'\r' | b'\n') => {
             let rest = &bytes[at..];
-            let ends = |byte: &u8| *byte == format.delimiter || matches!(byte, b'\r' | b'\n');
-            let length = rest.iter().position(ends).unwrap_or(rest.len());
+            let length = memchr3(format.delimiter, b'\n', b'\r', rest).unwrap_or(rest.len());
             let text = String::from_utf8_lossy(&rest[..length]);
             let quote = char::from(format.quote);
             Err(fault(format!(
