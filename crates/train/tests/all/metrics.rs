@@ -222,3 +222,13 @@ fn nan_is_the_largest_score_and_no_ranking() {
     precision.update([f64::NAN, 1.0], Tensor::from([0, 1]));
     assert!(area.value().is_nan() && precision.value().is_nan());
 }
+
+#[test]
+fn a_class_without_samples_has_no_area() {
+    let mut area = MacroRocAuc::new(3);
+    area.update([[0.8, 0.1, 0.1], [0.2, 0.5, 0.3], [0.5, 0.3, 0.2]], Tensor::from([0, 1, 1]));
+    assert_eq!(area.value(), 1.0);
+    area.reset();
+    area.update([[0.8, 0.1, 0.1], [0.2, 0.5, 0.3]], Tensor::from([2, 2]));
+    assert!(area.value().is_nan());
+}
