@@ -46,10 +46,11 @@ pub fn from_bytes<T: Number>(bytes: &[u8]) -> Result<Tensor<T>, ReadError> {
         let fault = format!("the elements are {}; read them as `f32` or `f64`", kind.name());
         return Err(ReadError::fault(fault));
     }
-    let count = shape.iter().try_fold(1_usize, |count, &size| count.checked_mul(size));
+    let count = shape.iter().try_fold(1_usize, |count, &size| count.checked_mul(size.max(1)));
     let Some(length) = count.and_then(|count| count.checked_mul(kind.width())) else {
         return Err(ReadError::fault(format!("shape {shape:?} has more elements than a machine can hold")));
     };
+    let length = if shape.contains(&0) { 0 } else { length };
     // One byte more, to find out whether there is one.
     let data = up_to(&mut file, (length as u64).saturating_add(1))?;
     if data.len() != length {

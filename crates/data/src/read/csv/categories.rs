@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use gradus_autograd::Tensor;
 
-use super::{Table, list, nearest};
+use super::{Table, list};
 use crate::read::ReadError;
 
 /// ```
@@ -53,9 +53,7 @@ impl Table {
         let class = |row| {
             let name = self.category(row, column)?;
             numbers.get(&*name).copied().ok_or_else(|| {
-                let near =
-                    nearest(&name, names).map_or_else(String::new, |near| format!("; is it {near:?}?"));
-                let fault = format!("{name:?} is not one of the categories{near}; there are {}", list(names));
+                let fault = format!("{name:?} is not one of the categories; {}", list(&name, names));
                 self.fault(row, column, fault)
             })
         };

@@ -1,7 +1,7 @@
 //! Tables as text, with a delimiter between the cells of a row.
 //!
 //! ```
-//! use gradus_autograd::{Tensor, cat};
+//! use gradus_autograd::Tensor;
 //! use gradus_data::read::csv::{Fill, Table};
 //!
 //! let text = "species,bill,mass,island\nAdelie,39.1,3750,Dream\nGentoo,46.1,,Biscoe\nAdelie,40.3,3250,Dream\n";
@@ -19,7 +19,7 @@
 //!
 //! // Categories as features: a column for each.
 //! let (islands, names) = table.categories("island")?;
-//! let x = cat([x, islands.one_hot(names.len()).cast()], 1);
+//! let x = Tensor::cat(&[&x, &islands.one_hot(names.len()).cast()], 1);
 //! assert_eq!(x.shape(), [3, 4]);
 //! # Ok::<(), gradus_data::read::ReadError>(())
 //! ```
@@ -170,14 +170,13 @@ impl Table {
                 )
             }
             (None, _) => {
-                let near = nearest(name, names).map_or_else(String::new, |near| format!("; is it {near:?}?"));
                 // A header of one name with another delimiter in it was split at the wrong one.
                 let delimiter =
                     [';', '\t', ','].into_iter().find(|&other| names.len() == 1 && names[0].contains(other));
                 let remedy = delimiter.map_or_else(String::new, |other| {
                     format!("; `Format::delimiter({other:?})` makes more columns of it")
                 });
-                format!("there is no column {name:?}{near}; there are {}{remedy}", list(names))
+                format!("there is no column {name:?}; {}{remedy}", list(name, names))
             }
         };
         Err(ReadError::fault(fault).in_file(&self.text.path))
@@ -225,12 +224,18 @@ fn line(bytes: &[u8], byte: usize) -> usize {
     1 + (0..byte).filter(is_end).count()
 }
 
-/// Names in quotation marks, the first of them if there are many.
-fn list(names: &[impl AsRef<str>]) -> String {
+/// The names that there are in place of a wrong one, and the one that may be meant.
+fn list(name: &str, names: &[impl AsRef<str>]) -> String {
     const SHOWN: usize = 40;
     let quoted = names.iter().take(SHOWN).map(|name| format!("{:?}", name.as_ref()));
     let list = quoted.collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN { format!("{list} and {} more", names.len() - SHOWN) } else { list }
+    let start =
+        nearest(name, names).map_or("there are".into(), |near| format!("did you mean {near:?}? There are"));
+    if names.len() > SHOWN {
+        format!("{start} {list} and {} more", names.len() - SHOWN)
+    } else {
+        format!("{start} {list}")
+    }
 }
 
 /// The name that differs least, if it differs by a third of its letters or fewer.
