@@ -93,7 +93,11 @@ fn stacked<E: Number>(images: impl Iterator<Item = Tensor<E>>) -> Tensor<E> {
 
 #[track_caller]
 fn sizes<E: Number>(operation: &str, images: &Tensor<E>) -> [usize; 4] {
-    images.shape().try_into().unwrap_or_else(|_| {
-        panic!("{operation}: the images have shape {:?}: it must be [n, channels, height, width]", images.shape())
-    })
+    let [count, channels, height, width] = *images.shape() else {
+        panic!(
+            "{operation}: the images have shape {:?}: it must be [n, channels, height, width]",
+            images.shape()
+        )
+    };
+    [count, channels, height, width]
 }

@@ -221,6 +221,8 @@ impl<D: Dataset> Dataset for Subset<D> {
 #[track_caller]
 pub(crate) fn check_indices(indices: &[usize], length: usize) {
     if let Some(index) = indices.iter().find(|&&index| index >= length) {
-        panic!("Dataset: there is an index {index}: the data set has {length} samples, all indices must be below");
+        panic!(
+            "Dataset: there is an index {index}: the data set has {length} samples, all indices must be below"
+        );
     }
 }

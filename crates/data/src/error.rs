@@ -7,7 +7,9 @@ use gradus_nn::StateError;
 #[non_exhaustive]
 pub enum DataError {
     /// A number among the data to fit a scaler to is NaN or infinite.
-    #[error("fit: the number at {index:?} is {value}: all numbers must be finite; replace it or leave out its row")]
+    #[error(
+        "fit: the number at {index:?} is {value}: all numbers must be finite; replace it or leave out its row"
+    )]
     NotFinite {
         /// The place in the tensor.
         index: Vec<usize>,

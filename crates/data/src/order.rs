@@ -65,11 +65,7 @@ pub fn stratified(labels: &Tensor<i64>, rng: &mut (impl Rng + ?Sized)) -> Vec<us
 /// # Panics
 /// If a weight is negative, infinite or NaN, or all are 0.
 #[track_caller]
-pub fn weighted<T: Float>(
-    weights: &Tensor<T>,
-    count: usize,
-    rng: &mut (impl Rng + ?Sized),
-) -> Vec<usize> {
+pub fn weighted<T: Float>(weights: &Tensor<T>, count: usize, rng: &mut (impl Rng + ?Sized)) -> Vec<usize> {
     check_weights("weighted", weights);
     drawn(&weights.flatten(..).multinomial(count, true, rng))
 }
@@ -151,7 +147,15 @@ impl Part for f64 {
         if let Some(part) = parts.iter().find(|part| !(0.0..=1.0).contains(*part)) {
             return Err(format!("{part} is no fraction: each must be between 0 and 1"));
         }
-        let sums: Vec<f64> = parts.iter().scan(0.0, |sum, part| Some({ *sum += part; *sum })).collect();
+        let sums: Vec<f64> = parts
+            .iter()
+            .scan(0.0, |sum, part| {
+                Some({
+                    *sum += part;
+                    *sum
+                })
+            })
+            .collect();
         match sums.last() {
             // Fractions such as 0.7, 0.2 and 0.1 may sum to a little more than 1.
             Some(&last) if last > 1.0 + 1e-9 => Err(format!("they sum to {last}, which is more than 1")),

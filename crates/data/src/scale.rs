@@ -37,8 +37,9 @@ macro_rules! scaler {
             #[track_caller]
             pub fn fit(x: &Tensor<T>) -> Result<Self, DataError> {
                 assert!(x.rank() > 0, "fit: the data have no axis: they must be [..., features]");
+                check_numbers(x)?;
                 let rows = x.reshape((-1, *x.shape().last().expect("there is an axis")));
-                let [shift, scale] = fitted(&rows, &0.into(), $statistics)?;
+                let [shift, scale] = fitted(&rows, &0.into(), $statistics);
                 Ok(Self { $shift: Buffer::new(shift), $scale: Buffer::new(scale) })
             }
 
@@ -52,7 +53,8 @@ macro_rules! scaler {
             /// If there are no numbers, or an axis is out of range or named twice.
             #[track_caller]
             pub fn fit_axes(x: &Tensor<T>, axes: impl Into<Axes>) -> Result<Self, DataError> {
-                let [shift, scale] = fitted(x, &keepdim(axes), $statistics)?;
+                check_numbers(x)?;
+                let [shift, scale] = fitted(x, &keepdim(axes), $statistics);
                 Ok(Self { $shift: Buffer::new(shift), $scale: Buffer::new(scale) })
             }
 
@@ -146,24 +148,27 @@ fn fitted<T: Float>(
     x: &Tensor<T>,
     axes: &Axes,
     statistics: fn(&Tensor<T>, &Axes) -> [Tensor<T>; 2],
-) -> Result<[Tensor<T>; 2], DataError> {
-    assert!(!x.is_empty(), "fit: the data have shape {:?}: there must be numbers", x.shape());
-    if let Some((number, value)) = x.iter().enumerate().find(|(_, value)| !value.is_finite()) {
-        let index = place(number, x.shape());
-        return Err(DataError::NotFinite { index, value: value.to_f64() });
-    }
+) -> [Tensor<T>; 2] {
     let [least, range] = extremes(x, axes);
     let [shift, scale] = statistics(x, axes);
     // The mean of equal numbers may be rounded to another one, and then no difference is 0.
     let constant = range.eq(T::ZERO);
     let shift = constant.where_(&least, &shift);
     // A deviation may be too small for a number, too.
-    Ok([shift, scale.masked_fill(&constant.logical_or(scale.eq(T::ZERO)), T::ONE)])
+    [shift, scale.masked_fill(&constant.logical_or(scale.eq(T::ZERO)), T::ONE)]
 }
 
-/// The index of the element with this number in logical order.
-fn place(mut number: usize, shape: &[usize]) -> Vec<usize> {
-    let mut index: Vec<usize> = shape.iter().rev().map(|&size| (number % size, number /= size).0).collect();
-    index.reverse();
-    index
+#[track_caller]
+fn check_numbers<T: Float>(x: &Tensor<T>) -> Result<(), DataError> {
+    assert!(!x.is_empty(), "fit: the data have shape {:?}: there must be numbers", x.shape());
+    let Some((number, value)) = x.iter().enumerate().find(|(_, value)| !value.is_finite()) else {
+        return Ok(());
+    };
+    let mut rest = number;
+    let mut index: Vec<usize> = Vec::with_capacity(x.rank());
+    for size in x.shape().iter().rev() {
+        index.insert(0, rest % size);
+        rest /= size;
+    }
+    Err(DataError::NotFinite { index, value: value.to_f64() })
 }

@@ -22,7 +22,8 @@ pub fn pad_sequence<E: Element>(sequences: &[Tensor<E>], value: E) -> (Tensor<E>
     let Some(first) = sequences.first() else {
         panic!("pad_sequence: there are no sequences: one at least is needed, for the shape of its elements")
     };
-    let step = |i: usize, sequence: &Tensor<E>| {
+    let mut lengths = Vec::with_capacity(sequences.len());
+    for (i, sequence) in sequences.iter().enumerate() {
         let [length, ref step @ ..] = *sequence.shape() else {
             panic!("pad_sequence: sequence {i} has no axis: its first axis must run over its steps")
         };
@@ -32,9 +33,8 @@ pub fn pad_sequence<E: Element>(sequences: &[Tensor<E>], value: E) -> (Tensor<E>
             sequence.shape(),
             first.shape()
         );
-        length
-    };
-    let lengths: Vec<usize> = sequences.iter().enumerate().map(|(i, sequence)| step(i, sequence)).collect();
+        lengths.push(length);
+    }
     let longest = lengths.iter().copied().max().unwrap_or(0);
     let shape: Vec<usize> = [&[sequences.len(), longest], &first.shape()[1..]].concat();
     let row = longest * first.shape()[1..].iter().product::<usize>();
