@@ -15,10 +15,11 @@ mod report;
 use std::error::Error;
 use std::process::ExitCode;
 
+use gradus::metrics::{Accuracy, Metric};
 use gradus::prelude::*;
-use gradus_examples::Progress;
-use gradus_examples::chart::Chart;
+use gradus::train::{Chart, Progress, Scale};
 use gradus_examples::digits::{CLASSES, Digits, PIXELS};
+use gradus_examples::out;
 
 const SEED: u64 = 0;
 const TEST_DIGITS: usize = 599;
@@ -83,9 +84,9 @@ fn run() -> Result<(), Box<dyn Error>> {
     let mut sgd = Sgd::new(LEARNING_RATE).momentum(0.9).nesterov().weight_decay(1e-3);
     // Half a cosine, from the full learning rate down to 0: large steps first, then ever finer ones.
     let schedule = schedule::cosine(EPOCHS, 0.0);
-    let progress = Progress::new(EPOCHS, 10);
+    let progress = Progress::new();
     let (mut train_losses, mut test_losses) = (Vec::new(), Vec::new());
-    for epoch in 0..EPOCHS {
+    for epoch in progress.over(0..EPOCHS) {
         sgd.follow(&schedule, epoch);
         for batch in Tensor::randperm(train.labels.len(), &mut rng).to_vec().chunks(BATCH) {
             let batch = train.select(batch);
@@ -96,12 +97,11 @@ fn run() -> Result<(), Box<dyn Error>> {
         }
         let (train_loss, _) = evaluate(&mlp, &train);
         let (test_loss, predictions) = evaluate(&mlp, &test);
-        let accuracy = accuracy(&predictions, &test.labels);
-        progress.advance(format!("loss {train_loss:.4}  test accuracy {:.1} %", 100.0 * accuracy));
+        let values = [("loss", train_loss.into()), ("test accuracy", accuracy(&predictions, &test.labels))];
+        progress.report(train.labels.len(), &values);
         train_losses.push((epoch as f64 + 1.0, f64::from(train_loss)));
         test_losses.push((epoch as f64 + 1.0, f64::from(test_loss)));
     }
-    progress.finish();
 
     let (loss, _) = evaluate(&mlp, &train);
     let (_, predictions) = evaluate(&mlp, &test);
@@ -116,9 +116,11 @@ fn run() -> Result<(), Box<dyn Error>> {
         subtitle: &format!("{:.1} % of {TEST_DIGITS} test digits are read right", 100.0 * accuracy),
         x: "epoch",
         y: "cross-entropy",
+        scale: Scale::Logarithmic,
         lines: &[("training digits", train_losses), ("test digits", test_losses)],
     };
-    println!("learning curve {}", chart.save("digits.svg")?.display());
+    chart.save(out("digits.svg")?)?;
+    println!("learning curve out/digits.svg");
 
     if accuracy < REQUIRED {
         return Err(format!("the test accuracy is {accuracy:.4}, below {REQUIRED}").into());
@@ -133,5 +135,7 @@ fn evaluate(mlp: &Mlp, digits: &Digits) -> (f32, Tensor<i64>) {
 }
 
 fn accuracy(predictions: &Tensor<i64>, labels: &Tensor<i64>) -> f64 {
-    predictions.eq(labels).cast::<f64>().mean(..).item()
+    let mut accuracy = Accuracy::new();
+    accuracy.update_classes(predictions, labels);
+    accuracy.value()
 }

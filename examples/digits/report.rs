@@ -3,6 +3,7 @@
 use std::array::from_fn;
 
 use console::style;
+use gradus::metrics::ConfusionMatrix;
 use gradus::prelude::*;
 use gradus_examples::digits::{CLASSES, Digits, SIDE};
 
@@ -13,10 +14,9 @@ const IMAGES: usize = 4;
 
 /// How often each digit, by row, was taken for each, by column.
 pub(crate) fn confusion_matrix(predictions: &Tensor<i64>, labels: &Tensor<i64>) {
-    let mut counts = Tensor::<i64>::zeros([CLASSES, CLASSES]);
-    for (prediction, label) in predictions.iter().zip(labels) {
-        counts[[label as usize, prediction as usize]] += 1;
-    }
+    let mut matrix = ConfusionMatrix::new(CLASSES);
+    matrix.update_classes(predictions, labels);
+    let counts = matrix.counts();
 
     let row = |title: &str, cells: [String; CLASSES]| println!("{title:>5}  {}", cells.concat());
     println!("\n{:>31}", "read as");

@@ -1,7 +1,16 @@
-//! What the examples share: data, a chart, a progress bar.
+//! What the examples share: data, and a folder for what they draw.
 
-pub mod chart;
+use std::io;
+use std::path::{Path, PathBuf};
+
 pub mod digits;
-mod progress;
 
-pub use progress::Progress;
+/// A file in the folder `out` at the root of the repository; the folder is made if it is not there.
+///
+/// # Errors
+/// If the folder cannot be made.
+pub fn out(file: &str) -> io::Result<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../out");
+    std::fs::create_dir_all(&folder)?;
+    Ok(folder.join(file))
+}

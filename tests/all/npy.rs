@@ -363,3 +363,24 @@ fn archives_hold_what_their_directory_declares() {
         "read: the archive: two arrays share bytes"
     );
 }
+
+/// Elements of large files go into the tensor without all bytes in memory, in parts for threads.
+#[test]
+fn large_files_are_read_as_their_bytes_are() {
+    let path = std::env::temp_dir().join(format!("gradus-large-{}.npy", std::process::id()));
+    let count = (1 << 20) + 12_345;
+    for (descr, width) in [("|u1", 1), ("<f2", 2), (">i4", 4), ("<f4", 4), (">f8", 8)] {
+        for fortran in ["False", "True"] {
+            let data: Vec<u8> = (0..count * width).map(|i| (i * i / 7 + i) as u8).collect();
+            let header =
+                format!("{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': (5, {}), }}", count / 5);
+            let bytes = file(1, &header, &data);
+            fs::write(&path, &bytes).unwrap();
+            assert_eq!(bits(&npy::read(&path).unwrap()), bits(&npy::from_bytes(&bytes).unwrap()), "{descr}");
+            fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+            let message = npy::read(&path).unwrap_err().to_string();
+            assert!(message.contains(&format!("there are {}", data.len() - 1)), "{message}");
+        }
+    }
+    fs::remove_file(&path).unwrap();
+}

@@ -59,6 +59,9 @@ pub use gradus_data as data;
 #[cfg(feature = "train")]
 #[doc(inline)]
 pub use gradus_train as train;
+#[cfg(feature = "train")]
+#[doc(inline)]
+pub use gradus_train::metrics;
 
 pub mod nn {
     //! Layers, losses, initialisation and optimizers.
@@ -72,7 +75,9 @@ pub mod prelude {
 
     pub use crate::Rng;
     pub use crate::nn::*;
-    pub use crate::{AsVar, Conv, Gradients, Indices, Mask, Pool, Tape, Tensor, Var, Xoshiro256PlusPlus};
+    pub use crate::{
+        AsVar, Conv, Gradients, Indices, Mask, PadMode, Pool, Tape, Tensor, Var, Xoshiro256PlusPlus,
+    };
     pub use crate::{
         Ellipsis, NewAxis, cat, checkpoint, detect_anomaly, einsum, grad, grad_create_graph, hessian, hvp,
         jacobian, jvp, keep_values, keepdim, no_grad, seeded, stack, step, vjp,

@@ -46,7 +46,7 @@ fn losses() {
     panics(
         || logits.cross_entropy(Tensor::from([0, 1, 2])),
         "cross_entropy: the logits have shape [2, 3] and the targets [3]: the targets must have shape [2], \
-         without the axis of classes",
+         without axis 1, which has the classes",
     );
     panics(
         || leaf(&[]).cross_entropy(Tensor::from(0)),
@@ -55,19 +55,20 @@ fn losses() {
     let class = |class: i64| {
         format!(
             "cross_entropy: target {class} is out of range for logits of shape [2, 3]: with 3 classes, allowed \
-             are 0 to 2"
+             are 0 to 2, and `ignore_index`, -100"
         )
     };
     panics(|| logits.cross_entropy(Tensor::from([0, 3])), &class(3));
     panics(|| logits.cross_entropy(Tensor::from([-1, 5])), &class(-1));
     // Also where not all rows count.
-    panics(|| CrossEntropyLoss::new().ignore_index(1).forward(&logits, Tensor::from([1, 3])), &class(3));
+    let other = class(3).replace("-100", "1");
+    panics(|| CrossEntropyLoss::new().ignore_index(1).forward(&logits, Tensor::from([1, 3])), &other);
     panics(|| logits.cross_entropy(Tensor::from([-100, 3])), &class(3));
     panics(|| logits.nll_loss(Tensor::from([0, 3])), &class(3).replace("cross_entropy", "nll_loss"));
     panics(
         || logits.nll_loss(Tensor::from([0, 1, 2])),
-        "nll_loss: the logits have shape [2, 3] and the targets [3]: the targets must have shape [2], without the axis \
-         of classes",
+        "nll_loss: the logits have shape [2, 3] and the targets [3]: the targets must have shape [2], without axis 1, \
+         which has the classes",
     );
     panics(
         || logits.cross_entropy(Tensor::from([[1.0, 0.0]])),
@@ -142,7 +143,9 @@ fn optimizers() {
 fn groups() {
     let mut layer = Linear::<f64>::new(2, 1, &mut seeded(0));
     let gradients = || layer.weight.sum(..).backward();
-    let late = "an option of the optimizer is set after a group was made or a step; options must come before";
+    let late = |option: &str| {
+        format!("{option}: the option is set after a group was made or a step; options must come before")
+    };
     let (line, mut sgd) = (line!(), Sgd::new(0.1).group(|name| name.ends_with("bais"), |sgd| sgd));
     let gradients = gradients();
     let unmatched = format!(
@@ -154,11 +157,11 @@ fn groups() {
     let mut shadowed = Sgd::new(0.1).group(|_| true, |sgd| sgd).group(|name| name == "bias", |sgd| sgd);
     assert!(panic_of(|| shadowed.step(&mut layer, &gradients)).0.contains("holds for no parameter"));
     let grouped = Sgd::<f64>::new(0.1).group(|_| true, |sgd| sgd);
-    panics(|| grouped.clone().momentum(0.5), late);
-    panics(|| grouped.clone().learning_rate(0.5), late);
+    panics(|| grouped.clone().momentum(0.5), &late("momentum"));
+    panics(|| grouped.clone().learning_rate(0.5), &late("learning_rate"));
     let mut used = Sgd::new(0.1);
     used.step(&mut layer, &gradients);
-    panics(|| used.clone().weight_decay(0.5), late);
+    panics(|| used.clone().weight_decay(0.5), &late("weight_decay"));
     panics(
         || used.clone().group(|_| true, |sgd| sgd),
         "group: the optimizer has made steps; groups must come before",
@@ -239,16 +242,28 @@ fn sequences() {
     let layer = Lstm::<f64>::new(2, 3, 1, rng);
     panics(
         || layer.forward(leaf(&[4, 5, 7]), None),
-        "lstm: the input has shape [4, 5, 7], weight_hh [12, 3] and weight_ih [12, 2]: weight_ih must have shape [12, 7]",
+        "Lstm: the input has shape [4, 5, 7]; it must be [steps, batch, 2]",
     );
     panics(
         || layer.forward(leaf(&[5, 2]), None),
-        "lstm: the input has shape [5, 2]; it must have three axes, [steps, batch, features]",
+        "Lstm: the input has shape [5, 2]; it must be [steps, batch, 2]",
     );
     let (h, c) = (leaf(&[2, 5, 3]), leaf(&[1, 5, 3]));
     panics(
+        || layer.clone().batch_first().forward(leaf(&[4, 5, 7]), None),
+        "Lstm: the input has shape [4, 5, 7]; it must be [batch, steps, 2]",
+    );
+    panics(
+        || layer.forward_padded(leaf(&[4, 5, 2]), &[4; 3], None),
+        "Lstm: 3 lengths are given for a batch of 5 sequences; there must be one for each",
+    );
+    panics(
+        || layer.forward_padded(leaf(&[4, 5, 2]), &[4, 3, 5, 6, 1], None),
+        "Lstm: the length at place 2 is 5; it must be at most 4, the number of steps of the input",
+    );
+    panics(
         || layer.forward(leaf(&[4, 5, 2]), Some([&c, &h])),
-        "Lstm: the state has shape [2, 5, 3]; it must be [layers, batch, hidden] with 1 layers",
+        "Lstm: the state has shape [2, 5, 3]; it must be [1, 5, 3]: [layers, batch, hidden] with 1 layers",
     );
 }
 

@@ -9,17 +9,17 @@ fn whole_rows() {
     let x = leaf(&[2, 3]);
     let targets = Tensor::from([0_i64, 1]);
     let axis = "cross_entropy: axis 2 is out of range for shape [2, 3]: allowed are -2 to 1";
-    panics(|| x.softmax_cross_entropy(2, &targets), axis);
-    panics(|| x.value().cross_entropy(2, &targets), axis);
+    panics(|| x.softmax_cross_entropy(2, &targets, None), axis);
+    panics(|| x.value().cross_entropy(2, &targets, None), axis);
     panics(
-        || x.softmax_cross_entropy(0, &targets),
+        || x.softmax_cross_entropy(0, &targets, None),
         "cross_entropy: the logits have shape [2, 3] and the targets [2]: the targets must have shape [3], without \
-         the axis of classes",
+         axis 0, which has the classes",
     );
     let class = "cross_entropy: target 3 is out of range for logits of shape [2, 3]: with 3 classes, allowed are 0 to 2";
     let targets = Tensor::from([0_i64, 3]);
-    panics(|| x.softmax_cross_entropy(1, &targets), class);
-    panics(|| x.value().softmax_minus_one_hot(1, &targets, 1.0), class);
+    panics(|| x.softmax_cross_entropy(1, &targets, None), class);
+    panics(|| x.value().softmax_minus_one_hot(1, &targets, None, 1.0), class);
     panics(
         || x.mean_squared_error(leaf(&[3])),
         "mse_loss: the prediction has shape [2, 3] and the target [3]: they must be equal",

@@ -155,7 +155,7 @@ impl Run {
         self.plateau.load_state(&checkpoint.part("plateau."))?;
         self.rng = checkpoint.value("rng")?;
         self.order = checkpoint.tensor("order").expect("an order").clone();
-        self.step = checkpoint.value::<i64>("step")? as usize;
+        self.step = checkpoint.value("step")?;
         self.model.load_state(&checkpoint.part("model."))
     }
 }
@@ -238,7 +238,8 @@ fn checkpoints_of_other_runs_are_refused() {
         (with(&|state| drop(state.remove("rng"))), format!("{rng}nothing of this name")),
         (
             with(&|state| state.insert("step", Tensor::from([1_i64, 2]))),
-            "value \"step\": one element of i64 is needed; the state has i64 of shape [2] there".into(),
+            "value \"step\": one element of i64 in the range of usize is needed; the state has i64 of shape [2] there"
+                .into(),
         ),
         (
             with(&|state| state.insert("optimizer.parameters.0.bias.steps", 0)),

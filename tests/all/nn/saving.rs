@@ -297,3 +297,22 @@ fn names_must_differ() {
         "state: the model has two members of the name bias; names must differ to be loaded again",
     );
 }
+
+proptest! {
+    /// Integers come back as they are, or as an error in a type that cannot hold them.
+    #[test]
+    fn integers_come_back(signed: i64, unsigned: u64) {
+        let mut state = State::new();
+        state.insert("signed", signed);
+        state.insert("unsigned", unsigned);
+        state.insert("size", unsigned as usize);
+        state.insert("small", signed as i32);
+        let state = State::from_bytes(&state.to_bytes()?)?;
+        prop_assert_eq!(state.value::<i64>("signed")?, signed);
+        prop_assert_eq!(state.value::<u64>("unsigned")?, unsigned);
+        prop_assert_eq!(state.value::<usize>("size")?, unsigned as usize);
+        prop_assert_eq!(state.value::<i32>("small")?, signed as i32);
+        prop_assert_eq!(state.value::<i32>("signed").ok(), i32::try_from(signed).ok());
+        prop_assert_eq!(state.value::<u32>("signed").ok(), u32::try_from(signed).ok());
+    }
+}

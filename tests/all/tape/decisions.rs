@@ -39,6 +39,10 @@ fn logic_is_on_the_tape() {
     let x = Var::leaf(Tensor::from([3.0, 1.0, 2.0]));
     let chosen = |x: &Var<f64>| x.masked_select((x.gt(1.5) & !x.ge(3.0)) | x.argmax(0).eq(1));
     assert_eq!(chosen(&x).value(), &Tensor::from([2.0]));
+    let table = Tensor::from([true, false, true]);
+    assert_eq!(&table & x.lt(3.0), Tensor::from([false, false, true]));
+    assert_eq!(x.lt(3.0) & &table, table & x.lt(3.0));
+    assert_eq!(x.argmax(keepdim(0)).masked_fill(Tensor::from([true]), 7), Tensor::from([7]));
     let tape = keep_values(|| names(&chosen(&x)));
     for name in
         ["gt", "ge", "logical_not", "logical_and", "argmax", "eq", "logical_or", "chosen", "index_select"]

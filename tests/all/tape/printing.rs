@@ -39,7 +39,7 @@ fn a_model_as_a_list() {
 %3 = linear constant[3, 2] %0 %1 : [3, 3] f32
 %4 = leaky_relu %3 { negative_slope: 0.1 } : [3, 3] f32
 %5 = linear %4 %2 : [3, 2] f32
-%6 = loss %5 indices[3] { axis: 1 } : [] f32
+%6 = loss %5 indices[3] { axis: 1, ignore_index: Some(-100) } : [] f32
 ";
     assert_eq!(tape.to_string(), expected);
     assert_eq!((tape.len(), tape.iter().len(), tape.is_empty()), (7, 7, false));

@@ -125,7 +125,8 @@ macro_rules! logic {
             }
         }
 
-        /// Logic on masks, also as the operators `&`, `|`, `^` and `!`, with a mask, a tensor or a `bool` on the right.
+        /// Logic on masks, also as the operators `&`, `|`, `^` and `!`, with a mask, a tensor or a `bool` on the right, or a
+        /// tensor on the left.
         ///
         /// ```
         /// use gradus_autograd::{Tensor, Var};
@@ -165,6 +166,20 @@ macro_rules! logic {
                 #[track_caller]
                 fn $method(self, other: M) -> Mask<T> {
                     self.$name(other)
+                }
+            }
+            impl<T: Float> $trait<Mask<T>> for Tensor<bool> {
+                type Output = Mask<T>;
+                #[track_caller]
+                fn $method(self, other: Mask<T>) -> Mask<T> {
+                    Mask::constant(self).$name(other)
+                }
+            }
+            impl<T: Float> $trait<Mask<T>> for &Tensor<bool> {
+                type Output = Mask<T>;
+                #[track_caller]
+                fn $method(self, other: Mask<T>) -> Mask<T> {
+                    Mask::constant(self).$name(other)
                 }
             }
         )*

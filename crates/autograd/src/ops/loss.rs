@@ -10,13 +10,13 @@ use crate::tape::{Indices, Operand, Saves, Var, apply};
 
 operations! {
     /// The inputs are logits and targets.
-    Nonlinear CrossEntropy { axis: usize }: "cross_entropy", saves Saves::INPUTS,
+    Nonlinear CrossEntropy { axis: usize, ignore_index: Option<i64> }: "cross_entropy", saves Saves::INPUTS,
         shape |x| cross_entropy_shape(x[0], *axis as isize, x[1]),
-        forward |x| x[0].cross_entropy(*axis as isize, x.indices(1)),
+        forward |x| x[0].cross_entropy(*axis as isize, x.indices(1), *ignore_index),
         vjp |context, _| {
             let (g, logits, targets) = (context.cotangent(), context.input(0), context.indices(1));
             let operands = [Operand::Var(g), Operand::Var(&logits), Operand::Indices(&targets)];
-            apply(CrossEntropyGradient { axis: *axis }, &operands)
+            apply(CrossEntropyGradient { axis: *axis, ignore_index: *ignore_index }, &operands)
         };
 
     Nonlinear MseLoss {}: "mse_loss", saves Saves::INPUTS,
@@ -47,25 +47,35 @@ operations! {
 
     /// The gradient of [`CrossEntropy`], from a cotangent, logits and targets: softmax less one at the targets, in
     /// one pass.
-    Nonlinear CrossEntropyGradient { axis: usize }: "cross_entropy_gradient", saves Saves::INPUTS,
+    Nonlinear CrossEntropyGradient { axis: usize, ignore_index: Option<i64> }: "cross_entropy_gradient",
+        saves Saves::INPUTS,
         shape |x| softmax_minus_one_hot_shape(x[1], *axis as isize, x[2]),
         forward |x| {
             let targets = x.indices(2);
-            let scale = x[0].item() / T::from_f64(targets.len() as f64);
+            let count = targets.iter().filter(|&target| Some(target) != *ignore_index).count();
+            let scale = x[0].item() / T::from_f64(count as f64);
             if scale == T::ZERO {
                 return Tensor::zeros(x[1].shape());
             }
-            x[1].softmax_minus_one_hot(*axis as isize, targets, scale)
+            x[1].softmax_minus_one_hot(*axis as isize, targets, *ignore_index, scale)
         },
         vjps |context| gradients_of_composition(context, |inputs| {
             let targets = context.indices(2);
             let mut shape = Shape::from_slice(targets.shape());
             shape.insert(*axis, 1);
-            let index = targets.reshape(shape);
-            let minus_one = Var::constant(Tensor::full(index.shape(), -T::ONE));
-            let softmax = inputs[1].softmax(*axis as isize);
-            let difference = softmax.scatter_add(*axis as isize, &index, &minus_one);
-            chained(&difference, &(&inputs[0] / T::from_f64(targets.len() as f64)))
+            let targets = targets.reshape(shape);
+            let Some(ignored) = *ignore_index else {
+                let minus_one = Var::constant(Tensor::full(targets.shape(), -T::ONE));
+                let softmax = inputs[1].softmax(*axis as isize);
+                let difference = softmax.scatter_add(*axis as isize, &targets, &minus_one);
+                return chained(&difference, &(&inputs[0] / T::from_f64(targets.len() as f64)));
+            };
+            let is_ignored = targets.eq(ignored);
+            let minus_one = Var::where_(&is_ignored, T::ZERO, -Var::from(T::ONE));
+            let softmax = inputs[1].softmax(*axis as isize).masked_fill(&is_ignored, T::ZERO);
+            let places = targets.masked_fill(&is_ignored, 0);
+            let difference = softmax.scatter_add(*axis as isize, &places, &minus_one);
+            chained(&difference, &(&inputs[0] / -minus_one.sum(..)))
         });
 
     /// The gradient of [`MseLoss`] with respect to an input, from a cotangent, this input and the other one, in one
@@ -120,23 +130,32 @@ fn direction<T: Float>(x: &Var<T>, axis: usize, eps: f64) -> Var<T> {
 impl<T: Float> Var<T> {
     /// The mean cross-entropy between the softmax of these logits along an axis and the indices of the right
     /// classes, `targets`, which have this shape without the axis: the mean of `-log_softmax` at the targets, as
-    /// one operation. `cross_entropy` of `gradus-nn` knows the axis.
+    /// one operation. Targets that are `ignore_index` do not count. `cross_entropy` of `gradus-nn` knows the axis.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};
     ///
     /// let logits = Var::leaf(Tensor::from([[0.0_f64, 0.0], [0.0, 1e9]]));
-    /// let loss = logits.softmax_cross_entropy(1, &Tensor::from([0, 1]));
+    /// let loss = logits.softmax_cross_entropy(1, &Tensor::from([0, 1]), None);
     /// assert_eq!(loss.item(), 2.0_f64.ln() / 2.0);
     /// assert_eq!(loss.backward().get(&logits), Some(&Tensor::from([[-0.25, 0.25], [0.0, 0.0]])));
+    ///
+    /// let loss = logits.softmax_cross_entropy(1, &Tensor::from([0, -1]), Some(-1));
+    /// assert_eq!(loss.item(), 2.0_f64.ln());
     /// ```
     ///
     /// # Panics
-    /// If the axis is out of range, the shapes do not fit, or a target is not the index of a class.
+    /// If the axis is out of range, the shapes do not fit, or a target is neither the index of a class nor `ignore_index`.
     #[track_caller]
-    pub fn softmax_cross_entropy(&self, axis: isize, targets: impl Into<Indices<T>>) -> Self {
+    pub fn softmax_cross_entropy(
+        &self,
+        axis: isize,
+        targets: impl Into<Indices<T>>,
+        ignore_index: Option<i64>,
+    ) -> Self {
         let axis = Dims::from(axis).resolve("cross_entropy", self.shape()).or_panic()[0];
-        apply(CrossEntropy { axis }, &[Operand::Var(self), Operand::Indices(&targets.into())])
+        let operation = CrossEntropy { axis, ignore_index };
+        apply(operation, &[Operand::Var(self), Operand::Indices(&targets.into())])
     }
 
     /// The mean of the squared differences from `target`, a variable or tensor of the same shape, as one
@@ -182,12 +201,21 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{axes_of, case, shapes};
     use proptest::prelude::*;
     vec![
-        case!("softmax_cross_entropy", ((shape, axis), seed) in (axes_of(1), any::<u64>()), [shape], |x| {
-            let mut targets = x.shape().to_vec();
-            let classes = targets.remove(axis.rem_euclid(x.rank() as isize) as usize) as f64;
-            let random = Tensor::<f64>::rand(targets, &mut gradus_tensor::seeded(seed));
-            x.softmax_cross_entropy(axis, (random * classes).cast())
-        }),
+        case!(
+            "softmax_cross_entropy",
+            ((shape, axis), ignores, seed) in (axes_of(1), any::<bool>(), any::<u64>()),
+            [shape],
+            |x| {
+                let mut targets = x.shape().to_vec();
+                let classes = targets.remove(axis.rem_euclid(x.rank() as isize) as usize) as f64;
+                let random = Tensor::<f64>::rand(targets, &mut gradus_tensor::seeded(seed));
+                // The class 0 is ignored; but the first row always counts.
+                let place = Tensor::arange(0, random.len() as i64, 1).reshape(random.shape());
+                let drawn: Tensor<i64> = (random * classes).cast();
+                let (ignored, targets) = if ignores { (Some(-1), drawn - place.gt(0).cast::<i64>()) } else { (None, drawn) };
+                x.softmax_cross_entropy(axis, targets, ignored)
+            }
+        ),
         case!(
             "mean_squared_error", shape in shapes(0..=3, 1..=4),
             [shape.clone(), shape],

@@ -4,7 +4,7 @@ use std::fmt::{self, Debug, Display, Formatter};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use gradus_tensor::shapes::reshape_shape;
+use gradus_tensor::shapes::{broadcast_shapes, reshape_shape};
 use gradus_tensor::{Dims, Element, Float, OrPanic, Shape, Tensor, TensorError};
 
 use super::node::{Node, Origin};
@@ -158,6 +158,34 @@ impl<E: Discreteness<T>, T: Float> Discrete<E, T> {
     pub fn reshape(&self, shape: impl Into<Dims>) -> Self {
         let shape = reshape_shape(self.value.shape(), &shape.into()).or_panic();
         decide(Reshape { shape }, &[E::operand(self)])
+    }
+}
+
+#[derive(Debug)]
+struct MaskedFill<E> {
+    value: E,
+}
+
+impl<T: Float, E: Discreteness<T>> DiscreteOperation<T, E> for MaskedFill<E> {
+    fn name(&self) -> &'static str {
+        "masked_fill"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(broadcast_shapes("masked_fill", inputs[0], inputs[1]))
+    }
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<E> {
+        E::input(inputs, 0).masked_fill(inputs.mask(1), self.value)
+    }
+}
+
+impl<E: Discreteness<T>, T: Float> Discrete<E, T> {
+    /// `value` where the mask is true, and these elements where it is not; see [`Tensor::masked_fill`].
+    ///
+    /// # Panics
+    /// If the shapes do not broadcast.
+    #[track_caller]
+    pub fn masked_fill(&self, mask: impl Into<Mask<T>>, value: E) -> Self {
+        decide(MaskedFill { value }, &[E::operand(self), Operand::Mask(&mask.into())])
     }
 }
 

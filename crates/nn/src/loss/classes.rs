@@ -75,7 +75,7 @@ impl<T: Float> NllLoss<T> {
     pub fn forward(&self, prediction: &Var<T>, targets: impl Into<Indices<T>>) -> Var<T> {
         let classes = Classes::new("nll_loss", prediction, self.weight.as_ref());
         let rows = classes.rows(&targets.into(), self.ignore_index);
-        self.reduction.reduce(rows.nll(prediction), prediction.shape(), || rows.total_weight())
+        self.reduction.reduce(rows.nll(prediction), prediction.shape(), Some(&rows.weight))
     }
 }
 
@@ -157,11 +157,8 @@ impl<T: Float> CrossEntropyLoss<T> {
                 return self.of_probabilities(&classes, logits, probabilities * T::from_f64(kept) + spread);
             }
         };
-        // The operation in one pass has no rows without a target.
-        let ignored = || targets.value().iter().any(|target| target == self.ignore_index);
-        let plain = self.weight.is_none() && self.label_smoothing == 0.0 && self.reduction == Reduction::Mean;
-        if plain && !ignored() {
-            return logits.softmax_cross_entropy(classes.axis as isize, &targets);
+        if self.weight.is_none() && self.label_smoothing == 0.0 && self.reduction == Reduction::Mean {
+            return logits.softmax_cross_entropy(classes.axis as isize, &targets, Some(self.ignore_index));
         }
         let rows = classes.rows(&targets, self.ignore_index);
         let log_softmax = logits.log_softmax(classes.axis as isize);
@@ -170,7 +167,7 @@ impl<T: Float> CrossEntropyLoss<T> {
             let all = -classes.weighted(log_softmax).sum(classes.axis);
             losses = losses.multiply_no_nan(T::from_f64(kept)) + rows.without_ignored(all) * spread;
         }
-        self.reduction.reduce(losses, logits.shape(), || rows.total_weight())
+        self.reduction.reduce(losses, logits.shape(), Some(&rows.weight))
     }
 
     #[track_caller]
@@ -190,8 +187,7 @@ impl<T: Float> CrossEntropyLoss<T> {
         );
         let log_softmax = classes.weighted(logits.log_softmax(classes.axis as isize));
         let losses = -log_softmax.multiply_no_nan(probabilities).sum(classes.axis);
-        let rows = T::from_f64(losses.len() as f64);
-        self.reduction.reduce(losses, logits.shape(), || rows.into())
+        self.reduction.reduce(losses, logits.shape(), None)
     }
 }
 

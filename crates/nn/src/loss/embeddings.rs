@@ -109,8 +109,7 @@ impl CosineEmbeddingLoss {
 
 fn of_rows<T: Float>(reduction: Reduction, losses: Var<T>) -> Var<T> {
     let shape = losses.shape().to_vec();
-    let count = T::from_f64(losses.len() as f64);
-    reduction.reduce(losses, &shape, || count.into())
+    reduction.reduce(losses, &shape, None)
 }
 
 #[track_caller]

@@ -44,14 +44,20 @@ pub enum Reduction {
 }
 
 impl Reduction {
-    /// The reduced losses of a prediction of this shape; the mean divides by `count`.
-    fn reduce<T: Float>(self, losses: Var<T>, shape: &[usize], count: impl FnOnce() -> Var<T>) -> Var<T> {
-        match self {
-            Self::None => losses,
-            Self::Mean => quotient(losses, count()),
-            Self::Sum => losses.sum(..),
-            Self::BatchMean => {
-                quotient(losses, T::from_f64(shape.first().map_or(1.0, |&size| size as f64)).into())
+    /// The reduced losses of a prediction of this shape; losses have weights already, by whose sum the mean divides.
+    // A mean of large losses is finite where their sum is not.
+    fn reduce<T: Float>(self, losses: Var<T>, shape: &[usize], weights: Option<&Var<T>>) -> Var<T> {
+        match (self, weights) {
+            (Self::None, _) => losses,
+            (Self::Mean, None) => losses.mean(..),
+            (Self::Mean, Some(weights)) => losses.mean(..) / weights.mean(..),
+            (Self::Sum, _) => losses.sum(..),
+            (Self::BatchMean, _) => {
+                let size = shape.first().map_or(1.0, |&size| size as f64);
+                if losses.is_empty() {
+                    return losses.sum(..) / T::from_f64(size);
+                }
+                losses.mean(..) * T::from_f64(losses.len() as f64 / size)
             }
         }
     }
@@ -75,14 +81,8 @@ impl Reduction {
             "{name}: the prediction has shape {shape:?} and the target {:?}: they must be equal",
             target.shape()
         );
-        self.reduce(loss(prediction, &target), shape, || T::from_f64(prediction.len() as f64).into())
+        self.reduce(loss(prediction, &target), shape, None)
     }
-}
-
-/// The sum of the losses divided by a number; the sum of quotients where the sum itself overflows.
-fn quotient<T: Float>(losses: Var<T>, divisor: Var<T>) -> Var<T> {
-    let sum = losses.sum(..);
-    if sum.item().is_finite() { sum / divisor } else { (losses / divisor).sum(..) }
 }
 
 /// Panics unless a weight broadcasts to the shape of the prediction.

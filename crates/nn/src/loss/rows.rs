@@ -1,8 +1,7 @@
 //! Predictions of classes and their targets.
 
-use gradus_autograd::{
-    DiscreteOperation, Float, Indices, Inputs, Mask, Shape, Tensor, TensorError, Var, decide,
-};
+use gradus_autograd::shapes::{check_targets, invalid_target};
+use gradus_autograd::{Float, Indices, Mask, OrPanic, Tensor, Var};
 
 /// The axis of classes of a prediction, and the weights of the classes.
 pub(super) struct Classes<'a, T: Float> {
@@ -43,79 +42,35 @@ impl<'a, T: Float> Classes<'a, T> {
     #[track_caller]
     pub(super) fn rows(&self, targets: &Indices<T>, ignore_index: i64) -> Rows<T> {
         let Self { loss, shape, axis, count, .. } = *self;
-        let mut expected = shape.to_vec();
-        expected.remove(axis);
-        assert!(
-            targets.shape() == expected,
-            "{loss}: the logits have shape {shape:?} and the targets {:?}: the targets must have shape {expected:?}, \
-             without the axis of classes",
-            targets.shape()
-        );
+        check_targets(loss, shape, axis as isize, targets.shape()).or_panic();
         for target in targets.value() {
             assert!(
                 target == ignore_index || (0..count as i64).contains(&target),
-                "{loss}: target {target} is out of range for logits of shape {shape:?}: with {count} classes, allowed \
-                 are 0 to {}",
-                count as i64 - 1
+                "{}",
+                invalid_target(loss, target, shape, count, Some(ignore_index))
             );
         }
-        let kept: Mask<T> = decide(Kept { ignore_index }, &[targets]);
-        let classes: Indices<T> = decide(ClassOrZero { ignore_index }, &[targets]);
+        let is_ignored = targets.eq(ignore_index);
+        let classes = targets.masked_fill(&is_ignored, 0);
         let weight = match self.weight {
             Some(weight) => weight.index_select(0, classes.reshape([-1])).reshape(targets.shape()),
             None => Var::constant(Tensor::scalar(T::ONE).expand(targets.shape())),
         };
-        let classes = classes.reshape([&expected[..axis], &[1], &expected[axis..]].concat());
-        Rows { axis: axis as isize, weight: Var::where_(&kept, weight, T::ZERO), kept, classes }
-    }
-}
-
-/// Whether a target counts.
-#[derive(Debug)]
-struct Kept {
-    ignore_index: i64,
-}
-
-impl<T: Float> DiscreteOperation<T, bool> for Kept {
-    fn name(&self) -> &'static str {
-        "kept"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(Ok(inputs[0].into()))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<bool> {
-        inputs.indices(0).ne(self.ignore_index)
-    }
-}
-
-/// The class of a target; 0 for one that is ignored, as any class will do there.
-#[derive(Debug)]
-struct ClassOrZero {
-    ignore_index: i64,
-}
-
-impl<T: Float> DiscreteOperation<T, i64> for ClassOrZero {
-    fn name(&self) -> &'static str {
-        "class_or_zero"
-    }
-    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
-        Some(Ok(inputs[0].into()))
-    }
-    fn forward(&self, inputs: &Inputs<T>) -> Tensor<i64> {
-        let targets = inputs.indices(0);
-        targets.ne(self.ignore_index).where_(targets, 0)
+        let mut one_each = targets.shape().to_vec();
+        one_each.insert(axis, 1);
+        let weight = weight.masked_fill(&is_ignored, T::ZERO);
+        Rows { axis: axis as isize, classes: classes.reshape(one_each), is_ignored, weight }
     }
 }
 
 /// The targets of the rows of a prediction.
 pub(super) struct Rows<T: Float> {
     axis: isize,
-    /// Whether a row is not ignored.
-    kept: Mask<T>,
+    is_ignored: Mask<T>,
     /// The class of a row, with an axis of size 1 in the place of the classes.
     classes: Indices<T>,
     /// The weight of this class, 0 if the row is ignored.
-    weight: Var<T>,
+    pub(super) weight: Var<T>,
 }
 
 impl<T: Float> Rows<T> {
@@ -127,10 +82,6 @@ impl<T: Float> Rows<T> {
 
     /// The losses of rows, 0 if the row is ignored.
     pub(super) fn without_ignored(&self, losses: Var<T>) -> Var<T> {
-        Var::where_(&self.kept, losses, T::ZERO)
-    }
-
-    pub(super) fn total_weight(&self) -> Var<T> {
-        self.weight.sum(..)
+        losses.masked_fill(&self.is_ignored, T::ZERO)
     }
 }

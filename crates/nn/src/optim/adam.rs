@@ -103,7 +103,7 @@ impl<const DECOUPLED: bool, T: Float> Descent<AdamRule<DECOUPLED>, T> {
     #[track_caller]
     pub fn betas(self, first: f64, second: f64) -> Self {
         let betas = [fraction("betas: the first", first), fraction("betas: the second", second)];
-        self.change(|rule| rule.betas = betas)
+        self.change("betas", |rule| rule.betas = betas)
     }
 
     /// Takes the largest second moment so far as the divisor (Reddi et al., "On the convergence of Adam and beyond",
@@ -114,6 +114,6 @@ impl<const DECOUPLED: bool, T: Float> Descent<AdamRule<DECOUPLED>, T> {
     #[must_use]
     #[track_caller]
     pub fn amsgrad(self) -> Self {
-        self.change(|rule| rule.amsgrad = true)
+        self.change("amsgrad", |rule| rule.amsgrad = true)
     }
 }

@@ -156,7 +156,7 @@ impl<R: Rule, T: Float> Descent<R, T> {
     #[must_use]
     #[track_caller]
     pub fn learning_rate(mut self, learning_rate: f64) -> Self {
-        self.check_options_come_first();
+        self.check_options_come_first("learning_rate");
         self.rates[0] = LearningRate::new(learning_rate);
         self
     }
@@ -168,7 +168,7 @@ impl<R: Rule, T: Float> Descent<R, T> {
     #[must_use]
     #[track_caller]
     pub fn weight_decay(mut self, weight_decay: f64) -> Self {
-        self.check_options_come_first();
+        self.check_options_come_first("weight_decay");
         self.groups[0].weight_decay = non_negative("weight_decay: the decay", weight_decay);
         self
     }
@@ -217,8 +217,8 @@ impl<R: Rule, T: Float> Descent<R, T> {
 
     /// Changes the options of the rule.
     #[track_caller]
-    pub(super) fn change(mut self, change: impl FnOnce(&mut R)) -> Self {
-        self.check_options_come_first();
+    pub(super) fn change(mut self, option: &str, change: impl FnOnce(&mut R)) -> Self {
+        self.check_options_come_first(option);
         change(&mut self.groups[0].rule);
         self
     }
@@ -230,10 +230,10 @@ impl<R: Rule, T: Float> Descent<R, T> {
 
     /// Panics after a group or a step, which would not see a change.
     #[track_caller]
-    fn check_options_come_first(&self) {
+    fn check_options_come_first(&self, option: &str) {
         assert!(
             self.groups.len() == 1 && self.states.is_empty(),
-            "an option of the optimizer is set after a group was made or a step; options must come before"
+            "{option}: the option is set after a group was made or a step; options must come before"
         );
     }
 

@@ -41,7 +41,7 @@ macro_rules! options {
         #[track_caller]
         pub fn $option(self, $option: f64) -> Self {
             $check(concat!(stringify!($option), ": ", $name), $option);
-            self.change(|rule| rule.$option = $option)
+            self.change(stringify!($option), |rule| rule.$option = $option)
         }
     )*};
 }

@@ -109,6 +109,6 @@ impl<T: Float> RmsProp<T> {
     #[must_use]
     #[track_caller]
     pub fn centered(self) -> Self {
-        self.change(|rule| rule.centered = true)
+        self.change("centered", |rule| rule.centered = true)
     }
 }

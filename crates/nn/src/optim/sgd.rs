@@ -74,7 +74,7 @@ impl<T: Float> Sgd<T> {
     pub fn momentum(self, momentum: f64) -> Self {
         fraction("momentum: the momentum", momentum);
         check_nesterov(self.rule().nesterov, momentum);
-        self.change(|rule| rule.momentum = momentum)
+        self.change("momentum", |rule| rule.momentum = momentum)
     }
 
     options! {
@@ -90,7 +90,7 @@ impl<T: Float> Sgd<T> {
     #[track_caller]
     pub fn nesterov(self) -> Self {
         check_nesterov(true, self.rule().momentum);
-        self.change(|rule| rule.nesterov = true)
+        self.change("nesterov", |rule| rule.nesterov = true)
     }
 }
 

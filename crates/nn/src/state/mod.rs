@@ -66,7 +66,8 @@ impl State {
         E::of(self.get(name)?)
     }
 
-    /// A number, a truth value or a generator that was [inserted](Self::insert) under a name.
+    /// A number (`f32`, `f64`, `i32`, `i64`, `u32`, `u64` or `usize`), a truth value or a generator that was
+    /// [inserted](Self::insert) under a name. Integers are stored as `i64`, and read as any type in whose range they are.
     ///
     /// # Errors
     /// If there is no tensor of this name, or it holds something else.

@@ -103,6 +103,31 @@ stored! {
     bool => Bool;
 }
 
+/// Integers of other types, which are stored as `i64`; one beyond its range keeps its bits.
+macro_rules! integers {
+    ($($integer:ty => $to:expr, $from:expr;)*) => {$(
+        impl From<$integer> for StateTensor {
+            fn from(value: $integer) -> Self {
+                Self::from($to(value))
+            }
+        }
+
+        impl Value for $integer {
+            const FORM: &'static str = concat!("one element of i64 in the range of ", stringify!($integer));
+            fn of(tensor: &StateTensor) -> Option<Self> {
+                <i64 as Value>::of(tensor).and_then($from)
+            }
+        }
+    )*};
+}
+
+integers! {
+    i32 => i64::from, |value| value.try_into().ok();
+    u32 => i64::from, |value| value.try_into().ok();
+    u64 => u64::cast_signed, |value| Some(value.cast_unsigned());
+    usize => |value: usize| (value as u64).cast_signed(), |value| value.cast_unsigned().try_into().ok();
+}
+
 impl From<&Xoshiro256PlusPlus> for StateTensor {
     /// The four words of the state.
     fn from(rng: &Xoshiro256PlusPlus) -> Self {

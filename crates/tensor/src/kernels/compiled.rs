@@ -67,9 +67,9 @@ Kernels for f32, f64: {
 
     softmax::softmax_rows(x: &[Self], length: usize) -> Buffer<Self>;
     softmax::log_softmax_rows(x: &[Self], length: usize) -> Buffer<Self>;
-    softmax::cross_entropy_rows(x: &[Self], length: usize, targets: &[usize]) -> Buffer<Self>;
+    softmax::cross_entropy_rows(x: &[Self], length: usize, targets: &[Option<usize>]) -> Buffer<Self>;
     softmax::softmax_minus_one_hot_rows(
-        x: &[Self], length: usize, targets: &[usize], scale: Self
+        x: &[Self], length: usize, targets: &[Option<usize>], scale: Self
     ) -> Buffer<Self>;
 
     norm::normalize_rows(

@@ -106,8 +106,8 @@ pub(crate) fn log_softmax_rows<T: Float>(x: &[T], length: usize) -> Buffer<T> {
     }
 }
 
-/// -log(softmax) at the target of each row of `length` elements.
-pub(crate) fn cross_entropy_rows<T: Float>(x: &[T], length: usize, targets: &[usize]) -> Buffer<T> {
+/// -log(softmax) at the target of each row of `length` elements; 0 without a target.
+pub(crate) fn cross_entropy_rows<T: Float>(x: &[T], length: usize, targets: &[Option<usize>]) -> Buffer<T> {
     let part = if x.len() < SHARED { targets.len() } else { (PART / length).max(1) };
     // SAFETY: every element of the part is written.
     unsafe {
@@ -117,33 +117,42 @@ pub(crate) fn cross_entropy_rows<T: Float>(x: &[T], length: usize, targets: &[us
             #[inline(always)]
             |start, out| {
                 for (i, out) in (start..).zip(out) {
+                    let Some(target) = targets[i] else {
+                        out.write(T::ZERO);
+                        continue;
+                    };
                     let x = &x[i * length..(i + 1) * length];
                     let shift = largest(x);
                     let sum = sum_powers(x, shift);
                     // Two differences of near numbers: log(sum(e^x)) - x would lose the digits of a small loss.
-                    out.write(sum.log() - (x[targets[i]] - shift));
+                    out.write(sum.log() - (x[target] - shift));
                 }
             },
         )
     }
 }
 
-/// `scale` times the difference of the softmax of each row of `length` elements and 1 at its target.
+/// `scale` times the difference of the softmax of each row of `length` elements and 1 at its target; zeros without a
+/// target.
 pub(crate) fn softmax_minus_one_hot_rows<T: Float>(
     x: &[T],
     length: usize,
-    targets: &[usize],
+    targets: &[Option<usize>],
     scale: T,
 ) -> Buffer<T> {
-    // SAFETY: `write_powers` writes all.
+    // SAFETY: `write_powers` and `write_all` write all.
     unsafe {
         for_each_row(
             x,
             length,
             #[inline(always)]
             |i, x, out| {
+                let Some(target) = targets[i] else {
+                    write_all(out, x.iter().map(|_| T::ZERO));
+                    return;
+                };
                 let (_, powers, sum) = write_powers(x, out);
-                powers[targets[i]] -= sum;
+                powers[target] -= sum;
                 let factor = scale / sum;
                 for power in powers {
                     *power *= factor;

@@ -30,19 +30,20 @@ pub(super) struct Header {
 }
 
 impl Header {
-    /// The header at the start of a file, and the data behind it, which have the length that the header says.
-    pub(super) fn split(file: &[u8]) -> Result<(Self, &[u8]), Fault> {
+    /// The header at the start of a file, and where the data begin, which have the length that the header says. The file
+    /// has `length` bytes, of which the first may be enough here.
+    pub(super) fn read(file: &[u8], length: usize) -> Result<(Self, usize), Fault> {
         let (start, end) = extent(file)?;
         let header = Parser { bytes: &file[..end], at: start }.header()?;
-        let (data, shape) = (&file[end..], &header.shape);
+        let (found, shape) = (length - end, &header.shape);
         let needed =
             element_count(shape).and_then(|count| count.checked_mul(header.width)).ok_or_else(|| {
                 Fault::Shape { shape: format!("{shape:?}"), reason: "more elements than a machine can hold" }
             })?;
-        if data.len() != needed {
-            return Err(Fault::Length { start: end, shape: shape.to_vec(), needed, found: data.len() });
+        if found != needed {
+            return Err(Fault::Length { start: end, shape: shape.to_vec(), needed, found });
         }
-        Ok((header, data))
+        Ok((header, end))
     }
 
     /// The start of a file with row-major data.

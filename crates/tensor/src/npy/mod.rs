@@ -33,10 +33,14 @@ mod error;
 mod header;
 pub mod npz;
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::path::Path;
 
 pub use error::{Fault, NpyError};
+
+use self::data::Source;
+use self::header::Header;
 
 use crate::element::{Element, Number};
 use crate::file;
@@ -161,6 +165,9 @@ impl From<&Array> for Array {
 /// If the file cannot be read, is damaged, has bytes behind the array, or holds elements that no [`Array`] has.
 pub fn read(path: impl AsRef<Path>) -> Result<Array, NpyError> {
     let path = path.as_ref();
+    if let Some(array) = large(path) {
+        return Ok(array);
+    }
     from_bytes(&contents(path)?).map_err(|error| error.at(path))
 }
 
@@ -188,6 +195,21 @@ pub fn write(path: impl AsRef<Path>, array: impl Into<Array>) -> Result<(), NpyE
 /// If the array has more than 64 axes.
 pub fn to_bytes(array: impl Into<Array>) -> Result<Vec<u8>, NpyError> {
     data::write(&array.into()).map_err(|fault| fault.writing(None))
+}
+
+/// The array of a large file, whose elements go into the tensor without all bytes of the file in memory. Nothing if the file
+/// is small or bad, which the way of all other files finds out.
+fn large(path: &Path) -> Option<Array> {
+    /// Few headers are longer.
+    const HEAD: usize = 1 << 16;
+    let mut file = File::open(path).ok()?;
+    let metadata = file.metadata().ok()?;
+    let length =
+        usize::try_from(metadata.len()).ok().filter(|&length| metadata.is_file() && length > HEAD)?;
+    let mut head = vec![0; HEAD];
+    file.read_exact(&mut head).ok()?;
+    let (header, start) = Header::read(&head, length).ok()?;
+    data::array(&header, &Source::File(path), start).ok()
 }
 
 fn contents(path: &Path) -> Result<Vec<u8>, NpyError> {

@@ -43,6 +43,22 @@ impl<T: Element> Tensor<T> {
         Ok(Self::from_slice(&data, shape))
     }
 
+    /// Row-major elements that `fill` writes, given the number of the first of them, in parts of `length` (the last may be
+    /// shorter), on several threads if there are several parts. Elements have their default value before.
+    ///
+    /// # Errors
+    /// [`TensorError::TooLarge`] if the shape has more elements than a machine can hold.
+    #[doc(hidden)]
+    pub fn from_parts(
+        shape: impl AsRef<[usize]>,
+        length: usize,
+        fill: impl Fn(usize, &mut [T]) + Sync,
+    ) -> Result<Self, TensorError> {
+        let shape = shape.as_ref();
+        let count = checked_count("from_parts", shape)?;
+        Ok(Self::from_buffer(Buffer::in_parts(count, length, T::default(), fill), shape))
+    }
+
     /// The same value everywhere.
     #[track_caller]
     pub fn full(shape: impl AsRef<[usize]>, value: T) -> Self {

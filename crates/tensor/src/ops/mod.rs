@@ -63,7 +63,9 @@ pub mod shapes {
     pub use super::reduce::{extreme_shape, reduced_shape, sum_to_size_shape};
     pub use super::repeat::{repeat_interleave_shape, roll_shape, tile_shape};
     pub use super::scan::{lanes_shape, linear_recurrence_shape};
-    pub use super::softmax::{cross_entropy_shape, softmax_minus_one_hot_shape};
+    pub use super::softmax::{
+        check_targets, cross_entropy_shape, invalid_target, softmax_minus_one_hot_shape,
+    };
     pub use super::sort::{quantile_shape, topk_shape};
     pub use super::stats::norm_shape;
     pub use super::subscript::{index_put_shape, index_shape};

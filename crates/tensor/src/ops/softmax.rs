@@ -14,14 +14,17 @@ use crate::tensor::Tensor;
 /// let (logits, targets) = (Tensor::from([[0.0_f64, 0.0], [-1000.0, 0.0]]), Tensor::from([0, 1]));
 /// assert_eq!(logits.softmax(1), Tensor::from([[0.5, 0.5], [0.0, 1.0]]));
 /// assert_eq!(logits.log_softmax(1)[[1, 0]], -1000.0);
-/// assert_eq!(logits.cross_entropy(1, &targets).item(), 2.0_f64.ln() / 2.0);
-/// let gradient = logits.softmax_minus_one_hot(1, &targets, 0.5);
+/// assert_eq!(logits.cross_entropy(1, &targets, None).item(), 2.0_f64.ln() / 2.0);
+/// let gradient = logits.softmax_minus_one_hot(1, &targets, None, 0.5);
 /// assert_eq!(gradient, Tensor::from([[-0.25, 0.25], [0.0, 0.0]]));
+///
+/// let targets = Tensor::from([0, -1]);
+/// assert_eq!(logits.cross_entropy(1, &targets, Some(-1)).item(), 2.0_f64.ln());
 /// ```
 ///
 /// # Panics
-/// Every method panics if the axis is out of range, the shape of the targets does not fit, or a target is not an index along
-/// the axis.
+/// Every method panics if the axis is out of range, the shape of the targets does not fit, or a target is neither an index
+/// along the axis nor `ignore_index`.
 impl<T: Float> Tensor<T> {
     /// e^x / sum(e^x) along an axis: numbers that add up to 1.
     #[track_caller]
@@ -35,43 +38,49 @@ impl<T: Float> Tensor<T> {
         self.map_lanes("log_softmax", axis, T::log_softmax_rows)
     }
 
-    /// The mean of -log(softmax) at the places that `targets`, of this shape without the axis, names along the
-    /// axis; NaN over nothing.
+    /// The mean of -log(softmax) at the places that `targets`, of this shape without the axis, names along the axis. Lanes
+    /// whose target is `ignore_index` do not count. NaN over nothing.
     #[track_caller]
-    pub fn cross_entropy(&self, axis: isize, targets: &Tensor<i64>) -> Self {
+    pub fn cross_entropy(&self, axis: isize, targets: &Tensor<i64>, ignore_index: Option<i64>) -> Self {
         cross_entropy_shape(self.shape(), axis, targets.shape()).or_panic();
         let axis = from_front(axis, self.rank());
-        let targets = self.indices(axis, targets);
-        let count = T::from_f64(targets.len() as f64);
+        let targets = self.indices(axis, targets, ignore_index);
+        let count = targets.iter().filter(|target| target.is_some()).count();
         let lanes = self.moved_axis(axis, self.rank() - 1).contiguous();
         let losses = T::cross_entropy_rows(lanes.data(), self.shape()[axis], &targets);
-        Self::from_buffer(losses, &[targets.len()]).sum(..) / count
+        Self::from_buffer(losses, &[targets.len()]).sum(..) / T::from_f64(count as f64)
     }
 
-    /// `scale * (softmax(self) - one_hot(targets))`: for each lane along the axis the softmax, less 1 at its
-    /// target; see [`cross_entropy`](Self::cross_entropy).
+    /// `scale * (softmax(self) - one_hot(targets))`: for each lane along the axis the softmax, less 1 at its target; zeros
+    /// for lanes whose target is `ignore_index`. See [`cross_entropy`](Self::cross_entropy).
     #[track_caller]
-    pub fn softmax_minus_one_hot(&self, axis: isize, targets: &Tensor<i64>, scale: T) -> Self {
+    pub fn softmax_minus_one_hot(
+        &self,
+        axis: isize,
+        targets: &Tensor<i64>,
+        ignore_index: Option<i64>,
+        scale: T,
+    ) -> Self {
         softmax_minus_one_hot_shape(self.shape(), axis, targets.shape()).or_panic();
-        let targets = self.indices(from_front(axis, self.rank()), targets);
+        let targets = self.indices(from_front(axis, self.rank()), targets, ignore_index);
         let rows = |x: &[T], length| T::softmax_minus_one_hot_rows(x, length, &targets, scale);
         self.map_lanes("softmax_minus_one_hot", axis, rows)
     }
 
-    /// The targets of [`cross_entropy`](Self::cross_entropy) as indices.
+    /// The targets of [`cross_entropy`](Self::cross_entropy) as indices, if they are not ignored.
     #[track_caller]
-    fn indices(&self, axis: usize, targets: &Tensor<i64>) -> Vec<usize> {
-        let shape = self.shape();
-        let classes = shape[axis];
+    fn indices(&self, axis: usize, targets: &Tensor<i64>, ignore_index: Option<i64>) -> Vec<Option<usize>> {
+        let classes = self.shape()[axis];
         let mut indices = Vec::with_capacity(targets.len());
         for target in targets {
-            assert!(
-                (0..classes as i64).contains(&target),
-                "cross_entropy: target {target} is out of range for logits of shape {shape:?}: with {classes} \
-                 classes, allowed are 0 to {}",
-                classes as i64 - 1
-            );
-            indices.push(target as usize);
+            let is_class = (0..classes as i64).contains(&target);
+            if ignore_index == Some(target) {
+                indices.push(None);
+            } else if is_class {
+                indices.push(Some(target as usize));
+            } else {
+                panic!("{}", invalid_target("cross_entropy", target, self.shape(), classes, ignore_index))
+            }
         }
         indices
     }
@@ -109,8 +118,30 @@ impl<T: Element> Tensor<T> {
     }
 }
 
+/// The error for a target that is no class.
+#[doc(hidden)]
+pub fn invalid_target(
+    operation: &'static str,
+    target: i64,
+    shape: &[usize],
+    classes: usize,
+    ignore_index: Option<i64>,
+) -> TensorError {
+    let ignored = match ignore_index {
+        Some(ignored) => format!(", and `ignore_index`, {ignored}"),
+        None => String::new(),
+    };
+    let last = classes as i64 - 1;
+    let fault = format!(
+        "target {target} is out of range for logits of shape {shape:?}: with {classes} classes, allowed are 0 to \
+         {last}{ignored}"
+    );
+    TensorError::invalid(operation, fault)
+}
+
 /// There must be a target for each lane along the axis.
-fn check_targets(
+#[doc(hidden)]
+pub fn check_targets(
     operation: &'static str,
     shape: &[usize],
     axis: isize,
@@ -124,9 +155,9 @@ fn check_targets(
     }
     let fault = format!(
         "the logits have shape {shape:?} and the targets {targets:?}: the targets must have shape {expected:?}, \
-         without the axis of classes"
+         without axis {axis}, which has the classes"
     );
-    Err(TensorError::invalid("cross_entropy", fault))
+    Err(TensorError::invalid(operation, fault))
 }
 
 /// The shape of [`Tensor::cross_entropy`].
@@ -143,6 +174,6 @@ pub fn softmax_minus_one_hot_shape(
     axis: isize,
     targets: &[usize],
 ) -> Result<Shape, TensorError> {
-    check_targets("softmax_minus_one_hot", shape, axis, targets)?;
+    check_targets("cross_entropy", shape, axis, targets)?;
     Ok(shape.into())
 }

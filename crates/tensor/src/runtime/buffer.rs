@@ -14,6 +14,8 @@ use std::ptr::NonNull;
 use std::slice;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
+use super::threads::for_each_part;
+
 /// The head of a block, before the elements. It is a cache line long, so that the elements begin at one.
 #[repr(C, align(64))]
 struct Header {
@@ -74,6 +76,24 @@ impl<T: Copy> Buffer<T> {
     pub(crate) fn filled(len: usize, value: T) -> Self {
         // SAFETY: `fill` writes all.
         unsafe { Self::build(len, |elements| elements.fill(MaybeUninit::new(value))) }
+    }
+
+    /// A buffer of `len` elements that `fill` writes in parts of `length`, on several threads if there are several parts.
+    /// A part is `value` throughout before.
+    pub(crate) fn in_parts(len: usize, length: usize, value: T, fill: impl Fn(usize, &mut [T]) + Sync) -> Self
+    where
+        T: Send + Sync,
+    {
+        // SAFETY: parts cover all elements, and each of them is written first.
+        unsafe {
+            Self::build(len, |elements| {
+                for_each_part(elements, length, |start, part| {
+                    part.fill(MaybeUninit::new(value));
+                    // SAFETY: all elements of the part have just been written.
+                    fill(start, slice::from_raw_parts_mut(part.as_mut_ptr().cast(), part.len()));
+                });
+            })
+        }
     }
 
     /// The elements of slices one after another, `len` in all.

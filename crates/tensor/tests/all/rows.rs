@@ -34,11 +34,32 @@ proptest! {
         let index = targets.unsqueeze(axis);
         let picked = x.tensor.gather(axis, &index);
         let expected = (x.tensor.logsumexp(keepdim(axis)) - picked).mean(..);
-        prop_assert!(x.tensor.cross_entropy(axis, &targets).allclose(&expected, 1e-13, 1e-13));
+        prop_assert!(x.tensor.cross_entropy(axis, &targets, None).allclose(&expected, 1e-13, 1e-13));
         let minus_one = Tensor::full(index.shape(), -1.0);
         let expected = x.tensor.softmax(axis).scatter_add(axis, &index, &minus_one) * scale;
-        let got = x.tensor.softmax_minus_one_hot(axis, &targets, scale);
+        let got = x.tensor.softmax_minus_one_hot(axis, &targets, None, scale);
         prop_assert!(got.allclose(&expected, 1e-13, 1e-15));
+    }
+
+    /// Lanes that are ignored might as well not be there, whatever is in them.
+    #[test]
+    fn ignored_targets(rows in 0..6_usize, classes in 1..5_usize, ignored in 0..64_u8, index in -3..7_i64, seed: u64) {
+        let rng = &mut gradus_tensor::seeded(seed);
+        let is_ignored: Tensor<bool> = (0..rows).map(|row| ignored >> row & 1 == 1).collect();
+        let x = Tensor::<f64>::randn([rows, classes], rng).masked_fill(&is_ignored.unsqueeze(1), f64::NAN);
+        let drawn = Tensor::randint([rows], 0..classes as i64, rng);
+        // An index that is a class ignores the rows of this class, too.
+        let is_ignored = is_ignored | drawn.eq(index);
+        let targets = is_ignored.where_(index, drawn);
+        let kept = (!&is_ignored).nonzero().select(1, 0);
+        let (x_kept, targets_kept) = (x.index_select(0, &kept), targets.index_select(0, &kept));
+        let (loss, expected) =
+            (x.cross_entropy(1, &targets, Some(index)), x_kept.cross_entropy(1, &targets_kept, None));
+        prop_assert!(loss.allclose(&expected, 1e-14, 0.0) || kept.is_empty() && loss.item().is_nan());
+        let gradient = x.softmax_minus_one_hot(1, &targets, Some(index), 0.5);
+        let expected = x_kept.softmax_minus_one_hot(1, &targets_kept, None, 0.5);
+        prop_assert_eq!(gradient.index_select(0, &kept), expected);
+        prop_assert!(gradient.masked_fill(&!is_ignored.unsqueeze(1), 0.0).eq(0.0).all(..).item());
     }
 
     #[test]
@@ -79,8 +100,8 @@ proptest! {
 #[test]
 fn rows_of_nothing() {
     let x = Tensor::<f64>::zeros([0, 3]);
-    assert!(x.cross_entropy(1, &Tensor::zeros([0])).item().is_nan());
-    assert_eq!(x.softmax_minus_one_hot(1, &Tensor::zeros([0]), 1.0), x);
+    assert!(x.cross_entropy(1, &Tensor::zeros([0]), None).item().is_nan());
+    assert_eq!(x.softmax_minus_one_hot(1, &Tensor::zeros([0]), None, 1.0), x);
     assert_eq!(x.layer_norm([3], None, None, 0.0), x);
     assert_eq!(x.t().layer_norm([0], None, None, 0.0), x.t());
     assert_eq!(x.softmax(0), x);
@@ -90,9 +111,9 @@ fn rows_of_nothing() {
 fn rows_of_extremes() {
     let x = Tensor::from([[1e300, -1e300, 0.0], [-f64::INFINITY, 0.0, 0.0]]);
     assert_eq!(x.softmax(1), Tensor::from([[1.0, 0.0, 0.0], [0.0, 0.5, 0.5]]));
-    assert_eq!(x.cross_entropy(1, &Tensor::from([1, 0])).item(), f64::INFINITY);
-    assert_eq!(x.slice(0, ..1).cross_entropy(1, &Tensor::from([1])).item(), 2e300);
+    assert_eq!(x.cross_entropy(1, &Tensor::from([1, 0]), None).item(), f64::INFINITY);
+    assert_eq!(x.slice(0, ..1).cross_entropy(1, &Tensor::from([1]), None).item(), 2e300);
     // A small loss at large logits keeps as many digits as at small ones.
     let near = Tensor::from([[1e8, 1e8 - 30.0]]);
-    assert_eq!(near.cross_entropy(1, &Tensor::from([0])).item(), (1.0 + (-30.0_f64).exp()).ln());
+    assert_eq!(near.cross_entropy(1, &Tensor::from([0]), None).item(), (1.0 + (-30.0_f64).exp()).ln());
 }

@@ -286,9 +286,11 @@ fn indices() {
         seen.check("embedding", embedding_shape(table, &at), || of(tensor(table).embedding(index)));
         let [at] = draw.shapes([&draw.front]);
         let targets = &Tensor::<i64>::zeros(&at);
-        seen.check("cross_entropy", cross_entropy_shape(shape, a, &at), || of(x.cross_entropy(a, targets)));
+        seen.check("cross_entropy", cross_entropy_shape(shape, a, &at), || {
+            of(x.cross_entropy(a, targets, None))
+        });
         let shape = softmax_minus_one_hot_shape(shape, a, &at);
-        seen.check("softmax_minus_one_hot", shape, || of(x.softmax_minus_one_hot(a, targets, 1.0)));
+        seen.check("softmax_minus_one_hot", shape, || of(x.softmax_minus_one_hot(a, targets, None, 1.0)));
         let [mask, yes, no] = draw.shapes([&draw.front, &draw.front, &[1]]);
         let (condition, x, y) = (tensor(&mask).gt(0.0), tensor(&yes), tensor(&no));
         seen.check("where", where_shape(&mask, &yes, &no), || of(condition.where_(&x, &y)));

@@ -7,6 +7,7 @@ mod activations;
 mod attention;
 mod images;
 mod norms;
+mod padded;
 mod recurrent;
 mod simple;
 

@@ -196,13 +196,12 @@ fn lstm_entry() -> Entry {
             let [x, h, c] = [[4, 5, 2], [4, 5, 3], [2, 5, 3]].map(|shape| Var::constant(Tensor::ones(shape)));
             panics(
                 || layer.forward(&x, Some([&h, &c])),
-                "Lstm: the state has shape [2, 5, 3]; it must be [2 layers, batch, hidden] with 2 layers in two \
+                "Lstm: the state has shape [2, 5, 3]; it must be [4, 5, 3]: [2 layers, batch, hidden] with 2 layers in two \
                  directions",
             );
             panics(
                 || layer.forward(&h, None),
-                "lstm: the input has shape [4, 5, 3], weight_hh [12, 3] and weight_ih [12, 2]: weight_ih must have \
-                 shape [12, 3]",
+                "Lstm: the input has shape [4, 5, 3]; it must be [steps, batch, 2]",
             );
         }),
     }
@@ -229,7 +228,7 @@ fn gru_entry() -> Entry {
             let [x, h] = [[4, 5, 2], [1, 5, 3]].map(|shape| Var::constant(Tensor::ones(shape)));
             panics(
                 || layer.forward(&x, Some(&h)),
-                "Gru: the state has shape [1, 5, 3]; it must be [layers, batch, hidden] with 2 layers",
+                "Gru: the state has shape [1, 5, 3]; it must be [2, 5, 3]: [layers, batch, hidden] with 2 layers",
             );
             panics(|| layer.dropout(1.5, 0), "Dropout: p is 1.5; it must be between 0 and 1");
         }),
@@ -267,7 +266,7 @@ fn rnn_entry() -> Entry {
             );
             panics(
                 || layer.forward(&x, Some(&h)),
-                "Rnn: the state of a layer has shape [1, 3]; it must be [5, 3]",
+                "Rnn: the state has shape [1, 1, 3]; it must be [1, 5, 3]: [layers, batch, hidden] with 1 layers",
             );
         }),
     }

@@ -1,5 +1,6 @@
 //! Recurrent layers.
 
+mod lengths;
 mod stack;
 
 use gradus_autograd::{AsVar, Float, Tensor, Var, stack};
@@ -183,8 +184,35 @@ impl<T: Float> Lstm<T> {
     /// If the shapes do not fit.
     #[track_caller]
     pub fn forward(&self, x: impl AsVar<T>, state: Option<[&Var<T>; 2]>) -> (Var<T>, [Var<T>; 2]) {
-        let x = &*x.as_var();
-        self.stack().run(self, x, state)
+        self.stack().run(self, &x.as_var(), None, state)
+    }
+
+    /// As [`forward`](Self::forward), for a padded batch whose sequences have these lengths, one for each: padding has no
+    /// effect on any result. Outputs behind the end of a sequence are zeros, the last states are those after its last
+    /// step, and a backward part begins there. A sequence of length 0 keeps the state before the first step.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, seeded};
+    /// use gradus_nn::Lstm;
+    ///
+    /// let layer = Lstm::<f32>::bidirectional(3, 4, 1, &mut seeded(0));
+    /// let x = Tensor::randn([7, 2, 3], &mut seeded(1));
+    /// let (y, [h, _]) = layer.forward_padded(&x, &[7, 5], None);
+    /// let (short, [h_short, _]) = layer.forward(x.slice(0, ..5).slice(1, 1..), None);
+    /// assert!(y.slice(0, ..5).slice(1, 1..).value().allclose(short.value(), 1e-5, 1e-6));
+    /// assert!(h.slice(1, 1..).value().allclose(h_short.value(), 1e-5, 1e-6));
+    /// ```
+    ///
+    /// # Panics
+    /// If the shapes do not fit, the number of lengths is not the size of the batch, or a length is beyond the steps.
+    #[track_caller]
+    pub fn forward_padded(
+        &self,
+        x: impl AsVar<T>,
+        lengths: &[usize],
+        state: Option<[&Var<T>; 2]>,
+    ) -> (Var<T>, [Var<T>; 2]) {
+        self.stack().run(self, &x.as_var(), Some(lengths), state)
     }
 }
 
@@ -209,8 +237,22 @@ impl<T: Float> Gru<T> {
     /// If the shapes do not fit.
     #[track_caller]
     pub fn forward(&self, x: impl AsVar<T>, state: Option<&Var<T>>) -> (Var<T>, Var<T>) {
-        let x = &*x.as_var();
-        let (y, [h]) = self.stack().run(self, x, state.map(|h| [h]));
+        let (y, [h]) = self.stack().run(self, &x.as_var(), None, state.map(|h| [h]));
+        (y, h)
+    }
+
+    /// As [`forward`](Self::forward), for a padded batch; see [`Lstm::forward_padded`].
+    ///
+    /// # Panics
+    /// If the shapes do not fit, the number of lengths is not the size of the batch, or a length is beyond the steps.
+    #[track_caller]
+    pub fn forward_padded(
+        &self,
+        x: impl AsVar<T>,
+        lengths: &[usize],
+        state: Option<&Var<T>>,
+    ) -> (Var<T>, Var<T>) {
+        let (y, [h]) = self.stack().run(self, &x.as_var(), Some(lengths), state.map(|h| [h]));
         (y, h)
     }
 }
@@ -243,8 +285,22 @@ impl<T: Float> Rnn<T> {
     /// If the shapes do not fit.
     #[track_caller]
     pub fn forward(&self, x: impl AsVar<T>, state: Option<&Var<T>>) -> (Var<T>, Var<T>) {
-        let x = &*x.as_var();
-        let (y, [h]) = self.stack().run(self, x, state.map(|h| [h]));
+        let (y, [h]) = self.stack().run(self, &x.as_var(), None, state.map(|h| [h]));
+        (y, h)
+    }
+
+    /// As [`forward`](Self::forward), for a padded batch; see [`Lstm::forward_padded`].
+    ///
+    /// # Panics
+    /// If the shapes do not fit, the number of lengths is not the size of the batch, or a length is beyond the steps.
+    #[track_caller]
+    pub fn forward_padded(
+        &self,
+        x: impl AsVar<T>,
+        lengths: &[usize],
+        state: Option<&Var<T>>,
+    ) -> (Var<T>, Var<T>) {
+        let (y, [h]) = self.stack().run(self, &x.as_var(), Some(lengths), state.map(|h| [h]));
         (y, h)
     }
 }
@@ -257,22 +313,10 @@ impl<T: Float> Recurrence<T, 1> for Rnn<T> {
         x: &Var<T>,
         state: Option<[&Var<T>; 1]>,
     ) -> (Var<T>, [Var<T>; 1]) {
-        let [features, hidden] = layer.weights().map(|weight| weight.shape()[1]);
-        assert!(
-            x.rank() == 3 && x.shape()[2] == features,
-            "Rnn: the input has shape {:?}; it must be [steps, batch, {features}]",
-            x.shape()
-        );
-        let shape = [x.shape()[1], hidden];
         let mut h = match state {
             Some([h]) => h.clone(),
-            None => Var::constant(Tensor::zeros(shape)),
+            None => Var::constant(Tensor::zeros([x.shape()[1], layer.weight_hh.shape()[1]])),
         };
-        assert!(
-            h.shape() == shape,
-            "Rnn: the state of a layer has shape {:?}; it must be {shape:?}",
-            h.shape()
-        );
         let [bias_ih, bias_hh] = layer.biases();
         let inputs = x.linear(&layer.weight_ih, Some(&(bias_ih + bias_hh)));
         let mut states = Vec::new();

@@ -3,6 +3,7 @@
 use gradus_autograd::{Float, Var, cat, stack};
 use rand::Rng;
 
+use super::lengths::Lengths;
 use crate::init;
 use crate::layers::Dropout;
 use crate::layers::linear::laid_out;
@@ -118,17 +119,22 @@ pub(super) struct Stack<'a, T: Float> {
 }
 
 impl<T: Float> Stack<'_, T> {
-    /// The outputs of the last layer, and the last states of all layers.
+    /// The outputs of the last layer, and the last states of all layers. With `lengths`, sequences end before their
+    /// padding.
     #[track_caller]
     pub(super) fn run<const STATES: usize>(
         &self,
         recurrence: &impl Recurrence<T, STATES>,
         x: &Var<T>,
+        lengths: Option<&[usize]>,
         state: Option<[&Var<T>; STATES]>,
     ) -> (Var<T>, [Var<T>; STATES]) {
-        for state in state.into_iter().flatten() {
-            self.check_state(state);
-        }
+        let sizes = self.check(x, state);
+        let lengths = Lengths::of(self.name, lengths, sizes);
+        let flip = |x: &Var<T>| match &lengths {
+            Some(lengths) => lengths.flip(x),
+            None => x.flip(0),
+        };
         let mut y = self.turned(x);
         let mut last: [Vec<Var<T>>; STATES] = std::array::from_fn(|_| Vec::new());
         for (i, layers) in self.layers.chunks(self.directions).enumerate() {
@@ -141,9 +147,12 @@ impl<T: Float> Stack<'_, T> {
                 let state = state.map(|states| states.map(|state| state.select(0, place)));
                 let state = state.as_ref().map(<[_; STATES]>::each_ref);
                 let is_reverse = direction == 1;
-                let x = if is_reverse { y.flip(0) } else { y.clone() };
-                let (states, ends) = recurrence.scan(layer, &x, state);
-                outputs.push(if is_reverse { states.flip(0) } else { states });
+                let x = if is_reverse { flip(&y) } else { y.clone() };
+                let (states, ends) = match &lengths {
+                    Some(lengths) => lengths.scan(recurrence, layer, &x, state),
+                    None => recurrence.scan(layer, &x, state),
+                };
+                outputs.push(if is_reverse { flip(&states) } else { states });
                 for (last, end) in last.iter_mut().zip(ends) {
                     last.push(end);
                 }
@@ -156,22 +165,41 @@ impl<T: Float> Stack<'_, T> {
         (self.turned(&y), last.map(stack_all))
     }
 
-    /// Panics unless there is a state for each layer and direction.
+    /// The numbers of steps and of sequences of an input, after a check of its shape and of the states'.
     #[track_caller]
-    fn check_state(&self, state: &Var<T>) {
+    fn check<const STATES: usize>(&self, x: &Var<T>, state: Option<[&Var<T>; STATES]>) -> [usize; 2] {
+        let [features, hidden] = self.layers[0].weights().map(|weight| weight.shape()[1]);
+        let axes = if self.batch_first { ["batch", "steps"] } else { ["steps", "batch"] };
+        assert!(
+            x.rank() == 3 && x.shape()[2] == features,
+            "{}: the input has shape {:?}; it must be [{}, {}, {features}]",
+            self.name,
+            x.shape(),
+            axes[0],
+            axes[1]
+        );
+        let mut sizes = [x.shape()[0], x.shape()[1]];
+        if self.batch_first {
+            sizes.swap(0, 1);
+        }
+        let expected = [self.layers.len(), sizes[1], hidden];
         let layers = self.layers.len() / self.directions;
         let [factor, directions] = if self.directions == 1 { [""; 2] } else { ["2 ", " in two directions"] };
-        assert!(
-            state.rank() == 3 && state.shape()[0] == self.layers.len(),
-            "{}: the state has shape {:?}; it must be [{factor}layers, batch, hidden] with {layers} layers{directions}",
-            self.name,
-            state.shape()
-        );
+        for state in state.into_iter().flatten() {
+            assert!(
+                state.shape() == expected,
+                "{}: the state has shape {:?}; it must be {expected:?}: [{factor}layers, batch, hidden] with {layers} \
+                 layers{directions}",
+                self.name,
+                state.shape()
+            );
+        }
+        sizes
     }
 
     /// `x`, with batch and steps exchanged if `batch_first` is set.
     fn turned(&self, x: &Var<T>) -> Var<T> {
-        if self.batch_first && x.rank() == 3 { x.transpose(0, 1) } else { x.clone() }
+        if self.batch_first { x.transpose(0, 1) } else { x.clone() }
     }
 }
 
