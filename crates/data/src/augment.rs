@@ -79,7 +79,7 @@ pub fn normalize<T: Float>(images: &Tensor<T>, mean: &[T], std: &[T]) -> Tensor<
             images.shape()
         );
     }
-    if let Some(std) = std.iter().find(|&&std| !(std > T::ZERO)) {
+    if let Some(std) = std.iter().find(|&&std| std <= T::ZERO || std.is_nan()) {
         panic!("normalize: `std` has the number {std}: all must be positive");
     }
     let [mean, std] = [mean, std].map(|numbers| Tensor::from(numbers).reshape((channels, 1, 1)));

@@ -9,6 +9,9 @@ use crate::dataset::{Dataset, check_indices};
 use crate::order;
 use crate::prefetch::Prefetch;
 
+/// Makes a batch from the indices of its samples and its number.
+type Make<'a, B> = Arc<dyn Fn(&[usize], usize) -> B + Send + Sync + 'a>;
+
 /// The batches of a data set, one after another: an iterator, for one epoch.
 ///
 /// Without an order the samples come as they are, and a batch of a tensor is a view of it. A batch is made when it is asked
@@ -29,8 +32,7 @@ use crate::prefetch::Prefetch;
 /// assert_eq!(last, Some(Tensor::from([2])));
 /// ```
 pub struct Batches<'a, B> {
-    /// Makes a batch from the indices of its samples and its number.
-    make: Arc<dyn Fn(&[usize], usize) -> B + Send + Sync + 'a>,
+    make: Make<'a, B>,
     /// The number of samples of the data set.
     samples: usize,
     size: usize,
@@ -197,7 +199,7 @@ impl<'a, B> Batches<'a, B> {
 impl<B> Batches<'_, B> {
     /// The samples of the epoch.
     fn chosen(&self) -> usize {
-        self.order.as_ref().map_or(self.samples, |order| order.len())
+        self.order.as_ref().map_or(self.samples, Dataset::len)
     }
 
     /// The number of batches of the epoch, whatever was taken already.

@@ -115,15 +115,11 @@ where
 
     /// The next batch of the epoch; `None` at its end, after which the next epoch begins.
     fn next(&mut self) -> Option<I::Item> {
-        let (batches, rng, skipped) = match self.current.take() {
-            Some((batches, rng)) => (batches, rng, 0),
-            None => {
-                let mut rng = self.start.clone();
-                let batches = (self.make)(&mut rng);
-                (batches, rng, self.batch)
-            }
-        };
-        let (batches, rng) = self.current.insert((batches, rng));
+        let skipped = if self.current.is_some() { 0 } else { self.batch };
+        let (batches, rng) = self.current.get_or_insert_with(|| {
+            let mut rng = self.start.clone();
+            ((self.make)(&mut rng), rng)
+        });
         let batch = batches.nth(skipped);
         if batch.is_some() {
             self.batch += 1;

@@ -90,7 +90,9 @@ proptest! {
         let mut expected: Vec<Vec<usize>> = sorted.chunks(size).map(<[_]>::to_vec).collect();
         let mut found: Vec<Vec<usize>> =
             order.chunks(size).map(|run| run.iter().map(|&i| lengths[i]).collect()).collect();
-        found.iter_mut().for_each(|run: &mut Vec<usize>| run.sort_unstable());
+        for run in &mut found {
+            run.sort_unstable();
+        }
         found.sort();
         expected.sort();
         prop_assert_eq!(found, expected);
