@@ -237,8 +237,8 @@ const OTHERS: Table<fn(&Arguments) -> Outputs> = operations! {
     rms_norm: |a| a.x().rms_norm(a.sizes("normalized_shape"), a.optional("weight"), a.float("eps"));
     scaled_dot_product_attention: |a| {
         let mask = a.input("mask").map(|mask| match mask {
-            Value::Float(mask) => AttentionMask::Added(mask),
-            mask => AttentionMask::Allowed(mask.bools()),
+            Value::Float(mask) => AttentionMask::from(mask),
+            mask => mask.bools().into(),
         });
         let scale = a.nullable("scale", Arguments::float);
         a.var("q").scaled_dot_product_attention(a.var("k"), a.var("v"), mask, a.flag("is_causal"), scale)

@@ -4,27 +4,34 @@ use gradus_tensor::shapes::attention_shape;
 use gradus_tensor::{Float, Shape, Tensor, TensorError, keepdim};
 
 use crate::engine::gradients_of_composition;
-use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
+use crate::tape::{Context, Inputs, Mask, Operation, Saves, Var, apply};
 
-/// The mask of [`Var::scaled_dot_product_attention`].
-#[derive(Debug, Clone, Copy)]
-pub enum AttentionMask<'a, T: Float = f32> {
+/// The mask of [`Var::scaled_dot_product_attention`]; truth values and variables turn into it.
+#[derive(Debug, Clone)]
+pub enum AttentionMask<T: Float = f32> {
     /// Where false, a query does not see a key.
-    Allowed(&'a Tensor<bool>),
+    Allowed(Mask<T>),
     /// Added to the scores; minus infinity excludes.
-    Added(&'a Var<T>),
+    Added(Var<T>),
 }
 
-impl<'a, T: Float> From<&'a Tensor<bool>> for AttentionMask<'a, T> {
-    fn from(allowed: &'a Tensor<bool>) -> Self {
-        Self::Allowed(allowed)
-    }
+macro_rules! attention_masks {
+    ($($from:ty => $kind:ident;)*) => {$(
+        impl<T: Float> From<$from> for AttentionMask<T> {
+            fn from(mask: $from) -> Self {
+                Self::$kind(mask.into())
+            }
+        }
+    )*};
 }
 
-impl<'a, T: Float> From<&'a Var<T>> for AttentionMask<'a, T> {
-    fn from(added: &'a Var<T>) -> Self {
-        Self::Added(added)
-    }
+attention_masks! {
+    Tensor<bool> => Allowed;
+    &Tensor<bool> => Allowed;
+    Mask<T> => Allowed;
+    &Mask<T> => Allowed;
+    Var<T> => Added;
+    &Var<T> => Added;
 }
 
 /// The inputs are queries, keys and values, and an optional mask that is added to the scores.
@@ -40,10 +47,12 @@ impl Attention {
     fn composed<T: Float>(&self, inputs: &[Var<T>], finite: bool) -> Var<T> {
         let (query, key, value) = (&inputs[0], &inputs[1], &inputs[2]);
         let sizes = [query, key].map(|x| x.shape()[x.rank() - 2]);
-        let hidden = self.hidden(inputs.get(3).map(Var::value), sizes);
+        let hidden = self.hidden(inputs.get(3), sizes);
         // Beside infinities and NaN, each query has to have keys and values of its own, without the hidden ones.
-        let seen =
-            |x: &Var<T>, hidden: &Tensor<bool>| Var::where_(hidden.unsqueeze(-1), T::ZERO, x.unsqueeze(-3));
+        let seen = |x: &Var<T>, hidden: &Mask<T>| {
+            let column = [hidden.shape(), &[1]].concat();
+            x.unsqueeze(-3).masked_fill(hidden.reshape(column), T::ZERO)
+        };
         let apart = hidden.as_ref().filter(|_| !finite);
         let products = match apart {
             Some(hidden) => (query.unsqueeze(-2) * seen(key, hidden)).sum(-1),
@@ -57,12 +66,12 @@ impl Attention {
             return scores.matmul(value);
         }
         if let Some(hidden) = &hidden {
-            scores = Var::where_(hidden, -T::INFINITY, scores);
+            scores = scores.masked_fill(hidden, -T::INFINITY);
         }
-        let blind = scores.value().max(keepdim(-1)).eq(-T::INFINITY);
-        let weights = Var::where_(&blind, T::ZERO, scores).softmax(-1);
-        let weightless = hidden.as_ref().map_or(blind.clone(), |hidden| blind.logical_or(hidden));
-        let weights = Var::where_(&weightless, T::ZERO, weights);
+        let blind = scores.max(keepdim(-1)).eq(-T::INFINITY);
+        let weights = scores.masked_fill(&blind, T::ZERO).softmax(-1);
+        let weightless = hidden.as_ref().map_or(blind.clone(), |hidden| blind | hidden);
+        let weights = weights.masked_fill(&weightless, T::ZERO);
         match apart {
             Some(hidden) => (weights.unsqueeze(-1) * seen(value, hidden)).sum(-2),
             None => weights.matmul(value),
@@ -70,19 +79,15 @@ impl Attention {
     }
 
     /// The keys that a query does not see; `None` if every query sees all.
-    fn hidden<T: Float>(
-        &self,
-        mask: Option<&Tensor<T>>,
-        [queries, keys]: [usize; 2],
-    ) -> Option<Tensor<bool>> {
+    fn hidden<T: Float>(&self, mask: Option<&Var<T>>, [queries, keys]: [usize; 2]) -> Option<Mask<T>> {
         let masked = mask.map(|mask| mask.eq(-T::INFINITY));
         let later = self.is_causal.then(|| {
             let (rows, columns) = (Tensor::arange(0, queries as i64, 1), Tensor::arange(0, keys as i64, 1));
             columns.gt(rows.unsqueeze(1))
         });
         match (masked, later) {
-            (Some(masked), Some(later)) => Some(masked.logical_or(later)),
-            (masked, later) => masked.or(later),
+            (Some(masked), Some(later)) => Some(masked | later),
+            (masked, later) => masked.or(later.map(Mask::constant)),
         }
     }
 }
@@ -153,7 +158,7 @@ impl<T: Float> Var<T> {
         &self,
         key: &Self,
         value: &Self,
-        mask: Option<AttentionMask<'_, T>>,
+        mask: Option<AttentionMask<T>>,
         is_causal: bool,
         scale: Option<f64>,
     ) -> Self {
@@ -161,10 +166,10 @@ impl<T: Float> Var<T> {
         let operation = Attention { is_causal, scale: scale.unwrap_or(1.0 / (width as f64).sqrt()) };
         match mask {
             None => apply(operation, &[self, key, value]),
-            Some(AttentionMask::Added(mask)) => apply(operation, &[self, key, value, mask]),
+            Some(AttentionMask::Added(mask)) => apply(operation, &[self, key, value, &mask]),
             Some(AttentionMask::Allowed(allowed)) => {
-                let mask = allowed.map(|allowed| if allowed { T::ZERO } else { -T::INFINITY });
-                apply(operation, &[self, key, value, &Self::constant(mask)])
+                let mask = Self::where_(allowed, T::ZERO, -T::INFINITY);
+                apply(operation, &[self, key, value, &mask])
             }
         }
     }

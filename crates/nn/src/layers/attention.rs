@@ -77,7 +77,7 @@ impl<T: Float> MultiheadAttention<T> {
     /// # Panics
     /// If the shapes do not fit.
     #[track_caller]
-    pub fn forward(&self, x: impl AsVar<T>, mask: Option<AttentionMask<'_, T>>, is_causal: bool) -> Var<T> {
+    pub fn forward(&self, x: impl AsVar<T>, mask: Option<AttentionMask<T>>, is_causal: bool) -> Var<T> {
         let x = &*x.as_var();
         // With three products, nothing has to be split, nor gradients joined.
         self.forward_to([x; 3], mask, is_causal)
@@ -91,7 +91,7 @@ impl<T: Float> MultiheadAttention<T> {
     pub fn forward_to(
         &self,
         inputs: [&Var<T>; 3],
-        mask: Option<AttentionMask<'_, T>>,
+        mask: Option<AttentionMask<T>>,
         is_causal: bool,
     ) -> Var<T> {
         let [q, k, v] = self.heads(inputs);
@@ -110,11 +110,11 @@ impl<T: Float> MultiheadAttention<T> {
     pub fn forward_with_weights(
         &self,
         inputs: [&Var<T>; 3],
-        mask: Option<AttentionMask<'_, T>>,
+        mask: Option<AttentionMask<T>>,
         is_causal: bool,
     ) -> (Var<T>, Var<T>) {
         let [q, k, v] = self.heads(inputs);
-        let y = q.scaled_dot_product_attention(&k, &v, mask, is_causal, None);
+        let y = q.scaled_dot_product_attention(&k, &v, mask.clone(), is_causal, None);
         // Attention to the unit vectors is the weights themselves, with the same rules for what is hidden.
         let units = Var::constant(Tensor::eye(k.shape()[k.rank() - 2]));
         let weights = q.scaled_dot_product_attention(&k, &units, mask, is_causal, None).mean(-3);

@@ -92,7 +92,7 @@ impl<T: Float> TransformerBlock<T> {
     /// # Panics
     /// If the shapes do not fit.
     #[track_caller]
-    pub fn forward(&self, x: impl AsVar<T>, mask: Option<AttentionMask<'_, T>>, is_causal: bool) -> Var<T> {
+    pub fn forward(&self, x: impl AsVar<T>, mask: Option<AttentionMask<T>>, is_causal: bool) -> Var<T> {
         let x = &*x.as_var();
         if self.norm_first {
             let x = x + self.dropped(self.self_attn.forward(self.norm1.forward(x), mask, is_causal));

@@ -36,7 +36,7 @@ impl Mask {
         }
     }
 
-    fn get(&self) -> Option<AttentionMask<'_, f64>> {
+    fn get(&self) -> Option<AttentionMask<f64>> {
         match self {
             Self::None => None,
             Self::Allowed(allowed) => Some(allowed.into()),
