@@ -74,6 +74,8 @@ pub mod prelude {
     //! for gradients. It goes together with the prelude of proptest.
 
     pub use crate::Rng;
+    #[cfg(feature = "data")]
+    pub use crate::data::{Batches, Dataset, Loader, MinMax, Standardize, Subset};
     pub use crate::nn::*;
     pub use crate::{
         AsVar, Conv, Gradients, Indices, Mask, PadMode, Pool, Tape, Tensor, Var, Xoshiro256PlusPlus,
