@@ -5,9 +5,10 @@
 //! cargo run --release --example cnn [FOLDER]
 //! ```
 
-use std::{env, error::Error, fs::File, io::Read};
+use std::{env, error::Error};
 
-use flate2::read::GzDecoder;
+use gradus::data::{order, read::idx};
+use gradus::metrics::{Accuracy, Metric};
 use gradus::prelude::*;
 use gradus_examples::digits::{Digits, SIDE};
 
@@ -35,21 +36,14 @@ fn data() -> Result<(Tensor, Tensor<i64>), Box<dyn Error>> {
         let Digits { images, labels } = Digits::load()?;
         return Ok((images.reshape((-1, 1, SIDE, SIDE)), labels));
     };
-    let read = |file: &str, header: usize| -> Result<Vec<u8>, Box<dyn Error>> {
-        let mut bytes = Vec::new();
-        GzDecoder::new(File::open(format!("{folder}/{file}"))?).read_to_end(&mut bytes)?;
-        Ok(bytes.get(header..).ok_or("a file is shorter than its header")?.to_vec())
-    };
-    let (pixels, labels) = (read("t10k-images-idx3-ubyte.gz", 16)?, read("t10k-labels-idx1-ubyte.gz", 8)?);
-    let images = Tensor::<f32>::cast_from(&pixels, [labels.len(), 1, 28, 28])? / 255.0;
-    Ok((images, Tensor::cast_from(&labels, [labels.len()])?))
+    let images = idx::read::<f32>(format!("{folder}/t10k-images-idx3-ubyte.gz"))? / 255.0;
+    Ok((images.unsqueeze(1), idx::read(format!("{folder}/t10k-labels-idx1-ubyte.gz"))?))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let ((images, labels), rng) = (data()?, &mut seeded(0));
-    let batch = |places: &Tensor<i64>| (images.index_select(0, places), labels.index_select(0, places));
-    let (order, tested) = (Tensor::randperm(labels.len(), rng), labels.len() as isize / 5);
-    let (test, train) = (order.slice(0, ..tested), order.slice(0, tested..));
+    let parts = order::split(&order::shuffled(labels.len(), rng), [0.8, 0.2]);
+    let [train, test] = parts.map(|places| Subset::new((&images, &labels), places));
     let mut model = Cnn {
         conv1: Conv2d::new(1, 16, 3, Conv::new().padding(1), rng),
         norm: BatchNorm2d::new(16),
@@ -58,17 +52,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         out: Linear::new(32 * (images.shape()[2] / 4).pow(2), 10, rng),
     };
     println!("{}", model.summary());
-    let (mut adam, mut accuracy) = (Adam::new(2e-3), 0.0);
+    let (mut adam, mut accuracy) = (Adam::new(2e-3), Accuracy::new());
     for epoch in 1..=8 {
-        for places in train.index_select(0, &Tensor::randperm(train.len(), rng)).split(64, 0) {
-            let (x, y) = batch(&places);
+        for (x, y) in Batches::of(&train, 64).shuffle(rng) {
             let gradients = model.forward(x).cross_entropy(&y).backward();
             adam.step(&mut model, &gradients);
         }
-        let (x, y) = batch(&test);
-        let logits = model.evaluate(|model| no_grad(|| model.forward(x)));
-        accuracy = logits.argmax(1).eq(&y).cast::<f32>().mean(..).item();
-        println!("epoch {epoch}  {:.2} % of {tested} test images", 100.0 * accuracy);
+        let (x, y) = test.all();
+        accuracy.reset();
+        accuracy.update(model.evaluate(|model| no_grad(|| model.forward(x))), &y);
+        println!("epoch {epoch}  {:.2} % of {} test images", 100.0 * accuracy.value(), y.len());
     }
-    (accuracy >= 0.97).then_some(()).ok_or_else(|| "the test accuracy is below 97 %".into())
+    (accuracy.value() >= 0.97).then_some(()).ok_or_else(|| "the test accuracy is below 97 %".into())
 }
