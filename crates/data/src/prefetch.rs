@@ -12,8 +12,7 @@ use crate::batches::Batches;
 ///
 /// The threads begin when the first batch is asked for. With n threads at most n + 1 batches are ready or being made beside
 /// those that the caller has. If making one panics, `next` goes on with the panic when its turn comes. Dropping it,
-/// also in the middle, waits for the batches being made and ends the threads. The memory of batches that are dropped waits on
-/// the caller's thread for the next tensors there; `release_memory` gives it back to the system.
+/// also in the middle, waits for the batches being made and ends the threads.
 ///
 /// ```
 /// use gradus_autograd::Tensor;

@@ -2,7 +2,8 @@
 //!
 //! A training step asks for the same sizes again and again, and a page that the system hands out costs more to
 //! touch for the first time than to compute on. So a block that nobody holds any more goes to a free list of
-//! the thread that dropped it, and the next tensor of about its size gets it, uninitialised.
+//! the thread that dropped it, and the next tensor of about its size gets it, uninitialised. Of the blocks that
+//! other threads made, one of each size is kept.
 
 #![allow(unsafe_code, reason = "memory that is counted and not initialised; see SAFETY")]
 
@@ -257,13 +258,19 @@ impl FreeLists {
     }
 
     fn put(&mut self, block: NonNull<Header>, class: usize, bytes: usize, home: usize) {
-        if home == self.thread {
-            self.in_use = self.in_use.saturating_sub(bytes);
-        } else {
+        let is_stray = home != self.thread;
+        if is_stray {
             strays(home).fetch_add(bytes, Ordering::Relaxed);
+        } else {
+            self.in_use = self.in_use.saturating_sub(bytes);
         }
+        // A thread that only uses what others make would never need their blocks again.
+        let is_enough = is_stray && !self.lists[class].is_empty();
         self.waiting += bytes;
         self.lists[class].push(block);
+        if is_enough {
+            self.free_one(class);
+        }
         // No more waits than was in use at once, so a thread holds at most twice what it needs.
         while self.waiting > self.peak.max(ALWAYS_KEPT) {
             let filled = (0..CLASSES).filter(|&class| !self.lists[class].is_empty());
