@@ -8,7 +8,7 @@
 use std::{env, error::Error};
 
 use gradus::data::{order, read::idx};
-use gradus::metrics::{Accuracy, Metric};
+use gradus::metrics::Accuracy;
 use gradus::prelude::*;
 use gradus_examples::digits::{Digits, SIDE};
 

@@ -1,9 +1,10 @@
 //! Errors of data and of states of loaders.
 
 use gradus_nn::StateError;
+use std::fmt;
 
 /// Data that cannot be used, or a state that does not fit.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
     /// A number among the data to fit a scaler to is NaN or infinite.
@@ -16,10 +17,23 @@ pub enum DataError {
         /// NaN or an infinity.
         value: f64,
     },
+    /// A feature has no value from which missing ones could be filled.
+    #[error("fit: feature {feature} has no value from which missing ones could be filled; leave it out")]
+    NoValue {
+        /// The place along the last axis.
+        feature: usize,
+    },
     /// The state is not one of such a loader, which is as it was.
     #[error("load_state: the state does not fit the loader: {0}")]
     Loader(String),
     /// A value of the state is missing, or of another form.
     #[error(transparent)]
     State(#[from] StateError),
+}
+
+/// The message, which `unwrap` and an error that `main` returns show.
+impl fmt::Debug for DataError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
 }

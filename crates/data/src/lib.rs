@@ -33,7 +33,7 @@
 //! | training that stops and goes on in the middle of an epoch | [`Loader`] |
 //! | parts and folds | [`order::split`], [`order::folds`], [`Subset`] |
 //! | sequences of several lengths | [`pad_sequence`], [`Batches::bucket`] |
-//! | features of one size | [`Standardize`], [`MinMax`] |
+//! | features of one size, missing ones filled | [`Standardize`], [`MinMax`], [`Impute`] |
 
 #![forbid(unsafe_code)]
 
@@ -44,6 +44,7 @@ pub mod augment;
 mod batches;
 mod dataset;
 mod error;
+mod impute;
 mod loader;
 pub mod order;
 mod prefetch;
@@ -54,6 +55,7 @@ mod sequences;
 pub use batches::Batches;
 pub use dataset::{Dataset, Subset};
 pub use error::DataError;
+pub use impute::Impute;
 pub use loader::Loader;
 pub use prefetch::Prefetch;
 pub use scale::{MinMax, Standardize};

@@ -1,7 +1,8 @@
 //! Tensors, reverse-mode automatic differentiation and neural networks for the CPU.
 //!
 //! This crate re-exports the others: tensors and errors of `gradus-tensor`, variables, the tape and gradients of
-//! `gradus-autograd`, layers, losses and optimizers of `gradus-nn`. Most programs start with the [`prelude`]. With the
+//! `gradus-autograd`, layers, losses and optimizers of `gradus-nn`, data sets and readers of `gradus-data` ([`data`], feature `data`), and what
+//! surrounds the steps of training of `gradus-train` ([`train`] and [`metrics`], feature `train`). Most programs start with the [`prelude`]. With the
 //! feature `npy`, `gradus::npy` and `gradus::npz` read and write the files of NumPy; with the feature `ndarray`,
 //! tensors are made from arrays of the crate `ndarray` and turn into them.
 //!
@@ -75,7 +76,9 @@ pub mod prelude {
 
     pub use crate::Rng;
     #[cfg(feature = "data")]
-    pub use crate::data::{Batches, Dataset, Loader, MinMax, Standardize, Subset};
+    pub use crate::data::{Batches, Dataset, Impute, Loader, MinMax, Standardize, Subset};
+    #[cfg(feature = "train")]
+    pub use crate::metrics::Metric;
     pub use crate::nn::*;
     pub use crate::{
         AsVar, Conv, Gradients, Indices, Mask, PadMode, Pool, Tape, Tensor, Var, Xoshiro256PlusPlus,

@@ -1,6 +1,6 @@
 //! Errors, in words that name the operation, the argument and the remedy.
 
-use std::fmt::Display;
+use std::fmt::{self, Display};
 
 use crate::shape::Shape;
 
@@ -15,7 +15,7 @@ use crate::shape::Shape;
 /// let error = Tensor::from_vec(vec![1.0, 2.0, 3.0], [2, 2]).unwrap_err();
 /// assert_eq!(error.to_string(), "from_vec: shape [2, 2] needs 4 elements, the data has 3");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TensorError {
     /// Two shapes cannot be combined element by element.
@@ -143,6 +143,13 @@ pub enum TensorError {
         /// The fault and its remedy.
         fault: String,
     },
+}
+
+/// The message, which `unwrap` and an error that `main` returns show.
+impl fmt::Debug for TensorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
 }
 
 impl TensorError {

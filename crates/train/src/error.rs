@@ -1,12 +1,13 @@
 //! Errors of files and signals.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use gradus_nn::StateError;
 
 /// A file or a signal that training needs and cannot have.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
     /// A checkpoint could not be read, written or loaded.
@@ -41,6 +42,13 @@ pub enum TrainError {
     /// A chart cannot be drawn.
     #[error("draw a chart: {0}")]
     Chart(String),
+}
+
+/// The message, which `unwrap` and an error that `main` returns show.
+impl fmt::Debug for TrainError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
 }
 
 impl TrainError {

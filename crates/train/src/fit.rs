@@ -77,6 +77,8 @@ pub struct Fit<'a, M, T: Float = f32> {
     interrupt: Interrupt,
     #[cfg(feature = "progress")]
     progress: Option<Progress>,
+    #[cfg(feature = "progress")]
+    label: String,
     element: std::marker::PhantomData<T>,
 }
 
@@ -182,6 +184,8 @@ impl<'a, M: Module<T>, T: Float> Fit<'a, M, T> {
             interrupt: Interrupt::new(),
             #[cfg(feature = "progress")]
             progress: None,
+            #[cfg(feature = "progress")]
+            label: String::new(),
             element: std::marker::PhantomData,
         }
     }
@@ -279,14 +283,15 @@ impl<'a, M: Module<T>, T: Float> Fit<'a, M, T> {
         self
     }
 
-    /// Shows each epoch, and writes its row.
+    /// Shows each epoch behind the label of `progress`, and writes its row, which is a line that stays.
     #[cfg(feature = "progress")]
     #[must_use]
     pub fn progress(self, progress: Progress) -> Self {
-        Self { progress: Some(progress), ..self }
+        Self { label: progress.current_label(), progress: Some(progress), ..self }
     }
 
-    /// Ends after the step in which it is requested.
+    /// Ends after the step in which it is requested, or before the first step if it has been. The request stays: later runs
+    /// with it, of other folds for example, end at once.
     #[must_use]
     pub fn interrupt(self, interrupt: &Interrupt) -> Self {
         Self { interrupt: interrupt.clone(), ..self }
@@ -323,6 +328,9 @@ impl<'a, M: Module<T>, T: Float> Fit<'a, M, T> {
             if self.stopping.is_some_and(|stopping| stopping.stopped()) {
                 return Ok(Fitted { rows, end: End::Stopped });
             }
+            if self.interrupt.requested() {
+                return Ok(Fitted { rows, end: End::Interrupted });
+            }
             if let (Some(schedule), false) = (&self.schedule, self.by_step) {
                 optimizer.follow(&**schedule, at.epoch);
             }
@@ -351,9 +359,6 @@ impl<'a, M: Module<T>, T: Float> Fit<'a, M, T> {
             at = Position { epoch: at.epoch + 1, step: at.step, best: at.best, ..Position::default() };
             self.end_epoch(model, optimizer, &mut at, &row)?;
             rows.push((at.epoch, row));
-            if self.interrupt.requested() {
-                return Ok(Fitted { rows, end: End::Interrupted });
-            }
         }
         let stopped = self.stopping.is_some_and(|stopping| stopping.stopped());
         Ok(Fitted { rows, end: if stopped { End::Stopped } else { End::Done } })

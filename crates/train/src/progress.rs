@@ -93,8 +93,19 @@ impl Progress {
         self.shown().label = label.into();
     }
 
+    pub(crate) fn current_label(&self) -> String {
+        self.shown().label.clone()
+    }
+
     /// The items, each of which is a step that is done when the next is asked for.
     pub fn over<I: IntoIterator>(&self, items: I) -> Steps<I::IntoIter> {
+        let mut steps = self.over_silently(items);
+        steps.says_end = true;
+        steps
+    }
+
+    /// As [`over`](Self::over), without a text that stays.
+    pub(crate) fn over_silently<I: IntoIterator>(&self, items: I) -> Steps<I::IntoIter> {
         let items = items.into_iter();
         let steps = match items.size_hint() {
             (least, Some(most)) if least == most => Some(least),
@@ -112,7 +123,7 @@ impl Progress {
             }
         }
         drop(shown);
-        Steps { items, progress: self.clone(), running: false }
+        Steps { items, progress: self.clone(), running: false, says_end: false }
     }
 
     /// Sets the numbers to show, and adds samples to those that were seen.
@@ -160,9 +171,9 @@ pub(crate) fn described(values: &[(&str, f64)]) -> String {
 }
 
 impl Shown {
-    /// Shows the text, if it is time, or the last step is done.
-    fn show(&mut self, end: bool) {
-        if !end && self.last.elapsed() < self.every {
+    /// Shows the text if it is time.
+    fn show(&mut self) {
+        if self.last.elapsed() < self.every {
             return;
         }
         self.last = Instant::now();
@@ -171,12 +182,24 @@ impl Shown {
             Place::Bar(bar) => {
                 bar.set_message(text);
                 bar.set_position(self.done as u64);
-                if end {
-                    bar.abandon();
-                }
             }
             // Training goes on if nobody reads how far it is.
             Place::Lines(writer) => drop(writeln!(writer, "{text}")),
+        }
+    }
+
+    /// Takes the bar away; writes the text as a line that stays, if it is asked for.
+    fn end(&mut self, says_end: bool) {
+        let text = self.text();
+        match &mut self.place {
+            Place::Bar(bar) => {
+                bar.finish_and_clear();
+                if says_end {
+                    eprintln!("{text}");
+                }
+            }
+            Place::Lines(writer) if says_end => drop(writeln!(writer, "{text}")),
+            Place::Lines(_) => {}
         }
     }
 
@@ -212,6 +235,8 @@ pub struct Steps<I> {
     progress: Progress,
     /// Whether an item was given out whose step is not done.
     running: bool,
+    /// Whether a line stays at the end.
+    says_end: bool,
 }
 
 impl<I: Iterator> Iterator for Steps<I> {
@@ -222,7 +247,11 @@ impl<I: Iterator> Iterator for Steps<I> {
         if self.running {
             let mut shown = self.progress.shown();
             shown.done += 1;
-            shown.show(item.is_none());
+            if item.is_some() {
+                shown.show();
+            } else {
+                shown.end(self.says_end);
+            }
         }
         self.running = item.is_some();
         item
@@ -234,3 +263,12 @@ impl<I: Iterator> Iterator for Steps<I> {
 }
 
 impl<I: ExactSizeIterator> ExactSizeIterator for Steps<I> {}
+
+/// A loop that is left in the middle leaves no bar.
+impl<I> Drop for Steps<I> {
+    fn drop(&mut self) {
+        if self.running {
+            self.progress.shown().end(false);
+        }
+    }
+}

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// assert_eq!((place.line, place.column), (3, Some(1)));
 /// # }
 /// ```
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum ReadError {
     /// The system could not read the file, or it is compressed and damaged.
@@ -37,6 +37,13 @@ pub enum ReadError {
         /// The fault, and what would be right.
         fault: String,
     },
+}
+
+/// The message, which `unwrap` and an error that `main` returns show.
+impl fmt::Debug for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
 }
 
 /// A place in a text. Lines and columns count from 1.

@@ -5,6 +5,7 @@ mod caught;
 
 mod augment;
 mod batches;
+mod impute;
 mod loader;
 mod messages;
 mod order;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::value::Dtype;
 
 /// A state that cannot be read, written or loaded.
-#[derive(Debug, thiserror::Error)]
+#[derive(thiserror::Error)]
 pub enum StateError {
     /// The file could not be read or written; the old one is as it was.
     #[error("{action} {path:?}: {source}")]
@@ -45,6 +45,13 @@ pub enum StateError {
     /// The state is one of another model. The model is as it was.
     #[error("load_state: the state does not fit the model{}", list(.0))]
     Mismatch(Vec<Difference>),
+}
+
+/// The message, which `unwrap` and an error that `main` returns show.
+impl fmt::Debug for StateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
 }
 
 /// One difference between a state and a model.

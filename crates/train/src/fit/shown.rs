@@ -18,8 +18,8 @@ impl<M: Module<T>, T: Float> Fit<'_, M, T> {
         at: &Position,
     ) -> Box<dyn Iterator<Item = I::Item> + 'i> {
         let Some(progress) = &self.progress else { return Box::new(batches.into_iter()) };
-        progress.set_label(format!("epoch {}/{}", at.epoch + 1, self.epochs));
-        Box::new(progress.over(batches))
+        progress.set_label(self.labelled(at.epoch + 1));
+        Box::new(progress.over_silently(batches))
     }
 
     /// The loss so far, after a batch.
@@ -32,8 +32,14 @@ impl<M: Module<T>, T: Float> Fit<'_, M, T> {
     /// The row of an epoch.
     pub(super) fn say(&self, at: &Position, row: &[(&str, f64)]) {
         if let Some(progress) = &self.progress {
-            progress.line(&format!("epoch {}/{}  {}", at.epoch, self.epochs, described(row)));
+            progress.line(&format!("{}  {}", self.labelled(at.epoch), described(row)));
         }
+    }
+
+    /// The label of the user, and the number of an epoch.
+    fn labelled(&self, epoch: usize) -> String {
+        let space = if self.label.is_empty() { "" } else { "  " };
+        format!("{}{space}epoch {epoch}/{}", self.label, self.epochs)
     }
 }
 

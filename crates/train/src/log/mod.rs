@@ -25,6 +25,14 @@ pub trait Log {
     fn row(&mut self, epoch: usize, values: &[(&str, f64)]) -> Result<(), TrainError>;
 }
 
+/// One log for several runs, one after another.
+impl<L: Log + ?Sized> Log for &mut L {
+    #[track_caller]
+    fn row(&mut self, epoch: usize, values: &[(&str, f64)]) -> Result<(), TrainError> {
+        (**self).row(epoch, values)
+    }
+}
+
 /// Panics at the caller's line, unless the names are fit for every log.
 #[track_caller]
 fn check_names(values: &[(&str, f64)]) {

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use gradus_train::{Fit, Progress};
+use gradus_nn::Module;
+use gradus_train::{End, Fit, Interrupt, Progress};
 
 use crate::runs::{batches, loss, start};
 
@@ -53,14 +54,24 @@ fn there_is_a_line_at_the_end_and_none_in_between() {
 }
 
 #[test]
-fn the_loop_writes_the_row_of_an_epoch_and_nothing_unless_asked() {
+fn the_loop_writes_the_row_of_an_epoch_behind_its_label_and_nothing_unless_asked() {
     let written = Written::default();
     let (mut model, mut adam, x, y) = start();
-    let fit = Fit::new(2).progress(Progress::lines(written.clone()));
+    let fit = Fit::new(2).progress(Progress::lines(written.clone()).label("fold 1"));
     let fitted = fit.run(&mut model, &mut adam, batches, |model, rows| loss(model, &x, &y, &rows)).unwrap();
-    let (lines, losses) = (written.lines(), fitted.values("loss"));
-    assert_eq!(lines.len(), 4, "{lines:?}");
-    assert!(lines[0].starts_with(&format!("epoch 1/2  7/7  loss {:.4}  ", losses[0])), "{lines:?}");
-    assert_eq!(lines[1], format!("epoch 1/2  loss {:.4}  lr 0.0200", losses[0]));
-    assert_eq!(lines[3], format!("epoch 2/2  loss {:.4}  lr 0.0200", losses[1]));
+    let row = |epoch: usize, loss: f64| format!("fold 1  epoch {epoch}/2  loss {loss:.4}  lr 0.0200");
+    let losses = fitted.values("loss");
+    assert_eq!(written.lines(), [row(1, losses[0]), row(2, losses[1])]);
+}
+
+/// A request that was made before ends a run before its first step.
+#[test]
+fn an_old_request_ends_a_run_at_once() {
+    let (mut model, mut adam, x, y) = start();
+    let (before, interrupt) = (model.state(), Interrupt::new());
+    interrupt.request();
+    let fit = Fit::new(2).interrupt(&interrupt);
+    let fitted = fit.run(&mut model, &mut adam, batches, |model, rows| loss(model, &x, &y, &rows)).unwrap();
+    assert_eq!((fitted.end, fitted.rows.len()), (End::Interrupted, 0));
+    assert_eq!(model.state(), before);
 }
