@@ -24,7 +24,7 @@ proptest! {
                 let (hole, column) = (is_hole.select(1, feature), whole.select(1, feature));
                 let mut values = column.masked_select(&!&hole).to_vec();
                 values.sort_by(f64::total_cmp);
-                let middle = (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0;
+                let middle = f64::midpoint(values[(values.len() - 1) / 2], values[values.len() / 2]);
                 let expected = if is_median { middle } else { values.iter().sum::<f64>() / values.len() as f64 };
                 for row in 0..rows {
                     let (found, place) = (filled[[row, feature as usize]], [row]);
