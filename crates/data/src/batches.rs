@@ -126,7 +126,7 @@ impl<'a, B> Batches<'a, B> {
         self.order(order::weighted_distinct(weights, count, rng))
     }
 
-    /// The samples in a random order in which those of a batch have similar lengths; see [`order::bucketed`].
+    /// The samples in random order, but with similar lengths within a batch; see [`order::bucketed`].
     ///
     /// # Panics
     /// Unless there is a length for each sample.

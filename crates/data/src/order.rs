@@ -105,7 +105,7 @@ fn check_weights<T: Float>(operation: &str, weights: &Tensor<T>) -> usize {
     positive
 }
 
-/// A random order in which each run of `size` has similar lengths: sorted by length, those of one length in random order,
+/// A random order in which each run of `size` has similar lengths: sorted by length, equal lengths in random order,
 /// and cut into runs, whose order is random. The last run, which may be shorter, stays last.
 ///
 /// # Panics
@@ -165,7 +165,7 @@ impl Part for f64 {
 }
 
 /// Cuts an order into parts of these sizes: fractions of the whole (`[0.8, 0.1, 0.1]`), whose ends are rounded, or numbers of
-/// samples (`[1000, 200]`). What the parts leave over is in none.
+/// samples (`[1000, 200]`). If the parts sum to less than the whole, the rest is left out.
 ///
 /// # Panics
 /// If the parts are more than the whole, or a fraction is not between 0 and 1.

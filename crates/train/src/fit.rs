@@ -91,7 +91,7 @@ pub trait Loss<T: Float> {
     /// The variable, and the number of samples.
     ///
     /// # Errors
-    /// If there is none, because a batch cannot be read for example.
+    /// If a batch cannot be read, for example.
     fn into_parts(self) -> Result<(Var<T>, usize), TrainError>;
 }
 
@@ -297,7 +297,7 @@ impl<'a, M: Module<T>, T: Float> Fit<'a, M, T> {
         Self { interrupt: interrupt.clone(), ..self }
     }
 
-    /// Trains: `batches` gives those of an epoch (1, 2, ...), `loss` the loss of one.
+    /// Trains: `batches` gives the batches of an epoch (1, 2, ...), `loss` the loss of a batch.
     ///
     /// # Errors
     /// If a file cannot be read or written, the checkpoint does not fit, or a loss is an error.

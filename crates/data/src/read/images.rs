@@ -90,7 +90,7 @@ impl Folder {
         self
     }
 
-    /// The same images with classes in another order, or of a longer list: that of the training data.
+    /// The same images with a given list of classes, in another order or longer: the list of the training data.
     ///
     /// # Errors
     /// If a folder has the name of no class.
@@ -233,7 +233,7 @@ fn planes(pixels: Vec<f32>, count: usize, channels: usize, (height, width): (usi
     pixels.expect("each image has the size of the first").permute([0, 3, 1, 2]).contiguous()
 }
 
-/// What is in a folder, in the order of the names, without hidden files.
+/// The contents of a folder, in the order of the names, without hidden files.
 fn children(folder: &Path) -> Result<Vec<PathBuf>, ReadError> {
     let listed = fs::read_dir(folder).and_then(|entries| {
         entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()

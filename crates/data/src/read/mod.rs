@@ -1,4 +1,4 @@
-//! Readers of files. What is wrong with a file is a [`ReadError`] that names the file, the line and the column, and says
+//! Readers of files. A faulty file is a [`ReadError`] that names the file, the line and the column, and says
 //! what would be right.
 //!
 //! | | feature | result |

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use crate::caught::panics;
 
 proptest! {
-    /// What is there stays to the bit; what is not becomes the mean or the median of the rest of its feature.
+    /// A value stays to the bit; a missing one becomes the mean or the median of the values of its feature.
     #[test]
     fn holes_are_filled(rows in 1..12_usize, features in 1..4_usize, holes: u64, seed: u64) {
         let whole = Tensor::<f64>::randn([rows, features], &mut seeded(seed));

@@ -84,7 +84,7 @@ proptest! {
     ) {
         let order = order::bucketed(&lengths, size, &mut seeded(seed));
         prop_assert!(is_permutation(order.clone(), lengths.len()));
-        // The runs are those of the sorted lengths.
+        // The runs are the sorted lengths, cut.
         let mut sorted = lengths.clone();
         sorted.sort_unstable();
         let mut expected: Vec<Vec<usize>> = sorted.chunks(size).map(<[_]>::to_vec).collect();

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 
 use gradus_autograd::{AsVar, Float, Tensor};
 
-use super::scores::{Scores, rank};
+use super::scores::{Scores, check_shapes, rank};
 use super::{IGNORED, Metric, check_any};
 
 /// The fraction of samples whose predicted class is the target.
@@ -53,11 +53,7 @@ impl Accuracy {
         targets: impl Borrow<Tensor<i64>>,
     ) {
         let (predictions, targets) = (predictions.borrow(), targets.borrow());
-        let [left, right] = [predictions.shape(), targets.shape()];
-        assert!(
-            left == right,
-            "Accuracy: predictions of shape {left:?} and targets of shape {right:?}: the shapes must be equal"
-        );
+        check_shapes("Accuracy", predictions.shape(), targets.shape());
         for (prediction, target) in predictions.iter().zip(targets).filter(|(_, target)| *target != IGNORED) {
             self.add(prediction == target);
         }

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 
 use gradus_autograd::{AsVar, Float, Tensor};
 
-use super::scores::{Scores, class, rank};
+use super::scores::{Scores, check_shapes, class, rank};
 use super::{Metric, check_any};
 
 /// The number of samples of each class, by row, that were taken for each class, by column.
@@ -111,11 +111,7 @@ impl ConfusionMatrix {
         targets: impl Borrow<Tensor<i64>>,
     ) {
         let (predictions, targets) = (predictions.borrow(), targets.borrow());
-        let [left, right] = [predictions.shape(), targets.shape()];
-        assert!(
-            left == right,
-            "ConfusionMatrix: predictions of shape {left:?} and targets of shape {right:?}: the shapes must be equal"
-        );
+        check_shapes("ConfusionMatrix", predictions.shape(), targets.shape());
         for (prediction, target) in predictions.iter().zip(targets) {
             let prediction = class("ConfusionMatrix", "prediction", prediction, self.classes);
             let target = class("ConfusionMatrix", "target", target, self.classes);

@@ -2,6 +2,7 @@
 
 use gradus_autograd::{AsVar, Float};
 
+use super::scores::check_shapes;
 use super::{Metric, Sum, check_any};
 
 /// Pairs of predictions and targets, in double precision.
@@ -13,11 +14,7 @@ fn pairs<T: Float>(
     mut add: impl FnMut(f64, f64),
 ) {
     let (predictions, targets) = (predictions.as_var(), targets.as_var());
-    let [left, right] = [predictions.shape(), targets.shape()];
-    assert!(
-        left == right,
-        "{metric}: predictions of shape {left:?} and targets of shape {right:?}: the shapes must be equal"
-    );
+    check_shapes(metric, predictions.shape(), targets.shape());
     for (prediction, target) in predictions.value().iter().zip(targets.value().iter()) {
         add(prediction.to_f64(), target.to_f64());
     }

@@ -82,3 +82,12 @@ pub(super) fn rank(scores: &[f64], class: usize) -> usize {
 fn descending(x: f64, y: f64) -> Ordering {
     y.is_nan().cmp(&x.is_nan()).then(y.partial_cmp(&x).unwrap_or(Ordering::Equal))
 }
+
+/// Panics unless predictions and targets have the same shape.
+#[track_caller]
+pub(super) fn check_shapes(metric: &str, predictions: &[usize], targets: &[usize]) {
+    assert!(
+        predictions == targets,
+        "{metric}: predictions of shape {predictions:?} and targets of shape {targets:?}: the shapes must be equal"
+    );
+}

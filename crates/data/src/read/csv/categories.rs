@@ -43,7 +43,7 @@ impl Table {
         Ok((self.categories_in(column, &names)?, names))
     }
 
-    /// Like [`categories`](Self::categories), with the names of the categories given: those of the training data.
+    /// Like [`categories`](Self::categories), with a given list of categories: the list of the training data.
     ///
     /// # Errors
     /// If there is no such column, or a cell is missing or not one of the names.

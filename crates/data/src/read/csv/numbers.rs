@@ -95,7 +95,7 @@ impl Table {
         Ok(T::from_f64(statistic(values)))
     }
 
-    /// The numbers of columns, NaN where there is none, and the places of the latter.
+    /// The numbers of columns, NaN where one is missing, and the places of the missing ones.
     fn parsed<T: Float + FromStr>(
         &self,
         columns: &[usize],

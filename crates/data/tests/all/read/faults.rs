@@ -1,4 +1,4 @@
-//! What is wrong with a table, in words that name the place and say what would be right.
+//! Faulty tables: messages name the place and say what would be right.
 
 use gradus_autograd::Tensor;
 use gradus_data::read::ReadError;

@@ -228,34 +228,40 @@ impl<T: Float> Recurrence<T, 2> for Lstm<T> {
     }
 }
 
-impl<T: Float> Gru<T> {
-    /// The states h of the last layer after every step, `[steps, batch, hidden]`, and h of all layers after the last
-    /// step, `[layers, batch, hidden]`. `state` is h before the first step, by default zeros. For two directions see
-    /// [`Lstm::forward`].
-    ///
-    /// # Panics
-    /// If the shapes do not fit.
-    #[track_caller]
-    pub fn forward(&self, x: impl AsVar<T>, state: Option<&Var<T>>) -> (Var<T>, Var<T>) {
-        let (y, [h]) = self.stack().run(self, &x.as_var(), None, state.map(|h| [h]));
-        (y, h)
-    }
+/// The `forward` of layers with one state.
+macro_rules! one_state {
+    ($($name:ident),*) => {$(
+        impl<T: Float> $name<T> {
+            /// The states h of the last layer after every step, `[steps, batch, hidden]`, and h of all layers after the last
+            /// step, `[layers, batch, hidden]`. `state` is h before the first step, by default zeros. For two directions see
+            /// [`Lstm::forward`].
+            ///
+            /// # Panics
+            /// If the shapes do not fit.
+            #[track_caller]
+            pub fn forward(&self, x: impl AsVar<T>, state: Option<&Var<T>>) -> (Var<T>, Var<T>) {
+                let (y, [h]) = self.stack().run(self, &x.as_var(), None, state.map(|h| [h]));
+                (y, h)
+            }
 
-    /// As [`forward`](Self::forward), for a padded batch; see [`Lstm::forward_padded`].
-    ///
-    /// # Panics
-    /// If the shapes do not fit, the number of lengths is not the size of the batch, or a length is beyond the steps.
-    #[track_caller]
-    pub fn forward_padded(
-        &self,
-        x: impl AsVar<T>,
-        lengths: &[usize],
-        state: Option<&Var<T>>,
-    ) -> (Var<T>, Var<T>) {
-        let (y, [h]) = self.stack().run(self, &x.as_var(), Some(lengths), state.map(|h| [h]));
-        (y, h)
-    }
+            /// As [`forward`](Self::forward), for a padded batch; see [`Lstm::forward_padded`].
+            ///
+            /// # Panics
+            /// If the shapes do not fit, the number of lengths is not the size of the batch, or a length is beyond the steps.
+            #[track_caller]
+            pub fn forward_padded(
+                &self,
+                x: impl AsVar<T>,
+                lengths: &[usize],
+                state: Option<&Var<T>>,
+            ) -> (Var<T>, Var<T>) {
+                let (y, [h]) = self.stack().run(self, &x.as_var(), Some(lengths), state.map(|h| [h]));
+                (y, h)
+            }
+        }
+    )*};
 }
+one_state!(Gru, Rnn);
 
 impl<T: Float> Recurrence<T, 1> for Gru<T> {
     #[track_caller]
@@ -275,33 +281,6 @@ impl<T: Float> Rnn<T> {
     #[must_use]
     pub fn activation(self, activation: impl Layer<T> + 'static) -> Self {
         Self { activation: Box::new(activation), ..self }
-    }
-
-    /// The states h of the last layer after every step, `[steps, batch, hidden]`, and h of all layers after the last
-    /// step, `[layers, batch, hidden]`. `state` is h before the first step, by default zeros. For two directions see
-    /// [`Lstm::forward`].
-    ///
-    /// # Panics
-    /// If the shapes do not fit.
-    #[track_caller]
-    pub fn forward(&self, x: impl AsVar<T>, state: Option<&Var<T>>) -> (Var<T>, Var<T>) {
-        let (y, [h]) = self.stack().run(self, &x.as_var(), None, state.map(|h| [h]));
-        (y, h)
-    }
-
-    /// As [`forward`](Self::forward), for a padded batch; see [`Lstm::forward_padded`].
-    ///
-    /// # Panics
-    /// If the shapes do not fit, the number of lengths is not the size of the batch, or a length is beyond the steps.
-    #[track_caller]
-    pub fn forward_padded(
-        &self,
-        x: impl AsVar<T>,
-        lengths: &[usize],
-        state: Option<&Var<T>>,
-    ) -> (Var<T>, Var<T>) {
-        let (y, [h]) = self.stack().run(self, &x.as_var(), Some(lengths), state.map(|h| [h]));
-        (y, h)
     }
 }
 
