@@ -9,6 +9,23 @@
 //! let first = folder.load(0)?; // [3, 64, 64], and no other image in memory
 //! # Ok::<(), gradus_data::read::ReadError>(())
 //! ```
+//!
+//! A folder is a data set, whose batches are read when they come, on other threads if that is asked for:
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use gradus_autograd::seeded;
+//! use gradus_data::{Batches, read::images::Folder};
+//!
+//! let folder = Arc::new(Folder::open("pets")?.resize(64, 64));
+//! for batch in Batches::of(folder, 32).shuffle(&mut seeded(0)).prefetch(2) {
+//!     let (images, labels) = batch?;
+//!     // a step of training
+//!     # let _ = (images, labels);
+//! }
+//! # Ok::<(), gradus_data::read::ReadError>(())
+//! ```
 
 use std::ffi::OsStr;
 use std::fs;
@@ -20,6 +37,7 @@ use image::imageops::FilterType;
 use image::{DynamicImage, ImageError, ImageReader};
 
 use super::ReadError;
+use crate::dataset::Dataset;
 
 /// The images below a folder that has a folder for each class. Opening it lists the files; images are read when they are
 /// loaded, so that not all of them have to fit into memory.
@@ -220,6 +238,21 @@ impl Folder {
             image.to_rgb32f().into_raw()
         };
         Ok((pixels, size))
+    }
+}
+
+/// Images `[n, channels, height, width]` and their classes `[n]`, or the error of a file.
+impl Dataset for Folder {
+    type Batch = Result<(Tensor, Tensor<i64>), ReadError>;
+
+    fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    #[track_caller]
+    fn batch(&self, indices: &[usize]) -> Self::Batch {
+        let images = self.load_batch(indices.iter().copied())?;
+        Ok((images, indices.iter().map(|&index| self.labels[index]).collect()))
     }
 }
 

@@ -1,8 +1,10 @@
 //! Folders of images.
 
 use std::io::Cursor;
+use std::sync::Arc;
 
 use gradus_autograd::Tensor;
+use gradus_data::Batches;
 use gradus_data::read::images;
 use image::{DynamicImage, ImageFormat};
 use proptest::prelude::*;
@@ -86,6 +88,11 @@ fn classes_and_images_are_in_order() {
     ));
     assert_eq!(images.load_batch([2, 0]).unwrap(), all.index_select(0, &Tensor::from([2, 0])));
     assert_eq!(images.load_batch([]).unwrap().shape(), [0, 1, 0, 0]);
+    // As a data set, read on other threads.
+    let batches = Batches::of(Arc::new(images.clone()), 2).order([2, 0, 1]).prefetch(2);
+    let batches: Vec<_> = batches.map(Result::unwrap).collect();
+    assert_eq!(batches[0].0, all.index_select(0, &Tensor::from([2, 0])));
+    assert_eq!((&batches[0].1, &batches[1].1), (&Tensor::from([1, 0]), &Tensor::from([1])));
     assert_eq!(images.clone().resize(4, 6).load_all().unwrap().shape(), [3, 1, 4, 6]);
     // The classes of the training data.
     let other = images.clone().with_classes(&["birds", "dogs", "cats"]).unwrap();
