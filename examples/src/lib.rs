@@ -1,4 +1,4 @@
-//! What the examples share: data, and a folder for what they draw.
+//! Shared by the examples: data, and a folder for pictures.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -209,7 +209,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
                 let mut targets = x.shape().to_vec();
                 let classes = targets.remove(axis.rem_euclid(x.rank() as isize) as usize) as f64;
                 let random = Tensor::<f64>::rand(targets, &mut gradus_tensor::seeded(seed));
-                // The class 0 is ignored; but the first row always counts.
+                // One less, but for the first row: the class 0 becomes -1, which is ignored.
                 let place = Tensor::arange(0, random.len() as i64, 1).reshape(random.shape());
                 let drawn: Tensor<i64> = (random * classes).cast();
                 let (ignored, targets) = if ignores { (Some(-1), drawn - place.gt(0).cast::<i64>()) } else { (None, drawn) };

@@ -71,7 +71,7 @@ impl<M: Module<T>, T: Float> Fit<'_, M, T> {
         Ok(state.write(path)?)
     }
 
-    /// The position of the checkpoint, with everything loaded from it; the beginning if there is none.
+    /// Loads everything from the checkpoint and returns its position; without a checkpoint, the beginning.
     #[cfg(feature = "safetensors")]
     pub(super) fn resume(
         &mut self,

@@ -35,7 +35,7 @@ pub struct CsvLog {
     names: Vec<String>,
 }
 
-/// An object in JSON for each row, with `epoch` first, on a line of its own. Unlike those of [`CsvLog`], rows may have
+/// An object in JSON for each row, with `epoch` first, on a line of its own. Unlike in a [`CsvLog`], rows may have
 /// different names.
 ///
 /// Numbers are written with as few digits as read back to the same bits; JSON has no others than finite ones, so that

@@ -20,7 +20,7 @@ pub trait Log {
     /// If the file cannot be read or written, or has other rows.
     ///
     /// # Panics
-    /// If there are no numbers, a name is not fit for the file, or the names are not those of the row before.
+    /// If there are no numbers, a name is not fit for the file, or the names differ from the row before.
     #[track_caller]
     fn row(&mut self, epoch: usize, values: &[(&str, f64)]) -> Result<(), TrainError>;
 }

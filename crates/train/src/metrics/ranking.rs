@@ -141,7 +141,7 @@ impl MacroRocAuc {
     }
 
     /// Adds samples by their scores, `[classes]` or `[rows, classes, ...]`, and targets, `[]` or `[rows, ...]`. The scores
-    /// of a sample should be probabilities: those of different samples are compared.
+    /// of a sample should be probabilities, as scores of different samples are compared.
     ///
     /// # Panics
     /// If the shapes do not fit, or a target is neither the index of a class nor -100, which is ignored.

@@ -1,4 +1,4 @@
-//! Accumulated gradients are those of the whole batch.
+//! Accumulated gradients equal the gradients of the whole batch.
 
 use gradus_autograd::{Tensor, seeded};
 use gradus_nn::{Linear, Losses, Module, Sequential, Tanh};

@@ -16,7 +16,7 @@ use crate::runs::{batches, bits, loss, model_bits, start};
 const FOLDER: &str = "GRADUS_TRAIN_CHILD_FOLDER";
 const MODE: &str = "GRADUS_TRAIN_CHILD_MODE";
 
-/// What the child process does. In the other processes it is no test.
+/// The work of the child process; in other processes it does nothing.
 #[test]
 fn child() {
     let Some(folder) = env::var_os(FOLDER) else { return };

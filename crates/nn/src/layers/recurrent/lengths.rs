@@ -2,8 +2,7 @@
 
 use gradus_autograd::{Float, Tensor, Var, cat};
 
-use super::stack::Recurrence;
-use super::stack::RecurrentLayer;
+use super::stack::{Recurrence, RecurrentLayer};
 
 /// The lengths of the sequences of a padded batch, and the order in which they are run: longest first, so that the
 /// sequences that are still running are always the first ones.
