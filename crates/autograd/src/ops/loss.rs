@@ -64,13 +64,8 @@ operations! {
             let mut shape = Shape::from_slice(targets.shape());
             shape.insert(*axis, 1);
             let targets = targets.reshape(shape);
-            let Some(ignored) = *ignore_index else {
-                let minus_one = Var::constant(Tensor::full(targets.shape(), -T::ONE));
-                let softmax = inputs[1].softmax(*axis as isize);
-                let difference = softmax.scatter_add(*axis as isize, &targets, &minus_one);
-                return chained(&difference, &(&inputs[0] / T::from_f64(targets.len() as f64)));
-            };
-            let is_ignored = targets.eq(ignored);
+            // Without an index to ignore, no target is -1.
+            let is_ignored = targets.eq(ignore_index.unwrap_or(-1));
             let minus_one = Var::where_(&is_ignored, T::ZERO, -Var::from(T::ONE));
             let softmax = inputs[1].softmax(*axis as isize).masked_fill(&is_ignored, T::ZERO);
             let places = targets.masked_fill(&is_ignored, 0);
