@@ -1,9 +1,12 @@
-//! Shared by the examples: data, and a folder for pictures.
+//! Shared by the examples: options, data, and a folder for pictures.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 pub mod digits;
+mod options;
+
+pub use options::{Options, require};
 
 /// A file in the folder `out` at the root of the repository; the folder is made if it is not there.
 ///

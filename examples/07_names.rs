@@ -2,13 +2,14 @@
 //! asked for names of its own. Without an argument the list is the committed one.
 //!
 //! ```sh
-//! cargo run --release --example names [FILE]
+//! cargo run --release --example names -- [--data FILE]
 //! ```
 
-use std::{env, error::Error, fs, iter::repeat};
+use std::{error::Error, fs, iter::repeat};
 
 use gradus::distributions::Categorical;
 use gradus::prelude::*;
+use gradus_examples::{Options, require};
 
 /// The end of a name, and what stands before its first letter; 1 to 26 are the letters.
 const END: i64 = 0;
@@ -50,7 +51,7 @@ fn row(name: &str) -> impl Iterator<Item = i64> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let text = env::args().nth(1).map_or(Ok(include_str!("data/names.txt").into()), fs::read_to_string)?;
+    let text = Options::read()?.data.map_or(Ok(include_str!("data/names.txt").into()), fs::read_to_string)?;
     let names = text.lines().flat_map(row).collect::<Tensor<i64>>().reshape((-1, LONGEST));
     let rng = &mut seeded(0);
     let mut model = Names {
@@ -72,6 +73,5 @@ fn main() -> Result<(), Box<dyn Error>> {
             println!("step {step:>4}  loss {average:.3}  {}", [(); 5].map(|()| model.spell(rng)).join(" "));
         }
     }
-    assert!(average < 1.8, "the network has not learnt to spell");
-    Ok(())
+    require("the loss", average.into(), ..1.8)
 }

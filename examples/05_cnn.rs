@@ -2,15 +2,19 @@
 //! 8 x 8 pixels; with a folder that has MNIST's `t10k` files, four fifths of these 10,000 images.
 //!
 //! ```sh
-//! cargo run --release --example cnn [FOLDER]
+//! cargo run --release --example cnn -- [--data FOLDER]
 //! ```
 
-use std::{env, error::Error};
+use std::error::Error;
 
 use gradus::data::{order, read::idx};
 use gradus::metrics::Accuracy;
 use gradus::prelude::*;
-use gradus_examples::digits::{Digits, SIDE};
+use gradus_examples::{
+    Options,
+    digits::{Digits, SIDE},
+    require,
+};
 
 #[derive(Module)]
 struct Cnn {
@@ -32,12 +36,12 @@ impl Cnn {
 
 /// Images and labels.
 fn data() -> Result<(Tensor, Tensor<i64>), Box<dyn Error>> {
-    let Some(folder) = env::args().nth(1) else {
+    let Some(folder) = Options::read()?.data else {
         let Digits { images, labels } = Digits::load()?;
         return Ok((images.reshape((-1, 1, SIDE, SIDE)), labels));
     };
-    let images = idx::read::<f32>(format!("{folder}/t10k-images-idx3-ubyte.gz"))? / 255.0;
-    Ok((images.unsqueeze(1), idx::read(format!("{folder}/t10k-labels-idx1-ubyte.gz"))?))
+    let images = idx::read::<f32>(folder.join("t10k-images-idx3-ubyte.gz"))? / 255.0;
+    Ok((images.unsqueeze(1), idx::read(folder.join("t10k-labels-idx1-ubyte.gz"))?))
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -63,5 +67,5 @@ fn main() -> Result<(), Box<dyn Error>> {
         accuracy.update(model.evaluate(|model| no_grad(|| model.forward(x))), &y);
         println!("epoch {epoch}  {:.2} % of {} test images", 100.0 * accuracy.value(), y.len());
     }
-    (accuracy.value() >= 0.97).then_some(()).ok_or_else(|| "the test accuracy is below 97 %".into())
+    require("the test accuracy", accuracy.value(), 0.97..)
 }
