@@ -1,6 +1,5 @@
 //! Pictures as SVG: points and lines over two axes, and rows of small images.
 
-use std::fmt::Write;
 use std::path::Path;
 use std::{fs, io};
 
@@ -41,7 +40,8 @@ pub struct Plot<'a> {
 const SIZE: (f64, f64) = (800.0, 560.0);
 const LEFT: f64 = 84.0;
 const TOP: f64 = 84.0;
-const RIGHT: f64 = 640.0;
+/// Right of this is the legend, if there is one.
+const LEGEND: f64 = 640.0;
 const BOTTOM: f64 = 496.0;
 
 impl Plot<'_> {
@@ -55,25 +55,27 @@ impl Plot<'_> {
 
     /// The picture as SVG.
     pub fn to_svg(&self) -> String {
+        let has_legend =
+            !self.lines.is_empty() || self.points.iter().any(|(name, _)| name.chars().count() > 1);
+        let right = if has_legend { LEGEND } else { SIZE.0 - 24.0 };
         let all = || self.points.iter().chain(self.lines).flat_map(|(_, points)| points);
         let (x_range, y_range) = (range(all().map(|p| p.0)), range(all().map(|p| p.1)));
-        let place_x = |x: f64| LEFT + (x - x_range.0) / (x_range.1 - x_range.0) * (RIGHT - LEFT);
+        let place_x = |x: f64| LEFT + (x - x_range.0) / (x_range.1 - x_range.0) * (right - LEFT);
         let place_y = |y: f64| BOTTOM - (y - y_range.0) / (y_range.1 - y_range.0) * (BOTTOM - TOP);
         let mut body = String::new();
         for y in ticks(y_range) {
             let at = place_y(y);
-            body += &format!("<path d=\"M{LEFT} {at:.1}H{RIGHT}\" stroke=\"{GRID}\"/>\n");
+            body += &path(&format!("M{LEFT} {at:.1}H{right}"), &stroke(GRID, 1.0));
             body += &text(LEFT - 8.0, at + 5.0, 14, "end", INK, &tidy(y));
         }
         for x in ticks(x_range) {
             body += &text(place_x(x), BOTTOM + 20.0, 14, "middle", INK, &tidy(x));
         }
-        body += &format!("<path d=\"M{LEFT} {TOP}V{BOTTOM}H{RIGHT}\" fill=\"none\" stroke=\"{FAINT}\"/>\n");
-        body += &text((LEFT + RIGHT) / 2.0, BOTTOM + 46.0, 16, "middle", INK, self.x);
+        body += &path(&format!("M{LEFT} {TOP}V{BOTTOM}H{right}"), &stroke(FAINT, 1.0));
+        body += &text(f64::midpoint(LEFT, right), BOTTOM + 46.0, 16, "middle", INK, self.x);
         let middle = f64::midpoint(TOP, BOTTOM);
-        body += &format!("<g transform=\"rotate(-90 26 {middle})\">");
-        body += &text(26.0, middle, 16, "middle", INK, self.y);
-        body += "</g>\n";
+        let y_name = text(26.0, middle, 16, "middle", INK, self.y);
+        body += &group(&format!("rotate(-90 26 {middle})"), &y_name);
 
         let colours: &[&str] = if self.points.len() + self.lines.len() <= FEW.len() { &FEW } else { &MANY };
         let mut colours = colours.iter().cycle();
@@ -87,18 +89,17 @@ impl Plot<'_> {
             };
             body.extend(points.iter().map(|&(x, y)| mark(place_x(x), place_y(y))));
             if name.chars().count() > 1 {
-                body += &mark(RIGHT + 28.0, legend - 5.0);
-                body += &text(RIGHT + 44.0, legend, 15, "start", INK, name);
+                body += &mark(LEGEND + 28.0, legend - 5.0);
+                body += &text(LEGEND + 44.0, legend, 15, "start", INK, name);
                 legend += 24.0;
             }
         }
         for ((name, points), colour) in self.lines.iter().zip(&mut colours) {
-            let path: String =
-                points.iter().map(|&(x, y)| format!(" {:.1},{:.1}", place_x(x), place_y(y))).collect();
-            let style = format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"2.5\"");
-            body += &format!("<polyline points=\"{path}\" {style}/>\n");
-            body += &format!("<path d=\"M{} {}h24\" {style}/>\n", RIGHT + 16.0, legend - 5.0);
-            body += &text(RIGHT + 44.0, legend, 15, "start", INK, name);
+            let place = |&(x, y): &(f64, f64)| format!("{:.1} {:.1}", place_x(x), place_y(y));
+            let places: Vec<String> = points.iter().map(place).collect();
+            body += &path(&format!("M{}", places.join("L")), &stroke(colour, 2.5));
+            body += &path(&format!("M{} {}h24", LEGEND + 16.0, legend - 5.0), &stroke(colour, 2.5));
+            body += &text(LEGEND + 44.0, legend, 15, "start", INK, name);
             legend += 24.0;
         }
         page(SIZE, self.title, self.subtitle, &body)
@@ -108,7 +109,7 @@ impl Plot<'_> {
 /// Rows of images `[n, height, width]` with pixels from 0 (white) to 1 (black), each row with a name, as SVG.
 pub fn images(title: &str, subtitle: &str, rows: &[(&str, Tensor)]) -> String {
     const PIXEL: f64 = 5.0;
-    let left = 24.0 + 8.0 * rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0) as f64;
+    let left = 24.0 + 9.0 * rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0) as f64;
     let (mut body, mut right, mut y) = (String::new(), left, TOP);
     for (name, images) in rows {
         let [count, height, width] = *images.shape() else {
@@ -121,16 +122,12 @@ pub fn images(title: &str, subtitle: &str, rows: &[(&str, Tensor)]) -> String {
             let (image, row, column) = (i / (height * width), i / width % height, i % width);
             let level = (pixel.clamp(0.0, 1.0) * (LEVELS - 1) as f32).round() as usize;
             let x = image * (width + 1) + column;
-            let _ = write!(paths[level], "M{x} {row}h1v1h-1z");
+            paths[level].extend(["M", &x.to_string(), " ", &row.to_string(), "h1v1h-1z"]);
         }
-        body += &format!(
-            "<g transform=\"translate({left} {y}) scale({PIXEL})\" shape-rendering=\"crispEdges\">\n"
-        );
-        for (level, path) in paths.iter().enumerate() {
-            let grey = 250 - 235 * level / (LEVELS - 1);
-            body += &format!("<path fill=\"rgb({grey},{grey},{grey})\" d=\"{path}\"/>\n");
-        }
-        body += "</g>\n";
+        let grey = |level| 250 - 235 * level / (LEVELS - 1);
+        let fill = |level| format!("fill=\"rgb({0},{0},{0})\" shape-rendering=\"crispEdges\"", grey(level));
+        let pixels: String = paths.iter().enumerate().map(|(level, d)| path(d, &fill(level))).collect();
+        body += &group(&format!("translate({left} {y}) scale({PIXEL})"), &pixels);
         right = right.max(left + (count * (width + 1)) as f64 * PIXEL);
         y += row_height + PIXEL;
     }
@@ -145,6 +142,18 @@ fn page((width, height): (f64, f64), title: &str, subtitle: &str, body: &str) ->
         "<svg xmlns=\"http://www.w3.org/2000/svg\" {size}>\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
          {title}{body}</svg>\n"
     )
+}
+
+fn path(d: &str, style: &str) -> String {
+    format!("<path d=\"{d}\" {style}/>\n")
+}
+
+fn stroke(colour: &str, width: f64) -> String {
+    format!("fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\"")
+}
+
+fn group(transform: &str, content: &str) -> String {
+    format!("<g transform=\"{transform}\">\n{content}</g>\n")
 }
 
 fn text(x: f64, y: f64, size: u32, anchor: &str, colour: &str, text: &str) -> String {
@@ -197,6 +206,6 @@ mod tests {
         assert!(svg.contains("a &amp; b") && svg.contains(">7<"));
         let svg = images("t", "s", &[("row", Tensor::eye(3).reshape((1, 3, 3)))]);
         assert_eq!(svg.matches("h1v1h-1z").count(), 9);
-        assert!(svg.contains("<path fill=\"rgb(15,15,15)\" d=\"M0 0h1v1h-1zM1 1h1v1h-1zM2 2h1v1h-1z\"/>"));
+        assert!(svg.contains("<path d=\"M0 0h1v1h-1zM1 1h1v1h-1zM2 2h1v1h-1z\" fill=\"rgb(15,15,15)\""));
     }
 }
