@@ -68,7 +68,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("mean {:.2} %, standard deviation of the folds {:.2} %", 100.0 * mean, 100.0 * deviation);
     println!("\nspecies, and what they were taken for:");
     for (name, counts) in species.iter().zip(confusion.counts().to_vec2()) {
-        println!("{name:>10}{}", counts.iter().map(|count| format!("{count:>5}")).collect::<String>());
+        println!("{name:>10}  {counts:>3?}");
     }
     require("the accuracy", mean, 0.975..)
 }
