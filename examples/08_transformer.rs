@@ -25,7 +25,8 @@ const BATCH: usize = 64;
 /// The loss on unseen names, in nats a letter, each on a random test set of its own: the log of `makemore_part5_cnn1.ipynb` in
 /// <https://github.com/karpathy/nn-zero-to-hero>, and the README of <https://github.com/karpathy/makemore>, whose transformer has
 /// the size of this one.
-const PUBLISHED: [(&str, f64); 3] = [("MLP", 2.105), ("WaveNet", 1.993), ("transformer", 1.92)];
+const PUBLISHED: [(&str, f64); 3] =
+    [("published MLP", 2.105), ("published WaveNet", 1.993), ("published transformer", 1.92)];
 
 #[derive(Module)]
 struct Transformer {
@@ -134,9 +135,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut lines = vec![("training names", train_losses), ("test names", test_losses)];
     if options.data.is_some() {
-        println!("published {}", PUBLISHED.map(|(model, loss)| format!("{loss} ({model})")).join(", "));
-        let across = |loss| vec![(0.0, loss), (steps as f64, loss)];
-        lines.extend([("a published WaveNet", across(1.993)), ("a published transformer", across(1.92))]);
+        println!("{}", PUBLISHED.map(|(name, loss)| format!("{name} {loss}")).join(", "));
+        lines.extend(
+            PUBLISHED[1..].iter().map(|&(name, loss)| (name, vec![(0.0, loss), (steps as f64, loss)])),
+        );
     }
     let subtitle = format!("{loss:.3} nats a letter on {tested} test names");
     let title = "A transformer learns to spell names";
