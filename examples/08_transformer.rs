@@ -84,7 +84,7 @@ impl Transformer {
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::read()?;
     let (steps, limit) = match (options.quick, &options.data) {
-        (true, _) => (100, 2.25),
+        (true, _) => (100, 2.4),
         (false, None) => (500, 2.05),
         (false, Some(_)) => (4000, 1.99),
     };
