@@ -85,7 +85,6 @@ fn shapes(seen: &mut BTreeSet<String>) {
         x.shape();
         x.rank();
         x.len();
-        x.dtype();
         x.cast::<f32>();
         x.reshape([3, 2]);
         x.reshape((3, -1));
@@ -278,9 +277,9 @@ fn training(seen: &mut BTreeSet<String>) {
         v.cross_entropy(&t);
         CrossEntropyLoss::new().label_smoothing(0.1).forward(&v, &t);
         v.binary_cross_entropy_with_logits(&p);
-        Sgd::new(0.1).momentum(0.9);
-        AdamW::new(1e-3);
-        Adam::new(0.1).group(|name| name == "bias", |group| group.weight_decay(0.0));
+        Sgd::<f64>::new(0.1).momentum(0.9);
+        AdamW::<f64>::new(1e-3);
+        Adam::<f64>::new(0.1).group(|name| name == "bias", |group| group.weight_decay(0.0));
         sgd.step(&mut model, &gradients);
         clip_grad_norm(&mut gradients, &model, 1.0);
         schedule::cosine(100, 0.0);

@@ -4,18 +4,18 @@
 //!
 //! | chapter | answers |
 //! | --- | --- |
-//! | [1. A first model](ch01_first_model) | How do I get from an empty folder to a trained network? |
-//! | [2. Tensors](ch02_tensors) | How do I make, cut, combine and print arrays of numbers? |
-//! | [3. Gradients](ch03_gradients) | How do I ask for derivatives, of any order? |
-//! | [4. The tape](ch04_tape) | What happens between `forward` and `backward`? |
-//! | [5. Layers](ch05_layers) | How do I build a model, and what is in the box? |
-//! | [6. Training](ch06_training) | How do data, optimizers, schedules and metrics fit together? |
-//! | [7. Saving](ch07_saving) | How do I keep weights, resume a run, read PyTorch's files? |
-//! | [8. An operation of your own](ch08_own_operation) | How do I write a gradient, and how can I trust it? |
-//! | [9. Speed](ch09_speed) | What is fast, what costs, and how do I measure it? |
-//! | [10. From PyTorch](ch10_from_pytorch) | What is the name here of what I know from there? |
-//! | [11. From candle and burn](ch11_from_candle_and_burn) | The same for two frameworks in Rust. |
-//! | [12. Questions](ch12_questions) | Why is there no in-place operation, no GPU, no `f16`? |
+//! | [1. A first model](crate::guide::ch01_first_model) | How do I get from an empty folder to a trained network? |
+//! | [2. Tensors](crate::guide::ch02_tensors) | How do I make, cut, combine and print arrays of numbers? |
+//! | [3. Gradients](crate::guide::ch03_gradients) | How do I ask for derivatives, of any order? |
+//! | [4. The tape](crate::guide::ch04_tape) | What happens between `forward` and `backward`? |
+//! | [5. Layers](crate::guide::ch05_layers) | How do I build a model, and what is in the box? |
+//! | [6. Training](crate::guide::ch06_training) | How do data, optimizers, schedules and metrics fit together? |
+//! | [7. Saving](crate::guide::ch07_saving) | How do I keep weights, resume a run, read PyTorch's files? |
+//! | [8. An operation of your own](crate::guide::ch08_own_operation) | How do I write a gradient, and how can I trust it? |
+//! | [9. Speed](crate::guide::ch09_speed) | What is fast, what costs, and how do I measure it? |
+//! | [10. From PyTorch](crate::guide::ch10_from_pytorch) | What is the name here of what I know from there? |
+//! | [11. From candle and burn](crate::guide::ch11_from_candle_and_burn) | The same for two frameworks in Rust. |
+//! | [12. Questions](crate::guide::ch12_questions) | Why is there no in-place operation, no GPU, no `f16`? |
 //!
 //! Two documents of the repository go deeper: CONVENTIONS.md says which value and which derivative each function has at
 //! kinks, ties, zeros and infinities, and ARCHITECTURE.md how the library is built and how to add to it.
