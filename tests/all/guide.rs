@@ -44,7 +44,8 @@ fn without_spaces(text: &str) -> String {
 /// The code of the second column of every table.
 fn shown() -> BTreeSet<String> {
     let guide = include_str!("../../crates/gradus/src/guide/10_from_pytorch.md").replace("\\|", "\u{1}");
-    let cells = guide.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(2));
+    let cells =
+        guide.lines().filter(|line| line.starts_with("| `")).filter_map(|line| line.split('|').nth(2));
     let code = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
     code.map(|code| without_spaces(&code.replace('\u{1}', "|"))).collect()
 }
