@@ -146,7 +146,7 @@ fn mathematics(seen: &mut BTreeSet<String>) {
     let [x, y] = [0, 1].map(|seed| Tensor::<f64>::rand([2, 3], &mut seeded(seed)));
     let (v, w) = (Var::leaf(&x), Var::leaf(&y));
     let (a, b) = (Tensor::from([1.0, 2.0]), Tensor::from([[1.0], [2.0]]));
-    let (s, m) = (Tensor::from([[2.0, 1.0], [1.0, 2.0]]), x.gt(0.5));
+    let (s, m, n) = (Tensor::from([[2.0, 1.0], [1.0, 2.0]]), x.gt(0.5), y.gt(0.5));
     run! { seen:
         &x + &y;
         &x * 2.0;
@@ -188,7 +188,7 @@ fn mathematics(seen: &mut BTreeSet<String>) {
         x == y;
         x.gt(0.0);
         !&m;
-        &m & &m;
+        &m & &n;
         m.all(..);
         m.any(1);
         m.count(..);
@@ -207,6 +207,7 @@ fn gradients_of_all_kinds(seen: &mut BTreeSet<String>) {
     let rng = &mut seeded(0);
     let x = Tensor::<f64>::rand([2, 3], rng);
     let (v, model) = (Var::leaf(&x), Linear::<f64>::new(3, 2, rng));
+    let [points, tangents] = [[x.clone()], [x.clone()]];
     let (loss, y_of_v) = (v.sin().sum(..), v.sin().sum(..));
     let gradients = v.sum(..).backward();
     run! { seen:
@@ -218,10 +219,10 @@ fn gradients_of_all_kinds(seen: &mut BTreeSet<String>) {
         grad(&y_of_v, &[&v]);
         grad_create_graph(&y_of_v, &[&v]);
         vjp(&v.sin(), &x, &[&v]);
-        jvp(&y_of_v, &[&v], &[x.clone()]);
+        jvp(&y_of_v, &[&v], &tangents);
         jacobian(&v.sin(), &v);
         hessian(&y_of_v, &v);
-        hvp(|v| v[0].square().sum(..), &[x.clone()], &[x.clone()]);
+        hvp(|v| v[0].square().sum(..), &points, &tangents);
         v.map_gradient(|g| g * 0.5);
         detect_anomaly(|| v.sin().sum(..).backward());
         checkpoint(&[&v], |v| v[0].sin());
