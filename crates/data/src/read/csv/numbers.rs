@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use gradus_autograd::{Float, Number, Tensor};
 
 use super::Table;
+use super::decimal::decimal;
+use super::split::Row;
 use crate::read::ReadError;
 
 /// The number for a missing value.
@@ -106,7 +108,12 @@ impl Table {
         let first = Mutex::new(None::<(usize, ReadError)>);
         let fill = |start: usize, numbers: &mut [T]| {
             for (row, numbers) in (start / width.max(1)..).zip(numbers.chunks_exact_mut(width.max(1))) {
+                let cells = self.text.cells.row(self.row(row));
                 for (place, (number, &column)) in numbers.iter_mut().zip(columns).enumerate() {
+                    if let Some(value) = self.plain_number(cells, column) {
+                        *number = value;
+                        continue;
+                    }
                     match self.number(row, column) {
                         Ok(Some(value)) => *number = value,
                         Ok(None) => {
@@ -136,8 +143,15 @@ impl Table {
         Ok((numbers, missing))
     }
 
-    /// The number in a cell; nothing if it is missing.
+    /// The number in a cell, if it is one of some digits.
     #[inline]
+    fn plain_number<T: Float>(&self, row: Row, column: usize) -> Option<T> {
+        let (cell, format) = (self.text.trimmed(row, column), &self.text.format);
+        if format.is_special(*cell.first()?) { None } else { decimal(cell, format.decimal) }
+    }
+
+    /// The number in a cell; nothing if it is missing.
+    #[cold]
     fn number<T: Float + FromStr>(&self, row: usize, column: usize) -> Result<Option<T>, ReadError> {
         let (cell, format) = (self.cell(row, column), &self.text.format);
         if format.is_missing(&cell) {
@@ -170,7 +184,6 @@ impl Table {
 }
 
 /// The number that is written in a cell.
-#[inline]
 fn parse<T: Float + FromStr>(cell: &str, decimal: u8) -> Option<T> {
     let parsed = if decimal == b'.' {
         cell.parse()
