@@ -9,8 +9,9 @@ use super::{Table, list};
 use crate::read::ReadError;
 
 /// ```
-/// use gradus_autograd::Tensor;
-/// use gradus_data::read::csv::Table;
+/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+/// use gradus::Tensor;
+/// use gradus::data::read::csv::Table;
 ///
 /// let train = Table::from_bytes("species,digit\nGentoo,7\nAdelie,0\n")?;
 /// let (y, names) = train.categories("species")?;
@@ -19,7 +20,7 @@ use crate::read::ReadError;
 /// let test = Table::from_bytes("species\nGentoo\n")?;
 /// assert_eq!(test.categories_in("species", &names)?, Tensor::from([1]));
 /// assert_eq!(train.labels("digit", 10)?, Tensor::from([7, 0]));
-/// # Ok::<(), gradus_data::read::ReadError>(())
+/// # Ok::<(), gradus::data::read::ReadError>(())
 /// ```
 impl Table {
     /// The category of each row as a number, `[rows]`, and the names of the categories by their numbers: sorted, as numbers

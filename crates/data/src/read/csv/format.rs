@@ -11,14 +11,15 @@ use crate::read::{Place, ReadError, contents};
 /// How a table is written, where it differs from a header, commas, decimal points and double quotes.
 ///
 /// ```
-/// use gradus_autograd::Tensor;
-/// use gradus_data::read::csv::{Fill, Format};
+/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+/// use gradus::Tensor;
+/// use gradus::data::read::csv::{Fill, Format};
 ///
 /// let format = Format::new().delimiter(';').decimal(',').names(["height", "weight"]).missing(["-"]);
 /// let table = format.from_bytes("1,75;70,5\n1,8;-\n")?;
 /// let x = table.numbers_filled::<f64>(["height", "weight"], Fill::Value(0.0))?;
 /// assert_eq!(x, Tensor::from([[1.75, 70.5], [1.8, 0.0]]));
-/// # Ok::<(), gradus_data::read::ReadError>(())
+/// # Ok::<(), gradus::data::read::ReadError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Format {

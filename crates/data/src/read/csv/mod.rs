@@ -1,8 +1,9 @@
 //! Tables as text, with a delimiter between the cells of a row.
 //!
 //! ```
-//! use gradus_autograd::Tensor;
-//! use gradus_data::read::csv::{Fill, Table};
+//! # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+//! use gradus::Tensor;
+//! use gradus::data::read::csv::{Fill, Table};
 //!
 //! let text = "species,bill,mass,island\nAdelie,39.1,3750,Dream\nGentoo,46.1,,Biscoe\nAdelie,40.3,3250,Dream\n";
 //! let table = Table::from_bytes(text)?; // or Table::read("penguins.csv")?
@@ -21,7 +22,7 @@
 //! let (islands, names) = table.categories("island")?;
 //! let x = Tensor::cat(&[&x, &islands.one_hot(names.len()).cast()], 1);
 //! assert_eq!(x.shape(), [3, 4]);
-//! # Ok::<(), gradus_data::read::ReadError>(())
+//! # Ok::<(), gradus::data::read::ReadError>(())
 //! ```
 //!
 //! # The text
@@ -87,12 +88,13 @@ impl Table {
     /// The names of the columns, in the order of the file.
     ///
     /// ```
-    /// use gradus_data::read::csv::Table;
+    /// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+    /// use gradus::data::read::csv::Table;
     ///
     /// let table = Table::from_bytes("x,y,label\n1,2,0\n")?;
     /// let features = table.numbers::<f64>(&table.names()[..2])?;
     /// assert_eq!(features.to_vec(), [1.0, 2.0]);
-    /// # Ok::<(), gradus_data::read::ReadError>(())
+    /// # Ok::<(), gradus::data::read::ReadError>(())
     /// ```
     pub fn names(&self) -> &[String] {
         &self.text.names
