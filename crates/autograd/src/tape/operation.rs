@@ -157,6 +157,7 @@ pub enum Linearity {
 /// # Panics
 /// As the operation does, at the caller's line.
 #[track_caller]
+#[inline(never)]
 pub fn apply<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
     operation: impl Operation<T>,
     inputs: &[A],
@@ -166,6 +167,7 @@ pub fn apply<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
 }
 
 /// Like [`apply`], for a result that is computed already.
+#[inline(never)]
 pub(crate) fn apply_computed<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
     operation: impl Operation<T>,
     inputs: &[A],
@@ -226,6 +228,7 @@ pub(super) fn remember<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
     remembered
 }
 
+#[inline(never)]
 fn record<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
     operation: Arc<dyn Operation<T>>,
     inputs: &[A],

@@ -281,6 +281,7 @@ fn state_at<'s, R: Rule, T: Float>(
 
 impl<R: Rule, T: Float> Optimizer<T> for Descent<R, T> {
     #[track_caller]
+    #[inline(never)]
     fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) {
         if self.groups.len() > 1 && self.states.is_empty() {
             self.check_groups(model);
