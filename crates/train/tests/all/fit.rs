@@ -232,10 +232,10 @@ fn predictions_are_the_outputs_of_the_whole() {
     let rng = &mut seeded(0);
     let mut model = Sequential::new().push(Linear::new(3, 4, rng)).push(Dropout::new(0.5, 0));
     let x = Tensor::<f32>::randn([10, 3], rng);
-    let whole = model.evaluate(|model| model.forward(&Var::constant(x.clone())).into_value());
+    let whole = model.evaluate(|model| model.forward(Var::constant(x.clone())).into_value());
     for size in [1, 3, 10, 11] {
         let predicted = predict(&mut model, x.split(size, 0), |model, x| {
-            let y = model.forward(&Var::constant(x));
+            let y = model.forward(Var::constant(x));
             assert!(!y.is_tracked());
             y
         });

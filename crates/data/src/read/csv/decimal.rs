@@ -102,7 +102,7 @@ fn quotient<T: Float>(digits: u64, places: usize) -> Option<T> {
     let (precision, exact_places) = if size_of::<T>() == 4 { (24, 10) } else { (53, 22) };
     let &(reciprocal, shift) = RECIPROCALS.get(places)?;
     let zeros = digits.leading_zeros() % 64;
-    let product = (u128::from(digits << zeros) * u128::from(reciprocal) >> 64) as u64;
+    let product = ((u128::from(digits << zeros) * u128::from(reciprocal)) >> 64) as u64;
     let dropped = 11 + 53 - precision - product.leading_zeros() % 64;
     let half = 1 << (dropped - 1);
     if (1..half - 1).contains(&(product & (half - 1))) {
