@@ -98,11 +98,9 @@ fn options() {
         || ConfusionMatrix::with_names::<&str>([]),
         "ConfusionMatrix: there are 0 names: there must be 1 or more, one for each class",
     );
+    let mut model = Linear::<f32>::new(1, 1, &mut seeded(0));
     panics(
-        || {
-            let mut model: Linear = Linear::new(1, 1, &mut seeded(0));
-            predict(&mut model, Vec::<Tensor>::new(), |model, x| model.forward(x))
-        },
+        || predict(&mut model, Vec::<Tensor>::new(), |model, x| model.forward(x)),
         "predict: there are no batches, from whose outputs the result would have its shape",
     );
     panics(|| MacroRocAuc::new(1), "MacroRocAuc: the number of classes is 1: it must be 2 or larger");
