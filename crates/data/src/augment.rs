@@ -2,8 +2,9 @@
 //! of their channels.
 //!
 //! ```
-//! use gradus_autograd::{Tensor, seeded};
-//! use gradus_data::augment::{normalize, random_crop, random_flip};
+//! # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+//! use gradus::{Tensor, seeded};
+//! use gradus::data::augment::{normalize, random_crop, random_flip};
 //!
 //! let (images, rng) = (Tensor::<f32>::ones([4, 3, 8, 8]), &mut seeded(0));
 //! let images = random_flip(&random_crop(&images, 2, rng), 0.5, rng);

@@ -18,8 +18,9 @@ type Make<'a, B> = Arc<dyn Fn(&[usize], usize) -> B + Send + Sync + 'a>;
 /// for, so that an epoch needs no more memory than the data, the order and the batch in use. The last batch may be smaller.
 ///
 /// ```
-/// use gradus_autograd::{Tensor, seeded};
-/// use gradus_data::Batches;
+/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+/// use gradus::{Tensor, seeded};
+/// use gradus::data::Batches;
 ///
 /// let (x, y) = (Tensor::<f32>::zeros([10, 3]), Tensor::from(0..10));
 /// let mut rng = seeded(0);
@@ -149,8 +150,9 @@ impl<'a, B> Batches<'a, B> {
     /// [drawn](seeded) from `rng` and the number of the batch: the results do not depend on the number of threads.
     ///
     /// ```
-    /// use gradus_autograd::{Tensor, seeded};
-    /// use gradus_data::{Batches, augment};
+    /// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+    /// use gradus::{Tensor, seeded};
+    /// use gradus::data::{Batches, augment};
     ///
     /// let (images, labels) = (Tensor::<f32>::ones([6, 3, 8, 8]), Tensor::from(0..6));
     /// let batches = |threads| {

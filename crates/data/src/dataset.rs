@@ -17,8 +17,9 @@ use gradus_autograd::{Element, Tensor};
 /// A type of your own says what a batch of it is:
 ///
 /// ```
-/// use gradus_autograd::{Tensor, seeded};
-/// use gradus_data::{Batches, Dataset, pad_sequence};
+/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+/// use gradus::{Tensor, seeded};
+/// use gradus::data::{Batches, Dataset, pad_sequence};
 ///
 /// struct Names(Vec<&'static str>);
 ///
@@ -168,8 +169,9 @@ tuples! {
 /// Some samples of a data set, under new numbers from 0.
 ///
 /// ```
-/// use gradus_autograd::{Tensor, seeded};
-/// use gradus_data::{Dataset, Subset, order};
+/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+/// use gradus::{Tensor, seeded};
+/// use gradus::data::{Dataset, Subset, order};
 ///
 /// let (x, y) = (Tensor::<f32>::zeros([10, 2]), Tensor::from(0..10));
 /// let [train, test] = order::split(&order::shuffled(10, &mut seeded(0)), [0.8, 0.2]);

@@ -23,9 +23,19 @@ pub enum DataError {
         /// The place along the last axis.
         feature: usize,
     },
-    /// The state is not one of such a loader, which is as it was.
-    #[error("load_state: the state does not fit the loader: {0}")]
-    Loader(String),
+    /// The numbers of a feature are so far apart that their differences are infinite.
+    #[error(
+        "fit: the numbers of the feature at {index:?} reach from {low} to {high}, and their differences are too large for \
+         the type: divide them by a number before"
+    )]
+    Range {
+        /// The place in the shape of the scaler.
+        index: Vec<usize>,
+        /// The least number.
+        low: f64,
+        /// The largest number.
+        high: f64,
+    },
     /// A value of the state is missing, or of another form.
     #[error(transparent)]
     State(#[from] StateError),

@@ -11,10 +11,11 @@ use crate::error::DataError;
 /// It is a module, so that a model that has it as a field or a layer saves and loads it.
 ///
 /// ```
-/// use gradus_autograd::Tensor;
-/// use gradus_data::Impute;
+/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+/// use gradus::Tensor;
+/// use gradus::data::Impute;
 ///
-/// # fn main() -> Result<(), gradus_data::DataError> {
+/// # fn main() -> Result<(), gradus::data::DataError> {
 /// let nan = f64::NAN;
 /// let train = Tensor::from([[1.0, nan], [3.0, 5.0], [8.0, 7.0]]);
 /// let impute = Impute::mean(&train)?;

@@ -5,11 +5,11 @@
 //! set in an order:
 //!
 //! ```
-//! use gradus_autograd::{Tensor, seeded};
-//! use gradus_data::{Batches, Standardize};
-//! use gradus_nn::{Linear, Losses, Module, Optimizer, Sgd};
+//! # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+//! use gradus::{Linear, Losses, Module, Optimizer, Sgd, Tensor, seeded};
+//! use gradus::data::{Batches, Standardize};
 //!
-//! # fn main() -> Result<(), gradus_data::DataError> {
+//! # fn main() -> Result<(), gradus::data::DataError> {
 //! let mut rng = seeded(0);
 //! let x = Tensor::<f32>::rand([100, 2], &mut rng) * 50.0;
 //! let y = x.sum(1).unsqueeze(1);

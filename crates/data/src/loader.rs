@@ -3,9 +3,7 @@
 use std::fmt::{self, Debug, Formatter};
 
 use gradus_autograd::Xoshiro256PlusPlus;
-use gradus_nn::State;
-
-use crate::error::DataError;
+use gradus_nn::{State, StateError, Stateful};
 
 /// Epoch after epoch of batches, with a place that a checkpoint can hold, in the middle of an epoch too.
 ///
@@ -14,11 +12,11 @@ use crate::error::DataError;
 /// numbers; a loader that goes on from there gives the same batches to the bit, and makes none of those before.
 ///
 /// ```
-/// use gradus_autograd::{Tensor, seeded};
-/// use gradus_data::{Batches, Loader};
-/// use gradus_nn::State;
+/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+/// use gradus::{State, StateError, Tensor, seeded};
+/// use gradus::data::{Batches, Loader};
 ///
-/// # fn main() -> Result<(), gradus_data::DataError> {
+/// # fn main() -> Result<(), StateError> {
 /// let (x, y) = (Tensor::<f32>::zeros([100, 2]), Tensor::from(0..100));
 /// let loader = || Loader::new(seeded(0), |rng| Batches::of((&x, &y), 16).shuffle(rng));
 /// let (mut training, mut checkpoint) = (loader(), State::new());
@@ -83,11 +81,11 @@ where
     ///
     /// # Errors
     /// If a value is missing or of another form, or an epoch of this loader has fewer batches. The loader is then as it was.
-    pub fn load_state(&mut self, state: &State) -> Result<(), DataError> {
-        let number = |name: &str| -> Result<usize, DataError> {
+    pub fn load_state(&mut self, state: &State) -> Result<(), StateError> {
+        let number = |name: &str| -> Result<usize, StateError> {
             let number: i64 = state.value(name)?;
             usize::try_from(number).map_err(|_| {
-                DataError::Loader(format!("value {name:?} is {number}: it must not be negative"))
+                StateError::Loader(format!("value {name:?} is {number}: it must not be negative"))
             })
         };
         let (start, epoch, batch) =
@@ -96,7 +94,7 @@ where
         let batches = (self.make)(&mut rng);
         if batch > batches.len() {
             let most = batches.len();
-            return Err(DataError::Loader(format!(
+            return Err(StateError::Loader(format!(
                 "value \"batch\" is {batch}, and an epoch of the loader has {most} batches: data and options must be \
                  the same"
             )));
@@ -130,6 +128,20 @@ where
             self.batch = 0;
         }
         batch
+    }
+}
+
+impl<I, F> Stateful for Loader<I, F>
+where
+    I: ExactSizeIterator,
+    F: Fn(&mut Xoshiro256PlusPlus) -> I,
+{
+    fn state(&self) -> State {
+        self.state()
+    }
+
+    fn load_state(&mut self, state: &State) -> Result<(), StateError> {
+        self.load_state(state)
     }
 }
 

@@ -3,8 +3,9 @@
 //! One function makes an order, another one cuts it:
 //!
 //! ```
-//! use gradus_autograd::{Tensor, seeded};
-//! use gradus_data::order;
+//! # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+//! use gradus::{Tensor, seeded};
+//! use gradus::data::order;
 //!
 //! let (labels, mut rng) = (Tensor::from([0, 0, 1, 0, 0, 1, 0, 0, 1, 0]), seeded(0));
 //! let [train, test] = order::split(&order::shuffled(10, &mut rng), [0.8, 0.2]);

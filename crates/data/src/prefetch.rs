@@ -15,8 +15,9 @@ use crate::batches::Batches;
 /// also in the middle, waits for the batches being made and ends the threads.
 ///
 /// ```
-/// use gradus_autograd::Tensor;
-/// use gradus_data::Batches;
+/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+/// use gradus::Tensor;
+/// use gradus::data::Batches;
 ///
 /// let x = Tensor::from(0..10);
 /// let sums = Batches::of(x, 4).transform(|x| x.sum(..).item()).prefetch(2);

@@ -30,7 +30,7 @@ macro_rules! scaler {
             /// From data `[..., features]`, for each place of the last axis.
             ///
             /// # Errors
-            /// [`DataError::NotFinite`] if a number is NaN or infinite.
+            /// [`DataError::NotFinite`] if a number is NaN or infinite, [`DataError::Range`] if differences of the numbers are.
             ///
             /// # Panics
             /// If there are no numbers, or no axis.
@@ -39,7 +39,7 @@ macro_rules! scaler {
                 assert!(x.rank() > 0, "fit: the data have no axis: they must be [..., features]");
                 check_numbers(x)?;
                 let rows = x.reshape((-1, *x.shape().last().expect("there is an axis")));
-                let [shift, scale] = fitted(&rows, &0.into(), $statistics);
+                let [shift, scale] = fitted(&rows, &0.into(), $statistics)?;
                 Ok(Self { $shift: Buffer::new(shift), $scale: Buffer::new(scale) })
             }
 
@@ -47,14 +47,14 @@ macro_rules! scaler {
             /// numbers for each channel.
             ///
             /// # Errors
-            /// [`DataError::NotFinite`] if a number is NaN or infinite.
+            /// [`DataError::NotFinite`] if a number is NaN or infinite, [`DataError::Range`] if differences of the numbers are.
             ///
             /// # Panics
             /// If there are no numbers, or an axis is out of range or named twice.
             #[track_caller]
             pub fn fit_axes(x: &Tensor<T>, axes: impl Into<Axes>) -> Result<Self, DataError> {
                 check_numbers(x)?;
-                let [shift, scale] = fitted(x, &keepdim(axes), $statistics);
+                let [shift, scale] = fitted(x, &keepdim(axes), $statistics)?;
                 Ok(Self { $shift: Buffer::new(shift), $scale: Buffer::new(scale) })
             }
 
@@ -99,10 +99,11 @@ scaler! {
     /// mean 0 and variance 1. A constant feature becomes 0.
     ///
     /// ```
-    /// use gradus_autograd::Tensor;
-    /// use gradus_data::Standardize;
+    /// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+    /// use gradus::Tensor;
+    /// use gradus::data::Standardize;
     ///
-    /// # fn main() -> Result<(), gradus_data::DataError> {
+    /// # fn main() -> Result<(), gradus::data::DataError> {
     /// let train = Tensor::from([[1.0, 7.0], [3.0, 7.0]]);
     /// let scaler = Standardize::<f64>::fit(&train)?;
     /// let scaled = scaler.transform(&train);
@@ -119,10 +120,11 @@ scaler! {
     /// and 1. A constant feature becomes 0.
     ///
     /// ```
-    /// use gradus_autograd::Tensor;
-    /// use gradus_data::MinMax;
+    /// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+    /// use gradus::Tensor;
+    /// use gradus::data::MinMax;
     ///
-    /// # fn main() -> Result<(), gradus_data::DataError> {
+    /// # fn main() -> Result<(), gradus::data::DataError> {
     /// let train = Tensor::from([[1.0, 7.0], [2.0, 7.0], [5.0, 7.0]]);
     /// let scaled = MinMax::<f64>::fit(&train)?.transform(&train);
     /// assert_eq!(scaled, Tensor::from([[0.0, 0.0], [0.25, 0.0], [1.0, 0.0]]));
@@ -148,14 +150,19 @@ fn fitted<T: Float>(
     x: &Tensor<T>,
     axes: &Axes,
     statistics: fn(&Tensor<T>, &Axes) -> [Tensor<T>; 2],
-) -> [Tensor<T>; 2] {
-    let [least, range] = extremes(x, axes);
+) -> Result<[Tensor<T>; 2], DataError> {
+    let (least, largest) = (x.min(axes.clone()), x.max(axes.clone()));
     let [shift, scale] = statistics(x, axes);
+    let reach = (&largest - &shift).maximum(&shift - &least).maximum(&scale);
+    if let Some(number) = reach.iter().position(|reach| !reach.is_finite()) {
+        let [low, high] = [&least, &largest].map(|numbers| numbers.to_vec()[number].to_f64());
+        return Err(DataError::Range { index: index(number, shift.shape()), low, high });
+    }
     // The mean of equal numbers may be rounded to another one, and then no difference is 0.
-    let constant = range.eq(T::ZERO);
+    let constant = least.eq(&largest);
     let shift = constant.where_(&least, &shift);
     // A deviation may be too small for a number, too.
-    [shift, scale.masked_fill(&constant.logical_or(scale.eq(T::ZERO)), T::ONE)]
+    Ok([shift, scale.masked_fill(&constant.logical_or(scale.eq(T::ZERO)), T::ONE)])
 }
 
 #[track_caller]
@@ -164,11 +171,16 @@ fn check_numbers<T: Float>(x: &Tensor<T>) -> Result<(), DataError> {
     let Some((number, value)) = x.iter().enumerate().find(|(_, value)| !value.is_finite()) else {
         return Ok(());
     };
+    Err(DataError::NotFinite { index: index(number, x.shape()), value: value.to_f64() })
+}
+
+/// The place in a shape that a number has in the order of the elements.
+fn index(number: usize, shape: &[usize]) -> Vec<usize> {
     let mut rest = number;
-    let mut index: Vec<usize> = Vec::with_capacity(x.rank());
-    for size in x.shape().iter().rev() {
+    let mut index: Vec<usize> = Vec::with_capacity(shape.len());
+    for size in shape.iter().rev() {
         index.insert(0, rest % size);
         rest /= size;
     }
-    Err(DataError::NotFinite { index, value: value.to_f64() })
+    index
 }

@@ -6,8 +6,9 @@ use gradus_autograd::{Element, OrPanic, Tensor};
 /// ones, and their lengths. [`unpad`] is its inverse.
 ///
 /// ```
-/// use gradus_autograd::Tensor;
-/// use gradus_data::{pad_sequence, unpad};
+/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+/// use gradus::Tensor;
+/// use gradus::data::{pad_sequence, unpad};
 ///
 /// let sequences = [Tensor::from([1, 2, 3]), Tensor::from([4])];
 /// let (padded, lengths) = pad_sequence(&sequences, 0);

@@ -40,6 +40,7 @@ mod optim;
 mod parameter;
 mod path;
 mod state;
+mod stateful;
 mod summary;
 #[cfg(feature = "proptest")]
 pub mod testing;
@@ -66,5 +67,6 @@ pub use optim::{
 pub use parameter::Parameter;
 pub use path::Path;
 pub use state::{Difference, Dtype, PartialLoad, State, StateError, StateTensor};
+pub use stateful::Stateful;
 pub use summary::{Summary, SummaryRow};
 pub use tied::Tied;

@@ -20,7 +20,8 @@ const COLOURS: [RGBColor; 4] =
 /// Lines over one axis, such as the losses of a run by epoch.
 ///
 /// ```
-/// use gradus_train::{Chart, Scale};
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// use gradus::train::{Chart, Scale};
 ///
 /// let chart = Chart {
 ///     title: "Learning",
@@ -31,7 +32,7 @@ const COLOURS: [RGBColor; 4] =
 ///     lines: &[("training", vec![(1.0, 0.5), (2.0, 0.05)]), ("test", vec![(1.0, 0.6), (2.0, 0.1)])],
 /// };
 /// assert!(chart.to_svg()?.starts_with("<svg"));
-/// # Ok::<(), gradus_train::TrainError>(())
+/// # Ok::<(), gradus::train::TrainError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Chart<'a> {

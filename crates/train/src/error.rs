@@ -36,6 +36,9 @@ pub enum TrainError {
     /// A batch has no loss, because it could not be read for example.
     #[error("the loss of a batch: {0}")]
     Loss(Box<dyn std::error::Error + Send + Sync>),
+    /// The numbers of an epoch cannot be computed, because data could not be read for example.
+    #[error("the validation: {0}")]
+    Validation(Box<dyn std::error::Error + Send + Sync>),
     /// The signal of Ctrl-C cannot be listened for.
     #[error("listen for Ctrl-C: {0}")]
     Signal(io::Error),

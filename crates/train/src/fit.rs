@@ -1,11 +1,10 @@
 //! A loop of training, for those who would rather not write it.
 
-use std::error::Error;
 #[cfg(feature = "safetensors")]
 use std::path::PathBuf;
 
-use gradus_autograd::{Float, Var, no_grad};
-use gradus_nn::{Module, Optimizer, ReduceLrOnPlateau, Schedule, clip_grad_norm};
+use gradus_autograd::{Float, no_grad};
+use gradus_nn::{Module, Optimizer, ReduceLrOnPlateau, Schedule, Stateful, clip_grad_norm};
 
 use crate::error::TrainError;
 use crate::interrupt::Interrupt;
@@ -14,14 +13,13 @@ use crate::mean_gradients::MeanGradients;
 use crate::metrics::{Mean, Metric};
 #[cfg(feature = "progress")]
 use crate::progress::Progress;
-use crate::stateful::Stateful;
 use crate::stopping::{EarlyStopping, Goal};
 
+mod results;
 mod resume;
 mod shown;
 
-/// Named numbers of an epoch.
-pub type Row = Vec<(&'static str, f64)>;
+pub use results::{IntoRow, Loss, Row};
 
 /// A loop of training: epochs of steps, and what was asked for around them.
 ///
@@ -34,9 +32,9 @@ pub type Row = Vec<(&'static str, f64)>;
 /// 5. keeps the best model, reduces the rates on a plateau, writes a checkpoint, and ends if there is a reason.
 ///
 /// ```
-/// use gradus_autograd::{Tensor, keepdim, seeded};
-/// use gradus_nn::{Linear, Losses, Sgd, schedule};
-/// use gradus_train::Fit;
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// use gradus::{Linear, Losses, Sgd, Tensor, keepdim, schedule, seeded};
+/// use gradus::train::Fit;
 ///
 /// let rng = &mut seeded(0);
 /// let (mut model, mut sgd) = (Linear::new(2, 1, rng), Sgd::new(0.1));
@@ -56,7 +54,7 @@ pub type Row = Vec<(&'static str, f64)>;
 ///         |model, rows| model.forward(x.index_select(0, &rows)).mse_loss(&y.index_select(0, &rows)),
 ///     )?;
 /// assert!(fitted.values("test").last().unwrap() < &fitted.values("test")[0]);
-/// # Ok::<(), gradus_train::TrainError>(())
+/// # Ok::<(), gradus::train::TrainError>(())
 /// ```
 pub struct Fit<'a, M, T: Float = f32> {
     epochs: usize,
@@ -82,36 +80,7 @@ pub struct Fit<'a, M, T: Float = f32> {
     element: std::marker::PhantomData<T>,
 }
 
-type Validation<'a, M> = Box<dyn FnMut(&M) -> Row + 'a>;
-
-/// The loss of a batch: a variable, or one with the number of samples that it is the mean of (1 if nothing is said), by which
-/// batches of different sizes are weighted in the loss of an epoch and in accumulated gradients; or a result of these, whose
-/// error ends the run.
-pub trait Loss<T: Float> {
-    /// The variable, and the number of samples.
-    ///
-    /// # Errors
-    /// If a batch cannot be read, for example.
-    fn into_parts(self) -> Result<(Var<T>, usize), TrainError>;
-}
-
-impl<T: Float> Loss<T> for Var<T> {
-    fn into_parts(self) -> Result<(Var<T>, usize), TrainError> {
-        Ok((self, 1))
-    }
-}
-
-impl<T: Float> Loss<T> for (Var<T>, usize) {
-    fn into_parts(self) -> Result<(Var<T>, usize), TrainError> {
-        Ok(self)
-    }
-}
-
-impl<T: Float, L: Loss<T>, E: Into<Box<dyn Error + Send + Sync>>> Loss<T> for Result<L, E> {
-    fn into_parts(self) -> Result<(Var<T>, usize), TrainError> {
-        self.map_err(|error| TrainError::Loss(error.into()))?.into_parts()
-    }
-}
+type Validation<'a, M> = Box<dyn FnMut(&M) -> Result<Row, TrainError> + 'a>;
 
 /// The course of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -227,10 +196,11 @@ impl<'a, M: Module<T>, T: Float> Fit<'a, M, T> {
         Self { plateau: Some(plateau), ..self }
     }
 
-    /// Computes named numbers at the end of each epoch, with the model in evaluation mode and nothing recorded.
+    /// Computes named numbers at the end of each epoch, with the model in evaluation mode and nothing recorded. They may be
+    /// a result, whose error ends the run.
     #[must_use]
-    pub fn validate(self, metrics: impl FnMut(&M) -> Row + 'a) -> Self {
-        Self { validate: Some(Box::new(metrics)), ..self }
+    pub fn validate<R: IntoRow>(self, mut metrics: impl FnMut(&M) -> R + 'a) -> Self {
+        Self { validate: Some(Box::new(move |model| metrics(model).into_row())), ..self }
     }
 
     /// Names the value that should fall, for the patience, the plateau and the best model; `loss` if nothing is said.
@@ -300,7 +270,7 @@ impl<'a, M: Module<T>, T: Float> Fit<'a, M, T> {
     /// Trains: `batches` gives the batches of an epoch (1, 2, ...), `loss` the loss of a batch.
     ///
     /// # Errors
-    /// If a file cannot be read or written, the checkpoint does not fit, or a loss is an error.
+    /// If a file cannot be read or written, the checkpoint does not fit, or a loss or the validation is an error.
     ///
     /// # Panics
     /// If there are a plateau and a schedule, an epoch has no batches, or no row has the name that is watched; and as the loss, its gradient and the step do.
@@ -354,7 +324,7 @@ impl<'a, M: Module<T>, T: Float> Fit<'a, M, T> {
             assert!(at.batch > 0, "Fit: epoch {} has no batches", at.epoch + 1);
             let mut row = vec![("loss", at.loss.value()), ("lr", optimizer.lr())];
             if let Some(validate) = &mut self.validate {
-                row.extend(model.evaluate(|model| no_grad(|| validate(model))));
+                row.extend(model.evaluate(|model| no_grad(|| validate(model)))?);
             }
             at = Position { epoch: at.epoch + 1, step: at.step, best: at.best, ..Position::default() };
             self.end_epoch(model, optimizer, &mut at, &row)?;

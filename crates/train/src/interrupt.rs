@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A request to stop, which a loop asks about between two steps, to save and end as it likes. Clones share the request.
 ///
 /// ```
-/// use gradus_train::Interrupt;
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// use gradus::train::Interrupt;
 ///
 /// let interrupt = Interrupt::new(); // or `Interrupt::listen()?`, which Ctrl-C makes the request of
 /// let mut steps = 0;
@@ -31,7 +32,8 @@ impl Interrupt {
     /// program as it always does. All listeners of a program share one request.
     ///
     /// ```no_run
-    /// # use gradus_train::Interrupt;
+    /// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+    /// # use gradus::train::Interrupt;
     /// let interrupt = Interrupt::listen()?;
     /// for epoch in 0..100 {
     ///     // train
@@ -40,7 +42,7 @@ impl Interrupt {
     ///         break;
     ///     }
     /// }
-    /// # Ok::<(), gradus_train::TrainError>(())
+    /// # Ok::<(), gradus::train::TrainError>(())
     /// ```
     ///
     /// # Errors

@@ -15,9 +15,9 @@ use crate::stopping::Goal;
 /// `accuracy - 0.001 * loss`, tells more.
 ///
 /// ```
-/// use gradus_autograd::seeded;
-/// use gradus_nn::{Linear, Module, State};
-/// use gradus_train::BestCheckpoint;
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// use gradus::{Linear, Module, State, seeded};
+/// use gradus::train::BestCheckpoint;
 ///
 /// # let folder = std::env::temp_dir().join(format!("gradus-best-{}", std::process::id()));
 /// # std::fs::create_dir_all(&folder)?;
@@ -107,8 +107,9 @@ impl BestCheckpoint {
 /// The checkpoints of the last epochs: files `epoch-000012.safetensors` in a folder.
 ///
 /// ```
-/// use gradus_nn::State;
-/// use gradus_train::LastCheckpoints;
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// use gradus::State;
+/// use gradus::train::LastCheckpoints;
 ///
 /// # let folder = std::env::temp_dir().join(format!("gradus-last-{}", std::process::id()));
 /// let last = LastCheckpoints::new(&folder, 2);

@@ -4,10 +4,10 @@
 //! rather not. Nothing is printed or written unless asked for.
 //!
 //! ```
-//! use gradus_autograd::{Tensor, seeded};
-//! use gradus_nn::{Linear, Losses, Module, Optimizer, Sgd, clip_grad_norm};
-//! use gradus_train::EarlyStopping;
-//! use gradus_train::metrics::{Mean, Metric};
+//! # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+//! use gradus::{Linear, Losses, Module, Optimizer, Sgd, Tensor, clip_grad_norm, seeded};
+//! use gradus::metrics::{Mean, Metric};
+//! use gradus::train::EarlyStopping;
 //!
 //! let rng = &mut seeded(0);
 //! let batches: Vec<Tensor> = (0..4).map(|_| Tensor::randn([8, 2], rng)).collect();
@@ -26,7 +26,7 @@
 //!     }
 //! }
 //! assert!(stopping.best().unwrap() < 1e-2);
-//! # use gradus_autograd::keepdim;
+//! # use gradus::keepdim;
 //! ```
 
 #![forbid(unsafe_code)]
@@ -41,21 +41,22 @@ mod keep;
 mod log;
 mod mean_gradients;
 pub mod metrics;
+mod predict;
 #[cfg(feature = "progress")]
 mod progress;
-mod stateful;
 mod stopping;
 
 #[cfg(feature = "plot")]
 pub use chart::{Chart, Scale};
 pub use error::TrainError;
-pub use fit::{End, Fit, Fitted, Loss, Row};
+pub use fit::{End, Fit, Fitted, IntoRow, Loss, Row};
+pub use gradus_nn::Stateful;
 pub use interrupt::Interrupt;
 #[cfg(feature = "safetensors")]
 pub use keep::{BestCheckpoint, LastCheckpoints};
 pub use log::{CsvLog, JsonlLog, Log, TensorBoardLog};
 pub use mean_gradients::MeanGradients;
+pub use predict::predict;
 #[cfg(feature = "progress")]
 pub use progress::{Progress, Steps};
-pub use stateful::Stateful;
 pub use stopping::{EarlyStopping, Goal};

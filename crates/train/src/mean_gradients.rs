@@ -6,9 +6,9 @@ use gradus_autograd::{Float, Gradients};
 /// whole batch, up to rounding.
 ///
 /// ```
-/// use gradus_autograd::{Tensor, seeded};
-/// use gradus_nn::{Linear, Losses, Optimizer, Sgd};
-/// use gradus_train::MeanGradients;
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// use gradus::{Linear, Losses, Optimizer, Sgd, Tensor, seeded};
+/// use gradus::train::MeanGradients;
 ///
 /// let rng = &mut seeded(0);
 /// let (x, y) = (Tensor::<f32>::randn([10, 3], rng), Tensor::randn([10, 1], rng));

@@ -13,7 +13,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// may [report](Self::report) numbers and samples. Clones share the bar.
 ///
 /// ```
-/// use gradus_train::Progress;
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// use gradus::train::Progress;
 ///
 /// let progress = Progress::new().label("epoch 1");
 /// for batch in progress.over([[0.0, 1.0], [2.0, 3.0]]) {

@@ -1,6 +1,6 @@
 //! The end of training when a metric no longer improves.
 
-use gradus_nn::{State, StateError};
+use gradus_nn::{State, StateError, Stateful};
 
 /// Whether a metric should fall or rise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +29,8 @@ impl Goal {
 /// become NaN stops when its patience ends.
 ///
 /// ```
-/// use gradus_train::EarlyStopping;
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// use gradus::train::EarlyStopping;
 ///
 /// let mut stopping = EarlyStopping::max().patience(2);
 /// let stops = [0.5, 0.7, 0.6, f64::NAN].map(|accuracy| stopping.observe(accuracy));
@@ -132,5 +133,15 @@ impl EarlyStopping {
         let best = state.get("best").map(|_| state.value("best")).transpose()?;
         (self.best, self.bad) = (best, bad);
         Ok(())
+    }
+}
+
+impl Stateful for EarlyStopping {
+    fn state(&self) -> State {
+        self.state()
+    }
+
+    fn load_state(&mut self, state: &State) -> Result<(), StateError> {
+        self.load_state(state)
     }
 }

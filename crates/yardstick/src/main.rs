@@ -7,6 +7,16 @@
 //! cargo run --release -p gradus-yardstick -- --threads 2 --only '^matmul_|_step$' --seconds 1
 //! ```
 //!
+//! `read` times the readers of files, on files that it writes into a temporary folder, or into one that is given and kept;
+//! `read.py` reads the same ones with NumPy and pandas. `prefetch` prints the share of training in the time of a small CNN
+//! whose batches are made by its own threads, or by others:
+//!
+//! ```sh
+//! cargo run --release -p gradus-yardstick -- read --threads 2 --folder out/read > gradus.jsonl
+//! python3 crates/yardstick/read.py out/read > others.jsonl
+//! cargo run --release -p gradus-yardstick -- prefetch --threads 2
+//! ```
+//!
 //! Beside the lines of other frameworks, which their programs write in the same form, they become a table and a
 //! chart:
 //!
@@ -19,15 +29,20 @@
 mod bench;
 mod chart;
 mod operations;
+mod prefetch;
+mod read;
 mod report;
 mod training;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use bench::Bench;
 use regex_lite::Regex;
 
 pub(crate) const USAGE: &str = "usage: gradus-yardstick [--threads N] [--only REGEX] [--seconds S]
+       gradus-yardstick read [--folder PATH] [--idx FILE] [--threads N] [--only REGEX] [--seconds S]
+       gradus-yardstick prefetch [--threads N]
        gradus-yardstick report [--svg PATH] FILE...";
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Bench, String> {
@@ -46,6 +61,24 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Bench, String> {
     Ok(Bench::new(threads, only, seconds))
 }
 
+/// Takes an option with a path out of the arguments.
+fn path(arguments: &mut Vec<String>, option: &str) -> Result<Option<PathBuf>, String> {
+    let Some(place) = arguments.iter().position(|argument| argument == option) else { return Ok(None) };
+    let (_, path) = (arguments.remove(place), arguments.get(place));
+    let path = path.ok_or_else(|| format!("{option} needs a value"))?.into();
+    arguments.remove(place);
+    Ok(Some(path))
+}
+
+fn time_reading(arguments: impl Iterator<Item = String>) -> Result<ExitCode, String> {
+    let mut arguments = arguments.collect();
+    let (folder, idx) = (path(&mut arguments, "--folder")?, path(&mut arguments, "--idx")?);
+    let mut bench = parse(arguments.into_iter())?;
+    gradus::set_num_threads(bench.threads());
+    read::all(&mut bench, folder, idx).map_err(|error| error.to_string())?;
+    Ok(ExitCode::SUCCESS)
+}
+
 fn time(mut bench: Bench) -> ExitCode {
     gradus::set_num_threads(bench.threads());
     training::steps(&mut bench);
@@ -57,10 +90,13 @@ fn time(mut bench: Bench) -> ExitCode {
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).peekable();
-    let done = if arguments.next_if(|argument| argument == "report").is_some() {
-        report::run(arguments).map(|()| ExitCode::SUCCESS)
-    } else {
-        parse(arguments).map(time).map_err(|message| format!("{message}\n{USAGE}"))
+    let usage = |message| format!("{message}\n{USAGE}");
+    let command = arguments.next_if(|argument| ["report", "read", "prefetch"].contains(&argument.as_str()));
+    let done = match command.as_deref() {
+        Some("report") => report::run(arguments).map(|()| ExitCode::SUCCESS),
+        Some("read") => time_reading(arguments).map_err(usage),
+        Some(_) => parse(arguments).map(|bench| prefetch::shares(&bench)).map_err(usage),
+        None => parse(arguments).map(time).map_err(usage),
     };
     done.unwrap_or_else(|message| {
         eprintln!("{message}");

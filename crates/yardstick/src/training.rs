@@ -44,14 +44,23 @@ fn step<M: Module>(
 
 /// Convolutions, and dense layers after them.
 #[derive(Module)]
-struct LeNet {
+pub(crate) struct LeNet {
     first: Conv2d,
     second: Conv2d,
     dense: Mlp,
 }
 
 impl LeNet {
-    fn forward(&self, x: &Var) -> Var {
+    pub(crate) fn new(rng: &mut impl Rng) -> Self {
+        Self {
+            first: Conv2d::new(1, 6, [5, 5], Conv::new().padding(2), rng),
+            second: Conv2d::new(6, 16, [5, 5], Conv::new(), rng),
+            dense: Mlp::new(&[400, 120, 84, 10], rng),
+        }
+    }
+
+    /// Images `[n, 1, 28, 28]` to logits `[n, 10]`.
+    pub(crate) fn forward(&self, x: &Var) -> Var {
         let x = self.first.forward(x).relu().max_pool2d(2);
         let x = self.second.forward(&x).relu().max_pool2d(2);
         self.dense.forward(&x.reshape([x.shape()[0], 400]), Var::relu)
@@ -96,12 +105,7 @@ pub(crate) fn steps(bench: &mut Bench) {
     bench.train("lenet_step", || {
         let rng = &mut seeded(0);
         let (x, y) = (Var::constant(Tensor::randn([64, 1, 28, 28], rng)), labels(64, 10.0, rng));
-        let model = LeNet {
-            first: Conv2d::new(1, 6, [5, 5], Conv::new().padding(2), rng),
-            second: Conv2d::new(6, 16, [5, 5], Conv::new(), rng),
-            dense: Mlp::new(&[400, 120, 84, 10], rng),
-        };
-        step(model, Sgd::new(0.05), move |lenet| lenet.forward(&x).cross_entropy(&y))
+        step(LeNet::new(rng), Sgd::new(0.05), move |lenet| lenet.forward(&x).cross_entropy(&y))
     });
     bench.train("conv_step", || {
         let rng = &mut seeded(0);

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 /// A file that cannot be read.
 ///
 /// ```
+/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
 /// # #[cfg(feature = "csv")] {
-/// use gradus_data::read::{ReadError, csv::Table};
+/// use gradus::data::read::{ReadError, csv::Table};
 ///
 /// let table = Table::from_bytes("age,name\n36,Ada\nold,Bob\n").unwrap();
 /// let error = table.numbers::<f32>(["age"]).unwrap_err();

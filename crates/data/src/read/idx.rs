@@ -2,15 +2,16 @@
 //! first bytes.
 //!
 //! ```
-//! use gradus_autograd::Tensor;
-//! use gradus_data::read::idx;
+//! # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+//! use gradus::Tensor;
+//! use gradus::data::read::idx;
 //!
 //! // Two images of one row and two pixels, as bytes (type 8) with 3 axes.
 //! let file = [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 0, 51, 102, 255];
 //! let images = idx::from_bytes::<f32>(&file)? / 255.0;
 //! assert_eq!(images, Tensor::from([[[0.0, 0.2]], [[0.4, 1.0]]]));
 //! // Of the real files: idx::read::<f32>("t10k-images-idx3-ubyte.gz")?, idx::read::<i64>("t10k-labels-idx1-ubyte.gz")?
-//! # Ok::<(), gradus_data::read::ReadError>(())
+//! # Ok::<(), gradus::data::read::ReadError>(())
 //! ```
 //!
 //! The format is described on the page of MNIST (Y. `LeCun`, C. Cortes and C. J. C. Burges, *The MNIST database of handwritten

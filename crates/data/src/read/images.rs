@@ -1,22 +1,24 @@
 //! Folders of images, a folder for each class: `path/class/image.png`. With the feature `image`.
 //!
 //! ```no_run
-//! use gradus_data::read::images::Folder;
+//! # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+//! use gradus::data::read::images::Folder;
 //!
 //! let folder = Folder::open("pets")?.resize(64, 64);
 //! println!("{} images of {:?}", folder.len(), folder.classes());
 //! let (images, labels) = (folder.load_all()?, folder.labels()); // [n, 3, 64, 64] and [n]
 //! let first = folder.load(0)?; // [3, 64, 64], and no other image in memory
-//! # Ok::<(), gradus_data::read::ReadError>(())
+//! # Ok::<(), gradus::data::read::ReadError>(())
 //! ```
 //!
 //! A folder is a data set, whose batches are read when they come, on other threads if that is asked for:
 //!
 //! ```no_run
+//! # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
 //! use std::sync::Arc;
 //!
-//! use gradus_autograd::seeded;
-//! use gradus_data::{Batches, read::images::Folder};
+//! use gradus::seeded;
+//! use gradus::data::{Batches, read::images::Folder};
 //!
 //! let folder = Arc::new(Folder::open("pets")?.resize(64, 64));
 //! for batch in Batches::of(folder, 32).shuffle(&mut seeded(0)).prefetch(2) {
@@ -24,7 +26,7 @@
 //!     // a step of training
 //!     # let _ = (images, labels);
 //! }
-//! # Ok::<(), gradus_data::read::ReadError>(())
+//! # Ok::<(), gradus::data::read::ReadError>(())
 //! ```
 
 use std::ffi::OsStr;

@@ -1,8 +1,8 @@
 //! Training that stops anywhere and goes on gives the same bits.
 
 use gradus_autograd::{Tensor, Xoshiro256PlusPlus, seeded};
-use gradus_data::{Batches, DataError, Loader};
-use gradus_nn::State;
+use gradus_data::{Batches, Loader};
+use gradus_nn::{State, Stateful};
 use proptest::prelude::*;
 
 use crate::numbered;
@@ -83,7 +83,7 @@ fn states_that_do_not_fit_are_refused() {
     let mut refused = |change: &dyn Fn(&mut State), message: &str| {
         let mut state = before.clone();
         change(&mut state);
-        let error: DataError = loader.load_state(&state).unwrap_err();
+        let error = loader.load_state(&state).unwrap_err();
         assert_eq!(error.to_string(), message);
         assert_eq!(loader.state(), before);
     };
@@ -103,4 +103,20 @@ fn states_that_do_not_fit_are_refused() {
         &|state| state.insert("rng", 1),
         "value \"rng\": a generator, as four i64 that are not all 0, is needed; the state has i64 of shape [] there",
     );
+}
+
+/// Whatever goes on from its state goes on from a checkpoint by its name.
+#[test]
+fn a_loader_is_stateful() {
+    fn through_a_checkpoint(from: &impl Stateful, to: &mut impl Stateful) {
+        let mut checkpoint = State::new();
+        checkpoint.insert_part("loader.", &from.state());
+        to.load_state(&checkpoint.part("loader.")).unwrap();
+    }
+    let mut loader = Loader::new(seeded(3), noisy(8, 20));
+    loader.nth(1);
+    let mut other = Loader::new(seeded(4), noisy(8, 20));
+    through_a_checkpoint(&loader, &mut other);
+    assert_eq!((other.epoch(), other.batch()), (0, 2));
+    assert_eq!(other.next(), loader.next());
 }

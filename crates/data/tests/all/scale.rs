@@ -31,6 +31,28 @@ proptest! {
         prop_assert!(scaler.inverse(&y).allclose(&x, 1e-12, 1e-12));
     }
 
+    /// Up to the largest numbers, or there is an error.
+    #[test]
+    fn scaled_features_are_finite(low: f32, high: f32) {
+        prop_assume!(low.is_finite() && high.is_finite() && low < high);
+        let x = Tensor::from([[low], [high]]);
+        let wanted = DataError::Range { index: vec![0], low: low.into(), high: high.into() }.to_string();
+        match MinMax::fit(&x) {
+            Ok(scaler) => prop_assert_eq!(scaler.transform(&x), Tensor::from([[0.0], [1.0]])),
+            Err(error) => {
+                prop_assert!((high - low).is_infinite());
+                prop_assert_eq!(error.to_string(), wanted.clone());
+            }
+        }
+        match Standardize::fit(&x) {
+            Ok(scaler) => prop_assert!(scaler.transform(&x).isfinite().all(..).item()),
+            Err(error) => {
+                prop_assert!((high - low).is_infinite());
+                prop_assert_eq!(error.to_string(), wanted);
+            }
+        }
+    }
+
     #[test]
     fn constant_features_are_0(value: f32, rows in 1_usize..50) {
         prop_assume!(value.is_finite());
@@ -78,4 +100,17 @@ fn data_that_are_not_finite_are_refused() {
     assert!(matches!(error, DataError::NotFinite { index, .. } if index == [1, 1]));
     let error = MinMax::fit(&Tensor::from([[[1.0_f32], [f32::NEG_INFINITY]]])).unwrap_err();
     assert!(error.to_string().starts_with("fit: the number at [0, 1, 0] is -inf"));
+}
+
+#[test]
+fn a_range_without_a_number_is_an_error() {
+    let x = Tensor::from([[1.0, 3e38], [2.0, -3e38]]);
+    let message = "fit: the numbers of the feature at [1] reach from -3e38 to 3e38, and their differences are too large for the \
+                   type: divide them by a number before";
+    assert_eq!(
+        MinMax::fit(&x.cast::<f64>()).unwrap().transform(&x.cast()),
+        Tensor::from([[0.0, 1.0], [1.0, 0.0]])
+    );
+    let error = MinMax::<f32>::fit(&x).unwrap_err().to_string();
+    assert_eq!(error.replace(&f64::from(3e38_f32).to_string(), "3e38"), message);
 }

@@ -32,6 +32,9 @@ pub enum StateError {
     /// The state is not one of such a schedule.
     #[error("load_state: the state does not fit the schedule: {0}")]
     Schedule(String),
+    /// The state is not one of such a loader of data.
+    #[error("load_state: the state does not fit the loader: {0}")]
+    Loader(String),
     /// A value of the state is missing, or of another form.
     #[error("value {name:?}: {form} is needed; the state has {}", described(.found.as_ref()))]
     Value {

@@ -3,7 +3,7 @@
 use gradus_autograd::Float;
 #[cfg(feature = "safetensors")]
 use gradus_autograd::Tensor;
-use gradus_nn::{Module, Optimizer};
+use gradus_nn::{Module, Optimizer, Stateful};
 #[cfg(feature = "safetensors")]
 use gradus_nn::{State, StateError};
 
@@ -11,7 +11,6 @@ use super::{Fit, Position};
 use crate::error::TrainError;
 #[cfg(feature = "safetensors")]
 use crate::keep::BestCheckpoint;
-use crate::stateful::Stateful;
 
 impl<M: Module<T>, T: Float> Fit<'_, M, T> {
     /// Everything that follows from the row of an epoch.

@@ -15,7 +15,8 @@ use crate::error::TrainError;
 /// the payload are not kept. [`Log`] says which rows of an old file are kept.
 ///
 /// ```
-/// use gradus_train::{CsvLog, Log};
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// use gradus::train::{CsvLog, Log};
 ///
 /// # let path = std::env::temp_dir().join(format!("gradus-log-{}.csv", std::process::id()));
 /// let mut log = CsvLog::new(&path);
@@ -42,7 +43,8 @@ pub struct CsvLog {
 /// `"NaN"`, `"inf"` and `"-inf"` are strings. [`Log`] says which rows of an old file are kept.
 ///
 /// ```
-/// use gradus_train::{JsonlLog, Log};
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// use gradus::train::{JsonlLog, Log};
 ///
 /// # let path = std::env::temp_dir().join(format!("gradus-log-{}.jsonl", std::process::id()));
 /// let mut log = JsonlLog::new(&path);

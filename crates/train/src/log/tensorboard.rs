@@ -14,7 +14,8 @@ use crate::error::TrainError;
 /// on. The format has numbers in single precision.
 ///
 /// ```
-/// use gradus_train::{Log, TensorBoardLog};
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// use gradus::train::{Log, TensorBoardLog};
 ///
 /// # let folder = std::env::temp_dir().join(format!("gradus-tensorboard-{}", std::process::id()));
 /// let mut log = TensorBoardLog::new(&folder); // to see it: tensorboard --logdir FOLDER

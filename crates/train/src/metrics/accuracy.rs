@@ -10,8 +10,9 @@ use super::{IGNORED, Metric, check_any};
 /// The fraction of samples whose predicted class is the target.
 ///
 /// ```
-/// use gradus_autograd::Tensor;
-/// use gradus_train::metrics::{Accuracy, Metric};
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// use gradus::Tensor;
+/// use gradus::metrics::{Accuracy, Metric};
 ///
 /// let mut accuracy = Accuracy::new();
 /// accuracy.update([[0.1, 0.9], [0.8, 0.2]], Tensor::from([1, 1]));
@@ -81,8 +82,9 @@ impl Metric for Accuracy {
 /// first come first.
 ///
 /// ```
-/// use gradus_autograd::Tensor;
-/// use gradus_train::metrics::{Metric, TopK};
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// use gradus::Tensor;
+/// use gradus::metrics::{Metric, TopK};
 ///
 /// let mut top = TopK::new(2);
 /// top.update([[0.1, 0.7, 0.2], [0.3, 0.5, 0.2]], Tensor::from([2, 2]));

@@ -14,8 +14,9 @@ use super::{Metric, check_any};
 /// recall for one that was never meant, F1 for one that was neither, as in scikit-learn.
 ///
 /// ```
-/// use gradus_autograd::Tensor;
-/// use gradus_train::metrics::{Averaging, ConfusionMatrix, Metric};
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// use gradus::Tensor;
+/// use gradus::metrics::{Averaging, ConfusionMatrix, Metric};
 ///
 /// let mut matrix = ConfusionMatrix::new(2);
 /// matrix.update([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]], Tensor::from([0, 0, 1]));
@@ -28,9 +29,24 @@ use super::{Metric, check_any};
 ///                   0  1  1
 ///                   1  0  1");
 /// ```
+///
+/// With the names of the classes:
+///
+/// ```
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # use gradus::Tensor;
+/// # use gradus::metrics::ConfusionMatrix;
+/// let mut matrix = ConfusionMatrix::with_names(["cat", "dog"]);
+/// matrix.update_classes(Tensor::from([0, 1, 1]), Tensor::from([0, 0, 1]));
+/// assert_eq!(matrix.to_string(), "\
+/// target \\ prediction  cat  dog
+///                 cat    1    1
+///                 dog    0    1");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfusionMatrix {
     classes: usize,
+    names: Vec<String>,
     /// Row by row.
     counts: Vec<u64>,
 }
@@ -77,7 +93,23 @@ impl ConfusionMatrix {
     #[track_caller]
     pub fn new(classes: usize) -> Self {
         assert!(classes > 0, "ConfusionMatrix: there are 0 classes: there must be 1 or more");
-        Self { classes, counts: vec![0; classes * classes] }
+        assert!(classes > 0, "ConfusionMatrix: there are 0 classes: there must be 1 or more");
+        Self::with_names((0..classes).map(|class| class.to_string()))
+    }
+
+    /// Of nothing yet, with a class for each name.
+    ///
+    /// # Panics
+    /// If there are no names.
+    #[track_caller]
+    pub fn with_names<N: Into<String>>(names: impl IntoIterator<Item = N>) -> Self {
+        let names: Vec<String> = names.into_iter().map(Into::into).collect();
+        let classes = names.len();
+        assert!(
+            classes > 0,
+            "ConfusionMatrix: there are 0 names: there must be 1 or more, one for each class"
+        );
+        Self { classes, names, counts: vec![0; classes * classes] }
     }
 
     /// Adds samples by their scores, `[classes]` or `[rows, classes, ...]`, and targets, `[]` or `[rows, ...]`.
@@ -181,12 +213,13 @@ impl Metric for ConfusionMatrix {
 impl Display for ConfusionMatrix {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         const CORNER: &str = "target \\ prediction";
-        let largest = self.counts.iter().copied().max().unwrap_or(0).max(self.classes as u64 - 1);
-        let width = largest.to_string().len();
-        f.write_str(CORNER)?;
-        (0..self.classes).try_for_each(|class| write!(f, "  {class:>width$}"))?;
-        for (class, row) in self.counts.chunks_exact(self.classes).enumerate() {
-            write!(f, "\n{class:>corner$}", corner = CORNER.len())?;
+        let largest = self.counts.iter().max().map_or(1, |count| count.to_string().len());
+        let longest = self.names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let (first, width) = (longest.max(CORNER.len()), longest.max(largest));
+        write!(f, "{CORNER:>first$}")?;
+        self.names.iter().try_for_each(|name| write!(f, "  {name:>width$}"))?;
+        for (name, row) in self.names.iter().zip(self.counts.chunks_exact(self.classes)) {
+            write!(f, "\n{name:>first$}")?;
             row.iter().try_for_each(|count| write!(f, "  {count:>width$}"))?;
         }
         Ok(())

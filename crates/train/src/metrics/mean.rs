@@ -5,7 +5,8 @@ use super::{Metric, Sum, check_any};
 /// The mean of numbers by weight, such as the loss of an epoch from the mean losses of its batches.
 ///
 /// ```
-/// use gradus_train::metrics::{Mean, Metric};
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// use gradus::metrics::{Mean, Metric};
 ///
 /// let mut loss = Mean::new();
 /// loss.update(0.5_f32, 64);
@@ -73,7 +74,8 @@ impl Metric for Mean {
 /// The exponential of the mean loss by token: the number of equally likely tokens that would be as hard to foretell.
 ///
 /// ```
-/// use gradus_train::metrics::{Metric, Perplexity};
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// use gradus::metrics::{Metric, Perplexity};
 ///
 /// let mut perplexity = Perplexity::new();
 /// perplexity.update(8_f64.ln(), 100); // the mean cross-entropy of 100 tokens

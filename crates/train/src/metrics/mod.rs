@@ -11,8 +11,9 @@
 //! Where the definition of a metric divides 0 by 0, its value is the one that scikit-learn gives; the metric says which.
 //!
 //! ```
-//! use gradus_autograd::Tensor;
-//! use gradus_train::metrics::{Accuracy, Mean, Metric};
+//! # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+//! use gradus::Tensor;
+//! use gradus::metrics::{Accuracy, Mean, Metric};
 //!
 //! let (mut loss, mut accuracy) = (Mean::new(), Accuracy::new());
 //! for (logits, targets) in [([[2.0, 1.0], [0.0, 3.0]], [0, 1]), ([[1.0, 0.0], [1.0, 0.0]], [0, 1])] {

@@ -72,8 +72,9 @@ impl Scored {
 /// Its value is NaN if all samples are of one class, or a score is NaN. It keeps all scores.
 ///
 /// ```
-/// use gradus_autograd::Tensor;
-/// use gradus_train::metrics::{Metric, RocAuc};
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// use gradus::Tensor;
+/// use gradus::metrics::{Metric, RocAuc};
 ///
 /// let mut area = RocAuc::new();
 /// area.update([0.1, 0.4, 0.35, 0.8], Tensor::from([0, 0, 1, 1]));
@@ -117,8 +118,9 @@ impl Metric for RocAuc {
 /// classes. (scikit-learn gives NaN if it is so for any.)
 ///
 /// ```
-/// use gradus_autograd::Tensor;
-/// use gradus_train::metrics::{MacroRocAuc, Metric};
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// use gradus::Tensor;
+/// use gradus::metrics::{MacroRocAuc, Metric};
 ///
 /// let mut area = MacroRocAuc::new(3);
 /// area.update([[0.8, 0.1, 0.1], [0.2, 0.5, 0.3], [0.3, 0.4, 0.3]], Tensor::from([0, 1, 2]));
@@ -180,8 +182,9 @@ impl Metric for MacroRocAuc {
 /// Its value is 0 if there is no positive sample, as in scikit-learn, and NaN if a score is NaN. It keeps all scores.
 ///
 /// ```
-/// use gradus_autograd::Tensor;
-/// use gradus_train::metrics::{AveragePrecision, Metric};
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// use gradus::Tensor;
+/// use gradus::metrics::{AveragePrecision, Metric};
 ///
 /// let mut precision = AveragePrecision::new();
 /// precision.update([0.1, 0.4, 0.35, 0.8], Tensor::from([0, 0, 1, 1]));

@@ -69,7 +69,8 @@ errors! {
     /// The mean absolute error.
     ///
     /// ```
-    /// use gradus_train::metrics::{Mae, Metric, Mse, R2, Rmse};
+    /// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+    /// use gradus::metrics::{Mae, Metric, Mse, R2, Rmse};
     ///
     /// let (predictions, targets) = ([2.5, 0.0, 2.0, 8.0], [3.0, -0.5, 2.0, 7.0]);
     /// let (mut mae, mut mse, mut rmse, mut r2) = (Mae::new(), Mse::new(), Rmse::new(), R2::new());

@@ -1,9 +1,11 @@
 //! The loop against the one written by hand, and its parts.
 
-use gradus_autograd::no_grad;
-use gradus_nn::{AdamW, Module, Optimizer, ReduceLrOnPlateau, Sequential, State, clip_grad_norm, schedule};
+use gradus_autograd::{Tensor, Var, no_grad, seeded};
+use gradus_nn::{
+    AdamW, Dropout, Linear, Module, Optimizer, ReduceLrOnPlateau, Sequential, State, clip_grad_norm, schedule,
+};
 use gradus_train::metrics::{Mean, Metric, Mse};
-use gradus_train::{CsvLog, End, Fit, Interrupt, JsonlLog, MeanGradients};
+use gradus_train::{CsvLog, End, Fit, Interrupt, JsonlLog, MeanGradients, predict};
 use proptest::prelude::*;
 
 use crate::Folder;
@@ -206,4 +208,38 @@ fn batches_may_be_results() {
     };
     assert_eq!(run(1).unwrap().rows.len(), 1);
     assert_eq!(run(2).unwrap_err().to_string(), "the loss of a batch: the disk is gone");
+}
+
+#[test]
+fn an_error_of_the_validation_ends_the_run() {
+    let (mut model, mut adam, x, y) = start();
+    let mut epochs = 0;
+    let error = Fit::new(5)
+        .validate(|model| {
+            epochs += 1;
+            let error = test_error(model, &x, &y);
+            if epochs < 3 { Ok(vec![("mse", error)]) } else { Err("the disk is gone") }
+        })
+        .run(&mut model, &mut adam, batches, |model, rows| loss(model, &x, &y, &rows))
+        .unwrap_err();
+    assert_eq!(error.to_string(), "the validation: the disk is gone");
+    assert_eq!(epochs, 3);
+}
+
+/// In evaluation mode, without a tape, and in any batches.
+#[test]
+fn predictions_are_the_outputs_of_the_whole() {
+    let rng = &mut seeded(0);
+    let mut model = Sequential::new().push(Linear::new(3, 4, rng)).push(Dropout::new(0.5, 0));
+    let x = Tensor::<f32>::randn([10, 3], rng);
+    let whole = model.evaluate(|model| model.forward(Var::constant(x.clone())).into_value());
+    for size in [1, 3, 10, 11] {
+        let predicted = predict(&mut model, x.split(size, 0), |model, x| {
+            let y = model.forward(Var::constant(x));
+            assert!(!y.is_tracked());
+            y
+        });
+        assert!(predicted.allclose(&whole, 1e-6, 1e-6));
+    }
+    assert!(model.is_training());
 }

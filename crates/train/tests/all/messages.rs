@@ -1,12 +1,12 @@
 //! The exact words of every panic, and that each names the line of the caller.
 
-use gradus_autograd::{Tensor, Var};
+use gradus_autograd::{Tensor, Var, seeded};
 use gradus_nn::{Linear, Losses, Sgd};
 use gradus_train::metrics::{
     Accuracy, AveragePrecision, Averaging, ConfusionMatrix, MacroRocAuc, Mae, Mean, Metric, Mse, Perplexity,
     R2, Rmse, RocAuc, TopK,
 };
-use gradus_train::{CsvLog, EarlyStopping, Fit, JsonlLog, Log, MeanGradients};
+use gradus_train::{CsvLog, EarlyStopping, Fit, JsonlLog, Log, MeanGradients, predict};
 
 use crate::{Folder, panics};
 
@@ -94,6 +94,15 @@ fn classes_and_shapes() {
 fn options() {
     panics(|| TopK::new(0), "TopK: k is 0: it must be 1 or larger");
     panics(|| ConfusionMatrix::new(0), "ConfusionMatrix: there are 0 classes: there must be 1 or more");
+    panics(
+        || ConfusionMatrix::with_names::<&str>([]),
+        "ConfusionMatrix: there are 0 names: there must be 1 or more, one for each class",
+    );
+    let mut model = Linear::<f32>::new(1, 1, &mut seeded(0));
+    panics(
+        || predict(&mut model, Vec::<Tensor>::new(), |model, x| model.forward(x)),
+        "predict: there are no batches, from whose outputs the result would have its shape",
+    );
     panics(|| MacroRocAuc::new(1), "MacroRocAuc: the number of classes is 1: it must be 2 or larger");
     let mut mean = Mean::new();
     panics(|| mean.update_weighted(1.0, -1.0), "Mean: the weight is -1: it must be 0 or larger, and finite");

@@ -1,6 +1,6 @@
 //! Metrics against scikit-learn, and batches against one pass.
 
-use gradus_autograd::{Tensor, Var};
+use gradus_autograd::{Tensor, Var, seeded};
 use gradus_train::metrics::{
     Accuracy, AveragePrecision, Averaging, ConfusionMatrix, IGNORED, MacroRocAuc, Mae, Mean, Metric, Mse, R2,
     Rmse, RocAuc, TopK,
@@ -231,4 +231,25 @@ fn a_class_without_samples_has_no_area() {
     area.reset();
     area.update([[0.8, 0.1, 0.1], [0.2, 0.5, 0.3]], Tensor::from([2, 2]));
     assert!(area.value().is_nan());
+}
+
+proptest! {
+    /// The table of a confusion matrix: rows of one width, with all names and counts in them.
+    #[test]
+    fn tables_are_aligned(names in prop::collection::vec("[a-zé]{1,30}", 1..5), seed: u64) {
+        let (classes, rng) = (names.len() as i64, &mut seeded(seed));
+        let [targets, predictions] = [(); 2].map(|()| Tensor::randint([200], 0..classes, rng));
+        let mut matrix = ConfusionMatrix::with_names(names.clone());
+        matrix.update_classes(&predictions, &targets);
+        let table = matrix.to_string();
+        let width = |line: &str| line.chars().count();
+        prop_assert!(table.lines().all(|line| width(line) == width(table.lines().next().unwrap())));
+        let mut rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        prop_assert_eq!(&rows.next().unwrap()[3..], &names);
+        for (i, row) in rows.enumerate() {
+            prop_assert_eq!(row[0], &names[i]);
+            let counts: Vec<i64> = row[1..].iter().map(|count| count.parse().unwrap()).collect();
+            prop_assert_eq!(counts, matrix.counts().select(0, i as isize).to_vec());
+        }
+    }
 }

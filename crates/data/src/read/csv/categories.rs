@@ -9,8 +9,9 @@ use super::{Table, list};
 use crate::read::ReadError;
 
 /// ```
-/// use gradus_autograd::Tensor;
-/// use gradus_data::read::csv::Table;
+/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+/// use gradus::Tensor;
+/// use gradus::data::read::csv::Table;
 ///
 /// let train = Table::from_bytes("species,digit\nGentoo,7\nAdelie,0\n")?;
 /// let (y, names) = train.categories("species")?;
@@ -24,7 +25,7 @@ use crate::read::ReadError;
 /// assert!(table.categories("sex").is_err());
 /// let (y, names) = table.categories_filled("sex", "unknown")?;
 /// assert_eq!((y, names), (Tensor::from([1, 2, 0]), vec!["female".into(), "male".into(), "unknown".into()]));
-/// # Ok::<(), gradus_data::read::ReadError>(())
+/// # Ok::<(), gradus::data::read::ReadError>(())
 /// ```
 impl Table {
     /// The category of each row as a number, `[rows]`, and the names of the categories by their numbers: sorted, as numbers

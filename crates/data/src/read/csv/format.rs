@@ -11,14 +11,15 @@ use crate::read::{Place, ReadError, contents};
 /// How a table is written, where it differs from a header, commas, decimal points and double quotes.
 ///
 /// ```
-/// use gradus_autograd::Tensor;
-/// use gradus_data::read::csv::{Fill, Format};
+/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+/// use gradus::Tensor;
+/// use gradus::data::read::csv::{Fill, Format};
 ///
 /// let format = Format::new().delimiter(';').decimal(',').names(["height", "weight"]).missing(["-"]);
 /// let table = format.from_bytes("1,75;70,5\n1,8;-\n")?;
 /// let x = table.numbers_filled::<f64>(["height", "weight"], Fill::Value(0.0))?;
 /// assert_eq!(x, Tensor::from([[1.75, 70.5], [1.8, 0.0]]));
-/// # Ok::<(), gradus_data::read::ReadError>(())
+/// # Ok::<(), gradus::data::read::ReadError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct Format {
@@ -167,27 +168,28 @@ impl Format {
             return Err(ReadError::fault("the text is UTF-16; save it as UTF-8"));
         }
         let (path, header) = (PathBuf::from(path), usize::from(matches!(self.header, Header::Row)));
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let place = Place {
-                line: line(error.as_bytes(), error.utf8_error().valid_up_to()),
-                column: None,
-                name: None,
-            };
+        let start = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+        let plain = Cells::split_plain(&bytes, start, self);
+        if !plain.as_ref().is_some_and(|(_, is_ascii)| *is_ascii)
+            && let Err(error) = str::from_utf8(&bytes)
+        {
+            let place = Place { line: line(&bytes, error.valid_up_to()), column: None, name: None };
             let fault = "the text is not UTF-8, in which it should be saved".into();
-            ReadError::Malformed { path: path.clone(), place: Some(place), fault }
-        })?;
-        let start = if text.starts_with('\u{feff}') { 3 } else { 0 };
-        let cells =
-            Cells::split(text.as_bytes(), start, self).map_err(|Fault { byte, column, text: fault }| {
+            return Err(ReadError::Malformed { path, place: Some(place), fault });
+        }
+        let cells = match plain {
+            Some((cells, _)) => cells,
+            None => Cells::split(&bytes, start, self).map_err(|Fault { byte, column, text: fault }| {
                 let column = column.map(|column| column + 1);
-                let place = Some(Place { line: line(text.as_bytes(), byte), column, name: None });
+                let place = Some(Place { line: line(&bytes, byte), column, name: None });
                 ReadError::Malformed { path: path.clone(), place, fault }
-            })?;
+            })?,
+        };
         if cells.rows() == 0 {
             let needed = if header == 1 { "a header" } else { "a row" };
             return Err(ReadError::fault(format!("the text is empty; it should have {needed}")));
         }
-        let mut text = Text { path, source: text, cells, header, names: vec![], format: self.clone() };
+        let mut text = Text { path, source: bytes, cells, header, names: vec![], format: self.clone() };
         let columns = text.cells.columns;
         text.names = match &self.header {
             Header::Row => (0..columns).map(|column| text.content(0, column).into_owned()).collect(),
@@ -204,6 +206,12 @@ impl Format {
     /// Whether the columns have names other than their numbers.
     pub(super) fn has_names(&self) -> bool {
         !matches!(self.header, Header::None)
+    }
+
+    /// Whether a cell that begins like this may stand for a missing value, or is in quotes.
+    #[inline]
+    pub(super) fn is_special(&self, first: u8) -> bool {
+        self.missing.first[usize::from(first)] || first == self.quote
     }
 
     /// Whether the content of a cell stands for a missing value.

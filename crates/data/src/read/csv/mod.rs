@@ -1,8 +1,9 @@
 //! Tables as text, with a delimiter between the cells of a row.
 //!
 //! ```
-//! use gradus_autograd::Tensor;
-//! use gradus_data::read::csv::{Fill, Table};
+//! # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+//! use gradus::Tensor;
+//! use gradus::data::read::csv::{Fill, Table};
 //!
 //! let text = "species,bill,mass,island\nAdelie,39.1,3750,Dream\nGentoo,46.1,,Biscoe\nAdelie,40.3,3250,Dream\n";
 //! let table = Table::from_bytes(text)?; // or Table::read("penguins.csv")?
@@ -21,7 +22,7 @@
 //! let (islands, names) = table.categories("island")?;
 //! let x = Tensor::cat(&[&x, &islands.one_hot(names.len()).cast()], 1);
 //! assert_eq!(x.shape(), [3, 4]);
-//! # Ok::<(), gradus_data::read::ReadError>(())
+//! # Ok::<(), gradus::data::read::ReadError>(())
 //! ```
 //!
 //! # The text
@@ -31,6 +32,7 @@
 //! and may be compressed with gzip.
 
 mod categories;
+mod decimal;
 mod format;
 mod numbers;
 mod split;
@@ -42,7 +44,7 @@ use std::sync::Arc;
 pub use format::Format;
 pub use numbers::Fill;
 
-use self::split::{Cells, is_blank};
+use self::split::{Cells, Row, is_blank};
 use super::{Place, ReadError};
 
 /// A table that has been read: its rows are known to be equally long, and its cells are turned into numbers, classes or
@@ -57,7 +59,8 @@ pub struct Table {
 #[derive(Debug)]
 struct Text {
     path: PathBuf,
-    source: String,
+    /// UTF-8.
+    source: Vec<u8>,
     cells: Cells,
     /// 1 if the first row is a header, otherwise 0.
     header: usize,
@@ -85,12 +88,13 @@ impl Table {
     /// The names of the columns, in the order of the file.
     ///
     /// ```
-    /// use gradus_data::read::csv::Table;
+    /// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+    /// use gradus::data::read::csv::Table;
     ///
     /// let table = Table::from_bytes("x,y,label\n1,2,0\n")?;
     /// let features = table.numbers::<f64>(&table.names()[..2])?;
     /// assert_eq!(features.to_vec(), [1.0, 2.0]);
-    /// # Ok::<(), gradus_data::read::ReadError>(())
+    /// # Ok::<(), gradus::data::read::ReadError>(())
     /// ```
     pub fn names(&self) -> &[String] {
         &self.text.names
@@ -148,7 +152,7 @@ impl Table {
     /// A fault of a cell.
     fn fault(&self, row: usize, column: usize, fault: impl Into<String>) -> ReadError {
         let text = &self.text;
-        let place = text.place(text.cells.range(self.row(row), column).start, Some(column));
+        let place = text.place(text.cells.row(self.row(row)).range(column).start, Some(column));
         ReadError::Malformed { path: text.path.clone(), place: Some(place), fault: fault.into() }
     }
 
@@ -187,17 +191,12 @@ impl Text {
     /// The content of a cell, without quotes and the spaces around them.
     #[inline]
     fn content(&self, row: usize, column: usize) -> Cow<'_, str> {
-        let Format { delimiter, quote, .. } = self.format;
-        let mut cell = &self.source[self.cells.range(row, column)];
-        if let [first, .., last] | [first @ last] = cell.as_bytes()
-            && (is_blank(*first, delimiter) || is_blank(*last, delimiter))
-        {
-            cell = cell.trim_matches(|c: char| c.is_ascii() && is_blank(c as u8, delimiter));
-        }
-        if cell.as_bytes().first() != Some(&quote) {
+        let cell = self.trimmed(self.cells.row(row), column);
+        let cell = str::from_utf8(cell).expect("the text is UTF-8, and cells end at characters of ASCII");
+        let quote = char::from(self.format.quote);
+        if !cell.starts_with(quote) {
             return Cow::Borrowed(cell);
         }
-        let quote = char::from(quote);
         let inner = &cell[1..cell.len() - 1];
         if inner.contains(quote) {
             Cow::Owned(inner.replace(&format!("{quote}{quote}"), &quote.to_string()))
@@ -206,11 +205,29 @@ impl Text {
         }
     }
 
+    /// The bytes of a cell, without the spaces around it.
+    #[inline]
+    fn trimmed(&self, row: Row, column: usize) -> &[u8] {
+        let mut cell = &self.source[row.range(column)];
+        let delimiter = self.format.delimiter;
+        while let [first, rest @ ..] = cell
+            && is_blank(*first, delimiter)
+        {
+            cell = rest;
+        }
+        while let [rest @ .., last] = cell
+            && is_blank(*last, delimiter)
+        {
+            cell = rest;
+        }
+        cell
+    }
+
     /// The place of a byte in a cell.
     fn place(&self, byte: usize, column: Option<usize>) -> Place {
         let name = column.and_then(|column| self.names.get(column)).cloned();
         let name = name.filter(|_| self.format.has_names());
-        Place { line: line(self.source.as_bytes(), byte), column: column.map(|column| column + 1), name }
+        Place { line: line(&self.source, byte), column: column.map(|column| column + 1), name }
     }
 }
 

@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use gradus_autograd::{Float, Number, Tensor};
 
 use super::Table;
+use super::decimal::decimal;
+use super::split::Row;
 use crate::read::ReadError;
 
 /// The number for a missing value.
@@ -20,6 +22,12 @@ pub enum Fill {
     Median,
     /// Not a number.
     Nan,
+}
+
+/// The reason why a cell has no number.
+enum Fault {
+    Missing,
+    Text,
 }
 
 /// Threads take this number of rows at a time.
@@ -102,21 +110,26 @@ impl Table {
     ) -> Result<(Tensor<T>, Vec<[usize; 2]>), ReadError> {
         let (rows, width) = (self.len(), columns.len());
         let missing = Mutex::new(vec![]);
-        // The first row with an error, which does not depend on the number of threads.
-        let first = Mutex::new(None::<(usize, ReadError)>);
+        // The first cell that is not a number, which does not depend on the number of threads.
+        let wrong = Mutex::new(None::<[usize; 2]>);
         let fill = |start: usize, numbers: &mut [T]| {
             for (row, numbers) in (start / width.max(1)..).zip(numbers.chunks_exact_mut(width.max(1))) {
+                let cells = self.text.cells.row(self.row(row));
                 for (place, (number, &column)) in numbers.iter_mut().zip(columns).enumerate() {
+                    if let Some(value) = self.plain_number(cells, column) {
+                        *number = value;
+                        continue;
+                    }
                     match self.number(row, column) {
-                        Ok(Some(value)) => *number = value,
-                        Ok(None) => {
+                        Ok(value) => *number = value,
+                        Err(Fault::Missing) => {
                             *number = T::NAN;
                             lock(&missing).push([row, place]);
                         }
-                        Err(error) => {
-                            let mut first = lock(&first);
-                            if first.as_ref().is_none_or(|(other, _)| row < *other) {
-                                *first = Some((row, error));
+                        Err(Fault::Text) => {
+                            let mut wrong = lock(&wrong);
+                            if wrong.is_none_or(|[other, _]| row < other) {
+                                *wrong = Some([row, column]);
                             }
                             return;
                         }
@@ -126,8 +139,8 @@ impl Table {
         };
         let length = ROWS * width.max(1);
         let numbers = Tensor::from_parts([rows, width], length, fill);
-        if let Some((_, error)) = lock(&first).take() {
-            return Err(error);
+        if let Some([row, column]) = *lock(&wrong) {
+            return Err(self.not_a_number(row, column));
         }
         let mut missing = std::mem::take(&mut *lock(&missing));
         missing.sort_unstable();
@@ -136,20 +149,23 @@ impl Table {
         Ok((numbers, missing))
     }
 
-    /// The number in a cell; nothing if it is missing.
+    /// The number in a cell, if it is one of some digits.
     #[inline]
-    fn number<T: Float + FromStr>(&self, row: usize, column: usize) -> Result<Option<T>, ReadError> {
-        let (cell, format) = (self.cell(row, column), &self.text.format);
-        if format.is_missing(&cell) {
-            return Ok(None);
-        }
-        match parse(&cell, format.decimal) {
-            Some(number) => Ok(Some(number)),
-            None => Err(self.not_a_number(row, column)),
-        }
+    fn plain_number<T: Float>(&self, row: Row, column: usize) -> Option<T> {
+        let (cell, format) = (self.text.trimmed(row, column), &self.text.format);
+        if format.is_special(*cell.first()?) { None } else { decimal(cell, format.decimal) }
     }
 
+    /// The number in a cell.
     #[cold]
+    fn number<T: Float + FromStr>(&self, row: usize, column: usize) -> Result<T, Fault> {
+        let (cell, format) = (self.cell(row, column), &self.text.format);
+        if format.is_missing(&cell) {
+            return Err(Fault::Missing);
+        }
+        parse(&cell, format.decimal).ok_or(Fault::Text)
+    }
+
     fn not_a_number(&self, row: usize, column: usize) -> ReadError {
         let (cell, decimal) = (self.cell(row, column), self.text.format.decimal);
         let other = if decimal == b'.' { b',' } else { b'.' };
@@ -157,6 +173,12 @@ impl Table {
             let [other, decimal] = [other, decimal].map(char::from);
             format!(" with the decimal mark {decimal:?}; `Format::decimal({other:?})` reads it")
         });
+        let is_number = |row| self.number::<f64>(row, column).is_ok();
+        let remedy = if remedy.is_empty() && !(0..self.len()).any(is_number) {
+            "; the column has no numbers: `categories` makes classes of texts".into()
+        } else {
+            remedy
+        };
         self.fault(row, column, format!("{cell:?} is not a number{remedy}"))
     }
 
@@ -170,7 +192,6 @@ impl Table {
 }
 
 /// The number that is written in a cell.
-#[inline]
 fn parse<T: Float + FromStr>(cell: &str, decimal: u8) -> Option<T> {
     let parsed = if decimal == b'.' {
         cell.parse()

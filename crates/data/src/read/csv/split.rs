@@ -8,6 +8,8 @@ use memchr::{memchr, memchr3};
 
 use super::Format;
 
+mod plain;
+
 /// A thread takes this number of bytes at least.
 const MIN_BYTES: usize = 1 << 20;
 
@@ -16,10 +18,37 @@ const MIN_BYTES: usize = 1 << 20;
 pub(super) struct Cells {
     /// The number of cells in each row.
     pub(super) columns: usize,
+    /// In the order of the text.
+    parts: Vec<Part>,
+    rows: usize,
+}
+
+/// The rows that one thread has found.
+#[derive(Debug, Default)]
+struct Part {
+    /// The number of rows before.
+    first: usize,
+    columns: usize,
     /// Where rows begin.
     starts: Vec<usize>,
     /// Where cells end, counted from the start of the row. The next cell begins one byte later.
     ends: Vec<u32>,
+}
+
+/// The cells of a row.
+#[derive(Clone, Copy)]
+pub(super) struct Row<'a> {
+    start: usize,
+    ends: &'a [u32],
+}
+
+impl Row<'_> {
+    /// The bytes between two delimiters.
+    #[inline]
+    pub(super) fn range(self, column: usize) -> Range<usize> {
+        let first = if column == 0 { 0 } else { self.ends[column - 1] as usize + 1 };
+        self.start + first..self.start + self.ends[column] as usize
+    }
 }
 
 /// A fault in the rows of a text.
@@ -34,31 +63,21 @@ pub(super) struct Fault {
 impl Cells {
     /// The number of rows.
     pub(super) fn rows(&self) -> usize {
-        self.starts.len()
+        self.rows
     }
 
-    /// The bytes between two delimiters.
-    pub(super) fn range(&self, row: usize, column: usize) -> Range<usize> {
-        let (cell, start) = (row * self.columns + column, self.starts[row]);
-        let first = if column == 0 { start } else { start + self.ends[cell - 1] as usize + 1 };
-        first..start + self.ends[cell] as usize
+    #[inline]
+    pub(super) fn row(&self, row: usize) -> Row<'_> {
+        let part =
+            self.parts.iter().rev().find(|part| part.first <= row).expect("the first part begins at 0");
+        let row = row - part.first;
+        Row { start: part.starts[row], ends: &part.ends[row * self.columns..][..self.columns] }
     }
 
-    /// The cells of a text from byte `at` on. Blank lines do not count; all other rows are equally long.
-    pub(super) fn split(bytes: &[u8], at: usize, format: &Format) -> Result<Self, Fault> {
-        // Without quotes each end of a line ends a row, so that threads can begin at any of them.
-        let parts = num_threads().min((bytes.len() - at) / MIN_BYTES);
-        if parts > 1
-            && memchr(format.quote, bytes).is_none()
-            && let Some(cells) = Self::split_in_parts(bytes, at, format, parts)
-        {
-            return Ok(cells);
-        }
-        Self::split_part(bytes, at..bytes.len(), format)
-    }
-
-    /// The cells of a text without quotes; nothing if there is a fault.
-    fn split_in_parts(bytes: &[u8], at: usize, format: &Format, parts: usize) -> Option<Self> {
+    /// The cells of a text from byte `at` on, cut by several threads if it is long, and whether all of it is ASCII; nothing if
+    /// there are quotes or a fault. Without quotes each end of a line ends a row, so that threads can begin at any of them.
+    pub(super) fn split_plain(bytes: &[u8], at: usize, format: &Format) -> Option<(Self, bool)> {
+        let parts = num_threads().min((bytes.len() - at) / MIN_BYTES).max(1);
         let border = |part: usize| {
             let near = at + (bytes.len() - at) / parts * part;
             if part == 0 {
@@ -69,29 +88,40 @@ impl Cells {
         };
         let mut borders: Vec<usize> = (0..parts).map(border).collect();
         borders.push(bytes.len());
-        let split = |part: &[usize]| Self::split_part(bytes, part[0]..part[1], format).ok();
-        let mut parts = thread::scope(|scope| {
+        let split = |part: &[usize]| plain::split(&bytes[..part[1]], part[0], format);
+        let parts = thread::scope(|scope| {
             let (own, others) = borders.split_at(1);
             let threads: Vec<_> = others.windows(2).map(|part| scope.spawn(move || split(part))).collect();
             let own = split(&[own[0], others[0]]);
             let others = threads.into_iter().map(|thread| thread.join().ok().flatten());
             std::iter::once(own).chain(others).collect::<Option<Vec<_>>>()
-        })?
-        .into_iter();
-        let mut all = parts.next()?;
-        for part in parts.filter(|part| part.rows() > 0) {
-            if part.columns != all.columns {
+        })?;
+        let (mut all, mut is_ascii) = (Self::default(), true);
+        for (mut part, is_part_ascii) in parts {
+            is_ascii &= is_part_ascii;
+            if part.starts.is_empty() {
+                continue;
+            }
+            if all.rows > 0 && part.columns != all.columns {
                 return None;
             }
-            all.starts.extend(part.starts);
-            all.ends.extend(part.ends);
+            part.first = all.rows;
+            all.rows += part.starts.len();
+            all.columns = part.columns;
+            all.parts.push(part);
         }
-        Some(all)
+        Some((all, is_ascii))
     }
 
-    fn split_part(bytes: &[u8], range: Range<usize>, format: &Format) -> Result<Self, Fault> {
-        let bytes = &bytes[..range.end];
-        let mut at = range.start;
+    /// The cells of a text from byte `at` on. Blank lines do not count; all other rows are equally long.
+    pub(super) fn split(bytes: &[u8], at: usize, format: &Format) -> Result<Self, Fault> {
+        let part = Part::split(bytes, at, format)?;
+        Ok(Self { columns: part.columns, rows: part.starts.len(), parts: vec![part] })
+    }
+}
+
+impl Part {
+    fn split(bytes: &[u8], mut at: usize, format: &Format) -> Result<Self, Fault> {
         let mut cells = Self::default();
         while at < bytes.len() {
             let (start, before) = (at, cells.ends.len());
@@ -121,22 +151,28 @@ impl Cells {
                 [] => 0,
                 _ => 1,
             };
-            let found = cells.ends.len() - before;
-            if found == 1 && start + blanks(&bytes[start..end], format.delimiter) == end {
-                cells.ends.truncate(before);
-            } else if cells.starts.is_empty() || found == cells.columns {
-                cells.columns = found;
-                cells.starts.push(start);
-            } else {
-                let text = format!(
-                    "the row has {found} {}, the first row {}",
-                    if found == 1 { "cell" } else { "cells" },
-                    cells.columns
-                );
+            if let Err(found) = cells.end_row(&bytes[start..end], start, before, format.delimiter) {
+                let noun = if found == 1 { "cell" } else { "cells" };
+                let text = format!("the row has {found} {noun}, the first row {}", cells.columns);
                 return Err(Fault { byte: start, column: None, text });
             }
         }
         Ok(cells)
+    }
+
+    /// Counts a row whose ends of cells are there from number `before` on, unless it is blank; the number of its cells if it
+    /// is not that of the first row.
+    fn end_row(&mut self, line: &[u8], start: usize, before: usize, delimiter: u8) -> Result<(), usize> {
+        let found = self.ends.len() - before;
+        if found == 1 && blanks(line, delimiter) == line.len() {
+            self.ends.truncate(before);
+        } else if self.starts.is_empty() || found == self.columns {
+            self.columns = found;
+            self.starts.push(start);
+        } else {
+            return Err(found);
+        }
+        Ok(())
     }
 }
 

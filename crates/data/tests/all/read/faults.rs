@@ -49,7 +49,7 @@ fn quotes() {
     );
     // A line within quotes counts.
     assert_eq!(
-        refused(table("a,b\n\"x\ny\",z\n").numbers::<f32>(["b"])),
+        refused(table("a,b\n\"x\ny\",z\n1,2\n").numbers::<f32>(["b"])),
         "read: line 3, column 2 (\"b\"): \"z\" is not a number"
     );
     let single = Format::new().quote('\'').from_bytes("a,b\n'1,5','\"'\n").unwrap();
@@ -122,10 +122,20 @@ fn numbers() {
         "read: line 2, column 2 (\"b\"): the value is missing (\"NA\"); `drop_missing` leaves such rows out, \
          `numbers_filled` fills in numbers"
     );
-    assert_eq!(fault("a,b\n1,\n1,x\n"), "read: line 3, column 2 (\"b\"): \"x\" is not a number");
+    assert_eq!(fault("a,b\n1,\n1,x\n1,2\n"), "read: line 3, column 2 (\"b\"): \"x\" is not a number");
+    for cell in [".", "-", "+", "--1", "1.2.3", "1-", "1234567x", "12345678.1234567x", "12345678x.1", "１"] {
+        assert_eq!(
+            fault(&format!("a,b\n1,2\n1,{cell}\n")),
+            format!("read: line 3, column 2 (\"b\"): {cell:?} is not a number")
+        );
+    }
+    assert_eq!(
+        fault("a,b\n1,\n1,Ada\n1,Bob\n"),
+        "read: line 3, column 2 (\"b\"): \"Ada\" is not a number; the column has no numbers: `categories` makes classes of texts"
+    );
     // Not a number, unless it is a mark.
     let format = Format::new().missing(["-999"]);
-    let table = format.from_bytes("a,b\nnan,-999\n").unwrap();
+    let table = format.from_bytes("a,b\nnan,-999\n1,-999\n").unwrap();
     assert_eq!(
         refused(table.numbers::<f32>(["a"])),
         "read: line 2, column 1 (\"a\"): \"nan\" is not a number"

@@ -15,6 +15,22 @@ fn cell() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Digits with a decimal mark or an exponent, numbers between two numbers, and some other texts.
+fn digits() -> impl Strategy<Value = String> {
+    let between = |x: f64| {
+        let half = f64::midpoint(f64::from(x as f32), f64::from((x as f32).next_up()));
+        format!("{half}")
+    };
+    prop_oneof![
+        8 => prop::string::string_regex("[+-]?[0-9]{1,12}\\.[0-9]{0,20}").unwrap(),
+        4 => prop::string::string_regex("[+-]?0{0,4}\\.?0{0,9}[0-9]{1,19}").unwrap(),
+        2 => (any::<u64>(), 0..30_i32).prop_map(|(x, places)| format!("{:.1$}", x as f64 / 10_f64.powi(places), 20)),
+        4 => (-9.0..9.0_f64).prop_map(between),
+        4 => any::<f64>().prop_filter("not a number", |x| !x.is_nan()).prop_map(|x| x.to_string()),
+        1 => prop::string::string_regex("[+-]?[0-9]{1,3}(\\.[0-9]{1,9})?e-?[0-9]{1,2}").unwrap(),
+    ]
+}
+
 /// A table of texts and how it is written.
 fn tables() -> impl Strategy<Value = (Vec<Vec<String>>, char, bool, bool)> {
     let rows = (1..5_usize, 1..6_usize)
@@ -74,6 +90,48 @@ proptest! {
         prop_assert!(numbers.iter().zip(&want).all(|(a, b)| a.to_bits() == b.to_bits()));
         let rounded = table.numbers::<f32>(["c"]).unwrap();
         prop_assert!(rounded.iter().zip(&rows).all(|(a, row)| a.to_bits() == (row[2] as f32).to_bits()));
+    }
+
+    /// Numbers of any length, near to the middle of two numbers too, and what is none, as the standard library reads them.
+    #[test]
+    fn digits_are_read_as_the_standard_library_reads_them(
+        cells in prop::collection::vec(digits(), 1..200), comma: bool,
+    ) {
+        let text = cells.iter().fold(String::from("x\n"), |text, cell| text + cell + "\n");
+        let format = Format::new().missing(["-"]).decimal(if comma { ',' } else { '.' }).delimiter(';');
+        let table = format.from_bytes(if comma { text.replace('.', ",") } else { text }).unwrap();
+        let wanted: Option<Vec<f64>> = cells.iter().map(|cell| cell.parse().ok()).collect();
+        match (table.numbers::<f64>(["x"]), table.numbers::<f32>(["x"]), wanted) {
+            (Ok(double), Ok(single), Some(wanted)) => {
+                prop_assert!(double.iter().zip(&wanted).all(|(a, b)| a.to_bits() == b.to_bits()));
+                let wanted = cells.iter().map(|cell| cell.parse::<f32>().unwrap());
+                prop_assert!(single.iter().zip(wanted).all(|(a, b)| a.to_bits() == b.to_bits()));
+            }
+            (Err(_), Err(_), None) => {}
+            (double, ..) => prop_assert!(false, "{:?}", double.map(|_| ())),
+        }
+    }
+
+    /// A text without quotes is cut in another way than one that has them somewhere.
+    #[test]
+    fn quotes_at_the_end_change_nothing_before(text in "([ab1., \té]{0,70}(\n|\r|\r\n)?){0,20}", delimiter in ",|\t| ") {
+        let format = Format::new().no_header().delimiter(delimiter.chars().next().unwrap());
+        match format.from_bytes(text.clone()) {
+            Ok(plain) => {
+                let row = vec!["\"\""; plain.names().len()].join(&delimiter);
+                let quoted = format.from_bytes(format!("{text}\n{row}")).unwrap();
+                prop_assert_eq!(quoted.len(), plain.len() + 1);
+                for name in plain.names() {
+                    let cells = quoted.texts(name).unwrap();
+                    prop_assert_eq!(&cells[..plain.len()], plain.texts(name).unwrap());
+                }
+            }
+            Err(error) => {
+                let quoted = format.from_bytes(format!("{text}\n\"\""));
+                let has_rows = !error.to_string().contains("is empty");
+                prop_assert_eq!(quoted.err().map(|error| error.to_string()), has_rows.then(|| error.to_string()));
+            }
+        }
     }
 
     /// The mean and the median of the other values of the column.
