@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 pub mod digits;
 mod options;
+pub mod scatter;
 
 pub use options::{Options, require};
 
