@@ -60,7 +60,8 @@ fn distort(images: &Tensor, rng: &mut impl Rng) -> Tensor {
     // The place of each pixel, from the middle of the image, and where the map takes its ink from.
     let middle = (SIDE as f32 - 1.0) / 2.0;
     let pixel = Tensor::arange(0, PIXELS as i64, 1);
-    let [y, x] = [&pixel / SIDE as i64, pixel.remainder(SIDE as i64)].map(|place| place.cast::<f32>() - middle);
+    let [y, x] =
+        [&pixel / SIDE as i64, pixel.remainder(SIDE as i64)].map(|place| place.cast::<f32>() - middle);
     let from_y = yy * &y + yx * &x + move_y;
     let from_x = xy * &y + xx * &x + move_x;
     // The weight of each pixel there, `[n, to, from]`: 1 at the place itself, 0 from a distance of one pixel on.

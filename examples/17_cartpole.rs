@@ -67,8 +67,9 @@ struct Episodes {
 }
 
 impl Episodes {
-    /// An episode of each cart. All that still run choose their actions in one pass through the policy.
-    fn play(agent: &Agent, rng: &mut impl Rng) -> Self {
+    /// An episode of each cart. All that still run choose their actions in one pass through the policy: at random, or
+    /// always the more probable one.
+    fn play(agent: &Agent, random: bool, rng: &mut impl Rng) -> Self {
         let mut carts: Vec<CartPole> = (0..CARTS).map(|_| CartPole::new(rng)).collect();
         let mut steps: Vec<Vec<(CartPole, i64)>> = vec![Vec::new(); CARTS];
         for _ in 0..STEPS {
@@ -78,7 +79,8 @@ impl Episodes {
             }
             let states: Tensor = running.iter().flat_map(|&i| carts[i].0).collect();
             let logits = no_grad(|| agent.policy.forward(scaled(&states)));
-            let actions = Categorical::from_logits(logits).sample(rng);
+            let actions =
+                if random { Categorical::from_logits(logits).sample(rng) } else { logits.value().argmax(1) };
             for (&i, action) in running.iter().zip(actions.iter()) {
                 steps[i].push((carts[i], action));
                 carts[i] = carts[i].push(action == 1);
@@ -116,11 +118,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut mlp =
         |out| Sequential::new().push(Linear::new(4, 32, rng)).push(Tanh).push(Linear::new(32, out, rng));
     let mut agent = Agent { policy: mlp(2), baseline: mlp(1) };
-    let updates = options.unless_quick(150, 25);
+    let updates = options.unless_quick(100, 25);
     let (mut adam, mut lengths) = (Adam::new(1e-2), Vec::new());
     for update in 1..=updates {
         adam.follow(&schedule::linear(1.0, 0.1, updates), update - 1);
-        let episodes = Episodes::play(&agent, rng);
+        let episodes = Episodes::play(&agent, true, rng);
         let states = scaled(&episodes.states.clone().into());
         let returns = Tensor::from(episodes.returns.clone()) * (1.0 - DISCOUNT);
         let expected = agent.baseline.forward(&states).squeeze(1);
@@ -138,15 +140,17 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
 
-    let last = Episodes::play(&agent, rng).mean_length();
+    let last = Episodes::play(&agent, false, rng).mean_length();
     println!("after {updates} updates of {CARTS} episodes, the pole stands {last:.1} of {STEPS} steps");
     Chart {
         title: "Balancing a pole",
-        subtitle: &format!("mean of {CARTS} episodes; none is longer than {STEPS} steps"),
+        subtitle: &format!(
+            "REINFORCE with a baseline; mean of {CARTS} episodes, none longer than {STEPS} steps"
+        ),
         x: "update of the policy",
         y: "steps until the pole falls",
         scale: Scale::Linear,
-        lines: &[("REINFORCE with baseline", lengths)],
+        lines: &[("length", lengths)],
     }
     .save(out("17_cartpole.svg")?)?;
     println!("learning curve out/17_cartpole.svg");

@@ -15,6 +15,8 @@ use gradus_examples::{Options, out, require};
 
 /// Steps from data to noise.
 const STEPS: usize = 100;
+/// Points in a step of training.
+const BATCH: usize = 512;
 /// Steps at which the picture shows the points.
 const SHOWN: [usize; 8] = [100, 60, 40, 25, 15, 8, 3, 0];
 
@@ -103,10 +105,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut adam = Adam::new(2e-3);
     for update in 1..=updates {
         adam.follow(&schedule::cosine(updates, 0.0), update - 1);
-        let (points, steps) = (moons(256, rng), Tensor::randint([256], 0..STEPS as i64, rng));
+        let (points, steps) = (moons(BATCH, rng), Tensor::randint([BATCH], 0..STEPS as i64, rng));
         // All steps up to a random one at once: the sum of normal numbers is normal.
         let left = noise.left.index_select(0, &steps).unsqueeze(1);
-        let added = Tensor::randn([256, 2], rng);
+        let added = Tensor::randn([BATCH, 2], rng);
         let noisy = points * left.sqrt() + &added * (1.0 - left).sqrt();
         let gradients = model.forward(&noisy, &steps).mse_loss(&added).backward();
         adam.step(&mut model, &gradients);
