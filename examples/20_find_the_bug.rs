@@ -96,7 +96,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("== A slow step: the profile says where the time goes\n");
     let x = Tensor::randn([16, 200, 32], rng);
     let mut profile_of = |mean: fn(&Var) -> Var| {
-        let mut model = Sequential::new().push(Linear::new(32, 32, rng)).push_fn(mean).push(Linear::new(32, 1, rng));
+        let mut model =
+            Sequential::new().push(Linear::new(32, 32, rng)).push_fn(mean).push(Linear::new(32, 1, rng));
         let mut sgd = Sgd::new(0.1);
         let mut step = || {
             let gradients = model.forward(&x).square().mean(..).backward();
@@ -111,7 +112,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{:.2} ms; the longest:", 1e3 * profile.total().as_secs_f64());
         for row in profile.by_operation().iter().take(3) {
             let phase = row.phase.map(|phase| format!("{phase:?}")).unwrap_or_default();
-            println!("  {:<12} {phase:<9} {:>4} times {:>7.3} ms", row.name, row.count, 1e3 * row.own.as_secs_f64());
+            println!(
+                "  {:<12} {phase:<9} {:>4} times {:>7.3} ms",
+                row.name,
+                row.count,
+                1e3 * row.own.as_secs_f64()
+            );
         }
     };
     show(&slow);
