@@ -25,7 +25,7 @@ impl<T: Float> Operation<T> for SnakeOperation {
     }
 
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        let (x, a) = (&inputs[0], &inputs[1]);
+        let (x, a) = (inputs[0], inputs[1]);
         x + (a * x).sin().square() / a
     }
 

@@ -72,7 +72,7 @@ impl Equation {
 
     /// The mean square of the logarithm of modelled over counted pelts.
     fn loss(&self, years: usize) -> Var<f64> {
-        let counted = Tensor::from(PELTS).ln().slice(0, ..=years);
+        let counted = Tensor::from(PELTS).log().slice(0, ..=years);
         self.solve(years).slice(0, step(.., STEPS as isize)).mse_loss(counted)
     }
 }
@@ -80,7 +80,7 @@ impl Equation {
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::read()?;
     // The rates that Carpenter expects before he looks at the data, and the pelts of the first year.
-    let start = Tensor::from([1.0, 0.05, 1.0, 0.05, PELTS[0][0], PELTS[0][1]]).ln();
+    let start = Tensor::from([1.0, 0.05, 1.0, 0.05, PELTS[0][0], PELTS[0][1]]).log();
     let mut equation = Equation { logarithms: Parameter::new(start) };
     let mut adam = Adam::new(0.02);
     // A wrong period is hard to mend once the curves are a whole cycle apart: so the first years come first.

@@ -25,7 +25,7 @@ impl<T: Float> Operation<T> for Unit {
     }
 
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        &inputs[0] / inputs[0].norm(2.0, keepdim(-1))
+        inputs[0] / inputs[0].norm(2.0, keepdim(-1))
     }
 
     fn vjp(&self, context: &Context<T>, _input: usize) -> Option<Var<T>> {
