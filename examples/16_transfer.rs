@@ -1,5 +1,5 @@
 //! Transfer learning (Yosinski et al., "How transferable are features in deep neural networks?", 2014): a network that has learnt
-//! the digits 0 to 4 gets a new head and learns 5 to 9 from three labels each. First only the head learns, on a frozen body;
+//! the digits 0 to 4 gets a new head and learns 5 to 9 from one label each. First only the head learns, on a frozen body;
 //! then the body follows with small steps. The same network from scratch has the same labels.
 //!
 //! ```sh
@@ -16,7 +16,7 @@ use gradus_examples::digits::{Digits, SIDE};
 use gradus_examples::{Options, require};
 
 /// Labels of each of the digits 5 to 9.
-const LABELS: usize = 3;
+const LABELS: usize = 1;
 
 #[derive(Module, Clone)]
 struct Cnn {
@@ -109,7 +109,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         results[2].push(model.accuracy(&test));
     }
 
-    println!("digits 5 to 9 from {LABELS} labels each; accuracy, {seeds} seeds");
+    println!("digits 5 to 9 from {LABELS} label each; accuracy, {seeds} seeds");
     let mut means = Vec::new();
     for (name, accuracies) in names.iter().zip(results) {
         let accuracies: Tensor<f64> = accuracies.into_iter().collect();
