@@ -67,13 +67,13 @@ fn main() -> Result<(), Box<dyn Error>> {
                 gradients.loss(),
                 100.0 * near,
             );
-            let label = format!("step {step}: {:.0} % near a centre", 100.0 * near);
+            let label = format!("step {step}: {:.0} % near", 100.0 * near);
             frames.push(Panel { label, far: data.clone(), near: made });
         }
     }
     Scatter {
         title: "A generator finds eight centres",
-        subtitle: "blue: points of the generator, grey: data",
+        subtitle: "blue: points of the generator, grey: data; near: within 0.2 of a centre",
         reach: 1.6,
         columns: 4,
         panels: &frames,

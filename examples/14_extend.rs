@@ -131,7 +131,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     .save(out("14_extend.svg")?)?;
     println!("picture out/14_extend.svg");
-    require("the error with snake", error.into(), ..options.unless_quick(0.3, 1.0))
+    require("the error with snake", error.into(), ..options.unless_quick(0.9, 1.2))
 }
 
 #[cfg(test)]
