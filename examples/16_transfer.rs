@@ -103,8 +103,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         results[1].push(model.accuracy(&test));
 
         model.unfreeze(|_| true);
+        model.body.train();
         let adam =
-            AdamW::new(1e-3).group(|name| name.starts_with("body."), |group| group.learning_rate(1e-4));
+            AdamW::new(5e-3).group(|name| name.starts_with("body."), |group| group.learning_rate(2e-3));
         model.learn(&few, 100, adam, rng);
         results[2].push(model.accuracy(&test));
     }
