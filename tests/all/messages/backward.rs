@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use gradus::{
     Context, Inputs, Operation, Saves, Tensor, Var, apply, batched_hessian, batched_jacobian, checkpoint,
-    grad, grad_create_graph, hessian, hvp, jacobian, jvp, jvp_create_graph, keep_values,
-    no_grad, vjp, vjp_create_graph,
+    grad, grad_create_graph, hessian, hvp, jacobian, jvp, jvp_create_graph, keep_values, no_grad, vjp,
+    vjp_create_graph,
 };
 
 use super::{leaf, panic_of, panics};

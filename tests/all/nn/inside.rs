@@ -36,13 +36,10 @@ fn lenet() {
     assert_eq!((summary.parameters, products(&summary)), (61_706, 416_520));
     let of = |path: &str| summary.rows.iter().find(|row| row.path == path).unwrap();
     let row = |path: &str| (of(path).parameters, of(path).multiply_adds);
-    assert_eq!(["0", "3", "7", "9", "11"].map(row), [
-        (156, 117_600),
-        (2416, 240_000),
-        (48_120, 48_000),
-        (10_164, 10_080),
-        (850, 840)
-    ]);
+    assert_eq!(
+        ["0", "3", "7", "9", "11"].map(row),
+        [(156, 117_600), (2416, 240_000), (48_120, 48_000), (10_164, 10_080), (850, 840)]
+    );
     assert_eq!(of("3").output, Some(vec![1, 16, 10, 10]));
     let paths: Vec<String> = std::iter::once(String::new()).chain((0..12).map(|i| i.to_string())).collect();
     assert_eq!(summary.rows.iter().map(|row| row.path.clone()).collect::<Vec<_>>(), paths);
@@ -163,32 +160,35 @@ fn layers_of_a_model_have_their_paths() {
     let before = model.state();
     let summary = summary_with(&model, |model| model.forward(&words()));
     let rows: Vec<(&str, &str)> = summary.rows.iter().map(|row| (&*row.path, &*row.layer)).collect();
-    assert_eq!(rows, [
-        ("", "Model"),
-        ("embedding", "Embedding"),
-        ("encoder.0", "Block"),
-        ("encoder.0.attention", "MultiheadAttention"),
-        ("encoder.0.attention.out_proj", "Linear"),
-        ("encoder.0.dense.0", "Linear"),
-        ("encoder.0.dense.1", "Linear"),
-        ("encoder.0.drop", "Dropout"),
-        ("encoder.1", "Block"),
-        ("encoder.1.attention", "MultiheadAttention"),
-        ("encoder.1.attention.out_proj", "Linear"),
-        ("encoder.1.dense.0", "Linear"),
-        ("encoder.1.dense.1", "Linear"),
-        ("encoder.1.drop", "Dropout"),
-        ("norm", "BatchNorm1d"),
-        ("activations.0", "Relu"),
-        ("activations.1", "Tanh"),
-        ("activations.2", "Relu"),
-        ("head part", "head part"),
-        ("head part > head", "Sequential"),
-        ("head part > head.0", "Linear"),
-        ("head part > head.1", "Relu"),
-        ("head part > head.2", "Function"),
-        ("head part > head.3", "Relu"),
-    ]);
+    assert_eq!(
+        rows,
+        [
+            ("", "Model"),
+            ("embedding", "Embedding"),
+            ("encoder.0", "Block"),
+            ("encoder.0.attention", "MultiheadAttention"),
+            ("encoder.0.attention.out_proj", "Linear"),
+            ("encoder.0.dense.0", "Linear"),
+            ("encoder.0.dense.1", "Linear"),
+            ("encoder.0.drop", "Dropout"),
+            ("encoder.1", "Block"),
+            ("encoder.1.attention", "MultiheadAttention"),
+            ("encoder.1.attention.out_proj", "Linear"),
+            ("encoder.1.dense.0", "Linear"),
+            ("encoder.1.dense.1", "Linear"),
+            ("encoder.1.drop", "Dropout"),
+            ("norm", "BatchNorm1d"),
+            ("activations.0", "Relu"),
+            ("activations.1", "Tanh"),
+            ("activations.2", "Relu"),
+            ("head part", "head part"),
+            ("head part > head", "Sequential"),
+            ("head part > head.0", "Linear"),
+            ("head part > head.1", "Relu"),
+            ("head part > head.2", "Function"),
+            ("head part > head.3", "Relu"),
+        ]
+    );
     // Every layer that a visit shows has run.
     let mut visited = 0;
     model.visit(Path::ROOT, &mut |_, member| visited += usize::from(matches!(member, Member::Layer(_))));
@@ -221,7 +221,9 @@ fn a_step_of_training() {
     use gradus::Phase::{Backward, Forward, Update};
     assert!(has("linear", "encoder.1.dense.0", Forward) && has("linear", "encoder.1.dense.0", Backward));
     assert!(has("add", "encoder.0", Forward) && has("mean", "", Forward));
-    assert!(has("cross_entropy", "cross_entropy", Forward) && has("cross_entropy", "cross_entropy", Backward));
+    assert!(
+        has("cross_entropy", "cross_entropy", Forward) && has("cross_entropy", "cross_entropy", Backward)
+    );
     assert!(has("clip_grad_norm", "", Update) && has("AdamRule", "", Update));
     let lines = profile.by_line();
     assert!(lines.iter().all(|row| row.name.starts_with(file!())), "{lines:?}");

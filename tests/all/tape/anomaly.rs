@@ -82,9 +82,10 @@ fn says<R>(action: impl FnOnce() -> R, expected: &str) {
     let here = std::panic::Location::caller();
     let (message, _, _) = panic_of(|| detect_anomaly(action));
     // The column is not of interest.
-    let (front, back) = message.split_once(&format!("{}:{}:", here.file(), here.line())).unwrap_or_else(|| {
-        panic!("the line {here} is not in: {message}");
-    });
+    let (front, back) =
+        message.split_once(&format!("{}:{}:", here.file(), here.line())).unwrap_or_else(|| {
+            panic!("the line {here} is not in: {message}");
+        });
     let back = back.trim_start_matches(|c: char| c.is_ascii_digit());
     assert_eq!(format!("{front}HERE{back}"), expected);
 }
@@ -99,14 +100,17 @@ fn operators_and_methods() {
     says(|| &x / &zero, &div);
     says(|| x.clone() / zero.clone(), &div);
     let log = |operation: &str, number: &str| {
-        format!("forward: element [1] of the result of `{operation}` is {number}, {one} 0; `{operation}` was called at HERE")
+        format!(
+            "forward: element [1] of the result of `{operation}` is {number}, {one} 0; `{operation}` was called at HERE"
+        )
     };
     says(|| x.log(), &log("log", "-inf"));
     says(|| x.reciprocal(), &log("reciprocal", "inf"));
     says(|| x.pow(-1.0), &log("pow", "inf"));
     // Constants are not on the tape, and are looked at all the same.
     says(|| zero.log(), &log("log", "-inf").replace("[1]", "[0]"));
-    let product = "forward: element [] of the result of `dot` is inf, from finite inputs; `dot` was called at HERE";
+    let product =
+        "forward: element [] of the result of `dot` is inf, from finite inputs; `dot` was called at HERE";
     let huge = Var::leaf(Tensor::from([1e200, 1.0]));
     says(|| huge.dot(&huge), product);
     says(|| scope("head", || huge.dot(&huge)), &format!("{product}, in `head`"));
@@ -188,8 +192,8 @@ fn gradients_that_are_not_finite() {
     assert_eq!(words, message.replace("is 0; `sqrt` was called at HERE", "is unknown"));
     let quotient = "backward: the gradient of `div` for element [] of input 1 is -inf, from finite gradients; there the input \
                     is 1e-200; `div` was called at HERE";
-    let small = Var::leaf(Tensor::from(1e-200));
-    says(|| (1.0 / &small).backward(), quotient);
+    let small: Var<f64> = Var::leaf(Tensor::from(1e-200));
+    says(|| (1.0_f64 / &small).backward(), quotient);
     let model = (Linear::<f64>::new(2, 2, &mut seeded(0)), Tanh);
     let inside = |model: &(Linear<f64>, Tanh)| {
         name_layers::<f64>(model);

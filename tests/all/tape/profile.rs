@@ -118,8 +118,10 @@ fn every_operation_is_in_the_profile() {
             let leaves: Vec<Var<f64>> = sample.inputs().iter().map(Var::leaf).collect();
             let (y, forward) = profile(|| sample.run_on(&leaves));
             let tape = Tape::of(&y);
-            let recorded = count(&mut tape.iter().map(|node| node.operation()).filter(|name| *name != "leaf"));
-            let ran = count(&mut forward.operations().filter(|event| event.is_outermost).map(|event| &*event.name));
+            let recorded =
+                count(&mut tape.iter().map(|node| node.operation()).filter(|name| *name != "leaf"));
+            let ran =
+                count(&mut forward.operations().filter(|event| event.is_outermost).map(|event| &*event.name));
             for (name, times) in &recorded {
                 assert!(ran.get(name).is_some_and(|ran| ran >= times), "{}: `{name}` of {ran:?}", case.name);
             }
@@ -127,7 +129,9 @@ fn every_operation_is_in_the_profile() {
             if !y.is_tracked() {
                 continue;
             }
-            let tracked = leaves.iter().find(|leaf| Tape::of(&y).label(leaf, "found").iter().any(|node| node.label() == "found"));
+            let tracked = leaves
+                .iter()
+                .find(|leaf| Tape::of(&y).label(leaf, "found").iter().any(|node| node.label() == "found"));
             let Some(leaf) = tracked else { continue };
             let (_, backward) = profile(|| grad(&y.sum(..), &[leaf]));
             let rules = count(
@@ -155,7 +159,8 @@ fn profiles_nest() {
         let _ = std::thread::scope(|scope| scope.spawn(|| x.tan()).join().unwrap());
         inner
     });
-    let names = |profile: &Profile| profile.operations().map(|event| event.name.to_string()).collect::<Vec<_>>();
+    let names =
+        |profile: &Profile| profile.operations().map(|event| event.name.to_string()).collect::<Vec<_>>();
     assert_eq!(names(&inner), ["sin"]);
     assert_eq!(names(&outer), ["cos", "sin"]);
     assert!(y.is_tracked() && profile(|| ()).1.events().is_empty());
@@ -190,6 +195,9 @@ fn rows_are_of_operations_and_phases() {
     let backward = layers.iter().find(|row| row.name == "dense" && row.phase == Some(Phase::Backward));
     assert!(backward.is_some_and(|row| row.count >= 1), "{layers:?}");
     let text = profile.to_string();
-    assert!(text.starts_with(&text[..text.find(" in all: ").unwrap()]) && text.contains("\noperation"), "{text}");
+    assert!(
+        text.starts_with(&text[..text.find(" in all: ").unwrap()]) && text.contains("\noperation"),
+        "{text}"
+    );
     assert!(text.contains("outside of them; 120 multiply-adds"), "{text}");
 }

@@ -84,7 +84,12 @@ impl Watch {
         Guard { place: self.frames.len() - 1, epoch: self.epoch, closes: true, of_one_thread: PhantomData }
     }
 
-    pub(super) fn open_scope(&mut self, name: Name, line: &'static Location<'static>, home: &'static str) -> Guard {
+    pub(super) fn open_scope(
+        &mut self,
+        name: Name,
+        line: &'static Location<'static>,
+        home: &'static str,
+    ) -> Guard {
         let parent = self.frames.last().and_then(|frame| frame.scope.clone());
         if let (Name::Layer(_), Some(frame), Some(scope)) = (&name, self.frames.last(), &parent)
             && frame.phase == Phase::Scope

@@ -17,9 +17,8 @@ use gradus_tensor::{Float, Shape};
 pub use self::frames::Guard;
 use self::frames::WATCH;
 pub(crate) use self::frames::{collect, until_the_last};
-pub use self::scopes::short;
 pub(crate) use self::scopes::Place;
-use self::scopes::{Name, Path, Scope, home_of};
+use self::scopes::{Name, Path, Scope, home_of, short};
 use super::mode;
 use super::node::Node;
 use super::operation::Operation;
@@ -117,11 +116,19 @@ fn rule(name: &'static str, place: Option<&Place>) -> Guard {
 }
 
 /// Opens a frame for a change of parameters or gradients, if somebody looks on.
+/// It has the name of a function or of a type.
 #[doc(hidden)]
+#[inline]
 #[track_caller]
 pub fn update(name: &'static str) -> Option<Guard> {
+    if mode::is_watching() { Some(open_update(name)) } else { None }
+}
+
+#[cold]
+#[track_caller]
+fn open_update(name: &'static str) -> Guard {
     let place = Place { scope: None, line: Location::caller() };
-    mode::is_watching().then(|| WATCH.with_borrow_mut(|watch| watch.open(Phase::Update, name.into(), place)))
+    WATCH.with_borrow_mut(|watch| watch.open(Phase::Update, short(name).into(), place))
 }
 
 /// Opens the scope of a layer in a file of a library, if somebody looks on.

@@ -85,8 +85,7 @@ fn join(front: &str, name: &str) -> String {
 }
 
 /// The name of a type without its modules and parameters.
-#[doc(hidden)]
-pub fn short(name: &'static str) -> &'static str {
+pub(super) fn short(name: &'static str) -> &'static str {
     let name = name.split('<').next().unwrap_or(name);
     name.rsplit("::").next().unwrap_or(name)
 }
@@ -95,4 +94,3 @@ pub fn short(name: &'static str) -> &'static str {
 pub(super) fn home_of(file: &str) -> &str {
     file.rfind("src").map_or(file, |end| &file[..end])
 }
-
