@@ -1,9 +1,12 @@
-//! Pictures as SVG: points and lines over two axes, and rows of small images.
+//! Pictures as SVG: points and lines over two axes, squares of points side by side, and rows of small images.
+
+mod panels;
 
 use std::path::Path;
 use std::{fs, io};
 
 use gradus::Tensor;
+pub use panels::{Panel, Scatter};
 
 const INK: &str = "#333333";
 const FAINT: &str = "#6e6e6e";

@@ -46,7 +46,8 @@ pub struct Chart<'a> {
     pub y: &'a str,
     /// The scale from bottom to top.
     pub scale: Scale,
-    /// The lines: a name for the legend, and points (x, y). Points that the scale does not have, such as NaN, are left out.
+    /// The lines: a name for the legend, which is in the emptiest corner if there are several lines, and points (x, y).
+    /// Points that the scale does not have, such as NaN, are left out.
     pub lines: &'a [(&'a str, Vec<(f64, f64)>)],
 }
 
@@ -149,17 +150,52 @@ impl Chart<'_> {
                 .label(*name)
                 .legend(move |(x, y)| PathElement::new([(x, y), (x + 48, y)], style));
         }
-        chart
-            .configure_series_labels()
-            .position(SeriesLabelPosition::UpperRight)
-            .legend_area_size(64)
-            .margin(32)
-            .label_font(text(32, INK))
-            .draw()?;
+        // A single line is named by the title.
+        if lines.len() > 1 {
+            chart
+                .configure_series_labels()
+                .position(emptiest_corner(lines, [left, right], [low, high]))
+                .legend_area_size(64)
+                .margin(32)
+                .label_font(text(32, INK))
+                .draw()?;
+        }
         drop(chart);
         drop(area);
         let (width, height) = SIZE;
         let size = |width, height| format!("width=\"{width}\" height=\"{height}\"");
         Ok(svg.replacen(&size(width, height), &size(width / 2, height / 2), 1))
     }
+}
+
+/// The corner that the fewest parts of the lines pass through, for the legend.
+fn emptiest_corner(
+    lines: &[(&str, Vec<(f64, f64)>)],
+    [left, right]: [f64; 2],
+    [low, high]: [f64; 2],
+) -> SeriesLabelPosition {
+    const PARTS: u32 = 16;
+    let passing = |from_right: bool, from_top: bool| {
+        let pairs = lines.iter().flat_map(|(_, points)| points.windows(2));
+        let places = pairs.flat_map(|pair| {
+            let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
+            (0..=PARTS).map(move |i| {
+                let part = f64::from(i) / f64::from(PARTS);
+                (x0 + part * (x1 - x0), y0 + part * (y1 - y0))
+            })
+        });
+        let is_inside = |&(x, y): &(f64, f64)| {
+            let (x, y) = ((x - left) / (right - left), (y - low) / (high - low));
+            (if from_right { 1.0 - x } else { x }) < 0.4 && (if from_top { 1.0 - y } else { y }) < 0.3
+        };
+        places.filter(is_inside).count()
+    };
+    let corners = [
+        (SeriesLabelPosition::UpperRight, [true, true]),
+        (SeriesLabelPosition::UpperLeft, [false, true]),
+        (SeriesLabelPosition::LowerRight, [true, false]),
+        (SeriesLabelPosition::LowerLeft, [false, false]),
+    ];
+    let best = corners.into_iter().min_by_key(|(_, [right, top])| passing(*right, *top));
+    best.map_or(SeriesLabelPosition::UpperRight, |(corner, _)| corner)
 }

@@ -31,3 +31,20 @@ fn points_that_a_scale_does_not_have_are_left_out() {
     assert_eq!(error.to_string(), "draw a chart: there are no points that its scale has");
     assert!(chart(Scale::Linear, &[("x", vec![(1.0, 5.0)])]).to_svg().is_ok());
 }
+
+#[test]
+fn the_legend_is_in_the_emptiest_corner_and_a_single_line_has_none() {
+    // The first coordinate of the legend of two lines like this one, if there is a legend.
+    let place = |y: fn(f64) -> f64, names: &[&'static str]| {
+        let points: Vec<(f64, f64)> = (0..9).map(f64::from).map(|x| (x, y(x))).collect();
+        let lines: Vec<(&str, Vec<(f64, f64)>)> = names.iter().map(|name| (*name, points.clone())).collect();
+        let svg = chart(Scale::Linear, &lines).to_svg().unwrap();
+        let text = svg.split("<text ").find(|text| text.contains(">\nfirst\n"))?;
+        let x = text.split("x=\"").nth(1)?.split('"').next()?.parse::<f64>();
+        Some(x.expect("a coordinate is a number"))
+    };
+    let both = ["first", "second"];
+    assert!(place(|x| -x, &both).expect("two lines have a legend") > 800.0);
+    assert!(place(|x| x, &both).expect("two lines have a legend") < 800.0);
+    assert_eq!(place(|x| x, &["first"]), None);
+}
