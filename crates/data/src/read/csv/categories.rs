@@ -20,6 +20,11 @@ use crate::read::ReadError;
 /// let test = Table::from_bytes("species\nGentoo\n")?;
 /// assert_eq!(test.categories_in("species", &names)?, Tensor::from([1]));
 /// assert_eq!(train.labels("digit", 10)?, Tensor::from([7, 0]));
+/// // A missing category is an error, or one more category.
+/// let table = Table::from_bytes("sex\nmale\nNA\nfemale\n")?;
+/// assert!(table.categories("sex").is_err());
+/// let (y, names) = table.categories_filled("sex", "unknown")?;
+/// assert_eq!((y, names), (Tensor::from([1, 2, 0]), vec!["female".into(), "male".into(), "unknown".into()]));
 /// # Ok::<(), gradus::data::read::ReadError>(())
 /// ```
 impl Table {
@@ -29,11 +34,31 @@ impl Table {
     /// # Errors
     /// If there is no such column, or a cell is missing.
     pub fn categories(&self, column: &str) -> Result<(Tensor<i64>, Vec<String>), ReadError> {
+        self.sorted_categories(column, None)
+    }
+
+    /// Like [`categories`](Self::categories), with this category for rows whose cell is missing.
+    ///
+    /// # Errors
+    /// If there is no such column.
+    pub fn categories_filled(
+        &self,
+        column: &str,
+        missing: &str,
+    ) -> Result<(Tensor<i64>, Vec<String>), ReadError> {
+        self.sorted_categories(column, Some(missing))
+    }
+
+    fn sorted_categories(
+        &self,
+        column: &str,
+        missing: Option<&str>,
+    ) -> Result<(Tensor<i64>, Vec<String>), ReadError> {
         let place = self.column(column)?;
         let mut names = HashMap::<Cow<str>, usize>::new();
         for row in 0..self.len() {
             let next = names.len();
-            names.entry(self.category(row, place)?).or_insert(next);
+            names.entry(self.category(row, place, missing)?).or_insert(next);
         }
         let mut names: Vec<String> = names.into_keys().map(Cow::into_owned).collect();
         names.sort_unstable();
@@ -41,7 +66,7 @@ impl Table {
         if names.iter().all(|name| number(name).is_some()) {
             names.sort_by(|a, b| f64::total_cmp(&number(a).unwrap_or(0.0), &number(b).unwrap_or(0.0)));
         }
-        Ok((self.categories_in(column, &names)?, names))
+        Ok((self.numbered(place, &names, missing)?, names))
     }
 
     /// Like [`categories`](Self::categories), with a given list of categories: the list of the training data.
@@ -49,10 +74,19 @@ impl Table {
     /// # Errors
     /// If there is no such column, or a cell is missing or not one of the names.
     pub fn categories_in(&self, column: &str, names: &[impl AsRef<str>]) -> Result<Tensor<i64>, ReadError> {
-        let column = self.column(column)?;
+        self.numbered(self.column(column)?, names, None)
+    }
+
+    /// The categories of a column by their place in the list.
+    fn numbered(
+        &self,
+        column: usize,
+        names: &[impl AsRef<str>],
+        missing: Option<&str>,
+    ) -> Result<Tensor<i64>, ReadError> {
         let numbers: HashMap<&str, i64> = (0..).zip(names).map(|(i, name)| (name.as_ref(), i)).collect();
         let class = |row| {
-            let name = self.category(row, column)?;
+            let name = self.category(row, column, missing)?;
             numbers.get(&*name).copied().ok_or_else(|| {
                 let fault = format!("{name:?} is not one of the categories; {}", list(&name, names));
                 self.fault(row, column, fault)
@@ -68,7 +102,7 @@ impl Table {
     pub fn labels(&self, column: &str, classes: usize) -> Result<Tensor<i64>, ReadError> {
         let column = self.column(column)?;
         let label = |row| {
-            let text = self.category(row, column)?;
+            let text = self.category(row, column, None)?;
             let label = text.parse::<i64>().ok().filter(|label| (0..classes as i64).contains(label));
             label.ok_or_else(|| {
                 let range = match classes {
@@ -81,12 +115,21 @@ impl Table {
         (0..self.len()).map(label).collect()
     }
 
-    /// The text of a cell that is not missing.
-    fn category(&self, row: usize, column: usize) -> Result<Cow<'_, str>, ReadError> {
-        if self.is_missing(row, column) {
-            let fault = "the category is missing; `drop_missing` leaves such rows out";
-            return Err(self.fault(row, column, fault));
+    /// The text of a cell, or what stands for a missing one.
+    fn category<'a>(
+        &'a self,
+        row: usize,
+        column: usize,
+        missing: Option<&'a str>,
+    ) -> Result<Cow<'a, str>, ReadError> {
+        match missing {
+            _ if !self.is_missing(row, column) => Ok(self.cell(row, column)),
+            Some(name) => Ok(name.into()),
+            None => {
+                let fault = "the category is missing; `drop_missing` leaves such rows out, `categories_filled` makes \
+                             them one more category";
+                Err(self.fault(row, column, fault))
+            }
         }
-        Ok(self.cell(row, column))
     }
 }

@@ -164,7 +164,8 @@ fn classes() {
     let test = table("species,digit\nNA,10\nAdelie,1.0\n,-1\n");
     assert_eq!(
         refused(test.categories("species")),
-        "read: line 2, column 1 (\"species\"): the category is missing; `drop_missing` leaves such rows out"
+        "read: line 2, column 1 (\"species\"): the category is missing; `drop_missing` leaves such rows out, \
+         `categories_filled` makes them one more category"
     );
     assert_eq!(test.drop_missing(["species"]).unwrap().texts("digit").unwrap(), ["1.0"]);
     let label = |fault: &str| format!("read: line 2, column 2 (\"digit\"): {fault}");

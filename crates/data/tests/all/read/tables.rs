@@ -176,6 +176,13 @@ proptest! {
             list.is_sorted()
         };
         prop_assert!(is_sorted, "{:?}", list);
+        // A category takes the place of missing cells, with its place in the order of all.
+        let (filled, with_b) = Table::from_bytes(names.iter().fold(String::from("x,c\n0,\n"), |text, name| text + "0," + name + "\n"))
+            .unwrap()
+            .categories_filled("c", "b")
+            .unwrap();
+        prop_assert_eq!(&with_b[filled[[0]] as usize], "b");
+        prop_assert!(filled.iter().skip(1).zip(&names).all(|(class, name)| with_b[class as usize] == *name));
         let turned: Vec<_> = list.iter().rev().collect();
         let other = table.categories_in("c", &turned).unwrap();
         prop_assert_eq!(other, (list.len() as i64 - 1) - classes);
