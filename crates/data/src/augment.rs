@@ -2,7 +2,7 @@
 //! of their channels.
 //!
 //! ```
-//! # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+//! # mod gradus { pub use {gradus_autograd::*, gradus_nn::*}; pub mod data { pub use gradus_data::*; } }
 //! use gradus::{Tensor, seeded};
 //! use gradus::data::augment::{normalize, random_crop, random_flip};
 //!

@@ -18,7 +18,7 @@ type Make<'a, B> = Arc<dyn Fn(&[usize], usize) -> B + Send + Sync + 'a>;
 /// for, so that an epoch needs no more memory than the data, the order and the batch in use. The last batch may be smaller.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*}; pub mod data { pub use gradus_data::*; } }
 /// use gradus::{Tensor, seeded};
 /// use gradus::data::Batches;
 ///
@@ -150,7 +150,7 @@ impl<'a, B> Batches<'a, B> {
     /// [drawn](seeded) from `rng` and the number of the batch: the results do not depend on the number of threads.
     ///
     /// ```
-    /// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+    /// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*}; pub mod data { pub use gradus_data::*; } }
     /// use gradus::{Tensor, seeded};
     /// use gradus::data::{Batches, augment};
     ///

@@ -17,7 +17,7 @@ use gradus_autograd::{Element, Tensor};
 /// A type of your own says what a batch of it is:
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*}; pub mod data { pub use gradus_data::*; } }
 /// use gradus::{Tensor, seeded};
 /// use gradus::data::{Batches, Dataset, pad_sequence};
 ///
@@ -169,7 +169,7 @@ tuples! {
 /// Some samples of a data set, under new numbers from 0.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*}; pub mod data { pub use gradus_data::*; } }
 /// use gradus::{Tensor, seeded};
 /// use gradus::data::{Dataset, Subset, order};
 ///

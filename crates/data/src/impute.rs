@@ -11,7 +11,7 @@ use crate::error::DataError;
 /// It is a module, so that a model that has it as a field or a layer saves and loads it.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*}; pub mod data { pub use gradus_data::*; } }
 /// use gradus::Tensor;
 /// use gradus::data::Impute;
 ///

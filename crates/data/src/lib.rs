@@ -5,7 +5,7 @@
 //! set in an order:
 //!
 //! ```
-//! # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+//! # mod gradus { pub use {gradus_autograd::*, gradus_nn::*}; pub mod data { pub use gradus_data::*; } }
 //! use gradus::{Linear, Losses, Module, Optimizer, Sgd, Tensor, seeded};
 //! use gradus::data::{Batches, Standardize};
 //!

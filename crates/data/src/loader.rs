@@ -12,7 +12,7 @@ use gradus_nn::{State, StateError, Stateful};
 /// numbers; a loader that goes on from there gives the same batches to the bit, and makes none of those before.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*}; pub mod data { pub use gradus_data::*; } }
 /// use gradus::{State, StateError, Tensor, seeded};
 /// use gradus::data::{Batches, Loader};
 ///

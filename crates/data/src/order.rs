@@ -3,7 +3,7 @@
 //! One function makes an order, another one cuts it:
 //!
 //! ```
-//! # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+//! # mod gradus { pub use {gradus_autograd::*, gradus_nn::*}; pub mod data { pub use gradus_data::*; } }
 //! use gradus::{Tensor, seeded};
 //! use gradus::data::order;
 //!

@@ -15,7 +15,7 @@ use crate::batches::Batches;
 /// also in the middle, waits for the batches being made and ends the threads.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*}; pub mod data { pub use gradus_data::*; } }
 /// use gradus::Tensor;
 /// use gradus::data::Batches;
 ///

@@ -99,7 +99,7 @@ scaler! {
     /// mean 0 and variance 1. A constant feature becomes 0.
     ///
     /// ```
-    /// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+    /// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*}; pub mod data { pub use gradus_data::*; } }
     /// use gradus::Tensor;
     /// use gradus::data::Standardize;
     ///
@@ -120,7 +120,7 @@ scaler! {
     /// and 1. A constant feature becomes 0.
     ///
     /// ```
-    /// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+    /// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*}; pub mod data { pub use gradus_data::*; } }
     /// use gradus::Tensor;
     /// use gradus::data::MinMax;
     ///

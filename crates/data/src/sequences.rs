@@ -6,7 +6,7 @@ use gradus_autograd::{Element, OrPanic, Tensor};
 /// ones, and their lengths. [`unpad`] is its inverse.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*}; pub mod data { pub use gradus_data::*; } }
 /// use gradus::Tensor;
 /// use gradus::data::{pad_sequence, unpad};
 ///

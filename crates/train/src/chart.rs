@@ -20,7 +20,7 @@ const COLOURS: [RGBColor; 4] =
 /// Lines over one axis, such as the losses of a run by epoch.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 /// use gradus::train::{Chart, Scale};
 ///
 /// let chart = Chart {

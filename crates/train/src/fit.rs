@@ -32,7 +32,7 @@ pub use results::{IntoRow, Loss, Row};
 /// 5. keeps the best model, reduces the rates on a plateau, writes a checkpoint, and ends if there is a reason.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 /// use gradus::{Linear, Losses, Sgd, Tensor, keepdim, schedule, seeded};
 /// use gradus::train::Fit;
 ///

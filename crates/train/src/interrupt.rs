@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// A request to stop, which a loop asks about between two steps, to save and end as it likes. Clones share the request.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 /// use gradus::train::Interrupt;
 ///
 /// let interrupt = Interrupt::new(); // or `Interrupt::listen()?`, which Ctrl-C makes the request of
@@ -32,7 +32,7 @@ impl Interrupt {
     /// program as it always does. All listeners of a program share one request.
     ///
     /// ```no_run
-    /// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+    /// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
     /// # use gradus::train::Interrupt;
     /// let interrupt = Interrupt::listen()?;
     /// for epoch in 0..100 {

@@ -15,7 +15,7 @@ use crate::stopping::Goal;
 /// `accuracy - 0.001 * loss`, tells more.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 /// use gradus::{Linear, Module, State, seeded};
 /// use gradus::train::BestCheckpoint;
 ///
@@ -107,7 +107,7 @@ impl BestCheckpoint {
 /// The checkpoints of the last epochs: files `epoch-000012.safetensors` in a folder.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 /// use gradus::State;
 /// use gradus::train::LastCheckpoints;
 ///

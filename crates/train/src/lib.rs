@@ -4,7 +4,7 @@
 //! rather not. Nothing is printed or written unless asked for.
 //!
 //! ```
-//! # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+//! # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 //! use gradus::{Linear, Losses, Module, Optimizer, Sgd, Tensor, clip_grad_norm, seeded};
 //! use gradus::metrics::{Mean, Metric};
 //! use gradus::train::EarlyStopping;

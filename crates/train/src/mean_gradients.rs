@@ -6,7 +6,7 @@ use gradus_autograd::{Float, Gradients};
 /// whole batch, up to rounding.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 /// use gradus::{Linear, Losses, Optimizer, Sgd, Tensor, seeded};
 /// use gradus::train::MeanGradients;
 ///

@@ -7,14 +7,14 @@ use gradus_nn::Module;
 /// recorded, so that the outputs and one batch are all that is in memory.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 /// use gradus::{Linear, Tensor, seeded};
 /// use gradus::train::predict;
 ///
 /// let (mut model, x) = (Linear::new(3, 2, &mut seeded(0)), Tensor::<f32>::ones([10, 3]));
 /// // Or `Batches::of(&x, 4)`; batches of features and targets with `|model, (x, _)|`.
 /// let y = predict(&mut model, x.split(4, 0), |model, x| model.forward(x));
-/// assert!(y.allclose(&model.forward(&x), 1e-6, 1e-6));
+/// assert!(y.allclose(model.forward(&x).value(), 1e-6, 1e-6));
 /// assert_eq!(y.argmax(1).shape(), [10]);
 /// ```
 ///

@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// may [report](Self::report) numbers and samples. Clones share the bar.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 /// use gradus::train::Progress;
 ///
 /// let progress = Progress::new().label("epoch 1");

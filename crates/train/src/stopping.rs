@@ -29,7 +29,7 @@ impl Goal {
 /// become NaN stops when its patience ends.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 /// use gradus::train::EarlyStopping;
 ///
 /// let mut stopping = EarlyStopping::max().patience(2);

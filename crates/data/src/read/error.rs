@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// A file that cannot be read.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*}; pub mod data { pub use gradus_data::*; } }
 /// # #[cfg(feature = "csv")] {
 /// use gradus::data::read::{ReadError, csv::Table};
 ///

@@ -2,7 +2,7 @@
 //! first bytes.
 //!
 //! ```
-//! # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+//! # mod gradus { pub use {gradus_autograd::*, gradus_nn::*}; pub mod data { pub use gradus_data::*; } }
 //! use gradus::Tensor;
 //! use gradus::data::read::idx;
 //!

@@ -1,7 +1,7 @@
 //! Folders of images, a folder for each class: `path/class/image.png`. With the feature `image`.
 //!
 //! ```no_run
-//! # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+//! # mod gradus { pub use {gradus_autograd::*, gradus_nn::*}; pub mod data { pub use gradus_data::*; } }
 //! use gradus::data::read::images::Folder;
 //!
 //! let folder = Folder::open("pets")?.resize(64, 64);
@@ -14,7 +14,7 @@
 //! A folder is a data set, whose batches are read when they come, on other threads if that is asked for:
 //!
 //! ```no_run
-//! # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+//! # mod gradus { pub use {gradus_autograd::*, gradus_nn::*}; pub mod data { pub use gradus_data::*; } }
 //! use std::sync::Arc;
 //!
 //! use gradus::seeded;

@@ -15,7 +15,7 @@ use crate::error::TrainError;
 /// the payload are not kept. [`Log`] says which rows of an old file are kept.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 /// use gradus::train::{CsvLog, Log};
 ///
 /// # let path = std::env::temp_dir().join(format!("gradus-log-{}.csv", std::process::id()));
@@ -43,7 +43,7 @@ pub struct CsvLog {
 /// `"NaN"`, `"inf"` and `"-inf"` are strings. [`Log`] says which rows of an old file are kept.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 /// use gradus::train::{JsonlLog, Log};
 ///
 /// # let path = std::env::temp_dir().join(format!("gradus-log-{}.jsonl", std::process::id()));

@@ -14,7 +14,7 @@ use crate::error::TrainError;
 /// on. The format has numbers in single precision.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 /// use gradus::train::{Log, TensorBoardLog};
 ///
 /// # let folder = std::env::temp_dir().join(format!("gradus-tensorboard-{}", std::process::id()));

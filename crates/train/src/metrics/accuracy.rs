@@ -10,7 +10,7 @@ use super::{IGNORED, Metric, check_any};
 /// The fraction of samples whose predicted class is the target.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 /// use gradus::Tensor;
 /// use gradus::metrics::{Accuracy, Metric};
 ///
@@ -82,7 +82,7 @@ impl Metric for Accuracy {
 /// first come first.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 /// use gradus::Tensor;
 /// use gradus::metrics::{Metric, TopK};
 ///

@@ -14,7 +14,7 @@ use super::{Metric, check_any};
 /// recall for one that was never meant, F1 for one that was neither, as in scikit-learn.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 /// use gradus::Tensor;
 /// use gradus::metrics::{Averaging, ConfusionMatrix, Metric};
 ///
@@ -33,7 +33,7 @@ use super::{Metric, check_any};
 /// With the names of the classes:
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 /// # use gradus::Tensor;
 /// # use gradus::metrics::ConfusionMatrix;
 /// let mut matrix = ConfusionMatrix::with_names(["cat", "dog"]);

@@ -5,7 +5,7 @@ use super::{Metric, Sum, check_any};
 /// The mean of numbers by weight, such as the loss of an epoch from the mean losses of its batches.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 /// use gradus::metrics::{Mean, Metric};
 ///
 /// let mut loss = Mean::new();
@@ -74,7 +74,7 @@ impl Metric for Mean {
 /// The exponential of the mean loss by token: the number of equally likely tokens that would be as hard to foretell.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 /// use gradus::metrics::{Metric, Perplexity};
 ///
 /// let mut perplexity = Perplexity::new();

@@ -11,7 +11,7 @@
 //! Where the definition of a metric divides 0 by 0, its value is the one that scikit-learn gives; the metric says which.
 //!
 //! ```
-//! # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+//! # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 //! use gradus::Tensor;
 //! use gradus::metrics::{Accuracy, Mean, Metric};
 //!

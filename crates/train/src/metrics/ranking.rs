@@ -72,7 +72,7 @@ impl Scored {
 /// Its value is NaN if all samples are of one class, or a score is NaN. It keeps all scores.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 /// use gradus::Tensor;
 /// use gradus::metrics::{Metric, RocAuc};
 ///
@@ -118,7 +118,7 @@ impl Metric for RocAuc {
 /// classes. (scikit-learn gives NaN if it is so for any.)
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 /// use gradus::Tensor;
 /// use gradus::metrics::{MacroRocAuc, Metric};
 ///
@@ -182,7 +182,7 @@ impl Metric for MacroRocAuc {
 /// Its value is 0 if there is no positive sample, as in scikit-learn, and NaN if a score is NaN. It keeps all scores.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
 /// use gradus::Tensor;
 /// use gradus::metrics::{AveragePrecision, Metric};
 ///

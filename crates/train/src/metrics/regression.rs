@@ -69,7 +69,7 @@ errors! {
     /// The mean absolute error.
     ///
     /// ```
-    /// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train as train, gradus_train::metrics}; }
+    /// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*, gradus_train::metrics}; pub mod train { pub use gradus_train::*; } }
     /// use gradus::metrics::{Mae, Metric, Mse, R2, Rmse};
     ///
     /// let (predictions, targets) = ([2.5, 0.0, 2.0, 8.0], [3.0, -0.5, 2.0, 7.0]);

@@ -9,7 +9,7 @@ use super::{Table, list};
 use crate::read::ReadError;
 
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*}; pub mod data { pub use gradus_data::*; } }
 /// use gradus::Tensor;
 /// use gradus::data::read::csv::Table;
 ///

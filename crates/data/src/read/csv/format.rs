@@ -11,7 +11,7 @@ use crate::read::{Place, ReadError, contents};
 /// How a table is written, where it differs from a header, commas, decimal points and double quotes.
 ///
 /// ```
-/// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+/// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*}; pub mod data { pub use gradus_data::*; } }
 /// use gradus::Tensor;
 /// use gradus::data::read::csv::{Fill, Format};
 ///

@@ -1,7 +1,7 @@
 //! Tables as text, with a delimiter between the cells of a row.
 //!
 //! ```
-//! # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+//! # mod gradus { pub use {gradus_autograd::*, gradus_nn::*}; pub mod data { pub use gradus_data::*; } }
 //! use gradus::Tensor;
 //! use gradus::data::read::csv::{Fill, Table};
 //!
@@ -88,7 +88,7 @@ impl Table {
     /// The names of the columns, in the order of the file.
     ///
     /// ```
-    /// # mod gradus { pub use {gradus_autograd::*, gradus_data as data, gradus_nn::*}; }
+    /// # mod gradus { pub use {gradus_autograd::*, gradus_nn::*}; pub mod data { pub use gradus_data::*; } }
     /// use gradus::data::read::csv::Table;
     ///
     /// let table = Table::from_bytes("x,y,label\n1,2,0\n")?;
