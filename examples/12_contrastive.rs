@@ -1,4 +1,4 @@
-//! Contrastive learning (SimCLR: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", 2020):
+//! Contrastive learning (`SimCLR`: Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", 2020):
 //! an encoder learns from digits without labels that two distorted copies of one image belong together. A linear classifier
 //! on its frozen features, trained with a few labels, is then compared with the same network trained from scratch on
 //! the same labels and the same distortions.

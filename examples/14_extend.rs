@@ -157,7 +157,7 @@ mod tests {
 
         /// Whatever its sign and size, a gradient that stays the same moves a parameter by the learning rate.
         #[test]
-        fn the_optimizer_makes_steps_of_one_size(g in prop_oneof![-1e3..-1.0, 1.0..1e3], steps in 1..20_i32) {
+        fn the_optimizer_makes_steps_of_one_size(g in prop_oneof![-1e3_f64..-1.0, 1.0..1e3], steps in 1..20_i32) {
             let (mut parameter, mut optimizer) = (Parameter::new([0.0_f64]), yogi(0.1));
             for _ in 0..steps {
                 let gradients = (&*parameter * g).sum(..).backward();

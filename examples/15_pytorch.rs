@@ -69,7 +69,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let theirs = State::read(folder.join("digits_cnn_logits.safetensors"))?;
     let theirs: &Tensor = theirs.tensor("logits").ok_or("the file has no logits in single precision")?;
     let difference = (&logits - theirs).abs().max(..).item();
-    let other_digits = logits.argmax(1).ne(&theirs.argmax(1)).count(..).item();
+    let other_digits = logits.argmax(1).ne(theirs.argmax(1)).count(..).item();
     let [ours, theirs] = [&logits, theirs].map(|logits| {
         let mut accuracy = Accuracy::new();
         accuracy.update(logits, &labels);

@@ -130,7 +130,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let advantage = &returns - expected.value();
         let advantage = &advantage / (advantage.std(.., 0) + 1e-3);
         let chosen = Categorical::from_logits(agent.policy.forward(&states));
-        let log_prob = chosen.log_prob(&Tensor::from(episodes.actions.clone()));
+        let log_prob = chosen.log_prob(Tensor::from(episodes.actions.clone()));
         let loss =
             expected.mse_loss(&returns) - (log_prob * advantage).mean(..) - chosen.entropy().mean(..) * 0.005;
         adam.step(&mut agent, &loss.backward());

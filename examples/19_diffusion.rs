@@ -80,7 +80,7 @@ impl Denoiser {
             let (beta, left) = (noise.betas[step], noise.left[[step]]);
             points = (points - predicted * (beta / (1.0 - left).sqrt())) / (1.0 - beta).sqrt();
             if step > 0 {
-                points = points + Tensor::randn([count, 2], rng) * beta.sqrt();
+                points += Tensor::randn([count, 2], rng) * beta.sqrt();
             }
             if SHOWN.contains(&step) {
                 shown.push(points.clone());

@@ -81,7 +81,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let message = message_of(|| {
         detect_anomaly(|| {
             name_layers(&broken);
-            broken.forward(&x).square().mean(..).backward()
+            let _gradients = broken.forward(&x).square().mean(..).backward();
         });
     });
     println!("{message}\n");
