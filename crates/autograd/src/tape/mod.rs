@@ -3,11 +3,13 @@
 mod as_var;
 mod context;
 mod discrete;
+mod drawing;
 mod list;
 pub(crate) mod mode;
 pub(crate) mod node;
 mod operand;
 mod operation;
+mod placing;
 mod saves;
 mod var;
 
