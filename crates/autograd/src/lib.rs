@@ -31,6 +31,8 @@ mod scalar;
 mod tape;
 #[cfg(feature = "proptest")]
 pub mod testing;
+#[doc(hidden)]
+pub mod xml;
 
 pub use engine::{
     Gradients, batched_hessian, batched_jacobian, grad, grad_create_graph, hessian, hvp, jacobian, jvp,

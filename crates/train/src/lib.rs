@@ -43,6 +43,8 @@ mod mean_gradients;
 pub mod metrics;
 #[cfg(feature = "progress")]
 mod progress;
+#[cfg(feature = "report")]
+mod report;
 mod stateful;
 mod stopping;
 
@@ -57,5 +59,7 @@ pub use log::{CsvLog, JsonlLog, Log, TensorBoardLog};
 pub use mean_gradients::MeanGradients;
 #[cfg(feature = "progress")]
 pub use progress::{Progress, Steps};
+#[cfg(feature = "report")]
+pub use report::{Epoch, OperationTime, Report, Run};
 pub use stateful::Stateful;
 pub use stopping::{EarlyStopping, Goal};

@@ -3,6 +3,7 @@
 pub(crate) mod allocator;
 mod chains;
 mod decisions;
+mod drawing;
 mod flow;
 mod growth;
 mod memory;

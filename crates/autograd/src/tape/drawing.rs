@@ -4,8 +4,9 @@ use std::fmt::{self, Write};
 
 use gradus_tensor::Float;
 
-use super::placing::{Graph, Places};
 use super::list::{Tape, TapeNode};
+use super::placing::{Graph, Places};
+use crate::xml::Escaped;
 
 /// The height of a box, the distance of rows, and the space around everything.
 const BOX: f64 = 40.0;
@@ -153,8 +154,9 @@ fn write_node<T: Float>(
         _ => "operation",
     };
     let (middle, width, y) = (MARGIN + places.middles[i], graph.widths[i], top(graph.rows[i]));
-    let title = Escaped(node.to_string());
-    let (name, shape) = (Escaped(shown(node.label())), Escaped(shown(&format!("{:?}", node.shape()))));
+    let title = node.to_string();
+    let (name, shape) = (shown(node.label()), shown(&format!("{:?}", node.shape())));
+    let [title, name, shape] = [&title, &name, &shape].map(|text| Escaped(text));
     let x = middle - width / 2.0;
     writeln!(
         out,
@@ -184,24 +186,4 @@ fn shown(text: &str) -> String {
         shown.push('…');
     }
     shown
-}
-
-/// A text in XML. It has no control characters, which XML cannot have.
-struct Escaped(String);
-
-impl fmt::Display for Escaped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for letter in self.0.chars() {
-            match letter {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\n' | '\t' => f.write_char(' ')?,
-                c if c.is_control() || ['\u{fffe}', '\u{ffff}'].contains(&c) => f.write_char('\u{fffd}')?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
-    }
 }

@@ -47,7 +47,7 @@ proptest! {
                     sizes_now.push(size);
                     made += 1;
                 } else {
-                    tensors.swap_remove(size % tensors.len());
+                    drop(tensors.swap_remove(size % tensors.len()));
                     sizes_now.swap_remove(size % sizes_now.len());
                 }
                 if sizes_now.iter().sum::<usize>() > peak.iter().sum() {
