@@ -47,8 +47,7 @@ use crate::metrics::ConfusionMatrix;
 /// # let path = folder.join("compared.html");
 /// Report::compare(&path, "Two runs", &[old, report.run()])?;
 /// # std::fs::remove_dir_all(&folder)?;
-/// # Ok::<(), gradus_train::TrainError>(())
-/// # .map_err(Box::<dyn std::error::Error>::from)
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Report {

@@ -16,7 +16,7 @@ use super::buffer;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct MemoryOrigin {
-    /// The name of the operation, or `optimizer`.
+    /// The name of the operation, or of the rule of an optimizer.
     pub operation: &'static str,
     /// Whether its gradient was computed, and not its value.
     pub backward: bool,
@@ -258,11 +258,9 @@ pub struct CountedFor {
 
 impl CountedFor {
     /// For this operation.
-    #[track_caller]
-    pub fn new(operation: &'static str, backward: bool) -> Self {
+    pub fn new(operation: &'static str, backward: bool, line: Option<&'static Location<'static>>) -> Self {
         let is_outermost = ORIGIN.get().is_none();
         if is_outermost {
-            let line = (!backward).then(Location::caller);
             ORIGIN.set(Some(MemoryOrigin { operation, backward, line }));
         }
         Self { is_outermost }

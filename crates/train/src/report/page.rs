@@ -1,13 +1,16 @@
 //! The page of one run, or of several side by side.
 
 use std::fmt::{self, Write};
+use std::fs;
+use std::path::Path;
 
 use gradus_autograd::xml::Escaped;
 use serde_json::Value;
 
 use super::curve::{Curve, grouped, number, write_chart, write_keys};
-use super::run::Run;
+use super::run::{Run, names};
 use super::tables;
+use crate::error::TrainError;
 
 const DATA_START: &str = "<script type=\"application/json\" id=\"gradus-runs\">";
 const DATA_END: &str = "</script>";
@@ -17,6 +20,30 @@ pub(super) fn page(title: &str, runs: &[Run]) -> String {
     let mut out = String::new();
     write_page(&mut out, title, runs).expect("a string takes everything");
     out
+}
+
+impl Run {
+    /// The data in the page of a report.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or is not the page of one report.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, TrainError> {
+        let path = path.as_ref();
+        let page = fs::read_to_string(path).map_err(TrainError::io("read", path))?;
+        let fault = |fault: &str| TrainError::Report { path: path.into(), fault: fault.into() };
+        let data = data(&page).ok_or_else(|| fault("it is not the page of a report"))?;
+        let data: Value = serde_json::from_str(data).map_err(|error| fault(&error.to_string()))?;
+        match data.as_array().map(Vec::as_slice) {
+            Some([run]) => Self::from_json(run).ok_or_else(|| fault("its data are not those of a report")),
+            Some(runs) => Err(fault(&format!("it is the page of {} runs: there must be one", runs.len()))),
+            None => Err(fault("its data are not those of a report")),
+        }
+    }
+
+    /// The page.
+    pub fn to_html(&self) -> String {
+        page(&self.title, std::slice::from_ref(self))
+    }
 }
 
 /// The JSON in a page.
@@ -119,17 +146,6 @@ fn write_tiles(out: &mut String, run: &Run) -> fmt::Result {
     }
     out.push_str("</section>\n");
     Ok(())
-}
-
-/// The names of all runs, each once, in order.
-pub(super) fn names(runs: &[Run]) -> Vec<&str> {
-    let mut names: Vec<&str> = Vec::new();
-    for (name, _) in runs.iter().flat_map(|run| &run.epochs).flat_map(|epoch| &epoch.values) {
-        if !names.contains(&name.as_str()) {
-            names.push(name);
-        }
-    }
-    names
 }
 
 /// The charts with their lines: those that were asked for, then one for each last word of the other names, such as `loss` of

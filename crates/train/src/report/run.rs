@@ -1,13 +1,7 @@
 //! The data of a report, and their JSON.
 
-use std::fs;
-use std::path::Path;
-
 use gradus_nn::SummaryRow;
 use serde_json::{Map, Value, json};
-
-use super::page;
-use crate::error::TrainError;
 
 /// The data of a [`Report`](super::Report): of one run of training.
 ///
@@ -59,28 +53,6 @@ pub struct OperationTime {
 }
 
 impl Run {
-    /// The data in the page of a report.
-    ///
-    /// # Errors
-    /// If the file cannot be read, or is not the page of one report.
-    pub fn read(path: impl AsRef<Path>) -> Result<Self, TrainError> {
-        let path = path.as_ref();
-        let page = fs::read_to_string(path).map_err(TrainError::io("read", path))?;
-        let fault = |fault: &str| TrainError::Report { path: path.into(), fault: fault.into() };
-        let data = page::data(&page).ok_or_else(|| fault("it is not the page of a report"))?;
-        let data: Value = serde_json::from_str(data).map_err(|error| fault(&error.to_string()))?;
-        match data.as_array().map(Vec::as_slice) {
-            Some([run]) => Self::from_json(run).ok_or_else(|| fault("its data are not those of a report")),
-            Some(runs) => Err(fault(&format!("it is the page of {} runs: there must be one", runs.len()))),
-            None => Err(fault("its data are not those of a report")),
-        }
-    }
-
-    /// The page.
-    pub fn to_html(&self) -> String {
-        page::page(&self.title, std::slice::from_ref(self))
-    }
-
     /// The numbers of one name, by epoch.
     pub fn curve(&self, name: &str) -> Vec<(f64, f64)> {
         let value = |epoch: &Epoch| Some(epoch.values.iter().find(|(other, _)| other == name)?.1);
@@ -120,7 +92,7 @@ impl Run {
         })
     }
 
-    fn from_json(value: &Value) -> Option<Self> {
+    pub(super) fn from_json(value: &Value) -> Option<Self> {
         let run = value.as_object()?;
         let epoch = |value: &Value| {
             let epoch = value.as_object()?;
@@ -191,4 +163,15 @@ fn array<const N: usize>(value: &Value) -> Option<&[Value; N]> {
 
 fn list<R>(from: &Map<String, Value>, name: &str, read: impl Fn(&Value) -> Option<R>) -> Option<Vec<R>> {
     from.get(name)?.as_array()?.iter().map(read).collect()
+}
+
+/// The names of all runs, each once, in order.
+pub(super) fn names(runs: &[Run]) -> Vec<&str> {
+    let mut names: Vec<&str> = Vec::new();
+    for (name, _) in runs.iter().flat_map(|run| &run.epochs).flat_map(|epoch| &epoch.values) {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names
 }

@@ -5,8 +5,7 @@ use std::fmt::{self, Write};
 use gradus_autograd::xml::Escaped;
 
 use super::curve::{grouped, number};
-use super::page::names;
-use super::run::{OperationTime, Run};
+use super::run::{OperationTime, Run, names};
 
 /// The start of a card with a table in a box of its own, which scrolls if the table is wide.
 fn start(out: &mut String, title: &str, class: &str) -> fmt::Result {
