@@ -15,7 +15,8 @@
 //! The modules, in the order to read them: `tape` holds variables, nodes and the contract of an operation,
 //! `ops` all operations, one file a family, `scalar` the way from a function of numbers to an operation, `engine` the
 //! passes over the tape: `reverse` from a result back to its origins, `gradients` the functions that users call,
-//! `forward` from origins to a result, `jacobian` whole matrices of derivatives by either pass. With the feature
+//! `forward` from origins to a result, `jacobian` whole matrices of derivatives by either pass,
+//! `profile` what a step does, and how long it takes. With the feature
 //! `proptest`, `testing` checks gradients against differences.
 //!
 //! This crate knows nothing of layers.
@@ -27,6 +28,7 @@ pub mod distributions;
 mod engine;
 mod operators;
 mod ops;
+mod profile;
 mod scalar;
 mod tape;
 #[cfg(feature = "proptest")]
@@ -49,9 +51,12 @@ pub use gradus_tensor::{file, shapes};
 #[cfg(feature = "npy")]
 pub use gradus_tensor::{npy, npz};
 pub use ops::{AttentionMask, cat, checkpoint, einsum, stack};
+pub use profile::{Profile, ProfileRow, profile};
 pub use scalar::{Binary, BinaryFunction, Expression, Lift, Literal, Real, Unary, UnaryFunction};
+#[doc(hidden)]
+pub use tape::watch;
 pub use tape::{
-    AsVar, Context, Discrete, DiscreteOperation, Discreteness, Identity, Indices, Inputs, Linearity, Mask,
-    Operand, Operation, Saves, Tape, TapeNode, Var, apply, decide, detect_anomaly, is_recording, keep_values,
-    live_nodes, no_grad,
+    AsVar, Context, Discrete, DiscreteOperation, Discreteness, Event, Identity, Indices, Inputs, Linearity,
+    Mask, Operand, Operation, Phase, Saves, Tape, TapeNode, Var, apply, decide, detect_anomaly, is_recording,
+    keep_values, live_nodes, no_grad, scope,
 };

@@ -60,6 +60,7 @@ operators! {
 
 impl<T: Float> Neg for Var<T> {
     type Output = Var<T>;
+    #[track_caller]
     fn neg(self) -> Var<T> {
         ops::neg(&self)
     }
@@ -67,6 +68,7 @@ impl<T: Float> Neg for Var<T> {
 
 impl<T: Float> Neg for &Var<T> {
     type Output = Var<T>;
+    #[track_caller]
     fn neg(self) -> Var<T> {
         ops::neg(self)
     }

@@ -125,7 +125,7 @@ fn expand(input: &DeriveInput) -> syn::Result<Tokens> {
                 path: ::gradus::Path<'_>,
                 visitor: &mut dyn ::core::ops::FnMut(::gradus::Path<'_>, ::gradus::Member<'__a, __T>),
             ) {
-                let _ = (&path, &visitor);
+                visitor(path, ::gradus::Member::Layer(::gradus::LayerId::of(self)));
                 #(#visits)*
             }
 

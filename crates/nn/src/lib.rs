@@ -30,8 +30,10 @@ mod counter;
 #[doc(hidden)]
 pub mod derived;
 mod evaluating;
+mod forward_summary;
 mod gradients;
 pub mod init;
+mod inside;
 mod layers;
 mod loss;
 mod member;
@@ -48,9 +50,11 @@ mod tied;
 pub use buffer::Buffer;
 pub use checkpoint::checkpoint_layer;
 pub use counter::Counter;
+pub use forward_summary::{ForwardSummary, ForwardSummaryRow, summary, summary_with};
 pub use gradients::NonFiniteGradients;
 pub use gradus_autograd::{Float, Tensor};
 pub use gradus_derive::Module;
+pub use inside::{LayerId, LayerScope, layer_scope, name_layers};
 pub use layers::*;
 pub use loss::{
     BceLoss, BceWithLogitsLoss, ClassTargets, CosineEmbeddingLoss, CrossEntropyLoss, HuberLoss, KlDivLoss,

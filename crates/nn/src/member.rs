@@ -4,6 +4,7 @@ use gradus_autograd::Float;
 
 use crate::buffer::Buffer;
 use crate::counter::Counter;
+use crate::inside::LayerId;
 use crate::parameter::Parameter;
 use crate::tied::Tied;
 
@@ -49,6 +50,8 @@ pub enum Member<'a, T: Float = f32> {
     Mode(&'a bool),
     /// A second name of a parameter.
     Tied(&'a Tied),
+    /// A layer or a model, before its own members, under its path.
+    Layer(LayerId),
 }
 
 /// A member of a [`Module`](crate::Module), as a visitor that may change it sees it. A second name has nothing to change.

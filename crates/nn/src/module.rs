@@ -46,8 +46,8 @@ use crate::summary::Summary;
     note = "a layer of `f32` is not a module of `f64`: all layers of a model have one element type"
 )]
 pub trait Module<T: Float = f32> {
-    /// Calls `visitor` for every parameter, buffer, counter, mode and second name, with its path below `path`, always in
-    /// the same order.
+    /// Calls `visitor` for every parameter, buffer, counter, mode, second name and layer, with its path below `path`, always
+    /// in the same order.
     fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>));
 
     /// Like [`visit`](Self::visit), with the members that can be changed, in the same order.

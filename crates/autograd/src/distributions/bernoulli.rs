@@ -66,6 +66,7 @@ impl<T: Float> Bernoulli<T> {
     }
 
     /// The probability of 1.
+    #[track_caller]
     pub fn probs(&self) -> Var<T> {
         match self.form {
             Form::Probs => self.parameter.clone(),
@@ -88,11 +89,13 @@ impl<T: Float> Bernoulli<T> {
     }
 
     /// The probability of 1.
+    #[track_caller]
     pub fn mean(&self) -> Var<T> {
         self.probs()
     }
 
     /// p (1 - p).
+    #[track_caller]
     pub fn variance(&self) -> Var<T> {
         let [zero, one] = self.outcomes();
         zero.probability * one.probability
@@ -113,6 +116,7 @@ impl<T: Float> Bernoulli<T> {
     }
 
     /// -p log(p) - (1 - p) log(1 - p).
+    #[track_caller]
     pub fn entropy(&self) -> Var<T> {
         let [zero, one] = self.outcomes().map(|x| x.logarithm.multiply_no_nan(x.probability));
         -(zero + one)

@@ -42,12 +42,14 @@ impl<T: Float> Beta<T> {
     }
 
     /// a / (a + b).
+    #[track_caller]
     pub fn mean(&self) -> Var<T> {
         let [a, _, sum] = self.parameters();
         a / sum
     }
 
     /// a b / ((a + b)^2 (a + b + 1)).
+    #[track_caller]
     pub fn variance(&self) -> Var<T> {
         let [a, b, sum] = self.parameters();
         (a / &sum) * (b / &sum) / (sum + T::ONE)
@@ -74,6 +76,7 @@ impl<T: Float> Beta<T> {
     }
 
     /// The logarithm of the beta function - (a - 1) digamma(a) - (b - 1) digamma(b) + (a + b - 2) digamma(a + b).
+    #[track_caller]
     pub fn entropy(&self) -> Var<T> {
         let [a, b, sum] = self.parameters();
         let term = |x: &Var<T>, n: T| (x - n) * x.digamma();

@@ -82,11 +82,13 @@ impl<T: Float> Categorical<T> {
     }
 
     /// The logarithms of the probabilities: `[..., n]`.
+    #[track_caller]
     pub fn logits(&self) -> Var<T> {
         self.logits.clone()
     }
 
     /// The probabilities: `[..., n]`.
+    #[track_caller]
     pub fn probs(&self) -> Var<T> {
         self.logits.exp()
     }
@@ -131,6 +133,7 @@ impl<T: Float> Categorical<T> {
     }
 
     /// The sum of -p log(p) over the categories.
+    #[track_caller]
     pub fn entropy(&self) -> Var<T> {
         -self.mean_of(&self.logits)
     }

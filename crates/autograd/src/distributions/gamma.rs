@@ -37,11 +37,13 @@ impl<T: Float> Gamma<T> {
     }
 
     /// concentration / rate.
+    #[track_caller]
     pub fn mean(&self) -> Var<T> {
         &self.concentration / &self.rate
     }
 
     /// concentration / rate^2.
+    #[track_caller]
     pub fn variance(&self) -> Var<T> {
         &self.concentration / &self.rate / &self.rate
     }
@@ -61,6 +63,7 @@ impl<T: Float> Gamma<T> {
     }
 
     /// a - log(b) + lgamma(a) + (1 - a) digamma(a).
+    #[track_caller]
     pub fn entropy(&self) -> Var<T> {
         let (a, b) = (&self.concentration, &self.rate);
         a - b.log() + a.lgamma() + (-a + T::ONE) * a.digamma()

@@ -45,16 +45,19 @@ impl<T: Float> Normal<T> {
     }
 
     /// `loc`.
+    #[track_caller]
     pub fn mean(&self) -> Var<T> {
         self.loc.clone()
     }
 
     /// `scale`.
+    #[track_caller]
     pub fn stddev(&self) -> Var<T> {
         self.scale.clone()
     }
 
     /// The square of `scale`.
+    #[track_caller]
     pub fn variance(&self) -> Var<T> {
         self.scale.square()
     }
@@ -66,6 +69,7 @@ impl<T: Float> Normal<T> {
 
     /// `loc + scale z`, where z is a constant number of [`Tensor::randn`]: the numbers of [`sample`](Self::sample),
     /// with a gradient.
+    #[track_caller]
     pub fn rsample(&self, rng: &mut (impl Rng + ?Sized)) -> Var<T> {
         &self.loc + &self.scale * Tensor::randn(self.shape(), rng)
     }
@@ -78,6 +82,7 @@ impl<T: Float> Normal<T> {
     }
 
     /// log(scale) + log(2 pi e) / 2.
+    #[track_caller]
     pub fn entropy(&self) -> Var<T> {
         self.scale.log() + T::from_f64(HALF_LOG_TAU + 0.5)
     }

@@ -41,11 +41,13 @@ impl<T: Float> Uniform<T> {
     }
 
     /// (low + high) / 2.
+    #[track_caller]
     pub fn mean(&self) -> Var<T> {
         &self.low + self.width() * T::from_f64(0.5)
     }
 
     /// (high - low)^2 / 12.
+    #[track_caller]
     pub fn variance(&self) -> Var<T> {
         self.width().square() / T::from_f64(12.0)
     }
@@ -58,6 +60,7 @@ impl<T: Float> Uniform<T> {
 
     /// `low + (high - low) u`, where u is a constant number of [`Tensor::rand`]: the numbers of
     /// [`sample`](Self::sample), with a gradient.
+    #[track_caller]
     pub fn rsample(&self, rng: &mut (impl Rng + ?Sized)) -> Var<T> {
         &self.low + self.width() * Tensor::rand(self.shape(), rng)
     }
@@ -72,6 +75,7 @@ impl<T: Float> Uniform<T> {
     }
 
     /// log(high - low).
+    #[track_caller]
     pub fn entropy(&self) -> Var<T> {
         self.width().log()
     }

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use gradus_tensor::shapes::sum_to_size_shape;
 use gradus_tensor::{Float, Shape, Tensor};
 
+use crate::tape::anomaly::{call_of, is_finite, place_of};
 use crate::tape::node::{Node, address};
-use crate::tape::{Context, Found, Var, mode};
+use crate::tape::{Context, Found, Var, mode, watch};
 
 /// The first capacity of the table of gradients, enough for most small models.
 const FEW: usize = 14;
@@ -31,9 +32,16 @@ pub(crate) enum BackwardError {
     RuleShape { operation: &'static str, input: usize, got: Shape, expected: Shape },
     #[error(
         "backward: the gradient of `{operation}` for element {place:?} of input {input} is {gradient}, from finite \
-         gradients; there the input is {value}"
+         gradients; there the input is {value}{call}"
     )]
-    NotFinite { operation: &'static str, input: usize, place: Shape, gradient: f64, value: String },
+    NotFinite {
+        operation: &'static str,
+        input: usize,
+        place: Shape,
+        gradient: f64,
+        value: String,
+        call: String,
+    },
 }
 
 /// A node that waits for its turn; the deepest is the greatest.
@@ -78,6 +86,7 @@ pub(crate) fn walk<T: Float>(
     cotangent: Var<T>,
     Reach { wanted, floor, ends }: Reach<'_, T>,
 ) -> Result<Found<T>, BackwardError> {
+    let _scope = watch::named("backward", file!());
     let leads_on = |node: &Arc<Node<T>>| !node.is_leaf() && node.depth > floor && !ends(node);
     // Shared with the rules, which may add to a gradient in place.
     let gradients = RefCell::new(Found::with_capacity_and_hasher(FEW, BuildHasherDefault::new()));
@@ -123,22 +132,15 @@ pub(crate) fn walk<T: Float>(
     Ok(gradients.into_inner())
 }
 
-fn is_finite<T: Float>(x: &Tensor<T>) -> bool {
-    x.isfinite().all(..).item()
-}
-
 /// The error of a gradient with a number that is not finite.
 fn not_finite<T: Float>(node: &Node<T>, input: usize, gradient: &Tensor<T>) -> BackwardError {
-    let mut flat = gradient.iter().position(|x| !x.is_finite()).expect("a number is not finite");
+    let flat = gradient.iter().position(|x| !x.is_finite()).expect("a number is not finite");
     let at = |x: &Tensor<T>| x.iter().nth(flat).expect("the shapes are equal");
     let value = node.inputs[input].value.value().map_or("unknown".into(), |value| at(value).to_string());
     let number = at(gradient).to_f64();
-    let mut place: Shape = gradient.shape().into();
-    for axis in place.iter_mut().rev() {
-        (*axis, flat) = (flat % *axis, flat / *axis);
-    }
-    let operation = node.operation().expect("gradients flow through operations on numbers").name();
-    BackwardError::NotFinite { operation, input, place, gradient: number, value }
+    let place = place_of(flat, gradient.shape());
+    let (operation, call) = (node.name(), call_of(node));
+    BackwardError::NotFinite { operation, input, place, gradient: number, value, call }
 }
 
 /// Hands the gradient for each input that needs one to `take`, in the input's shape.
@@ -148,6 +150,7 @@ pub(crate) fn each_gradient<T: Float>(
     take: &mut dyn FnMut(usize, Var<T>),
 ) -> Result<(), BackwardError> {
     let operation = node.operation().expect("gradients flow through operations on numbers");
+    let _frame = watch::begin_rule(operation, node);
     let mut all = operation.vjps(context);
     for (i, input) in node.inputs.iter().enumerate().filter(|(i, _)| context.needs(*i)) {
         let gradient = match &mut all {

@@ -240,6 +240,7 @@ pub(crate) fn div<T: Float>(x: &Var<T>, y: &Var<T>) -> Var<T> {
     apply(Div { strong_zero: false }, &[x, y])
 }
 
+#[track_caller]
 pub(crate) fn neg<T: Float>(x: &Var<T>) -> Var<T> {
     apply(Neg, &[x])
 }

@@ -3,6 +3,7 @@
 use gradus_tensor::shapes::attention_shape;
 use gradus_tensor::{Float, Shape, Tensor, TensorError, keepdim};
 
+use super::matmul::count;
 use crate::engine::gradients_of_composition;
 use crate::tape::{Context, Inputs, Mask, Operation, Saves, Var, apply};
 
@@ -129,6 +130,12 @@ impl<T: Float> Operation<T> for Attention {
         let [of_query, of_key, of_value] =
             query.scaled_dot_product_attention_gradient(key, value, mask, self.is_causal, scale, g);
         Some(vec![Some(of_query.into()), Some(of_key.into()), Some(of_value.into()), of_mask])
+    }
+    /// Of all scores, hidden ones included, and of the values for them.
+    fn multiply_adds(&self, inputs: &[&[usize]], output: &[usize]) -> u64 {
+        let [query, key] = [0, 1].map(|i| &inputs[i][inputs[i].len() - 2..]);
+        let (front, size) = output.split_at(output.len() - 2);
+        (count(front) * query[0] * key[0] * (query[1] + size[1])) as u64
     }
 }
 

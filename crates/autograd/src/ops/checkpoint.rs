@@ -5,7 +5,7 @@ use std::fmt::{self, Debug, Formatter};
 use gradus_tensor::{Float, Shape, Tensor, TensorError};
 
 use crate::engine::{forward_of_composition, gradients_of_composition};
-use crate::tape::{Context, Inputs, Operation, Var, apply_computed};
+use crate::tape::{Context, Inputs, Operation, Var, apply_computed, watch};
 
 /// A function of variables that runs again for its gradient.
 struct Checkpoint<F> {
@@ -77,6 +77,7 @@ pub fn checkpoint<T: Float>(
     function: impl Fn(&[Var<T>]) -> Var<T> + Send + Sync + 'static,
 ) -> Var<T> {
     let constants: Vec<Var<T>> = inputs.iter().map(|input| Var::constant(input.value())).collect();
+    let frame = watch::begin(|| "checkpoint");
     let y = function(&constants);
     assert!(
         !y.is_tracked(),
@@ -85,7 +86,7 @@ pub fn checkpoint<T: Float>(
         inputs.len()
     );
     let shape = y.shape().into();
-    apply_computed(Checkpoint { function, shape }, inputs, y.into_value())
+    apply_computed(Checkpoint { function, shape }, inputs, y.into_value(), frame)
 }
 
 #[cfg(feature = "proptest")]

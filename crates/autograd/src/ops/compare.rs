@@ -148,6 +148,7 @@ macro_rules! logic {
             )*
 
             /// Whether this is false.
+            #[track_caller]
             pub fn logical_not(&self) -> Mask<T> {
                 decide(LogicalNot, &[Operand::Mask(self)])
             }

@@ -6,6 +6,7 @@
 use gradus_tensor::shapes::{conv2d_input_shape, conv2d_weight_shape};
 use gradus_tensor::{Conv, Float, OrPanic, Shape, Tensor};
 
+use super::matmul::count;
 use super::operations::operations;
 use crate::tape::{Saves, Var, apply};
 
@@ -21,7 +22,8 @@ operations! {
             } else {
                 g.conv2d_weight(context.shape(1), &context.input(0), conv.clone())
             }
-        };
+        },
+        multiply_adds |x, _| count(x[0]) * count(&x[1][1..]);
 
     /// The inputs are the input of a convolution, and the gradient for its output.
     Multilinear Conv2dWeight { weight: Shape, conv: Conv }: "conv2d_weight",
@@ -34,7 +36,8 @@ operations! {
             } else {
                 context.input(0).conv2d(g, None, conv.clone())
             }
-        };
+        },
+        multiply_adds |x, y| count(x[1]) * count(&y[1..]);
 
     /// The inputs are x, the weight and an optional bias.
     Nonlinear Conv2d { conv: Conv }: "conv2d", saves Saves::OTHER_INPUTS.of_first(2),
@@ -55,7 +58,8 @@ operations! {
                 1 => context.input(0).conv2d(t, None, conv.clone()),
                 _ => t.reshape([-1, 1, 1]),
             }
-        };
+        },
+        multiply_adds |x, y| count(y) * count(&x[1][1..]);
 }
 
 impl<T: Float> Var<T> {

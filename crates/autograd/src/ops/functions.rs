@@ -263,6 +263,7 @@ impl<T: Float> Var<T> {
     /// function. From order 1 on it is infinite at 0, -1, -2, ...
     ///
     /// Elementwise; the result has this shape.
+    #[track_caller]
     pub fn polygamma(&self, order: usize) -> Self {
         apply(Unary(Polygamma { order }), &[self])
     }

@@ -4,7 +4,7 @@ use gradus_tensor::shapes::{broadcast_shapes, det_shape, inverse_shape, solve_sh
 use gradus_tensor::{Float, OrPanic, Tensor, TensorError};
 
 use super::operations::operations;
-use crate::tape::{Operation, Saves, Var, apply, apply_computed};
+use crate::tape::{Operation, Saves, Var, apply, apply_computed, watch};
 
 /// The result, or NaN in place of an error, which the methods of [`Var`] return before anything is recorded.
 fn or_nan<T: Float>(result: Result<Tensor<T>, TensorError>, shape: &[usize]) -> Tensor<T> {
@@ -146,7 +146,8 @@ impl<T: Float> Var<T> {
     /// If the last two axes are not of one size.
     #[track_caller]
     pub fn cholesky(&self) -> Result<Self, TensorError> {
-        Ok(apply_computed(Cholesky, &[self], self.value().cholesky()?))
+        let frame = watch::begin(|| "cholesky");
+        Ok(apply_computed(Cholesky, &[self], self.value().cholesky()?, frame))
     }
 
     /// The X with `A X = B`, for this A, `[..., n, n]`, and B, `[..., n, k]`, or `[n]` if A is one matrix. Axes in
@@ -181,7 +182,8 @@ impl<T: Float> Var<T> {
     /// [`TensorError::Matrix`] if a matrix is singular.
     #[track_caller]
     pub fn inverse(&self) -> Result<Self, TensorError> {
-        Ok(apply_computed(Inverse, &[self], self.value().inverse()?))
+        let frame = watch::begin(|| "inverse");
+        Ok(apply_computed(Inverse, &[self], self.value().inverse()?, frame))
     }
 
     /// The determinants of matrices: `[..., n, n]` to `[...]`.
@@ -223,8 +225,9 @@ fn system<T: Float>(
         if own == &front[..] { x.clone() } else { x.expand([&front[..], matrix].concat()) }
     };
     let (a, b) = (stacked(a), stacked(&b));
+    let frame = watch::begin(|| name);
     let value = solve(a.value(), b.value())?;
-    let x = apply_computed(operation, &[&a, &b], value);
+    let x = apply_computed(operation, &[&a, &b], value, frame);
     Ok(if column { x.squeeze(-1) } else { x })
 }
 

@@ -14,7 +14,8 @@ operations! {
         vjp |context, input| {
             let g = context.cotangent();
             if input == 0 { g.matmul(&context.input(1).t()) } else { context.input(0).t().matmul(g) }
-        };
+        },
+        multiply_adds |x, y| count(y) * x[0][x[0].len() - 1];
 
     Multilinear Outer {}: "outer",
         shape |x| outer_shape(x[0], x[1]),
@@ -22,12 +23,14 @@ operations! {
         vjp |context, input| {
             let (g, other) = (context.cotangent(), context.input(1 - input));
             if input == 0 { g.matmul(&other) } else { other.matmul(g) }
-        };
+        },
+        multiply_adds |x, y| count(y);
 
     Multilinear Dot {}: "dot",
         shape |x| dot_shape(x[0], x[1]),
         forward |x| x[0].dot(x[1]),
-        vjp |context, input| context.cotangent() * context.input(1 - input);
+        vjp |context, input| context.cotangent() * context.input(1 - input),
+        multiply_adds |x, y| count(x[0]);
 
     /// A dense layer: a product with a transposed matrix, and an optional bias.
     Nonlinear Linear {}: "linear", saves Saves::OTHER_INPUTS.of_first(2),
@@ -50,7 +53,13 @@ operations! {
                 1 => context.input(0).linear(t, None),
                 _ => t.clone(),
             }
-        };
+        },
+        multiply_adds |x, y| count(y) * x[1][1];
+}
+
+/// The number of elements of a shape.
+pub(super) fn count(shape: &[usize]) -> usize {
+    shape.iter().product()
 }
 
 /// All rows, whatever the number of axes in front, as one matrix.

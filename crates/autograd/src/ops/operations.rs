@@ -8,7 +8,8 @@
 /// - `forward`, for the inputs;
 /// - `vjp`, for the context and the number of the input: of a linear operation the transposed operation;
 /// - `jvp`, where the derived one would be slow; of a linear operation it is the operation itself;
-/// - or `vjps`, for the context, in place of both.
+/// - or `vjps`, for the context, in place of both;
+/// - `multiply_adds` of a product, for the shapes of the inputs and of the result.
 macro_rules! operations {
     ($(
         $(#[$doc:meta])*
@@ -16,7 +17,8 @@ macro_rules! operations {
             shape |$shapes:ident| $shape:expr,
             forward |$inputs:ident| $value:expr,
             $rule:ident |$context:ident $(, $input:pat_param)?| $gradient:expr
-            $(, jvp |$forward_context:ident, $forward_input:pat_param| $tangent:expr)?;
+            $(, jvp |$forward_context:ident, $forward_input:pat_param| $tangent:expr)?
+            $(, multiply_adds |$sizes:ident, $size:pat_param| $products:expr)?;
     )*) => {$(
         operations! { @struct [$(#[$doc])*] $struct $(<$element>)? $attributes }
 
@@ -49,6 +51,10 @@ macro_rules! operations {
             ) -> Option<crate::tape::Var<T>> {
                 operations! { @bind self $attributes }
                 Some($tangent)
+            })?
+            $(fn multiply_adds(&self, $sizes: &[&[usize]], $size: &[usize]) -> u64 {
+                operations! { @bind self $attributes }
+                $products as u64
             })?
             fn linearity(&self) -> crate::tape::Linearity {
                 crate::tape::Linearity::$linearity

@@ -4,6 +4,7 @@ use gradus_tensor::shapes::{gru_shape, lstm_shape};
 use gradus_tensor::{Float, Tensor};
 
 use super::join::stack;
+use super::matmul::count;
 use super::operations::operations;
 use crate::engine::gradients_of_composition;
 use crate::tape::{Var, apply};
@@ -22,7 +23,8 @@ operations! {
             let g = context.cotangent().value();
             let gradients = context.output_value().lstm_gradient(weight, h0, c0, g);
             gradients.map(|gradient| Some(gradient.into())).into()
-        };
+        },
+        multiply_adds |x, _| count(x[0]) * x[1][1];
 
     /// States and gates of all steps, from the inputs' contributions to the gates, the weight of the states, h0 and
     /// an optional bias; see [`Tensor::gru`].
@@ -37,7 +39,8 @@ operations! {
             let g = context.cotangent().value();
             let [of_input, of_weight, of_bias, of_h0] = context.output_value().gru_gradient(weight, h0, g);
             [of_input, of_weight, of_h0, of_bias].map(|gradient| Some(gradient.into())).into()
-        };
+        },
+        multiply_adds |x, _| count(x[0]) * x[1][1];
 }
 
 /// [`Lstm`] made of other operations.

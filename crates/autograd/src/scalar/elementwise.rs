@@ -258,6 +258,7 @@ macro_rules! elementwise {
             /// let difference = (f(&(&x + 1e-6)) - f(&(&x - 1e-6))).item() / 2e-6;
             /// assert!((slope - difference).abs() < 1e-8);
             /// ```
+            #[track_caller]
             pub fn $name(&self $($(, $attribute: f64)+)?) -> Self {
                 crate::tape::apply(crate::scalar::elementwise::Unary($struct { $($($attribute),+)? }), &[self])
             }

@@ -10,7 +10,7 @@ use gradus_tensor::{Dims, Element, Float, OrPanic, Shape, Tensor, TensorError};
 use super::node::{Node, Origin};
 use super::operand::{Inputs, Operand};
 use super::operation::{is_recorded, remember, values_of};
-use super::{Saves, mode};
+use super::{Saves, mode, watch};
 
 /// A tensor of integers or truth values that other operations read: [`Indices`] or a [`Mask`].
 ///
@@ -91,7 +91,9 @@ pub fn decide<'a, T: Float, E: Discreteness<T>, A: Copy + Into<Operand<'a, T>>>(
     operation: impl DiscreteOperation<T, E>,
     inputs: &[A],
 ) -> Discrete<E, T> {
+    let frame = watch::begin(|| operation.name());
     let value = operation.forward(&Inputs(&values_of(inputs)));
+    drop(frame);
     let node = (mode::is_keeping_values() && is_recorded(inputs)).then(|| {
         let remembered = remember(inputs, Saves::ALL);
         Node::new(E::origin(Arc::new(operation)), remembered, None, value.shape())

@@ -1,5 +1,6 @@
 //! The tape: variables, the operations that happened, and what is kept of them.
 
+pub(crate) mod anomaly;
 mod as_var;
 mod context;
 mod discrete;
@@ -12,6 +13,8 @@ mod operation;
 mod placing;
 mod saves;
 mod var;
+#[doc(hidden)]
+pub mod watch;
 
 pub use as_var::AsVar;
 pub use context::Context;
@@ -28,3 +31,4 @@ pub use operation::{Linearity, Operation, apply};
 pub(crate) use operation::{apply_again, apply_computed, apply_inplace, is_recorded};
 pub use saves::Saves;
 pub use var::{Identity, Var};
+pub use watch::{Event, Phase, scope};

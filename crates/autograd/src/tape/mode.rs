@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use super::watch;
+
 /// Independent switches. Each scope sets one of them, and restores both.
 #[derive(Clone, Copy)]
 struct Mode {
@@ -9,12 +11,16 @@ struct Mode {
     recording: bool,
     /// Whether nodes keep all their inputs and their output, and not only the values that their rules read.
     keeping_values: bool,
-    /// Whether backward passes look for numbers that are not finite.
+    /// Whether passes look for numbers that are not finite.
     detecting: bool,
+    /// Whether anybody looks on: operations and layers tell what they do.
+    watching: bool,
 }
 
 thread_local! {
-    static MODE: Cell<Mode> = const { Cell::new(Mode { recording: true, keeping_values: false, detecting: false }) };
+    static MODE: Cell<Mode> = const {
+        Cell::new(Mode { recording: true, keeping_values: false, detecting: false, watching: false })
+    };
 }
 
 /// Whether a node that is made now keeps all values.
@@ -22,9 +28,15 @@ pub(crate) fn is_keeping_values() -> bool {
     MODE.get().keeping_values
 }
 
-/// Whether backward passes look for numbers that are not finite.
+/// Whether passes look for numbers that are not finite.
 pub(crate) fn is_detecting() -> bool {
     MODE.get().detecting
+}
+
+/// Whether anybody looks on.
+#[inline]
+pub(crate) fn is_watching() -> bool {
+    MODE.get().watching
 }
 
 /// Runs `f` in a mode, and returns to the one before, even if `f` panics.
@@ -82,22 +94,33 @@ pub fn keep_values<R>(f: impl FnOnce() -> R) -> R {
     with_mode(Mode { keeping_values: true, ..MODE.get() }, f)
 }
 
+/// Runs `f` while somebody looks on; see [`watch`].
+pub(crate) fn with_watching<R>(f: impl FnOnce() -> R) -> R {
+    watch::until_the_last(is_watching(), || with_mode(Mode { watching: true, ..MODE.get() }, f))
+}
+
 /// Runs `f`, forward and backward passes, and panics where a number first is infinite or NaN.
 ///
-/// If the result of [`backward`](crate::Var::backward) is not finite, the message names the first operation with such a
-/// result; if a gradient is not, the operation whose rule made it from a finite gradient, and the place in its input.
-/// Values are kept as by [`keep_values`], and all gradients are looked through, so a step takes several times as long.
+/// In the forward pass it is the first operation with such a result, unless an infinity was among its inputs or its
+/// attributes: a mask of minus infinity is meant so. In the backward pass it is the operation whose rule made such a
+/// gradient from a finite one. The message names the operation, the place in its result or input, the line of the
+/// program that called it and the layer that it ran in; with `Module::name_layers` of `gradus-nn`, called inside of `f`,
+/// under its path in the model. Values are kept as by [`keep_values`], and all numbers are looked through, so a step takes
+/// several times as long.
 ///
 /// ```should_panic
 /// use gradus_autograd::{Tensor, Var, detect_anomaly};
 ///
 /// // backward: the gradient of `sqrt` for element [1] of input 0 is inf, from finite gradients;
-/// // there the input is 0
+/// // there the input is 0; `sqrt` was called at src/main.rs:6:22
 /// let x = Var::leaf(Tensor::from([1.0, 0.0]));
 /// detect_anomaly(|| x.sqrt().sum(..).backward());
 /// ```
+///
+/// # Panics
+/// As said.
 pub fn detect_anomaly<R>(f: impl FnOnce() -> R) -> R {
-    with_mode(Mode { keeping_values: true, detecting: true, ..MODE.get() }, f)
+    with_watching(|| with_mode(Mode { keeping_values: true, detecting: true, ..MODE.get() }, f))
 }
 
 /// Whether operations on this thread write to the tape: true outside [`no_grad`] and outside a backward pass.

@@ -12,8 +12,10 @@ use gradus_tensor::{Element, Float, Shape, Tensor};
 use smallvec::SmallVec;
 
 use super::discrete::DiscreteOperation;
+use super::mode;
 use super::operand::OperandValue;
 use super::operation::Operation;
+use super::watch::{self, Place};
 
 /// The origin of a node's value.
 pub(crate) enum Origin<T: Float> {
@@ -44,6 +46,8 @@ pub(crate) struct Node<T: Float> {
     pub(crate) depth: usize,
     /// Later nodes of a thread have larger numbers.
     pub(crate) number: u64,
+    /// The line and the layer that made it, if somebody looked on.
+    pub(crate) place: Option<Box<Place>>,
 }
 
 /// An input as its node remembers it.
@@ -158,6 +162,10 @@ impl<T: Float> Node<T> {
             Origin::Operation(_) => inputs.iter().any(|input| input.differentiable().is_some()),
             Origin::Input(_) | Origin::Indices(_) | Origin::Mask(_) | Origin::Detach => false,
         };
+        let place = match origin {
+            Origin::Operation(_) if mode::is_watching() => watch::last_place(),
+            _ => None,
+        };
         Arc::new(Self {
             origin,
             is_differentiable,
@@ -166,6 +174,7 @@ impl<T: Float> Node<T> {
             shape: copied(shape),
             depth,
             number: MADE.get(),
+            place,
         })
     }
 

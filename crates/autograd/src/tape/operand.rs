@@ -97,6 +97,16 @@ pub(crate) enum OperandValue<'a, T: Float> {
     Mask(&'a Tensor<bool>),
 }
 
+impl<'a, T: Float> OperandValue<'a, T> {
+    pub(crate) fn shape(self) -> &'a [usize] {
+        match self {
+            Self::Number(value) => value.shape(),
+            Self::Indices(value) => value.shape(),
+            Self::Mask(value) => value.shape(),
+        }
+    }
+}
+
 /// The inputs of a forward pass: `inputs[i]` are numbers, [`inputs.indices(i)`](Self::indices) integers and
 /// [`inputs.mask(i)`](Self::mask) truth values.
 ///

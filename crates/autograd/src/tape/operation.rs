@@ -7,11 +7,12 @@ use gradus_tensor::{Float, Shape, Tensor, TensorError};
 use smallvec::SmallVec;
 
 use super::context::Context;
-use super::mode;
 use super::node::{Input, Node, Origin};
 use super::operand::{Inputs, Operand, OperandValue};
 use super::saves::Saves;
 use super::var::Var;
+use super::watch::{self, Details, Guard};
+use super::{anomaly, mode};
 use crate::scalar::Expression;
 
 /// A differentiable operation: a value with its attributes, which can compute and differentiate.
@@ -121,6 +122,14 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
         let _ = (context, input);
         None
     }
+
+    /// The number of multiplications, each followed by an addition, that products of this size take: of a product
+    /// `[m, k] x [k, n]` it is `m k n`. It is shown by a [`profile`](crate::profile) and by the summary of a model; 0, the
+    /// default, for all that is not a product.
+    fn multiply_adds(&self, inputs: &[&[usize]], output: &[usize]) -> u64 {
+        let _ = (inputs, output);
+        0
+    }
 }
 
 /// The values of the inputs, for a forward pass.
@@ -161,12 +170,60 @@ pub fn apply<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
     operation: impl Operation<T>,
     inputs: &[A],
 ) -> Var<T> {
-    let value = operation.forward(&Inputs(&values_of(inputs)));
-    apply_computed(operation, inputs, value)
+    let values = values_of(inputs);
+    let value =
+        if mode::is_watching() { watched(&operation, &values) } else { operation.forward(&Inputs(&values)) };
+    recorded(operation, inputs, value)
 }
 
-/// Like [`apply`], for a result that is computed already.
+/// The forward pass of an operation while somebody looks on.
+#[cold]
+#[track_caller]
+fn watched<T: Float>(operation: &dyn Operation<T>, values: &[OperandValue<T>]) -> Tensor<T> {
+    let frame = watch::operation(operation.name());
+    let value = operation.forward(&Inputs(values));
+    finish(frame, operation, values, &value);
+    value
+}
+
+/// Closes the frame of an operation with the shapes and sizes, and looks at its result.
+#[cold]
+#[track_caller]
+fn finish<T: Float>(
+    frame: Guard,
+    operation: &dyn Operation<T>,
+    values: &[OperandValue<T>],
+    value: &Tensor<T>,
+) {
+    frame.finish(|| {
+        let shapes: SmallVec<[&[usize]; 4]> = values.iter().map(|value| value.shape()).collect();
+        Details {
+            multiply_adds: operation.multiply_adds(&shapes, value.shape()),
+            bytes: value.len() * size_of::<T>(),
+            output: Some(value.shape().into()),
+            inputs: shapes.into_iter().map(Shape::from).collect(),
+        }
+    });
+    if mode::is_detecting() {
+        anomaly::check(operation, values, value);
+    }
+}
+
+/// Like [`apply`], for a result that was computed in a frame.
+#[track_caller]
 pub(crate) fn apply_computed<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
+    operation: impl Operation<T>,
+    inputs: &[A],
+    value: Tensor<T>,
+    frame: Option<Guard>,
+) -> Var<T> {
+    if let Some(frame) = frame {
+        finish(frame, &operation, &values_of(inputs), &value);
+    }
+    recorded(operation, inputs, value)
+}
+
+fn recorded<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
     operation: impl Operation<T>,
     inputs: &[A],
     value: Tensor<T>,
@@ -177,7 +234,12 @@ pub(crate) fn apply_computed<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
 /// Runs the operation of a node again, on other inputs.
 #[track_caller]
 pub(crate) fn apply_again<T: Float>(operation: &Arc<dyn Operation<T>>, inputs: &[Operand<T>]) -> Var<T> {
-    let value = operation.forward(&Inputs(&values_of(inputs)));
+    let values = values_of(inputs);
+    let value = if mode::is_watching() {
+        watched(&**operation, &values)
+    } else {
+        operation.forward(&Inputs(&values))
+    };
     if is_recorded(inputs) { record(Arc::clone(operation), inputs, value) } else { Var::constant(value) }
 }
 
@@ -196,7 +258,9 @@ pub(crate) fn apply_inplace<T: Float>(
         return apply(operation, &all(Operand::Var(&first)));
     }
     let (mut value, node) = first.into_parts();
+    let frame = watch::begin(|| operation.name());
     compute(&mut value);
+    drop(frame);
     if !recorded {
         return Var::constant(value);
     }

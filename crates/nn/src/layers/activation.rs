@@ -4,6 +4,7 @@
 use gradus_autograd::{AsVar, Float, Var};
 
 use super::sequential::{Layer, inherent_forward};
+use crate::inside;
 
 /// Layers without parameters that apply a method of `Var`; fields are its arguments, with defaults.
 macro_rules! activations {
@@ -15,7 +16,7 @@ macro_rules! activations {
         impl<T: Float> Layer<T> for $name {
             #[track_caller]
             fn forward(&self, x: &Var<T>) -> Var<T> {
-                x.$method($($(self.$field),+)?)
+                inside::open(self).gives(x.$method($($(self.$field),+)?))
             }
         }
     )*};

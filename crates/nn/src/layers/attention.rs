@@ -5,6 +5,7 @@ use rand::Rng;
 
 use super::linear::{Linear, laid_out};
 use crate::init;
+use crate::inside;
 use crate::parameter::Parameter;
 
 /// Multi-head attention, each head with its part of the features (Vaswani et al., "Attention is all you need", 2017).
@@ -94,9 +95,10 @@ impl<T: Float> MultiheadAttention<T> {
         mask: Option<AttentionMask<T>>,
         is_causal: bool,
     ) -> Var<T> {
+        let scope = inside::open(self);
         let [q, k, v] = self.heads(inputs);
         let y = q.scaled_dot_product_attention(&k, &v, mask, is_causal, None);
-        self.joined(&y, inputs[0].shape())
+        scope.gives(self.joined(&y, inputs[0].shape()))
     }
 
     /// Like [`forward_to`](Self::forward_to), with the weights of the keys for each query, averaged over the heads:
@@ -113,12 +115,13 @@ impl<T: Float> MultiheadAttention<T> {
         mask: Option<AttentionMask<T>>,
         is_causal: bool,
     ) -> (Var<T>, Var<T>) {
+        let scope = inside::open(self);
         let [q, k, v] = self.heads(inputs);
         let y = q.scaled_dot_product_attention(&k, &v, mask.clone(), is_causal, None);
         // Attention to the unit vectors is the weights themselves, with the same rules for what is hidden.
         let units = Var::constant(Tensor::eye(k.shape()[k.rank() - 2]));
         let weights = q.scaled_dot_product_attention(&k, &units, mask, is_causal, None).mean(-3);
-        (self.joined(&y, inputs[0].shape()), weights)
+        (scope.gives(self.joined(&y, inputs[0].shape())), weights)
     }
 
     /// Queries, keys and values, `[..., heads, length, width / heads]`.

@@ -5,6 +5,7 @@ use rand::Rng;
 
 use super::sequential::Layer;
 use crate::init;
+use crate::inside;
 use crate::parameter::Parameter;
 
 /// The sizes of the kernel along all axes.
@@ -83,8 +84,9 @@ macro_rules! convolutional {
             /// If the shape of `x` does not fit.
             #[track_caller]
             pub fn forward(&self, x: impl AsVar<T>) -> Var<T> {
+                let scope = inside::open(self);
                 let x = &*x.as_var();
-                x.$method(&self.weight, self.bias.as_deref(), self.conv.clone())
+                scope.gives(x.$method(&self.weight, self.bias.as_deref(), self.conv.clone()))
             }
         }
 

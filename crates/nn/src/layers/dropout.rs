@@ -4,6 +4,7 @@ use gradus_autograd::{AsVar, Float, Rng, Var, seeded};
 
 use super::sequential::Layer;
 use crate::counter::Counter;
+use crate::inside;
 
 /// In training each element is 0 with probability `p`, and otherwise divided by `1 - p`, which keeps its mean; in
 /// evaluation mode it stays (Srivastava et al., "Dropout", 2014).
@@ -51,11 +52,9 @@ impl Dropout {
     /// In training, if `p` is not between 0 and 1.
     #[track_caller]
     pub fn forward<T: Float>(&self, x: impl AsVar<T>) -> Var<T> {
+        let scope = inside::open(self);
         let x = &*x.as_var();
-        if !self.training {
-            return x.clone();
-        }
-        x.dropout(self.p, self.key.next())
+        scope.gives(if self.training { x.dropout(self.p, self.key.next()) } else { x.clone() })
     }
 }
 

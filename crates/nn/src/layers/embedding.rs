@@ -3,6 +3,7 @@
 use gradus_autograd::{Float, Indices, Tensor, Var};
 use rand::Rng;
 
+use crate::inside;
 use crate::parameter::Parameter;
 
 /// A table of vectors: an index gives a row of the weight.
@@ -58,6 +59,6 @@ impl<T: Float> Embedding<T> {
     /// If an index is out of range.
     #[track_caller]
     pub fn forward(&self, index: impl Into<Indices<T>>) -> Var<T> {
-        self.weight.embedding(index, self.padding_idx)
+        inside::open(self).gives(self.weight.embedding(index, self.padding_idx))
     }
 }

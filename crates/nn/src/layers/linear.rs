@@ -5,6 +5,7 @@ use rand::Rng;
 
 use super::sequential::Layer;
 use crate::init;
+use crate::inside;
 use crate::parameter::Parameter;
 
 /// A dense layer: `x weight^T + bias`.
@@ -63,6 +64,7 @@ impl<T: Float> Linear<T> {
     /// If the size of the last axis of `x` is not `in_features`.
     #[track_caller]
     pub fn forward(&self, x: impl AsVar<T>) -> Var<T> {
+        let scope = inside::open(self);
         let x = &*x.as_var();
         let in_features = self.weight.shape()[1];
         assert!(
@@ -71,7 +73,7 @@ impl<T: Float> Linear<T> {
             x.shape(),
             self.weight.shape()
         );
-        x.linear(&self.weight, self.bias.as_deref())
+        scope.gives(x.linear(&self.weight, self.bias.as_deref()))
     }
 }
 

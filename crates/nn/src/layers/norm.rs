@@ -5,6 +5,7 @@ use gradus_autograd::{AsVar, Float, Tensor, Var};
 use super::sequential::Layer;
 use crate::buffer::Buffer;
 use crate::counter::Counter;
+use crate::inside;
 use crate::parameter::Parameter;
 
 /// Batch normalisation for inputs of some ranks.
@@ -78,12 +79,14 @@ macro_rules! batch_norm {
             /// If the input has another shape, or in training but one element for each channel.
             #[track_caller]
             pub fn forward(&self, x: impl AsVar<T>) -> Var<T> {
+                let scope = inside::open(self);
                 let x = &*x.as_var();
                 self.check(x);
                 let (weight, bias) = (self.weight.as_deref(), self.bias.as_deref());
                 if !self.training {
                     let [mean, var] = [self.running_mean.value(), self.running_var.value()].map(Var::constant);
-                    return x.batch_norm(Some([&mean, &var]), weight, bias, false, self.momentum, self.eps).0;
+                    let running = Some([&mean, &var]);
+                    return scope.gives(x.batch_norm(running, weight, bias, false, self.momentum, self.eps).0);
                 }
                 // Held until both have changed: of several threads that train one layer, no batch is lost.
                 let (mut mean, mut var) = (self.running_mean.write(), self.running_var.write());
@@ -92,7 +95,7 @@ macro_rules! batch_norm {
                 let (y, updated) = x.batch_norm(running, weight, bias, true, self.momentum, self.eps);
                 self.num_batches_tracked.next();
                 [*mean, *var] = updated.expect("running statistics were given").map(Var::into_value);
-                y
+                scope.gives(y)
             }
 
             #[track_caller]
@@ -159,9 +162,10 @@ macro_rules! norms {
             /// If the shape of the input does not fit.
             #[track_caller]
             pub fn forward(&self, $x: impl AsVar<T>) -> Var<T> {
+                let scope = inside::open(self);
                 let $x = &*$x.as_var();
                 let $layer = self;
-                $forward
+                scope.gives($forward)
             }
         }
 

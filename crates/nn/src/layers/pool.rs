@@ -3,6 +3,7 @@
 use gradus_autograd::{AsVar, Dims, Float, Pool, Var};
 
 use super::sequential::{Layer, inherent_forward};
+use crate::inside;
 
 macro_rules! poolings {
     ($($name:ident($type:ident), $method:ident;)*) => {$(
@@ -26,7 +27,7 @@ macro_rules! poolings {
         impl<T: Float> Layer<T> for $name {
             #[track_caller]
             fn forward(&self, x: &Var<T>) -> Var<T> {
-                x.$method(self.0.clone())
+                inside::open(self).gives(x.$method(self.0.clone()))
             }
         }
     )*};
@@ -62,6 +63,6 @@ impl<T: Float> Layer<T> for Flatten {
         let [batch, rest @ ..] = x.shape() else {
             panic!("flatten: the input has shape []: it needs an axis, the batch")
         };
-        x.reshape([*batch, rest.iter().product()])
+        inside::open(self).gives(x.reshape([*batch, rest.iter().product()]))
     }
 }

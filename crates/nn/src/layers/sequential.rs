@@ -5,6 +5,7 @@ use std::ops::{Index, IndexMut};
 
 use gradus_autograd::{AsVar, Float, Var};
 
+use crate::inside::{self, LayerId};
 use crate::member::{Member, MemberMut};
 use crate::module::Module;
 use crate::path::Path;
@@ -142,12 +143,13 @@ impl<T: Float> Sequential<T> {
     /// The output of the last layer for an input of the first.
     #[track_caller]
     pub fn forward(&self, x: impl AsVar<T>) -> Var<T> {
+        let scope = inside::open(self);
         // A closure would hide the caller's line.
         let mut x = x.as_var().into_owned();
         for layer in &self.layers {
             x = layer.forward(&x);
         }
-        x
+        scope.gives(x)
     }
 }
 
@@ -184,20 +186,23 @@ impl<F> Debug for Function<F> {
 }
 
 impl<T: Float, F> Module<T> for Function<F> {
-    fn visit<'a>(&'a self, _: Path<'_>, _: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {}
+    fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {
+        visitor(path, Member::Layer(LayerId::of(self)));
+    }
     fn visit_mut<'a>(&'a mut self, _: Path<'_>, _: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>)) {}
 }
 
 impl<T: Float, F: Fn(&Var<T>) -> Var<T> + Clone + Send + Sync + 'static> Layer<T> for Function<F> {
     #[track_caller]
     fn forward(&self, x: &Var<T>) -> Var<T> {
-        self.0(x)
+        inside::open(self).gives(self.0(x))
     }
 }
 
 /// Parameters have the names they have in `layers`.
 impl<T: Float> Module<T> for Sequential<T> {
     fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {
+        visitor(path, Member::Layer(LayerId::of(self)));
         self.layers.visit(path, visitor);
     }
     fn visit_mut<'a>(&'a mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>)) {

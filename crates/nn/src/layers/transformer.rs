@@ -9,6 +9,7 @@ use super::dropout::Dropout;
 use super::linear::Linear;
 use super::norm::LayerNorm;
 use super::sequential::Layer;
+use crate::inside;
 
 /// A block of a transformer: `x + attention(norm(x))`, then `x + linear(activation(linear(norm(x))))` (pre-norm, as in
 /// GPT-2; Radford et al., 2019).
@@ -93,8 +94,9 @@ impl<T: Float> TransformerBlock<T> {
     /// If the shapes do not fit.
     #[track_caller]
     pub fn forward(&self, x: impl AsVar<T>, mask: Option<AttentionMask<T>>, is_causal: bool) -> Var<T> {
+        let scope = inside::open(self);
         let x = &*x.as_var();
-        if self.norm_first {
+        scope.gives(if self.norm_first {
             let x = x + self.dropped(self.self_attn.forward(self.norm1.forward(x), mask, is_causal));
             let y = self.dense(&self.norm2.forward(&x));
             x + y
@@ -102,7 +104,7 @@ impl<T: Float> TransformerBlock<T> {
             let x = x + self.dropped(self.self_attn.forward(x, mask, is_causal));
             let x = self.norm1.forward(&x);
             self.norm2.forward(&(&x + self.dense(&x)))
-        }
+        })
     }
 
     #[track_caller]

@@ -6,6 +6,7 @@ use gradus_autograd::{
 };
 
 use super::{Reduction, check_weight, loss};
+use crate::inside;
 
 loss! {
     /// The cross-entropy between probabilities x and targets t from 0 to 1, `-t log(x) - (1 - t) log(1 - x)`, with
@@ -39,6 +40,7 @@ impl<T: Float> BceLoss<T> {
     /// If the shapes do not fit.
     #[track_caller]
     pub fn forward(&self, prediction: &Var<T>, target: impl AsVar<T>) -> Var<T> {
+        let _scope = inside::open_named("binary_cross_entropy");
         let (name, weight) = ("binary_cross_entropy", self.weight.as_ref());
         check_weight(name, "weight", weight, prediction.shape());
         self.reduction.of_elements(name, prediction, target, |x, t| {
@@ -210,6 +212,7 @@ impl<T: Float> BceWithLogitsLoss<T> {
     /// If the shapes do not fit.
     #[track_caller]
     pub fn forward(&self, prediction: &Var<T>, target: impl AsVar<T>) -> Var<T> {
+        let _scope = inside::open_named("binary_cross_entropy_with_logits");
         let name = "binary_cross_entropy_with_logits";
         check_weight(name, "weight", self.weight.as_ref(), prediction.shape());
         check_weight(name, "pos_weight", self.pos_weight.as_ref(), prediction.shape());

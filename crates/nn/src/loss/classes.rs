@@ -4,6 +4,7 @@ use gradus_autograd::{Float, Indices, Tensor, Var};
 
 use super::rows::Classes;
 use super::{Reduction, loss};
+use crate::inside;
 
 /// The right classes, as indices or as the probability of each class; [`CrossEntropyLoss`] takes anything that can be
 /// converted into them.
@@ -73,6 +74,7 @@ impl<T: Float> NllLoss<T> {
     /// If the shapes do not fit, or a target is neither the index of a class nor `ignore_index`.
     #[track_caller]
     pub fn forward(&self, prediction: &Var<T>, targets: impl Into<Indices<T>>) -> Var<T> {
+        let _scope = inside::open_named("nll_loss");
         let classes = Classes::new("nll_loss", prediction, self.weight.as_ref());
         let rows = classes.rows(&targets.into(), self.ignore_index);
         self.reduction.reduce(rows.nll(prediction), prediction.shape(), Some(&rows.weight))
@@ -147,6 +149,7 @@ impl<T: Float> CrossEntropyLoss<T> {
     /// probabilities and `ignore_index` is not negative; or if `label_smoothing` is not within 0 and 1.
     #[track_caller]
     pub fn forward(&self, logits: &Var<T>, targets: impl Into<ClassTargets<T>>) -> Var<T> {
+        let _scope = inside::open_named("cross_entropy");
         self.check_smoothing();
         let classes = Classes::new("cross_entropy", logits, self.weight.as_ref());
         let kept = 1.0 - self.label_smoothing;

@@ -5,6 +5,7 @@ use gradus_autograd::{
 };
 
 use super::{Reduction, loss};
+use crate::inside;
 
 loss! {
     /// The squared error, `(x - t)^2`.
@@ -19,6 +20,7 @@ impl MseLoss {
     /// If the shapes differ.
     #[track_caller]
     pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl AsVar<T>) -> Var<T> {
+        let _scope = inside::open_named("mse_loss");
         if self.reduction == Reduction::Mean {
             // Loss and reduction are one operation.
             return Reduction::None
@@ -41,6 +43,7 @@ impl L1Loss {
     /// If the shapes differ.
     #[track_caller]
     pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl AsVar<T>) -> Var<T> {
+        let _scope = inside::open_named("l1_loss");
         self.reduction.of_elements("l1_loss", prediction, target, |x, t| (x - t).abs())
     }
 }
@@ -82,6 +85,7 @@ impl HuberLoss {
     /// If the shapes differ, or `delta` is not positive.
     #[track_caller]
     pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl AsVar<T>) -> Var<T> {
+        let _scope = inside::open_named("huber_loss");
         let Self { delta, reduction } = self.delta(self.delta);
         let loss = |x: &Var<T>, t: &Var<T>| apply(Unary(Huber { delta }), &[&(x - t)]);
         reduction.of_elements("huber_loss", prediction, target, loss)
@@ -141,6 +145,7 @@ impl SmoothL1Loss {
     /// If the shapes differ, or `beta` is negative.
     #[track_caller]
     pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl AsVar<T>) -> Var<T> {
+        let _scope = inside::open_named("smooth_l1_loss");
         let Self { beta, reduction } = self.beta(self.beta);
         reduction.of_elements("smooth_l1_loss", prediction, target, |x, t| {
             let error = x - t;
@@ -196,6 +201,7 @@ impl KlDivLoss {
     /// If the shapes differ.
     #[track_caller]
     pub fn forward<T: Float>(&self, prediction: &Var<T>, target: impl AsVar<T>) -> Var<T> {
+        let _scope = inside::open_named("kl_div");
         self.reduction.of_elements("kl_div", prediction, target, |x, t| {
             if self.log_target {
                 apply(Binary(KlDivOfLogTarget), &[x, t])

@@ -3,6 +3,7 @@
 use gradus_autograd::{AsVar, Float, Mask, Var};
 
 use super::{Reduction, loss};
+use crate::inside;
 
 loss! {
     /// `max(d(x, positive) - d(x, negative) + margin, 0)` for rows, where `d` is the Euclidean distance along the last axis
@@ -43,6 +44,7 @@ impl TripletMarginLoss {
         positive: impl AsVar<T>,
         negative: impl AsVar<T>,
     ) -> Var<T> {
+        let _scope = inside::open_named("triplet_margin_loss");
         let (positive, negative) = (positive.as_var(), negative.as_var());
         check_rows("triplet_margin_loss", anchor, &positive, "anchor", "positive");
         check_rows("triplet_margin_loss", anchor, &negative, "anchor", "negative");
@@ -93,6 +95,7 @@ impl CosineEmbeddingLoss {
         other: impl AsVar<T>,
         alike: impl Into<Mask<T>>,
     ) -> Var<T> {
+        let _scope = inside::open_named("cosine_embedding_loss");
         let (other, alike) = (other.as_var(), alike.into());
         check_rows("cosine_embedding_loss", prediction, &other, "prediction", "other");
         let rows = &prediction.shape()[..prediction.rank() - 1];

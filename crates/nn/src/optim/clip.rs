@@ -1,6 +1,6 @@
 //! Clipping of gradients.
 
-use gradus_autograd::{Float, Gradients, Tensor};
+use gradus_autograd::{Float, Gradients, Tensor, watch};
 
 use super::non_negative;
 use crate::module::Module;
@@ -32,6 +32,7 @@ pub fn clip_grad_norm<T: Float>(
     max_norm: f64,
 ) -> f64 {
     assert!(max_norm >= 0.0, "clip_grad_norm: max_norm is {max_norm}: it must be 0 or larger");
+    let _frame = watch::update("clip_grad_norm");
     let parameters = model.parameters();
     let norms = |p: f64, unit: f64| -> f64 {
         let gradients = parameters.iter().filter_map(|parameter| gradients.get(parameter));
@@ -67,6 +68,7 @@ pub fn clip_grad_norm<T: Float>(
 #[track_caller]
 pub fn clip_grad_value<T: Float>(gradients: &mut Gradients<T>, model: &(impl Module<T> + ?Sized), max: f64) {
     let max = T::from_f64(non_negative("clip_grad_value: max", max));
+    let _frame = watch::update("clip_grad_value");
     for parameter in model.parameters() {
         gradients.update(parameter, |gradient| {
             gradient.map_inplace(

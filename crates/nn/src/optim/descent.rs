@@ -1,13 +1,16 @@
 //! Gradient descent by a rule: the common part of all optimizers.
 
+use std::any::type_name;
 use std::collections::HashSet;
 use std::fmt::{self, Debug, Formatter};
 use std::panic::Location;
 use std::sync::Arc;
 
+use gradus_autograd::watch::{self, short};
 use gradus_autograd::{Float, Gradients, Tensor};
 
 use super::{LearningRate, Optimizer, non_negative};
+use crate::inside::name_layers;
 use crate::member::MemberMut;
 use crate::module::Module;
 use crate::path::Path;
@@ -282,6 +285,8 @@ fn state_at<'s, R: Rule, T: Float>(
 impl<R: Rule, T: Float> Optimizer<T> for Descent<R, T> {
     #[track_caller]
     fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) {
+        name_layers(&*model);
+        let _frame = watch::update(short(type_name::<R>()));
         if self.groups.len() > 1 && self.states.is_empty() {
             self.check_groups(model);
         }

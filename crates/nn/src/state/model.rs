@@ -32,7 +32,7 @@ pub(crate) fn of_model<T: Float>(model: &(impl Module<T> + ?Sized)) -> State {
             Member::Parameter(parameter) => StateTensor::of(parameter.value()),
             Member::Buffer(buffer) => StateTensor::of(&buffer.value()),
             Member::Counter(counter) => Tensor::from(counter.get()).into(),
-            Member::Mode(_) | Member::Tied(_) => return,
+            Member::Mode(_) | Member::Tied(_) | Member::Layer(_) => return,
         };
         members.push((path.to_string(), tensor));
     });
@@ -126,7 +126,7 @@ fn compare<T: Float>(
             }
             Member::Buffer(buffer) => (buffer.value().shape().into(), dtype_of::<T>(), need != Need::Nothing),
             Member::Counter(_) => (Vec::new(), Dtype::I64, need == Need::All),
-            Member::Mode(_) | Member::Tied(_) => return,
+            Member::Mode(_) | Member::Tied(_) | Member::Layer(_) => return,
         };
         targets.push(Target { name: path.to_string(), shape, dtype, needed });
     });

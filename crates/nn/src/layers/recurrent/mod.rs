@@ -10,6 +10,7 @@ use self::stack::{Recurrence, Stack, new_layers, visit_layers, visit_layers_mut}
 use super::activation::Tanh;
 use super::dropout::Dropout;
 use super::sequential::Layer;
+use crate::inside::{self, LayerId};
 use crate::member::{Member, MemberMut};
 use crate::module::Module;
 use crate::path::Path;
@@ -118,6 +119,7 @@ macro_rules! recurrent {
         /// Parameters are named as in PyTorch: `weight_ih_l0`, `weight_ih_l0_reverse` and so on.
         impl<T: Float> Module<T> for $name<T> {
             fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {
+                visitor(path, Member::Layer(LayerId::of(self)));
                 visit_layers(&self.layers, self.directions(), path, visitor);
                 self.dropout.visit(path.field("dropout"), visitor);
                 $(self.$field.visit(path.field(stringify!($field)), visitor);)?
@@ -184,7 +186,9 @@ impl<T: Float> Lstm<T> {
     /// If the shapes do not fit.
     #[track_caller]
     pub fn forward(&self, x: impl AsVar<T>, state: Option<[&Var<T>; 2]>) -> (Var<T>, [Var<T>; 2]) {
-        self.stack().run(self, &x.as_var(), None, state)
+        let scope = inside::open(self);
+        let (y, last) = self.stack().run(self, &x.as_var(), None, state);
+        (scope.gives(y), last)
     }
 
     /// As [`forward`](Self::forward), for a padded batch whose sequences have these lengths, one for each: padding has no
@@ -212,7 +216,9 @@ impl<T: Float> Lstm<T> {
         lengths: &[usize],
         state: Option<[&Var<T>; 2]>,
     ) -> (Var<T>, [Var<T>; 2]) {
-        self.stack().run(self, &x.as_var(), Some(lengths), state)
+        let scope = inside::open(self);
+        let (y, last) = self.stack().run(self, &x.as_var(), Some(lengths), state);
+        (scope.gives(y), last)
     }
 }
 
@@ -240,8 +246,9 @@ macro_rules! one_state {
             /// If the shapes do not fit.
             #[track_caller]
             pub fn forward(&self, x: impl AsVar<T>, state: Option<&Var<T>>) -> (Var<T>, Var<T>) {
+                let scope = inside::open(self);
                 let (y, [h]) = self.stack().run(self, &x.as_var(), None, state.map(|h| [h]));
-                (y, h)
+                (scope.gives(y), h)
             }
 
             /// As [`forward`](Self::forward), for a padded batch; see [`Lstm::forward_padded`].
@@ -255,8 +262,9 @@ macro_rules! one_state {
                 lengths: &[usize],
                 state: Option<&Var<T>>,
             ) -> (Var<T>, Var<T>) {
+                let scope = inside::open(self);
                 let (y, [h]) = self.stack().run(self, &x.as_var(), Some(lengths), state.map(|h| [h]));
-                (y, h)
+                (scope.gives(y), h)
             }
         }
     )*};
