@@ -58,5 +58,5 @@ pub use tape::watch;
 pub use tape::{
     AsVar, Context, Discrete, DiscreteOperation, Discreteness, Event, Identity, Indices, Inputs, Linearity,
     Mask, Operand, Operation, Phase, Saves, Tape, TapeNode, Var, apply, decide, detect_anomaly, is_recording,
-    keep_values, live_nodes, no_grad, scope,
+    keep_values, live_nodes, no_grad, scope, track_memory,
 };

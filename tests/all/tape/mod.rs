@@ -11,6 +11,7 @@ mod modes;
 mod printing;
 mod program;
 mod threads;
+mod tracked;
 
 use gradus::{Gradients, Tensor, Var};
 

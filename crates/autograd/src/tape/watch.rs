@@ -11,7 +11,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use gradus_tensor::{Float, Shape};
+use gradus_tensor::{CountedFor, Float, Shape};
 
 use super::mode;
 use super::node::Node;
@@ -116,6 +116,8 @@ struct Frame {
     /// The time of operations inside.
     nested: Duration,
     details: Details,
+    /// Memory is counted for the operation while it runs.
+    _counted: Option<CountedFor>,
     /// The scopes that were opened inside, with their number.
     opened: HashMap<Name, usize>,
 }
@@ -167,7 +169,14 @@ impl Watch {
             (Phase::Forward, Some(around)) => around,
             _ => phase,
         };
+        let counted = match &name {
+            Cow::Borrowed(name) if phase != Phase::Scope => {
+                Some(CountedFor::new(name, phase == Phase::Backward, Some(place.line)))
+            }
+            _ => None,
+        };
         self.frames.push(Frame {
+            _counted: counted,
             phase,
             name,
             scope: place.scope,
