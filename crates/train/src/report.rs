@@ -119,9 +119,10 @@ impl Report {
         self.state().run.confusion = counts.chunks_exact(classes).map(<[u64]>::to_vec).collect();
     }
 
-    /// Shows the times of operations, in place of the ones before.
-    pub fn operations(&self, times: impl IntoIterator<Item = OperationTime>) {
-        self.state().run.operations = times.into_iter().collect();
+    /// Shows the times of operations, in place of the ones before: of a profile, for example, they are
+    /// `profile.by_operation()`.
+    pub fn operations(&self, times: impl IntoIterator<Item = impl Into<OperationTime>>) {
+        self.state().run.operations = times.into_iter().map(Into::into).collect();
     }
 
     /// Counts samples towards the samples a second of the epoch. [`Fit`](crate::Fit) does this by itself.

@@ -121,7 +121,7 @@ fn random(leaves: usize, choices: &[(usize, usize, usize)]) -> (Vec<Var<f64>>, V
             1 => a * b,
             2 => a.exp(),
             3 => a.sin().expand([3, 2]).sum(..),
-            _ => a.where_(Tensor::from(true), b),
+            _ => a.maximum(b),
         };
         values.push(next);
     }

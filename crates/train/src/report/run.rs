@@ -1,5 +1,6 @@
 //! The data of a report, and their JSON.
 
+use gradus_autograd::{Phase, ProfileRow};
 use gradus_nn::SummaryRow;
 use serde_json::{Map, Value, json};
 
@@ -44,12 +45,23 @@ pub struct Epoch {
 /// The time that an operation took, as a profiler measures it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OperationTime {
-    /// The name, such as `conv2d` or `gradient of conv2d`.
+    /// The name, such as `conv2d` or `conv2d, backward`.
     pub name: String,
     /// The number of calls.
     pub calls: usize,
     /// The time of all calls, in seconds.
     pub seconds: f64,
+}
+
+/// The time of the operation without those inside of it.
+impl From<ProfileRow> for OperationTime {
+    fn from(row: ProfileRow) -> Self {
+        let name = match row.phase {
+            Some(Phase::Backward) => format!("{}, backward", row.name),
+            _ => row.name,
+        };
+        Self { name, calls: row.count, seconds: row.own.as_secs_f64() }
+    }
 }
 
 impl Run {
