@@ -11,7 +11,9 @@ const GAP: f64 = 18.0;
 const LANE: f64 = 6.0;
 /// The sweeps that change the order, and those that only move.
 const SORTING: usize = 10;
-const MOVING: usize = 8;
+const MOVING: usize = 24;
+/// How much more than a box the point of an edge stays where its neighbours want it, so that long edges are straight.
+const STIFFNESS: f64 = 4.0;
 
 /// A graph to be placed: for each node its row, its width, and the nodes from which edges come; these lie in lower rows.
 pub(super) struct Graph {
@@ -102,7 +104,7 @@ impl Graph {
     /// Everything, moved so that the least place is 0.
     fn places(&self, items: &[Item], chains: &[Vec<usize>]) -> Places {
         let left = items.iter().map(|item| item.middle - item.width / 2.0).fold(f64::INFINITY, f64::min);
-        let right = items.iter().map(|item| item.middle + item.width / 2.0).fold(0.0, f64::max);
+        let right = items.iter().map(|item| item.middle + item.width / 2.0).fold(f64::NEG_INFINITY, f64::max);
         let middle = |item: usize| items[item].middle - left;
         let passes = |(node, inputs): (usize, &Vec<usize>)| {
             let pass = |&input: &usize| {
@@ -114,7 +116,7 @@ impl Graph {
         Places {
             middles: (0..self.rows.len()).map(middle).collect(),
             passes: self.inputs.iter().enumerate().map(passes).collect(),
-            width: right - left,
+            width: (right - left).max(0.0),
         }
     }
 }
@@ -140,24 +142,26 @@ fn balance(item: &Item, items: &[Item]) -> Option<f64> {
 /// Gives the items of a row, in this order, the middles nearest to the wished ones at which none overlap. `wish` is asked with
 /// the place in the row, and the middle if all items were side by side.
 fn settle(row: &[usize], items: &mut [Item], wish: impl Fn(usize, f64) -> f64) {
-    // Blocks of items that stand side by side, each as (sum of wishes less offsets, number).
-    let mut blocks: Vec<(f64, usize)> = Vec::new();
+    // Blocks of items that stand side by side: the sums of weighted wishes less offsets and of weights, and the number.
+    let mut blocks: Vec<(f64, f64, usize)> = Vec::new();
     let (mut offset, mut offsets) = (0.0, Vec::with_capacity(row.len()));
     for (place, &item) in row.iter().enumerate() {
         if place > 0 {
             offset += f64::midpoint(items[row[place - 1]].width, items[item].width) + GAP;
         }
         offsets.push(offset);
-        blocks.push((wish(place, offset) - offset, 1));
+        let weight = if items[item].width == LANE { STIFFNESS } else { 1.0 };
+        blocks.push((weight * (wish(place, offset) - offset), weight, 1));
         // Pool adjacent violators (Ayer et al., 1955).
-        while let [.., (sum, count), (last_sum, last_count)] = blocks[..]
-            && sum * last_count as f64 > last_sum * count as f64
+        while let [.., (sum, weight, count), (last_sum, last_weight, last_count)] = blocks[..]
+            && sum * last_weight > last_sum * weight
         {
             blocks.pop();
-            *blocks.last_mut().expect("there were two") = (sum + last_sum, count + last_count);
+            *blocks.last_mut().expect("there were two") =
+                (sum + last_sum, weight + last_weight, count + last_count);
         }
     }
-    let means = blocks.iter().flat_map(|&(sum, count)| std::iter::repeat_n(sum / count as f64, count));
+    let means = blocks.iter().flat_map(|&(sum, weight, count)| std::iter::repeat_n(sum / weight, count));
     for ((&item, offset), mean) in row.iter().zip(offsets).zip(means) {
         items[item].middle = mean + offset;
     }

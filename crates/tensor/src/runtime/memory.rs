@@ -289,11 +289,11 @@ impl Display for Bytes {
     }
 }
 
-/// `gradient of linear, src/main.rs:12`
+/// `gradient of linear, src/main.rs:12:9`
 impl Display for MemoryOrigin {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{}{}", if self.backward { "gradient of " } else { "" }, self.operation)?;
-        self.line.map_or(Ok(()), |line| write!(f, ", {}:{}", line.file(), line.line()))
+        self.line.map_or(Ok(()), |line| write!(f, ", {line}"))
     }
 }
 

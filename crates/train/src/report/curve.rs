@@ -42,15 +42,20 @@ struct Axis {
 }
 
 impl Axis {
-    /// For these values. It is logarithmic if they are positive and span more than two powers of ten.
+    /// For these values. It is logarithmic if they are positive, span more than two powers of ten, and half of them would be
+    /// in its lowest part otherwise: a loss that falls, and not a rate that is reduced to nothing.
     fn of(values: impl Iterator<Item = f64>) -> Self {
-        let (low, high) = values
-            .filter(|value| value.is_finite())
-            .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
-        if low > high {
-            return Self { low: 0.0, high: 1.0, logarithmic: false };
-        }
-        let logarithmic = low > 0.0 && high / low > 100.0;
+        let mut values: Vec<f64> = values.filter(|value| value.is_finite()).collect();
+        values.sort_by(f64::total_cmp);
+        let [low, .., high] = values[..] else {
+            let middle = values.first().copied();
+            return Self::between(middle.unwrap_or(0.0), middle.unwrap_or(1.0), false);
+        };
+        Self::between(low, high, low > 0.0 && high / low > 100.0 && high / values[values.len() / 2] > 8.0)
+    }
+
+    /// Between these values, with a margin.
+    fn between(low: f64, high: f64, logarithmic: bool) -> Self {
         let (low, high) = if logarithmic { (low.log10(), high.log10()) } else { (low, high) };
         // Differences of huge numbers may overflow.
         let margin = (high / 2.0 - low / 2.0) * 0.1;
@@ -74,7 +79,7 @@ impl Axis {
             let step = ((self.high - self.low) / 6.0).ceil().max(1.0) as usize;
             return powers.step_by(step).map(|power| 10_f64.powi(power)).filter(inside).collect();
         }
-        let step = nice_step((self.high / 2.0 - self.low / 2.0) / 2.0);
+        let step = nice_step((self.high / 2.0 - self.low / 2.0) / 3.0);
         let first = (self.low / step).ceil();
         (0..8).map(|i| (first + f64::from(i)) * step).filter(inside).collect()
     }
@@ -106,6 +111,11 @@ pub(super) fn number(x: f64) -> String {
         return grouped(&text);
     }
     text.trim_end_matches('0').trim_end_matches('.').into()
+}
+
+/// A number beside an axis, where there is little room.
+fn short(x: f64) -> String {
+    if (1e4..1e6).contains(&x.abs()) { format!("{}k", number(x / 1e3)) } else { number(x) }
 }
 
 /// Whole numbers of five digits and more, in groups of three.
@@ -162,7 +172,7 @@ pub(super) fn write_chart(out: &mut String, title: &str, curves: &[Curve]) -> fm
         if let Some(at) = y(tick) {
             let (end, text, base) = (width - RIGHT, LEFT - 8.0, at + 4.5);
             writeln!(out, "<path class=\"rule\" d=\"M{LEFT} {at:.1}H{end}\"/>")?;
-            writeln!(out, "<text class=\"y\" x=\"{text}\" y=\"{base:.1}\">{}</text>", number(tick))?;
+            writeln!(out, "<text class=\"y\" x=\"{text}\" y=\"{base:.1}\">{}</text>", short(tick))?;
         }
     }
     for tick in epoch_ticks(first, last) {

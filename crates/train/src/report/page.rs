@@ -80,11 +80,13 @@ fn write_page(out: &mut String, title: &str, runs: &[Run]) -> fmt::Result {
         tables::write_last(out, runs)?;
     }
     tables::write_settings(out, runs)?;
-    for run in runs {
-        let of = if runs.len() > 1 { format!(": {}", run.title) } else { String::new() };
-        tables::write_confusion(out, run, &of)?;
-        tables::write_operations(out, run, &of)?;
-        tables::write_model(out, run, &of)?;
+    type Table = fn(&mut String, &Run, &str) -> fmt::Result;
+    let each: [Table; 3] = [tables::write_confusion, tables::write_operations, tables::write_model];
+    for write_table in each {
+        for run in runs {
+            let of = if runs.len() > 1 { format!(": {}", run.title) } else { String::new() };
+            write_table(out, run, &of)?;
+        }
     }
     let runs: Vec<Value> = runs.iter().map(Run::to_json).collect();
     writeln!(out, "</div>\n</main>\n{DATA_START}{}{DATA_END}\n</body>\n</html>", script(&Value::from(runs)))

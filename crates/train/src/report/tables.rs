@@ -19,9 +19,13 @@ fn start(out: &mut String, title: &str, class: &str) -> fmt::Result {
 
 const END: &str = "</tbody></table></div></section>\n";
 
-fn header(out: &mut String, cells: &[&str]) -> fmt::Result {
+/// The names of columns, of which these are numbers.
+fn header(out: &mut String, cells: &[&str], numbers: std::ops::Range<usize>) -> fmt::Result {
     out.push_str("<thead><tr>");
-    cells.iter().try_for_each(|cell| write!(out, "<th>{}</th>", Escaped(cell)))?;
+    for (place, cell) in cells.iter().enumerate() {
+        let class = if numbers.contains(&place) { " class=\"number\"" } else { "" };
+        write!(out, "<th{class}>{}</th>", Escaped(cell))?;
+    }
     out.push_str("</tr></thead>\n<tbody>\n");
     Ok(())
 }
@@ -29,7 +33,7 @@ fn header(out: &mut String, cells: &[&str]) -> fmt::Result {
 /// The names of the runs, behind a first cell.
 fn run_header(out: &mut String, first: &str, runs: &[Run]) -> fmt::Result {
     let titles = runs.iter().map(|run| run.title.as_str());
-    header(out, &std::iter::once(first).chain(titles).collect::<Vec<_>>())
+    header(out, &std::iter::once(first).chain(titles).collect::<Vec<_>>(), 0..0)
 }
 
 /// The last numbers of runs side by side.
@@ -88,7 +92,7 @@ pub(super) fn write_confusion(out: &mut String, run: &Run, of: &str) -> fmt::Res
     let name = |class: usize| run.classes.get(class).cloned().unwrap_or_else(|| class.to_string());
     let names: Vec<String> = (0..run.confusion.len()).map(name).collect();
     start(out, &format!("confusion matrix{of}: targets by row, predictions by column"), "matrix")?;
-    header(out, &std::iter::once("").chain(names.iter().map(String::as_str)).collect::<Vec<_>>())?;
+    header(out, &std::iter::once("").chain(names.iter().map(String::as_str)).collect::<Vec<_>>(), 0..0)?;
     for (target, row) in run.confusion.iter().enumerate() {
         let all = row.iter().fold(0_u64, |all, count| all.saturating_add(*count));
         let target_name = Escaped(&names[target]);
@@ -101,7 +105,7 @@ pub(super) fn write_confusion(out: &mut String, run: &Run, of: &str) -> fmt::Res
             let part = count as f64 / all as f64;
             let kind = if target == prediction { "right" } else { "wrong" };
             // The smallest part is seen, too.
-            let depth = 0.12 + 0.88 * part;
+            let depth = 0.18 + 0.82 * part;
             let strong = if depth > 0.6 { " strong" } else { "" };
             let percent = 100.0 * part;
             write!(
@@ -127,13 +131,13 @@ pub(super) fn write_operations(out: &mut String, run: &Run, of: &str) -> fmt::Re
     rows.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
     let all: f64 = rows.iter().map(|row| row.seconds).sum();
     start(out, &format!("slowest operations{of}"), "wide")?;
-    header(out, &["operation", "calls", "ms", "share"])?;
+    header(out, &["operation", "calls", "ms", "share", ""], 1..4)?;
     for row in rows {
         let part = if all > 0.0 && row.seconds > 0.0 { (100.0 * row.seconds / all).min(100.0) } else { 0.0 };
         writeln!(
             out,
-            "<tr><th>{}</th><td class=\"number\">{}</td><td class=\"number\">{}</td><td class=\"share\"><i \
-             style=\"width: {part:.1}%\"></i>{part:.1} %</td></tr>",
+            "<tr><th>{}</th><td class=\"number\">{}</td><td class=\"number\">{}</td><td \
+             class=\"number\">{part:.1} %</td><td class=\"share\"><i style=\"width: {part:.1}%\"></i></td></tr>",
             Escaped(&row.name),
             grouped(&row.calls.to_string()),
             number(row.seconds * 1e3)
@@ -156,7 +160,7 @@ pub(super) fn write_model(out: &mut String, run: &Run, of: &str) -> fmt::Result 
     };
     let (all, trainable) = (total(&["trainable", "frozen"]), total(&["trainable"]));
     start(out, &format!("model{of}: {all} parameters, {trainable} trainable"), "wide")?;
-    header(out, &["name", "shape", "numbers", "kind"])?;
+    header(out, &["name", "shape", "numbers", "kind"], 2..3)?;
     for (name, kind, shape) in &run.model {
         writeln!(
             out,
