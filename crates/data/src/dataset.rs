@@ -76,6 +76,7 @@ impl<E: Element> Dataset for Tensor<E> {
     }
 
     #[track_caller]
+    #[inline(never)]
     fn batch(&self, indices: &[usize]) -> Self {
         check_indices(indices, Dataset::len(self));
         let first = indices.first().copied().unwrap_or(0);

@@ -36,6 +36,10 @@
 
 #![forbid(unsafe_code)]
 
+mod common;
+
+#[doc(hidden)]
+pub use common::common;
 pub use gradus_autograd::*;
 #[doc(hidden)]
 pub use gradus_nn::Float;

@@ -123,6 +123,7 @@ impl<T: Float> Var<T> {
     /// If there is more than one element (use [`backward_with`](Self::backward_with)), if it is NaN, or if
     /// no leaf was recorded behind it.
     #[track_caller]
+    #[inline(never)]
     pub fn backward(self) -> Gradients<T> {
         let seed = scalar_seed("backward", &self);
         let loss = self.item();
@@ -289,6 +290,7 @@ fn gradients_of<T: Float>(
 
 /// The gradients with respect to the inputs, where no way to an input leads through one of `ends`.
 #[track_caller]
+#[inline(never)]
 pub(super) fn gradients_within<T: Float>(
     function: &'static str,
     y: &Var<T>,

@@ -81,6 +81,7 @@ pub(crate) struct Reach<'a, T: Float> {
 /// A node is deeper than all its inputs. So once it is the deepest one waiting, every node made from it is done,
 /// and its gradient is complete: this is the order of the tape read backwards, without
 /// sorting it first. Nodes are let go as soon as they are done.
+#[inline(never)]
 pub(crate) fn walk<T: Float>(
     root: Arc<Node<T>>,
     cotangent: Var<T>,

@@ -42,6 +42,7 @@ pub struct TapeNode<'a, T: Float> {
 
 impl<T: Float> Tape<T> {
     /// The tape behind a variable; empty for a constant.
+    #[inline(never)]
     pub fn of(var: &Var<T>) -> Self {
         let mut nodes: Vec<Arc<Node<T>>> = Vec::new();
         let mut positions = HashMap::new();
@@ -177,6 +178,7 @@ impl<'a, T: Float> TapeNode<'a, T> {
 
 /// `%4 = mul %1 %3 : [64, 128] f32`
 impl<T: Float> Display for TapeNode<'_, T> {
+    #[inline(never)]
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "%{} = {}", self.position, self.label())?;
         for (input, remembered) in self.inputs().zip(&self.node().inputs) {

@@ -166,6 +166,7 @@ pub enum Linearity {
 /// # Panics
 /// As the operation does, at the caller's line.
 #[track_caller]
+#[inline(never)]
 pub fn apply<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
     operation: impl Operation<T>,
     inputs: &[A],
@@ -211,6 +212,7 @@ fn finish<T: Float>(
 
 /// Like [`apply`], for a result that was computed in a frame.
 #[track_caller]
+#[inline(never)]
 pub(crate) fn apply_computed<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
     operation: impl Operation<T>,
     inputs: &[A],
@@ -223,6 +225,7 @@ pub(crate) fn apply_computed<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
     recorded(operation, inputs, value)
 }
 
+#[inline(never)]
 fn recorded<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
     operation: impl Operation<T>,
     inputs: &[A],
@@ -290,6 +293,7 @@ pub(super) fn remember<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
     remembered
 }
 
+#[inline(never)]
 fn record<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
     operation: Arc<dyn Operation<T>>,
     inputs: &[A],

@@ -39,6 +39,7 @@ pub fn read<T: Number>(path: impl AsRef<Path>) -> Result<Tensor<T>, ReadError> {
 ///
 /// # Errors
 /// As [`read`].
+#[inline(never)]
 pub fn from_bytes<T: Number>(bytes: &[u8]) -> Result<Tensor<T>, ReadError> {
     let mut file = contents::plain(bytes).map_err(ReadError::io)?;
     let Header { kind, shape } = header(&mut file)?;

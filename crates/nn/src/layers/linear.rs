@@ -43,6 +43,7 @@ impl<T: Float> Linear<T> {
     /// so that outputs vary less than inputs (`LeCun` et al., "Efficient `BackProp`", 1998). For another initial
     /// value, set [`weight`](Self::weight); see [`init`].
     #[track_caller]
+    #[inline(never)]
     pub fn new(in_features: usize, out_features: usize, rng: &mut (impl Rng + ?Sized)) -> Self {
         let bound = 1.0 / (in_features.max(1) as f64).sqrt();
         let weight = init::uniform([out_features, in_features], -bound, bound, rng);

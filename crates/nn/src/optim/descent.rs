@@ -284,6 +284,7 @@ fn state_at<'s, R: Rule, T: Float>(
 
 impl<R: Rule, T: Float> Optimizer<T> for Descent<R, T> {
     #[track_caller]
+    #[inline(never)]
     fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) {
         name_layers(&*model);
         let _frame = watch::update(short(type_name::<R>()));
