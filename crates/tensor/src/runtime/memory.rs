@@ -168,7 +168,9 @@ fn settle(trackings: &mut [Tracking]) {
     let Some(thread) = trackings.first().map(|tracking| tracking.thread) else { return };
     STRAYED.lock().unwrap_or_else(PoisonError::into_inner).retain(|&(home, address)| {
         if home == thread {
-            trackings.iter_mut().for_each(|tracking| _ = tracking.give_back(address));
+            for tracking in &mut *trackings {
+                tracking.give_back(address);
+            }
         }
         home != thread
     });

@@ -164,7 +164,7 @@ pub(super) fn write_model(out: &mut String, run: &Run, of: &str) -> fmt::Result 
     for (name, kind, shape) in &run.model {
         writeln!(
             out,
-            "<tr><th>{}</th><td>{shape:?}</td><td class=\"number\">{}</td><td>{}</td></tr>",
+            "<tr><th>{}</th><td class=\"shape\">{shape:?}</td><td class=\"number\">{}</td><td>{}</td></tr>",
             Escaped(name),
             grouped(&count(shape).to_string()),
             Escaped(kind)
