@@ -186,7 +186,7 @@ impl<T: Float> Kept<T> {
         model.visit(Path::ROOT, &mut |_, member| match member {
             Member::Buffer(buffer) => buffer.set(buffers.next().expect("the model has the buffers it had")),
             Member::Counter(counter) => {
-                counter.set(counters.next().expect("the model has the counters it had"))
+                counter.set(counters.next().expect("the model has the counters it had"));
             }
             _ => {}
         });

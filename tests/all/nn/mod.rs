@@ -10,6 +10,7 @@ mod durability;
 mod embeddings;
 mod freezing;
 mod init;
+mod inside;
 mod inspection;
 mod layers;
 mod losses;

@@ -1,6 +1,7 @@
 //! The tape: its depth, its memory, threads, what it looks like, and what flows along it.
 
 pub(crate) mod allocator;
+mod anomaly;
 mod chains;
 mod decisions;
 mod drawing;
@@ -9,6 +10,7 @@ mod growth;
 mod memory;
 mod modes;
 mod printing;
+mod profile;
 mod program;
 mod threads;
 mod tracked;

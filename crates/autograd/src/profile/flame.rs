@@ -25,6 +25,11 @@ impl Branch {
     fn child(&mut self, event: &Event) -> &mut Self {
         let name = match event.phase {
             Phase::Backward => format!("{} (backward)", event.name),
+            Phase::Scope => match event.path.rsplit(" > ").next() {
+                // A layer of a model.
+                Some(path) if !path.is_empty() && *path != *event.name => format!("{path} ({})", event.name),
+                _ => event.name.to_string(),
+            },
             _ => event.name.to_string(),
         };
         let found = self.children.iter().position(|child| child.name == name);

@@ -1,6 +1,6 @@
 //! A profile as tables.
 
-use std::fmt::{self, Display, Formatter};
+use std::fmt::{self, Display, Formatter, Write};
 use std::time::Duration;
 
 use super::{Phase, Profile, ProfileRow};
@@ -33,7 +33,7 @@ impl Display for Profile {
             count(self.multiply_adds()),
         )?;
         for (title, rows) in [("operation", self.by_operation()), ("layer", self.by_layer())] {
-            writeln!(f)?;
+            f.write_char('\n')?;
             self.table(f, title, &rows)?;
         }
         Ok(())
@@ -65,7 +65,11 @@ impl Profile {
         for row in &cells {
             let mut line = String::new();
             for (i, (cell, &width)) in row.iter().zip(&widths).enumerate() {
-                line += &if i < 2 { format!("{cell:width$}  ") } else { format!("{cell:>width$}  ") };
+                if i < 2 {
+                    write!(line, "{cell:width$}  ")?;
+                } else {
+                    write!(line, "{cell:>width$}  ")?;
+                }
             }
             writeln!(f, "{}", line.trim_end())?;
         }

@@ -6,6 +6,7 @@ use super::watch;
 
 /// Independent switches. Each scope sets one of them, and restores both.
 #[derive(Clone, Copy)]
+#[allow(clippy::struct_excessive_bools, reason = "the switches are independent")]
 struct Mode {
     /// Whether nodes are made.
     recording: bool,
@@ -24,11 +25,13 @@ thread_local! {
 }
 
 /// Whether a node that is made now keeps all values.
+#[inline]
 pub(crate) fn is_keeping_values() -> bool {
     MODE.get().keeping_values
 }
 
 /// Whether passes look for numbers that are not finite.
+#[inline]
 pub(crate) fn is_detecting() -> bool {
     MODE.get().detecting
 }
@@ -124,6 +127,7 @@ pub fn detect_anomaly<R>(f: impl FnOnce() -> R) -> R {
 }
 
 /// Whether operations on this thread write to the tape: true outside [`no_grad`] and outside a backward pass.
+#[inline]
 pub fn is_recording() -> bool {
     MODE.get().recording
 }

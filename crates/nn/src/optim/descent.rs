@@ -6,8 +6,7 @@ use std::fmt::{self, Debug, Formatter};
 use std::panic::Location;
 use std::sync::Arc;
 
-use gradus_autograd::watch::{self, short};
-use gradus_autograd::{Float, Gradients, Tensor};
+use gradus_autograd::{Float, Gradients, Tensor, watch};
 
 use super::{LearningRate, Optimizer, non_negative};
 use crate::inside::name_layers;
@@ -287,7 +286,7 @@ impl<R: Rule, T: Float> Optimizer<T> for Descent<R, T> {
     #[inline(never)]
     fn step(&mut self, model: &mut dyn Module<T>, gradients: &Gradients<T>) {
         name_layers(&*model);
-        let _frame = watch::update(short(type_name::<R>()));
+        let _frame = watch::update(type_name::<R>());
         if self.groups.len() > 1 && self.states.is_empty() {
             self.check_groups(model);
         }

@@ -16,7 +16,7 @@ use std::rc::Rc;
 
 use gradus::prelude::*;
 use gradus::testing::{GradientError, check_module};
-use gradus::{Path, Xoshiro256PlusPlus};
+use gradus::{Member, Path, Phase, Xoshiro256PlusPlus, name_layers, profile};
 
 use super::init::has_moments;
 
@@ -81,6 +81,8 @@ struct Sample {
     /// The output of the layer and its buffers after the pass, and what they should be.
     values: Box<dyn Fn() -> [Vec<Tensor<f64>>; 2]>,
     check: Box<dyn Fn() -> Result<(), GradientError>>,
+    /// The layers that a visit shows and those that run, by path and type, of a list with the layer alone.
+    ran: Box<dyn Fn() -> [BTreeSet<(String, String)>; 2]>,
 }
 
 impl Sample {
@@ -100,7 +102,11 @@ impl Sample {
             buffer.set(Tensor::rand(buffer.value().shape(), &mut source.0) + 0.5);
         }
         let mut members = Vec::new();
-        model.visit(Path::ROOT, &mut |path, _| members.push(path.to_string()));
+        model.visit(Path::ROOT, &mut |path, member| {
+            if !matches!(member, Member::Layer(_)) {
+                members.push(path.to_string());
+            }
+        });
         let fast = Rc::new(fast);
         let values = {
             let (model, inputs, fast) = (model.clone(), inputs.clone(), Rc::clone(&fast));
@@ -116,8 +122,27 @@ impl Sample {
                 [after(of_layer, got), after(other, expected)]
             }
         };
+        let ran = {
+            let (model, inputs, fast) = (vec![model.clone()], inputs.clone(), Rc::clone(&fast));
+            move || {
+                let vars = inputs.clone().map(Var::constant);
+                let ((), profile) = profile(|| {
+                    name_layers::<f64>(&model);
+                    drop(fast(&model[0], std::array::from_fn(|i| &vars[i])));
+                });
+                let mut visited = BTreeSet::new();
+                model.visit(Path::ROOT, &mut |path, member| {
+                    if let Member::Layer(id) = member {
+                        let name = id.type_name().split('<').next().unwrap().rsplit("::").next().unwrap();
+                        visited.insert((path.to_string(), name.to_string()));
+                    }
+                });
+                let scopes = profile.events().iter().filter(|event| event.phase == Phase::Scope);
+                [visited, scopes.map(|event| (event.path.to_string(), event.name.to_string())).collect()]
+            }
+        };
         let check = move || check_module(&model, |model, vars| fast(model, vars), inputs.clone());
-        Self { members, values: Box::new(values), check: Box::new(check) }
+        Self { members, values: Box::new(values), check: Box::new(check), ran: Box::new(ran) }
     }
 }
 
@@ -194,6 +219,22 @@ fn members_have_the_names_of_pytorch() {
             (0..20).flat_map(|seed| (entry.sample)(&mut Source::new(seed)).members).collect();
         let expected: BTreeSet<String> = entry.members.iter().map(ToString::to_string).collect();
         assert_eq!(seen, expected, "{}", entry.name);
+    }
+}
+
+/// Whoever looks finds a layer that runs, and the layers in it, under their paths.
+#[test]
+fn layers_are_found_by_their_paths() {
+    for entry in layers() {
+        for seed in 0..5 {
+            let [visited, ran] = ((entry.sample)(&mut Source::new(seed)).ran)();
+            let what = format!("{} of seed {seed}: visited {visited:?}, ran {ran:?}", entry.name);
+            assert!(ran.contains(&("0".to_string(), entry.name.to_string())), "{what}");
+            assert!(ran.is_subset(&visited), "{what}");
+            // Of one recurrent layer, there is no output between two of them to drop.
+            let is_idle = |(path, _): &&(String, String)| path != "0.dropout";
+            assert!(visited.difference(&ran).filter(is_idle).count() == 0, "{what}");
+        }
     }
 }
 
