@@ -39,7 +39,7 @@
 mod common;
 
 #[doc(hidden)]
-pub use common::common;
+pub use common::*;
 pub use gradus_autograd::*;
 #[doc(hidden)]
 pub use gradus_nn::Float;

@@ -19,6 +19,16 @@ pub(crate) fn gradients_of_composition<T: Float>(
     context: &Context<T>,
     composition: impl FnOnce(&[Var<T>]) -> Var<T>,
 ) -> Vec<Option<Var<T>>> {
+    let mut composition = Some(composition);
+    gradients_of(context, &mut |x| composition.take().expect("it runs once")(x))
+}
+
+/// [`gradients_of_composition`], compiled once for all of them.
+#[inline(never)]
+fn gradients_of<T: Float>(
+    context: &Context<T>,
+    composition: &mut dyn FnMut(&[Var<T>]) -> Var<T>,
+) -> Vec<Option<Var<T>>> {
     let count = context.numbers();
     if !(0..count).any(|i| context.needs(i)) {
         return vec![None; count];

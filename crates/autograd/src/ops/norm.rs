@@ -156,6 +156,7 @@ impl<T: Float> Var<T> {
     /// each channel when `training`, `running` is missing when not, `momentum` is not between 0 and 1, or `eps` is
     /// negative.
     #[track_caller]
+    #[inline(never)]
     pub fn batch_norm(
         &self,
         running: Option<[&Self; 2]>,

@@ -13,7 +13,10 @@ use crate::tape::{Var, apply};
 /// The variables that a text has made so far; handles to them are `Copy`, as the text expects.
 type Arena<T> = RefCell<Vec<Var<T>>>;
 
-/// A variable in an arena.
+/// A method of two variables.
+type BinaryMethod<'f, T> = &'f dyn Fn(&Var<T>, &Var<T>) -> Var<T>;
+
+/// A variable in an arena. Its methods are calls and not inlined, so that the texts of all functions stay short.
 #[derive(Clone, Copy)]
 pub(crate) struct Traced<'a, T: Float> {
     arena: &'a Arena<T>,
@@ -21,6 +24,7 @@ pub(crate) struct Traced<'a, T: Float> {
 }
 
 impl<'a, T: Float> Traced<'a, T> {
+    #[inline(never)]
     fn new(arena: &'a Arena<T>, var: Var<T>) -> Self {
         let mut vars = arena.borrow_mut();
         vars.push(var);
@@ -31,15 +35,18 @@ impl<'a, T: Float> Traced<'a, T> {
         self.arena.borrow()[self.index].clone()
     }
 
-    fn unary(self, f: impl Fn(&Var<T>) -> Var<T>) -> Self {
+    #[inline(never)]
+    fn unary(self, f: &dyn Fn(&Var<T>) -> Var<T>) -> Self {
         Self::new(self.arena, f(&self.var()))
     }
 
-    fn binary(self, other: Self, f: impl Fn(&Var<T>, &Var<T>) -> Var<T>) -> Self {
+    #[inline(never)]
+    fn binary(self, other: Self, f: BinaryMethod<'_, T>) -> Self {
         Self::new(self.arena, f(&self.var(), &other.var()))
     }
 
-    fn compare(self, other: Self, f: impl Fn(&Tensor<T>, Tensor<T>) -> Tensor<bool>) -> Self {
+    #[inline(never)]
+    fn compare(self, other: Self, f: fn(&Tensor<T>, Tensor<T>) -> Tensor<bool>) -> Self {
         let (left, right) = (self.var(), other.var());
         Self::new(self.arena, f(left.value(), right.into_value()).cast::<T>().into())
     }
@@ -61,23 +68,23 @@ impl<T: Float> Real for Traced<'_, T> {
     real_functions! { comparison traced_comparison }
 
     fn gate(self, cotangent: Self) -> Self {
-        self.binary(cotangent, Var::gated)
+        self.binary(cotangent, &Var::gated)
     }
     fn softplus(self) -> Self {
-        self.unary(|x| x.softplus(1.0, f64::INFINITY))
+        self.unary(&|x| x.softplus(1.0, f64::INFINITY))
     }
     fn polygamma(self, order: usize) -> Self {
-        self.unary(|x| x.polygamma(order))
+        self.unary(&|x| x.polygamma(order))
     }
     fn select(self, if_true: impl Lift<Self>, if_false: impl Lift<Self>) -> Self {
         let condition = self.var().value().ne(T::ZERO);
-        if_true.lift(self).binary(if_false.lift(self), |x, y| Var::where_(&condition, x, y))
+        if_true.lift(self).binary(if_false.lift(self), &|x, y| Var::where_(&condition, x, y))
     }
     fn constant(self, value: f64) -> Self {
         Self::new(self.arena, T::from_f64(value).into())
     }
     fn detach(self) -> Self {
-        self.unary(Var::detach)
+        self.unary(&Var::detach)
     }
     fn apply<F: UnaryFunction>(self, function: F) -> Self {
         Self::new(self.arena, apply(Unary(function), &[&self.var()]))
@@ -89,9 +96,9 @@ impl<T: Float> Real for Traced<'_, T> {
 
 real_operators! {
     ['a, T: Float] Traced<'a, T>, |x, y|
-    Add add + x.binary(y, |x, y| x + y);
-    Sub sub - x.binary(y, |x, y| x - y);
-    Mul mul * x.binary(y, |x, y| x * y);
-    Div div / x.binary(y, |x, y| x / y);
-    Neg neg - x.unary(|x| -x);
+    Add add + x.binary(y, &|x, y| x + y);
+    Sub sub - x.binary(y, &|x, y| x - y);
+    Mul mul * x.binary(y, &|x, y| x * y);
+    Div div / x.binary(y, &|x, y| x / y);
+    Neg neg - x.unary(&|x| -x);
 }

@@ -15,7 +15,7 @@ macro_rules! real_functions {
     )*};
     (traced $($name:ident)*) => {$(
         fn $name(self) -> Self {
-            self.unary(Var::$name)
+            self.unary(&Var::$name)
         }
     )*};
     (symbolic $($name:ident)*) => {$(
@@ -53,7 +53,7 @@ macro_rules! real_functions {
     )*};
     (traced_binary $($name:ident)*) => {$(
         fn $name(self, other: impl Lift<Self>) -> Self {
-            self.binary(other.lift(self), |x, y| x.$name(y))
+            self.binary(other.lift(self), &|x, y| x.$name(y))
         }
     )*};
     (traced_comparison $($name:ident)*) => {$(

@@ -87,6 +87,7 @@ pub trait DiscreteOperation<T: Float, E: Element>: Debug + Send + Sync + 'static
 /// # Panics
 /// As the operation does, at the caller's line.
 #[track_caller]
+#[inline(never)]
 pub fn decide<'a, T: Float, E: Discreteness<T>, A: Copy + Into<Operand<'a, T>>>(
     operation: impl DiscreteOperation<T, E>,
     inputs: &[A],

@@ -46,6 +46,7 @@ macro_rules! convolutional {
             /// # Panics
             /// If the groups do not divide the channels, or the kernel is empty or has another number of axes.
             #[track_caller]
+            #[inline(never)]
             pub fn new(
                 in_channels: usize,
                 out_channels: usize,
