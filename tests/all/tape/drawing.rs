@@ -113,6 +113,14 @@ fn check(tape: &Tape<f64>) -> Result<Drawn, TestCaseError> {
             }
         }
     }
+    // Nothing but a margin is left free.
+    let places = drawn.boxes.iter().flat_map(|(_, _, rect)| [rect[0], rect[2]]);
+    let passed = drawn.edges.iter().flat_map(|(_, points)| points.iter().map(|point| point[0]));
+    let all: Vec<f64> = places.chain(passed).collect();
+    let ends = |end: fn(f64, f64) -> f64| all.iter().copied().reduce(end);
+    if let (Some(left), Some(right)) = (ends(f64::min), ends(f64::max)) {
+        prop_assert!(left <= 30.0 && right >= drawn.width - 30.0, "{left} to {right} of {}", drawn.width);
+    }
     Ok(drawn)
 }
 
