@@ -245,7 +245,7 @@ fn epoch_ticks(first: f64, last: f64) -> Vec<f64> {
     }
     let step = nice_step((last - first) / 7.0).max(1.0);
     let start = (first / step).ceil() * step;
-    (0..).map(|i| start + f64::from(i) * step).take_while(|tick| *tick <= last).collect()
+    (0..20).map(|i| start + f64::from(i) * step).take_while(|tick| *tick <= last).collect()
 }
 
 /// The points of a line, of each stretch of a long one the lowest and the highest.

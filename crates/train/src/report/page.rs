@@ -52,6 +52,9 @@ pub(super) fn data(page: &str) -> Option<&str> {
     Some(rest.split_once(DATA_END)?.0)
 }
 
+/// A table of one run, behind whose title a text says which run it is.
+type Table = fn(&mut String, &Run, &str) -> fmt::Result;
+
 fn write_page(out: &mut String, title: &str, runs: &[Run]) -> fmt::Result {
     let shown = Escaped(title);
     let style = include_str!("style.css");
@@ -80,7 +83,6 @@ fn write_page(out: &mut String, title: &str, runs: &[Run]) -> fmt::Result {
         tables::write_last(out, runs)?;
     }
     tables::write_settings(out, runs)?;
-    type Table = fn(&mut String, &Run, &str) -> fmt::Result;
     let each: [Table; 3] = [tables::write_confusion, tables::write_operations, tables::write_model];
     for write_table in each {
         for run in runs {
@@ -184,7 +186,9 @@ fn charts(runs: &[Run]) -> Vec<(String, Vec<Curve>)> {
     }
     let speeds = runs.iter().enumerate().map(|(run, data)| curve(run, 0, "samples a second", data.speed()));
     charts.push(("samples a second".into(), speeds.collect()));
-    charts.iter_mut().for_each(|(_, curves)| curves.retain(|curve| !curve.points.is_empty()));
+    for (_, curves) in &mut charts {
+        curves.retain(|curve| !curve.points.is_empty());
+    }
     charts.retain(|(_, curves)| !curves.is_empty());
     charts
 }

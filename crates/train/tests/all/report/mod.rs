@@ -234,7 +234,7 @@ fn runs_are_compared_side_by_side() {
     let run = |title: &str, rate: f64, loss: f64| {
         let report = Report::new(folder.file(title)).title(title).setting("rate", rate).setting("batch", 32);
         (1..=2).for_each(|epoch| {
-            report.row(epoch, &[("loss", loss / epoch as f64), ("test loss", loss)]).unwrap()
+            report.row(epoch, &[("loss", loss / epoch as f64), ("test loss", loss)]).unwrap();
         });
         report.run()
     };
