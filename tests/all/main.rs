@@ -4,6 +4,7 @@ mod borders;
 mod calculus;
 mod distributions;
 mod fused;
+mod guide;
 mod hostile;
 mod messages;
 mod negative_controls;

@@ -58,6 +58,9 @@ pub mod testing {
     }
 }
 
+#[cfg(any(doc, doctest))]
+pub mod guide;
+
 #[cfg(feature = "data")]
 #[doc(inline)]
 pub use gradus_data as data;
