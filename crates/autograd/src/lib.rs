@@ -33,16 +33,18 @@ mod scalar;
 mod tape;
 #[cfg(feature = "proptest")]
 pub mod testing;
+#[doc(hidden)]
+pub mod xml;
 
 pub use engine::{
     Gradients, batched_hessian, batched_jacobian, grad, grad_create_graph, hessian, hvp, jacobian, jvp,
     jvp_create_graph, vjp, vjp_create_graph,
 };
 pub use gradus_tensor::{
-    Axes, Bins, Conv, Dims, Element, Ellipsis, Float, Indexing, InstructionSet, NewAxis, Number, Numeric,
-    OrPanic, PadMode, Pool, Pooling, Rng, Shape, Slice, SplitSizes, Subscript, Subscripts, Tensor,
-    TensorError, Unique, Xoshiro256PlusPlus, broadcast_shapes, keepdim, lane_axis, num_threads,
-    release_memory, seeded, set_num_threads, step,
+    Axes, Bins, Conv, Dims, Element, Ellipsis, Float, Indexing, InstructionSet, MemoryGroup, MemoryOrigin,
+    MemoryReport, NewAxis, Number, Numeric, OrPanic, PadMode, Pool, Pooling, Rng, Shape, Slice, SplitSizes,
+    Subscript, Subscripts, Tensor, TensorError, Unique, Xoshiro256PlusPlus, broadcast_shapes, keepdim,
+    lane_axis, num_threads, release_memory, seeded, set_num_threads, step,
 };
 #[doc(hidden)]
 pub use gradus_tensor::{file, shapes};
@@ -56,5 +58,5 @@ pub use tape::watch;
 pub use tape::{
     AsVar, Context, Discrete, DiscreteOperation, Discreteness, Event, Identity, Indices, Inputs, Linearity,
     Mask, Operand, Operation, Phase, Saves, Tape, TapeNode, Var, apply, decide, detect_anomaly, is_recording,
-    keep_values, live_nodes, no_grad, scope,
+    keep_values, live_nodes, no_grad, scope, track_memory,
 };

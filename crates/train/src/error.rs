@@ -33,6 +33,14 @@ pub enum TrainError {
         /// The fault.
         fault: String,
     },
+    /// The page of a report cannot be read.
+    #[error("read {path:?}: {fault}")]
+    Report {
+        /// The file.
+        path: PathBuf,
+        /// The fault.
+        fault: String,
+    },
     /// A batch has no loss, because it could not be read for example.
     #[error("the loss of a batch: {0}")]
     Loss(Box<dyn std::error::Error + Send + Sync>),

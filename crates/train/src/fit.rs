@@ -13,6 +13,8 @@ use crate::mean_gradients::MeanGradients;
 use crate::metrics::{Mean, Metric};
 #[cfg(feature = "progress")]
 use crate::progress::Progress;
+#[cfg(feature = "report")]
+use crate::report::Report;
 use crate::stopping::{EarlyStopping, Goal};
 
 mod results;
@@ -77,6 +79,8 @@ pub struct Fit<'a, M, T: Float = f32> {
     progress: Option<Progress>,
     #[cfg(feature = "progress")]
     label: String,
+    #[cfg(feature = "report")]
+    report: Option<&'a Report>,
     element: std::marker::PhantomData<T>,
 }
 
@@ -155,6 +159,8 @@ impl<'a, M: Module<T>, T: Float> Fit<'a, M, T> {
             progress: None,
             #[cfg(feature = "progress")]
             label: String::new(),
+            #[cfg(feature = "report")]
+            report: None,
             element: std::marker::PhantomData,
         }
     }
@@ -260,6 +266,13 @@ impl<'a, M: Module<T>, T: Float> Fit<'a, M, T> {
         Self { label: progress.current_label(), progress: Some(progress), ..self }
     }
 
+    /// Writes a page with the course of the run after each epoch, and the samples a second; see [`Report`].
+    #[cfg(feature = "report")]
+    #[must_use]
+    pub fn report(self, report: &'a Report) -> Self {
+        Self { report: Some(report), ..self }
+    }
+
     /// Ends after the step in which it is requested, or before the first step if it has been. The request stays: later runs
     /// with it, of other folds for example, end at once.
     #[must_use]
@@ -310,7 +323,7 @@ impl<'a, M: Module<T>, T: Float> Fit<'a, M, T> {
                 at.loss.update(value.item().to_f64(), samples);
                 gradients.add(value.backward(), samples);
                 at.batch += 1;
-                self.report(&at, samples);
+                self.tell(&at, samples);
                 if at.batch.is_multiple_of(self.accumulate) {
                     self.step(model, optimizer, &mut gradients, &mut at);
                     if self.interrupt.requested() {

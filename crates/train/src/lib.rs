@@ -44,6 +44,8 @@ pub mod metrics;
 mod predict;
 #[cfg(feature = "progress")]
 mod progress;
+#[cfg(feature = "report")]
+mod report;
 mod stopping;
 
 #[cfg(feature = "plot")]
@@ -59,4 +61,6 @@ pub use mean_gradients::MeanGradients;
 pub use predict::predict;
 #[cfg(feature = "progress")]
 pub use progress::{Progress, Steps};
+#[cfg(feature = "report")]
+pub use report::{Epoch, OperationTime, Report, Run};
 pub use stopping::{EarlyStopping, Goal};

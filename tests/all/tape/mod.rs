@@ -4,6 +4,7 @@ pub(crate) mod allocator;
 mod anomaly;
 mod chains;
 mod decisions;
+mod drawing;
 mod flow;
 mod growth;
 mod memory;
@@ -12,6 +13,7 @@ mod printing;
 mod profile;
 mod program;
 mod threads;
+mod tracked;
 
 use gradus::{Gradients, Tensor, Var};
 

@@ -4,11 +4,14 @@ pub(crate) mod anomaly;
 mod as_var;
 mod context;
 mod discrete;
+mod drawing;
 mod list;
+mod memory;
 pub(crate) mod mode;
 pub(crate) mod node;
 mod operand;
 mod operation;
+mod placing;
 mod saves;
 mod var;
 #[doc(hidden)]
@@ -19,6 +22,7 @@ pub use context::Context;
 pub(crate) use context::Found;
 pub use discrete::{Discrete, DiscreteOperation, Discreteness, Indices, Mask, decide};
 pub use list::{Tape, TapeNode};
+pub use memory::track_memory;
 pub use mode::{detect_anomaly, is_recording, keep_values, no_grad};
 pub use node::live_nodes;
 #[cfg(feature = "proptest")]

@@ -212,6 +212,7 @@ fn finish<T: Float>(
 
 /// Like [`apply`], for a result that was computed in a frame.
 #[track_caller]
+#[inline(never)]
 pub(crate) fn apply_computed<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
     operation: impl Operation<T>,
     inputs: &[A],

@@ -15,6 +15,8 @@ use std::ptr::NonNull;
 use std::slice;
 use std::sync::atomic::{AtomicUsize, Ordering, fence};
 
+use super::memory;
+use super::pages::{HUGE, advise};
 use super::threads::for_each_part;
 
 /// The head of a block, before the elements. It is a cache line long, so that the elements begin at one.
@@ -25,6 +27,8 @@ struct Header {
     bytes: usize,
     /// The number of the thread that has taken it.
     home: usize,
+    /// Whether somebody followed that thread's memory then.
+    tracked: bool,
 }
 
 const HEADER: usize = size_of::<Header>();
@@ -206,6 +210,8 @@ struct FreeLists {
     /// The bytes that this thread has taken and not given back, and the most there have been.
     in_use: usize,
     peak: usize,
+    /// Whether [`memory`] hears of the blocks that this thread takes and gives back.
+    tracked: bool,
 }
 
 /// Up to here blocks are kept whatever the peak.
@@ -234,6 +240,7 @@ thread_local! {
             waiting: 0,
             in_use: 0,
             peak: 0,
+            tracked: false,
         })
     };
 }
@@ -306,45 +313,23 @@ impl Drop for FreeLists {
     }
 }
 
-/// The size of a huge page, where there are some.
-const HUGE: usize = 2 << 20;
-
 fn block_layout(bytes: usize) -> Layout {
     let align = if bytes < HUGE { align_of::<Header>() } else { HUGE };
     Layout::from_size_align(bytes, align).expect("sizes are checked before memory is asked for")
 }
 
-/// Asks for huge pages under a large block: with small ones, a walk through it spends its time on looking up
-/// where they are. The system may decline.
-#[cfg(target_os = "linux")]
-fn advise(block: *mut u8, bytes: usize) {
-    unsafe extern "C" {
-        fn madvise(address: *mut std::ffi::c_void, length: usize, advice: std::ffi::c_int)
-        -> std::ffi::c_int;
-    }
-    const MADV_HUGEPAGE: std::ffi::c_int = 14;
-    if bytes >= HUGE {
-        // SAFETY: the pages belong to a block just allocated, and begin where it begins; the advice changes
-        // neither their contents nor what may be done with them, and that it may fail does not matter.
-        unsafe { madvise(block.cast(), bytes, MADV_HUGEPAGE) };
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn advise(_block: *mut u8, _bytes: usize) {}
-
-/// A block of at least `bytes` with one owner.
-fn take_block(bytes: usize) -> NonNull<Header> {
-    let (class, bytes) = class(bytes);
+/// A block of at least `asked` bytes, header included, with one owner.
+fn take_block(asked: usize) -> NonNull<Header> {
+    let (class, bytes) = class(asked);
     // Before anything is counted, as this panics for what no machine can hold.
     let layout = block_layout(bytes);
     // While a thread ends, its lists are gone.
     let taken = FREE.try_with(|free| {
         let mut free = free.borrow_mut();
         let waiting = free.take(class, bytes);
-        (waiting, free.thread)
+        (waiting, free.thread, free.tracked)
     });
-    let (waiting, home) = taken.unwrap_or_default();
+    let (waiting, home, tracked) = taken.unwrap_or_default();
     let block = waiting.unwrap_or_else(|| {
         // SAFETY: the size is not 0.
         let block = unsafe { alloc(layout) };
@@ -354,18 +339,43 @@ fn take_block(bytes: usize) -> NonNull<Header> {
         NonNull::new(block.cast()).unwrap_or_else(|| handle_alloc_error(layout))
     });
     // SAFETY: the block is at least a header long and aligned to it, and nobody else knows it.
-    unsafe { block.write(Header { owners: AtomicUsize::new(1), bytes, home }) };
+    unsafe { block.write(Header { owners: AtomicUsize::new(1), bytes, home, tracked }) };
+    if tracked {
+        memory::taken(block.as_ptr() as usize, asked - HEADER);
+    }
     block
 }
 
 fn give_block_back(block: NonNull<Header>) {
     // SAFETY: the header is initialised, and the last owner has let go.
-    let Header { bytes, home, .. } = *unsafe { block.as_ref() };
-    let kept = FREE.try_with(|free| free.borrow_mut().put(block, class(bytes).0, bytes, home));
+    let Header { bytes, home, tracked, .. } = *unsafe { block.as_ref() };
+    if tracked {
+        memory::given_back(block.as_ptr() as usize, bytes, home);
+    }
+    let kept = FREE.try_with(|free| {
+        let mut free = free.borrow_mut();
+        free.put(block, class(bytes).0, bytes, home);
+        free.tracked && !tracked && home == free.thread
+    });
+    if kept == Ok(true) {
+        memory::given_back(block.as_ptr() as usize, bytes, home);
+    }
     if kept.is_err() {
         // SAFETY: allocated by `take_block` with this layout, and nobody knows it any more.
         unsafe { dealloc(block.as_ptr().cast(), block_layout(bytes)) };
     }
+}
+
+/// Sets whether [`memory`] hears of this thread's blocks; returns its number, and the bytes that it uses.
+pub(super) fn track(tracked: bool) -> (usize, usize) {
+    FREE.with(|free| {
+        let mut free = free.borrow_mut();
+        free.tracked = tracked;
+        if free.thread == 0 {
+            free.thread = new_thread();
+        }
+        (free.thread, free.in_use.saturating_sub(strays(free.thread).load(Ordering::Relaxed)))
+    })
 }
 
 /// Gives the memory that waits on this thread for its next use back to the system; returns its bytes.

@@ -17,6 +17,7 @@ mod join;
 mod layouts;
 mod linalg;
 mod matmul;
+mod memory;
 mod messages;
 mod nans;
 mod operators;

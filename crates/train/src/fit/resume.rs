@@ -31,6 +31,8 @@ impl<M: Module<T>, T: Float> Fit<'_, M, T> {
         for log in &mut self.logs {
             log.row(at.epoch, row)?;
         }
+        #[cfg(feature = "report")]
+        self.write_report(model, at, row)?;
         self.say(at, row);
         #[cfg(feature = "safetensors")]
         if let Some(path) = &self.best {

@@ -1,13 +1,41 @@
-//! The progress of a run, if it was asked for.
+//! The progress of a run, and its page, if they were asked for.
 
 use gradus_autograd::Float;
 use gradus_nn::Module;
 
 use super::{Fit, Position};
+#[cfg(feature = "report")]
+use crate::error::TrainError;
 #[cfg(feature = "progress")]
 use crate::metrics::Metric;
 #[cfg(feature = "progress")]
 use crate::progress::described;
+
+impl<M: Module<T>, T: Float> Fit<'_, M, T> {
+    /// Tells the report and the progress of a batch.
+    pub(super) fn tell(&self, at: &Position, samples: usize) {
+        #[cfg(feature = "report")]
+        if let Some(report) = self.report {
+            report.samples(samples);
+        }
+        self.tell_progress(at, samples);
+    }
+
+    /// Writes the page of the run, with the row of an epoch.
+    #[cfg(feature = "report")]
+    pub(super) fn write_report(
+        &self,
+        model: &M,
+        at: &Position,
+        row: &[(&str, f64)],
+    ) -> Result<(), TrainError> {
+        let Some(report) = self.report else { return Ok(()) };
+        if !report.has_model() {
+            report.model(&model.summary());
+        }
+        report.row(at.epoch, row)
+    }
+}
 
 #[cfg(feature = "progress")]
 impl<M: Module<T>, T: Float> Fit<'_, M, T> {
@@ -23,7 +51,7 @@ impl<M: Module<T>, T: Float> Fit<'_, M, T> {
     }
 
     /// The loss so far, after a batch.
-    pub(super) fn report(&self, at: &Position, samples: usize) {
+    fn tell_progress(&self, at: &Position, samples: usize) {
         if let Some(progress) = &self.progress {
             progress.report(samples, &[("loss", at.loss.value())]);
         }
@@ -54,7 +82,7 @@ impl<M: Module<T>, T: Float> Fit<'_, M, T> {
         Box::new(batches.into_iter())
     }
 
-    pub(super) fn report(&self, _: &Position, _: usize) {}
+    fn tell_progress(&self, _: &Position, _: usize) {}
 
     pub(super) fn say(&self, _: &Position, _: &[(&str, f64)]) {}
 }

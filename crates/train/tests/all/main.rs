@@ -13,6 +13,8 @@ mod messages;
 mod metrics;
 #[cfg(feature = "progress")]
 mod progress;
+#[cfg(feature = "report")]
+mod report;
 mod runs;
 mod tensorboard;
 

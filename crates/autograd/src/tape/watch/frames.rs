@@ -8,6 +8,8 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use gradus_tensor::CountedFor;
+
 use super::scopes::{Name, Path, Place, Scope, home_of, short};
 use super::{Details, Event, LayerKey, Phase};
 use crate::tape::mode;
@@ -24,6 +26,8 @@ pub(super) struct Frame {
     /// The time of operations inside.
     nested: Duration,
     details: Details,
+    /// Memory is counted for the operation while it runs.
+    _counted: Option<CountedFor>,
     /// The scopes that were opened inside, with their number.
     opened: HashMap<Name, usize>,
 }
@@ -70,7 +74,14 @@ impl Watch {
             (Phase::Forward, Some(around)) => around,
             _ => phase,
         };
+        let counted = match &name {
+            Cow::Borrowed(name) if phase != Phase::Scope => {
+                Some(CountedFor::new(name, phase == Phase::Backward, Some(place.line)))
+            }
+            _ => None,
+        };
         self.frames.push(Frame {
+            _counted: counted,
             phase,
             name,
             scope: place.scope,
