@@ -1,5 +1,7 @@
 //! The first number that is not finite is named, with operation, layer and line, forward and backward.
 
+#![allow(clippy::eq_op, reason = "a difference of equals is a 0 with a gradient")]
+
 use gradus::prelude::*;
 use gradus::testing::{shapes, tensors};
 use gradus::{grad_create_graph, name_layers, scope};
