@@ -207,6 +207,8 @@ fn layers_of_a_model_have_their_paths() {
 /// A step of an optimizer tells the paths, and is in the profile with its time.
 #[test]
 fn a_step_of_training() {
+    use gradus::Phase::{Backward, Forward, Update};
+
     let mut model = Model::new();
     let mut adam = Adam::new(1e-3);
     let targets = Tensor::from([0, 1]);
@@ -218,7 +220,6 @@ fn a_step_of_training() {
     let has = |name: &str, path: &str, phase: gradus::Phase| {
         profile.operations().any(|event| event.name == name && *event.path == *path && event.phase == phase)
     };
-    use gradus::Phase::{Backward, Forward, Update};
     assert!(has("linear", "encoder.1.dense.0", Forward) && has("linear", "encoder.1.dense.0", Backward));
     assert!(has("add", "encoder.0", Forward) && has("mean", "", Forward));
     assert!(

@@ -1,5 +1,7 @@
 //! The first number that is not finite is named, with operation, layer and line, forward and backward.
 
+#![allow(clippy::eq_op, reason = "a difference of equals is a 0 with a gradient")]
+
 use gradus::prelude::*;
 use gradus::testing::{shapes, tensors};
 use gradus::{grad_create_graph, name_layers, scope};
@@ -10,21 +12,15 @@ use crate::messages::panic_of;
 type Step = fn(&Var<f64>) -> Var<f64>;
 
 /// Steps whose results and slopes are neither infinite nor 0.
-const HARMLESS: [Step; 6] = [
-    |x| x.tanh(),
-    |x| x.sin() + 0.1,
-    |x| x * 0.5 + 1.0,
-    |x| x.sigmoid(),
-    |x| x.tanh().exp(),
-    |x| (x.square() + 1.0).sqrt(),
-];
+const HARMLESS: [Step; 6] =
+    [|x| x.tanh(), |x| x.sin() + 0.1, |x| x * 0.5 + 1.0, |x| x.sigmoid(), |x| x.tanh().exp(), |x| x.atan()];
 
 /// A step with a bad result, the operation that makes it, and the line.
 const BAD: [(Step, &str, &str, u32); 5] = [
     (|x| (x * 0.0 - 1.0).log(), "log", "NaN", line!()),
     (|x| (x * 0.0 - 1.0).sqrt(), "sqrt", "NaN", line!()),
     (|x| (x * 0.0 + 1e3).exp(), "exp", "inf", line!()),
-    (|x| 1.0 / (x * 0.0), "div", "inf", line!()),
+    (|x| 1.0 / (x * 0.0).abs(), "div", "inf", line!()),
     (|x| (x * 0.0) / (x * 0.0), "div", "NaN", line!()),
 ];
 
@@ -106,7 +102,7 @@ fn operators_and_methods() {
     };
     says(|| x.log(), &log("log", "-inf"));
     says(|| x.reciprocal(), &log("reciprocal", "inf"));
-    says(|| x.pow(-1.0), &log("pow", "inf"));
+    says(|| x.pow(-1.0), &log("pow", "inf").replace("is 0;", "is 0 and input 1 is -1;"));
     // Constants are not on the tape, and are looked at all the same.
     says(|| zero.log(), &log("log", "-inf").replace("[1]", "[0]"));
     let product =
@@ -135,7 +131,7 @@ fn infinities_on_purpose() {
     detect_anomaly(|| {
         let mask = Tensor::from([[true, false, true], [true, true, true], [false, false, false]]);
         let y = x.scaled_dot_product_attention(&x, &x, Some((&mask).into()), true, None);
-        let masked = x.masked_fill(x.gt(0.0), -f64::INFINITY).softmax(-1).masked_fill(x.gt(0.0), 0.0);
+        let masked = x.masked_fill(Tensor::from([true, false, true, false]), -f64::INFINITY).softmax(-1);
         let gradients = (y + masked + x.clamp(-f64::INFINITY, 3.0)).sum(..).backward();
         assert!(gradients.get(&x).unwrap().isfinite().all(..).item());
     });
@@ -170,8 +166,8 @@ fn layers_and_losses() {
     says(|| lstm.forward(&y, None), &message.replace("MultiheadAttention", "Lstm"));
 
     let huge = Var::leaf(Tensor::from([1e200, 1.0]));
-    let message = "forward: element [] of the result of `mean_squared_error` is inf, from finite inputs; \
-                   `mean_squared_error` was called at HERE, in `mse_loss`";
+    let message = "forward: element [] of the result of `mse_loss` is inf, from finite inputs; \
+                   `mse_loss` was called at HERE, in `mse_loss`";
     says(|| huge.mse_loss([0.0, 0.0]), message);
     let (zero, one) = (Var::leaf(Tensor::from([0.0])), Tensor::from([-1.0]));
     let message = "forward: element [0] of the result of `xlogy` is NaN, from finite inputs; there input 0 is -1 and input 1 \
@@ -190,10 +186,13 @@ fn gradients_that_are_not_finite() {
     let y = x.sqrt().sum(..);
     let (words, _, _) = panic_of(|| detect_anomaly(|| y.backward()));
     assert_eq!(words, message.replace("is 0; `sqrt` was called at HERE", "is unknown"));
-    let quotient = "backward: the gradient of `div` for element [] of input 1 is -inf, from finite gradients; there the input \
-                    is 1e-200; `div` was called at HERE";
+    let quotient = format!(
+        "backward: the gradient of `div` for element [] of input 1 is -inf, from finite gradients; there the input is {}; \
+         `div` was called at HERE",
+        1e-200
+    );
     let small: Var<f64> = Var::leaf(Tensor::from(1e-200));
-    says(|| (1.0_f64 / &small).backward(), quotient);
+    says(|| (1.0_f64 / &small).backward(), &quotient);
     let model = (Linear::<f64>::new(2, 2, &mut seeded(0)), Tanh);
     let inside = |model: &(Linear<f64>, Tanh)| {
         name_layers::<f64>(model);

@@ -75,6 +75,9 @@ impl Source {
     }
 }
 
+/// Layers by path and type.
+type Paths = BTreeSet<(String, String)>;
+
 /// A layer with its options and inputs.
 struct Sample {
     members: Vec<String>,
@@ -82,7 +85,7 @@ struct Sample {
     values: Box<dyn Fn() -> [Vec<Tensor<f64>>; 2]>,
     check: Box<dyn Fn() -> Result<(), GradientError>>,
     /// The layers that a visit shows and those that run, by path and type, of a list with the layer alone.
-    ran: Box<dyn Fn() -> [BTreeSet<(String, String)>; 2]>,
+    ran: Box<dyn Fn() -> [Paths; 2]>,
 }
 
 impl Sample {

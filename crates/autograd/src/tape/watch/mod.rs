@@ -175,7 +175,9 @@ fn open_scope(name: Name, file: &'static str) -> Guard {
 /// ```
 #[track_caller]
 pub fn scope<R>(name: &str, f: impl FnOnce() -> R) -> R {
-    let _scope = mode::is_watching().then(|| open_scope(Name::Given(name.to_string().into()), ""));
+    // A closure would hide the caller's line.
+    let _scope =
+        if mode::is_watching() { Some(open_scope(Name::Given(name.to_string().into()), "")) } else { None };
     f()
 }
 
