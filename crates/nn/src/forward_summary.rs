@@ -60,13 +60,13 @@ pub struct ForwardSummaryRow {
 ///     .push(Linear::new(6 * 12 * 12, 10, rng));
 /// let summary = summary(&model, Tensor::<f32>::ones([1, 1, 28, 28]));
 /// assert_eq!(summary.to_string(), "\
-/// path     layer       output         parameters    bytes  multiply-adds
-/// (model)  Sequential  [1, 10]              8806       40          95040
-/// 0        Conv2d      [1, 6, 24, 24]        156    13824          86400
-/// 1        Relu        [1, 6, 24, 24]          0    13824              0
-/// 2        MaxPool2d   [1, 6, 12, 12]          0     3456              0
-/// 3        Flatten     [1, 864]                0     3456              0
-/// 4        Linear      [1, 10]              8650       40           8640
+/// path     layer       output          parameters  bytes  multiply-adds
+/// (model)  Sequential  [1, 10]               8806     40          95040
+/// 0        Conv2d      [1, 6, 24, 24]         156  13824          86400
+/// 1        Relu        [1, 6, 24, 24]           0  13824              0
+/// 2        MaxPool2d   [1, 6, 12, 12]           0   3456              0
+/// 3        Flatten     [1, 864]                 0   3456              0
+/// 4        Linear      [1, 10]               8650     40           8640
 /// 8806 parameters, 95040 multiply-adds; 34600 bytes in the results of all operations");
 /// ```
 ///

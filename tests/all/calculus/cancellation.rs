@@ -1,17 +1,23 @@
 //! Numbers that lie close together, far from zero.
 
 use gradus::prelude::*;
-use gradus::{Float, RmsProp, grad, grad_create_graph};
+use gradus::{Float, RmsProp, grad, grad_create_graph, jacobian};
 use proptest::prelude::*;
 
-/// A result and its gradient for random cotangents, unrecorded and recorded, in double precision.
-fn jet<T: Float>(x: &Tensor<T>, f: impl Fn(&Var<T>) -> Var<T>) -> [Vec<f64>; 3] {
+/// A result and its gradient for random cotangents, unrecorded and recorded, in double precision; of each the size: for
+/// gradients the largest product of a cotangent and a derivative, as their sum may happen to be small.
+fn jet<T: Float>(x: &Tensor<T>, f: impl Fn(&Var<T>) -> Var<T>) -> [(Vec<f64>, f64); 3] {
     let leaf = Var::leaf(x);
     let y = f(&leaf);
     let weights = Tensor::<f64>::rand(y.shape(), &mut seeded(1)).cast::<T>();
-    let loss = (&y * weights).sum(..);
+    let loss = (&y * &weights).sum(..);
     let [plain, recorded] = [grad(&loss, &[&leaf]), grad_create_graph(&loss, &[&leaf])];
-    [y.value(), plain[0].value(), recorded[0].value()].map(|x| x.cast::<f64>().to_vec())
+    let terms = weights.reshape([y.len(), 1]) * jacobian(&y, &leaf).reshape([y.len(), x.len()]);
+    let size = |x: &Tensor<T>| x.abs().max(..).item().to_f64();
+    let sizes = [size(y.value()), size(&terms), size(&terms)];
+    let [y, plain, recorded] =
+        [y.value(), plain[0].value(), recorded[0].value()].map(|x| x.cast::<f64>().to_vec());
+    [(y, sizes[0]), (plain, sizes[1]), (recorded, sizes[2])]
 }
 
 proptest! {
@@ -30,8 +36,7 @@ proptest! {
         let eps = f64::from(2.0_f32.powi(2 * exponent) * 1e-9);
         macro_rules! hold {
             ($($f:expr),* $(,)?) => {$(
-                for (got, expected) in jet(&x, $f).iter().zip(jet(&x.cast::<f64>(), $f)) {
-                    let scale = expected.iter().fold(0.0_f64, |scale, x| scale.max(x.abs()));
+                for ((got, _), (expected, scale)) in jet(&x, $f).iter().zip(jet(&x.cast::<f64>(), $f)) {
                     for (got, expected) in got.iter().zip(&expected) {
                         prop_assert!((got - expected).abs() <= 2e-5 * scale, "{}: {got} {expected}", stringify!($f));
                     }

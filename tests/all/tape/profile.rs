@@ -45,7 +45,7 @@ proptest! {
             prop_assert_eq!(rows.iter().map(|row| row.own).sum::<Duration>(), own);
             prop_assert!(rows.is_sorted_by_key(|row| std::cmp::Reverse(row.own)));
             prop_assert_eq!(rows.iter().map(|row| row.count).sum::<usize>(), profile.operations().count());
-            prop_assert!(rows.iter().all(|row| row.own <= row.total));
+            prop_assert!(rows.iter().all(|row| row.own <= row.total), "{rows:?}");
         }
         // Events lie inside of those around them.
         let mut around: Vec<&Event> = Vec::new();

@@ -94,28 +94,30 @@ impl Profile {
     /// A row for each operation and phase, the longest time first. An operation that the gradient rule of another one is made
     /// of has the phase of the rule.
     pub fn by_operation(&self) -> Vec<ProfileRow> {
-        self.rows(|event| (event.name.to_string(), Some(event.phase)), |event| !event.is_repeated)
+        self.rows(|event| (event.name.to_string(), Some(event.phase)))
     }
 
     /// A row for each layer and phase, the longest time first; the name is empty for whatever runs outside of layers, and
     /// what runs in a layer inside of another one counts for the inner one.
     pub fn by_layer(&self) -> Vec<ProfileRow> {
-        self.rows(|event| (event.path.to_string(), Some(event.phase)), |event| event.is_outermost)
+        self.rows(|event| (event.path.to_string(), Some(event.phase)))
     }
 
     /// A row for each line of the program that called operations, the longest time first.
     pub fn by_line(&self) -> Vec<ProfileRow> {
-        self.rows(|event| (event.line.to_string(), None), |event| event.is_outermost)
+        self.rows(|event| (event.line.to_string(), None))
     }
 
-    fn rows(
-        &self,
-        key: impl Fn(&Event) -> (String, Option<Phase>),
-        is_whole: impl Fn(&Event) -> bool,
-    ) -> Vec<ProfileRow> {
+    fn rows(&self, key: impl Fn(&Event) -> (String, Option<Phase>)) -> Vec<ProfileRow> {
         let mut places: HashMap<(String, Option<Phase>), usize> = HashMap::new();
         let mut rows: Vec<ProfileRow> = Vec::new();
-        for event in self.operations() {
+        // The depths and rows of the operations around an event, whose time a row counts once.
+        let mut around: Vec<(usize, usize)> = Vec::new();
+        for event in &self.events {
+            around.retain(|&(depth, _)| depth < event.depth);
+            if event.phase == Phase::Scope {
+                continue;
+            }
             let key = key(event);
             let place = *places.entry(key.clone()).or_insert(rows.len());
             if place == rows.len() {
@@ -134,7 +136,10 @@ impl Profile {
             let row = &mut rows[place];
             row.count += 1;
             row.own += event.own;
-            row.total += if is_whole(event) { event.total } else { Duration::ZERO };
+            if around.iter().all(|&(_, row)| row != place) {
+                row.total += event.total;
+            }
+            around.push((event.depth, place));
             row.bytes += event.bytes;
             row.multiply_adds += event.multiply_adds;
         }

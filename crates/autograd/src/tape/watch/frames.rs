@@ -133,11 +133,9 @@ impl Watch {
         }
         self.last = Some(Place { scope: frame.scope.clone(), line: frame.line });
         if self.profiles > 0 {
-            let same = |around: &Frame| around.name == frame.name && around.phase == frame.phase;
             let Details { inputs, output, bytes, multiply_adds } = frame.details;
             self.events.push(Event {
                 phase: frame.phase,
-                is_repeated: self.frames.iter().any(same),
                 is_outermost: self.frames.iter().all(|frame| frame.phase == Phase::Scope),
                 name: frame.name,
                 path: Arc::from(""),

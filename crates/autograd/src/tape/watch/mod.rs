@@ -56,8 +56,6 @@ pub struct Event {
     pub own: Duration,
     /// The number of events around it.
     pub depth: usize,
-    /// Whether an event around it has the same name and phase.
-    pub is_repeated: bool,
     /// Whether there are no operations around it.
     pub is_outermost: bool,
     /// The shapes of the inputs.
