@@ -158,13 +158,13 @@ pub fn summary_with<T: Float, M: Module<T>, R>(model: &M, forward: impl FnOnce(&
     }
 }
 
-/// The shape and the bytes of the result of a layer: those that it told, or those of the last operation in it.
+/// The shape and the bytes of the result of a layer: what it told, or else the result of the last operation in it.
 fn result_of(event: &Event, last: Option<&Event>) -> (Option<Vec<usize>>, usize) {
     let event = if event.output.is_some() { Some(event) } else { last };
     event.map_or((None, 0), |event| (event.output.as_ref().map(|shape| shape.to_vec()), event.bytes))
 }
 
-/// What a forward pass in training changes.
+/// The buffers and counters of a model, which a forward pass in training changes.
 struct Kept<T: Float> {
     buffers: Vec<Tensor<T>>,
     counters: Vec<i64>,

@@ -65,7 +65,7 @@ impl<T: Float> Tape<T> {
         out
     }
 
-    /// The row of each node: below those of its inputs; of a leaf, just above the first node that reads it.
+    /// The row of each node: below all of its inputs; of a leaf, just above the first node that reads it.
     fn rows(&self) -> Vec<usize> {
         let mut rows: Vec<usize> = Vec::with_capacity(self.len());
         for node in self.iter() {

@@ -21,7 +21,7 @@ pub(super) struct Frame {
     pub(super) scope: Option<Arc<Scope>>,
     line: &'static Location<'static>,
     started: Instant,
-    /// The time of the end, if it is not that of closing.
+    /// The end, if it came before the frame is closed.
     ended: Option<Instant>,
     /// The time of operations inside.
     nested: Duration,

@@ -26,7 +26,7 @@ use super::operation::Operation;
 /// The address and the type of a layer; only the paths of a model tell more.
 pub type LayerKey = (usize, &'static str);
 
-/// What a part of a step does.
+/// The kind of a part of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Phase {
     /// An operation computes its result.

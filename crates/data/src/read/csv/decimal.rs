@@ -21,8 +21,8 @@ const RECIPROCALS: [(u64, i32); 28] = {
     table
 };
 
-/// The number in a cell of digits, with a sign before and a decimal mark among them or not. Nothing if there is something
-/// else in the cell, or its digits are so many or so near to the middle between two numbers that this takes longer.
+/// The number in a cell of digits, perhaps with a sign before and a decimal mark among them. Nothing if the cell has other
+/// bytes, more than 19 digits, or a number too near to the middle between two floats to be rounded here.
 #[inline]
 pub(super) fn decimal<T: Float>(cell: &[u8], mark: u8) -> Option<T> {
     // A mark that is part of numbers makes other ones of them.

@@ -160,8 +160,8 @@ impl Part {
         Ok(cells)
     }
 
-    /// Counts a row whose ends of cells are there from number `before` on, unless it is blank; the number of its cells if it
-    /// is not that of the first row.
+    /// Counts a row whose ends of cells are there from number `before` on, unless it is blank. If the first row has another
+    /// number of cells, the error is the number of this one.
     fn end_row(&mut self, line: &[u8], start: usize, before: usize, delimiter: u8) -> Result<(), usize> {
         let found = self.ends.len() - before;
         if found == 1 && blanks(line, delimiter) == line.len() {

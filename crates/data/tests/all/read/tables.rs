@@ -92,7 +92,7 @@ proptest! {
         prop_assert!(rounded.iter().zip(&rows).all(|(a, row)| a.to_bits() == (row[2] as f32).to_bits()));
     }
 
-    /// Numbers of any length, near to the middle of two numbers too, and what is none, as the standard library reads them.
+    /// Numbers of any length, also near to the middle between two floats, and cells that are no numbers.
     #[test]
     fn digits_are_read_as_the_standard_library_reads_them(
         cells in prop::collection::vec(digits(), 1..200), comma: bool,

@@ -67,7 +67,7 @@ fn everywhere(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
 }
 
-/// The highest bit of each byte: whether it differs from that of another word. The other bits are of no meaning.
+/// In the highest bit of each byte, whether the byte differs from the same byte of another word. The other bits mean nothing.
 #[inline(always)]
 fn differs(word: u64, other: u64) -> u64 {
     let difference = word ^ other;
