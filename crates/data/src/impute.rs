@@ -1,7 +1,7 @@
 //! Missing numbers filled in, by statistics that are saved with the model.
 
 use gradus_autograd::{AsVar, Float, Tensor, Var};
-use gradus_nn::{Buffer, Layer, Module};
+use gradus_nn::{Buffer, Layer, Module, layer_scope};
 
 use crate::error::DataError;
 
@@ -84,9 +84,9 @@ impl<T: Float> Impute<T> {
     /// If the last axis has another size than in the data of the fit.
     #[track_caller]
     pub fn forward(&self, x: impl AsVar<T>) -> Var<T> {
-        let x = x.as_var();
+        let (scope, x) = (layer_scope(self), x.as_var());
         // NaN alone differs from itself.
-        Var::where_(x.ne(&*x), self.fill(x.shape()), &*x)
+        scope.gives(Var::where_(x.ne(&*x), self.fill(x.shape()), &*x))
     }
 
     /// The features filled, as numbers.

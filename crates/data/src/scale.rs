@@ -1,7 +1,7 @@
 //! Scaling of features.
 
 use gradus_autograd::{AsVar, Axes, Float, Tensor, Var, keepdim};
-use gradus_nn::{Buffer, Layer, Module};
+use gradus_nn::{Buffer, Layer, Module, layer_scope};
 
 use crate::error::DataError;
 
@@ -64,7 +64,9 @@ macro_rules! scaler {
             /// If the shape does not broadcast with the buffers.
             #[track_caller]
             pub fn forward(&self, x: impl AsVar<T>) -> Var<T> {
-                (&*x.as_var() - Var::constant(self.$shift.value())) / Var::constant(self.$scale.value())
+                let scope = layer_scope(self);
+                let shift = &*x.as_var() - Var::constant(self.$shift.value());
+                scope.gives(shift / Var::constant(self.$scale.value()))
             }
 
             /// The features scaled, as numbers.
@@ -87,6 +89,7 @@ macro_rules! scaler {
         }
 
         impl<T: Float> Layer<T> for $name<T> {
+            #[track_caller]
             fn forward(&self, x: &Var<T>) -> Var<T> {
                 Self::forward(self, x)
             }

@@ -118,7 +118,7 @@ pub fn summary_with<T: Float, M: Module<T>, R>(model: &M, forward: impl FnOnce(&
         let _scope = open(model);
         no_grad(|| drop(forward(model)));
     });
-    kept.restore(model);
+    drop(kept);
     let events = profile.events();
     let named = model.named_parameters();
     let mut rows: Vec<ForwardSummaryRow> = Vec::new();
@@ -165,14 +165,15 @@ fn result_of(event: &Event, last: Option<&Event>) -> (Option<Vec<usize>>, usize)
 }
 
 /// The buffers and counters of a model, which a forward pass in training changes.
-struct Kept<T: Float> {
+struct Kept<'m, T: Float> {
+    model: &'m dyn Module<T>,
     buffers: Vec<Tensor<T>>,
     counters: Vec<i64>,
 }
 
-impl<T: Float> Kept<T> {
-    fn of(model: &dyn Module<T>) -> Self {
-        let mut kept = Self { buffers: Vec::new(), counters: Vec::new() };
+impl<'m, T: Float> Kept<'m, T> {
+    fn of(model: &'m dyn Module<T>) -> Self {
+        let mut kept = Self { model, buffers: Vec::new(), counters: Vec::new() };
         model.visit(Path::ROOT, &mut |_, member| match member {
             Member::Buffer(buffer) => kept.buffers.push(buffer.value()),
             Member::Counter(counter) => kept.counters.push(counter.get()),
@@ -180,10 +181,13 @@ impl<T: Float> Kept<T> {
         });
         kept
     }
+}
 
-    fn restore(self, model: &dyn Module<T>) {
-        let (mut buffers, mut counters) = (self.buffers.into_iter(), self.counters.into_iter());
-        model.visit(Path::ROOT, &mut |_, member| match member {
+impl<T: Float> Drop for Kept<'_, T> {
+    /// Puts them back, also if the pass panics.
+    fn drop(&mut self) {
+        let (mut buffers, mut counters) = (self.buffers.drain(..), self.counters.drain(..));
+        self.model.visit(Path::ROOT, &mut |_, member| match member {
             Member::Buffer(buffer) => buffer.set(buffers.next().expect("the model has the buffers it had")),
             Member::Counter(counter) => {
                 counter.set(counters.next().expect("the model has the counters it had"));

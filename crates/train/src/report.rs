@@ -116,7 +116,11 @@ impl Report {
         let counts = matrix.counts();
         let classes = counts.shape()[0];
         let counts: Vec<u64> = counts.iter().map(|count| count as u64).collect();
-        self.state().run.confusion = counts.chunks_exact(classes).map(<[u64]>::to_vec).collect();
+        let run = &mut self.state().run;
+        if run.classes.is_empty() {
+            run.classes = matrix.names().to_vec();
+        }
+        run.confusion = counts.chunks_exact(classes).map(<[u64]>::to_vec).collect();
     }
 
     /// Shows the times of operations, in place of the ones before: of a profile, for example, they are

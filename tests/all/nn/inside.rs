@@ -47,6 +47,49 @@ fn lenet() {
     assert_eq!(products(&gradus::summary(&model, Tensor::<f32>::ones([2, 1, 28, 28]))), 833_040);
 }
 
+/// Layers without fields have one address; each has its path all the same, however deep the ones before it are.
+#[test]
+fn paths_of_layers_without_fields() {
+    let rng = &mut seeded(0);
+    let inner = Sequential::<f32>::new().push(Linear::new(2, 3, rng)).push(Relu);
+    let model = Sequential::new().push(inner).push(Relu).push(Linear::new(3, 4, rng)).push(Relu);
+    let summary = summary(&model, Tensor::<f32>::ones([5, 2]));
+    let rows: Vec<(&str, &str)> = summary.rows.iter().map(|row| (&*row.path, &*row.layer)).collect();
+    let (linear, relu) = ("Linear", "Relu");
+    assert_eq!(
+        rows,
+        [
+            ("", "Sequential"),
+            ("0", "Sequential"),
+            ("0.0", linear),
+            ("0.1", relu),
+            ("1", relu),
+            ("2", linear),
+            ("3", relu)
+        ]
+    );
+    assert_eq!(summary.rows[4].output, Some(vec![5, 3]));
+    // A scope of one's own does not hide the layer around it.
+    let (_, profile) = profile(|| {
+        name_layers(&model);
+        scope("mine", || model.forward(&Tensor::<f32>::ones([5, 2])))
+    });
+    let paths: Vec<&str> = profile.operations().map(|event| &*event.path).collect();
+    assert_eq!(paths, ["mine > 0.0", "mine > 0.1", "mine > 1", "mine > 2", "mine > 3"]);
+}
+
+#[test]
+fn a_panic_leaves_statistics_as_they_were() {
+    let rng = &mut seeded(0);
+    let model = Sequential::<f32>::new().push(BatchNorm1d::new(2)).push(Linear::new(3, 1, rng));
+    let (before, x) = (model.state(), Tensor::randn([8, 2], rng));
+    let pass = std::panic::AssertUnwindSafe(|| summary_with(&model, |model| model.forward(&x)));
+    assert!(std::panic::catch_unwind(pass).is_err());
+    let names: Vec<&str> = before.names().collect();
+    assert!(!names.is_empty());
+    assert!(names.iter().all(|name| model.state().get(name) == before.get(name)));
+}
+
 proptest! {
     #[test]
     fn products_of_matrices([batch, m, k, n] in [1..4_usize, 0..5, 1..5, 0..5]) {

@@ -112,6 +112,28 @@ fn operators_and_methods() {
     says(|| scope("head", || huge.dot(&huge)), &format!("{product}, in `head`"));
 }
 
+/// Gradients that are finite each, and infinite together.
+#[test]
+fn sums_of_gradients() {
+    let x = Var::leaf(Tensor::from([0.1_f32, 0.0]));
+    let huge = Tensor::from([3e38_f32, 1.0]);
+    let of = |kind: &str| {
+        format!(
+            "backward: the gradient for element [0] of the result of `{kind}` is inf, a sum of finite gradients"
+        )
+    };
+    let (message, _, _) = panic_of(|| detect_anomaly(|| (&x * &huge + &x * &huge).sum(..).backward()));
+    assert_eq!(message, of("leaf"));
+    let loss = || {
+        let y = x.sin();
+        (&y * &huge + &y * &huge).sum(..)
+    };
+    let (message, _, _) = panic_of(|| detect_anomaly(|| loss().backward()));
+    assert!(message.starts_with(&(of("sin") + "; `sin` was called at ")), "{message}");
+    let (message, _, _) = panic_of(|| detect_anomaly(|| gradus::grad_create_graph(&loss(), &[&x])));
+    assert!(message.starts_with(&of("sin")), "{message}");
+}
+
 #[test]
 fn numbers_that_come_in() {
     let data = Var::constant([[1.0, f64::NAN]]);

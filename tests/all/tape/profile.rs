@@ -201,3 +201,11 @@ fn rows_are_of_operations_and_phases() {
     );
     assert!(text.contains("outside of them; 120 multiply-adds"), "{text}");
 }
+
+#[test]
+fn hostile_names_stay_text() {
+    let ((), profile) =
+        profile(|| gradus::scope("a\u{1b}[1m<b>", || drop(Var::leaf(Tensor::<f32>::ones([2])).exp())));
+    let svg = profile.to_flame_svg();
+    assert!(!svg.contains('\u{1b}') && !svg.contains("<b>") && svg.contains("&lt;b&gt;"));
+}

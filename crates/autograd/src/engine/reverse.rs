@@ -42,6 +42,11 @@ pub(crate) enum BackwardError {
         value: String,
         call: String,
     },
+    #[error(
+        "backward: the gradient for element {place:?} of the result of `{origin}` is {gradient}, a sum of finite \
+         gradients{call}"
+    )]
+    InfiniteSum { origin: &'static str, place: Shape, gradient: f64, call: String },
 }
 
 /// A node that waits for its turn; the deepest is the greatest.
@@ -119,7 +124,11 @@ pub(crate) fn walk<T: Float>(
                 Slot::Occupied(mut slot) if replaces => slot.get_mut().1 = contribution,
                 Slot::Occupied(mut slot) => {
                     let sum = std::mem::replace(&mut slot.get_mut().1, gradient.clone());
-                    slot.get_mut().1 = add(sum, contribution);
+                    let sum = add(sum, contribution);
+                    if detecting && anomaly.is_none() && !is_finite(sum.value()) {
+                        anomaly = Some(infinite_sum(origin, sum.value()));
+                    }
+                    slot.get_mut().1 = sum;
                 }
             }
         })?;
@@ -142,6 +151,14 @@ fn not_finite<T: Float>(node: &Node<T>, input: usize, gradient: &Tensor<T>) -> B
     let place = place_of(flat, gradient.shape());
     let (operation, call) = (node.name(), call_of(node));
     BackwardError::NotFinite { operation, input, place, gradient: number, value, call }
+}
+
+/// The error of finite gradients for one node whose sum is not finite.
+fn infinite_sum<T: Float>(origin: &Node<T>, sum: &Tensor<T>) -> BackwardError {
+    let flat = sum.iter().position(|x| !x.is_finite()).expect("a number is not finite");
+    let gradient = sum.iter().nth(flat).expect("it was found").to_f64();
+    let place = place_of(flat, sum.shape());
+    BackwardError::InfiniteSum { origin: origin.name(), place, gradient, call: call_of(origin) }
 }
 
 /// Hands the gradient for each input that needs one to `take`, in the input's shape.

@@ -1,11 +1,11 @@
 //! A profile as a flame graph: what ran inside of what, as wide as it took long (Gregg, "The flame graph", 2016).
 
-use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::Duration;
 
 use super::table::time;
 use super::{Event, Phase, Profile};
+use crate::xml::Escaped;
 
 /// All runs of something inside of the same things.
 struct Branch {
@@ -116,7 +116,7 @@ impl Profile {
         if width < 0.2 {
             return;
         }
-        let name = escaped(&branch.name);
+        let name = Escaped(&branch.name);
         let _ = writeln!(
             out,
             "<g><title>{name}: {} ({:.1} %), {} times</title><rect class=\"{}\" x=\"{x:.2}\" y=\"{y}\" width=\"{:.2}\" \
@@ -148,13 +148,5 @@ fn label(name: &str, x: f64, y: f64, width: f64) -> String {
     } else {
         name.chars().take(room - 2).chain("..".chars()).collect()
     };
-    format!("<text x=\"{:.2}\" y=\"{}\">{}</text>", x + 3.0, y + 14.0, escaped(&text))
-}
-
-fn escaped(text: &str) -> Cow<'_, str> {
-    if text.contains(['&', '<', '>']) {
-        text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").into()
-    } else {
-        text.into()
-    }
+    format!("<text x=\"{:.2}\" y=\"{}\">{}</text>", x + 3.0, y + 14.0, Escaped(&text))
 }

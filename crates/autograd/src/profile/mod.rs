@@ -14,7 +14,8 @@ use crate::tape::{Event, Phase};
 /// an optimizer. Returns the result of `f` and the [`Profile`], which prints itself as tables.
 ///
 /// Measured is what this thread does. Layers of `gradus-nn` are shown under their paths in the model if an optimizer has made a
-/// step with the model inside of `f`, or `Module::name_layers` was called there; under their types otherwise. Measuring
+/// step with the model inside of `f`, or `name_layers` was called there; under their types otherwise, as always inside of
+/// `checkpoint_layer`. Two models that run in one `f` are kept apart by a [`scope`](crate::scope) for each. Measuring
 /// costs about a microsecond an operation; outside of `profile`, operations test a flag.
 ///
 /// ```

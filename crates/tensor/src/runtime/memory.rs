@@ -39,7 +39,7 @@ pub struct MemoryGroup {
 /// The memory of tensors during a piece of a program; made by [`track_memory`], and printed as two tables.
 ///
 /// Views and clones share a buffer, which counts once. Tensors made before count as they are held: with the rest of their
-/// block, which is up to a quarter larger than their elements.
+/// block, which has at least 128 bytes, and is up to a quarter larger than many elements.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MemoryReport {
@@ -210,8 +210,8 @@ pub(super) fn given_back(address: usize, bytes: usize, home: usize) {
 /// Runs `f`, and reports on the memory of the tensors that this thread made meanwhile.
 ///
 /// The result of `f` is still alive when the report is made, so that its tensors are in [`live`](MemoryReport::live). Calls
-/// may be nested. Tensors that other threads make are not counted. A report costs time for each tensor that is made; nothing
-/// is counted, and nothing costs, outside.
+/// may be nested. Tensors that other threads make are not counted. A report costs time for each tensor that is made; outside,
+/// a tensor costs the test of a flag.
 ///
 /// ```
 /// use gradus_tensor::{Tensor, track_memory};
@@ -235,8 +235,10 @@ pub fn track_memory<R>(f: impl FnOnce() -> R) -> (R, MemoryReport) {
                 trackings.is_empty()
             });
             buffer::track(!is_last);
+            // Under the lock: a tracking that begins now may lose none of its buffers.
+            let mut strayed = STRAYED.lock().unwrap_or_else(PoisonError::into_inner);
             if RUNNING.fetch_sub(1, Ordering::Relaxed) == 1 {
-                STRAYED.lock().unwrap_or_else(PoisonError::into_inner).clear();
+                strayed.clear();
             }
         }
     }

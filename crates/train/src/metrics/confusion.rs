@@ -93,7 +93,6 @@ impl ConfusionMatrix {
     #[track_caller]
     pub fn new(classes: usize) -> Self {
         assert!(classes > 0, "ConfusionMatrix: there are 0 classes: there must be 1 or more");
-        assert!(classes > 0, "ConfusionMatrix: there are 0 classes: there must be 1 or more");
         Self::with_names((0..classes).map(|class| class.to_string()))
     }
 
@@ -110,6 +109,11 @@ impl ConfusionMatrix {
             "ConfusionMatrix: there are 0 names: there must be 1 or more, one for each class"
         );
         Self { classes, names, counts: vec![0; classes * classes] }
+    }
+
+    /// The names of the classes, which are their numbers if they were given none.
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// Adds samples by their scores, `[classes]` or `[rows, classes, ...]`, and targets, `[]` or `[rows, ...]`.

@@ -59,7 +59,11 @@ impl Axis {
         let (low, high) = if logarithmic { (low.log10(), high.log10()) } else { (low, high) };
         // Differences of huge numbers may overflow.
         let margin = (high / 2.0 - low / 2.0) * 0.1;
-        let margin = if margin > 0.0 { margin } else { (low.abs() * 0.05).max(f64::MIN_POSITIVE) };
+        let margin = match low.abs() * 0.05 {
+            _ if margin > 0.0 => margin,
+            0.0 => 1.0,
+            part => part.max(f64::MIN_POSITIVE),
+        };
         let [low, high] = [low - margin, high + margin].map(|x| x.clamp(f64::MIN, f64::MAX));
         Self { low, high, logarithmic }
     }

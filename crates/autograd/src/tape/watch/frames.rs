@@ -110,10 +110,15 @@ impl Watch {
             let place = self.frames.len() - 1;
             return Guard { place, epoch: self.epoch, closes: false, of_one_thread: PhantomData };
         }
-        let opened = self.frames.last_mut().map_or(&mut self.opened, |frame| &mut frame.opened);
-        let count = opened.entry(name.clone()).or_default();
-        let ordinal = *count;
-        *count += 1;
+        let is_layer = |frame: &Frame| {
+            let name = frame.scope.as_ref().map(|scope| &scope.name);
+            frame.phase == Phase::Scope && matches!(name, Some(Name::Layer(_)))
+        };
+        let layer = self.frames.iter().rfind(|frame| is_layer(frame));
+        let ordinal = layer.map_or(&self.opened, |frame| &frame.opened).get(&name).copied().unwrap_or(0);
+        for opened in self.frames.iter_mut().map(|frame| &mut frame.opened).chain([&mut self.opened]) {
+            *opened.entry(name.clone()).or_default() += 1;
+        }
         let shown = match &name {
             Name::Given(name) => name.clone(),
             Name::Layer((_, name)) => Cow::Borrowed(short(name)),

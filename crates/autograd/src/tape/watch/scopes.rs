@@ -13,7 +13,7 @@ use super::LayerKey;
 pub(crate) struct Scope {
     pub(super) parent: Option<Arc<Scope>>,
     pub(super) name: Name,
-    /// The number of scopes of the same name that were opened before in the same run of the parent.
+    /// The number of scopes of the same name that were opened before, at any depth, in the same run of the layer around it.
     pub(super) ordinal: usize,
     /// The sources of the library that it belongs to; empty for a user's own.
     pub(super) home: &'static str,
@@ -41,6 +41,8 @@ pub(super) struct Path {
     front: String,
     /// The place in the model; empty for the model itself.
     layer: String,
+    /// The innermost place in the model that is known, which is in `front` if something without a place is inside of it.
+    within: String,
 }
 
 impl Path {
@@ -54,20 +56,20 @@ impl Path {
             Name::Layer(key) => paths.get(key),
         };
         let inside = |path: &&String| {
-            parent.layer.is_empty()
+            parent.within.is_empty()
                 || path
-                    .strip_prefix(&*parent.layer)
+                    .strip_prefix(&*parent.within)
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
         let candidates: Vec<&String> = named.into_iter().flatten().filter(inside).collect();
         if let Some(&layer) = candidates.get(scope.ordinal % candidates.len().max(1)) {
-            return Self { front: parent.front, layer: layer.clone() };
+            return Self { front: parent.front, layer: layer.clone(), within: layer.clone() };
         }
         let name = match &scope.name {
             Name::Given(name) => name,
             Name::Layer((_, name)) => short(name),
         };
-        Self { front: join(&parent.to_string(), name), layer: String::new() }
+        Self { front: join(&parent.to_string(), name), layer: String::new(), within: parent.within }
     }
 }
 

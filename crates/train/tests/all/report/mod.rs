@@ -251,3 +251,16 @@ fn runs_are_compared_side_by_side() {
         document.descendants().filter(|node| node.attribute("class") == Some("differs")).map(text).collect();
     assert_eq!(marked, ["rate0.10.3"]);
 }
+
+#[test]
+fn a_matrix_brings_its_names_and_a_flat_curve_has_an_axis() {
+    let folder = Folder::new("report-names");
+    let report = Report::new(folder.file("page.html"));
+    let mut matrix = ConfusionMatrix::with_names(["cat", "dog"]);
+    matrix.update_classes(&Tensor::from([0, 1]), &Tensor::from([0, 0]));
+    report.confusion(&matrix);
+    report.row(1, &[("accuracy", 0.0)]).expect("the page can be written");
+    report.row(2, &[("accuracy", 0.0)]).expect("the page can be written");
+    let page = report.run().to_html();
+    assert!(page.contains("cat") && page.contains("dog") && !page.contains("e-308"), "{page}");
+}
