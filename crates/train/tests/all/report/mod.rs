@@ -257,7 +257,7 @@ fn a_matrix_brings_its_names_and_a_flat_curve_has_an_axis() {
     let folder = Folder::new("report-names");
     let report = Report::new(folder.file("page.html"));
     let mut matrix = ConfusionMatrix::with_names(["cat", "dog"]);
-    matrix.update_classes(&Tensor::from([0, 1]), &Tensor::from([0, 0]));
+    matrix.update_classes(Tensor::from([0, 1]), Tensor::from([0, 0]));
     report.confusion(&matrix);
     report.row(1, &[("accuracy", 0.0)]).expect("the page can be written");
     report.row(2, &[("accuracy", 0.0)]).expect("the page can be written");
