@@ -72,7 +72,7 @@ fn paths_of_layers_without_fields() {
     // A scope of one's own does not hide the layer around it.
     let (_, profile) = profile(|| {
         name_layers(&model);
-        scope("mine", || model.forward(&Tensor::<f32>::ones([5, 2])))
+        scope("mine", || model.forward(Tensor::<f32>::ones([5, 2])))
     });
     let paths: Vec<&str> = profile.operations().map(|event| &*event.path).collect();
     assert_eq!(paths, ["mine > 0.0", "mine > 0.1", "mine > 1", "mine > 2", "mine > 3"]);
