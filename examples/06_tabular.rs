@@ -1,6 +1,6 @@
 //! A table with gaps: which of three species is a penguin (Horst, Hill and Gorman, palmerpenguins, 2020), from four
 //! measurements, its island and its sex? Missing numbers are filled with medians, a missing category is a category, and the
-//! accuracy is that of five folds, so that every penguin is a test once.
+//! accuracy is measured on five folds, so that every penguin is a test once.
 //!
 //! ```sh
 //! cargo run --release --example tabular

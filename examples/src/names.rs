@@ -38,7 +38,7 @@ pub fn targets(names: &[String]) -> Tensor<i64> {
     names.iter().flat_map(row).collect::<Tensor<i64>>().reshape((-1, PLACES))
 }
 
-/// What a model reads to foretell these targets `[n, 16]`: the same letters, one place later.
+/// The letters that a model reads to foretell these targets `[n, 16]`: the same letters, one place later.
 pub fn inputs(targets: &Tensor<i64>) -> Tensor<i64> {
     let start = Tensor::full([targets.shape()[0], 1], END);
     Tensor::cat(&[&start, &targets.slice(1, ..-1).maximum(END)], 1)

@@ -171,7 +171,7 @@ impl Report {
     }
 
     /// Writes a page with several runs side by side: their lines in the same charts, a column for each in the tables, and the
-    /// settings that differ marked. [`Run::read`] gives those of earlier pages.
+    /// settings that differ marked. [`Run::read`] gives the runs of earlier pages.
     ///
     /// # Errors
     /// If the file cannot be written.

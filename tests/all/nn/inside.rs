@@ -1,4 +1,4 @@
-//! What a forward pass does in a model: paths, shapes, multiply-adds.
+//! A forward pass of a model, looked at from inside: paths, shapes, multiply-adds.
 
 use gradus::prelude::*;
 use gradus::testing::convolutions;

@@ -65,7 +65,7 @@ impl MemoryGroup {
 }
 
 impl MemoryReport {
-    /// The bytes of tensors made meanwhile that are still alive: those of the result, and whatever else was kept.
+    /// The bytes of tensors made meanwhile that are still alive: in the result, and whatever else was kept.
     pub fn live_bytes(&self) -> usize {
         self.live.iter().map(MemoryGroup::bytes).sum()
     }
@@ -80,7 +80,7 @@ struct Record {
     given_back: usize,
 }
 
-/// What is known of this thread's memory since one call of [`track_memory`].
+/// The memory of this thread since one call of [`track_memory`].
 struct Tracking {
     thread: usize,
     records: Vec<Record>,

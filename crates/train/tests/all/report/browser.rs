@@ -38,7 +38,7 @@ fn say(text: &str) {
     let _ = writeln!(std::io::stderr(), "report: {text}");
 }
 
-/// What the page measures of itself, for the frame around it: its width, the columns of its cards, its pictures.
+/// A script that sends measures of the page to the frame around it: its width, the columns of its cards, its pictures.
 const MEASURE: &str = "<script>
 const cards = [...document.querySelectorAll('.card')].map(card => Math.round(card.getBoundingClientRect().left));
 parent.postMessage(JSON.stringify({
