@@ -1,5 +1,6 @@
 //! Scaling of features.
 
+use gradus_autograd::shapes::place_of;
 use gradus_autograd::{AsVar, Axes, Float, Tensor, Var, keepdim};
 use gradus_nn::{Buffer, Layer, Module, layer_scope};
 
@@ -159,7 +160,7 @@ fn fitted<T: Float>(
     let reach = (&largest - &shift).maximum(&shift - &least).maximum(&scale);
     if let Some(number) = reach.iter().position(|reach| !reach.is_finite()) {
         let [low, high] = [&least, &largest].map(|numbers| numbers.to_vec()[number].to_f64());
-        return Err(DataError::Range { index: index(number, shift.shape()), low, high });
+        return Err(DataError::Range { index: place_of(number, shift.shape()).to_vec(), low, high });
     }
     // The mean of equal numbers may be rounded to another one, and then no difference is 0.
     let constant = least.eq(&largest);
@@ -174,16 +175,5 @@ fn check_numbers<T: Float>(x: &Tensor<T>) -> Result<(), DataError> {
     let Some((number, value)) = x.iter().enumerate().find(|(_, value)| !value.is_finite()) else {
         return Ok(());
     };
-    Err(DataError::NotFinite { index: index(number, x.shape()), value: value.to_f64() })
-}
-
-/// The place in a shape that a number has in the order of the elements.
-fn index(number: usize, shape: &[usize]) -> Vec<usize> {
-    let mut rest = number;
-    let mut index: Vec<usize> = Vec::with_capacity(shape.len());
-    for size in shape.iter().rev() {
-        index.insert(0, rest % size);
-        rest /= size;
-    }
-    index
+    Err(DataError::NotFinite { index: place_of(number, x.shape()).to_vec(), value: value.to_f64() })
 }

@@ -102,7 +102,8 @@ pub(crate) fn row_major(shape: &[usize]) -> Strides {
 }
 
 /// The index of the element that is `number` in logical order.
-pub(crate) fn place_of(number: usize, shape: &[usize]) -> Shape {
+#[doc(hidden)]
+pub fn place_of(number: usize, shape: &[usize]) -> Shape {
     row_major(shape).iter().zip(shape).map(|(&stride, &size)| number / stride as usize % size).collect()
 }
 

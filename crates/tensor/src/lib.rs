@@ -51,7 +51,7 @@ pub use ops::pool::{Pool, Pooling};
 pub use ops::random::{Rng, seeded};
 pub use ops::shapes;
 #[doc(hidden)]
-pub use runtime::memory::CountedFor;
+pub use runtime::memory::{Bytes, CountedFor};
 pub use runtime::memory::{MemoryGroup, MemoryOrigin, MemoryReport, track_memory};
 pub use runtime::{InstructionSet, num_threads, release_memory, set_num_threads};
 pub use shape::{Axes, Dims, Shape, broadcast_shapes, keepdim, lane_axis};

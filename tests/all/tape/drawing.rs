@@ -7,7 +7,7 @@ use roxmltree::{Document, Node};
 /// A box: left, top, right, bottom.
 type Rect = [f64; 4];
 
-/// What a picture shows.
+/// The boxes and edges of a picture.
 struct Drawn {
     width: f64,
     height: f64,

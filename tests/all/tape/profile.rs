@@ -100,7 +100,7 @@ proptest! {
     }
 }
 
-/// Each operation on the tape of a call is in the profile of the call, and its gradient in that of the backward pass.
+/// Each operation on the tape of a call is in the profile of the call, and its gradient in the profile of the backward pass.
 #[test]
 fn every_operation_is_in_the_profile() {
     let config = Config::default();

@@ -7,10 +7,10 @@ use std::collections::hash_map::Entry as Slot;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
-use gradus_tensor::shapes::sum_to_size_shape;
+use gradus_tensor::shapes::{place_of, sum_to_size_shape};
 use gradus_tensor::{Float, Shape, Tensor};
 
-use crate::tape::anomaly::{call_of, is_finite, place_of};
+use crate::tape::anomaly::{call_of, is_finite};
 use crate::tape::node::{Node, address};
 use crate::tape::{Context, Found, Var, mode, watch};
 

@@ -3,6 +3,8 @@
 use std::fmt::{self, Display, Formatter, Write};
 use std::time::Duration;
 
+use gradus_tensor::Bytes;
+
 use super::{Phase, Profile, ProfileRow};
 
 impl Display for Phase {
@@ -56,7 +58,7 @@ impl Profile {
                 time(row.own),
                 self.share(row.own),
                 time(row.total),
-                bytes(row.bytes),
+                Bytes(row.bytes).to_string(),
                 count(row.multiply_adds),
             ]
         }));
@@ -87,20 +89,10 @@ pub(super) fn time(time: Duration) -> String {
     }
 }
 
-fn bytes(bytes: usize) -> String {
-    scaled(bytes as f64, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB"])
-}
-
 fn count(number: u64) -> String {
-    scaled(number as f64, 1000.0, &["", "k", "M", "G", "T"])
-}
-
-fn scaled(mut number: f64, factor: f64, units: &[&str]) -> String {
-    let mut unit = 0;
-    while number >= factor && unit + 1 < units.len() {
-        number /= factor;
-        unit += 1;
+    let thousands = [(1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")];
+    match thousands.iter().find(|(size, _)| number as f64 >= *size) {
+        Some((size, unit)) => format!("{:.1} {unit}", number as f64 / size),
+        None => number.to_string(),
     }
-    let digits = usize::from(unit > 0 && number < 100.0);
-    format!("{number:.digits$} {}", units[unit]).trim_end().to_string()
 }

@@ -1,6 +1,7 @@
 //! The words of [`detect_anomaly`](crate::detect_anomaly): which number is not finite, and where it came from.
 
-use gradus_tensor::{Float, Shape, Tensor, broadcast_shapes};
+use gradus_tensor::shapes::place_of;
+use gradus_tensor::{Float, Tensor, broadcast_shapes};
 
 use super::node::Node;
 use super::operand::OperandValue;
@@ -74,15 +75,6 @@ pub(super) fn check<T: Float>(operation: &dyn Operation<T>, inputs: &[OperandVal
 fn has_infinite_attribute<T: Float>(operation: &dyn Operation<T>) -> bool {
     let text = format!("{operation:?}");
     text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| matches!(word, "inf" | "NaN"))
-}
-
-/// The place of an element, from its number in the order of rows.
-pub(crate) fn place_of(mut flat: usize, shape: &[usize]) -> Shape {
-    let mut place: Shape = shape.into();
-    for axis in place.iter_mut().rev() {
-        (*axis, flat) = (flat % *axis, flat / *axis);
-    }
-    place
 }
 
 /// The end of a message about the gradient of a node: the call in the forward pass.

@@ -1,12 +1,11 @@
 //! The laws of gradients, each a few lines.
 
+use gradus_tensor::shapes::place_of;
 use gradus_tensor::{Tensor, Xoshiro256PlusPlus};
 
 use super::error::Law;
 use super::layout::relayout;
-use super::measure::{
-    EXACT, Failure, Point, ROUNDING, compare, compare_all, contract, pullback, randn_like, unravel,
-};
+use super::measure::{EXACT, Failure, Point, ROUNDING, compare, compare_all, contract, pullback, randn_like};
 use crate::engine::jvp;
 use crate::scalar::traced;
 use crate::tape::{Tape, Var, keep_values};
@@ -44,7 +43,7 @@ fn first_order_once(law: Law, at: Point, rng: &mut Xoshiro256PlusPlus) -> Result
             let error =
                 if (analytic - numeric).is_nan() { f64::INFINITY } else { (analytic - numeric).abs() };
             if worst.as_ref().is_none_or(|(largest, _)| error > *largest) {
-                let element = unravel(place, gradient.shape());
+                let element = place_of(place, gradient.shape()).to_vec();
                 worst = Some((error, Failure { law, input, element, analytic, numeric }));
             }
         }

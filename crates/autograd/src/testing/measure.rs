@@ -1,5 +1,6 @@
 //! The terms of the laws: values, gradients, their products, and the comparison of two results.
 
+use gradus_tensor::shapes::place_of;
 use gradus_tensor::{Tensor, Xoshiro256PlusPlus};
 
 use super::error::{GradientError, Law};
@@ -77,7 +78,7 @@ pub(super) fn compare(
         Some((at, excess)) if excess > 1.0 => Err(Failure {
             law,
             input,
-            element: unravel(at, got.shape()),
+            element: place_of(at, got.shape()).to_vec(),
             analytic: got.flatten(..).select(0, at as isize).item(),
             numeric: expected.flatten(..).select(0, at as isize).item(),
         }),
@@ -92,16 +93,6 @@ pub(super) fn compare_all(
     tolerance: Tolerance,
 ) -> Result<(), Failure> {
     (0..got.len()).try_for_each(|i| compare(law, i, &got[i], &expected[i], tolerance))
-}
-
-/// The index of an element by its place in logical order.
-pub(super) fn unravel(mut place: usize, shape: &[usize]) -> Vec<usize> {
-    let mut index = vec![0; shape.len()];
-    for (i, &size) in index.iter_mut().zip(shape).rev() {
-        *i = place % size;
-        place /= size;
-    }
-    index
 }
 
 pub(super) fn randn_like(tensors: &[Tensor<f64>], rng: &mut Xoshiro256PlusPlus) -> Vec<Tensor<f64>> {

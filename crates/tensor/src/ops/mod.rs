@@ -45,6 +45,8 @@ pub(crate) mod view;
 /// ```
 #[doc(hidden)]
 pub mod shapes {
+    pub use crate::layout::place_of;
+
     pub use super::attention::attention_shape;
     pub use super::compare::where_shape;
     pub use super::conv::{conv2d_input_shape, conv2d_weight_shape};

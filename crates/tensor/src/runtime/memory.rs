@@ -280,7 +280,9 @@ impl Drop for CountedFor {
 }
 
 /// Bytes with a unit.
-struct Bytes(usize);
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct Bytes(pub usize);
 
 impl Display for Bytes {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {

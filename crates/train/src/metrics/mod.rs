@@ -6,7 +6,7 @@
 //!
 //! Classes are the indices 0, 1, ...; their scores, such as logits, are `[classes]` or `[rows, classes, ...]`, as for
 //! [`cross_entropy`](gradus_nn::Losses::cross_entropy), and the target -100 is ignored as it is there. The predicted class
-//! is that of the largest score: the first one if several are equal, and the first NaN if there is a NaN.
+//! has the largest score: the first one if several are equal, and the first NaN if there is a NaN.
 //!
 //! Where the definition of a metric divides 0 by 0, its value is the one that scikit-learn gives; the metric says which.
 //!

@@ -34,9 +34,9 @@ impl Run {
         let data = data(&page).ok_or_else(|| fault("it is not the page of a report"))?;
         let data: Value = serde_json::from_str(data).map_err(|error| fault(&error.to_string()))?;
         match data.as_array().map(Vec::as_slice) {
-            Some([run]) => Self::from_json(run).ok_or_else(|| fault("its data are not those of a report")),
+            Some([run]) => Self::from_json(run).ok_or_else(|| fault("it has no data of a report")),
             Some(runs) => Err(fault(&format!("it is the page of {} runs: there must be one", runs.len()))),
-            None => Err(fault("its data are not those of a report")),
+            None => Err(fault("it has no data of a report")),
         }
     }
 

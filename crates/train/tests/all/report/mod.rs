@@ -214,8 +214,8 @@ fn pages_of_others_are_errors() {
     };
     assert_eq!(message("<html></html>"), "read PAGE: it is not the page of a report");
     let page = |data: &str| format!("<script type=\"application/json\" id=\"gradus-runs\">{data}</script>");
-    assert_eq!(message(&page("[{}]")), "read PAGE: its data are not those of a report");
-    assert_eq!(message(&page("3")), "read PAGE: its data are not those of a report");
+    assert_eq!(message(&page("[{}]")), "read PAGE: it has no data of a report");
+    assert_eq!(message(&page("3")), "read PAGE: it has no data of a report");
     assert!(message(&page("[")).starts_with("read PAGE: EOF while parsing"));
     let run = Report::new("x.html").run();
     Report::compare(&path, "both", &[run.clone(), run]).unwrap();
