@@ -25,6 +25,8 @@
 
 pub mod accuracy;
 pub mod distributions;
+#[doc(hidden)]
+pub mod compile;
 mod engine;
 mod operators;
 mod ops;
@@ -54,7 +56,7 @@ pub use ops::{AttentionMask, cat, checkpoint, einsum, stack};
 pub use profile::{Profile, ProfileRow, profile};
 pub use scalar::{Binary, BinaryFunction, Expression, Lift, Literal, Real, Unary, UnaryFunction};
 #[doc(hidden)]
-pub use tape::watch;
+pub use tape::{OperandValue, watch};
 pub use tape::{
     AsVar, Context, Discrete, DiscreteOperation, Discreteness, Event, Identity, Indices, Inputs, Linearity,
     Mask, Operand, Operation, Phase, Saves, Tape, TapeNode, Var, apply, decide, detect_anomaly, is_recording,

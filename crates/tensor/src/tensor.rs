@@ -166,6 +166,12 @@ impl<T: Element> Tensor<T> {
         (self.buffer.address(), size_of_val(self.buffer()))
     }
 
+    /// Whether the two are the same elements of one buffer.
+    #[doc(hidden)]
+    pub fn is_same_view(&self, other: &Self) -> bool {
+        self.buffer.address() == other.buffer.address() && self.layout == other.layout
+    }
+
     /// The elements in logical order, if they are neighbours in memory.
     pub fn as_slice(&self) -> Option<&[T]> {
         self.strided().as_slice()

@@ -256,7 +256,7 @@ pub(crate) fn apply_inplace<T: Float>(
 ) -> Var<T> {
     let all =
         |first| std::iter::once(first).chain(others.iter().copied()).collect::<SmallVec<[Operand<T>; 4]>>();
-    let recorded = mode::is_recording() && (first.node().is_some() || is_recorded(others));
+    let recorded = mode::makes_nodes() && (first.node().is_some() || is_recorded(others));
     if recorded && mode::is_keeping_values() {
         return apply(operation, &all(Operand::Var(&first)));
     }
@@ -272,9 +272,9 @@ pub(crate) fn apply_inplace<T: Float>(
     record(Arc::new(operation), &all(Operand::Var(&first)), value)
 }
 
-/// Whether operations on these inputs become nodes: the thread is recording, and one of them is on the tape.
+/// Whether operations on these inputs become nodes: the thread makes nodes, and one of them is on the tape.
 pub(crate) fn is_recorded<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(inputs: &[A]) -> bool {
-    mode::is_recording()
+    mode::makes_nodes()
         && inputs.iter().any(|&input| -> bool { Into::<Operand<'a, T>>::into(input).node().is_some() })
 }
 

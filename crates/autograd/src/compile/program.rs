@@ -1,0 +1,384 @@
+//! From the nodes and the effects of a trace to a list of instructions.
+
+use std::collections::hash_map::Entry;
+use std::panic::Location;
+use std::sync::Arc;
+
+use gradus_tensor::{Float, Shape};
+
+use super::trace::{Effect, Trace, TracedEffect};
+use crate::tape::node::{AddressMap, AddressSet, Input, Node, Origin, RuleCall, Saved, address};
+use crate::tape::{DiscreteOperation, Operand, Operation};
+
+/// A step as a list of instructions, which can be run on other inputs and members of the model.
+pub struct Program<T: Float> {
+    pub(super) instructions: Vec<Instruction<T>>,
+    /// Constants, inputs and results of instructions.
+    pub(super) values: Vec<Saved<T>>,
+    /// The inputs of the step.
+    pub(super) inputs: Vec<Place>,
+    /// The results of the step, and their shapes.
+    pub(super) results: Vec<Place>,
+    /// The number of values that are constants: the first ones.
+    pub(super) constants: usize,
+}
+
+/// The place of an operand: a member of the model, or a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    Member(u32),
+    Value(u32),
+}
+
+pub(super) struct Instruction<T: Float> {
+    pub(super) kind: Kind<T>,
+    pub(super) operands: Vec<Place>,
+    /// The numbers of the values that it makes.
+    pub(super) results: Vec<u32>,
+    /// The values that no later instruction reads.
+    pub(super) dies: Vec<u32>,
+}
+
+pub(super) enum Kind<T: Float> {
+    Operation(Arc<dyn Operation<T>>),
+    Indices(Arc<dyn DiscreteOperation<T, i64>>),
+    Mask(Arc<dyn DiscreteOperation<T, bool>>),
+    /// A gradient rule that runs as a whole; the results are for these inputs.
+    Rule(Rule<T>),
+    /// The gradient is the operand; the member changes.
+    Update { member: u32, optimizer: usize, place: usize },
+    /// A member gets the operand as its value.
+    Assign { member: u32 },
+    /// The number of a counter becomes a value, if a result is wanted, and grows.
+    Count { member: u32 },
+    NotNan { call: &'static Location<'static> },
+}
+
+/// A gradient rule with what it reads: the operands are the cotangent, these inputs, and the output.
+pub(super) struct Rule<T: Float> {
+    pub(super) operation: Arc<dyn Operation<T>>,
+    /// The shape of each input, and a leaf that stands in for it where its gradient is needed.
+    pub(super) inputs: Vec<(Shape, Option<Arc<Node<T>>>)>,
+    pub(super) shape: Shape,
+    pub(super) reads: Vec<usize>,
+    pub(super) reads_output: bool,
+    /// Whether one call gives all gradients.
+    pub(super) together: bool,
+    /// The inputs that the results are the gradients for.
+    pub(super) wanted: Vec<usize>,
+}
+
+impl<T: Float> Rule<T> {
+    fn new(call: &RuleCall<T>) -> Self {
+        let node = &call.node;
+        let input = |(i, input): (usize, &Input<T>)| {
+            let shape = Shape::from_slice(input.value.shape());
+            let leaf = call.needed.contains(&i).then(|| Node::leaf(&shape));
+            (shape, leaf)
+        };
+        let (reads, reads_output) = call.reads();
+        Self {
+            operation: Arc::clone(node.operation().expect("rules belong to operations")),
+            inputs: node.inputs.iter().enumerate().map(input).collect(),
+            shape: node.shape.clone(),
+            reads,
+            reads_output,
+            together: call.together,
+            wanted: Vec::new(),
+        }
+    }
+}
+
+/// A member of a model, to be found in a trace.
+#[derive(Debug)]
+pub enum Member<'a, T: Float> {
+    /// A parameter, or anything else that is a variable on the tape.
+    Var(Operand<'a, T>),
+    /// A buffer or a counter, by its address.
+    Address(usize),
+}
+
+struct Builder<T: Float> {
+    /// The places of nodes.
+    places: AddressMap<usize, Place>,
+    /// The places of constants, by their buffers.
+    constants: AddressMap<usize, Vec<u32>>,
+    values: Vec<Saved<T>>,
+    instructions: Vec<Instruction<T>>,
+    /// Calls of rules that are instructions already.
+    calls: AddressMap<usize, usize>,
+    /// The nodes that stand for numbers of counters.
+    drawn: AddressSet<usize>,
+    /// Parameters that have changed, with the buffers of their numbers before.
+    changed: Vec<(Place, usize)>,
+}
+
+impl<T: Float> Program<T> {
+    /// The program of a trace with these results, inputs, and members of the model.
+    ///
+    /// # Panics
+    /// If the step reads numbers that a parameter had before an update, after it.
+    #[track_caller]
+    pub fn new(trace: Trace<T>, results: &[Operand<T>], inputs: &[Operand<T>], members: &[Member<T>]) -> Self {
+        let mut builder = Builder::new(&trace, members);
+        let inputs = inputs.iter().map(|input| builder.input(*input)).collect();
+        let results: Vec<Input<T>> = results
+            .iter()
+            .map(|result| Input { node: result.node().cloned(), value: result.saved(true) })
+            .collect();
+        // Constants come first, so that the others can be cleared.
+        let lines = lines_of(trace, &results);
+        let reads = lines.iter().flat_map(Line::reads).chain(&results);
+        for constant in reads.filter(|input| !builder.is_made(input)).collect::<Vec<_>>() {
+            builder.constant(constant);
+        }
+        let constants = builder.values.len();
+        for line in &lines {
+            builder.line(line, members);
+        }
+        let results: Vec<Place> = results.iter().map(|result| builder.place(result)).collect();
+        let Builder { values, instructions, .. } = builder;
+        let mut program = Self { instructions, values, inputs, results, constants };
+        program.find_deaths();
+        program
+    }
+
+    /// Notes after which instruction each value is read no more.
+    fn find_deaths(&mut self) {
+        let mut kept = vec![false; self.values.len()];
+        let constants = self.constants;
+        for place in &self.results {
+            if let Place::Value(value) = place {
+                kept[*value as usize] = true;
+            }
+        }
+        for instruction in self.instructions.iter_mut().rev() {
+            let read = instruction.operands.iter().filter_map(|place| match place {
+                Place::Value(value) => Some(*value),
+                Place::Member(_) => None,
+            });
+            let touched: Vec<u32> = read.chain(instruction.results.iter().copied()).collect();
+            instruction.dies.clear();
+            for value in touched {
+                if value as usize >= constants && !std::mem::replace(&mut kept[value as usize], true) {
+                    instruction.dies.push(value);
+                }
+            }
+        }
+    }
+}
+
+/// A line of a trace.
+enum Line<T: Float> {
+    Node(Arc<Node<T>>),
+    Effect(TracedEffect<T>),
+}
+
+impl<T: Float> Line<T> {
+    fn reads(&self) -> &[Input<T>] {
+        match self {
+            Self::Node(node) => &node.inputs,
+            Self::Effect(TracedEffect::Count(_)) => &[],
+            Self::Effect(TracedEffect::Of(effect)) => match effect {
+                Effect::Update { gradient: input, .. }
+                | Effect::Assign { value: input, .. }
+                | Effect::NotNan { value: input, .. } => std::slice::from_ref(input),
+                Effect::Draw { .. } => &[],
+            },
+        }
+    }
+}
+
+/// The effects and the nodes that they and the results need, in the order in which they happened.
+fn lines_of<T: Float>(trace: Trace<T>, results: &[Input<T>]) -> Vec<Line<T>> {
+    let mut lines: Vec<(u64, Line<T>)> = Vec::new();
+    let mut found: Vec<Arc<Node<T>>> = results.iter().filter_map(|result| result.node.clone()).collect();
+    for (number, effect) in trace.effects {
+        let line = Line::Effect(effect);
+        found.extend(line.reads().iter().filter_map(|input| input.node.clone()));
+        lines.push((number, line));
+    }
+    let mut seen = AddressMap::<usize, ()>::default();
+    while let Some(node) = found.pop() {
+        if seen.insert(address(&node), ()).is_none() {
+            found.extend(node.inputs.iter().filter_map(|input| input.node.clone()));
+            lines.push((node.number, Line::Node(node)));
+        }
+    }
+    lines.sort_by_key(|(number, _)| *number);
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
+impl<T: Float> Builder<T> {
+    fn new(trace: &Trace<T>, members: &[Member<T>]) -> Self {
+        let mut places = AddressMap::default();
+        for (i, member) in members.iter().enumerate() {
+            let node = match member {
+                Member::Var(var) => var.node().map(address),
+                Member::Address(buffer) => {
+                    let known = trace.buffers.iter().find(|(address, _)| address == buffer);
+                    known.map(|(_, node)| address(node))
+                }
+            };
+            places.extend(node.map(|node| (node, Place::Member(i as u32))));
+        }
+        let drawn = trace.effects.iter().filter_map(|(_, effect)| match effect {
+            TracedEffect::Of(Effect::Draw { key, .. }) => Some(address(key)),
+            _ => None,
+        });
+        Self {
+            places,
+            constants: AddressMap::default(),
+            values: Vec::new(),
+            instructions: Vec::new(),
+            calls: AddressMap::default(),
+            drawn: drawn.collect(),
+            changed: Vec::new(),
+        }
+    }
+
+    fn new_value(&mut self, value: Saved<T>) -> u32 {
+        self.values.push(value);
+        (self.values.len() - 1) as u32
+    }
+
+    /// An input of the step.
+    fn input(&mut self, input: Operand<T>) -> Place {
+        let place = Place::Value(self.new_value(Saved::Shape(input.value().shape().into())));
+        let node = input.node().expect("inputs are on the tape");
+        self.places.insert(address(node), place);
+        place
+    }
+
+    /// Whether the value is a member, an input or the result of an instruction.
+    fn is_made(&self, input: &Input<T>) -> bool {
+        let node = input.node.as_ref();
+        node.is_some_and(|node| {
+            let address = address(node);
+            !node.is_leaf() || self.places.contains_key(&address) || self.drawn.contains(&address)
+        })
+    }
+
+    /// The place of a constant; of a leaf that is neither a member nor an input its value is one.
+    fn constant(&mut self, input: &Input<T>) -> Place {
+        let value = input.clone().value;
+        let id = match &value {
+            Saved::Value(value) => value.buffer_id_and_bytes().0,
+            Saved::Indices(value) => value.buffer_id_and_bytes().0,
+            Saved::Mask(value) => value.buffer_id_and_bytes().0,
+            Saved::Shape(_) => 0,
+        };
+        let known = self.constants.get(&id).into_iter().flatten();
+        let same = known.copied().find(|&place| same_view(&self.values[place as usize], &value));
+        let place = same.unwrap_or_else(|| {
+            let place = self.new_value(value);
+            self.constants.entry(id).or_default().push(place);
+            place
+        });
+        if let Some(node) = &input.node {
+            self.places.insert(address(node), Place::Value(place));
+        }
+        Place::Value(place)
+    }
+
+    #[track_caller]
+    fn place(&mut self, input: &Input<T>) -> Place {
+        let Some(node) = &input.node else { return self.constant(input) };
+        let Some(&place) = self.places.get(&address(node)) else { return self.constant(input) };
+        if let Saved::Value(value) = &input.value {
+            let id = value.buffer_id_and_bytes().0;
+            assert!(
+                !self.changed.contains(&(place, id)),
+                "the step reads numbers that a parameter of shape {:?} had before its optimizer changed it, after that: \
+                 such a step cannot be compiled",
+                value.shape()
+            );
+        }
+        place
+    }
+
+    #[track_caller]
+    fn line(&mut self, line: &Line<T>, members: &[Member<T>]) {
+        let operands: Vec<Place> = line.reads().iter().map(|input| self.place(input)).collect();
+        let kind = match line {
+            Line::Node(node) => return self.node(node, operands),
+            Line::Effect(TracedEffect::Count(counter)) => Kind::Count { member: member_at(members, *counter) },
+            Line::Effect(TracedEffect::Of(effect)) => match effect {
+                Effect::Update { parameter, before, optimizer, place, .. } => {
+                    let Some(&at @ Place::Member(member)) = self.places.get(&address(parameter)) else {
+                        panic!("step: an optimizer changes a parameter that is no member of the model that was given")
+                    };
+                    self.changed.push((at, *before));
+                    Kind::Update { member, optimizer: *optimizer, place: *place }
+                }
+                Effect::Assign { buffer, .. } => Kind::Assign { member: member_at(members, *buffer) },
+                Effect::NotNan { call, .. } => Kind::NotNan { call },
+                Effect::Draw { counter, key } => {
+                    let value = self.new_value(Saved::Shape(key.shape.clone()));
+                    self.places.insert(address(key), Place::Value(value));
+                    let kind = Kind::Count { member: member_at(members, *counter) };
+                    return self.instruction(kind, operands, vec![value]);
+                }
+            },
+        };
+        self.instruction(kind, operands, Vec::new());
+    }
+
+    fn instruction(&mut self, kind: Kind<T>, operands: Vec<Place>, results: Vec<u32>) {
+        self.instructions.push(Instruction { kind, operands, results, dies: Vec::new() });
+    }
+
+    fn node(&mut self, node: &Arc<Node<T>>, operands: Vec<Place>) {
+        let kind = match &node.origin {
+            Origin::Leaf | Origin::Input(_) => return,
+            Origin::Detach => {
+                self.places.insert(address(node), operands[0]);
+                return;
+            }
+            Origin::Operation(operation) => Kind::Operation(Arc::clone(operation)),
+            Origin::Indices(operation) => Kind::Indices(Arc::clone(operation)),
+            Origin::Mask(operation) => Kind::Mask(Arc::clone(operation)),
+            Origin::Gradient(gradient) => return self.gradient(node, &gradient.call, gradient.input, operands),
+        };
+        let value = self.new_value(Saved::Shape(node.shape.clone()));
+        self.places.insert(address(node), Place::Value(value));
+        self.instruction(kind, operands, vec![value]);
+    }
+
+    fn gradient(&mut self, node: &Arc<Node<T>>, call: &Arc<RuleCall<T>>, input: usize, operands: Vec<Place>) {
+        let value = self.new_value(Saved::Shape(node.shape.clone()));
+        self.places.insert(address(node), Place::Value(value));
+        let next = self.instructions.len();
+        let at = match self.calls.entry(Arc::as_ptr(call) as usize) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                new.insert(next);
+                self.instruction(Kind::Rule(Rule::new(call)), operands, Vec::new());
+                next
+            }
+        };
+        let instruction = &mut self.instructions[at];
+        instruction.results.push(value);
+        if let Kind::Rule(rule) = &mut instruction.kind {
+            rule.wanted.push(input);
+        }
+    }
+}
+
+/// The number of the member with an address.
+#[track_caller]
+fn member_at<T: Float>(members: &[Member<T>], wanted: usize) -> u32 {
+    let is_wanted = |member: &Member<T>| matches!(member, Member::Address(address) if *address == wanted);
+    let place = members.iter().position(is_wanted);
+    place.expect("a compiled step changes a buffer or a counter that is no member of the model that was given") as u32
+}
+
+/// Whether two constants of one buffer are the same numbers.
+fn same_view<T: Float>(x: &Saved<T>, y: &Saved<T>) -> bool {
+    match (x, y) {
+        (Saved::Value(x), Saved::Value(y)) => x.is_same_view(y),
+        (Saved::Indices(x), Saved::Indices(y)) => x.is_same_view(y),
+        (Saved::Mask(x), Saved::Mask(y)) => x.is_same_view(y),
+        _ => false,
+    }
+}

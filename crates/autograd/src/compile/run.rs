@@ -1,0 +1,173 @@
+//! Running a program.
+
+use std::sync::Arc;
+
+use gradus_tensor::{Float, Tensor};
+use smallvec::SmallVec;
+
+use super::program::{Instruction, Kind, Place, Program, Rule};
+use crate::tape::node::{Input, Node, Origin, Saved};
+use crate::tape::{Context, Inputs, OperandValue, Var, mode};
+
+/// A member of a model, while a program runs.
+#[derive(Debug)]
+pub enum External<'a, T: Float> {
+    /// The numbers of a parameter or a buffer.
+    Number(&'a mut Tensor<T>),
+    /// A counter.
+    Counter(&'a mut i64),
+    /// Anything that programs do not read.
+    Other,
+}
+
+/// The change of a parameter by an optimizer: its address when the program was made, the place of the parameter among
+/// its states, the parameter and the gradient.
+pub type UpdateFunction<'a, T> = &'a mut dyn FnMut(usize, usize, &mut Tensor<T>, &Tensor<T>);
+
+impl<T: Float> Program<T> {
+    /// Runs the program on these inputs and members, and hands over the results.
+    ///
+    /// # Panics
+    /// As the operations do, and if a result whose gradient is taken is NaN.
+    #[track_caller]
+    pub fn run<'v>(
+        &mut self,
+        inputs: impl Iterator<Item = OperandValue<'v, T>>,
+        members: &mut [External<'_, T>],
+        update: UpdateFunction<'_, T>,
+        mut take: impl FnMut(OperandValue<'_, T>),
+    ) {
+        for (&place, input) in self.inputs.iter().zip(inputs) {
+            if let Place::Value(value) = place {
+                self.values[value as usize] = input.saved();
+            }
+        }
+        let values = &mut self.values;
+        mode::with_recording(false, || {
+            for instruction in &self.instructions {
+                execute(instruction, values, members, update);
+                for &value in &instruction.dies {
+                    values[value as usize] = Saved::Shape(gradus_tensor::Shape::new());
+                }
+            }
+        });
+        for &place in &self.results {
+            take(operand(place, &self.values, members));
+        }
+        for value in &mut self.values[self.constants..] {
+            *value = Saved::Shape(gradus_tensor::Shape::new());
+        }
+    }
+}
+
+fn operand<'a, T: Float>(
+    place: Place,
+    values: &'a [Saved<T>],
+    members: &'a [External<'_, T>],
+) -> OperandValue<'a, T> {
+    match place {
+        Place::Value(value) => values[value as usize].operand().expect("it was computed before"),
+        Place::Member(member) => match &members[member as usize] {
+            External::Number(value) => OperandValue::Number(value),
+            External::Counter(_) | External::Other => unreachable!("operands are values"),
+        },
+    }
+}
+
+#[track_caller]
+fn execute<T: Float>(
+    instruction: &Instruction<T>,
+    values: &mut [Saved<T>],
+    members: &mut [External<'_, T>],
+    update: UpdateFunction<'_, T>,
+) {
+    let operands = |values| -> SmallVec<[OperandValue<'_, T>; 4]> {
+        instruction.operands.iter().map(|&place| operand(place, values, members)).collect()
+    };
+    let result = match &instruction.kind {
+        Kind::Operation(operation) => Saved::Value(operation.forward(&Inputs(&operands(values)))),
+        Kind::Indices(operation) => Saved::Indices(operation.forward(&Inputs(&operands(values)))),
+        Kind::Mask(operation) => Saved::Mask(operation.forward(&Inputs(&operands(values)))),
+        Kind::Rule(rule) => {
+            let gradients = rule.run(&operands(values));
+            for (&result, gradient) in instruction.results.iter().zip(gradients) {
+                values[result as usize] = Saved::Value(gradient);
+            }
+            return;
+        }
+        Kind::Update { member, optimizer, place } => {
+            // A gradient may be a view of the parameter itself.
+            let gradient = match operand(instruction.operands[0], values, members) {
+                OperandValue::Number(gradient) => gradient.clone(),
+                _ => unreachable!("gradients are numbers"),
+            };
+            let External::Number(parameter) = &mut members[*member as usize] else {
+                unreachable!("parameters are numbers")
+            };
+            return update(*optimizer, *place, parameter, &gradient);
+        }
+        Kind::Assign { member } => {
+            let value = match operand(instruction.operands[0], values, members) {
+                OperandValue::Number(value) => value.clone(),
+                _ => unreachable!("buffers are numbers"),
+            };
+            if let External::Number(buffer) = &mut members[*member as usize] {
+                **buffer = value;
+            }
+            return;
+        }
+        Kind::Count { member } => {
+            let External::Counter(counter) = &mut members[*member as usize] else {
+                unreachable!("it is a counter")
+            };
+            let number = **counter;
+            **counter = number.wrapping_add(1);
+            let Some(&result) = instruction.results.first() else { return };
+            values[result as usize] = Saved::Indices(Tensor::scalar(number));
+            return;
+        }
+        Kind::NotNan { call } => {
+            let OperandValue::Number(value) = operand(instruction.operands[0], values, members) else { return };
+            assert!(
+                !value.item().is_nan(),
+                "backward: the result is NaN, and so would be the gradients; in a compiled step, at {call}"
+            );
+            return;
+        }
+    };
+    values[instruction.results[0] as usize] = result;
+}
+
+impl<T: Float> Rule<T> {
+    /// The gradients that are wanted.
+    #[track_caller]
+    fn run(&self, operands: &[OperandValue<'_, T>]) -> SmallVec<[Tensor<T>; 4]> {
+        let mut operands = operands.iter();
+        let mut next = || operands.next().expect("the operands were counted").saved();
+        let Saved::Value(cotangent) = next() else { unreachable!("a cotangent is numbers") };
+        let mut inputs: Vec<Input<T>> = Vec::with_capacity(self.inputs.len());
+        for (shape, leaf) in &self.inputs {
+            inputs.push(Input { node: leaf.clone(), value: Saved::Shape(shape.clone()) });
+        }
+        for &i in &self.reads {
+            inputs[i].value = next();
+        }
+        let output = self.reads_output.then(|| match next() {
+            Saved::Value(output) => output,
+            _ => unreachable!("an output is numbers"),
+        });
+        let origin = Origin::Operation(Arc::clone(&self.operation));
+        let node = Node::new(origin, inputs, output, &self.shape);
+        let cotangent = Var::constant(cotangent);
+        let context = Context::new(&node, &cotangent);
+        let mut all = self.together.then(|| self.operation.vjps(&context)).flatten();
+        let gradient = |&i: &usize| {
+            let gradient = match &mut all {
+                Some(all) => all.get_mut(i).and_then(Option::take),
+                None => self.operation.vjp(&context, i),
+            };
+            gradient.expect("the rule gave it before").into_value()
+        };
+        self.wanted.iter().map(gradient).collect()
+    }
+}
