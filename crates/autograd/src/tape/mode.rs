@@ -80,7 +80,8 @@ pub(crate) fn look(what: &str) {
 fn look_at_traced(what: &str) {
     assert!(
         LOOKED.get().is_some(),
-        "{what}: a function that is being compiled reads numbers, which would stay the same in later calls: return the          variable and read it outside, or choose with operations such as `where_` and `masked_fill`"
+        "{what}: a function that is being compiled reads numbers, which would stay the same in later calls: return the \
+         variable and read it outside, or choose with operations such as `where_` and `masked_fill`"
     );
     LOOKED.set(Some(true));
 }
