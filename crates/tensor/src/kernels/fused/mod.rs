@@ -212,12 +212,13 @@ fn run_tiles_in<T: Float>(
     slots.extend(targets.iter().map(|target| target.0));
     // SAFETY: registers lie within the memory for all of them.
     slots.extend(program.registers.iter().map(|register| unsafe { scratch.add(register.start) }));
-    // What is written once is written by the first piece.
-    let mut unused: [T; 1] = [T::ZERO];
+    // What is written once is written by the first piece; the others compute it for themselves.
+    let mut own: SmallVec<[T; 4]> = SmallVec::from_elem(T::ZERO, targets.len());
     if tiles.start > 0 {
-        for (slot, (_, extent)) in slots[first_target..].iter_mut().zip(&program.outputs) {
+        let outputs = slots[first_target..].iter_mut().zip(&program.outputs);
+        for ((slot, (_, extent)), own) in outputs.zip(&mut own) {
             if *extent == Extent::Once {
-                *slot = unused.as_mut_ptr();
+                *slot = own;
             }
         }
     }
