@@ -20,6 +20,8 @@ mod element;
 mod error;
 #[doc(hidden)]
 pub mod file;
+#[doc(hidden)]
+pub mod fused;
 mod iter;
 mod kernels;
 mod layout;

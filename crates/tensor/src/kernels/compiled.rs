@@ -6,6 +6,7 @@
 #![allow(private_interfaces, reason = "nobody outside of this crate can name the trait")]
 
 use super::conv::weight as conv_weight;
+use super::fused::{self, Instruction, Tile};
 use super::recurrent::{gru, lstm};
 use super::reduce::{self, sum};
 use super::{attention, conv, copy, matmul, norm, pool, softmax};
@@ -88,6 +89,8 @@ Kernels for f32, f64: {
     pool::max_pool_gradient(x: &[Self], g: &[Self], windows: Windows<'_>) -> Buffer<Self>;
     pool::avg_pool(x: &[Self], windows: Windows<'_>) -> Buffer<Self>;
     pool::avg_pool_gradient(g: &[Self], windows: Windows<'_>) -> Buffer<Self>;
+
+    fused::run_instructions(instructions: &[Instruction], tile: &Tile<'_, Self>) -> ();
 
     attention::attention(
         heads: &[Head<'_, Self>], size: [usize; 2], attention: Attention<Self>

@@ -1,0 +1,74 @@
+//! Programs of elementwise steps and row reductions, which run in one pass over tiles that stay in the cache.
+
+use smallvec::SmallVec;
+
+pub use crate::kernels::fused::{Function, FusedStep, Reduction};
+
+use crate::element::Float;
+use crate::kernels::fused::{Program, run};
+use crate::tensor::Tensor;
+
+/// A program over one shape: every step has an element for each of the shape's, and some are outputs.
+///
+/// The results are the bits of the same operations on tensors, one by one, whatever the layouts and the number of
+/// threads.
+///
+/// ```
+/// use gradus_tensor::Tensor;
+/// use gradus_tensor::fused::{Function, Fused, FusedStep, Reduction};
+///
+/// // The softmax of each row.
+/// let apply = |name, operands: &[u32]| FusedStep::Apply(Function::named(name).unwrap(), operands.into());
+/// let steps = vec![
+///     FusedStep::Input(0),
+///     FusedStep::Reduce(Reduction::Max, 0),
+///     apply("sub", &[0, 1]),
+///     apply("exp", &[2]),
+///     FusedStep::Reduce(Reduction::Sum, 3),
+///     apply("div", &[3, 4]),
+/// ];
+/// let softmax = Fused::new(&[2, 2], 1, &[&[2, 2]], steps, &[5]);
+/// let x = Tensor::from([[0.0, 0.0], [5.0, 5.0]]);
+/// let mut y = Tensor::zeros(softmax.shape_of_output(0));
+/// softmax.run(&[&x], std::slice::from_mut(&mut y));
+/// assert_eq!(y, Tensor::from([[0.5, 0.5], [0.5, 0.5]]));
+/// ```
+#[derive(Debug)]
+pub struct Fused<T> {
+    program: Program<T>,
+}
+
+impl<T: Float> Fused<T> {
+    /// A program over `shape`, to which inputs of these shapes broadcast. Reductions run over the last `row_axes` axes:
+    /// all of them for a reduction to one number. Outputs are numbers of steps.
+    ///
+    /// # Panics
+    /// If a step names an operand that does not come before it, or an input that is not there, or has not as many operands
+    /// as its function.
+    pub fn new(
+        shape: &[usize],
+        row_axes: usize,
+        inputs: &[&[usize]],
+        steps: Vec<FusedStep<T>>,
+        outputs: &[u32],
+    ) -> Self {
+        Self { program: Program::new(shape, row_axes, inputs, &steps, outputs) }
+    }
+
+    /// The shape of an output: the program's shape; or, if it has one number for each row, with size 1 in place of the
+    /// row's axes; or with size 1 throughout, if it has one number in all.
+    pub fn shape_of_output(&self, output: usize) -> &[usize] {
+        self.program.output_shape(output)
+    }
+
+    /// Writes each output into a tensor with as many elements, contiguous, of which nobody shares the buffer.
+    ///
+    /// # Panics
+    /// If there are more or fewer inputs or outputs, an input has another shape, or an output is not as described.
+    pub fn run(&self, inputs: &[&Tensor<T>], outputs: &mut [Tensor<T>]) {
+        let inputs: SmallVec<[_; 8]> = inputs.iter().map(|input| input.strided()).collect();
+        let writable = |output| Tensor::writable(output).expect("contiguous, and not shared");
+        let mut outputs: SmallVec<[_; 4]> = outputs.iter_mut().map(writable).collect();
+        run(&self.program, &inputs, &mut outputs);
+    }
+}
