@@ -177,22 +177,22 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
         if compile::is_tracing() {
             return (self.function)(model, optimizers, inputs);
         }
-        let fits = |plan: &Plan<R, T>| plan.fits_inputs(&inputs) && plan.fits_optimizers(optimizers);
-        let Some(place) = self.plans.iter().rposition(fits) else {
-            return self.record(model, optimizers, &inputs, None);
-        };
-        if place + 1 < self.plans.len() {
-            let plan = self.plans.remove(place);
-            self.plans.push(plan);
+        if let Some(plan) = self.plans.last_mut()
+            && plan.confirmed
+            && let Some(results) = plan.run(model, optimizers, &inputs)
+        {
+            return results;
         }
-        let plan = self.plans.last_mut().expect("it was found");
-        if !plan.confirmed {
-            let plan = self.plans.pop();
-            return self.record(model, optimizers, &inputs, plan);
-        }
-        match plan.run(model, optimizers, &inputs) {
-            Some(results) => results,
-            None => self.record(model, optimizers, &inputs, None),
+        let forms = forms_of(model);
+        let fits = |plan: &Plan<R, T>| plan.members == forms && plan.fits(optimizers, &inputs);
+        let first = self.plans.iter().rposition(fits).map(|place| self.plans.remove(place));
+        match first {
+            Some(plan) if plan.confirmed => {
+                self.plans.push(plan);
+                let plan = self.plans.last_mut().expect("it was pushed");
+                plan.run(model, optimizers, &inputs).expect("it fits")
+            }
+            first => self.record(model, optimizers, &inputs, first),
         }
     }
 
@@ -263,23 +263,24 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
 }
 
 impl<R: Variables<T>, T: Float> Plan<R, T> {
-    fn fits_inputs(&self, inputs: &impl Variables<T>) -> bool {
+    /// Whether the plan is for inputs of these shapes and for these states of optimizers.
+    fn fits(&self, optimizers: &mut impl Optimizers<T>, inputs: &impl Variables<T>) -> bool {
         let (mut forms, mut fits) = (self.inputs.iter(), true);
         inputs.visit(&mut |operand| {
             fits = fits && forms.next().is_some_and(|form| form.fits_operand(operand.value()));
         });
-        fits && forms.next().is_none()
-    }
-
-    fn fits_optimizers(&self, optimizers: &mut impl Optimizers<T>) -> bool {
-        self.updates.iter().all(|(number, place, name)| {
-            optimizers.nth(*number).is_some_and(|optimizer| optimizer.parameter_at(*place) == Some(name))
+        let has_state = |optimizer: &dyn Optimizer<T>, place, name: &str| optimizer.parameter_at(place) == Some(name);
+        fits && forms.next().is_none() && self.updates.iter().all(|(number, place, name)| {
+            optimizers.nth(*number).is_some_and(|optimizer| has_state(optimizer, *place, name))
         })
     }
 
-    /// The results, or `None` if the model has changed its form.
+    /// The results, or `None` if the plan is for other inputs, or another form of the model or the optimizers.
     #[track_caller]
     fn run(&mut self, model: &mut impl Module<T>, optimizers: &mut impl Optimizers<T>, inputs: &impl Variables<T>) -> Option<R> {
+        if !self.fits(optimizers, inputs) {
+            return None;
+        }
         let mut members: SmallVec<[External<'_, T>; 16]> = SmallVec::new();
         let (mut forms, mut fits) = (self.members.iter(), true);
         model.visit_mut(Path::ROOT, &mut |_, member| {

@@ -2,9 +2,9 @@
 
 use std::fmt::{self, Debug, Display, Formatter};
 
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::Float;
 
-use super::program::{Instruction, Kind, Place, Program};
+use super::program::{Instruction, Kind, Place, Program, have_same_bits};
 use crate::tape::node::Saved;
 
 impl<T: Float> Program<T> {
@@ -35,10 +35,11 @@ impl<T: Float> Program<T> {
         if mine.len() != others.len() {
             return Err(format!("it has {} operations, and had {}", others.len(), mine.len()));
         }
-        if self.constants != other.constants {
-            return Err(format!("it has {} constants, and had {}", other.constants, self.constants));
+        let constants = |program: &Self| program.constants.clone();
+        if constants(self) != constants(other) {
+            return Err(format!("it has {} constants, and had {}", constants(other).len(), constants(self).len()));
         }
-        for (mine, other) in self.values.iter().zip(&other.values).take(self.constants) {
+        for (mine, other) in self.values[constants(self)].iter().zip(&other.values[constants(other)]) {
             let same = match (mine, other) {
                 (Saved::Value(x), Saved::Value(y)) => have_same_bits(x, y),
                 (Saved::Indices(x), Saved::Indices(y)) => x == y,
@@ -51,11 +52,6 @@ impl<T: Float> Program<T> {
         }
         Ok(())
     }
-}
-
-fn have_same_bits<T: Float>(x: &Tensor<T>, y: &Tensor<T>) -> bool {
-    let bits = |x: T| x.to_f64().to_bits();
-    x.shape() == y.shape() && x.iter().zip(y.iter()).all(|(x, y)| bits(x) == bits(y))
 }
 
 impl<T: Float> Instruction<T> {
@@ -104,6 +100,12 @@ impl<T: Float> Display for Instruction<T> {
 
 impl<T: Float> Display for Program<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        for (i, constant) in self.constants.clone().zip(&self.values[self.constants.clone()]) {
+            match constant.value() {
+                Some(value) if value.len() == 1 => writeln!(f, "%{i} = {:?}", value.iter().next())?,
+                _ => writeln!(f, "%{i} = {}{:?}", constant.kind(), constant.shape())?,
+            }
+        }
         self.instructions.iter().try_for_each(|instruction| writeln!(f, "{instruction}"))
     }
 }

@@ -1,10 +1,11 @@
 //! From the nodes and the effects of a trace to a list of instructions.
 
 use std::collections::hash_map::Entry;
+use std::ops::Range;
 use std::panic::Location;
 use std::sync::Arc;
 
-use gradus_tensor::{Float, Shape};
+use gradus_tensor::{Float, Shape, Tensor};
 
 use super::trace::{Effect, Trace, TracedEffect};
 use crate::tape::node::{AddressMap, AddressSet, Input, Node, Origin, RuleCall, Saved, address};
@@ -19,8 +20,8 @@ pub struct Program<T: Float> {
     pub(super) inputs: Vec<Place>,
     /// The results of the step, and their shapes.
     pub(super) results: Vec<Place>,
-    /// The number of values that are constants: the first ones.
-    pub(super) constants: usize,
+    /// The values that are constants: the inputs come before them, the results of instructions behind.
+    pub(super) constants: Range<usize>,
 }
 
 /// The place of an operand: a member of the model, or a value.
@@ -101,8 +102,6 @@ pub enum Member<'a, T: Float> {
 struct Builder<T: Float> {
     /// The places of nodes.
     places: AddressMap<usize, Place>,
-    /// The places of constants, by their buffers.
-    constants: AddressMap<usize, Vec<u32>>,
     values: Vec<Saved<T>>,
     instructions: Vec<Instruction<T>>,
     /// Calls of rules that are instructions already.
@@ -121,18 +120,17 @@ impl<T: Float> Program<T> {
     #[track_caller]
     pub fn new(trace: Trace<T>, results: &[Operand<T>], inputs: &[Operand<T>], members: &[Member<T>]) -> Self {
         let mut builder = Builder::new(&trace, members);
-        let inputs = inputs.iter().map(|input| builder.input(*input)).collect();
+        let inputs: Vec<Place> = inputs.iter().map(|input| builder.input(*input)).collect();
         let results: Vec<Input<T>> = results
             .iter()
             .map(|result| Input { node: result.node().cloned(), value: result.saved(true) })
             .collect();
-        // Constants come first, so that the others can be cleared.
         let lines = lines_of(trace, &results);
         let reads = lines.iter().flat_map(Line::reads).chain(&results);
         for constant in reads.filter(|input| !builder.is_made(input)).collect::<Vec<_>>() {
             builder.constant(constant);
         }
-        let constants = builder.values.len();
+        let constants = inputs.len()..builder.values.len();
         for line in &lines {
             builder.line(line, members);
         }
@@ -146,7 +144,7 @@ impl<T: Float> Program<T> {
     /// Notes after which instruction each value is read no more.
     fn find_deaths(&mut self) {
         let mut kept = vec![false; self.values.len()];
-        let constants = self.constants;
+        let constants = self.constants.end;
         for place in &self.results {
             if let Place::Value(value) = place {
                 kept[*value as usize] = true;
@@ -228,7 +226,6 @@ impl<T: Float> Builder<T> {
         });
         Self {
             places,
-            constants: AddressMap::default(),
             values: Vec::new(),
             instructions: Vec::new(),
             calls: AddressMap::default(),
@@ -262,19 +259,8 @@ impl<T: Float> Builder<T> {
     /// The place of a constant; of a leaf that is neither a member nor an input its value is one.
     fn constant(&mut self, input: &Input<T>) -> Place {
         let value = input.clone().value;
-        let id = match &value {
-            Saved::Value(value) => value.buffer_id_and_bytes().0,
-            Saved::Indices(value) => value.buffer_id_and_bytes().0,
-            Saved::Mask(value) => value.buffer_id_and_bytes().0,
-            Saved::Shape(_) => 0,
-        };
-        let known = self.constants.get(&id).into_iter().flatten();
-        let same = known.copied().find(|&place| same_view(&self.values[place as usize], &value));
-        let place = same.unwrap_or_else(|| {
-            let place = self.new_value(value);
-            self.constants.entry(id).or_default().push(place);
-            place
-        });
+        let known = self.values.iter().position(|known| is_same_constant(known, &value));
+        let place = known.map_or_else(|| self.new_value(value), |place| place as u32);
         if let Some(node) = &input.node {
             self.places.insert(address(node), Place::Value(place));
         }
@@ -373,12 +359,23 @@ fn member_at<T: Float>(members: &[Member<T>], wanted: usize) -> u32 {
     place.expect("a compiled step changes a buffer or a counter that is no member of the model that was given") as u32
 }
 
-/// Whether two constants of one buffer are the same numbers.
-fn same_view<T: Float>(x: &Saved<T>, y: &Saved<T>) -> bool {
+/// Whether two constants are the same elements of one buffer, or few and equal in their bits.
+fn is_same_constant<T: Float>(x: &Saved<T>, y: &Saved<T>) -> bool {
     match (x, y) {
-        (Saved::Value(x), Saved::Value(y)) => x.is_same_view(y),
-        (Saved::Indices(x), Saved::Indices(y)) => x.is_same_view(y),
-        (Saved::Mask(x), Saved::Mask(y)) => x.is_same_view(y),
+        (Saved::Value(x), Saved::Value(y)) => {
+            x.is_same_view(y) || x.len() <= FEW && y.len() <= FEW && have_same_bits(x, y)
+        }
+        (Saved::Indices(x), Saved::Indices(y)) => x.is_same_view(y) || x.len() <= FEW && x == y,
+        (Saved::Mask(x), Saved::Mask(y)) => x.is_same_view(y) || x.len() <= FEW && x == y,
         _ => false,
     }
+}
+
+/// The most elements of constants that are compared.
+const FEW: usize = 16;
+
+/// Whether two tensors are the same, bit for bit.
+pub(super) fn have_same_bits<T: Float>(x: &Tensor<T>, y: &Tensor<T>) -> bool {
+    let bits = |x: T| x.to_f64().to_bits();
+    x.shape() == y.shape() && x.iter().zip(y.iter()).all(|(x, y)| bits(x) == bits(y))
 }

@@ -54,8 +54,9 @@ impl<T: Float> Program<T> {
         for &place in &self.results {
             take(operand(place, &self.values, members));
         }
-        for value in &mut self.values[self.constants..] {
-            *value = Saved::Shape(gradus_tensor::Shape::new());
+        let (before, behind) = (0..self.constants.start, self.constants.end..self.values.len());
+        for value in before.chain(behind) {
+            self.values[value] = Saved::Shape(gradus_tensor::Shape::new());
         }
     }
 }

@@ -74,9 +74,9 @@ pub fn is_tracing() -> bool {
 
 /// Runs `f` and records what it does.
 pub fn trace<T: Float, R>(f: impl FnOnce() -> R) -> (R, Trace<T>) {
-    let outer = RECORD.take();
+    RECORD.set(Record::default());
     let result = mode::with_tracing(true, f);
-    let Record { effects, buffers } = RECORD.replace(outer);
+    let Record { effects, buffers } = RECORD.take();
     let effects = effects.into_iter().filter_map(|(number, effect)| {
         let effect = match effect.downcast::<Effect<T>>() {
             Ok(effect) => TracedEffect::Of(*effect),

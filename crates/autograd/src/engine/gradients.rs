@@ -33,8 +33,10 @@ pub struct Gradients<T: Float = f32> {
 
 impl<T: Float> Gradients<T> {
     /// The gradient with respect to a leaf, in its shape; `None` if the result does not depend on it.
+    #[track_caller]
     pub fn get(&self, leaf: &Var<T>) -> Option<&Tensor<T>> {
-        self.var(leaf).map(Var::value)
+        let gradient = self.var(leaf)?;
+        Some(gradient.value())
     }
 
     /// The gradient with respect to a leaf as a variable: a constant, but in a compiled step, where it is on the tape.

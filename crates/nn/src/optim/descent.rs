@@ -324,6 +324,7 @@ impl<R: Rule, T: Float> Optimizer<T> for Descent<R, T> {
         &self.rates
     }
 
+    #[track_caller]
     fn learning_rates_mut(&mut self) -> &mut [LearningRate] {
         assert!(
             !compile::is_tracing(),

@@ -99,6 +99,10 @@ pub trait Optimizer<T: Float> {
     fn learning_rates(&self) -> &[LearningRate];
 
     /// The learning rates, to change them.
+    ///
+    /// # Panics
+    /// In a function that is being compiled.
+    #[track_caller]
     fn learning_rates_mut(&mut self) -> &mut [LearningRate];
 
     /// The name of the parameter whose state has this place; `None` if there is none, or the optimizer cannot be part of a
