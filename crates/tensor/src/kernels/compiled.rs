@@ -5,6 +5,8 @@
 
 #![allow(private_interfaces, reason = "nobody outside of this crate can name the trait")]
 
+use std::mem::MaybeUninit;
+
 use super::conv::weight as conv_weight;
 use super::fused::{self, Instruction, Tile};
 use super::recurrent::{gru, lstm};
@@ -64,7 +66,12 @@ Kernels for f32, f64: {
     reduce::sum_squares_along(x: Strided<'_, Self>, axes: &[usize]) -> Buffer<Self>;
     softmax::logsumexp_along(x: Strided<'_, Self>, axes: &[usize]) -> Buffer<Self>;
 
-    matmul::products(pairs: &[(MatrixRef<'_, Self>, MatrixRef<'_, Self>)], bias: Option<&[Self]>) -> Buffer<Self>;
+    matmul::write_product(
+        out: &mut [MaybeUninit<Self>], lhs: MatrixRef<'_, Self>, rhs: MatrixRef<'_, Self>, bias: Option<&[Self]>
+    ) -> ();
+    matmul::write_products(
+        out: &mut [MaybeUninit<Self>], pairs: &[(MatrixRef<'_, Self>, MatrixRef<'_, Self>)], bias: Option<&[Self]>
+    ) -> ();
 
     softmax::softmax_rows(x: &[Self], length: usize) -> Buffer<Self>;
     softmax::log_softmax_rows(x: &[Self], length: usize) -> Buffer<Self>;
