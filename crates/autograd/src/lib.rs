@@ -58,7 +58,7 @@ pub use scalar::{Binary, BinaryFunction, Expression, Lift, Literal, Real, Unary,
 #[doc(hidden)]
 pub use tape::{OperandValue, watch};
 pub use tape::{
-    AsVar, Context, Discrete, DiscreteOperation, Discreteness, Event, Identity, Indices, Inputs, Linearity,
+    AsVar, Context, Discrete, DiscreteOperation, Discreteness, Event, Fusion, Identity, Indices, Inputs, Linearity,
     Mask, Operand, Operation, Phase, Saves, Tape, TapeNode, Var, apply, decide, detect_anomaly, is_recording,
     keep_values, live_nodes, no_grad, scope, track_memory,
 };

@@ -166,6 +166,12 @@ impl<T: Element> Tensor<T> {
         (self.buffer.address(), size_of_val(self.buffer()))
     }
 
+    /// Whether it is contiguous in a buffer that nobody shares.
+    #[doc(hidden)]
+    pub fn is_unique(&mut self) -> bool {
+        self.writable().is_some()
+    }
+
     /// Whether the two are the same elements of one buffer.
     #[doc(hidden)]
     pub fn is_same_view(&self, other: &Self) -> bool {

@@ -4,6 +4,7 @@
 //! makes a list of instructions of them, and `run` runs the list on other numbers. The user's side, with models and
 //! optimizers, is `Compiled` of `gradus-nn`.
 
+mod fuse;
 mod print;
 mod program;
 mod run;

@@ -55,6 +55,22 @@ impl<T: Float> Program<T> {
 }
 
 impl<T: Float> Instruction<T> {
+    /// The name of the operation, or of the effect.
+    pub(super) fn name(&self) -> &'static str {
+        match &self.kind {
+            Kind::Nothing => "nothing",
+            Kind::Fused(..) => "fused",
+            Kind::Operation(operation) => operation.name(),
+            Kind::Indices(operation) => operation.name(),
+            Kind::Mask(operation) => operation.name(),
+            Kind::Rule(rule) => rule.operation.name(),
+            Kind::Update { .. } => "update",
+            Kind::Assign { .. } => "assign",
+            Kind::Count { .. } => "count",
+            Kind::NotNan { .. } => "assert not NaN",
+        }
+    }
+
     /// The attributes of the operation.
     fn attributes(&self) -> String {
         let text = match &self.kind {
@@ -62,6 +78,7 @@ impl<T: Float> Instruction<T> {
             Kind::Indices(operation) => format!("{operation:?}"),
             Kind::Mask(operation) => format!("{operation:?}"),
             Kind::Rule(rule) => format!("{:?} {:?}", rule.operation, rule.wanted),
+            Kind::Fused(pass, _) => format!("{pass:?}"),
             _ => String::new(),
         };
         let range = text.find('{').zip(text.rfind('}'));
@@ -85,14 +102,12 @@ impl<T: Float> Display for Instruction<T> {
         }
         f.write_str(if self.results.is_empty() { "" } else { " = " })?;
         match &self.kind {
-            Kind::Operation(operation) => write!(f, "{}", operation.name())?,
-            Kind::Indices(operation) => write!(f, "{}", operation.name())?,
-            Kind::Mask(operation) => write!(f, "{}", operation.name())?,
             Kind::Rule(rule) => write!(f, "gradient of {}", rule.operation.name())?,
-            Kind::Update { member, .. } => write!(f, "update member{member}")?,
-            Kind::Assign { member } => write!(f, "assign member{member}")?,
-            Kind::Count { member } => write!(f, "count member{member}")?,
-            Kind::NotNan { .. } => write!(f, "assert not NaN")?,
+            Kind::Update { member, .. } | Kind::Assign { member } | Kind::Count { member } => {
+                write!(f, "{} member{member}", self.name())?;
+            }
+            Kind::Fused(_, names) => write!(f, "fused({})", names.join(", "))?,
+            _ => f.write_str(self.name())?,
         }
         self.operands.iter().try_for_each(|operand| write!(f, " {operand}"))
     }

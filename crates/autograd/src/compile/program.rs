@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::panic::Location;
 use std::sync::Arc;
 
+use gradus_tensor::fused::Fused;
 use gradus_tensor::{Float, Shape, Tensor};
 
 use super::trace::{Effect, Trace, TracedEffect};
@@ -18,8 +19,18 @@ pub struct Program<T: Float> {
     pub(super) values: Vec<Saved<T>>,
     /// The inputs of the step.
     pub(super) inputs: Vec<Place>,
-    /// The results of the step, and their shapes.
+    /// The shape of each value.
+    pub(super) shapes: Vec<Shape>,
+    /// The shapes of the members; empty of those that are no numbers.
+    pub(super) members: Vec<Shape>,
     pub(super) results: Vec<Place>,
+    /// Memory for values that are not read at the same time, each contiguous; nothing while a value has it.
+    pub(super) registers: Vec<Option<Tensor<T>>>,
+    pub(super) register_shapes: Vec<Shape>,
+    /// The values that are indices or masks.
+    pub(super) discrete: Vec<u32>,
+    /// The register of each value.
+    pub(super) register_of: Vec<Option<u32>>,
     /// The values that are constants: the inputs come before them, the results of instructions behind.
     pub(super) constants: Range<usize>,
 }
@@ -31,6 +42,7 @@ pub(super) enum Place {
     Value(u32),
 }
 
+#[derive(Default)]
 pub(super) struct Instruction<T: Float> {
     pub(super) kind: Kind<T>,
     pub(super) operands: Vec<Place>,
@@ -38,9 +50,16 @@ pub(super) struct Instruction<T: Float> {
     pub(super) results: Vec<u32>,
     /// The values that no later instruction reads.
     pub(super) dies: Vec<u32>,
+    /// For each result the register that its memory comes from, if it is written to prepared memory.
+    pub(super) registers: Vec<Option<u32>>,
 }
 
+#[derive(Default)]
 pub(super) enum Kind<T: Float> {
+    #[default]
+    Nothing,
+    /// Elementwise operations and reductions of rows in one pass, with their names.
+    Fused(Fused<T>, Vec<&'static str>),
     Operation(Arc<dyn Operation<T>>),
     Indices(Arc<dyn DiscreteOperation<T, i64>>),
     Mask(Arc<dyn DiscreteOperation<T, bool>>),
@@ -67,6 +86,19 @@ pub(super) struct Rule<T: Float> {
     pub(super) together: bool,
     /// The inputs that the results are the gradients for.
     pub(super) wanted: Vec<usize>,
+}
+
+impl<T: Float> Kind<T> {
+    /// The member that an instruction changes, of one that does more than compute.
+    pub(super) fn effect(&self) -> Option<Option<u32>> {
+        match self {
+            Self::Update { member, .. } | Self::Assign { member } | Self::Count { member } => Some(Some(*member)),
+            Self::NotNan { .. } => Some(None),
+            Self::Nothing | Self::Fused(..) | Self::Operation(_) | Self::Indices(_) | Self::Mask(_) | Self::Rule(_) => {
+                None
+            }
+        }
+    }
 }
 
 impl<T: Float> Rule<T> {
@@ -108,6 +140,9 @@ struct Builder<T: Float> {
     calls: AddressMap<usize, usize>,
     /// The nodes that stand for numbers of counters.
     drawn: AddressSet<usize>,
+    /// The values that are indices or masks.
+    discrete: Vec<u32>,
+    member_shapes: Vec<Shape>,
     /// Parameters that have changed, with the buffers of their numbers before.
     changed: Vec<(Place, usize)>,
 }
@@ -135,10 +170,58 @@ impl<T: Float> Program<T> {
             builder.line(line, members);
         }
         let results: Vec<Place> = results.iter().map(|result| builder.place(result)).collect();
-        let Builder { values, instructions, .. } = builder;
-        let mut program = Self { instructions, values, inputs, results, constants };
+        let Builder { values, instructions, member_shapes, discrete, .. } = builder;
+        let shapes = values.iter().map(|value| value.shape().into()).collect();
+        let (registers, register_of) = (Vec::new(), vec![None; values.len()]);
+        let mut program =
+            Self { instructions, values, inputs, shapes, members: member_shapes, results, discrete, registers, register_shapes: Vec::new(), register_of, constants };
+        program.fuse();
         program.find_deaths();
+        program.assign_registers();
         program
+    }
+
+    /// Whether a place has numbers, and not indices or a mask.
+    pub(super) fn is_number(&self, place: Place) -> bool {
+        let Place::Value(value) = place else { return true };
+        !self.discrete.contains(&value)
+    }
+
+    /// The number of a constant that is one number, perhaps repeated.
+    pub(super) fn single_number(&self, place: Place) -> Option<T> {
+        let Place::Value(value) = place else { return None };
+        let constant = self.constants.contains(&(value as usize));
+        let value = self.values[value as usize].value().filter(|value| constant && !value.is_empty())?;
+        let is_repeated = value.shape().iter().zip(value.strides()).all(|(&size, &stride)| size == 1 || stride == 0);
+        is_repeated.then(|| value.iter().next()).flatten()
+    }
+
+    /// Gives results that can be written to prepared memory a register each: one of the same shape whose value is read no
+    /// more, or a new one.
+    fn assign_registers(&mut self) {
+        let mut free: Vec<u32> = Vec::new();
+        for instruction in &mut self.instructions {
+            let prepared = match &instruction.kind {
+                Kind::Fused(..) => true,
+                Kind::Operation(operation) => operation.writes_into(),
+                _ => false,
+            };
+            for &result in &instruction.results {
+                let register = prepared.then(|| {
+                    let shape = &self.shapes[result as usize];
+                    let has_shape = |&register: &u32| self.register_shapes[register as usize] == *shape;
+                    let place = free.iter().position(has_shape);
+                    place.map(|place| free.swap_remove(place)).unwrap_or_else(|| {
+                        self.registers.push(None);
+                        self.register_shapes.push(shape.clone());
+                        (self.registers.len() - 1) as u32
+                    })
+                });
+                instruction.registers.push(register);
+                self.register_of[result as usize] = register;
+            }
+            free.extend(instruction.dies.iter().filter_map(|&value| self.register_of[value as usize]));
+        }
     }
 
     /// Notes after which instruction each value is read no more.
@@ -209,16 +292,17 @@ fn lines_of<T: Float>(trace: Trace<T>, results: &[Input<T>]) -> Vec<Line<T>> {
 
 impl<T: Float> Builder<T> {
     fn new(trace: &Trace<T>, members: &[Member<T>]) -> Self {
-        let mut places = AddressMap::default();
+        let (mut places, mut member_shapes) = (AddressMap::default(), Vec::new());
         for (i, member) in members.iter().enumerate() {
             let node = match member {
-                Member::Var(var) => var.node().map(address),
+                Member::Var(var) => var.node(),
                 Member::Address(buffer) => {
                     let known = trace.buffers.iter().find(|(address, _)| address == buffer);
-                    known.map(|(_, node)| address(node))
+                    known.map(|(_, node)| node)
                 }
             };
-            places.extend(node.map(|node| (node, Place::Member(i as u32))));
+            places.extend(node.map(|node| (address(node), Place::Member(i as u32))));
+            member_shapes.push(node.map_or_else(Shape::new, |node| node.shape.clone()));
         }
         let drawn = trace.effects.iter().filter_map(|(_, effect)| match effect {
             TracedEffect::Of(Effect::Draw { key, .. }) => Some(address(key)),
@@ -230,18 +314,27 @@ impl<T: Float> Builder<T> {
             instructions: Vec::new(),
             calls: AddressMap::default(),
             drawn: drawn.collect(),
+            discrete: Vec::new(),
+            member_shapes,
             changed: Vec::new(),
         }
     }
 
     fn new_value(&mut self, value: Saved<T>) -> u32 {
+        if matches!(value, Saved::Indices(_) | Saved::Mask(_)) {
+            self.discrete.push(self.values.len() as u32);
+        }
         self.values.push(value);
         (self.values.len() - 1) as u32
     }
 
     /// An input of the step.
     fn input(&mut self, input: Operand<T>) -> Place {
-        let place = Place::Value(self.new_value(Saved::Shape(input.value().shape().into())));
+        let value = self.new_value(Saved::Shape(input.value().shape().into()));
+        if !matches!(input, Operand::Var(_)) {
+            self.discrete.push(value);
+        }
+        let place = Place::Value(value);
         let node = input.node().expect("inputs are on the tape");
         self.places.insert(address(node), place);
         place
@@ -301,6 +394,7 @@ impl<T: Float> Builder<T> {
                 Effect::NotNan { call, .. } => Kind::NotNan { call },
                 Effect::Draw { counter, key } => {
                     let value = self.new_value(Saved::Shape(key.shape.clone()));
+                    self.discrete.push(value);
                     self.places.insert(address(key), Place::Value(value));
                     let kind = Kind::Count { member: member_at(members, *counter) };
                     return self.instruction(kind, operands, vec![value]);
@@ -311,7 +405,7 @@ impl<T: Float> Builder<T> {
     }
 
     fn instruction(&mut self, kind: Kind<T>, operands: Vec<Place>, results: Vec<u32>) {
-        self.instructions.push(Instruction { kind, operands, results, dies: Vec::new() });
+        self.instructions.push(Instruction { kind, operands, results, ..Instruction::default() });
     }
 
     fn node(&mut self, node: &Arc<Node<T>>, operands: Vec<Place>) {
@@ -327,6 +421,9 @@ impl<T: Float> Builder<T> {
             Origin::Gradient(gradient) => return self.gradient(node, &gradient.call, gradient.input, operands),
         };
         let value = self.new_value(Saved::Shape(node.shape.clone()));
+        if !matches!(kind, Kind::Operation(_)) {
+            self.discrete.push(value);
+        }
         self.places.insert(address(node), Place::Value(value));
         self.instruction(kind, operands, vec![value]);
     }

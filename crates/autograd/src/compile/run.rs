@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, Shape, Tensor};
 use smallvec::SmallVec;
 
 use super::program::{Instruction, Kind, Place, Program, Rule};
@@ -42,12 +42,15 @@ impl<T: Float> Program<T> {
                 self.values[value as usize] = input.saved();
             }
         }
-        let values = &mut self.values;
+        let Self { values, registers, register_of, shapes, .. } = self;
         mode::with_recording(false, || {
             for instruction in &self.instructions {
-                execute(instruction, values, members, update);
+                execute(instruction, values, registers, shapes, members, update);
                 for &value in &instruction.dies {
-                    values[value as usize] = Saved::Shape(gradus_tensor::Shape::new());
+                    let dead = std::mem::replace(&mut values[value as usize], Saved::Shape(Shape::new()));
+                    if let (Some(register), Saved::Value(memory)) = (register_of[value as usize], dead) {
+                        registers[register as usize] = Some(memory);
+                    }
                 }
             }
         });
@@ -56,8 +59,23 @@ impl<T: Float> Program<T> {
         }
         let (before, behind) = (0..self.constants.start, self.constants.end..self.values.len());
         for value in before.chain(behind) {
-            self.values[value] = Saved::Shape(gradus_tensor::Shape::new());
+            self.values[value] = Saved::Shape(Shape::new());
         }
+    }
+}
+
+/// The memory of a register, which nobody shares, as a tensor of a shape.
+fn memory<T: Float>(registers: &mut [Option<Tensor<T>>], register: Option<u32>, shape: &Shape) -> Tensor<T> {
+    let memory = register.and_then(|register| registers[register as usize].take());
+    let memory = memory.and_then(|mut memory| memory.is_unique().then_some(memory));
+    memory.unwrap_or_else(|| Tensor::zeros(&shape[..]))
+}
+
+/// An operand that is numbers.
+fn number<'a, T: Float>(place: Place, values: &'a [Saved<T>], members: &'a [External<'_, T>]) -> &'a Tensor<T> {
+    match operand(place, values, members) {
+        OperandValue::Number(value) => value,
+        OperandValue::Indices(_) | OperandValue::Mask(_) => unreachable!("the operand is numbers"),
     }
 }
 
@@ -79,6 +97,8 @@ fn operand<'a, T: Float>(
 fn execute<T: Float>(
     instruction: &Instruction<T>,
     values: &mut [Saved<T>],
+    registers: &mut [Option<Tensor<T>>],
+    shapes: &[Shape],
     members: &mut [External<'_, T>],
     update: UpdateFunction<'_, T>,
 ) {
@@ -86,6 +106,27 @@ fn execute<T: Float>(
         instruction.operands.iter().map(|&place| operand(place, values, members)).collect()
     };
     let result = match &instruction.kind {
+        Kind::Nothing => return,
+        Kind::Fused(pass, _) => {
+            let mut outputs: SmallVec<[Tensor<T>; 2]> = SmallVec::new();
+            for (&result, register) in instruction.results.iter().zip(&instruction.registers) {
+                outputs.push(memory(registers, *register, &shapes[result as usize]));
+            }
+            let inputs: SmallVec<[&Tensor<T>; 8]> =
+                instruction.operands.iter().map(|&place| number(place, values, members)).collect();
+            pass.run(&inputs, &mut outputs);
+            drop(inputs);
+            for (&result, output) in instruction.results.iter().zip(outputs) {
+                values[result as usize] = Saved::Value(output);
+            }
+            return;
+        }
+        Kind::Operation(operation) if instruction.registers[0].is_some() => {
+            let result = instruction.results[0] as usize;
+            let mut out = memory(registers, instruction.registers[0], &shapes[result]);
+            operation.forward_into(&Inputs(&operands(values)), &mut out);
+            Saved::Value(out)
+        }
         Kind::Operation(operation) => Saved::Value(operation.forward(&Inputs(&operands(values)))),
         Kind::Indices(operation) => Saved::Indices(operation.forward(&Inputs(&operands(values)))),
         Kind::Mask(operation) => Saved::Mask(operation.forward(&Inputs(&operands(values)))),
@@ -98,20 +139,14 @@ fn execute<T: Float>(
         }
         Kind::Update { member, optimizer, place } => {
             // A gradient may be a view of the parameter itself.
-            let gradient = match operand(instruction.operands[0], values, members) {
-                OperandValue::Number(gradient) => gradient.clone(),
-                _ => unreachable!("gradients are numbers"),
-            };
+            let gradient = number(instruction.operands[0], values, members).clone();
             let External::Number(parameter) = &mut members[*member as usize] else {
                 unreachable!("parameters are numbers")
             };
             return update(*optimizer, *place, parameter, &gradient);
         }
         Kind::Assign { member } => {
-            let value = match operand(instruction.operands[0], values, members) {
-                OperandValue::Number(value) => value.clone(),
-                _ => unreachable!("buffers are numbers"),
-            };
+            let value = number(instruction.operands[0], values, members).clone();
             if let External::Number(buffer) = &mut members[*member as usize] {
                 **buffer = value;
             }
@@ -128,9 +163,8 @@ fn execute<T: Float>(
             return;
         }
         Kind::NotNan { call } => {
-            let OperandValue::Number(value) = operand(instruction.operands[0], values, members) else { return };
             assert!(
-                !value.item().is_nan(),
+                !number(instruction.operands[0], values, members).item().is_nan(),
                 "backward: the result is NaN, and so would be the gradients; in a compiled step, at {call}"
             );
             return;

@@ -29,7 +29,7 @@ pub(crate) use operand::OwnedOperand;
 #[doc(hidden)]
 pub use operand::OperandValue;
 pub use operand::{Inputs, Operand};
-pub use operation::{Linearity, Operation, apply};
+pub use operation::{Fusion, Linearity, Operation, apply};
 pub(crate) use operation::{apply_again, apply_computed, apply_inplace, is_recorded};
 pub use saves::Saves;
 pub use var::{Identity, Var};
