@@ -61,4 +61,6 @@ pub use slice::Slice;
 pub use subscript::Subscript::{Ellipsis, NewAxis};
 pub use subscript::{Subscript, Subscripts, step};
 pub use tensor::Tensor;
+#[doc(hidden)]
+pub use tensor::View;
 pub use xoshiro::Xoshiro256PlusPlus;

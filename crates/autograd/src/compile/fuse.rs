@@ -117,7 +117,7 @@ impl<'a, T: Float> Fuser<'a, T> {
     /// What an instruction does in a pass, if it can be a part of one.
     fn part(&self, i: usize) -> Option<Part> {
         let instruction = &self.program.instructions[i];
-        let Kind::Operation(operation) = &instruction.kind else { return None };
+        let (Kind::Operation(operation) | Kind::View(_, operation)) = &instruction.kind else { return None };
         let is_number = |place: &Place| self.program.is_number(*place);
         if !instruction.operands.iter().all(is_number) {
             return None;

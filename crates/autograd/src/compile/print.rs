@@ -60,7 +60,7 @@ impl<T: Float> Instruction<T> {
         match &self.kind {
             Kind::Nothing => "nothing",
             Kind::Fused(..) => "fused",
-            Kind::Operation(operation) => operation.name(),
+            Kind::Operation(operation) | Kind::View(_, operation) => operation.name(),
             Kind::Indices(operation) => operation.name(),
             Kind::Mask(operation) => operation.name(),
             Kind::Rule(rule) => rule.operation.name(),
@@ -74,7 +74,7 @@ impl<T: Float> Instruction<T> {
     /// The attributes of the operation.
     fn attributes(&self) -> String {
         let text = match &self.kind {
-            Kind::Operation(operation) => format!("{operation:?}"),
+            Kind::Operation(operation) | Kind::View(_, operation) => format!("{operation:?}"),
             Kind::Indices(operation) => format!("{operation:?}"),
             Kind::Mask(operation) => format!("{operation:?}"),
             Kind::Rule(rule) => format!("{:?} {:?}", rule.operation, rule.wanted),

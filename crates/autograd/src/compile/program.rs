@@ -6,7 +6,7 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use gradus_tensor::fused::Fused;
-use gradus_tensor::{Float, Shape, Tensor};
+use gradus_tensor::{Float, Shape, Tensor, View};
 
 use super::trace::{Effect, Trace, TracedEffect};
 use crate::tape::node::{AddressMap, AddressSet, Input, Node, Origin, RuleCall, Saved, address};
@@ -24,9 +24,10 @@ pub struct Program<T: Float> {
     /// The shapes of the members; empty of those that are no numbers.
     pub(super) members: Vec<Shape>,
     pub(super) results: Vec<Place>,
-    /// Memory for values that are not read at the same time, each contiguous; nothing while a value has it.
+    /// Memory for values of one size that are not read at the same time; nothing while a value has it.
     pub(super) registers: Vec<Option<Tensor<T>>>,
-    pub(super) register_shapes: Vec<Shape>,
+    /// The number of elements of each register.
+    pub(super) sizes: Vec<usize>,
     /// The values that are indices or masks.
     pub(super) discrete: Vec<u32>,
     /// The register of each value.
@@ -52,6 +53,8 @@ pub(super) struct Instruction<T: Float> {
     pub(super) dies: Vec<u32>,
     /// For each result the register that its memory comes from, if it is written to prepared memory.
     pub(super) registers: Vec<Option<u32>>,
+    /// Whether a view takes the memory of its operand.
+    pub(super) takes: bool,
 }
 
 #[derive(Default)]
@@ -61,6 +64,8 @@ pub(super) enum Kind<T: Float> {
     /// Elementwise operations and reductions of rows in one pass, with their names.
     Fused(Fused<T>, Vec<&'static str>),
     Operation(Arc<dyn Operation<T>>),
+    /// An operation whose result is a view of the operand.
+    View(View, Arc<dyn Operation<T>>),
     Indices(Arc<dyn DiscreteOperation<T, i64>>),
     Mask(Arc<dyn DiscreteOperation<T, bool>>),
     /// A gradient rule that runs as a whole; the results are for these inputs.
@@ -94,9 +99,7 @@ impl<T: Float> Kind<T> {
         match self {
             Self::Update { member, .. } | Self::Assign { member } | Self::Count { member } => Some(Some(*member)),
             Self::NotNan { .. } => Some(None),
-            Self::Nothing | Self::Fused(..) | Self::Operation(_) | Self::Indices(_) | Self::Mask(_) | Self::Rule(_) => {
-                None
-            }
+            _ => None,
         }
     }
 }
@@ -174,7 +177,7 @@ impl<T: Float> Program<T> {
         let shapes = values.iter().map(|value| value.shape().into()).collect();
         let (registers, register_of) = (Vec::new(), vec![None; values.len()]);
         let mut program =
-            Self { instructions, values, inputs, shapes, members: member_shapes, results, discrete, registers, register_shapes: Vec::new(), register_of, constants };
+            Self { instructions, values, inputs, shapes, members: member_shapes, results, discrete, registers, sizes: Vec::new(), register_of, constants };
         program.fuse();
         program.find_deaths();
         program.assign_registers();
@@ -200,25 +203,35 @@ impl<T: Float> Program<T> {
     /// more, or a new one.
     fn assign_registers(&mut self) {
         let mut free: Vec<u32> = Vec::new();
+        let kept = |value| (value as usize) < self.constants.end;
         for instruction in &mut self.instructions {
             let prepared = match &instruction.kind {
                 Kind::Fused(..) => true,
                 Kind::Operation(operation) => operation.writes_into(),
                 _ => false,
             };
+            // A view of a value that is read no more takes its memory.
+            let taken = match (&instruction.kind, &instruction.operands[..]) {
+                (Kind::View(..), &[Place::Value(operand)]) => {
+                    let place = instruction.dies.iter().position(|&value| value == operand);
+                    place.filter(|_| !kept(operand)).map(|place| instruction.dies.swap_remove(place))
+                }
+                _ => None,
+            };
+            instruction.takes = taken.is_some();
             for &result in &instruction.results {
                 let register = prepared.then(|| {
-                    let shape = &self.shapes[result as usize];
-                    let has_shape = |&register: &u32| self.register_shapes[register as usize] == *shape;
-                    let place = free.iter().position(has_shape);
+                    let size: usize = self.shapes[result as usize].iter().product();
+                    let place = free.iter().position(|&register| self.sizes[register as usize] == size);
                     place.map(|place| free.swap_remove(place)).unwrap_or_else(|| {
                         self.registers.push(None);
-                        self.register_shapes.push(shape.clone());
+                        self.sizes.push(size);
                         (self.registers.len() - 1) as u32
                     })
                 });
                 instruction.registers.push(register);
-                self.register_of[result as usize] = register;
+                let inherited = taken.and_then(|operand| self.register_of[operand as usize]);
+                self.register_of[result as usize] = register.or(inherited);
             }
             free.extend(instruction.dies.iter().filter_map(|&value| self.register_of[value as usize]));
         }
@@ -415,13 +428,21 @@ impl<T: Float> Builder<T> {
                 self.places.insert(address(node), operands[0]);
                 return;
             }
-            Origin::Operation(operation) => Kind::Operation(Arc::clone(operation)),
+            Origin::Operation(operation) => {
+                let value = |value: Option<&Saved<T>>| value.and_then(Saved::value).cloned();
+                let input = value(node.inputs.first().map(|input| &input.value));
+                let view = input.zip(node.output.as_ref()).and_then(|(x, y)| x.view_to(y));
+                match view.filter(|_| node.inputs.len() == 1) {
+                    Some(view) => Kind::View(view, Arc::clone(operation)),
+                    None => Kind::Operation(Arc::clone(operation)),
+                }
+            }
             Origin::Indices(operation) => Kind::Indices(Arc::clone(operation)),
             Origin::Mask(operation) => Kind::Mask(Arc::clone(operation)),
             Origin::Gradient(gradient) => return self.gradient(node, &gradient.call, gradient.input, operands),
         };
         let value = self.new_value(Saved::Shape(node.shape.clone()));
-        if !matches!(kind, Kind::Operation(_)) {
+        if !matches!(kind, Kind::Operation(_) | Kind::View(..)) {
             self.discrete.push(value);
         }
         self.places.insert(address(node), Place::Value(value));

@@ -67,8 +67,24 @@ impl<T: Float> Program<T> {
 /// The memory of a register, which nobody shares, as a tensor of a shape.
 fn memory<T: Float>(registers: &mut [Option<Tensor<T>>], register: Option<u32>, shape: &Shape) -> Tensor<T> {
     let memory = register.and_then(|register| registers[register as usize].take());
-    let memory = memory.and_then(|mut memory| memory.is_unique().then_some(memory));
-    memory.unwrap_or_else(|| Tensor::zeros(&shape[..]))
+    memory.and_then(|memory| memory.into_memory(shape)).unwrap_or_else(|| Tensor::zeros(&shape[..]))
+}
+
+/// Operands, of which most instructions have few.
+#[inline(always)]
+fn gather<O: Copy>(places: &[Place], operand: impl Fn(Place) -> O) -> SmallVec<[O; 4]> {
+    match *places {
+        [x] => SmallVec::from_buf_and_len([operand(x); 4], 1),
+        [x, y] => {
+            let (x, y) = (operand(x), operand(y));
+            SmallVec::from_buf_and_len([x, y, y, y], 2)
+        }
+        [x, y, z] => {
+            let (x, y, z) = (operand(x), operand(y), operand(z));
+            SmallVec::from_buf_and_len([x, y, z, z], 3)
+        }
+        _ => places.iter().map(|&place| operand(place)).collect(),
+    }
 }
 
 /// An operand that is numbers.
@@ -102,9 +118,7 @@ fn execute<T: Float>(
     members: &mut [External<'_, T>],
     update: UpdateFunction<'_, T>,
 ) {
-    let operands = |values| -> SmallVec<[OperandValue<'_, T>; 4]> {
-        instruction.operands.iter().map(|&place| operand(place, values, members)).collect()
-    };
+    let operands = |values| gather(&instruction.operands, |place| operand(place, values, members));
     let result = match &instruction.kind {
         Kind::Nothing => return,
         Kind::Fused(pass, _) => {
@@ -112,8 +126,7 @@ fn execute<T: Float>(
             for (&result, register) in instruction.results.iter().zip(&instruction.registers) {
                 outputs.push(memory(registers, *register, &shapes[result as usize]));
             }
-            let inputs: SmallVec<[&Tensor<T>; 8]> =
-                instruction.operands.iter().map(|&place| number(place, values, members)).collect();
+            let inputs = gather(&instruction.operands, |place| number(place, values, members));
             pass.run(&inputs, &mut outputs);
             drop(inputs);
             for (&result, output) in instruction.results.iter().zip(outputs) {
@@ -126,6 +139,23 @@ fn execute<T: Float>(
             let mut out = memory(registers, instruction.registers[0], &shapes[result]);
             operation.forward_into(&Inputs(&operands(values)), &mut out);
             Saved::Value(out)
+        }
+        Kind::View(view, operation) => {
+            let viewed = match instruction.operands[0] {
+                Place::Value(value) if instruction.takes => {
+                    match std::mem::replace(&mut values[value as usize], Saved::Shape(Shape::new())) {
+                        Saved::Value(operand) => operand.into_viewed(view),
+                        _ => unreachable!("the operand is numbers"),
+                    }
+                }
+                place => {
+                    let operand = number(place, values, members);
+                    operand.viewed(view).ok_or_else(|| operand.clone())
+                }
+            };
+            // A tensor that lies otherwise in memory than it did when the step was recorded.
+            let again = |operand| operation.forward(&Inputs(&[OperandValue::Number(&operand)]));
+            Saved::Value(viewed.unwrap_or_else(again))
         }
         Kind::Operation(operation) => Saved::Value(operation.forward(&Inputs(&operands(values)))),
         Kind::Indices(operation) => Saved::Indices(operation.forward(&Inputs(&operands(values)))),

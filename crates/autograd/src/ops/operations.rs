@@ -11,7 +11,8 @@
 /// - or `vjps`, for the context, in place of both;
 /// - `multiply_adds` of a product, for the shapes of the inputs and of the result;
 /// - `into`, for the inputs and a prepared result, where a kernel can write there;
-/// - `fusion`, the part that it can take in a fused pass.
+/// - `fusion`, the part that it can take in a fused pass;
+/// - `expression`, for so many arguments, of an elementwise operation.
 macro_rules! operations {
     ($(
         $(#[$doc:meta])*
@@ -22,7 +23,8 @@ macro_rules! operations {
             $(, jvp |$forward_context:ident, $forward_input:pat_param| $tangent:expr)?
             $(, multiply_adds |$sizes:ident, $size:pat_param| $products:expr)?
             $(, into |$prepared_inputs:ident, $prepared:ident| $fill:expr)?
-            $(, fusion $fusion:expr)?;
+            $(, fusion $fusion:expr)?
+            $(, expression $count:literal |$arguments:ident| $text:expr)?;
     )*) => {$(
         operations! { @struct [$(#[$doc])*] $struct $(<$element>)? $attributes }
 
@@ -74,6 +76,10 @@ macro_rules! operations {
             $(fn fusion(&self) -> Option<crate::tape::Fusion> {
                 operations! { @bind self $attributes }
                 Some($fusion)
+            })?
+            $(fn expression(&self) -> Option<crate::scalar::Expression> {
+                operations! { @bind self $attributes }
+                Some(crate::scalar::Expression::of($count, &|$arguments| $text))
             })?
             fn linearity(&self) -> crate::tape::Linearity {
                 crate::tape::Linearity::$linearity

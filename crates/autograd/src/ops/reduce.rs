@@ -54,6 +54,7 @@ operations! {
         shape |x| reduced_shape("sum", x[0], &over.axes()),
         forward |x| x[0].sum(over.axes()),
         vjp |context, _| over.restore(context.cotangent(), context.shape(0)).expand(context.shape(0)),
+        into |x, y| x[0].sum_into(&over.axes, y),
         fusion Fusion::Reduce(Reduction::Sum, over.axes.clone());
 
     Linear Mean(over: Reduced): "mean",

@@ -98,7 +98,7 @@ impl<T: Float> Tensor<T> {
             return;
         }
         let shape = matmul_shape(self.shape(), other.shape()).or_panic();
-        out.prepared("matmul_into", &shape).copy_from_slice(self.product(other, &shape).data());
+        *out = self.product(other, &shape);
     }
 
     /// [`linear`](Self::linear), written over a tensor of the result's shape, with the same bits; see
@@ -118,8 +118,7 @@ impl<T: Float> Tensor<T> {
                 return;
             }
         }
-        let shape = linear_shape(self.shape(), weight.shape(), bias.map(Self::shape)).or_panic();
-        out.prepared("linear_into", &shape).copy_from_slice(self.linear(weight, bias).data());
+        *out = self.linear(weight, bias);
     }
 
     /// Writes the product of two matrices that fit over this tensor, if that can be done at once.
