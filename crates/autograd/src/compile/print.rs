@@ -37,7 +37,11 @@ impl<T: Float> Program<T> {
         }
         let constants = |program: &Self| program.constants.clone();
         if constants(self) != constants(other) {
-            return Err(format!("it has {} constants, and had {}", constants(other).len(), constants(self).len()));
+            return Err(format!(
+                "it has {} constants, and had {}",
+                constants(other).len(),
+                constants(self).len()
+            ));
         }
         for (mine, other) in self.values[constants(self)].iter().zip(&other.values[constants(other)]) {
             let same = match (mine, other) {

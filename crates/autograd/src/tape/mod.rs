@@ -25,9 +25,9 @@ pub use list::{Tape, TapeNode};
 pub use memory::track_memory;
 pub use mode::{detect_anomaly, is_recording, keep_values, no_grad};
 pub use node::live_nodes;
-pub(crate) use operand::OwnedOperand;
 #[doc(hidden)]
 pub use operand::OperandValue;
+pub(crate) use operand::OwnedOperand;
 pub use operand::{Inputs, Operand};
 pub use operation::{Fusion, Linearity, Operation, apply};
 pub(crate) use operation::{apply_again, apply_computed, apply_inplace, is_recorded};
