@@ -242,30 +242,32 @@ impl<T: Float> Program<T> {
 
     /// Numbers the results of instructions in their order, so that operands come before results.
     fn number_results(&mut self) {
-        let mut numbers: Vec<u32> = (0..self.values.len() as u32).collect();
-        let results = self.instructions.iter().flat_map(|instruction| &instruction.results);
-        let mut count = self.constants.end;
-        for &result in results {
-            numbers[result as usize] = count as u32;
+        // Values that became parts of passes get no number.
+        let constants = self.constants.end;
+        let mut numbers: Vec<Option<u32>> = vec![None; self.values.len()];
+        let made = self.instructions.iter().flat_map(|instruction| &instruction.results);
+        let kept = (0..constants).chain(made.map(|&result| result as usize));
+        let mut count = 0;
+        for value in kept {
+            numbers[value] = Some(count);
             count += 1;
         }
-        let new = |place: &mut Place| {
+        let count = count as usize;
+        let number = |value: u32| numbers[value as usize].expect("it is read or made");
+        let renumber = |place: &mut Place| {
             if let Place::Value(value) = place {
-                *value = numbers[*value as usize];
+                *value = number(*value);
             }
         };
         for instruction in &mut self.instructions {
-            instruction.operands.iter_mut().for_each(new);
-            instruction.results.iter_mut().for_each(|result| *result = numbers[*result as usize]);
+            instruction.operands.iter_mut().for_each(renumber);
+            instruction.results.iter_mut().for_each(|result| *result = number(*result));
         }
-        self.results.iter_mut().for_each(new);
-        let old = std::mem::take(&mut self.shapes);
-        self.shapes = vec![Shape::new(); count];
-        // Values that became parts of passes have no number.
-        let made: Vec<u32> = (self.constants.end as u32..).take(count - self.constants.end).collect();
-        for (old, &new) in old.into_iter().zip(&numbers) {
-            if (new as usize) < self.constants.end || made.contains(&new) {
-                self.shapes[new as usize] = old;
+        self.results.iter_mut().for_each(renumber);
+        let old = std::mem::replace(&mut self.shapes, vec![Shape::new(); count]);
+        for (shape, number) in old.into_iter().zip(&numbers) {
+            if let Some(number) = number {
+                self.shapes[*number as usize] = shape;
             }
         }
         self.values.resize_with(count, || Saved::Shape(Shape::new()));

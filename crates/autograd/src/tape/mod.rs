@@ -4,7 +4,7 @@ pub(crate) mod anomaly;
 mod as_var;
 mod context;
 mod discrete;
-mod drawing;
+pub(crate) mod drawing;
 mod list;
 mod memory;
 pub(crate) mod mode;
