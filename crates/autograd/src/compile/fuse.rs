@@ -7,7 +7,7 @@ use gradus_tensor::fused::{Function, Fused, FusedStep, Reduction};
 use gradus_tensor::{Float, Shape};
 use smallvec::SmallVec;
 
-use super::program::{Instruction, Kind, Place, Program};
+use super::program::{Instruction, Kind, Place, Program, SMALL};
 use crate::scalar::Expression;
 use crate::tape::Fusion;
 
@@ -274,9 +274,13 @@ impl<'a, T: Float> Fuser<'a, T> {
         order
     }
 
-    /// The pass of a unit with several members.
+    /// The pass of a unit with several members, or of an elementwise operation on few elements, which then needs no new memory.
     fn fused(&self, unit: &Unit) -> Option<Instruction<T>> {
-        let domain = unit.domain.as_ref().filter(|_| unit.members.len() > 1)?;
+        let domain = unit.domain.as_ref()?;
+        if let [i] = unit.members[..] {
+            let is_small = domain.iter().product::<usize>() <= SMALL;
+            is_small.then(|| self.part(i)).flatten().filter(|part| matches!(part, Part::Elementwise(_)))?;
+        }
         let row_axes = unit.row_axes.unwrap_or(0);
         let (mut steps, mut inputs): (Vec<FusedStep<T>>, Vec<Place>) = (Vec::new(), Vec::new());
         // The step of each value of the unit, and of each input.

@@ -582,7 +582,7 @@ fn is_same_constant<T: Float>(x: &Saved<T>, y: &Saved<T>) -> bool {
 }
 
 /// The most elements of a value that keeps memory of its own.
-const SMALL: usize = 4096;
+pub(super) const SMALL: usize = 4096;
 
 /// The most elements of constants that are compared.
 const FEW: usize = 16;

@@ -124,7 +124,8 @@ impl<T: Float> Tensor<T> {
     /// Writes the product of two matrices that fit over this tensor, if that can be done at once.
     #[inline]
     fn overwrite(&mut self, left: MatrixRef<T>, right: MatrixRef<T>, bias: Option<&[T]>) -> bool {
-        if *self.shape() != [left.rows, right.columns] || turns_first(left, right) {
+        let is_empty = left.rows == 0 || left.columns == 0 || right.columns == 0;
+        if *self.shape() != [left.rows, right.columns] || is_empty || turns_first(left, right) {
             return false;
         }
         let Some(out) = self.writable() else { return false };
