@@ -22,10 +22,12 @@ const NO_OPERATIONS: [(&str, &str); 5] = [
 ];
 
 /// Types of operations whose name is not written beside them, and why.
-const NO_NAMES: [(&str, &str); 3] = [
+const NO_NAMES: [(&str, &str); 5] = [
     ("$struct $(<$element>)?", "the names are those in `operations!`"),
     ("Unary<F>", "the names are those in `elementwise!`"),
     ("Binary<F>", "the names are those in `binary_elementwise!`"),
+    ("Clip", "it changes gradients in a compiled step, and has none"),
+    ("ClipValue<T>", "it changes gradients in a compiled step, and has none"),
 ];
 
 fn crates() -> PathBuf {
