@@ -135,6 +135,7 @@ impl Transposition {
 
     /// Some whole rows, from the one on that begins with this element.
     pub(crate) fn copy_band<T: Element>(&self, data: &[T], first: usize, len: usize) -> Buffer<T> {
+        assert!(len.is_multiple_of(self.row()), "a band of parts of rows");
         // SAFETY: they are whole rows.
         unsafe { Buffer::build(len, |out| self.fill_rows(data, first, out)) }
     }

@@ -12,8 +12,7 @@ use std::mem::MaybeUninit;
 use crate::element::Element;
 use crate::kernels::copy::{Elements, Transposition, copy, in_order};
 use crate::kernels::parts::{SHARED, fill, fill_parts, part_length};
-use crate::kernels::runs::Runs;
-use crate::kernels::runs::at;
+use crate::kernels::runs::{Runs, at};
 use crate::layout::{Layout, Strided};
 use crate::runtime::Buffer;
 use crate::runtime::dispatch;
@@ -111,7 +110,7 @@ unsafe fn zip_lines<T: Element, U: Element, V: Element>(
 /// [`zip_lines`] of operands that are broadcast or strided: apart, as its copies of lines need much of the stack.
 ///
 /// # Safety
-/// `line` must write every element of its line.
+/// As for [`zip_lines`].
 #[inline(never)]
 unsafe fn zip_runs<T: Element, U: Element, V: Element>(
     shape: &[usize],
@@ -138,7 +137,7 @@ unsafe fn zip_runs<T: Element, U: Element, V: Element>(
             }
         });
     };
-    let length = x.part_length(len).min(y.part_length(len));
+    let length = x.band_length().or(y.band_length()).unwrap_or(part_length(len));
     // SAFETY: the runs of a range have as many elements as the part, and each of their lines is written.
     unsafe { fill_parts(len, length, &part) }
 }
@@ -153,11 +152,10 @@ struct Operand<'a, T> {
 
 impl<'a, T: Element> Operand<'a, T> {
     fn new(x: Strided<'a, T>, shape: &[usize], may_be_bands: bool) -> Self {
-        // Longer rows would make bands of a few lines.
-        const LONGEST: usize = 4096;
         let may_be_bands = may_be_bands && *x.shape() == *shape && x.layout.len() >= SHARED;
         let bands = if may_be_bands { Transposition::of(x.layout) } else { None };
-        if let Some(bands) = bands.filter(|bands| bands.row() <= LONGEST) {
+        // Longer rows would make bands of a few lines.
+        if let Some(bands) = bands.filter(|bands| bands.row() <= BAND / 16) {
             let (elements, layout) = (Elements::Borrowed(x.data), Layout::contiguous(shape));
             return Self { elements, layout, bands: Some(bands) };
         }
@@ -165,10 +163,9 @@ impl<'a, T: Element> Operand<'a, T> {
         Self { elements, layout, bands: None }
     }
 
-    /// The elements that a thread takes at once of a result of `len`.
-    fn part_length(&self, len: usize) -> usize {
-        let bands = self.bands.as_ref();
-        bands.map_or(part_length(len), |bands| (SHARED / bands.row()).min(64) / 8 * 8 * bands.row())
+    /// The elements of a band.
+    fn band_length(&self) -> Option<usize> {
+        self.bands.as_ref().map(|bands| BAND / bands.row() / 8 * 8 * bands.row())
     }
 
     /// Where the elements of a part are, and how far before that they would lie if it began with the first one.
@@ -228,6 +225,8 @@ fn zip_lines_inplace<T: Element, U: Element>(
 
 /// The most elements that are lined up at once.
 const LINE: usize = 512;
+/// The most elements of a band.
+const BAND: usize = 32 * 1024;
 
 /// The elements of an operand along a run, side by side: as they lie, or else copied.
 struct Line<'a, T> {
