@@ -8,6 +8,7 @@ mod conv;
 mod copy;
 mod elementwise;
 pub(crate) mod functions;
+pub(crate) mod fused;
 mod index;
 pub(crate) mod linalg;
 mod matmul;
