@@ -6,6 +6,7 @@
 #![allow(private_interfaces, reason = "nobody outside of this crate can name the trait")]
 
 use super::conv::weight as conv_weight;
+use super::int8::convert as int8;
 use super::recurrent::{gru, lstm};
 use super::reduce::{self, sum};
 use super::{attention, conv, copy, matmul, norm, pool, softmax};
@@ -88,6 +89,13 @@ Kernels for f32, f64: {
     pool::max_pool_gradient(x: &[Self], g: &[Self], windows: Windows<'_>) -> Buffer<Self>;
     pool::avg_pool(x: &[Self], windows: Windows<'_>) -> Buffer<Self>;
     pool::avg_pool_gradient(g: &[Self], windows: Windows<'_>) -> Buffer<Self>;
+
+    int8::quantize_rows(
+        x: &[Self], length: usize, scales: &[f32], zero_point: u8, levels: [u8; 2]
+    ) -> (Buffer<u8>, bool);
+    int8::scale_rows(
+        sums: &[i32], stride: usize, columns: usize, scales: [&[f64]; 2], bias: Option<&[Self]>
+    ) -> Buffer<Self>;
 
     attention::attention(
         heads: &[Head<'_, Self>], size: [usize; 2], attention: Attention<Self>
