@@ -1,0 +1,21 @@
+//! Quantised networks: numbers of 8 or 4 bits in place of 32.
+//!
+//! A number x is held as a level, `round(x / scale) + zero_point`. Files become a quarter as long, and products of levels
+//! are exact and fast. A [`Scheme`] says which levels there are, an [`Observer`] finds the scale for what it sees, and [`Params`] are
+//! what it found.
+
+#![forbid(unsafe_code)]
+
+// The derive macro refers to the facade, `gradus`.
+extern crate gradus_nn as gradus;
+
+mod error;
+mod histogram;
+mod learned;
+mod observer;
+mod params;
+
+pub use error::QuantError;
+pub use learned::LearnedStep;
+pub use observer::Observer;
+pub use params::{Params, Scheme};

@@ -1,0 +1,3 @@
+//! Tests of quantisation.
+
+mod products;
