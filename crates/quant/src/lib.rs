@@ -9,13 +9,16 @@
 // The derive macro refers to the facade, `gradus`.
 extern crate gradus_nn as gradus;
 
+mod core;
 mod error;
 mod histogram;
+mod layers;
 mod learned;
 mod observer;
 mod params;
 
 pub use error::QuantError;
+pub use layers::{QConv2d, QLinear};
 pub use learned::LearnedStep;
 pub use observer::Observer;
 pub use params::{Params, Scheme};

@@ -19,7 +19,7 @@ use crate::error::QuantError;
 pub struct Scheme {
     low: i32,
     high: i32,
-    symmetric: bool,
+    pub(crate) symmetric: bool,
     axis: Option<usize>,
 }
 
@@ -100,8 +100,8 @@ impl Scheme {
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Params {
-    scales: Vec<f32>,
-    zero_points: Vec<i32>,
+    pub(crate) scales: Vec<f32>,
+    pub(crate) zero_points: Vec<i32>,
     scheme: Scheme,
 }
 
