@@ -171,7 +171,8 @@ impl<T: Float> Core<T> {
     pub(crate) fn bias_levels(&self) -> Option<Tensor<i64>> {
         let (Some(_), Some(bias), Input::Static(input)) = (&self.output, &self.bias, &self.input) else { return None };
         let unit = self.unit(input.scales()[0].into());
-        let levels = bias.value().into_iter().enumerate().map(|(i, bias)| {
+        let bias = bias.value();
+        let levels = bias.iter().enumerate().map(|(i, bias)| {
             let level = (bias.to_f64() / unit[i % unit.len()]).round_ties_even();
             level.clamp(i32::MIN.into(), i32::MAX.into()) as i64
         });

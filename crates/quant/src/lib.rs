@@ -11,14 +11,22 @@ extern crate gradus_nn as gradus;
 
 mod core;
 mod error;
+mod fold;
+mod four;
 mod histogram;
 mod layers;
 mod learned;
 mod observer;
 mod params;
+mod prepared;
+mod quantizer;
 
 pub use error::QuantError;
+pub use fold::{fold_batch_norm, fold_batch_norms};
+pub use four::FourBit;
 pub use layers::{QConv2d, QLinear};
 pub use learned::LearnedStep;
 pub use observer::Observer;
 pub use params::{Params, Scheme};
+pub use prepared::Prepared;
+pub use quantizer::{Conversion, ConversionRow, Quantizer, Replaceable};

@@ -106,7 +106,7 @@ pub struct Params {
 }
 
 /// The smallest scale, of numbers that are all 0; PyTorch's.
-const LEAST_SCALE: f64 = 1.0 / (1 << 23) as f64;
+pub(crate) const LEAST_SCALE: f64 = 1.0 / (1 << 23) as f64;
 
 impl Params {
     /// One scale and zero point, or one for each channel.
