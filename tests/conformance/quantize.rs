@@ -142,17 +142,19 @@ impl Stored<'_> {
         let levels = i64::from(scheme.low())..=i64::from(scheme.high());
         let leaf = Var::leaf(x.clone());
         let y = leaf.fake_quantize(scale.clone(), zero_point.cast::<f64>(), levels.clone());
+        let value = y.value().clone();
         let gradient = y.backward_with(&cotangent);
         let single = Var::leaf(x.cast::<f32>());
         let y_single = single.fake_quantize(scale.cast::<f32>(), zero_point.cast::<f32>(), levels);
+        let value_single: Tensor<f64> = y_single.value().cast();
         let gradient_single = y_single.backward_with(&cotangent.cast());
         let params = self.params("scale", Some("zero_point"), &scheme);
         let single_tolerance = self.tolerance("tol_f32");
         vec![
-            self.near("output", y.value()),
+            self.near("output", &value),
             self.near("grad", gradient.get(&leaf).expect("a gradient")),
             self.equal("quantized", &params.quantize(&x).unwrap_or_else(|error| panic!("{error}"))),
-            compare::floats("output in f32", &y_single.value().cast(), &self.floats("output"), single_tolerance),
+            compare::floats("output in f32", &value_single, &self.floats("output"), single_tolerance),
             compare::floats(
                 "grad in f32",
                 &gradient_single.get(&single).expect("a gradient").cast(),
@@ -227,12 +229,13 @@ impl Stored<'_> {
         layer.step.set(step.clone());
         let (leaf, step_leaf) = (Var::leaf(x), Var::leaf(step.clone()));
         let y = layer.forward(&leaf);
+        let value = y.value().clone();
         let gradients = y.backward_with(&self.floats("cotangent"));
         let unscaled = leaf.lsq(&step_leaf, low..=high).backward_with(&self.floats("cotangent"));
-        let levels = (y.value() / &step).round().cast::<i64>();
+        let levels = (&value / &step).round().cast::<i64>();
         vec![
             self.near("initial_step", &initial),
-            self.near("output", y.value()),
+            self.near("output", &value),
             self.equal("integers", &levels),
             self.near("grad_input", gradients.get(&leaf).expect("a gradient")),
             self.near("grad_step", gradients.get(&layer.step).expect("a gradient")),

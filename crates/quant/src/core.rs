@@ -195,19 +195,24 @@ impl<T: Float> Core<T> {
 
     #[track_caller]
     pub(crate) fn output_levels(&self, x: &Tensor<T>) -> Option<Tensor<i64>> {
-        let output = self.output.as_ref()?;
-        let (codes, scales) = self.codes(x);
-        let units: Vec<f64> =
-            self.unit(scales[0]).into_iter().map(|unit| unit / f64::from(output.scales()[0])).collect();
-        Some(self.product(&codes).requantized(&units, output.kernel_levels()))
+        let (output, (codes, _)) = (self.output.as_ref()?, self.codes(x));
+        Some(self.requantized(&codes, output))
+    }
+
+    #[track_caller]
+    fn requantized(&self, codes: &int8::Codes, output: &Params) -> Tensor<i64> {
+        let Input::Static(input) = &self.input else { unreachable!("`set_output` looked at it") };
+        let unit = f64::from(input.scales()[0]) / f64::from(output.scales()[0]);
+        self.product(codes).requantized(&self.unit(unit), output.kernel_levels())
     }
 
     #[track_caller]
     fn run(&self, x: &Tensor<T>) -> Tensor<T> {
-        if let (Some(output), Some(levels)) = (&self.output, self.output_levels(x)) {
-            return output.dequantize(&levels);
-        }
         let (codes, scales) = self.codes(x);
+        if let Some(output) = &self.output {
+            let y = output.dequantize(&self.requantized(&codes, output));
+            return if codes.has_nan() { y * T::NAN } else { y };
+        }
         let units: Vec<f64> = self.weight_scale.iter().map(|&scale| scale.into()).collect();
         self.product(&codes).scaled(&scales, &units, self.bias.as_ref().map(Buffer::value).as_ref())
     }

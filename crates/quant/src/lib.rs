@@ -20,6 +20,7 @@ mod observer;
 mod params;
 mod prepared;
 mod quantizer;
+mod recurrent;
 
 pub use error::QuantError;
 pub use fold::{fold_batch_norm, fold_batch_norms};
@@ -30,3 +31,4 @@ pub use observer::Observer;
 pub use params::{Params, Scheme};
 pub use prepared::Prepared;
 pub use quantizer::{Conversion, ConversionRow, Quantizer, Replaceable};
+pub use recurrent::{QGru, QLstm};
