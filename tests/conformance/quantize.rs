@@ -83,7 +83,8 @@ impl Stored<'_> {
 
     fn levels(&self) -> Scheme {
         let axis = self.option("axis").as_u64();
-        let scheme = Scheme::int8().levels(self.integer("quant_min") as i32..=self.integer("quant_max") as i32);
+        let scheme =
+            Scheme::int8().levels(self.integer("quant_min") as i32..=self.integer("quant_max") as i32);
         match axis {
             Some(axis) => scheme.per_channel(axis as usize),
             None => scheme,
@@ -134,9 +135,8 @@ impl Stored<'_> {
         let scheme = self.levels();
         let (x, cotangent) = (self.floats("input"), self.floats("cotangent"));
         // The scale itself, not rounded to f32.
-        let shape: Vec<usize> = (0..x.rank())
-            .map(|axis| if Some(axis) == scheme.axis() { x.shape()[axis] } else { 1 })
-            .collect();
+        let shape: Vec<usize> =
+            (0..x.rank()).map(|axis| if Some(axis) == scheme.axis() { x.shape()[axis] } else { 1 }).collect();
         let (scale, zero_point) = (self.floats("scale").reshape(&shape[..]), self.integers("zero_point"));
         let zero_point = zero_point.reshape(&shape[..]);
         let levels = i64::from(scheme.low())..=i64::from(scheme.high());
@@ -292,7 +292,12 @@ impl Stored<'_> {
             let layer = QLinear::with_params(&float, self.weight_params()).expect("finite weights");
             let y = layer.dynamic(&scheme).forward(x.cast::<f32>());
             let want = self.floats("output");
-            faults.push(compare::floats("output in f32", &y.value().cast(), &want, self.tolerance("tol_f32")));
+            faults.push(compare::floats(
+                "output in f32",
+                &y.value().cast(),
+                &want,
+                self.tolerance("tol_f32"),
+            ));
         }
         faults
     }

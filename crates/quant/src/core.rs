@@ -146,7 +146,8 @@ impl<T: Float> Core<T> {
                 (codes, params.scales().iter().map(|&scale| scale.into()).collect())
             }
             Err(_) => {
-                let levels = int8::Levels { low: scheme.low(), high: scheme.high(), zero_point: scheme.low().max(0) };
+                let levels =
+                    int8::Levels { low: scheme.low(), high: scheme.high(), zero_point: scheme.low().max(0) };
                 (int8::Codes::new(x, &[1.0], levels), vec![f64::NAN])
             }
         }
@@ -169,7 +170,9 @@ impl<T: Float> Core<T> {
     }
 
     pub(crate) fn bias_levels(&self) -> Option<Tensor<i64>> {
-        let (Some(_), Some(bias), Input::Static(input)) = (&self.output, &self.bias, &self.input) else { return None };
+        let (Some(_), Some(bias), Input::Static(input)) = (&self.output, &self.bias, &self.input) else {
+            return None;
+        };
         let unit = self.unit(input.scales()[0].into());
         let bias = bias.value();
         let levels = bias.iter().enumerate().map(|(i, bias)| {

@@ -56,7 +56,8 @@ pub fn fold_batch_norms<T: Float>(model: &mut Sequential<T>) -> usize {
             folded += fold_batch_norms(inner);
         }
         let conv = model.layers[place].as_any().downcast_ref::<Conv2d<T>>();
-        let norm = model.layers.get(place + 1).and_then(|layer| layer.as_any().downcast_ref::<BatchNorm2d<T>>());
+        let norm =
+            model.layers.get(place + 1).and_then(|layer| layer.as_any().downcast_ref::<BatchNorm2d<T>>());
         if let (Some(conv), Some(norm)) = (conv, norm) {
             model.layers[place] = Box::new(fold_batch_norm(conv, norm));
             model.layers.remove(place + 1);

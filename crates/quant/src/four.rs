@@ -85,7 +85,12 @@ impl<T: Float> FourBit<T> {
     }
 
     #[track_caller]
-    fn new(weight: &Tensor<T>, bias: Option<&Var<T>>, group: usize, conv: Option<Conv>) -> Result<Self, QuantError> {
+    fn new(
+        weight: &Tensor<T>,
+        bias: Option<&Var<T>>,
+        group: usize,
+        conv: Option<Conv>,
+    ) -> Result<Self, QuantError> {
         assert!(group > 0, "four bits: a group has 0 numbers; it must have one at least");
         check_finite("weight", weight)?;
         let (rows, numbers) = (weight.shape()[0], weight.to_vec());
@@ -119,7 +124,9 @@ impl<T: Float> FourBit<T> {
             // Shifts of numbers with a sign fill up with it.
             let levels = row.iter().flat_map(|&byte| [(byte << 4) as i8 >> 4, byte as i8 >> 4]).take(length);
             let scales = scales.iter().flat_map(|&scale| std::iter::repeat_n(scale, self.group));
-            weight.extend(levels.zip(scales).map(|(level, scale)| T::from_f64(f64::from(level) * f64::from(scale))));
+            weight.extend(
+                levels.zip(scales).map(|(level, scale)| T::from_f64(f64::from(level) * f64::from(scale))),
+            );
         }
         Tensor::from(weight).reshape(&self.shape[..])
     }

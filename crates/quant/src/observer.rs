@@ -91,7 +91,8 @@ impl Observer {
             let (axis, channels) = (self.scheme.axis().unwrap_or(0), low.len());
             return Err(QuantError::Channels { axis, channels, expected: self.low.len() });
         }
-        let constant = if let Statistic::MovingAverage(constant) = self.statistic { Some(constant) } else { None };
+        let constant =
+            if let Statistic::MovingAverage(constant) = self.statistic { Some(constant) } else { None };
         for (channel, (low, high)) in low.iter().zip(&high).enumerate() {
             let (seen_low, seen_high) = (&mut self.low[channel], &mut self.high[channel]);
             if let Some(constant) = constant {

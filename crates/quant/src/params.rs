@@ -202,7 +202,11 @@ impl Params {
 
     /// One number for each channel, shaped to broadcast to a tensor of this rank.
     #[track_caller]
-    pub(crate) fn broadcast<T: Float>(&self, shape: &[usize], numbers: impl Iterator<Item = f64>) -> Tensor<T> {
+    pub(crate) fn broadcast<T: Float>(
+        &self,
+        shape: &[usize],
+        numbers: impl Iterator<Item = f64>,
+    ) -> Tensor<T> {
         let numbers: Tensor<T> = numbers.map(T::from_f64).collect();
         let Some(axis) = self.scheme.axis else { return numbers.select(0, 0) };
         assert!(

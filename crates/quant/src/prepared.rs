@@ -3,9 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use gradus_autograd::{AsVar, Float, Tensor, Var};
-use gradus_nn::{
-    Buffer, Conv2d, Layer, LayerId, Linear, Member, MemberMut, Module, Path, layer_scope,
-};
+use gradus_nn::{Buffer, Conv2d, Layer, LayerId, Linear, Member, MemberMut, Module, Path, layer_scope};
 
 use crate::error::QuantError;
 use crate::layers::{QConv2d, QLinear};
@@ -43,7 +41,11 @@ impl<T: Float> Floating<T> {
     }
 
     /// The integer layer; without parameters of its input a dynamic one.
-    pub(crate) fn quantized(&self, weights: &Scheme, input: Option<Params>) -> Result<Box<dyn Layer<T>>, QuantError> {
+    pub(crate) fn quantized(
+        &self,
+        weights: &Scheme,
+        input: Option<Params>,
+    ) -> Result<Box<dyn Layer<T>>, QuantError> {
         let weight = Params::of(self.weight().value(), weights)?;
         Ok(match self {
             Self::Linear(layer) => {
@@ -104,7 +106,12 @@ fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
 
 impl<T: Float> Prepared<T> {
     /// A layer whose inputs an observer sees.
-    pub(crate) fn calibrating(layer: Floating<T>, weights: &Scheme, input: &Scheme, observer: Observer) -> Self {
+    pub(crate) fn calibrating(
+        layer: Floating<T>,
+        weights: &Scheme,
+        input: &Scheme,
+        observer: Observer,
+    ) -> Self {
         let watch = Watch::Calibrating(Mutex::new((observer, None)));
         Self { layer, watch, weights: weights.clone(), input: input.clone(), training: true }
     }
@@ -136,10 +143,12 @@ impl<T: Float> Prepared<T> {
                 if self.training {
                     move_range(range, x.value());
                 }
-                let x = self.input_params("input").map_or_else(|_| x.clone(), |params| params.fake_quantize(x));
+                let x =
+                    self.input_params("input").map_or_else(|_| x.clone(), |params| params.fake_quantize(x));
                 let weight = self.layer.weight();
                 // Weights that are not finite stay as they are, and the loss shows it.
-                let rounded = Params::of(weight.value(), &self.weights).map(|params| params.fake_quantize(weight));
+                let rounded =
+                    Params::of(weight.value(), &self.weights).map(|params| params.fake_quantize(weight));
                 self.layer.forward_with(&x, rounded.as_ref().unwrap_or(weight))
             }
         })

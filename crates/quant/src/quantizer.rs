@@ -203,7 +203,15 @@ fn replace<T: Float>(
             conversion.rows.extend(inner.rows);
             continue;
         }
-        let short = |layer: &dyn Layer<T>| layer.type_name().split('<').next().and_then(|name| name.rsplit("::").next()).unwrap_or("").to_string();
+        let short = |layer: &dyn Layer<T>| {
+            layer
+                .type_name()
+                .split('<')
+                .next()
+                .and_then(|name| name.rsplit("::").next())
+                .unwrap_or("")
+                .to_string()
+        };
         let (was, has_parameters) = (short(&**layer), layer.parameter_count() > 0);
         let new = replacement(&name, &**layer)?;
         let became = new.as_ref().map(|new| short(&**new));

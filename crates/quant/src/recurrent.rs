@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use gradus_autograd::{AsVar, Float, Tensor, Var, cat, stack};
-use gradus_nn::{
-    Gru, LayerId, Lstm, Member, MemberMut, Module, Path, RecurrentLayer, layer_scope,
-};
+use gradus_nn::{Gru, LayerId, Lstm, Member, MemberMut, Module, Path, RecurrentLayer, layer_scope};
 
 use crate::core::{Core, run};
 use crate::error::QuantError;
@@ -67,7 +65,13 @@ struct Cells<T: Float> {
 impl<T: Float> Cells<T> {
     /// The outputs `[steps, batch, directions hidden]`, and the last states, each `[layers directions, batch, hidden]`.
     #[track_caller]
-    fn run(&self, x: &Var<T>, states: Option<&[&Var<T>]>, count: usize, step: Step<T>) -> (Var<T>, Vec<Var<T>>) {
+    fn run(
+        &self,
+        x: &Var<T>,
+        states: Option<&[&Var<T>]>,
+        count: usize,
+        step: Step<T>,
+    ) -> (Var<T>, Vec<Var<T>>) {
         let mut x = if self.batch_first { x.transpose(0, 1) } else { x.clone() };
         let zeros = Var::constant(Tensor::zeros([x.shape()[1], self.hidden]));
         let mut last: Vec<Vec<Var<T>>> = vec![Vec::new(); count];
@@ -77,7 +81,8 @@ impl<T: Float> Cells<T> {
                 .enumerate()
                 .map(|(direction, cell)| {
                     let place = (layer * self.directions + direction) as isize;
-                    let first = |i: usize| states.map_or_else(|| zeros.clone(), |states| states[i].select(0, place));
+                    let first =
+                        |i: usize| states.map_or_else(|| zeros.clone(), |states| states[i].select(0, place));
                     let mut states: Vec<Var<T>> = (0..count).map(first).collect();
                     let gates = run(&cell.input, &x);
                     let mut steps: Vec<isize> = (0..x.shape()[0] as isize).collect();

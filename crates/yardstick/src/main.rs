@@ -95,7 +95,8 @@ fn time(mut bench: Bench) -> ExitCode {
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).peekable();
     let usage = |message| format!("{message}\n{USAGE}");
-    let command = arguments.next_if(|argument| ["report", "read", "prefetch", "quantize"].contains(&argument.as_str()));
+    let command =
+        arguments.next_if(|argument| ["report", "read", "prefetch", "quantize"].contains(&argument.as_str()));
     let done = match command.as_deref() {
         Some("report") => report::run(arguments).map(|()| ExitCode::SUCCESS),
         Some("read") => time_reading(arguments).map_err(usage),

@@ -24,7 +24,9 @@ pub(crate) fn all(bench: &mut Bench) {
     quantizer.observe(&mut fixed);
     no_grad(|| fixed.forward(&x));
     quantizer.convert(&mut fixed).expect("it was observed");
-    for (name, model) in [("infer_256_f32", model), ("infer_256_dynamic", dynamic), ("infer_256_static", fixed)] {
+    for (name, model) in
+        [("infer_256_f32", model), ("infer_256_dynamic", dynamic), ("infer_256_static", fixed)]
+    {
         let (model, x) = (&model, &x);
         bench.time(name, || move || no_grad(|| model.forward(x)));
     }

@@ -66,13 +66,19 @@ fn layers_that_cannot_be_quantised() {
     linear.weight.set([[1.0, 2.0], [0.0, 0.0]]);
     let params = Params::of(linear.weight.value(), &Scheme::uint8()).unwrap();
     let error = message(QLinear::with_params(&linear, params));
-    assert!(error.ends_with("levels with a sign around 0 are needed, one scale or one for each output, as in `Scheme::weights`"));
+    assert!(error.ends_with(
+        "levels with a sign around 0 are needed, one scale or one for each output, as in `Scheme::weights`"
+    ));
 
     let mut model: Sequential = Sequential::new().push(linear).push(Relu).push(BatchNorm2d::new(3));
     let quantizer = Quantizer::new();
     let prepared = quantizer.observe(&mut model);
     assert_eq!((prepared.replaced(), prepared.left()), (1, vec!["2"]));
-    assert!(prepared.to_string().contains("2            BatchNorm2d  left as it is: there is no integer form of it"));
+    assert!(
+        prepared
+            .to_string()
+            .contains("2            BatchNorm2d  left as it is: there is no integer form of it")
+    );
     assert_eq!(
         message(quantizer.convert(&mut model)),
         "0: no numbers were observed: run the model on some batches of data first"

@@ -75,7 +75,10 @@ fn a_histogram_counts_all_numbers() {
     assert_eq!(observer.counts(), Some(&[2.0, 2.0, 0.0, 1.0][..]));
     let mut constant = Observer::histogram(4, &Scheme::uint8());
     constant.observe(&Tensor::from([3.0, 3.0])).unwrap();
-    assert_eq!((constant.counts(), constant.params().unwrap().scales()), (Some(&[2.0, 0.0, 0.0, 0.0][..]), &[3.0 / 255.0][..]));
+    assert_eq!(
+        (constant.counts(), constant.params().unwrap().scales()),
+        (Some(&[2.0, 0.0, 0.0, 0.0][..]), &[3.0 / 255.0][..])
+    );
 }
 
 /// The learned step finds a better one than its first.

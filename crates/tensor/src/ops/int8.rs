@@ -180,7 +180,11 @@ impl Weights {
         /// The bytes of patches that are made at once.
         const MOST: usize = 4 << 20;
         let shape = conv.output_shape("quantized conv2d", 2, &x.shape, &self.shape, None).or_panic();
-        assert!(x.shape.len() == 4, "quantized conv2d: the input has shape {:?}; it must have a batch", x.shape);
+        assert!(
+            x.shape.len() == 4,
+            "quantized conv2d: the input has shape {:?}; it must have a batch",
+            x.shape
+        );
         let geometry = conv.geometry(&x.shape, &self.shape, &shape);
         let x_stride = x.shape[3].next_multiple_of(4);
         let of_image = x.shape[1] * x.shape[2] * x_stride;
@@ -190,7 +194,8 @@ impl Weights {
         let of_group = |(group, panels): (usize, &Panels)| {
             let bias = bias.map(|bias| &bias[group * panels.columns()..][..panels.columns()]);
             let mut sums = Buffer::filled(geometry.batch * places * stride, 0_i32);
-            let images = sums.get_mut().expect("nobody else has it").chunks_mut((at_once * places * stride).max(1));
+            let images =
+                sums.get_mut().expect("nobody else has it").chunks_mut((at_once * places * stride).max(1));
             for (first, out) in (0..geometry.batch).step_by(at_once).zip(images) {
                 let part = Geometry { batch: at_once.min(geometry.batch - first), ..geometry };
                 let x_part = &x.data.as_slice()[first * of_image..];
@@ -229,7 +234,12 @@ impl Debug for Sums {
 
 impl Sums {
     /// `sum * row_scale * output_scale + bias`. There is one scale, or one for each row or output; images have one scale for all rows.
-    pub fn scaled<T: Float>(&self, row_scales: &[f64], scales: &[f64], bias: Option<&Tensor<T>>) -> Tensor<T> {
+    pub fn scaled<T: Float>(
+        &self,
+        row_scales: &[f64],
+        scales: &[f64],
+        bias: Option<&Tensor<T>>,
+    ) -> Tensor<T> {
         let bias = bias.map(Tensor::contiguous);
         let bias = bias.as_ref().map(Tensor::data);
         self.joined(|group, sums| {

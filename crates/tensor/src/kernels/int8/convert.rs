@@ -122,7 +122,13 @@ pub(crate) fn requantize_rows(
 
 /// The bytes that each place of a convolution multiplies, of one group: a row of `inputs * kernel` bytes for each place of each image,
 /// filled up to a multiple of 4. `padding` stands for what lies outside an image. Rows of the image are `x_stride` bytes apart.
-pub(crate) fn patches(x: &[u8], x_stride: usize, geometry: &Geometry, group: usize, padding: u8) -> Buffer<u8> {
+pub(crate) fn patches(
+    x: &[u8],
+    x_stride: usize,
+    geometry: &Geometry,
+    group: usize,
+    padding: u8,
+) -> Buffer<u8> {
     let Geometry { batch, groups, inputs, input, kernel, output, .. } = *geometry;
     let stride = (inputs * area(kernel)).next_multiple_of(QUAD);
     let plane = input[0] * x_stride;

@@ -40,7 +40,8 @@ pub(super) unsafe fn portable<const R: usize>(rows: &Rows<i16>, panel: *const i1
         for quad in 0..rows.quads {
             // SAFETY: the caller's promise.
             let (x, w) = unsafe {
-                let x = rows.first.add(row * rows.stride + quad * QUAD).cast::<[i16; QUAD]>().read_unaligned();
+                let x =
+                    rows.first.add(row * rows.stride + quad * QUAD).cast::<[i16; QUAD]>().read_unaligned();
                 (x, panel.add(quad * HALF * QUAD).cast::<[[i16; QUAD]; HALF]>().read_unaligned())
             };
             for (sum, w) in sums.iter_mut().zip(w) {
@@ -68,12 +69,11 @@ pub(super) unsafe fn avx2<const R: usize>(rows: &Rows<i16>, panel: *const i16, s
     let mut sums = [[_mm256_setzero_si256(); 2]; R];
     for quad in 0..rows.quads {
         // SAFETY: the caller's promise.
-        let w = [0, 16].map(|half| unsafe { _mm256_loadu_si256(panel.add(quad * HALF * QUAD + half).cast()) });
+        let w =
+            [0, 16].map(|half| unsafe { _mm256_loadu_si256(panel.add(quad * HALF * QUAD + half).cast()) });
         for (row, sums) in sums.iter_mut().enumerate() {
             // SAFETY: the caller's promise.
-            let x = unsafe {
-                rows.first.add(row * rows.stride + quad * QUAD).cast::<i64>().read_unaligned()
-            };
+            let x = unsafe { rows.first.add(row * rows.stride + quad * QUAD).cast::<i64>().read_unaligned() };
             let x = _mm256_set1_epi64x(x);
             sums[0] = _mm256_add_epi32(sums[0], _mm256_madd_epi16(x, w[0]));
             sums[1] = _mm256_add_epi32(sums[1], _mm256_madd_epi16(x, w[1]));
@@ -106,9 +106,7 @@ pub(super) unsafe fn vnni<const R: usize>(rows: &Rows<u8>, panel: *const i8, sta
         let w = unsafe { _mm512_loadu_si512(panel.add(quad * PANEL * QUAD).cast()) };
         for (row, sum) in sums.iter_mut().enumerate() {
             // SAFETY: the caller's promise.
-            let x = unsafe {
-                rows.first.add(row * rows.stride + quad * QUAD).cast::<i32>().read_unaligned()
-            };
+            let x = unsafe { rows.first.add(row * rows.stride + quad * QUAD).cast::<i32>().read_unaligned() };
             *sum = _mm512_dpbusd_epi32(*sum, _mm512_set1_epi32(x), w);
         }
     }
