@@ -75,20 +75,30 @@ impl Histogram {
         Ok(best)
     }
 
-    /// The sum of the squared errors of the numbers, if they are uniform within their bins: a twelfth of the squared scale where
-    /// there are levels, and the squared distance to the last level beyond.
+    /// The sum of the squared errors of the numbers, if they are uniform within their bins.
     fn squared_error(&self, params: &Params) -> f64 {
         let ((low, high), width) = (params.range(0), self.width());
-        let rounding = f64::from(params.scales()[0]).powi(2) / 12.0;
+        let scale = f64::from(params.scales()[0]);
+        if width == 0.0 {
+            let x = self.low.clamp(low, high);
+            return (self.low - (x / scale).round_ties_even() * scale).powi(2);
+        }
         let mut error = 0.0;
         for (bin, count) in self.counts.iter().enumerate().filter(|(_, count)| **count > 0.0) {
             let left = self.low + width * bin as f64;
             let right = left + width;
-            // The mean over the bin of the squared distances: cubes, integrated.
-            let beyond = |near: f64, far: f64| (far.max(0.0).powi(3) - near.max(0.0).powi(3)) / (3.0 * width);
+            // Beyond the last level it is the squared distance, whose integral is a third of a cube.
+            let beyond = |near: f64, far: f64| (far.max(0.0).powi(3) - near.max(0.0).powi(3)) / 3.0;
             let outside = beyond(low - right, low - left) + beyond(left - high, right - high);
-            error += count * (rounding + if width > 0.0 { outside } else { 0.0 });
+            let [from, to] = [left, right].map(|x| rounding_error(x.clamp(low, high) / scale));
+            error += count / width * (outside + scale.powi(3) * (to - from));
         }
         error
     }
+}
+
+/// The integral of the squared distance to the nearest integer, from 0 to x: a twelfth for each integer, and a third of a cube.
+fn rounding_error(x: f64) -> f64 {
+    let nearest = (x + 0.5).floor();
+    nearest / 12.0 + (x - nearest).powi(3) / 3.0
 }

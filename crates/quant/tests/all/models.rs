@@ -83,5 +83,5 @@ fn training_knows_of_rounding() {
     quantizer.convert(&mut model).unwrap();
     // The integer layer does what the rounded one did.
     assert!((loss(&model) - trained).abs() < 1e-3 * trained, "{trained} {}", loss(&model));
-    assert!(loss(&model) < 0.5 * loss(&rounded), "{} {}", loss(&model), loss(&rounded));
+    assert!(loss(&model) < 0.8 * loss(&rounded), "{} {}", loss(&model), loss(&rounded));
 }

@@ -51,7 +51,7 @@ proptest! {
 
     /// Far numbers are cut off by the histogram if that makes all others better, and never to their harm.
     #[test]
-    fn a_histogram_has_no_larger_error(seed: u64, far in prop::sample::select(vec![1.0, 5.0, 100.0])) {
+    fn a_histogram_has_no_larger_error(seed: u64, far in prop::sample::select(vec![1.0, 10.0, 100.0])) {
         let x = Tensor::<f64>::randn([2000], &mut seeded(seed));
         let x = Tensor::cat(&[&x, &Tensor::from([far])], 0);
         let error = |mut observer: Observer| {
@@ -62,7 +62,7 @@ proptest! {
         let scheme = Scheme::int8().levels(-8..=7);
         let (cut, whole) = (error(Observer::histogram(512, &scheme)), error(Observer::min_max(&scheme)));
         prop_assert!(cut <= whole * 1.05, "{cut} {whole}");
-        prop_assert!(far < 50.0 || cut < whole);
+        prop_assert!(far != 10.0 || cut < 0.85 * whole, "{cut} {whole}");
     }
 }
 

@@ -24,7 +24,7 @@ pub(crate) fn quantize_rows<T: Float>(
     levels: [u8; 2],
 ) -> (Buffer<u8>, bool) {
     let stride = length.next_multiple_of(QUAD);
-    let rows = if length == 0 { 0 } else { x.len() / length };
+    let rows = x.len().checked_div(length).unwrap_or(0);
     let [zero, low, high] = [zero_point, levels[0], levels[1]].map(|level| T::from_f64(level.into()));
     let nan = std::sync::atomic::AtomicBool::new(false);
     let mut out = Buffer::filled(rows * stride, 0_u8);
@@ -67,7 +67,7 @@ pub(crate) fn scale_rows<T: Float>(
     [row_scales, column_scales]: [&[f64]; 2],
     bias: Option<&[T]>,
 ) -> Buffer<T> {
-    let rows = if stride == 0 { 0 } else { sums.len() / stride };
+    let rows = sums.len().checked_div(stride).unwrap_or(0);
     let bias = bias.map_or_else(|| vec![T::ZERO; columns], <[T]>::to_vec);
     let factors = |row_scale: f64| -> Vec<T> {
         (0..columns).map(|c| T::from_f64(row_scale * column_scales[c % column_scales.len()])).collect()
@@ -100,7 +100,7 @@ pub(crate) fn requantize_rows(
     zero_point: u8,
     levels: [u8; 2],
 ) -> Buffer<u8> {
-    let rows = if stride == 0 { 0 } else { sums.len() / stride };
+    let rows = sums.len().checked_div(stride).unwrap_or(0);
     let out_stride = columns.next_multiple_of(QUAD);
     let factors: Vec<f64> = (0..columns).map(|c| factors[c % factors.len()]).collect();
     let [zero, low, high] = [zero_point, levels[0], levels[1]].map(f64::from);
