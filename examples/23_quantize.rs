@@ -49,7 +49,7 @@ fn compare<M: Module + Replaceable + Clone>(
     println!("{title}\n{report}");
 
     quantizer.observe(&mut fixed);
-    no_grad(|| pass(&fixed));
+    let _ = no_grad(|| pass(&fixed));
     quantizer.convert(&mut fixed)?;
 
     quantizer.train(&mut trained);
@@ -76,7 +76,7 @@ fn compare<M: Module + Replaceable + Clone>(
         let mut best = f64::INFINITY;
         for _ in 0..10 {
             let start = Instant::now();
-            no_grad(|| pass(&model));
+            let _ = no_grad(|| pass(&model));
             best = best.min(start.elapsed().as_secs_f64() * 1e6 / samples as f64);
         }
         println!("{kind:16} {score:8.3} {bytes:10} {memory:12} {best:14.2}");

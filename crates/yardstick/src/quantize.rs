@@ -22,7 +22,7 @@ pub(crate) fn all(bench: &mut Bench) {
     quantizer.dynamic(&mut dynamic).expect("weights are finite");
     let mut fixed = model.clone();
     quantizer.observe(&mut fixed);
-    no_grad(|| fixed.forward(&x));
+    let _ = no_grad(|| fixed.forward(&x));
     quantizer.convert(&mut fixed).expect("it was observed");
     for (name, model) in
         [("infer_256_f32", model), ("infer_256_dynamic", dynamic), ("infer_256_static", fixed)]
