@@ -11,6 +11,7 @@ mod count;
 mod create;
 mod elementwise;
 mod functions;
+mod fused;
 mod indexing;
 mod integers;
 mod join;
