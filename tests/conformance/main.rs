@@ -6,8 +6,8 @@
 //! It prints a line for each operation with what failed beneath it, and in the end
 //! `conformance: N passed, N failed, N unsupported`. Environment variables:
 //!
-//! - `GRADUS_CONFORMANCE`: the folder of the data, with any of `ops/index.json`, `training/index.json` and
-//!   `interop/index.json` and the files that they name; without it, the part of them in `tests/conformance/data`.
+//! - `GRADUS_CONFORMANCE`: the folder of the data, with any of `ops/index.json`, `training/index.json`,
+//!   `interop/index.json` and `quantize/index.json` and the files that they name, or the last of these folders itself; without it, the part of them in `tests/conformance/data`.
 //! - `GRADUS_CONFORMANCE_ONLY`: only operations whose name contains this, and nothing else.
 //!
 //! The format is described in `tests/conformance/data/README.md`. Where the answer is a choice (the derivative at a kink, for
@@ -19,6 +19,7 @@ mod compare;
 mod data;
 mod interop;
 mod operations;
+mod quantize;
 mod report;
 mod training;
 
@@ -68,18 +69,20 @@ fn main() -> ExitCode {
     if only.is_none() {
         parts.push(("training", |folder, _, report| training::run(folder, report)));
         parts.push(("interop", |folder, _, report| interop::run(folder, report)));
+        parts.push(("quantize", |folder, _, report| quantize::run(folder, report)));
     }
     let mut errors: Vec<String> = Vec::new();
     let mut found = false;
     for (name, run) in parts {
-        let part = folder.join(name);
+        let own = name == "quantize" && quantize::is_folder(&folder);
+        let part = if own { folder.clone() } else { folder.join(name) };
         if part.is_dir() {
             found = true;
             errors.extend(run(&part, only.as_deref(), &mut report).err());
         }
     }
     if !found {
-        errors.push(format!("{}: there is no folder ops, training or interop", folder.display()));
+        errors.push(format!("{}: there is no folder ops, training, interop or quantize", folder.display()));
     }
     for error in &errors {
         println!("conformance: {error}");

@@ -50,7 +50,7 @@ pub use gradus_tensor::{
     lane_axis, num_threads, release_memory, seeded, set_num_threads, step,
 };
 #[doc(hidden)]
-pub use gradus_tensor::{file, shapes};
+pub use gradus_tensor::{file, int8, shapes};
 #[cfg(feature = "npy")]
 pub use gradus_tensor::{npy, npz};
 pub use ops::{AttentionMask, cat, checkpoint, einsum, stack};

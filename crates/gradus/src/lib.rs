@@ -64,6 +64,9 @@ pub mod guide;
 #[cfg(feature = "data")]
 #[doc(inline)]
 pub use gradus_data as data;
+#[cfg(feature = "quant")]
+#[doc(inline)]
+pub use gradus_quant as quant;
 #[cfg(feature = "train")]
 #[doc(inline)]
 pub use gradus_train as train;

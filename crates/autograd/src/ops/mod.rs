@@ -23,6 +23,7 @@ mod norm;
 mod operations;
 mod pad;
 mod pool;
+mod quantize;
 mod recurrent;
 mod reduce;
 mod repeat;
@@ -70,6 +71,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         attention::cases(),
         recurrent::cases(),
         loss::cases(),
+        quantize::cases(),
         hook::cases(),
         checkpoint::cases(),
     ]
