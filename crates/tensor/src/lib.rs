@@ -46,6 +46,7 @@ pub use ops::convert::Numeric;
 pub use ops::count::{Bins, Unique};
 pub use ops::create::Indexing;
 pub use ops::join::SplitSizes;
+pub use ops::matrix_norm::MatrixNorm;
 pub use ops::pad::PadMode;
 pub use ops::pool::{Pool, Pooling};
 pub use ops::random::{Rng, seeded};
