@@ -322,6 +322,12 @@ fn apart<T: Float>(x: &Var<T>) -> Var<T> {
     x + diagonal
 }
 
+/// The shape of matrices in a stack.
+#[cfg(feature = "proptest")]
+fn matrices(front: &[usize], m: usize, n: usize) -> Vec<usize> {
+    [front, &[m, n]].concat()
+}
+
 #[cfg(feature = "proptest")]
 pub(crate) fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{case, shapes};
@@ -329,7 +335,6 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
     use proptest::sample::select;
     let stacks = || (shapes(0..=1, 0..=2), 0..=4_usize, 0..=4_usize);
     let squares = || (shapes(0..=1, 0..=2), 0..=4_usize);
-    let matrices = |front: &[usize], m: usize, n: usize| [front, &[m, n]].concat();
     vec![
         // All three results, weighted so that none cancels.
         case!("svd", (front, m, n) in stacks(), [matrices(&front, m, n) => -1.0..1.0], |x| {
