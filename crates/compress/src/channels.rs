@@ -14,6 +14,11 @@ pub trait Channels<T: Float = f32> {
     /// The number of outputs.
     fn outputs(&self) -> usize;
 
+    /// The number of groups that a convolution has.
+    fn groups(&self) -> usize {
+        1
+    }
+
     /// Keeps the outputs at these places, in this order.
     ///
     /// # Errors
@@ -77,7 +82,9 @@ pub fn keep_channels<T: Float>(
             )));
         }
     }
-    // Whether all agree is found out before any is changed: only groups are left to refuse.
+    // Whether all agree is found out before any is changed.
+    check_groups("keep_channels", first.groups())?;
+    readers.iter().try_for_each(|reader| check_groups("keep_channels", reader.groups()))?;
     first.keep_outputs(kept)?;
     for norm in norms {
         norm.keep_outputs(kept)?;
@@ -129,17 +136,19 @@ macro_rules! weighted {
             fn outputs(&self) -> usize {
                 self.weight.shape()[0]
             }
+            fn groups(&self) -> usize {
+                let $x = self;
+                $groups
+            }
             fn keep_outputs(&mut self, kept: &[usize]) -> Result<(), CompressError> {
-                let $x = &*self;
-                check_groups("keep_outputs", $groups)?;
+                check_groups("keep_outputs", self.groups())?;
                 check("keep_outputs", kept, self.outputs())?;
                 self.weight = selected(&self.weight, 0, kept);
                 self.bias = self.bias.as_ref().map(|bias| selected(bias, 0, kept));
                 Ok(())
             }
             fn keep_inputs(&mut self, kept: &[usize]) -> Result<(), CompressError> {
-                let $x = &*self;
-                check_groups("keep_inputs", $groups)?;
+                check_groups("keep_inputs", self.groups())?;
                 check("keep_inputs", kept, self.inputs())?;
                 self.weight = selected(&self.weight, 1, kept);
                 Ok(())
