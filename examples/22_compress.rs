@@ -162,7 +162,11 @@ fn channel_scores(model: &Cnn, data: &Data) -> Scores {
         let gradients = model.logits(&x).cross_entropy(&y).backward();
         Scores::taylor(model, &gradients, Unit::Channel, is_weight)
     });
-    scores.reduce(|mut sum, scores| (sum.add(&scores), sum).1).expect("there is a batch")
+    let add = |mut sum: Scores, scores: Scores| {
+        sum.add(&scores);
+        sum
+    };
+    scores.reduce(add).expect("there is a batch")
 }
 
 /// The weights of a model, each tensor with a few values of its own; a step of training moves the values.

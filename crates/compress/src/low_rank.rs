@@ -18,16 +18,16 @@ fn factors<T: Float>(
         return Err(CompressError::argument(operation, "rank", rank, expected));
     }
     let [u, s, vh] = matrix.svd()?;
-    let root = s.slice(0, ..rank as i64).sqrt();
-    let left = u.slice(1, ..rank as i64) * &root;
-    let right = vh.slice(0, ..rank as i64) * root.unsqueeze(1);
+    let root = s.slice(0, ..rank).sqrt();
+    let left = u.slice(1, ..rank) * &root;
+    let right = vh.slice(0, ..rank) * root.unsqueeze(1);
     Ok(([left, right], left_out(&s, rank)))
 }
 
 /// The part of the norm that singular values behind the first ones have.
 fn left_out<T: Float>(s: &Tensor<T>, rank: usize) -> f64 {
     let norm = s.norm(2.0, ..).item().to_f64();
-    if norm == 0.0 { 0.0 } else { s.slice(0, rank as i64..).norm(2.0, ..).item().to_f64() / norm }
+    if norm == 0.0 { 0.0 } else { s.slice(0, rank..).norm(2.0, ..).item().to_f64() / norm }
 }
 
 /// The smallest rank at which a weight, with all axes but the first made one, keeps all but a part of its norm:

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use gradus_autograd::{Float, Gradients, Tensor, keepdim};
-use gradus_nn::{MemberMut, Module, Path, State, StateError};
+use gradus_nn::{MemberMut, Module, Parameter, Path, State, StateError};
 
 use crate::error::{CompressError, check_rate};
 
@@ -48,11 +48,9 @@ impl<T: Float> Scores<T> {
     /// The magnitude of each weight (Han et al., "Learning both weights and connections for efficient neural networks", 2015),
     /// or the 2-norm of each channel, of the parameters whose names are selected.
     pub fn magnitude(model: &dyn Module<T>, unit: Unit, select: impl Fn(&str) -> bool) -> Self {
-        Self::of(model, select, |_, weight| {
-            Some(match unit {
-                Unit::Weight => weight.abs(),
-                Unit::Channel => weight.norm(2.0, keepdim(all_but_first(weight))),
-            })
+        Self::of(model, select, |_, weight| match unit {
+            Unit::Weight => weight.abs(),
+            Unit::Channel => weight.norm(2.0, keepdim(all_but_first(weight))),
         })
     }
 
@@ -70,21 +68,20 @@ impl<T: Float> Scores<T> {
                 Some(gradient) => weight * gradient,
                 None => Tensor::zeros(weight.shape()),
             };
-            Some(match unit {
+            match unit {
                 Unit::Weight => product.square(),
                 Unit::Channel => product.sum(keepdim(all_but_first(weight))).square(),
-            })
+            }
         })
     }
 
     fn of(
         model: &dyn Module<T>,
         select: impl Fn(&str) -> bool,
-        score: impl Fn(&gradus_nn::Parameter<T>, &Tensor<T>) -> Option<Tensor<T>>,
+        score: impl Fn(&Parameter<T>, &Tensor<T>) -> Tensor<T>,
     ) -> Self {
         let named = model.named_parameters().into_iter().filter(|(name, _)| select(name));
-        let scored = named.filter_map(|(name, parameter)| Some((name, score(parameter, parameter.value())?)));
-        Self(scored.collect())
+        Self(named.map(|(name, parameter)| (name, score(parameter, parameter.value()))).collect())
     }
 
     /// Adds the scores of another batch.
@@ -270,8 +267,8 @@ impl Masks {
 /// ```
 /// use gradus_compress::Gradual;
 ///
-/// let rates = Gradual::new(0.0, 0.8, 100)?;
-/// assert_eq!([rates.at(0), rates.at(50), rates.at(100), rates.at(200)], [0.0, 0.7, 0.8, 0.8]);
+/// let rates = Gradual::new(0.0, 0.5, 100)?;
+/// assert_eq!([rates.at(0), rates.at(50), rates.at(100), rates.at(200)], [0.0, 0.4375, 0.5, 0.5]);
 /// assert_eq!(
 ///     Gradual::new(0.0, 1.5, 100).unwrap_err().to_string(),
 ///     "Gradual::new: `to` is 1.5: it must be at least 0 and less than 1"
@@ -298,7 +295,10 @@ impl Gradual {
 
     /// The share at a step, counted from 0; at the last one and behind it, the second number.
     pub fn at(&self, step: usize) -> f64 {
-        let left = 1.0 - step.min(self.steps) as f64 / self.steps.max(1) as f64;
-        if step >= self.steps { self.to } else { self.to + (self.from - self.to) * left.powi(3) }
+        if step >= self.steps {
+            return self.to;
+        }
+        let left = (1.0 - step as f64 / self.steps as f64).powi(3);
+        self.from * left + self.to * (1.0 - left)
     }
 }

@@ -58,7 +58,6 @@ impl DistillationLoss {
 #[cfg(feature = "proptest")]
 pub(crate) fn cases() -> Vec<gradus_autograd::testing::Case> {
     use gradus_autograd::testing::{case, shapes};
-    use proptest::prelude::*;
 
     use super::reductions;
     vec![case!(

@@ -203,7 +203,10 @@ fn signs_are_those_of_the_conventions() {
 
 #[test]
 fn norms_of_matrices() {
-    use MatrixNorm::*;
+    use MatrixNorm::{
+        Frobenius, LargestColumn, LargestRow, Nuclear, SmallestColumn, SmallestRow, SmallestSingular,
+        Spectral,
+    };
     // 1, 2 and infinity by hand; the singular values are 3 and 1, beside a row of zeros.
     let a = Tensor::from([[[2.0, 1.0, 0.0], [1.0, 2.0, 0.0]], [[0.0; 3]; 2]]);
     let of = |norm| a.matrix_norm(norm).to_vec();
