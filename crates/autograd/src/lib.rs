@@ -44,10 +44,10 @@ pub use engine::{
     jvp_create_graph, vjp, vjp_create_graph,
 };
 pub use gradus_tensor::{
-    Axes, Bins, Conv, Dims, Element, Ellipsis, Float, Indexing, InstructionSet, MemoryGroup, MemoryOrigin,
-    MemoryReport, NewAxis, Number, Numeric, OrPanic, PadMode, Pool, Pooling, Rng, Shape, Slice, SplitSizes,
-    Subscript, Subscripts, Tensor, TensorError, Unique, Xoshiro256PlusPlus, broadcast_shapes, keepdim,
-    lane_axis, num_threads, release_memory, seeded, set_num_threads, step,
+    Axes, Bins, Conv, Dims, Element, Ellipsis, Float, Indexing, InstructionSet, MatrixNorm, MemoryGroup,
+    MemoryOrigin, MemoryReport, NewAxis, Number, Numeric, OrPanic, PadMode, Pool, Pooling, Rng, Shape, Slice,
+    SplitSizes, Subscript, Subscripts, Tensor, TensorError, Unique, Xoshiro256PlusPlus, broadcast_shapes,
+    keepdim, lane_axis, num_threads, release_memory, seeded, set_num_threads, step,
 };
 #[doc(hidden)]
 pub use gradus_tensor::{file, int8, shapes};

@@ -61,6 +61,9 @@ pub mod testing {
 #[cfg(any(doc, doctest))]
 pub mod guide;
 
+#[cfg(feature = "compress")]
+#[doc(inline)]
+pub use gradus_compress as compress;
 #[cfg(feature = "data")]
 #[doc(inline)]
 pub use gradus_data as data;
