@@ -64,6 +64,9 @@ pub mod guide;
 #[cfg(feature = "data")]
 #[doc(inline)]
 pub use gradus_data as data;
+#[cfg(feature = "explain")]
+#[doc(inline)]
+pub use gradus_explain as explain;
 #[cfg(feature = "train")]
 #[doc(inline)]
 pub use gradus_train as train;
