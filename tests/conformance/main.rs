@@ -1,13 +1,13 @@
 //! Results of gradus held against stored results of `PyTorch`: values, gradients, second derivatives and forward
-//! mode of single operations, in any layout, whole training runs, and files that other programs wrote.
+//! mode of single operations, in any layout, whole training runs, files that other programs wrote, and explanations.
 //!
 //!     cargo test --release -p gradus-tests --test conformance
 //!
 //! It prints a line for each operation with what failed beneath it, and in the end
 //! `conformance: N passed, N failed, N unsupported`. Environment variables:
 //!
-//! - `GRADUS_CONFORMANCE`: the folder of the data, with any of `ops/index.json`, `training/index.json` and
-//!   `interop/index.json` and the files that they name; without it, the part of them in `tests/conformance/data`.
+//! - `GRADUS_CONFORMANCE`: the folder of the data, with any of `ops/index.json`, `training/index.json`,
+//!   `interop/index.json` and `explain/index.json` and the files that they name, or one of these folders itself; without it, the part of them in `tests/conformance/data`.
 //! - `GRADUS_CONFORMANCE_ONLY`: only operations whose name contains this, and nothing else.
 //!
 //! The format is described in `tests/conformance/data/README.md`. Where the answer is a choice (the derivative at a kink, for
@@ -17,6 +17,7 @@ mod arguments;
 mod cases;
 mod compare;
 mod data;
+mod explain;
 mod interop;
 mod operations;
 mod report;
@@ -67,19 +68,21 @@ fn main() -> ExitCode {
         vec![("ops", |folder, only, report| operations(folder, only.unwrap_or(""), report))];
     if only.is_none() {
         parts.push(("training", |folder, _, report| training::run(folder, report)));
+        parts.push(("explain", |folder, _, report| explain::run(folder, report)));
         parts.push(("interop", |folder, _, report| interop::run(folder, report)));
     }
     let mut errors: Vec<String> = Vec::new();
     let mut found = false;
     for (name, run) in parts {
-        let part = folder.join(name);
+        let whole = folder.ends_with(name) || name == "explain" && explain::is_at(&folder);
+        let part = if whole { folder.clone() } else { folder.join(name) };
         if part.is_dir() {
             found = true;
             errors.extend(run(&part, only.as_deref(), &mut report).err());
         }
     }
     if !found {
-        errors.push(format!("{}: there is no folder ops, training or interop", folder.display()));
+        errors.push(format!("{}: there is no folder ops, training, interop or explain", folder.display()));
     }
     for error in &errors {
         println!("conformance: {error}");

@@ -168,14 +168,14 @@ impl<T: Float> Step<'_, T> {
         let mut slopes = self.node.vjp_at(&whole, self.cotangent);
         let difference = &whole[input] - b[input].expand(self.node.shape());
         let is_near = difference.abs().lt(T::from_f64(self.eps));
-        let quotient = self.cotangent * (self.output(self.node) - self.output(self.other)) / difference;
+        let quotient = self.cotangent * (output(self.node) - output(self.other)) / difference;
         slopes[input] = Tensor::where_(&is_near, &slopes[input], &quotient);
         slopes
     }
 
     /// The share of the places of the maxima, divided by the differences there.
     fn maximum(&self, a: &[Tensor<T>], b: &[Tensor<T>]) -> Tensor<T> {
-        let (y, y0) = (self.output(self.node), self.output(self.other));
+        let (y, y0) = (output(self.node), output(self.other));
         let larger = y.maximum(y0);
         let at = |inputs, share: Tensor<T>| self.node.vjp_at(inputs, &(self.cotangent * share)).remove(0);
         let shares = at(a, &larger - y0) + at(b, y - &larger);
@@ -199,8 +199,9 @@ impl<T: Float> Step<'_, T> {
         let nodes = Quadrature::GaussLegendre.nodes(steps);
         nodes.into_iter().map(at).reduce(add).expect("there are steps")
     }
+}
 
-    fn output<'b>(&self, node: &'b TapeNode<'_, T>) -> &'b Tensor<T> {
-        node.output().expect("the tape was recorded inside `keep_values`")
-    }
+/// The result, which a tape recorded inside `keep_values` keeps.
+fn output<'a, T: Float>(node: &'a TapeNode<'_, T>) -> &'a Tensor<T> {
+    node.output().expect("the tape was recorded inside `keep_values`")
 }

@@ -40,17 +40,15 @@ pub enum ExplainError {
         /// The number of rows.
         rows: usize,
     },
-    /// A baseline or noise of another shape.
-    #[error("the {kind} has shape {shape:?}: it must be {expected:?} or {other:?}")]
+    /// A baseline, noise or deviations of another shape.
+    #[error("the {kind} has shape {shape:?}: it must be {}", either(expected))]
     Shape {
         /// `baseline`, for example.
         kind: &'static str,
         /// Its shape.
         shape: Vec<usize>,
-        /// A right shape.
-        expected: Vec<usize>,
-        /// Another one.
-        other: Vec<usize>,
+        /// The right shapes.
+        expected: Vec<Vec<usize>>,
     },
     /// An output or a gradient is infinite or NaN.
     #[error("the {kind} of row {row} is {value}: only finite numbers can be explained")]
@@ -173,6 +171,11 @@ impl fmt::Debug for ExplainError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")
     }
+}
+
+/// `[2] or [3]`
+fn either(shapes: &[Vec<usize>]) -> String {
+    shapes.iter().map(|shape| format!("{shape:?}")).collect::<Vec<_>>().join(" or ")
 }
 
 pub(crate) type Result<T> = std::result::Result<T, ExplainError>;

@@ -73,7 +73,7 @@ impl Features {
     pub fn from_mask(mask: &Tensor<i64>) -> Result<Self> {
         let last = mask.iter().max().ok_or_else(|| ExplainError::Empty { shape: mask.shape().to_vec() })?;
         let mut is_there = vec![false; mask.len()];
-        for group in mask.iter() {
+        for group in mask {
             match usize::try_from(group) {
                 Err(_) => return Err(ExplainError::Group { missing: group }),
                 Ok(group) => is_there.get_mut(group).into_iter().for_each(|there| *there = true),

@@ -1,10 +1,10 @@
 //! Explanations by one gradient: saliency, input times gradient, guided backpropagation.
 
-use gradus_autograd::{Float, Tensor, Var, vjp_with};
+use gradus_autograd::{Context, Float, TapeNode, Tensor, Var, vjp_with};
 
 use crate::error::Result;
 use crate::input::Input;
-use crate::passes::{Passes, Rows};
+use crate::passes::derivative;
 use crate::target::Target;
 
 /// The gradient of each row's output with respect to the input `[batch, ...]`, in its shape.
@@ -31,7 +31,7 @@ pub fn gradient<T: Float>(
     target: impl Into<Target>,
 ) -> Result<Tensor<T>> {
     let input = Input::new(&model, x, &target.into())?;
-    Ok(input.tensor(input.gradients(&model, &Passes::default())?))
+    input.gradients(&model, &derivative)
 }
 
 /// The magnitude of the [`gradient`]: how much the output changes with each number (Simonyan, Vedaldi and Zisserman, "Deep
@@ -85,21 +85,13 @@ pub fn guided_backprop<T: Float>(
     target: impl Into<Target>,
 ) -> Result<Tensor<T>> {
     let input = Input::new(&model, x, &target.into())?;
-    let fill = |row: usize, to: &mut Vec<T>| to.extend(input.row(row));
-    let rows = Rows { shape: input.row_shape(), count: input.rows(), fill: &fill };
-    let mut all = Vec::with_capacity(x.len());
-    let mut take = |_, gradient: &[T]| all.extend(gradient.iter().map(|number| number.to_f64()));
-    let backward = |x: &Var<T>, y: &Var<T>, cotangent: &Tensor<T>| {
-        let rule = |node: &gradus_autograd::TapeNode<T>, context: &gradus_autograd::Context<T>| {
-            // The derivative at the output of a `relu` is 1 where that is positive.
-            let guided = |output: Var<T>| {
-                let is_closed = output.value().le(T::ZERO);
-                vec![Some(context.cotangent().value().relu().masked_fill(&is_closed, T::ZERO).into())]
-            };
-            (node.operation() == "relu").then(|| guided(context.output()))
+    let rule = |node: &TapeNode<T>, context: &Context<T>| {
+        // The derivative at the output of a `relu` is 1 where that is positive.
+        let guided = |output: Var<T>| {
+            let is_closed = output.value().le(T::ZERO);
+            vec![Some(context.cotangent().value().relu().masked_fill(&is_closed, T::ZERO).into())]
         };
-        vjp_with(y, cotangent, &[x], rule).remove(0)
+        (node.operation() == "relu").then(|| guided(context.output()))
     };
-    Passes::default().gradients_by(&model, &rows, &|row| input.classes[row], &mut take, &backward)?;
-    Ok(input.tensor(all))
+    input.gradients(&model, &|x, y, cotangent| vjp_with(y, cotangent, &[x], rule).remove(0))
 }

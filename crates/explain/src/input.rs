@@ -3,7 +3,7 @@
 use gradus_autograd::{Float, Tensor};
 
 use crate::error::{ExplainError, Result};
-use crate::passes::{Model, Passes, Rows};
+use crate::passes::{Backward, Model, Passes, Rows};
 use crate::target::Target;
 
 /// The rows of an input, each with its class and the output for it.
@@ -62,14 +62,14 @@ impl<T: Float> Input<T> {
         tensor(numbers.iter().copied(), &[self.rows()])
     }
 
-    /// The gradients of all rows, one after another.
-    pub(crate) fn gradients(&self, model: Model<T>, passes: &Passes) -> Result<Vec<f64>> {
+    /// The gradients of all rows, in the shape of the input.
+    pub(crate) fn gradients(&self, model: Model<T>, backward: Backward<T>) -> Result<Tensor<T>> {
         let fill = |row: usize, to: &mut Vec<T>| to.extend(self.row(row));
         let rows = Rows { shape: self.row_shape(), count: self.rows(), fill: &fill };
         let mut all = Vec::with_capacity(self.data.len());
-        let mut take = |_, gradient: &[T]| all.extend(gradient.iter().map(|number| number.to_f64()));
-        passes.gradients(model, &rows, &|row| self.classes[row], &mut take)?;
-        Ok(all)
+        let mut take = |_, gradient: &[T]| all.extend(gradient);
+        Passes::default().gradients_by(model, &rows, &|row| self.classes[row], &mut take, backward)?;
+        Ok(Tensor::from_vec(all, &self.shape).expect("each row has its gradient"))
     }
 }
 
@@ -94,8 +94,8 @@ impl<T: Float> Baseline<T> {
         let Some(baseline) = &self.0 else { return Ok(Reference { data: vec![T::ZERO; size], size }) };
         let expected: Vec<usize> = std::iter::once(1).chain(input.row_shape().iter().copied()).collect();
         if baseline.shape() != expected && baseline.shape() != input.shape {
-            let (shape, other) = (baseline.shape().to_vec(), input.shape.clone());
-            return Err(ExplainError::Shape { kind: "baseline", shape, expected, other });
+            let (shape, expected) = (baseline.shape().to_vec(), vec![expected, input.shape.clone()]);
+            return Err(ExplainError::Shape { kind: "baseline", shape, expected });
         }
         Ok(Reference { data: baseline.to_vec(), size })
     }

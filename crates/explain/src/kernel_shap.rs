@@ -98,6 +98,9 @@ impl<T: Float> KernelShap<T> {
             return Ok(game.attribution(&whole));
         }
         let (coalitions, weights) = self.weighted(&game)?;
+        if coalitions.is_empty() {
+            return Err(ExplainError::Underdetermined { samples: 0, groups });
+        }
         let values = game.values(coalitions.len(), &|coalition, group| coalitions[coalition][group])?;
         let mut coefficients = Vec::with_capacity(n * groups);
         for row in 0..n {
@@ -164,7 +167,7 @@ fn drawn(groups: usize, samples: usize, rng: &mut impl Rng) -> Vec<Vec<bool>> {
 /// The coefficients that add up to `whole`, and otherwise come nearest to the gains of the coalitions. The last one is the rest,
 /// which leaves a regression without a side condition.
 fn regression(coalitions: &[Vec<bool>], weights: &[f64], gains: &[f64], whole: f64) -> Result<Vec<f64>> {
-    let groups = coalitions.first().map_or(2, Vec::len);
+    let groups = coalitions[0].len();
     let d = groups - 1;
     let number = |kept: bool| f64::from(u8::from(kept));
     let (mut gram, mut moments) = (vec![vec![0.0; d]; d], vec![0.0; d]);

@@ -210,8 +210,8 @@ impl<T: Float> Lime<T> {
         let (samples, seed) = self.drawn("explain_table");
         let input = Input::new(&model, x, &target.into())?;
         if deviations.shape() != input.row_shape() {
-            let (shape, expected) = (deviations.shape().to_vec(), input.row_shape().to_vec());
-            return Err(ExplainError::Shape { kind: "deviation", shape, other: expected.clone(), expected });
+            let (shape, expected) = (deviations.shape().to_vec(), vec![input.row_shape().to_vec()]);
+            return Err(ExplainError::Shape { kind: "deviation", shape, expected });
         }
         let (columns, deviations) = (input.size(), deviations.to_vec());
         let z = Tensor::<f64>::randn([samples, columns], &mut seeded(seed)).to_vec2();

@@ -11,6 +11,9 @@ use crate::error::{ExplainError, Result};
 /// A model: a function of a batch, which gives `[batch, classes]`.
 pub(crate) type Model<'a, T> = &'a dyn Fn(&Var<T>) -> Var<T>;
 
+/// A backward pass: the gradient for an input, from the output and its cotangent.
+pub(crate) type Backward<'a, T> = &'a dyn Fn(&Var<T>, &Var<T>, &Tensor<T>) -> Option<Var<T>>;
+
 /// The number of rows in a pass, and who is told of each.
 #[derive(Clone)]
 pub(crate) struct Passes {
@@ -143,17 +146,17 @@ impl Passes {
         class: &dyn Fn(usize) -> usize,
         take: &mut dyn FnMut(usize, &[T]),
     ) -> Result<()> {
-        self.gradients_by(model, rows, class, take, &|x, y, cotangent| vjp(y, cotangent, &[x]).remove(0))
+        self.gradients_by(model, rows, class, take, &derivative)
     }
 
-    /// As [`gradients`](Self::gradients), by another backward pass: a function of the input, the output and its cotangent.
+    /// As [`gradients`](Self::gradients), by another backward pass.
     pub(crate) fn gradients_by<T: Float>(
         &self,
         model: Model<T>,
         rows: &Rows<T>,
         class: &dyn Fn(usize) -> usize,
         take: &mut dyn FnMut(usize, &[T]),
-        backward: &dyn Fn(&Var<T>, &Var<T>, &Tensor<T>) -> Option<Var<T>>,
+        backward: Backward<T>,
     ) -> Result<()> {
         let size: usize = rows.shape.iter().product();
         self.each(rows.count, |range| {
@@ -169,6 +172,11 @@ impl Passes {
             Ok(())
         })
     }
+}
+
+/// The backward pass that gives derivatives.
+pub(crate) fn derivative<T: Float>(x: &Var<T>, y: &Var<T>, cotangent: &Tensor<T>) -> Option<Var<T>> {
+    vjp(y, cotangent, &[x]).remove(0)
 }
 
 /// Runs a model on a batch that gradients can be asked for; gives the variable and the output.

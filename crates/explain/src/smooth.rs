@@ -10,7 +10,7 @@ use crate::target::Target;
 /// The number that stands for the explanations of the noisy copies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Smoothing {
-    /// The mean (Smilkov et al., "SmoothGrad", 2017).
+    /// The mean (Smilkov et al., "`SmoothGrad`", 2017).
     Mean,
     /// The mean of the squares (Hooker et al., "A benchmark for interpretability methods", 2018).
     Square,
@@ -127,13 +127,8 @@ impl<T: Float> SmoothGrad<T> {
         self.passes.clone().one_by_one().each(samples, |range| {
             let explanation = method(&(x + noise.select(0, range.start as isize)))?;
             if explanation.shape() != x.shape() {
-                let (shape, expected) = (explanation.shape().to_vec(), x.shape().to_vec());
-                return Err(ExplainError::Shape {
-                    kind: "explanation",
-                    shape,
-                    other: expected.clone(),
-                    expected,
-                });
+                let (shape, expected) = (explanation.shape().to_vec(), vec![x.shape().to_vec()]);
+                return Err(ExplainError::Shape { kind: "explanation", shape, expected });
             }
             sums.add(0, &explanation.to_vec());
             Ok(())
@@ -149,8 +144,8 @@ impl<T: Float> SmoothGrad<T> {
             }
             Noise::Given(noise) if noise.shape() == with(noise.shape()[0]) => Ok(noise.clone()),
             Noise::Given(noise) => {
-                let (shape, expected) = (noise.shape().to_vec(), with(noise.shape()[0]));
-                Err(ExplainError::Shape { kind: "noise", shape, other: expected.clone(), expected })
+                let (shape, expected) = (noise.shape().to_vec(), vec![with(noise.shape()[0])]);
+                Err(ExplainError::Shape { kind: "noise", shape, expected })
             }
         }
     }

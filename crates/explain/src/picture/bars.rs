@@ -1,5 +1,6 @@
 //! Bars for features.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use super::{FAINT, INK, css, diverging, page, rectangle, short, text, write};
@@ -81,8 +82,9 @@ impl Bars {
             body += &text(x, y + 17.0, 12, anchor, FAINT, &short(*number));
         }
         let bottom = TOP + self.bars.len() as f64 * ROW;
-        body +=
-            &format!("<path d=\"M{zero:.1} {TOP}V{bottom:.1}\" stroke=\"{FAINT}\" stroke-width=\"1\"/>\n");
+        let axis = format!("M{zero:.1} {TOP}V{bottom:.1}");
+        // Writing to a string does not fail.
+        let _ = writeln!(body, "<path d=\"{axis}\" stroke=\"{FAINT}\" stroke-width=\"1\"/>");
         let wide = 48.0 + 10.5 * self.title.chars().count() as f64;
         page((left + LENGTH + NUMBER + 8.0).max(wide), bottom + 24.0, &self.title, body)
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use gradus_autograd::{Float, Tensor};
+use gradus_autograd::{Float, Number, Tensor};
 
 use super::png::Raster;
 use super::{FAINT, INK, diverging, mixed, page, short, text, write};
@@ -67,7 +67,7 @@ fn planes<T: Float>(picture: &'static str, numbers: &Tensor<T>) -> Result<Planes
             return Err(ExplainError::Picture { picture, shape: numbers.shape().to_vec(), expected });
         }
     };
-    let all: Vec<f64> = numbers.iter().map(|number| number.to_f64()).collect();
+    let all: Vec<f64> = numbers.iter().map(Number::to_f64).collect();
     Ok((height, width, all.chunks_exact(height * width).map(<[f64]>::to_vec).collect()))
 }
 
@@ -164,6 +164,9 @@ impl Panel {
     }
 }
 
+/// The corner of a panel, and the panel, drawn.
+type Placed<'a> = ([usize; 2], &'a Panel, Raster);
+
 impl HeatMaps {
     /// No panels yet, in rows of four.
     pub fn new(title: impl Into<String>) -> Self {
@@ -190,7 +193,7 @@ impl HeatMaps {
     }
 
     /// The size of the picture, and each panel drawn, with its corner.
-    fn layout(&self) -> ([usize; 2], Vec<([usize; 2], &Panel, Raster)>) {
+    fn layout(&self) -> ([usize; 2], Vec<Placed<'_>>) {
         let rasters: Vec<Raster> = self.panels.iter().map(Panel::raster).collect();
         let side = |size: fn(&Raster) -> usize| rasters.iter().map(size).max().unwrap_or(SIDE).max(SIDE);
         let (wide, high) = (side(|raster| raster.width) + GAP, side(|raster| raster.height) + CAPTION + GAP);

@@ -23,7 +23,7 @@ const FAINT: &str = "#6e6e6e";
 /// Red, green and blue.
 type Colour = [u8; 3];
 
-/// From blue over white to red (Brewer, "RdBu", 2003), which colour-blind readers tell apart.
+/// From blue over white to red (Brewer, "`RdBu`", 2003), which colour-blind readers tell apart.
 const DIVERGING: [Colour; 9] = [
     [33, 102, 172],
     [67, 147, 195],

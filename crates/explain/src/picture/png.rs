@@ -60,7 +60,7 @@ impl Raster {
             data.write_all(&bytes).expect("memory can be written");
         }
         let data = data.finish().expect("memory can be written");
-        let parts: [(&[u8; 4], &[u8]); 3] = [(b"IHDR", &header), (b"IDAT", &data), (b"IEND", &[])];
+        let parts: [([u8; 4], &[u8]); 3] = [(*b"IHDR", &header), (*b"IDAT", &data), (*b"IEND", &[])];
         let chunks = parts.map(|(name, data)| chunk(name, data)).concat();
         [&b"\x89PNG\r\n\x1a\n"[..], &chunks].concat()
     }
@@ -71,12 +71,12 @@ impl Raster {
     }
 }
 
-fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
     let mut check = Crc::new();
-    check.update(name);
+    check.update(&name);
     check.update(data);
     let length = u32::try_from(data.len()).expect("an image of fewer bytes");
-    [&length.to_be_bytes()[..], name, data, &check.sum().to_be_bytes()].concat()
+    [&length.to_be_bytes()[..], &name, data, &check.sum().to_be_bytes()].concat()
 }
 
 /// Three bytes as four letters (RFC 4648).
