@@ -10,11 +10,11 @@ use crate::target::Target;
 /// The gradient of each row's output with respect to the input `[batch, ...]`, in its shape.
 ///
 /// ```
-/// use gradus_autograd::Tensor;
+/// use gradus_autograd::{Tensor, Var};
 /// use gradus_explain::{gradient, input_x_gradient, saliency};
 ///
-/// let weights = Tensor::from([[1.0, -2.0], [0.0, 3.0]]); // [features, classes]
-/// let model = |x: &gradus_autograd::Var<f64>| x.matmul(&weights);
+/// let weights = Var::constant([[1.0, -2.0], [0.0, 3.0]]); // [features, classes]
+/// let model = |x: &Var<f64>| x.matmul(&weights);
 /// let x = Tensor::from([[5.0, 1.0]]);
 /// assert_eq!(gradient(model, &x, 1)?, Tensor::from([[-2.0, 3.0]]));
 /// assert_eq!(saliency(model, &x, 1)?, Tensor::from([[2.0, 3.0]]));

@@ -23,8 +23,8 @@ pub(crate) fn perceptron(inputs: usize, classes: usize, between: Between, seed: 
 /// Two convolutions and a linear layer for images of 8 x 8.
 #[derive(Module, Clone)]
 pub(crate) struct Cnn {
-    conv1: Conv2d,
-    conv2: Conv2d,
+    pub(crate) conv1: Conv2d,
+    pub(crate) conv2: Conv2d,
     pub(crate) out: Linear,
 }
 
