@@ -23,7 +23,7 @@ use crate::target::Target;
 ///   the baseline, which gets y - max(y, y0);
 /// - any other, such as a product of two numbers that both differ, `softmax` or attention: by the mean gradient between
 ///   the two, as in integrated gradients within the operation. For the kinds above that mean is the same rule, and of
-///   products it is exact; of others it is an integral with 32 nodes.
+///   products it is exact; of others it is an integral with up to 512 nodes.
 ///
 /// A mask or indices that the model computes from its input may differ from the baseline's, which no multiplier
 /// accounts for. So the error is reported.
@@ -184,9 +184,27 @@ impl<T: Float> Step<'_, T> {
         (shares / difference).masked_fill(&is_near, T::ZERO)
     }
 
-    /// The mean gradient on the straight line from the inputs on the baseline to the others.
+    /// The mean gradient on the straight line from the inputs on the baseline to the others, by an integral with more nodes
+    /// until the shares of this operation add up.
     fn mean_gradient(&self, a: &[Tensor<T>], b: &[Tensor<T>]) -> Vec<Tensor<T>> {
-        let steps = if self.node.linearity() == Linearity::Multilinear { 2 } else { 32 };
+        let sum = |x: Tensor<T>| x.sum(..).item().to_f64();
+        let whole = self.cotangent * (output(self.node) - output(self.other));
+        let (size, whole) = (sum(whole.abs()), sum(whole));
+        // Two nodes are exact for products.
+        let mut means = Vec::new();
+        for steps in [2, 32, 128, 512] {
+            means = self.mean_of(steps, a, b);
+            let share = |((mean, a), b)| sum(mean * (a - b));
+            let shares: f64 = means.iter().zip(a).zip(b).map(share).sum();
+            if (shares - whole).abs() <= 1e3 * T::EPSILON.to_f64() * size {
+                break;
+            }
+        }
+        means
+    }
+
+    /// The mean gradient by a number of nodes.
+    fn mean_of(&self, steps: usize, a: &[Tensor<T>], b: &[Tensor<T>]) -> Vec<Tensor<T>> {
         let at = |(alpha, weight): (f64, f64)| {
             let alpha = T::from_f64(alpha);
             let inputs: Vec<Tensor<T>> = a.iter().zip(b).map(|(a, b)| b + (a - b) * alpha).collect();

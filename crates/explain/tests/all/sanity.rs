@@ -9,10 +9,10 @@ use gradus_explain::{
 
 use crate::networks::{Cnn, blobs};
 
-/// The rank correlation of Spearman between the magnitudes of two maps.
+/// The rank correlation of Spearman between two maps. With their signs: magnitudes of shares are large where the image is.
 fn similarity(a: &Tensor, b: &Tensor) -> f64 {
     let ranks = |x: &Tensor| {
-        let order = x.abs().reshape([x.len()]).argsort(0, false).argsort(0, false).cast::<f64>();
+        let order = x.reshape([x.len()]).argsort(0, false).argsort(0, false).cast::<f64>();
         &order - order.mean(..)
     };
     let (a, b) = (ranks(a), ranks(b));
