@@ -12,8 +12,8 @@ use std::error::Error;
 use gradus::data::order;
 use gradus::data::read::csv::Table;
 use gradus::explain::{
-    Bars, DeepLift, Features, GradCam, HeatMaps, IntegratedGradients, Interpolation, KernelShap, Lime, Occlusion, Panel,
-    PartialDependence, PermutationImportance, SmoothGrad, Words, guided_backprop, resize,
+    Bars, DeepLift, Features, GradCam, HeatMaps, IntegratedGradients, Interpolation, KernelShap, Lime,
+    Occlusion, Panel, PartialDependence, PermutationImportance, SmoothGrad, Words, guided_backprop, resize,
 };
 use gradus::metrics::Accuracy;
 use gradus::prelude::*;
@@ -58,7 +58,8 @@ fn train<M: Module>(
 
 /// The first four fifths of shuffled rows, and the others.
 fn split(x: &Tensor, y: &Tensor<i64>) -> [(Tensor, Tensor<i64>); 2] {
-    order::split(&order::shuffled(y.len(), &mut seeded(0)), [0.8, 0.2]).map(|places| Subset::new((x, y), places).all())
+    order::split(&order::shuffled(y.len(), &mut seeded(0)), [0.8, 0.2])
+        .map(|places| Subset::new((x, y), places).all())
 }
 
 fn images(options: &Options) -> Result<(), Box<dyn Error>> {
@@ -82,7 +83,11 @@ fn images(options: &Options) -> Result<(), Box<dyn Error>> {
     println!("  the largest rest of DeepLIFT {:.1e}", lifted.delta.abs().max(..).item());
     println!("  and of integrated gradients  {:.1e}", integrated.delta.abs().max(..).item());
     let cam = GradCam::new().explain(|x: &Var| cnn.with_activation(x), &x, &y)?;
-    let parts = Lime::new(300, 0).features(Features::grid(pixels, [4, 4])).explain(model, &x.slice(0, ..3), &y.slice(0, ..3))?;
+    let parts = Lime::new(300, 0).features(Features::grid(pixels, [4, 4])).explain(
+        model,
+        &x.slice(0, ..3),
+        &y.slice(0, ..3),
+    )?;
     let methods = [
         ("SmoothGrad", SmoothGrad::new(30, 0.15, 0).explain(model, &x, &y)?),
         ("guided backprop.", guided_backprop(model, &x, &y)?),
@@ -129,7 +134,8 @@ fn table(options: &Options) -> Result<(), Box<dyn Error>> {
         .push(Relu)
         .push(Linear::new(16, 2, rng));
     let epochs = options.unless_quick(30, 15);
-    let accuracy = train(&mut network, |network, x| network.forward(x), [train_part.clone(), test.clone()], epochs);
+    let accuracy =
+        train(&mut network, |network, x| network.forward(x), [train_part.clone(), test.clone()], epochs);
     println!("tumours: {:.1} % of {} test cases", 100.0 * accuracy, test.1.len());
     let model = |x: &Var| network.forward(x);
     let malignant = classes.iter().position(|class| class == "malignant").ok_or("no class malignant")?;
@@ -141,10 +147,13 @@ fn table(options: &Options) -> Result<(), Box<dyn Error>> {
         .save(out("21_importance.svg")?)?;
     // One case, against the mean of the training set.
     let mean = train_part.0.mean(gradus::keepdim(0));
-    let shap = KernelShap::new().samples(4000, 0).baseline(mean).progress(Progress::new().label("SHAP").counter());
+    let shap =
+        KernelShap::new().samples(4000, 0).baseline(mean).progress(Progress::new().label("SHAP").counter());
     let case = test.0.slice(0, ..1);
     let shares = shap.explain(model, &case, malignant)?.coefficients.cast::<f64>().to_vec();
-    Bars::new("What makes this tumour malignant, or not", names, &shares).most(10).save(out("21_tumour.svg")?)?;
+    Bars::new("What makes this tumour malignant, or not", names, &shares)
+        .most(10)
+        .save(out("21_tumour.svg")?)?;
     let largest = names.iter().position(|name| name == "worst area").ok_or("no such column")?;
     let dependence = PartialDependence::new(largest).explain(model, &test.0)?;
     let curve = |class: isize| {

@@ -39,12 +39,13 @@ fn attributions_depend_on_the_weights() {
             method.explain(|x| cnn.forward(x), &x, &y).unwrap().coefficients
         }),
     ];
-    // Independent randomisation of all layers.
-    let random = Cnn::new(77);
+    // Several, as the sign of a random map is a matter of luck.
+    let random: Vec<Cnn> = (70..80).map(Cnn::new).collect();
     for (name, explain) in methods {
-        let (of_trained, of_random) = (explain(&trained), explain(&random));
+        let of_trained = explain(&trained);
         let same = similarity(&of_trained, &explain(&trained));
-        let other = similarity(&of_trained, &of_random);
+        let others = random.iter().map(|cnn| similarity(&of_trained, &explain(cnn)));
+        let other = others.sum::<f64>() / random.len() as f64;
         println!("{name}: {other:.2}");
         assert!(
             same > 0.999 && other < 0.6,
