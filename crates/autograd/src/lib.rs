@@ -41,7 +41,7 @@ pub mod xml;
 pub use compile::{Plan, Variables};
 pub use engine::{
     Gradients, batched_hessian, batched_jacobian, grad, grad_create_graph, hessian, hvp, jacobian, jvp,
-    jvp_create_graph, vjp, vjp_create_graph,
+    jvp_create_graph, vjp, vjp_create_graph, vjp_with,
 };
 pub use gradus_tensor::{
     Axes, Bins, Conv, Dims, Element, Ellipsis, Float, Indexing, InstructionSet, MatrixNorm, MemoryGroup,
