@@ -24,9 +24,9 @@
 #![forbid(unsafe_code)]
 
 pub mod accuracy;
-pub mod distributions;
 #[doc(hidden)]
 pub mod compile;
+pub mod distributions;
 mod engine;
 mod operators;
 mod ops;
@@ -55,10 +55,10 @@ pub use gradus_tensor::{npy, npz};
 pub use ops::{AttentionMask, cat, checkpoint, einsum, stack};
 pub use profile::{Profile, ProfileRow, profile};
 pub use scalar::{Binary, BinaryFunction, Expression, Lift, Literal, Real, Unary, UnaryFunction};
+pub use tape::{
+    AsVar, Context, Discrete, DiscreteOperation, Discreteness, Event, Fusion, Identity, Indices, Inputs,
+    Linearity, Mask, Operand, Operation, Phase, Saves, Tape, TapeNode, Var, apply, decide, detect_anomaly,
+    is_recording, keep_values, live_nodes, no_grad, scope, track_memory,
+};
 #[doc(hidden)]
 pub use tape::{OperandValue, watch};
-pub use tape::{
-    AsVar, Context, Discrete, DiscreteOperation, Discreteness, Event, Fusion, Identity, Indices, Inputs, Linearity,
-    Mask, Operand, Operation, Phase, Saves, Tape, TapeNode, Var, apply, decide, detect_anomaly, is_recording,
-    keep_values, live_nodes, no_grad, scope, track_memory,
-};

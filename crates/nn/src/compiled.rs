@@ -212,7 +212,9 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
         });
         let members = members_of(model);
         let addresses: Vec<usize> = (0..)
-            .map_while(|n| optimizers.nth(n).map(|optimizer| std::ptr::from_mut(optimizer).cast::<()>() as usize))
+            .map_while(|n| {
+                optimizers.nth(n).map(|optimizer| std::ptr::from_mut(optimizer).cast::<()>() as usize)
+            })
             .collect();
         let forms = forms_of(model);
         let given_again = given.exchange(&mut Same);
@@ -226,8 +228,10 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
         let (results, trace) = outcome.unwrap_or_else(|panic| resume_unwind(panic));
         let updates = trace.updates().map(|(address, place)| {
             let number = addresses.iter().position(|other| *other == address);
-            let number = number.expect("step: the optimizer is not one that was given to the compiled function");
-            let name = optimizers.nth(number).and_then(|optimizer| optimizer.parameter_at(place)).map(String::from);
+            let number =
+                number.expect("step: the optimizer is not one that was given to the compiled function");
+            let name =
+                optimizers.nth(number).and_then(|optimizer| optimizer.parameter_at(place)).map(String::from);
             (number, place, name.expect("the optimizer told its place"))
         });
         let updates = updates.collect();
@@ -269,15 +273,22 @@ impl<R: Variables<T>, T: Float> Plan<R, T> {
         inputs.visit(&mut |operand| {
             fits = fits && forms.next().is_some_and(|form| form.fits_operand(operand.value()));
         });
-        let has_state = |optimizer: &dyn Optimizer<T>, place, name: &str| optimizer.parameter_at(place) == Some(name);
-        fits && forms.next().is_none() && self.updates.iter().all(|(number, place, name)| {
-            optimizers.nth(*number).is_some_and(|optimizer| has_state(optimizer, *place, name))
-        })
+        let has_state =
+            |optimizer: &dyn Optimizer<T>, place, name: &str| optimizer.parameter_at(place) == Some(name);
+        fits && forms.next().is_none()
+            && self.updates.iter().all(|(number, place, name)| {
+                optimizers.nth(*number).is_some_and(|optimizer| has_state(optimizer, *place, name))
+            })
     }
 
     /// The results, or `None` if the plan is for other inputs, or another form of the model or the optimizers.
     #[track_caller]
-    fn run(&mut self, model: &mut impl Module<T>, optimizers: &mut impl Optimizers<T>, inputs: &impl Variables<T>) -> Option<R> {
+    fn run(
+        &mut self,
+        model: &mut impl Module<T>,
+        optimizers: &mut impl Optimizers<T>,
+        inputs: &impl Variables<T>,
+    ) -> Option<R> {
         if !self.fits(optimizers, inputs) {
             return None;
         }
@@ -294,7 +305,9 @@ impl<R: Variables<T>, T: Float> Plan<R, T> {
                     let value = buffer.value_mut();
                     (form.fits(value), External::Number(value))
                 }
-                (MemberForm::Counter, MemberMut::Counter(counter)) => (true, External::Counter(counter.value_mut())),
+                (MemberForm::Counter, MemberMut::Counter(counter)) => {
+                    (true, External::Counter(counter.value_mut()))
+                }
                 (MemberForm::Mode(mode), MemberMut::Mode(other)) => (mode == other, External::Other),
                 _ => (false, External::Other),
             };

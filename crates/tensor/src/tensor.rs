@@ -192,13 +192,23 @@ impl<T: Element> Tensor<T> {
         Err(self)
     }
 
+    /// Whether nobody shares the buffer.
+    #[doc(hidden)]
+    #[inline]
+    pub fn is_sole(&mut self) -> bool {
+        self.buffer.get_mut().is_some()
+    }
+
     /// The memory as a contiguous tensor of another shape with as many elements, whose values mean nothing; `None` if it is
     /// shared, or not of this size.
     #[doc(hidden)]
     #[inline]
     pub fn into_memory(mut self, shape: &[usize]) -> Option<Self> {
         let size = self.buffer.get_mut()?.len();
-        if self.layout.offset != 0 || !crate::layout::same(self.shape(), shape) || !self.layout.is_contiguous() {
+        if self.layout.offset != 0
+            || !crate::layout::same(self.shape(), shape)
+            || !self.layout.is_contiguous()
+        {
             self.layout = Layout::contiguous(shape);
         }
         (self.layout.len() == size).then_some(self)

@@ -14,7 +14,11 @@ fn batch(seed: u64) -> Pair {
 }
 
 /// One step of training with clipping, which gives the loss and the predictions.
-fn step<O: Optimizer<f64>>(model: &mut Sequential<f64>, optimizer: &mut O, (x, y): Pair) -> (Var<f64>, Var<f64>) {
+fn step<O: Optimizer<f64>>(
+    model: &mut Sequential<f64>,
+    optimizer: &mut O,
+    (x, y): Pair,
+) -> (Var<f64>, Var<f64>) {
     let prediction = model.forward(&x);
     let loss = prediction.mse_loss(&y);
     let mut gradients = loss.clone().backward();
@@ -109,7 +113,9 @@ fn second_derivatives_and_no_grad_are_compiled() {
 }
 
 /// What the message of a call says that must not be compiled.
-fn refusal(function: impl Fn(&mut Linear<f64>, &mut Sgd<f64>, Var<f64>) -> Var<f64> + Send + Sync + 'static) -> String {
+fn refusal(
+    function: impl Fn(&mut Linear<f64>, &mut Sgd<f64>, Var<f64>) -> Var<f64> + Send + Sync + 'static,
+) -> String {
     let mut compiled = Compiled::new(function);
     let (mut layer, mut sgd) = (Linear::new(2, 1, &mut seeded(0)), Sgd::new(0.1));
     let mut calls = || {
@@ -117,7 +123,8 @@ fn refusal(function: impl Fn(&mut Linear<f64>, &mut Sgd<f64>, Var<f64>) -> Var<f
             let _ = compiled.call(&mut layer, &mut sgd, Tensor::ones([1, 2]).into());
         }
     };
-    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(&mut calls)).expect_err("it is refused");
+    let panic =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(&mut calls)).expect_err("it is refused");
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.unwrap_or_else(|| panic.downcast_ref::<String>().expect("a message").clone())
 }
@@ -130,7 +137,9 @@ fn what_would_go_stale_is_refused() {
         refusal(|layer, _, x| layer.forward(&x) * layer.forward(&x).value().to_vec()[0]),
         refusal(|_, _, x| if x.gt(0.5).all(..).item() { x } else { -x }),
         refusal(|layer, _, x| Var::from(layer.forward(&x).sum(..).backward().loss())),
-        refusal(|layer, _, x| layer.forward(&x).sum(..).backward().get(&layer.weight).unwrap().clone().into()),
+        refusal(|layer, _, x| {
+            layer.forward(&x).sum(..).backward().get(&layer.weight).unwrap().clone().into()
+        }),
     ] {
         assert!(message.contains(reads), "{message}");
     }

@@ -7,7 +7,7 @@ use gradus_tensor::fused::{Function, Fused, FusedStep, Reduction};
 use gradus_tensor::{Float, Shape};
 use smallvec::SmallVec;
 
-use super::program::{Instruction, Kind, Place, Program};
+use super::program::{Instruction, Kind, Place, Program, SMALL};
 use crate::scalar::Expression;
 use crate::tape::Fusion;
 
@@ -50,9 +50,11 @@ impl<T: Float> Program<T> {
             fuser.join(i);
         }
         let order = fuser.order();
-        let mut fused: Vec<Option<Instruction<T>>> = fuser.units.iter().map(|unit| fuser.fused(unit)).collect();
+        let mut fused: Vec<Option<Instruction<T>>> =
+            fuser.units.iter().map(|unit| fuser.fused(unit)).collect();
         let units = fuser.units;
-        let mut old: Vec<Option<Instruction<T>>> = std::mem::take(&mut self.instructions).into_iter().map(Some).collect();
+        let mut old: Vec<Option<Instruction<T>>> =
+            std::mem::take(&mut self.instructions).into_iter().map(Some).collect();
         for unit in order {
             match fused[unit].take() {
                 Some(instruction) => self.instructions.push(instruction),
@@ -95,8 +97,13 @@ impl<'a, T: Float> Fuser<'a, T> {
             before.push(needs);
         }
         let unit = |i| Unit { members: vec![i], domain: None, row_axes: None };
-        let mut fuser =
-            Self { program, makers, before, units: (0..count).map(unit).collect(), unit_of: (0..count).collect() };
+        let mut fuser = Self {
+            program,
+            makers,
+            before,
+            units: (0..count).map(unit).collect(),
+            unit_of: (0..count).collect(),
+        };
         for i in 0..count {
             fuser.units[i] = Unit { members: vec![i], ..fuser.alone(i) };
         }
@@ -131,7 +138,8 @@ impl<'a, T: Float> Fuser<'a, T> {
                 let first = input.len() - axes.len();
                 let at_the_end = !axes.is_empty() && axes.iter().all(|&axis| axis >= first);
                 let length: usize = input[first..].iter().product();
-                (at_the_end && (1..=LONGEST_ROW).contains(&length)).then_some(Part::Reduce(reduction, axes.len()))
+                (at_the_end && (1..=LONGEST_ROW).contains(&length))
+                    .then_some(Part::Reduce(reduction, axes.len()))
             }
             Fusion::Reshape | Fusion::Expand => Some(Part::Same),
         }
@@ -204,15 +212,17 @@ impl<'a, T: Float> Fuser<'a, T> {
                 let dropped = row_axes.is_some_and(|axes| *from == domain[..domain.len() - axes]);
                 return (is_of_rows(to) && (is_of_rows(from) || dropped)
                     || *to == domain[..] && (is_of_rows(from) || *from == domain[..]))
-                .then_some((domain, row_axes));
+                    .then_some((domain, row_axes));
             }
         };
         let reads_well = |reader: &Unit, maker: &Unit| {
-            reader.members.iter().flat_map(|&member| &self.program.instructions[member].operands).all(|&place| {
-                let made = matches!(place, Place::Value(value)
+            reader.members.iter().flat_map(|&member| &self.program.instructions[member].operands).all(
+                |&place| {
+                    let made = matches!(place, Place::Value(value)
                     if self.makers[value as usize].is_some_and(|made| maker.members.contains(&made)));
-                !made || *self.shape(place) == domain[..] || is_of_rows(self.shape(place))
-            })
+                    !made || *self.shape(place) == domain[..] || is_of_rows(self.shape(place))
+                },
+            )
         };
         (fits && reads_well(own, unit) && reads_well(unit, own)).then_some((domain, row_axes))
     }
@@ -249,7 +259,8 @@ impl<'a, T: Float> Fuser<'a, T> {
             let mut waiting = vec![self.unit_of[i]];
             while let Some(&unit) = waiting.last() {
                 let needs = self.units[unit].members.iter().flat_map(|&member| &self.before[member]);
-                let next = needs.map(|&maker| self.unit_of[maker]).find(|&other| other != unit && !done[other]);
+                let next =
+                    needs.map(|&maker| self.unit_of[maker]).find(|&other| other != unit && !done[other]);
                 if let Some(next) = next {
                     waiting.push(next);
                     continue;
@@ -263,9 +274,13 @@ impl<'a, T: Float> Fuser<'a, T> {
         order
     }
 
-    /// The pass of a unit with several members.
+    /// The pass of a unit with several members, or of an elementwise operation on few elements, which then needs no new memory.
     fn fused(&self, unit: &Unit) -> Option<Instruction<T>> {
-        let domain = unit.domain.as_ref().filter(|_| unit.members.len() > 1)?;
+        let domain = unit.domain.as_ref()?;
+        if let [i] = unit.members[..] {
+            let is_small = domain.iter().product::<usize>() <= SMALL;
+            is_small.then(|| self.part(i)).flatten().filter(|part| matches!(part, Part::Elementwise(_)))?;
+        }
         let row_axes = unit.row_axes.unwrap_or(0);
         let (mut steps, mut inputs): (Vec<FusedStep<T>>, Vec<Place>) = (Vec::new(), Vec::new());
         // The step of each value of the unit, and of each input.
@@ -307,7 +322,9 @@ impl<'a, T: Float> Fuser<'a, T> {
         };
         let made = unit.members.iter().map(|&i| self.program.instructions[i].results[0]);
         let results: Vec<u32> = made.filter(|&value| outside(value)).collect();
-        let step_of = |value: &u32| known.iter().find(|(place, _)| *place == Place::Value(*value)).map(|(_, step)| *step);
+        let step_of = |value: &u32| {
+            known.iter().find(|(place, _)| *place == Place::Value(*value)).map(|(_, step)| *step)
+        };
         let outputs: Vec<u32> = results.iter().filter_map(step_of).collect();
         let shapes: Vec<&[usize]> = inputs.iter().map(|&place| self.shape(place)).collect();
         let pass = Fused::new(domain, row_axes, &shapes, steps, &outputs);
@@ -320,7 +337,12 @@ impl<'a, T: Float> Fuser<'a, T> {
             return None;
         }
         let names = unit.members.iter().map(|&i| self.program.instructions[i].name()).collect();
-        Some(Instruction { kind: Kind::Fused(pass, names), operands: inputs, results, ..Instruction::default() })
+        Some(Instruction {
+            kind: Kind::Fused(pass, names),
+            operands: inputs,
+            results,
+            ..Instruction::default()
+        })
     }
 }
 
@@ -351,7 +373,8 @@ impl Expression {
                     Err(number) => FusedStep::Constant(T::from_f64(number)),
                     Ok((name, operands)) => FusedStep::Apply(Function::named(name)?, operands.into()),
                 };
-                let known = steps.iter().position(|other| *other == step && !matches!(step, FusedStep::Constant(_)));
+                let known =
+                    steps.iter().position(|other| *other == step && !matches!(step, FusedStep::Constant(_)));
                 Some(known.unwrap_or_else(|| {
                     steps.push(step);
                     steps.len() - 1

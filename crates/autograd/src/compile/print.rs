@@ -1,10 +1,12 @@
 //! A program as text.
 
+use std::collections::HashMap;
 use std::fmt::{self, Debug, Display, Formatter};
 
-use gradus_tensor::Float;
+use gradus_tensor::{Bytes, Float};
 
-use super::program::{Instruction, Kind, Place, Program, have_same_bits};
+use super::program::{Instruction, Kind, Memory, Place, Program, have_same_bits};
+use crate::tape::drawing::{Drawn, draw, shown};
 use crate::tape::node::Saved;
 
 impl<T: Float> Program<T> {
@@ -37,7 +39,11 @@ impl<T: Float> Program<T> {
         }
         let constants = |program: &Self| program.constants.clone();
         if constants(self) != constants(other) {
-            return Err(format!("it has {} constants, and had {}", constants(other).len(), constants(self).len()));
+            return Err(format!(
+                "it has {} constants, and had {}",
+                constants(other).len(),
+                constants(self).len()
+            ));
         }
         for (mine, other) in self.values[constants(self)].iter().zip(&other.values[constants(other)]) {
             let same = match (mine, other) {
@@ -68,6 +74,14 @@ impl<T: Float> Instruction<T> {
             Kind::Assign { .. } => "assign",
             Kind::Count { .. } => "count",
             Kind::NotNan { .. } => "assert not NaN",
+        }
+    }
+
+    /// The number of operations that it is made of.
+    fn operations(&self) -> usize {
+        match &self.kind {
+            Kind::Fused(_, names) => names.len(),
+            _ => 1,
         }
     }
 
@@ -113,15 +127,107 @@ impl<T: Float> Display for Instruction<T> {
     }
 }
 
+/// `%7, %9 = fused(sigmoid, mul) %5 %1 : [64, 10] [64, 10] f32, kept`, and a last line with the sums.
 impl<T: Float> Display for Program<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for (i, constant) in self.constants.clone().zip(&self.values[self.constants.clone()]) {
             match constant.value() {
-                Some(value) if value.len() == 1 => writeln!(f, "%{i} = {:?}", value.iter().next())?,
-                _ => writeln!(f, "%{i} = {}{:?}", constant.kind(), constant.shape())?,
+                Some(value) if value.len() == 1 => writeln!(f, "%{i} = {}", value.item())?,
+                _ => writeln!(f, "%{i} = {} : {:?}", constant.kind(), constant.shape())?,
             }
         }
-        self.instructions.iter().try_for_each(|instruction| writeln!(f, "{instruction}"))
+        self.instructions.iter().try_for_each(|instruction| writeln!(f, "{}", self.line(instruction)))?;
+        let of_operations = self.instructions.iter().map(Instruction::operations).sum::<usize>();
+        let (instructions, bytes) = (self.instructions.len(), Bytes(self.bytes()));
+        write!(f, "{instructions} instructions for {of_operations} operations, {bytes} of memory kept")
+    }
+}
+
+impl<T: Float> Program<T> {
+    /// An instruction with the shapes of its results and the memory that they are written to.
+    fn line(&self, instruction: &Instruction<T>) -> String {
+        let mut line = instruction.to_string();
+        if instruction.results.is_empty() {
+            return line;
+        }
+        line += " :";
+        for (i, &result) in instruction.results.iter().enumerate() {
+            let memory = match instruction.memory[i] {
+                Memory::New => String::new(),
+                Memory::Own => " kept".into(),
+                Memory::Register(register) => format!(" in buffer {register}"),
+            };
+            line += &format!(" {:?}{memory}", self.shapes[result as usize]);
+        }
+        line
+    }
+
+    /// The bytes of the memory that results are written to, and of constants.
+    pub fn bytes(&self) -> usize {
+        let size = |shape: &[usize]| shape.iter().product::<usize>();
+        let own = self
+            .instructions
+            .iter()
+            .flat_map(|instruction| instruction.results.iter().zip(&instruction.memory));
+        let own = own
+            .filter(|(_, memory)| **memory == Memory::Own)
+            .map(|(&result, _)| size(&self.shapes[result as usize]));
+        let constants = self.values[self.constants.clone()].iter().map(|value| size(value.shape()));
+        own.chain(self.sizes.iter().copied()).chain(constants).sum::<usize>() * size_of::<T>()
+    }
+
+    /// The plan as a picture in SVG: instructions from top to bottom, each below the values that it reads.
+    pub fn to_svg(&self) -> String {
+        let mut boxes: Vec<Drawn> = Vec::new();
+        let leaf = |kind, name: String, shape: &[usize]| Drawn {
+            kind,
+            title: format!("{name} : {shape:?}"),
+            name,
+            shape: format!("{shape:?}"),
+            inputs: Vec::new(),
+            is_leaf: true,
+        };
+        let mut place_of: HashMap<Place, usize> = HashMap::new();
+        for instruction in &self.instructions {
+            let mut inputs = Vec::new();
+            for &place in &instruction.operands {
+                inputs.push(*place_of.entry(place).or_insert_with(|| {
+                    boxes.push(match place {
+                        Place::Member(member) => {
+                            leaf("parameter", place.to_string(), &self.members[member as usize])
+                        }
+                        Place::Value(value) if self.constants.contains(&(value as usize)) => {
+                            leaf("leaf", "constant".into(), &self.shapes[value as usize])
+                        }
+                        Place::Value(value) => leaf("data", "input".into(), &self.shapes[value as usize]),
+                    });
+                    boxes.len() - 1
+                }));
+            }
+            place_of.extend(instruction.results.iter().map(|&result| (Place::Value(result), boxes.len())));
+            let is_result =
+                instruction.results.iter().any(|&result| self.results.contains(&Place::Value(result)));
+            let name = match &instruction.kind {
+                Kind::Fused(_, names) => names.join(" "),
+                _ => instruction.name().into(),
+            };
+            let shapes: Vec<String> = instruction
+                .results
+                .iter()
+                .map(|&result| format!("{:?}", self.shapes[result as usize]))
+                .collect();
+            let kind = if is_result || instruction.results.is_empty() { "result" } else { "operation" };
+            let (title, is_leaf) = (self.line(instruction), inputs.is_empty());
+            boxes.push(Drawn {
+                kind,
+                title,
+                name: shown(&name),
+                shape: shown(&shapes.join(" ")),
+                inputs,
+                is_leaf,
+            });
+        }
+        draw(&boxes)
     }
 }
 

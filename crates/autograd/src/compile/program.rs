@@ -51,8 +51,8 @@ pub(super) struct Instruction<T: Float> {
     pub(super) results: Vec<u32>,
     /// The values that no later instruction reads.
     pub(super) dies: Vec<u32>,
-    /// For each result the register that its memory comes from, if it is written to prepared memory.
-    pub(super) registers: Vec<Option<u32>>,
+    /// The memory that the results are written to.
+    pub(super) memory: Vec<Memory>,
     /// Whether a view takes the memory of its operand.
     pub(super) takes: bool,
 }
@@ -71,12 +71,33 @@ pub(super) enum Kind<T: Float> {
     /// A gradient rule that runs as a whole; the results are for these inputs.
     Rule(Rule<T>),
     /// The gradient is the operand; the member changes.
-    Update { member: u32, optimizer: usize, place: usize },
+    Update {
+        member: u32,
+        optimizer: usize,
+        place: usize,
+    },
     /// A member gets the operand as its value.
-    Assign { member: u32 },
+    Assign {
+        member: u32,
+    },
     /// The number of a counter becomes a value, if a result is wanted, and grows.
-    Count { member: u32 },
-    NotNan { call: &'static Location<'static> },
+    Count {
+        member: u32,
+    },
+    NotNan {
+        call: &'static Location<'static>,
+    },
+}
+
+/// The memory that a result is written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// New memory in each run.
+    New,
+    /// The memory of the value, which keeps it from run to run.
+    Own,
+    /// Memory that other values of its size use, too.
+    Register(u32),
 }
 
 /// A gradient rule with what it reads: the operands are the cotangent, these inputs, and the output.
@@ -97,7 +118,9 @@ impl<T: Float> Kind<T> {
     /// The member that an instruction changes, of one that does more than compute.
     pub(super) fn effect(&self) -> Option<Option<u32>> {
         match self {
-            Self::Update { member, .. } | Self::Assign { member } | Self::Count { member } => Some(Some(*member)),
+            Self::Update { member, .. } | Self::Assign { member } | Self::Count { member } => {
+                Some(Some(*member))
+            }
             Self::NotNan { .. } => Some(None),
             _ => None,
         }
@@ -156,7 +179,12 @@ impl<T: Float> Program<T> {
     /// # Panics
     /// If the step reads numbers that a parameter had before an update, after it.
     #[track_caller]
-    pub fn new(trace: Trace<T>, results: &[Operand<T>], inputs: &[Operand<T>], members: &[Member<T>]) -> Self {
+    pub fn new(
+        trace: Trace<T>,
+        results: &[Operand<T>],
+        inputs: &[Operand<T>],
+        members: &[Member<T>],
+    ) -> Self {
         let mut builder = Builder::new(&trace, members);
         let inputs: Vec<Place> = inputs.iter().map(|input| builder.input(*input)).collect();
         let results: Vec<Input<T>> = results
@@ -176,9 +204,21 @@ impl<T: Float> Program<T> {
         let Builder { values, instructions, member_shapes, discrete, .. } = builder;
         let shapes = values.iter().map(|value| value.shape().into()).collect();
         let (registers, register_of) = (Vec::new(), vec![None; values.len()]);
-        let mut program =
-            Self { instructions, values, inputs, shapes, members: member_shapes, results, discrete, registers, sizes: Vec::new(), register_of, constants };
+        let mut program = Self {
+            instructions,
+            values,
+            inputs,
+            shapes,
+            members: member_shapes,
+            results,
+            discrete,
+            registers,
+            sizes: Vec::new(),
+            register_of,
+            constants,
+        };
         program.fuse();
+        program.number_results();
         program.find_deaths();
         program.assign_registers();
         program
@@ -195,21 +235,59 @@ impl<T: Float> Program<T> {
         let Place::Value(value) = place else { return None };
         let constant = self.constants.contains(&(value as usize));
         let value = self.values[value as usize].value().filter(|value| constant && !value.is_empty())?;
-        let is_repeated = value.shape().iter().zip(value.strides()).all(|(&size, &stride)| size == 1 || stride == 0);
+        let is_repeated =
+            value.shape().iter().zip(value.strides()).all(|(&size, &stride)| size == 1 || stride == 0);
         is_repeated.then(|| value.iter().next()).flatten()
     }
 
-    /// Gives results that can be written to prepared memory a register each: one of the same shape whose value is read no
-    /// more, or a new one.
+    /// Numbers the results of instructions in their order, so that operands come before results.
+    fn number_results(&mut self) {
+        // Values that became parts of passes get no number.
+        let constants = self.constants.end;
+        let mut numbers: Vec<Option<u32>> = vec![None; self.values.len()];
+        let made = self.instructions.iter().flat_map(|instruction| &instruction.results);
+        let kept = (0..constants).chain(made.map(|&result| result as usize));
+        let mut count = 0;
+        for value in kept {
+            numbers[value] = Some(count);
+            count += 1;
+        }
+        let count = count as usize;
+        let number = |value: u32| numbers[value as usize].expect("it is read or made");
+        let renumber = |place: &mut Place| {
+            if let Place::Value(value) = place {
+                *value = number(*value);
+            }
+        };
+        for instruction in &mut self.instructions {
+            instruction.operands.iter_mut().for_each(renumber);
+            instruction.results.iter_mut().for_each(|result| *result = number(*result));
+        }
+        self.results.iter_mut().for_each(renumber);
+        let old = std::mem::replace(&mut self.shapes, vec![Shape::new(); count]);
+        for (shape, number) in old.into_iter().zip(&numbers) {
+            if let Some(number) = number {
+                self.shapes[*number as usize] = shape;
+            }
+        }
+        self.values.resize_with(count, || Saved::Shape(Shape::new()));
+        self.discrete.clear();
+        self.register_of = vec![None; count];
+    }
+
+    /// Gives results memory: small ones, and results of the step, keep their own; a large one takes memory of its size whose
+    /// value is read no more.
     fn assign_registers(&mut self) {
         let mut free: Vec<u32> = Vec::new();
         let kept = |value| (value as usize) < self.constants.end;
+        let mut own = vec![false; self.values.len()];
         for instruction in &mut self.instructions {
             let prepared = match &instruction.kind {
                 Kind::Fused(..) => true,
                 Kind::Operation(operation) => operation.writes_into(),
                 _ => false,
             };
+            instruction.dies.retain(|&value| !own[value as usize]);
             // A view of a value that is read no more takes its memory.
             let taken = match (&instruction.kind, &instruction.operands[..]) {
                 (Kind::View(..), &[Place::Value(operand)]) => {
@@ -220,8 +298,9 @@ impl<T: Float> Program<T> {
             };
             instruction.takes = taken.is_some();
             for &result in &instruction.results {
-                let register = prepared.then(|| {
-                    let size: usize = self.shapes[result as usize].iter().product();
+                let size: usize = self.shapes[result as usize].iter().product();
+                let register = prepared && size > SMALL && !self.results.contains(&Place::Value(result));
+                let register = register.then(|| {
                     let place = free.iter().position(|&register| self.sizes[register as usize] == size);
                     place.map(|place| free.swap_remove(place)).unwrap_or_else(|| {
                         self.registers.push(None);
@@ -229,7 +308,12 @@ impl<T: Float> Program<T> {
                         (self.registers.len() - 1) as u32
                     })
                 });
-                instruction.registers.push(register);
+                instruction.memory.push(match register {
+                    Some(register) => Memory::Register(register),
+                    None if prepared => Memory::Own,
+                    None => Memory::New,
+                });
+                own[result as usize] = instruction.memory.last() == Some(&Memory::Own);
                 let inherited = taken.and_then(|operand| self.register_of[operand as usize]);
                 self.register_of[result as usize] = register.or(inherited);
             }
@@ -394,11 +478,15 @@ impl<T: Float> Builder<T> {
         let operands: Vec<Place> = line.reads().iter().map(|input| self.place(input)).collect();
         let kind = match line {
             Line::Node(node) => return self.node(node, operands),
-            Line::Effect(TracedEffect::Count(counter)) => Kind::Count { member: member_at(members, *counter) },
+            Line::Effect(TracedEffect::Count(counter)) => {
+                Kind::Count { member: member_at(members, *counter) }
+            }
             Line::Effect(TracedEffect::Of(effect)) => match effect {
                 Effect::Update { parameter, before, optimizer, place, .. } => {
                     let Some(&at @ Place::Member(member)) = self.places.get(&address(parameter)) else {
-                        panic!("step: an optimizer changes a parameter that is no member of the model that was given")
+                        panic!(
+                            "step: an optimizer changes a parameter that is no member of the model that was given"
+                        )
                     };
                     self.changed.push((at, *before));
                     Kind::Update { member, optimizer: *optimizer, place: *place }
@@ -439,7 +527,9 @@ impl<T: Float> Builder<T> {
             }
             Origin::Indices(operation) => Kind::Indices(Arc::clone(operation)),
             Origin::Mask(operation) => Kind::Mask(Arc::clone(operation)),
-            Origin::Gradient(gradient) => return self.gradient(node, &gradient.call, gradient.input, operands),
+            Origin::Gradient(gradient) => {
+                return self.gradient(node, &gradient.call, gradient.input, operands);
+            }
         };
         let value = self.new_value(Saved::Shape(node.shape.clone()));
         if !matches!(kind, Kind::Operation(_) | Kind::View(..)) {
@@ -474,7 +564,9 @@ impl<T: Float> Builder<T> {
 fn member_at<T: Float>(members: &[Member<T>], wanted: usize) -> u32 {
     let is_wanted = |member: &Member<T>| matches!(member, Member::Address(address) if *address == wanted);
     let place = members.iter().position(is_wanted);
-    place.expect("a compiled step changes a buffer or a counter that is no member of the model that was given") as u32
+    place
+        .expect("a compiled step changes a buffer or a counter that is no member of the model that was given")
+        as u32
 }
 
 /// Whether two constants are the same elements of one buffer, or few and equal in their bits.
@@ -488,6 +580,9 @@ fn is_same_constant<T: Float>(x: &Saved<T>, y: &Saved<T>) -> bool {
         _ => false,
     }
 }
+
+/// The most elements of a value that keeps memory of its own.
+pub(super) const SMALL: usize = 4096;
 
 /// The most elements of constants that are compared.
 const FEW: usize = 16;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gradus_tensor::{Float, Shape, Tensor};
 use smallvec::SmallVec;
 
-use super::program::{Instruction, Kind, Place, Program, Rule};
+use super::program::{Instruction, Kind, Memory, Place, Program, Rule};
 use crate::tape::node::{Input, Node, Origin, Saved};
 use crate::tape::{Context, Inputs, OperandValue, Var, mode};
 
@@ -42,12 +42,12 @@ impl<T: Float> Program<T> {
                 self.values[value as usize] = input.saved();
             }
         }
-        let Self { values, registers, register_of, shapes, .. } = self;
+        let Self { instructions, values, registers, register_of, shapes, .. } = self;
         mode::with_recording(false, || {
-            for instruction in &self.instructions {
+            for instruction in instructions.iter() {
                 execute(instruction, values, registers, shapes, members, update);
                 for &value in &instruction.dies {
-                    let dead = std::mem::replace(&mut values[value as usize], Saved::Shape(Shape::new()));
+                    let dead = std::mem::replace(&mut values[value as usize], Saved::nothing());
                     if let (Some(register), Saved::Value(memory)) = (register_of[value as usize], dead) {
                         registers[register as usize] = Some(memory);
                     }
@@ -57,17 +57,34 @@ impl<T: Float> Program<T> {
         for &place in &self.results {
             take(operand(place, &self.values, members));
         }
-        let (before, behind) = (0..self.constants.start, self.constants.end..self.values.len());
-        for value in before.chain(behind) {
-            self.values[value] = Saved::Shape(Shape::new());
+        for value in 0..self.constants.start {
+            self.values[value] = Saved::nothing();
         }
     }
 }
 
-/// The memory of a register, which nobody shares, as a tensor of a shape.
-fn memory<T: Float>(registers: &mut [Option<Tensor<T>>], register: Option<u32>, shape: &Shape) -> Tensor<T> {
-    let memory = register.and_then(|register| registers[register as usize].take());
-    memory.and_then(|memory| memory.into_memory(shape)).unwrap_or_else(|| Tensor::zeros(&shape[..]))
+/// The memory of a result, which nobody shares.
+#[inline]
+fn prepare<'a, T: Float>(
+    memory: Memory,
+    value: &'a mut Saved<T>,
+    registers: &mut [Option<Tensor<T>>],
+    shape: &[usize],
+) -> &'a mut Tensor<T> {
+    if let Memory::Register(register) = memory
+        && let Some(tensor) = registers[register as usize].take().and_then(|memory| memory.into_memory(shape))
+    {
+        *value = Saved::Value(tensor);
+    }
+    let is_ready = match value {
+        Saved::Value(tensor) => tensor.is_sole(),
+        _ => false,
+    };
+    if !is_ready {
+        *value = Saved::Value(Tensor::zeros(shape));
+    }
+    let Saved::Value(tensor) = value else { unreachable!("it was made so") };
+    tensor
 }
 
 /// Operands, of which most instructions have few.
@@ -88,7 +105,11 @@ fn gather<O: Copy>(places: &[Place], operand: impl Fn(Place) -> O) -> SmallVec<[
 }
 
 /// An operand that is numbers.
-fn number<'a, T: Float>(place: Place, values: &'a [Saved<T>], members: &'a [External<'_, T>]) -> &'a Tensor<T> {
+fn number<'a, T: Float>(
+    place: Place,
+    values: &'a [Saved<T>],
+    members: &'a [External<'_, T>],
+) -> &'a Tensor<T> {
     match operand(place, values, members) {
         OperandValue::Number(value) => value,
         OperandValue::Indices(_) | OperandValue::Mask(_) => unreachable!("the operand is numbers"),
@@ -118,32 +139,30 @@ fn execute<T: Float>(
     members: &mut [External<'_, T>],
     update: UpdateFunction<'_, T>,
 ) {
+    // Operands come before results.
+    let first = instruction.results.first().map_or(values.len(), |&result| result as usize);
     let operands = |values| gather(&instruction.operands, |place| operand(place, values, members));
     let result = match &instruction.kind {
         Kind::Nothing => return,
         Kind::Fused(pass, _) => {
-            let mut outputs: SmallVec<[Tensor<T>; 2]> = SmallVec::new();
-            for (&result, register) in instruction.results.iter().zip(&instruction.registers) {
-                outputs.push(memory(registers, *register, &shapes[result as usize]));
+            let (values, results) = values.split_at_mut(first);
+            let mut outputs: SmallVec<[&mut Tensor<T>; 2]> = SmallVec::new();
+            for ((value, &memory), shape) in results.iter_mut().zip(&instruction.memory).zip(&shapes[first..])
+            {
+                outputs.push(prepare(memory, value, registers, shape));
             }
             let inputs = gather(&instruction.operands, |place| number(place, values, members));
-            pass.run(&inputs, &mut outputs);
-            drop(inputs);
-            for (&result, output) in instruction.results.iter().zip(outputs) {
-                values[result as usize] = Saved::Value(output);
-            }
-            return;
+            return pass.run(&inputs, &mut outputs);
         }
-        Kind::Operation(operation) if instruction.registers[0].is_some() => {
-            let result = instruction.results[0] as usize;
-            let mut out = memory(registers, instruction.registers[0], &shapes[result]);
-            operation.forward_into(&Inputs(&operands(values)), &mut out);
-            Saved::Value(out)
+        Kind::Operation(operation) if instruction.memory[0] != Memory::New => {
+            let (values, results) = values.split_at_mut(first);
+            let out = prepare(instruction.memory[0], &mut results[0], registers, &shapes[first]);
+            return operation.forward_into(&Inputs(&operands(values)), out);
         }
         Kind::View(view, operation) => {
             let viewed = match instruction.operands[0] {
                 Place::Value(value) if instruction.takes => {
-                    match std::mem::replace(&mut values[value as usize], Saved::Shape(Shape::new())) {
+                    match std::mem::replace(&mut values[value as usize], Saved::nothing()) {
                         Saved::Value(operand) => operand.into_viewed(view),
                         _ => unreachable!("the operand is numbers"),
                     }
@@ -200,7 +219,7 @@ fn execute<T: Float>(
             return;
         }
     };
-    values[instruction.results[0] as usize] = result;
+    values[first] = result;
 }
 
 impl<T: Float> Rule<T> {

@@ -4,9 +4,9 @@ use gradus_tensor::shapes::{broadcast_shapes, cross_entropy_shape, softmax_minus
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Tensor, keepdim};
 
 use super::operations::operations;
-use crate::scalar::Real;
 use crate::engine::{forward_of_composition, gradients_of_composition};
 use crate::ops::chained;
+use crate::scalar::Real;
 use crate::tape::{Indices, Operand, Saves, Var, apply};
 
 operations! {

@@ -94,6 +94,14 @@ pub(crate) enum Saved<T> {
     Mask(Tensor<bool>),
 }
 
+impl<T> Saved<T> {
+    /// No value.
+    #[inline]
+    pub(crate) fn nothing() -> Self {
+        Self::Shape(Shape::new())
+    }
+}
+
 impl<T: Float> Saved<T> {
     pub(crate) fn shape(&self) -> &[usize] {
         match self {
@@ -145,7 +153,12 @@ impl<T: Float> Clone for Input<T> {
 }
 
 impl<T: Float> RuleCall<T> {
-    pub(crate) fn new(node: &Arc<Node<T>>, cotangent: &Var<T>, needed: Vec<usize>, together: bool) -> Arc<Self> {
+    pub(crate) fn new(
+        node: &Arc<Node<T>>,
+        cotangent: &Var<T>,
+        needed: Vec<usize>,
+        together: bool,
+    ) -> Arc<Self> {
         let cotangent =
             Input { node: cotangent.node().cloned(), value: Saved::Value(cotangent.numbers().clone()) };
         Arc::new(Self { node: Arc::clone(node), cotangent, needed, together })
@@ -246,7 +259,11 @@ impl<T: Float> Node<T> {
             Origin::Operation(_) => {
                 mode::is_recording() && inputs.iter().any(|input| input.differentiable().is_some())
             }
-            Origin::Gradient(_) | Origin::Input(_) | Origin::Indices(_) | Origin::Mask(_) | Origin::Detach => false,
+            Origin::Gradient(_)
+            | Origin::Input(_)
+            | Origin::Indices(_)
+            | Origin::Mask(_)
+            | Origin::Detach => false,
         };
         let place = match origin {
             Origin::Operation(_) if mode::is_watching() => watch::last_place(),

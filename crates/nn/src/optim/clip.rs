@@ -1,8 +1,8 @@
 //! Clipping of gradients.
 
 use gradus_autograd::{
-    DiscreteOperation, Float, Gradients, Indices, Inputs, Operand, Operation, Tensor, Var, apply, compile, decide,
-    watch,
+    DiscreteOperation, Float, Gradients, Indices, Inputs, Operand, Operation, Tensor, Var, apply, compile,
+    decide, watch,
 };
 
 use super::non_negative;

@@ -8,7 +8,7 @@
 use std::mem::MaybeUninit;
 
 use super::conv::weight as conv_weight;
-use super::fused::{self, Instruction, Tile};
+use super::fused::{self, FusedStep, Given, Stages};
 use super::recurrent::{gru, lstm};
 use super::reduce::{self, sum};
 use super::{attention, conv, copy, matmul, norm, pool, softmax};
@@ -97,7 +97,10 @@ Kernels for f32, f64: {
     pool::avg_pool(x: &[Self], windows: Windows<'_>) -> Buffer<Self>;
     pool::avg_pool_gradient(g: &[Self], windows: Windows<'_>) -> Buffer<Self>;
 
-    fused::run_instructions(instructions: &[Instruction], tile: &Tile<'_, Self>) -> ();
+    fused::plan(
+        shape: &[usize], row_axes: usize, inputs: &[&[usize]], steps: &[FusedStep<Self>], outputs: &[u32]
+    ) -> Stages<Self>;
+    fused::run_stages(stages: &Stages<Self>, inputs: &[Given<'_, Self>], outputs: &mut [&mut [Self]]) -> ();
 
     attention::attention(
         heads: &[Head<'_, Self>], size: [usize; 2], attention: Attention<Self>

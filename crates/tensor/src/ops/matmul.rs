@@ -3,7 +3,7 @@
 use crate::element::{Float, Number};
 use crate::error::{OrPanic, TensorError};
 use crate::kernels::{self, MatrixRef};
-use crate::layout::{Layout, copied, same};
+use crate::layout::{Layout, copied};
 use crate::shape::{Shape, broadcast, checked_count};
 use crate::tensor::Tensor;
 
@@ -124,25 +124,13 @@ impl<T: Float> Tensor<T> {
     /// Writes the product of two matrices that fit over this tensor, if that can be done at once.
     #[inline]
     fn overwrite(&mut self, left: MatrixRef<T>, right: MatrixRef<T>, bias: Option<&[T]>) -> bool {
-        if *self.shape() != [left.rows, right.columns] || turns_first(left, right) {
+        let is_empty = left.rows == 0 || left.columns == 0 || right.columns == 0;
+        if *self.shape() != [left.rows, right.columns] || is_empty || turns_first(left, right) {
             return false;
         }
         let Some(out) = self.writable() else { return false };
         kernels::overwrite_product(out, left, right, bias);
         true
-    }
-
-    /// The elements of a tensor that a result of this shape is written over.
-    #[track_caller]
-    fn prepared(&mut self, operation: &'static str, shape: &[usize]) -> &mut [T] {
-        if !same(self.shape(), shape) {
-            let expected = "the second, which is written over, must have the shape of the result";
-            TensorError::mismatch(operation, shape, self.shape(), expected).panic();
-        }
-        let Some(elements) = self.writable() else {
-            panic!("{operation}: `out` must be contiguous, and no other tensor may share its buffer");
-        };
-        elements
     }
 
     /// The elements in logical order, copied if they do not lie so.

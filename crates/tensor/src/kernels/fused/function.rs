@@ -1,106 +1,115 @@
-//! The functions of a program's steps, and their loops over elements side by side.
+//! The functions of a program's steps, and the loop of each over elements side by side.
 
-#![allow(unsafe_code, reason = "elements are read and written through pointers; see SAFETY")]
+#![allow(unsafe_code, reason = "loops are called with the addresses of operands; see SAFETY")]
 
 use std::mem::MaybeUninit;
-use std::slice::{from_raw_parts, from_raw_parts_mut};
 
 use crate::element::Float;
+use crate::runtime::InstructionSet;
 
-/// Which operands of a function are one number for all elements.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    Elements,
-    FirstIsNumber,
-    SecondIsNumber,
-}
-
-/// Where the elements of the operands lie and where the results go.
-#[derive(Clone, Copy)]
-pub(super) struct Places<T> {
-    pub(super) out: *mut T,
-    pub(super) operands: [*const T; 3],
-    pub(super) len: usize,
-}
-
-impl<T: Float> Places<T> {
-    /// # Safety
-    /// The results must be writable, and overlap with no operand.
-    #[inline(always)]
-    unsafe fn out<'a>(self) -> &'a mut [MaybeUninit<T>] {
-        // SAFETY: as the caller promises.
-        unsafe { from_raw_parts_mut(self.out.cast(), self.len) }
-    }
-
-    /// # Safety
-    /// The operand must have as many elements as there are results.
-    #[inline(always)]
-    unsafe fn operand<'a>(self, k: usize) -> &'a [T] {
-        // SAFETY: as the caller promises.
-        unsafe { from_raw_parts(self.operands[k], self.len) }
-    }
-
-    /// # Safety
-    /// The operand must have an element.
-    #[inline(always)]
-    unsafe fn number(self, k: usize) -> T {
-        // SAFETY: as the caller promises.
-        unsafe { *self.operands[k] }
-    }
-}
-
-#[inline(always)]
-fn one<T: Float>(out: &mut [MaybeUninit<T>], x: &[T], f: impl Fn(T) -> T) {
-    for (out, &x) in out.iter_mut().zip(x) {
-        out.write(f(x));
-    }
-}
-
-#[inline(always)]
-fn two<T: Float>(out: &mut [MaybeUninit<T>], x: &[T], y: &[T], f: impl Fn(T, T) -> T) {
-    for ((out, &x), &y) in out.iter_mut().zip(x).zip(y) {
-        out.write(f(x, y));
-    }
-}
-
-#[inline(always)]
-fn three<T: Float>(out: &mut [MaybeUninit<T>], [x, y, z]: [&[T]; 3], f: impl Fn(T, T, T) -> T) {
-    for (((out, &x), &y), &z) in out.iter_mut().zip(x).zip(y).zip(z) {
-        out.write(f(x, y, z));
-    }
-}
-
-/// A function of two operands, of which one may be a number.
+/// The loop of a function: where the results go, and up to three operands.
 ///
 /// # Safety
-/// As for [`Function::apply`].
+/// The machine must have the instructions that it was compiled for. An operand must have as many elements as there are
+/// results, or one if the loop takes it as a number, and overlap with none of them; one that the function does not have
+/// can be anywhere.
+pub(super) type Loop<T> = unsafe fn(&mut [MaybeUninit<T>], *const T, *const T, *const T);
+
+/// Which operands are one number for all elements: bit k for operand k.
+pub(super) type Numbers = u8;
+
+/// The result of a function on one element of each operand.
+trait Formula {
+    const OPERANDS: usize;
+    fn of<T: Float>(x: T, y: T, z: T) -> T;
+}
+
+/// The loop, for all instruction sets.
+///
+/// # Safety
+/// As for [`Loop`].
 #[inline(always)]
-unsafe fn mixed<T: Float>(form: Form, places: Places<T>, f: impl Fn(T, T) -> T) {
-    // SAFETY: as the caller promises.
-    unsafe {
-        let out = places.out();
-        match form {
-            Form::Elements => two(out, places.operand(0), places.operand(1), f),
-            Form::FirstIsNumber => {
-                let x = places.number(0);
-                one(
-                    out,
-                    places.operand(1),
-                    #[inline(always)]
-                    |y| f(x, y),
-                );
-            }
-            Form::SecondIsNumber => {
-                let y = places.number(1);
-                one(
-                    out,
-                    places.operand(0),
-                    #[inline(always)]
-                    |x| f(x, y),
-                );
-            }
+unsafe fn each<T: Float, F: Formula, const NUMBERS: Numbers>(
+    out: &mut [MaybeUninit<T>],
+    operands: [*const T; 3],
+) {
+    for (i, out) in out.iter_mut().enumerate() {
+        let mut elements = [T::ZERO; 3];
+        for k in 0..F::OPERANDS {
+            let place = if NUMBERS >> k & 1 == 1 { 0 } else { i };
+            // SAFETY: an operand has an element for each result, or the one.
+            elements[k] = unsafe { *operands[k].add(place) };
         }
+        let [x, y, z] = elements;
+        out.write(F::of(x, y, z));
     }
+}
+
+/// The loop with the instructions of every processor.
+///
+/// # Safety
+/// As for [`Loop`].
+unsafe fn portable<T: Float, F: Formula, const NUMBERS: Numbers>(
+    out: &mut [MaybeUninit<T>],
+    x: *const T,
+    y: *const T,
+    z: *const T,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { each::<T, F, NUMBERS>(out, [x, y, z]) }
+}
+
+/// The loop with vectors of 256 bits.
+///
+/// # Safety
+/// As for [`Loop`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn avx2<T: Float, F: Formula, const NUMBERS: Numbers>(
+    out: &mut [MaybeUninit<T>],
+    x: *const T,
+    y: *const T,
+    z: *const T,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { each::<T, F, NUMBERS>(out, [x, y, z]) }
+}
+
+/// The loop with vectors of 512 bits.
+///
+/// # Safety
+/// As for [`Loop`].
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
+unsafe fn avx512<T: Float, F: Formula, const NUMBERS: Numbers>(
+    out: &mut [MaybeUninit<T>],
+    x: *const T,
+    y: *const T,
+    z: *const T,
+) {
+    // SAFETY: as the caller promises.
+    unsafe { each::<T, F, NUMBERS>(out, [x, y, z]) }
+}
+
+/// The loop for the instruction set in use.
+fn wide<T: Float, F: Formula, const NUMBERS: Numbers>() -> Loop<T> {
+    match InstructionSet::current() {
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx512 => avx512::<T, F, NUMBERS>,
+        #[cfg(target_arch = "x86_64")]
+        InstructionSet::Avx2 => avx2::<T, F, NUMBERS>,
+        _ => portable::<T, F, NUMBERS>,
+    }
+}
+
+/// [`wide`] for functions such as e^x: for `f64` these are calls, one number after another.
+fn wide_functions<T: Float, F: Formula, const NUMBERS: Numbers>() -> Loop<T> {
+    if const { size_of::<T>() > 4 } { portable::<T, F, NUMBERS> } else { wide::<T, F, NUMBERS>() }
+}
+
+/// The loop that copies elements, or one number to all.
+pub(super) fn copies<T: Float>(number: bool) -> Loop<T> {
+    if number { wide::<T, formula::Itself, 1>() } else { wide::<T, formula::Itself, 0>() }
 }
 
 /// 1 or 0.
@@ -109,22 +118,54 @@ fn truth<T: Float>(holds: bool) -> T {
     if holds { T::ONE } else { T::ZERO }
 }
 
-/// Functions by the way in which their loops are compiled, each with its name in autograd's vocabulary: of two numbers
-/// (`mixed`: one operand may be the same for all elements), of one, and those that call a library's function for each
-/// element, which no instruction set makes faster.
+/// A formula for each line: its type, the number of operands, and the result.
+macro_rules! formulas {
+    ($($name:ident $operands:literal |$x:tt, $y:tt, $z:tt| $result:expr;)*) => {$(
+        pub(super) struct $name;
+        impl Formula for $name {
+            const OPERANDS: usize = $operands;
+            #[inline(always)]
+            fn of<T: Float>($x: T, $y: T, $z: T) -> T {
+                $result
+            }
+        }
+    )*};
+}
+
+/// Functions by the way in which their loops are compiled, each with its name in autograd's vocabulary: of two numbers,
+/// one of which may be the same for all elements (`mixed`); arithmetic of one (`unary`), and functions of one that are
+/// arithmetic for `f32` alone (`functions`); and those that call a library's function for each element, which no
+/// instruction set makes faster.
 macro_rules! functions {
     (
         mixed { $($mixed:ident $mixed_name:literal |$x:ident, $y:ident| $mixed_result:expr;)* }
         unary { $($unary:ident $unary_name:ident;)* }
+        functions { $($function:ident $function_name:ident;)* }
         called { $($called:ident $called_name:ident;)* }
         called_with { $($called_with:ident $called_with_name:ident;)* }
     ) => {
+        mod formula {
+            use super::{Float, Formula, truth};
+
+            formulas! {
+                Itself 1 |x, _, _| x;
+                Polygamma 2 |x, order, _| x.polygamma(order.to_f64() as usize);
+                Select 3 |condition, x, y| if condition == T::ZERO { y } else { x };
+                $($mixed 2 |$x, $y, _| $mixed_result;)*
+                $($unary 1 |x, _, _| x.$unary_name();)*
+                $($function 1 |x, _, _| x.$function_name();)*
+                $($called 1 |x, _, _| x.$called_name();)*
+                $($called_with 2 |x, y, _| x.$called_with_name(y);)*
+            }
+        }
+
         /// A function of a step: an operator or a method of the numbers.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         #[expect(missing_docs, reason = "the names say it")]
         pub enum Function {
             $($mixed,)*
             $($unary,)*
+            $($function,)*
             $($called,)*
             $($called_with,)*
             /// The second operand where the first is not 0, else the third.
@@ -136,11 +177,12 @@ macro_rules! functions {
         impl Function {
             /// The function of this name in autograd's vocabulary, if a program can have it.
             ///
-            /// `polygamma` has none, as its order is not a part of its name.
+            /// [`Polygamma`](Self::Polygamma) has none, as its order is not a part of its name.
             pub fn named(name: &str) -> Option<Self> {
                 Some(match name {
                     $($mixed_name => Self::$mixed,)*
                     $(stringify!($unary_name) => Self::$unary,)*
+                    $(stringify!($function_name) => Self::$function,)*
                     $(stringify!($called_name) => Self::$called,)*
                     $(stringify!($called_with_name) => Self::$called_with,)*
                     "select" => Self::Select,
@@ -152,59 +194,34 @@ macro_rules! functions {
             pub fn operands(self) -> usize {
                 match self {
                     $(Self::$mixed)|* | $(Self::$called_with)|* => 2,
-                    $(Self::$unary)|* | $(Self::$called)|* | Self::Polygamma(_) => 1,
+                    $(Self::$unary)|* | $(Self::$function)|* | $(Self::$called)|* | Self::Polygamma(_) => 1,
                     Self::Select => 3,
                 }
             }
 
-            /// Whether one of two operands may be one number for all elements.
-            pub(super) fn mixes(self) -> bool {
-                matches!(self, $(Self::$mixed)|*)
+            /// The loop with these operands as numbers, if there is one.
+            pub(super) fn with_numbers<T: Float>(self, numbers: Numbers) -> Option<Loop<T>> {
+                Some(match (self, numbers) {
+                    (_, 0) => self.of_elements(),
+                    $((Self::$mixed, 1) => wide::<T, formula::$mixed, 1>(),)*
+                    $((Self::$mixed, 2) => wide::<T, formula::$mixed, 2>(),)*
+                    (Self::Select, 2) => wide::<T, formula::Select, 2>(),
+                    (Self::Select, 4) => wide::<T, formula::Select, 4>(),
+                    (Self::Select, 6) => wide::<T, formula::Select, 6>(),
+                    _ => return None,
+                })
             }
 
-            /// Writes the results on the elements of the operands.
-            ///
-            /// # Safety
-            /// The results must be writable and overlap with no operand, and each operand must have as many elements,
-            /// or one if the form says so.
-            #[inline(always)]
-            pub(super) unsafe fn apply<T: Float>(self, form: Form, places: Places<T>) {
-                // SAFETY: as the caller promises, in each of these.
-                unsafe {
-                    let out = places.out();
-                    match self {
-                        $(Self::$mixed => {
-                            mixed(form, places, #[inline(always)] |$x: T, $y: T| -> T { $mixed_result });
-                        })*
-                        $(Self::$unary => one(out, places.operand(0), #[inline(always)] |x| x.$unary_name()),)*
-                        Self::Select => {
-                            let operands = [places.operand(0), places.operand(1), places.operand(2)];
-                            three(out, operands, #[inline(always)] |condition, x, y| {
-                                if condition == T::ZERO { y } else { x }
-                            });
-                        }
-                        _ => self.call(places),
-                    }
-                }
-            }
-
-            /// [`apply`](Self::apply) for functions of which each element is a call.
-            ///
-            /// # Safety
-            /// As for [`apply`](Self::apply) on elements.
-            #[inline(never)]
-            unsafe fn call<T: Float>(self, places: Places<T>) {
-                // SAFETY: as the caller promises, in each of these.
-                unsafe {
-                    let (out, x) = (places.out(), places.operand(0));
-                    match self {
-                        $(Self::$called => one(out, x, #[inline(always)] |x| x.$called_name()),)*
-                        $(Self::$called_with => {
-                            two(out, x, places.operand(1), #[inline(always)] |x, y| x.$called_with_name(y));
-                        })*
-                        Self::Polygamma(order) => one(out, x, |x| x.polygamma(order as usize)),
-                        _ => unreachable!("`apply` has the others"),
-                    }
+            /// The loop over elements of all operands; of `Polygamma`, with the order as another one.
+            fn of_elements<T: Float>(self) -> Loop<T> {
+                match self {
+                    $(Self::$mixed => wide::<T, formula::$mixed, 0>(),)*
+                    $(Self::$unary => wide::<T, formula::$unary, 0>(),)*
+                    $(Self::$function => wide_functions::<T, formula::$function, 0>(),)*
+                    $(Self::$called => portable::<T, formula::$called, 0>,)*
+                    $(Self::$called_with => portable::<T, formula::$called_with, 0>,)*
+                    Self::Select => wide::<T, formula::Select, 0>(),
+                    Self::Polygamma(_) => portable::<T, formula::Polygamma, 2>,
                 }
             }
         }
@@ -226,17 +243,24 @@ functions! {
     }
     unary {
         Neg neg;
-        Exp exp;
-        Exp2 exp2;
-        Expm1 expm1;
-        Log log;
-        Log1p log1p;
         Sqrt sqrt;
         Rsqrt rsqrt;
         Reciprocal reciprocal;
         Square square;
         Abs abs;
         Sign sign;
+        Floor floor;
+        Ceil ceil;
+        Trunc trunc;
+        Round round;
+        Relu relu;
+    }
+    functions {
+        Exp exp;
+        Exp2 exp2;
+        Expm1 expm1;
+        Log log;
+        Log1p log1p;
         Sin sin;
         Cos cos;
         Tan tan;
@@ -244,11 +268,6 @@ functions! {
         Cosh cosh;
         Tanh tanh;
         Erf erf;
-        Floor floor;
-        Ceil ceil;
-        Trunc trunc;
-        Round round;
-        Relu relu;
         Sigmoid sigmoid;
         Softplus softplus;
         Gelu gelu;
