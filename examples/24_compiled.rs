@@ -40,11 +40,7 @@ fn step(mlp: &mut Mlp, sgd: &mut Sgd, (images, labels): (Var, Indices)) -> Var {
 }
 
 /// Trains; gives the bits of all losses, and the microseconds of a step.
-fn train(
-    digits: &Digits,
-    epochs: usize,
-    mut step: impl FnMut((Var, Indices)) -> Var,
-) -> (Vec<u32>, f64) {
+fn train(digits: &Digits, epochs: usize, mut step: impl FnMut((Var, Indices)) -> Var) -> (Vec<u32>, f64) {
     let rng = &mut seeded(1);
     let (mut losses, mut seconds) = (Vec::new(), 0.0);
     for _ in 0..epochs {
@@ -67,7 +63,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut mlp = plain.clone();
     let [mut plain_sgd, mut sgd] = [(); 2].map(|()| Sgd::new(0.1).momentum(0.9));
 
-    let (plain_losses, plain_micros) = train(&digits, epochs, |batch| step(&mut plain, &mut plain_sgd, batch));
+    let (plain_losses, plain_micros) =
+        train(&digits, epochs, |batch| step(&mut plain, &mut plain_sgd, batch));
     let mut compiled = Compiled::new(step);
     let (losses, micros) = train(&digits, epochs, |batch| compiled.call(&mut mlp, &mut sgd, batch));
     println!("{} steps with {} parameters", losses.len(), mlp.parameter_count());
@@ -92,10 +89,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let call = AssertUnwindSafe(|| branching.call(&mut mlp, &mut (), digits.images.clone().into()));
     let refusal = panic::catch_unwind(call);
     panic::set_hook(hook);
-    let message = refusal.err().and_then(|message| message.downcast::<String>().ok()).ok_or("it was not refused")?;
+    let message =
+        refusal.err().and_then(|message| message.downcast::<String>().ok()).ok_or("it was not refused")?;
     println!("\nA branch on a number is refused:\n  {message}\n");
 
-    let accuracy = mlp.forward(&digits.images.into()).value().argmax(1).eq(&digits.labels).cast::<f32>().mean(..).item();
+    let accuracy =
+        mlp.forward(&digits.images.into()).value().argmax(1).eq(&digits.labels).cast::<f32>().mean(..).item();
     println!("accuracy on the digits it learnt from  {:.1} %", 100.0 * accuracy);
     if losses != plain_losses || mlp.state() != plain.state() {
         return Err("compiled steps gave other bits".into());

@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use gradus::compile::{Exchange, Variables};
 use gradus::{
-    Compiled, Gradients, Indices, Module, Operand, Optimizer, Schedule, Tensor, Var, grad_create_graph, no_grad,
+    Compiled, Gradients, Indices, Module, Operand, Optimizer, Schedule, Tensor, Var, grad_create_graph,
+    no_grad,
 };
 
 use crate::caught;
@@ -193,7 +194,8 @@ impl Run {
 
     /// Trains beside the compiled run; the outcome has the first number that is not as stored, or not as compiled.
     fn compare(&mut self, compiled: Self, archive: &Archive) -> Outcome {
-        self.compared(compiled, archive).map_or_else(|fault| Outcome::Failed(vec![fault]), |()| Outcome::Passed)
+        self.compared(compiled, archive)
+            .map_or_else(|fault| Outcome::Failed(vec![fault]), |()| Outcome::Passed)
     }
 
     fn compared(&mut self, mut compiled: Self, archive: &Archive) -> Result<()> {
@@ -234,7 +236,10 @@ impl Run {
             let compiled_loss = compiled_step.call(&mut compiled.model, &mut compiled.optimizer, parts);
             let same_loss = bits(compiled_loss.value()) == bits(loss.value());
             if !same_loss || self.states() != compiled.states() {
-                return Err(format!("{place}: the compiled step gave {}, the step itself other bits", compiled_loss.item()));
+                return Err(format!(
+                    "{place}: the compiled step gave {}, the step itself other bits",
+                    compiled_loss.item()
+                ));
             }
         }
         check_all("end", "final", self.model.values(), of_last)?;

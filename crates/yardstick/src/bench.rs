@@ -63,9 +63,9 @@ impl Bench {
         self.all_learnt
     }
 
-    /// Times a computation; making the result and dropping it both count.
+    /// Times a computation that cannot be compiled; making the result and dropping it both count.
     pub(crate) fn time<R, F: FnMut() -> R>(&mut self, name: &str, make: impl FnOnce() -> F) {
-        if self.only.is_match(name) {
+        if self.mode == Mode::Eager && self.only.is_match(name) {
             let mut compute = make();
             self.measure(name, |count| (0..count).for_each(|_| drop(black_box(compute()))));
         }
@@ -116,7 +116,8 @@ impl Bench {
         }
         let (mut model, inputs) = make();
         if self.mode == Mode::Eager {
-            return self.measure(name, |count| (0..count).for_each(|_| drop(black_box(eager(&model, &inputs)))));
+            return self
+                .measure(name, |count| (0..count).for_each(|_| drop(black_box(eager(&model, &inputs)))));
         }
         let expected = eager(&model, &inputs).bits();
         let mut compiled = Compiled::new(move |model: &mut M, (): &mut (), inputs: I| traced(model, &inputs));
@@ -144,19 +145,23 @@ impl Bench {
         if !self.only.is_match(name) {
             return;
         }
-        let step = move |model: &mut M, optimizer: &mut O, inputs: &I| {
+        let plain_step = |model: &mut M, optimizer: &mut O, inputs: &I| {
             let loss = loss(model, inputs);
-            let value = loss.clone();
+            let value = Var::constant(loss.value().clone());
             optimizer.step(model, &loss.backward());
             value
         };
         let (mut model, mut optimizer, inputs) = make();
         if self.mode == Mode::Eager {
-            return self.steps(name, || step(&mut model, &mut optimizer, &inputs));
+            return self.steps(name, || plain_step(&mut model, &mut optimizer, &inputs));
         }
         let (mut plain, mut plain_optimizer, _) = make();
-        let losses = [(); COMPARED].map(|()| step(&mut plain, &mut plain_optimizer, &inputs));
-        let mut compiled = Compiled::new(move |model: &mut M, optimizer: &mut O, inputs| step(model, optimizer, &inputs));
+        let losses = [(); COMPARED].map(|()| plain_step(&mut plain, &mut plain_optimizer, &inputs));
+        let mut compiled = Compiled::new(move |model: &mut M, optimizer: &mut O, inputs: I| {
+            let loss = loss(model, &inputs);
+            optimizer.step(model, &loss.clone().backward());
+            loss
+        });
         for (call, expected) in (1..).zip(losses) {
             let got = compiled.call(&mut model, &mut optimizer, inputs.clone());
             assert!(got.bits() == expected.bits(), "{name}: the loss of compiled step {call} has other bits");
@@ -207,7 +212,9 @@ impl Bench {
         };
         println!(
             r#"{{"peer": "{}", "workload": "{name}", "threads": {}, "median_us": {median:.3}, "min_us": {:.3}, "iters": {iters}}}"#,
-            self.mode.peer(), self.threads, times[0]
+            self.mode.peer(),
+            self.threads,
+            times[0]
         );
         if let Some(peak) = peak_memory() {
             eprintln!("# {name}: peak memory {peak}");

@@ -43,7 +43,8 @@ use std::process::ExitCode;
 use bench::{Bench, Mode};
 use regex_lite::Regex;
 
-pub(crate) const USAGE: &str = "usage: gradus-yardstick [--mode eager|compiled] [--threads N] [--only REGEX] [--seconds S]
+pub(crate) const USAGE: &str =
+    "usage: gradus-yardstick [--mode eager|compiled] [--threads N] [--only REGEX] [--seconds S]
        gradus-yardstick read [--folder PATH] [--idx FILE] [--threads N] [--only REGEX] [--seconds S]
        gradus-yardstick prefetch [--threads N]
        gradus-yardstick report [--svg PATH] FILE...";

@@ -98,7 +98,8 @@ impl Row {
 
     /// The fastest of those that are raced against.
     fn best_other(&self, racer: &Racer) -> Option<(&str, f64)> {
-        let raced = |peer: &str| !is_ours(peer) && !racer.beside.iter().any(|beside| peer.starts_with(beside));
+        let raced =
+            |peer: &str| !is_ours(peer) && !racer.beside.iter().any(|beside| peer.starts_with(beside));
         let others = self.times.iter().filter(|(peer, _)| raced(peer));
         others.map(|(peer, &micros)| (peer.as_str(), micros)).min_by(|a, b| a.1.total_cmp(&b.1))
     }
@@ -185,12 +186,17 @@ impl Report {
                 let _ = writeln!(text, "| `{}` | {} |", row.workload, cells.join(" | "));
             }
             for racer in &racers {
-                let ratios: Vec<f64> = rows.iter().filter_map(|row| Some(1.0 / row.speed(racer)?.1)).collect();
+                let ratios: Vec<f64> =
+                    rows.iter().filter_map(|row| Some(1.0 / row.speed(racer)?.1)).collect();
                 if !ratios.is_empty() {
-                    let mean = (ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp();
+                    let mean =
+                        (ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp();
                     let worst = ratios.iter().copied().fold(0.0, f64::max);
                     let whose = if racers.len() > 1 { format!(" of {}", racer.peer) } else { String::new() };
-                    let _ = writeln!(text, "\nGeometric mean of the ratios{whose} {mean:.2}, largest {worst:.2}.");
+                    let _ = writeln!(
+                        text,
+                        "\nGeometric mean of the ratios{whose} {mean:.2}, largest {worst:.2}."
+                    );
                 }
             }
             text.push('\n');
@@ -315,10 +321,18 @@ mod tests {
             report.add("f", &line(peer, "hvp", micros)).unwrap();
         }
         let rows = &report.tables[&2];
-        assert_eq!(RACERS.each_ref().map(|racer| rows[0].speed(racer)), [Some(("dfdx", 1.5)), Some(("jax-loop", 1.5))]);
+        assert_eq!(
+            RACERS.each_ref().map(|racer| rows[0].speed(racer)),
+            [Some(("dfdx", 1.5)), Some(("jax-loop", 1.5))]
+        );
         let text = report.markdown();
-        assert!(text.contains("| workload | gradus | best other | ratio | compiled | best, with compilers | ratio |"));
-        assert!(text.contains("| `hvp` | 4.00 | 6.00 dfdx | 0.67 | 2.00 | 3.00 jax-loop | 0.67 | 6.00 | 3.00 |"), "{text}");
+        assert!(text.contains(
+            "| workload | gradus | best other | ratio | compiled | best, with compilers | ratio |"
+        ));
+        assert!(
+            text.contains("| `hvp` | 4.00 | 6.00 dfdx | 0.67 | 2.00 | 3.00 jax-loop | 0.67 | 6.00 | 3.00 |"),
+            "{text}"
+        );
         assert!(text.contains("Geometric mean of the ratios of gradus-compiled 0.67"), "{text}");
     }
 

@@ -118,7 +118,8 @@ pub(crate) fn passes(bench: &mut Bench) {
         (mlp, (batch, vectors))
     };
     let eager = |mlp: &Mlp, ((x, y), vectors): &((Var, Indices), Vec<Var>)| -> Vec<Tensor> {
-        let numbers = |vars: Vec<&Var>| -> Vec<Tensor> { vars.into_iter().map(|var| var.value().clone()).collect() };
+        let numbers =
+            |vars: Vec<&Var>| -> Vec<Tensor> { vars.into_iter().map(|var| var.value().clone()).collect() };
         let parameters = numbers(mlp.parameters().into_iter().map(|parameter| &**parameter).collect());
         let loss = |p: &[Var]| {
             let hidden = x.linear(&p[0], Some(&p[1])).tanh();
@@ -132,7 +133,7 @@ pub(crate) fn passes(bench: &mut Bench) {
         let gradients = grad_create_graph(&mlp.forward(x, Var::tanh).cross_entropy(y), &parameters);
         let slopes = gradients.iter().zip(vectors).map(|(gradient, vector)| (gradient * vector).sum(..));
         let slope = slopes.reduce(|slope, term| slope + term).expect("there are parameters");
-        grad(&slope, &parameters).into_iter().map(Var::from).collect()
+        grad(&slope, &parameters)
     });
     for rows in [1, 256] {
         let mnist = || {

@@ -3,8 +3,8 @@
 use std::ops::{Deref, DerefMut};
 
 use gradus::{
-    BatchNorm2d, Conv, Conv2d, Embedding, Gradients, Gru, LayerNorm, Linear, Lstm, Member, MemberMut, Module, Parameter,
-    Path, Rng, Tensor, Var, seeded,
+    BatchNorm2d, Conv, Conv2d, Embedding, Gradients, Gru, LayerNorm, Linear, Lstm, Member, MemberMut, Module,
+    Parameter, Path, Rng, Tensor, Var, seeded,
 };
 
 use super::Data;
@@ -13,7 +13,7 @@ use crate::data::{Archive, Result};
 use crate::operations;
 
 /// A model that can be trained on data.
-pub(crate) trait Model: Module<f64> + Send + Sync {
+pub(crate) trait Model: Module<f64> {
     fn forward(&self, x: &Data) -> Var<f64>;
 }
 
