@@ -207,3 +207,28 @@ fn composed_functions_are_one_pass() {
         }
     }
 }
+
+/// After a step, the function reads the parameters as they are then.
+#[test]
+fn two_steps_in_one_call() {
+    let twice = |layer: &mut Linear<f64>, adam: &mut Adam<f64>, x: Var<f64>| {
+        let mut losses = Vec::new();
+        for _ in 0..2 {
+            let loss = layer.forward(&x).square().mean(..);
+            adam.step(layer, &loss.clone().backward());
+            losses.push(loss);
+        }
+        (losses, layer.forward(&x))
+    };
+    let mut plain = Linear::<f64>::new(2, 1, &mut seeded(0));
+    let (mut layer, mut adam, mut plain_adam) = (plain.clone(), Adam::new(0.1), Adam::new(0.1));
+    let mut compiled = Compiled::new(twice);
+    for seed in 0..4 {
+        let x = Var::from(Tensor::randn([3, 2], &mut seeded(seed)));
+        let (losses, y) = compiled.call(&mut layer, &mut adam, x.clone());
+        let (expected_losses, expected) = twice(&mut plain, &mut plain_adam, x);
+        assert_eq!(y.value(), expected.value());
+        assert_eq!(losses[1].value(), expected_losses[1].value());
+        assert_eq!(layer.state(), plain.state());
+    }
+}
