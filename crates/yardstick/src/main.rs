@@ -19,6 +19,8 @@
 //! cargo run --release -p gradus-yardstick -- prefetch --threads 2
 //! ```
 //!
+//! `quantize` times a forward pass with 8-bit integers beside one with numbers; `quantize.py` does so by turns with PyTorch.
+//!
 //! Beside the lines of other frameworks, which their programs write in the same form, they become a table and a
 //! chart:
 //!
@@ -33,6 +35,7 @@ mod chart;
 mod composed;
 mod operations;
 mod prefetch;
+mod quantize;
 mod read;
 mod report;
 mod training;
@@ -47,6 +50,7 @@ pub(crate) const USAGE: &str =
     "usage: gradus-yardstick [--mode eager|compiled] [--threads N] [--only REGEX] [--seconds S]
        gradus-yardstick read [--folder PATH] [--idx FILE] [--threads N] [--only REGEX] [--seconds S]
        gradus-yardstick prefetch [--threads N]
+       gradus-yardstick quantize [--threads N] [--only REGEX] [--seconds S]
        gradus-yardstick report [--svg PATH] FILE...";
 
 fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Bench, String> {
@@ -97,10 +101,18 @@ fn time(mut bench: Bench) -> ExitCode {
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1).peekable();
     let usage = |message| format!("{message}\n{USAGE}");
-    let command = arguments.next_if(|argument| ["report", "read", "prefetch"].contains(&argument.as_str()));
+    let command =
+        arguments.next_if(|argument| ["report", "read", "prefetch", "quantize"].contains(&argument.as_str()));
     let done = match command.as_deref() {
         Some("report") => report::run(arguments).map(|()| ExitCode::SUCCESS),
         Some("read") => time_reading(arguments).map_err(usage),
+        Some("quantize") => parse(arguments)
+            .map(|mut bench| {
+                gradus::set_num_threads(bench.threads());
+                quantize::all(&mut bench);
+                ExitCode::SUCCESS
+            })
+            .map_err(usage),
         Some(_) => parse(arguments).map(|bench| prefetch::shares(&bench)).map_err(usage),
         None => parse(arguments).map(time).map_err(usage),
     };
