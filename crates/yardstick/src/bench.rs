@@ -229,7 +229,7 @@ pub(crate) trait Results {
 
 impl Results for Tensor {
     fn bits(&self) -> Vec<Vec<u32>> {
-        vec![self.iter().map(|x| x.to_bits()).collect()]
+        vec![self.iter().map(f32::to_bits).collect()]
     }
 }
 

@@ -8,7 +8,7 @@ use crate::report::{GROUPS, Report, group, plural, significant};
 const WIDTH: f64 = 860.0;
 const MARGIN: f64 = 24.0;
 /// Where the first panel begins; before it stand the names of the workloads.
-const LEFT: f64 = 124.0;
+const LEFT: f64 = 146.0;
 /// Where the first heading of a group begins; before it stand titles and the scale.
 const TOP: f64 = 128.0;
 const GAP: f64 = 24.0;
@@ -59,10 +59,6 @@ pub(crate) fn svg(report: &Report) -> Result<String, String> {
     }
     let low = speeds.iter().fold(1.0, |low, (_, speed)| speed.min(low)) * 0.9;
     let high = speeds.iter().fold(2.0, |high, (_, speed)| speed.max(high));
-    let number = |speed: f64| {
-        let number = if speed < 1.0 { format!("{speed:.2}") } else { significant(speed) };
-        number + "\u{d7}"
-    };
     let longest =
         speeds.iter().map(|(peer, speed)| number(*speed).chars().count() + peer.chars().count()).max();
     let room = (longest.unwrap_or(0) + 2) as f64 * CHARACTER;
@@ -120,23 +116,8 @@ pub(crate) fn svg(report: &Report) -> Result<String, String> {
             racers.iter().copied().enumerate().filter_map(speed)
         });
         for (i, y, (peer, speed)) in bars {
-            let (from, to) = (place(speed.min(1.0)), place(speed.max(1.0)));
-            let colour = if speed < 1.0 { SLOWER } else { FASTER };
-            let opacity = if i == 0 { "" } else { r#" fill-opacity="0.55""# };
-            let _ = writeln!(
-                body,
-                r#"<rect x="{from:.1}" y="{:.1}" width="{:.1}" height="{BAR}" fill="{colour}"{opacity}/>"#,
-                y + (ROW - BAR) / 2.0,
-                (to - from).max(1.0),
-            );
-            let _ = writeln!(
-                body,
-                r#"<text x="{:.1}" y="{:.1}">{} <tspan fill="{FAINT}">{}</tspan></text>"#,
-                to + 5.0,
-                y + 13.5,
-                number(speed),
-                escape(peer)
-            );
+            let ends = [speed.min(1.0), speed.max(1.0)].map(place);
+            body += &bar(i > 0, y, ends, peer, speed);
         }
         x0 += panel + GAP;
     }
@@ -148,6 +129,25 @@ pub(crate) fn svg(report: &Report) -> Result<String, String> {
 {body}</svg>
 "##
     ))
+}
+
+/// How many times as fast, as text.
+fn number(speed: f64) -> String {
+    let number = if speed < 1.0 { format!("{speed:.2}") } else { significant(speed) };
+    number + "\u{d7}"
+}
+
+/// A bar between two places of a row, with its number and the peer; paler for compiled functions.
+fn bar(is_pale: bool, y: f64, [from, to]: [f64; 2], peer: &str, speed: f64) -> String {
+    let colour = if speed < 1.0 { SLOWER } else { FASTER };
+    let opacity = if is_pale { r#" fill-opacity="0.55""# } else { "" };
+    let (top, width) = (y + (ROW - BAR) / 2.0, (to - from).max(1.0));
+    let (x, baseline, number, peer) = (to + 5.0, y + 13.5, number(speed), escape(peer));
+    format!(
+        r#"<rect x="{from:.1}" y="{top:.1}" width="{width:.1}" height="{BAR}" fill="{colour}"{opacity}/>
+<text x="{x:.1}" y="{baseline:.1}">{number} <tspan fill="{FAINT}">{peer}</tspan></text>
+"#
+    )
 }
 
 fn escape(text: &str) -> String {

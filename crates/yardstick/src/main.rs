@@ -9,6 +9,12 @@
 //!
 //! `--mode compiled` runs the same as [`Compiled`](gradus::Compiled) functions, after a check that they give the same bits.
 //!
+//! `measure.sh` times both modes and programs of other frameworks in turns, and prints the table of all:
+//!
+//! ```sh
+//! sh crates/yardstick/measure.sh out/speed 'python3 crates/yardstick/composed.py --mode jax'
+//! ```
+//!
 //! `read` times the readers of files, on files that it writes into a temporary folder, or into one that is given and kept;
 //! `read.py` reads the same ones with NumPy and pandas. `prefetch` prints the share of training in the time of a small CNN
 //! whose batches are made by its own threads, or by others:
