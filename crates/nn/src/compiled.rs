@@ -83,7 +83,10 @@ struct Form {
 
 #[derive(Debug, PartialEq)]
 enum MemberForm {
-    Parameter { form: Form, trainable: bool },
+    Parameter {
+        form: Form,
+        trainable: bool,
+    },
     Buffer(Form),
     Counter,
     /// Layers that have some refuse to be compiled.
