@@ -38,15 +38,16 @@ pub mod testing;
 #[doc(hidden)]
 pub mod xml;
 
+pub use compile::{Plan, Variables};
 pub use engine::{
     Gradients, batched_hessian, batched_jacobian, grad, grad_create_graph, hessian, hvp, jacobian, jvp,
-    jvp_create_graph, vjp, vjp_create_graph,
+    jvp_create_graph, vjp, vjp_create_graph, vjp_with,
 };
 pub use gradus_tensor::{
-    Axes, Bins, Conv, Dims, Element, Ellipsis, Float, Indexing, InstructionSet, MemoryGroup, MemoryOrigin,
-    MemoryReport, NewAxis, Number, Numeric, OrPanic, PadMode, Pool, Pooling, Rng, Shape, Slice, SplitSizes,
-    Subscript, Subscripts, Tensor, TensorError, Unique, Xoshiro256PlusPlus, broadcast_shapes, keepdim,
-    lane_axis, num_threads, release_memory, seeded, set_num_threads, step,
+    Axes, Bins, Conv, Dims, Element, Ellipsis, Float, Indexing, InstructionSet, MatrixNorm, MemoryGroup,
+    MemoryOrigin, MemoryReport, NewAxis, Number, Numeric, OrPanic, PadMode, Pool, Pooling, Rng, Shape, Slice,
+    SplitSizes, Subscript, Subscripts, Tensor, TensorError, Unique, Xoshiro256PlusPlus, broadcast_shapes,
+    keepdim, lane_axis, num_threads, release_memory, seeded, set_num_threads, step,
 };
 #[doc(hidden)]
 pub use gradus_tensor::{file, int8, shapes};

@@ -62,8 +62,8 @@ pub use gradus_derive::Module;
 pub use inside::{LayerId, LayerScope, layer_scope, name_layers};
 pub use layers::*;
 pub use loss::{
-    BceLoss, BceWithLogitsLoss, ClassTargets, CosineEmbeddingLoss, CrossEntropyLoss, HuberLoss, KlDivLoss,
-    L1Loss, Losses, MseLoss, NllLoss, Reduction, SmoothL1Loss, TripletMarginLoss,
+    BceLoss, BceWithLogitsLoss, ClassTargets, CosineEmbeddingLoss, CrossEntropyLoss, DistillationLoss,
+    HuberLoss, KlDivLoss, L1Loss, Losses, MseLoss, NllLoss, Reduction, SmoothL1Loss, TripletMarginLoss,
 };
 pub use member::{Member, MemberMut};
 pub use module::Module;

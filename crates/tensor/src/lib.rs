@@ -50,6 +50,7 @@ pub use ops::create::Indexing;
 #[doc(hidden)]
 pub use ops::int8;
 pub use ops::join::SplitSizes;
+pub use ops::matrix_norm::MatrixNorm;
 pub use ops::pad::PadMode;
 pub use ops::pool::{Pool, Pooling};
 pub use ops::random::{Rng, seeded};

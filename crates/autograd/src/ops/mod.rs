@@ -8,6 +8,7 @@ mod attention;
 mod checkpoint;
 mod compare;
 mod conv;
+mod decompositions;
 mod diagonal;
 mod dropout;
 mod einsum;
@@ -60,6 +61,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         matmul::cases(),
         einsum::cases(),
         linalg::cases(),
+        decompositions::cases(),
         conv::cases(),
         pool::cases(),
         index::cases(),
