@@ -140,16 +140,13 @@ impl<T: Float> Core<T> {
         } else {
             (doubles(&x.min(..)), doubles(&x.max(..)))
         };
-        match Params::of_range(&low, &high, scheme) {
-            Ok(params) => {
-                let codes = int8::Codes::new(x, params.scales(), params.kernel_levels());
-                (codes, params.scales().iter().map(|&scale| scale.into()).collect())
-            }
-            Err(_) => {
-                let levels =
-                    int8::Levels { low: scheme.low(), high: scheme.high(), zero_point: scheme.low().max(0) };
-                (int8::Codes::new(x, &[1.0], levels), vec![f64::NAN])
-            }
+        if let Ok(params) = Params::of_range(&low, &high, scheme) {
+            let codes = int8::Codes::new(x, params.scales(), params.kernel_levels());
+            (codes, params.scales().iter().map(|&scale| scale.into()).collect())
+        } else {
+            let zero_point = scheme.low().max(0);
+            let levels = int8::Levels { low: scheme.low(), high: scheme.high(), zero_point };
+            (int8::Codes::new(x, &[1.0], levels), vec![f64::NAN])
         }
     }
 

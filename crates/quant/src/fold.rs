@@ -19,7 +19,7 @@ pub fn fold_batch_norm<T: Float>(conv: &Conv2d<T>, norm: &BatchNorm2d<T>) -> Con
     );
     let mut factor = (var + T::from_f64(norm.eps)).rsqrt();
     if let Some(weight) = &norm.weight {
-        factor = factor * weight.value();
+        factor *= weight.value();
     }
     let shift = norm.bias.as_ref().map_or_else(|| Tensor::zeros([outputs]), |bias| bias.value().clone());
     let bias = conv.bias.as_ref().map_or_else(|| Tensor::zeros([outputs]), |bias| bias.value().clone());

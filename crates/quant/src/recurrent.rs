@@ -56,7 +56,7 @@ fn gru_step<T: Float>(x: &Var<T>, h: &Var<T>, states: &[Var<T>]) -> Vec<Var<T>> 
 /// The layers on top of each other, each of one or two directions.
 #[derive(Debug, Clone)]
 struct Cells<T: Float> {
-    cells: Vec<Cell<T>>,
+    all: Vec<Cell<T>>,
     directions: usize,
     batch_first: bool,
     hidden: usize,
@@ -75,7 +75,7 @@ impl<T: Float> Cells<T> {
         let mut x = if self.batch_first { x.transpose(0, 1) } else { x.clone() };
         let zeros = Var::constant(Tensor::zeros([x.shape()[1], self.hidden]));
         let mut last: Vec<Vec<Var<T>>> = vec![Vec::new(); count];
-        for (layer, cells) in self.cells.chunks(self.directions).enumerate() {
+        for (layer, cells) in self.all.chunks(self.directions).enumerate() {
             let outputs: Vec<Var<T>> = cells
                 .iter()
                 .enumerate()
@@ -112,7 +112,7 @@ impl<T: Float> Cells<T> {
     /// The names of the products of each cell, as in `ih_l0` and `hh_l0_reverse`.
     fn names(&self) -> impl Iterator<Item = [String; 2]> + use<T> {
         let directions = self.directions;
-        (0..self.cells.len()).map(move |i| {
+        (0..self.all.len()).map(move |i| {
             let suffix = if i % directions == 1 { "_reverse" } else { "" };
             ["ih", "hh"].map(|part| format!("{part}_l{}{suffix}", i / directions))
         })
@@ -134,7 +134,7 @@ macro_rules! recurrent {
             /// If a number of the layers is NaN or infinite.
             pub fn new(layer: &$float<T>) -> Result<Self, QuantError> {
                 Ok(Self(Cells {
-                    cells: layer.layers.iter().map(Cell::new).collect::<Result<_, _>>()?,
+                    all: layer.layers.iter().map(Cell::new).collect::<Result<_, _>>()?,
                     directions: 1 + usize::from(layer.bidirectional),
                     batch_first: layer.batch_first,
                     hidden: layer.layers[0].weight_hh.shape()[1],
@@ -146,7 +146,7 @@ macro_rules! recurrent {
         impl<T: Float> Module<T> for $name<T> {
             fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {
                 visitor(path, Member::Layer(LayerId::of(self)));
-                for (cell, [input, state]) in self.0.cells.iter().zip(self.0.names()) {
+                for (cell, [input, state]) in self.0.all.iter().zip(self.0.names()) {
                     cell.input.visit(path.field(&input), visitor);
                     cell.state.visit(path.field(&state), visitor);
                 }
@@ -157,7 +157,7 @@ macro_rules! recurrent {
                 visitor: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>),
             ) {
                 let names = self.0.names();
-                for (cell, [input, state]) in self.0.cells.iter_mut().zip(names) {
+                for (cell, [input, state]) in self.0.all.iter_mut().zip(names) {
                     Arc::make_mut(&mut cell.input).visit_mut(path.field(&input), visitor);
                     Arc::make_mut(&mut cell.state).visit_mut(path.field(&state), visitor);
                 }

@@ -149,7 +149,7 @@ impl Panels {
                 let mut wide = Buffer::filled(quads * HALF * QUAD, 0_i16);
                 let wide = wide.get_mut().expect("nobody else has it");
                 for half in 0..2 {
-                    widen_half(data, half, wide);
+                    path.widen_half(data, half, wide);
                     let rows = |row: usize| Rows {
                         first: x[row * stride..].as_ptr(),
                         stride,
@@ -181,19 +181,6 @@ fn in_tiles<const R: usize>(rows: usize, tile: impl Fn(usize, bool)) {
     let whole = rows - rows % R;
     (0..whole).step_by(R).for_each(|row| tile(row, true));
     (whole..rows).for_each(|row| tile(row, false));
-}
-
-/// Half of the columns of a panel as 16-bit integers.
-fn widen_half(panel: &[i8], half: usize, wide: &mut [i16]) {
-    dispatch(
-        #[inline(always)]
-        || {
-            let halves = panel.as_chunks::<{ HALF * QUAD }>().0;
-            for (wide, panel) in wide.as_chunks_mut().0.iter_mut().zip(halves.iter().skip(half).step_by(2)) {
-                *wide = panel.map(i16::from);
-            }
-        },
-    );
 }
 
 /// The rows of a block as the tiles read them.
@@ -242,6 +229,19 @@ impl Path {
             || elements.iter_mut().zip(x).for_each(|(wide, &x)| *wide = x.into()),
         );
         Left::Wide(wide)
+    }
+
+    /// Half of the columns of a panel as 16-bit integers.
+    fn widen_half(self, panel: &[i8], half: usize, wide: &mut [i16]) {
+        #[cfg(target_arch = "x86_64")]
+        if self == Self::Avx2 {
+            // SAFETY: `current` looked for the instructions; both have as many quads.
+            return unsafe { tiles::widen_half(panel, half, wide) };
+        }
+        let halves = panel.as_chunks::<{ HALF * QUAD }>().0;
+        for (wide, panel) in wide.as_chunks_mut().0.iter_mut().zip(halves.iter().skip(half).step_by(2)) {
+            *wide = panel.map(i16::from);
+        }
     }
 
     /// # Safety

@@ -59,6 +59,26 @@ pub(super) unsafe fn portable<const R: usize>(rows: &Rows<i16>, panel: *const i1
     }
 }
 
+/// Half of the columns of a panel as 16-bit integers.
+///
+/// # Safety
+/// The machine must have AVX2; `panel` has `PANEL * QUAD` numbers a quad, and `wide` half as many.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn widen_half(panel: &[i8], half: usize, wide: &mut [i16]) {
+    let (panels, wides) =
+        (panel.as_chunks::<{ PANEL * QUAD }>().0, wide.as_chunks_mut::<{ HALF * QUAD }>().0);
+    for (panel, wide) in panels.iter().zip(wides) {
+        for part in [0, 16] {
+            // SAFETY: 16 numbers follow within the half, and in the same place of `wide`.
+            unsafe {
+                let bytes = _mm_loadu_si128(panel.as_ptr().add(half * HALF * QUAD + part).cast());
+                _mm256_storeu_si256(wide.as_mut_ptr().add(part).cast(), _mm256_cvtepi8_epi16(bytes));
+            }
+        }
+    }
+}
+
 /// [`portable`] with VPMADDWD: sixteen products an instruction, added up in pairs.
 ///
 /// # Safety
