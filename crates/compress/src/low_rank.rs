@@ -1,7 +1,7 @@
 //! Layers in two steps of low rank.
 
 use gradus_autograd::{AsVar, Conv, Float, Tensor, Var};
-use gradus_nn::{Conv2d, Layer, Linear, Module, Parameter};
+use gradus_nn::{Conv2d, Layer, Linear, Parameter};
 
 use crate::error::CompressError;
 
