@@ -38,6 +38,7 @@ pub mod testing;
 #[doc(hidden)]
 pub mod xml;
 
+pub use compile::{Plan, Variables};
 pub use engine::{
     Gradients, batched_hessian, batched_jacobian, grad, grad_create_graph, hessian, hvp, jacobian, jvp,
     jvp_create_graph, vjp, vjp_create_graph,

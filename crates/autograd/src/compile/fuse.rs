@@ -7,7 +7,8 @@ use gradus_tensor::fused::{Function, Fused, FusedStep, Reduction};
 use gradus_tensor::{Float, Shape};
 use smallvec::SmallVec;
 
-use super::program::{Instruction, Kind, Place, Program, SMALL};
+use super::memory::SMALL;
+use super::plan::{Instruction, Kind, Place, Plan};
 use crate::scalar::Expression;
 use crate::tape::Fusion;
 
@@ -33,7 +34,7 @@ struct Unit {
 }
 
 struct Fuser<'a, T: Float> {
-    program: &'a Program<T>,
+    plan: &'a Plan<T>,
     /// The instruction that makes each value.
     makers: Vec<Option<usize>>,
     /// The instructions that must run before each one.
@@ -42,7 +43,7 @@ struct Fuser<'a, T: Float> {
     unit_of: Vec<usize>,
 }
 
-impl<T: Float> Program<T> {
+impl<T: Float> Plan<T> {
     /// Makes one pass of instructions over the same elements, where that is possible.
     pub(super) fn fuse(&mut self) {
         let mut fuser = Fuser::new(self);
@@ -65,15 +66,15 @@ impl<T: Float> Program<T> {
 }
 
 impl<'a, T: Float> Fuser<'a, T> {
-    fn new(program: &'a Program<T>) -> Self {
-        let count = program.instructions.len();
-        let mut makers = vec![None; program.values.len()];
+    fn new(plan: &'a Plan<T>) -> Self {
+        let count = plan.instructions.len();
+        let mut makers = vec![None; plan.values.len()];
         let mut before: Vec<Vec<usize>> = Vec::with_capacity(count);
         // Effects keep their order, and their order with what reads the members that they change.
         let mut last_effect = None;
-        let mut changed: Vec<Option<usize>> = vec![None; program.members.len()];
-        let mut readers: Vec<Vec<usize>> = vec![Vec::new(); program.members.len()];
-        for (i, instruction) in program.instructions.iter().enumerate() {
+        let mut changed: Vec<Option<usize>> = vec![None; plan.members.len()];
+        let mut readers: Vec<Vec<usize>> = vec![Vec::new(); plan.members.len()];
+        for (i, instruction) in plan.instructions.iter().enumerate() {
             let mut needs = Vec::new();
             for place in &instruction.operands {
                 match *place {
@@ -84,12 +85,12 @@ impl<'a, T: Float> Fuser<'a, T> {
                     }
                 }
             }
-            if let Some(member) = instruction.kind.effect() {
+            if instruction.kind.is_effect() {
                 needs.extend(last_effect.replace(i));
-                if let Some(member) = member {
-                    needs.append(&mut readers[member as usize]);
-                    changed[member as usize] = Some(i);
-                }
+            }
+            if let Some(member) = instruction.kind.changes() {
+                needs.append(&mut readers[member as usize]);
+                changed[member as usize] = Some(i);
             }
             for &result in &instruction.results {
                 makers[result as usize] = Some(i);
@@ -98,7 +99,7 @@ impl<'a, T: Float> Fuser<'a, T> {
         }
         let unit = |i| Unit { members: vec![i], domain: None, row_axes: None };
         let mut fuser = Self {
-            program,
+            plan,
             makers,
             before,
             units: (0..count).map(unit).collect(),
@@ -112,20 +113,20 @@ impl<'a, T: Float> Fuser<'a, T> {
 
     fn shape(&self, place: Place) -> &'a [usize] {
         match place {
-            Place::Member(member) => &self.program.members[member as usize],
-            Place::Value(value) => self.program.shapes[value as usize].as_slice(),
+            Place::Member(member) => &self.plan.members[member as usize],
+            Place::Value(value) => self.plan.shapes[value as usize].as_slice(),
         }
     }
 
     fn result(&self, i: usize) -> &'a [usize] {
-        self.shape(Place::Value(self.program.instructions[i].results[0]))
+        self.shape(Place::Value(self.plan.instructions[i].results[0]))
     }
 
     /// What an instruction does in a pass, if it can be a part of one.
     fn part(&self, i: usize) -> Option<Part> {
-        let instruction = &self.program.instructions[i];
+        let instruction = &self.plan.instructions[i];
         let (Kind::Operation(operation) | Kind::View(_, operation)) = &instruction.kind else { return None };
-        let is_number = |place: &Place| self.program.is_number(*place);
+        let is_number = |place: &Place| self.plan.is_number(*place);
         if !instruction.operands.iter().all(is_number) {
             return None;
         }
@@ -151,7 +152,7 @@ impl<'a, T: Float> Fuser<'a, T> {
         let (domain, row_axes) = match self.part(i) {
             Some(Part::Elementwise(_)) => (domain(self.result(i)), None),
             Some(Part::Reduce(_, axes)) => {
-                (domain(self.shape(self.program.instructions[i].operands[0])), Some(axes))
+                (domain(self.shape(self.plan.instructions[i].operands[0])), Some(axes))
             }
             Some(Part::Same) | None => (None, None),
         };
@@ -161,7 +162,7 @@ impl<'a, T: Float> Fuser<'a, T> {
     /// Joins an instruction to the units of its operands.
     fn join(&mut self, i: usize) {
         let Some(part) = self.part(i) else { return };
-        let operands: SmallVec<[Place; 4]> = self.program.instructions[i].operands.iter().copied().collect();
+        let operands: SmallVec<[Place; 4]> = self.plan.instructions[i].operands.iter().copied().collect();
         for place in operands {
             let Place::Value(value) = place else { continue };
             let Some(maker) = self.makers[value as usize] else { continue };
@@ -194,7 +195,7 @@ impl<'a, T: Float> Fuser<'a, T> {
             (Some(x), Some(y)) if x != y => return None,
             (x, y) => x.or(y),
         };
-        let instruction = &self.program.instructions[i];
+        let instruction = &self.plan.instructions[i];
         let is_of_rows = |shape: &[usize]| is_of_rows(shape, &domain, row_axes);
         let is_single = |place: &Place| self.shape(*place).iter().product::<usize>() == 1;
         let fits = match part {
@@ -216,13 +217,11 @@ impl<'a, T: Float> Fuser<'a, T> {
             }
         };
         let reads_well = |reader: &Unit, maker: &Unit| {
-            reader.members.iter().flat_map(|&member| &self.program.instructions[member].operands).all(
-                |&place| {
-                    let made = matches!(place, Place::Value(value)
+            reader.members.iter().flat_map(|&member| &self.plan.instructions[member].operands).all(|&place| {
+                let made = matches!(place, Place::Value(value)
                     if self.makers[value as usize].is_some_and(|made| maker.members.contains(&made)));
-                    !made || *self.shape(place) == domain[..] || is_of_rows(self.shape(place))
-                },
-            )
+                !made || *self.shape(place) == domain[..] || is_of_rows(self.shape(place))
+            })
         };
         (fits && reads_well(own, unit) && reads_well(unit, own)).then_some((domain, row_axes))
     }
@@ -286,17 +285,16 @@ impl<'a, T: Float> Fuser<'a, T> {
         // The step of each value of the unit, and of each input.
         let mut known: Vec<(Place, u32)> = Vec::new();
         for &i in &unit.members {
-            let instruction = &self.program.instructions[i];
+            let instruction = &self.plan.instructions[i];
             let mut arguments: SmallVec<[u32; 4]> = SmallVec::new();
             for &place in &instruction.operands {
                 let step = known.iter().find(|(other, _)| *other == place).map(|(_, step)| *step);
                 arguments.push(step.unwrap_or_else(|| {
-                    let step = match self.program.single_number(place) {
-                        Some(number) => FusedStep::Constant(number),
-                        None => {
-                            inputs.push(place);
-                            FusedStep::Input(inputs.len() - 1)
-                        }
+                    let step = if let Some(number) = self.plan.single_number(place) {
+                        FusedStep::Constant(number)
+                    } else {
+                        inputs.push(place);
+                        FusedStep::Input(inputs.len() - 1)
                     };
                     steps.push(step);
                     let step = (steps.len() - 1) as u32;
@@ -317,10 +315,10 @@ impl<'a, T: Float> Fuser<'a, T> {
         let outside = |value: u32| {
             let reads = |instruction: &Instruction<T>| instruction.operands.contains(&Place::Value(value));
             let is_read = |(i, instruction)| !unit.members.contains(&i) && reads(instruction);
-            self.program.results.contains(&Place::Value(value))
-                || self.program.instructions.iter().enumerate().any(is_read)
+            self.plan.results.contains(&Place::Value(value))
+                || self.plan.instructions.iter().enumerate().any(is_read)
         };
-        let made = unit.members.iter().map(|&i| self.program.instructions[i].results[0]);
+        let made = unit.members.iter().map(|&i| self.plan.instructions[i].results[0]);
         let results: Vec<u32> = made.filter(|&value| outside(value)).collect();
         let step_of = |value: &u32| {
             known.iter().find(|(place, _)| *place == Place::Value(*value)).map(|(_, step)| *step)
@@ -336,7 +334,7 @@ impl<'a, T: Float> Fuser<'a, T> {
         if !results.iter().enumerate().all(fits) {
             return None;
         }
-        let names = unit.members.iter().map(|&i| self.program.instructions[i].name()).collect();
+        let names = unit.members.iter().map(|&i| self.plan.instructions[i].name()).collect();
         Some(Instruction {
             kind: Kind::Fused(pass, names),
             operands: inputs,
@@ -371,7 +369,7 @@ impl Expression {
             |step| {
                 let step = match step {
                     Err(number) => FusedStep::Constant(T::from_f64(number)),
-                    Ok((name, operands)) => FusedStep::Apply(Function::named(name)?, operands.into()),
+                    Ok((name, operands)) => FusedStep::Apply(Function::named(name)?, operands),
                 };
                 let known =
                     steps.iter().position(|other| *other == step && !matches!(step, FusedStep::Constant(_)));

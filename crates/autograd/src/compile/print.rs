@@ -1,15 +1,16 @@
 //! A program as text.
 
 use std::collections::HashMap;
-use std::fmt::{self, Debug, Display, Formatter};
+use std::fmt::{self, Debug, Display, Formatter, Write};
 
 use gradus_tensor::{Bytes, Float};
 
-use super::program::{Instruction, Kind, Memory, Place, Program, have_same_bits};
+use super::build::have_same_bits;
+use super::plan::{Instruction, Kind, Memory, Place, Plan};
 use crate::tape::drawing::{Drawn, draw, shown};
 use crate::tape::node::Saved;
 
-impl<T: Float> Program<T> {
+impl<T: Float> Plan<T> {
     /// The number of instructions.
     pub fn len(&self) -> usize {
         self.instructions.len()
@@ -21,11 +22,12 @@ impl<T: Float> Program<T> {
     }
 }
 
-impl<T: Float> Program<T> {
+impl<T: Float> Plan<T> {
     /// Whether another program is the same: equal instructions and constants.
     ///
     /// # Errors
     /// The first difference.
+    #[doc(hidden)]
     pub fn compare(&self, other: &Self) -> Result<(), String> {
         let lines = |program: &Self| -> Vec<String> {
             program.instructions.iter().map(|line| format!("{line}{}", line.attributes())).collect()
@@ -128,7 +130,7 @@ impl<T: Float> Display for Instruction<T> {
 }
 
 /// `%7, %9 = fused(sigmoid, mul) %5 %1 : [64, 10] [64, 10] f32, kept`, and a last line with the sums.
-impl<T: Float> Display for Program<T> {
+impl<T: Float> Display for Plan<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for (i, constant) in self.constants.clone().zip(&self.values[self.constants.clone()]) {
             match constant.value() {
@@ -143,7 +145,7 @@ impl<T: Float> Display for Program<T> {
     }
 }
 
-impl<T: Float> Program<T> {
+impl<T: Float> Plan<T> {
     /// An instruction with the shapes of its results and the memory that they are written to.
     fn line(&self, instruction: &Instruction<T>) -> String {
         let mut line = instruction.to_string();
@@ -157,7 +159,7 @@ impl<T: Float> Program<T> {
                 Memory::Own => " kept".into(),
                 Memory::Register(register) => format!(" in buffer {register}"),
             };
-            line += &format!(" {:?}{memory}", self.shapes[result as usize]);
+            let _ = write!(line, " {:?}{memory}", self.shapes[result as usize]);
         }
         line
     }
@@ -231,7 +233,7 @@ impl<T: Float> Program<T> {
     }
 }
 
-impl<T: Float> Debug for Program<T> {
+impl<T: Float> Debug for Plan<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         Display::fmt(self, f)
     }

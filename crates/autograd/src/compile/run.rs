@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gradus_tensor::{Float, Shape, Tensor};
 use smallvec::SmallVec;
 
-use super::program::{Instruction, Kind, Memory, Place, Program, Rule};
+use super::plan::{Instruction, Kind, Memory, Place, Plan, Rule};
 use crate::tape::node::{Input, Node, Origin, Saved};
 use crate::tape::{Context, Inputs, OperandValue, Var, mode};
 
@@ -24,11 +24,12 @@ pub enum External<'a, T: Float> {
 /// its states, the parameter and the gradient.
 pub type UpdateFunction<'a, T> = &'a mut dyn FnMut(usize, usize, &mut Tensor<T>, &Tensor<T>);
 
-impl<T: Float> Program<T> {
+impl<T: Float> Plan<T> {
     /// Runs the program on these inputs and members, and hands over the results.
     ///
     /// # Panics
     /// As the operations do, and if a result whose gradient is taken is NaN.
+    #[doc(hidden)]
     #[track_caller]
     pub fn run<'v>(
         &mut self,

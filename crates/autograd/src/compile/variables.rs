@@ -68,7 +68,9 @@ tuples! {
 
 impl<T: Float, V: Variables<T>, const N: usize> Variables<T> for [V; N] {
     fn visit<'a>(&'a self, visitor: &mut dyn FnMut(Operand<'a, T>)) {
-        self.iter().for_each(|value| value.visit(visitor));
+        for value in self {
+            value.visit(visitor);
+        }
     }
     fn exchange(&self, exchange: &mut dyn Exchange<T>) -> Self {
         std::array::from_fn(|i| self[i].exchange(exchange))
@@ -77,7 +79,9 @@ impl<T: Float, V: Variables<T>, const N: usize> Variables<T> for [V; N] {
 
 impl<T: Float, V: Variables<T>> Variables<T> for Vec<V> {
     fn visit<'a>(&'a self, visitor: &mut dyn FnMut(Operand<'a, T>)) {
-        self.iter().for_each(|value| value.visit(visitor));
+        for value in self {
+            value.visit(visitor);
+        }
     }
     fn exchange(&self, exchange: &mut dyn Exchange<T>) -> Self {
         self.iter().map(|value| value.exchange(exchange)).collect()
@@ -86,7 +90,9 @@ impl<T: Float, V: Variables<T>> Variables<T> for Vec<V> {
 
 impl<T: Float, V: Variables<T>> Variables<T> for Option<V> {
     fn visit<'a>(&'a self, visitor: &mut dyn FnMut(Operand<'a, T>)) {
-        self.iter().for_each(|value| value.visit(visitor));
+        if let Some(value) = self {
+            value.visit(visitor);
+        }
     }
     fn exchange(&self, exchange: &mut dyn Exchange<T>) -> Self {
         self.as_ref().map(|value| value.exchange(exchange))

@@ -111,9 +111,10 @@ impl<T: Float> Gradients<T> {
         let factor = T::from_f64(factor);
         self.loss *= factor;
         for (_, gradient) in self.by_leaf.values_mut() {
-            match mode::is_tracing() {
-                true => *gradient = &*gradient * factor,
-                false => gradient.update(|gradient| *gradient *= factor),
+            if mode::is_tracing() {
+                *gradient = &*gradient * factor;
+            } else {
+                gradient.update(|gradient| *gradient *= factor);
             }
         }
     }

@@ -199,12 +199,11 @@ fn each_traced_gradient<T: Float>(
     let together = all.is_some().then(|| RuleCall::new(node, context.cotangent(), needed.clone(), true));
     let mut all = all;
     for i in needed {
-        let (gradient, looked, call) = match (&mut all, &together) {
-            (Some(all), Some(call)) => (all.get_mut(i).and_then(Option::take), looked, Arc::clone(call)),
-            _ => {
-                let (gradient, looked) = mode::looking(|| operation.vjp(context, i));
-                (gradient, looked, RuleCall::new(node, context.cotangent(), vec![i], false))
-            }
+        let (gradient, looked, call) = if let (Some(all), Some(call)) = (&mut all, &together) {
+            (all.get_mut(i).and_then(Option::take), looked, Arc::clone(call))
+        } else {
+            let (gradient, looked) = mode::looking(|| operation.vjp(context, i));
+            (gradient, looked, RuleCall::new(node, context.cotangent(), vec![i], false))
         };
         let gradient =
             gradient.ok_or_else(|| BackwardError::NoRule { operation: operation.name(), input: i })?;

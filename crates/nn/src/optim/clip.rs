@@ -66,8 +66,8 @@ struct Factor {
     /// Of all gradients, as one vector.
     norm: f64,
     clips: bool,
-    /// The factor for gradients in units of a power of two.
-    factor: f64,
+    /// For gradients in units of a power of two.
+    scale: f64,
     unit: f64,
 }
 
@@ -85,13 +85,13 @@ impl ClipFactor {
         let unit = if norm == f64::INFINITY { norms(f64::INFINITY, 1.0).power_of_two() } else { 1.0 };
         let length = if unit == 1.0 { norm } else { norms(2.0, unit) };
         let factor = self.max_norm / (length + 1e-6 / unit);
-        Factor { norm, clips: length.is_finite() && factor / unit < 1.0, factor, unit }
+        Factor { norm, clips: length.is_finite() && factor / unit < 1.0, scale: factor, unit }
     }
 }
 
 impl Factor {
     fn clip<T: Float>(&self, gradient: &mut Tensor<T>) {
-        let Self { factor, unit, .. } = *self;
+        let Self { scale: factor, unit, .. } = *self;
         let narrow = T::from_f64(factor / unit);
         if narrow >= T::MIN_POSITIVE {
             *gradient *= narrow;
@@ -106,8 +106,8 @@ impl<T: Float> DiscreteOperation<T, i64> for ClipFactor {
         "clip_factor"
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<i64> {
-        let Factor { clips, factor, unit, .. } = self.of(&inputs.numbers().collect::<Vec<_>>());
-        Tensor::from([i64::from(clips), factor.to_bits() as i64, unit.to_bits() as i64])
+        let Factor { clips, scale, unit, .. } = self.of(&inputs.numbers().collect::<Vec<_>>());
+        Tensor::from([i64::from(clips), scale.to_bits() as i64, unit.to_bits() as i64])
     }
 }
 
@@ -121,10 +121,10 @@ impl<T: Float> Operation<T> for Clip {
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         let bits = inputs.indices(1).to_vec();
-        let [factor, unit] = [bits[1], bits[2]].map(|bits| f64::from_bits(bits as u64));
+        let [scale, unit] = [bits[1], bits[2]].map(|bits| f64::from_bits(bits as u64));
         let mut gradient = inputs[0].clone();
         if bits[0] != 0 {
-            Factor { norm: f64::NAN, clips: true, factor, unit }.clip(&mut gradient);
+            Factor { norm: f64::NAN, clips: true, scale, unit }.clip(&mut gradient);
         }
         gradient
     }

@@ -1,15 +1,22 @@
 //! Compiled functions: a step is recorded in its first call, and run again without recording.
 
-use std::fmt::{self, Debug, Display, Formatter};
+mod exchange;
+mod forms;
+mod optimizers;
+
+use std::fmt::{self, Debug, Formatter};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use gradus_autograd::compile::{self, Exchange, External, Member as Place, Program, Variables};
-use gradus_autograd::{Float, Indices, Mask, Operand, OperandValue, Shape, Tensor, Var};
+use gradus_autograd::compile::{self, External, Member as Place};
+use gradus_autograd::{Float, OperandValue, Plan, Variables};
 use smallvec::SmallVec;
 
-use crate::member::{Member, MemberMut};
+use self::exchange::{AsInputs, Detached, Output, Outputs, Same};
+use self::forms::{Form, MemberForm, MemberPlace, forms_of, members_of};
+pub use self::optimizers::Optimizers;
+use crate::member::MemberMut;
 use crate::module::Module;
-use crate::optim::{Descent, Optimizer, Rule};
+use crate::optim::Optimizer;
 use crate::path::Path;
 
 /// The most plans that are kept, for different shapes of the inputs.
@@ -54,14 +61,17 @@ const MOST_PLANS: usize = 8;
 ///
 /// [`Gradients::loss`]: gradus_autograd::Gradients::loss
 pub struct Compiled<M, O, I, R, T: Float = f32> {
-    function: Box<dyn Fn(&mut M, &mut O, I) -> R + Send + Sync>,
+    function: Box<Function<M, O, I, R>>,
     /// The last one was used last.
-    plans: Vec<Plan<R, T>>,
+    plans: Vec<Recorded<R, T>>,
 }
 
+/// A function of a model, optimizers and inputs.
+type Function<M, O, I, R> = dyn Fn(&mut M, &mut O, I) -> R + Send + Sync;
+
 /// What is known of a function for inputs of some shapes.
-struct Plan<R, T: Float> {
-    program: Program<T>,
+struct Recorded<R, T: Float> {
+    program: Plan<T>,
     inputs: Vec<Form>,
     members: Vec<MemberForm>,
     /// The names of the parameters that optimizers change: the number of the optimizer, the place among its states.
@@ -72,91 +82,6 @@ struct Plan<R, T: Float> {
     results: R,
     /// Whether a second recording gave the same program.
     confirmed: bool,
-}
-
-/// The shape and the strides of a tensor, on which the bits of products may depend.
-#[derive(Debug, PartialEq)]
-struct Form {
-    shape: Shape,
-    strides: SmallVec<[isize; 4]>,
-}
-
-#[derive(Debug, PartialEq)]
-enum MemberForm {
-    Parameter { form: Form, trainable: bool },
-    Buffer(Form),
-    Counter,
-    Mode(bool),
-}
-
-impl Form {
-    fn of<E: gradus_autograd::Element>(tensor: &Tensor<E>) -> Self {
-        Self { shape: tensor.shape().into(), strides: tensor.strides().into() }
-    }
-
-    #[inline]
-    fn fits<E: gradus_autograd::Element>(&self, tensor: &Tensor<E>) -> bool {
-        self.shape[..] == *tensor.shape() && self.strides[..] == tensor.strides()[..]
-    }
-
-    fn of_operand<T: Float>(operand: OperandValue<'_, T>) -> Self {
-        match operand {
-            OperandValue::Number(value) => Self::of(value),
-            OperandValue::Indices(value) => Self::of(value),
-            OperandValue::Mask(value) => Self::of(value),
-        }
-    }
-
-    fn fits_operand<T: Float>(&self, operand: OperandValue<'_, T>) -> bool {
-        match operand {
-            OperandValue::Number(value) => self.fits(value),
-            OperandValue::Indices(value) => self.fits(value),
-            OperandValue::Mask(value) => self.fits(value),
-        }
-    }
-}
-
-/// Optimizers that a compiled function changes: one, several as a tuple, or none, `()`.
-pub trait Optimizers<T: Float> {
-    /// The optimizer of a number; `None` if there are fewer.
-    fn nth(&mut self, n: usize) -> Option<&mut dyn Optimizer<T>>;
-}
-
-impl<T: Float, R: Rule> Optimizers<T> for Descent<R, T> {
-    fn nth(&mut self, n: usize) -> Option<&mut dyn Optimizer<T>> {
-        (n == 0).then_some(self)
-    }
-}
-
-impl<T: Float, O: Optimizer<T>> Optimizers<T> for Box<O> {
-    fn nth(&mut self, n: usize) -> Option<&mut dyn Optimizer<T>> {
-        (n == 0).then_some(&mut **self)
-    }
-}
-
-impl<T: Float> Optimizers<T> for Box<dyn Optimizer<T>> {
-    fn nth(&mut self, n: usize) -> Option<&mut dyn Optimizer<T>> {
-        (n == 0).then_some(&mut **self)
-    }
-}
-
-macro_rules! optimizers {
-    ($(($($name:ident $i:tt),*);)*) => {$(
-        impl<T: Float, $($name: Optimizer<T>),*> Optimizers<T> for ($($name,)*) {
-            fn nth(&mut self, n: usize) -> Option<&mut dyn Optimizer<T>> {
-                match n {
-                    $($i => Some(&mut self.$i),)*
-                    _ => None,
-                }
-            }
-        }
-    )*};
-}
-
-optimizers! {
-    ();
-    (A 0, B 1);
-    (A 0, B 1, C 2);
 }
 
 impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float> Compiled<M, O, I, R, T> {
@@ -184,7 +109,7 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
             return results;
         }
         let forms = forms_of(model);
-        let fits = |plan: &Plan<R, T>| plan.members == forms && plan.fits(optimizers, &inputs);
+        let fits = |plan: &Recorded<R, T>| plan.members == forms && plan.fits(optimizers, &inputs);
         let first = self.plans.iter().rposition(fits).map(|place| self.plans.remove(place));
         match first {
             Some(plan) if plan.confirmed => {
@@ -197,13 +122,15 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
     }
 
     /// The plan that the last call used or made.
-    pub fn plan(&self) -> Option<&(impl Display + Debug + use<M, O, I, R, T>)> {
+    ///
+    /// It prints as the tape does, with the memory of each result and the operations of each fused pass; `to_svg` draws it.
+    pub fn plan(&self) -> Option<&Plan<T>> {
         self.plans.last().map(|plan| &plan.program)
     }
 
     /// Runs the function and records it. A plan from the first call must be the same.
     #[track_caller]
-    fn record(&mut self, model: &mut M, optimizers: &mut O, inputs: &I, first: Option<Plan<R, T>>) -> R {
+    fn record(&mut self, model: &mut M, optimizers: &mut O, inputs: &I, first: Option<Recorded<R, T>>) -> R {
         let given = inputs.exchange(&mut AsInputs);
         model.visit_mut(Path::ROOT, &mut |_, member| {
             if let MemberMut::Parameter(parameter) = member {
@@ -239,7 +166,7 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
         results.visit(&mut |operand| outputs.push(operand));
         given.visit(&mut |operand| operands.push(operand));
         let places: Vec<Place<'_, T>> = members.iter().map(MemberPlace::place).collect();
-        let program = Program::new(trace, &outputs, &operands, &places);
+        let program = Plan::new(trace, &outputs, &operands, &places);
         let results = results.exchange(&mut Detached);
         if let Some(Err(difference)) = first.as_ref().map(|first| first.program.compare(&program)) {
             panic!(
@@ -253,7 +180,7 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
             self.plans.remove(0);
         }
         let returned = results.exchange(&mut Same);
-        self.plans.push(Plan {
+        self.plans.push(Recorded {
             program,
             inputs: inputs_forms,
             members: forms,
@@ -266,7 +193,7 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
     }
 }
 
-impl<R: Variables<T>, T: Float> Plan<R, T> {
+impl<R: Variables<T>, T: Float> Recorded<R, T> {
     /// Whether the plan is for inputs of these shapes and for these states of optimizers.
     fn fits(&self, optimizers: &mut impl Optimizers<T>, inputs: &impl Variables<T>) -> bool {
         let (mut forms, mut fits) = (self.inputs.iter(), true);
@@ -338,121 +265,6 @@ impl<R: Variables<T>, T: Float> Plan<R, T> {
             },
         );
         Some(self.results.exchange(&mut Outputs(outputs.into_iter())))
-    }
-}
-
-/// A member of the model as a trace knows it.
-enum MemberPlace<T: Float> {
-    Var(Var<T>),
-    Address(usize),
-}
-
-impl<T: Float> MemberPlace<T> {
-    fn place(&self) -> Place<'_, T> {
-        match self {
-            Self::Var(var) => Place::Var(Operand::Var(var)),
-            Self::Address(address) => Place::Address(*address),
-        }
-    }
-}
-
-/// The members in the order in which [`Module::visit_mut`] shows them.
-fn members_of<T: Float>(model: &mut impl Module<T>) -> Vec<MemberPlace<T>> {
-    let mut members = Vec::new();
-    model.visit_mut(Path::ROOT, &mut |_, member| {
-        members.push(match member {
-            MemberMut::Parameter(parameter) => MemberPlace::Var((**parameter).clone()),
-            MemberMut::Buffer(buffer) => MemberPlace::Address(buffer.address()),
-            MemberMut::Counter(counter) => MemberPlace::Address(counter.address()),
-            MemberMut::Mode(_) => MemberPlace::Address(0),
-        });
-    });
-    members
-}
-
-fn forms_of<T: Float>(model: &impl Module<T>) -> Vec<MemberForm> {
-    let mut forms = Vec::new();
-    model.visit(Path::ROOT, &mut |_, member| {
-        forms.push(match member {
-            Member::Parameter(parameter) => MemberForm::Parameter {
-                form: Form::of(parameter.numbers()),
-                trainable: parameter.is_trainable(),
-            },
-            Member::Buffer(buffer) => MemberForm::Buffer(Form::of(&buffer.value())),
-            Member::Counter(_) => MemberForm::Counter,
-            Member::Mode(mode) => MemberForm::Mode(*mode),
-            Member::Tied(_) | Member::Layer(_) => return,
-        });
-    });
-    forms
-}
-
-/// Gives each variable an identity.
-struct AsInputs;
-
-impl<T: Float> Exchange<T> for AsInputs {
-    fn var(&mut self, old: &Var<T>) -> Var<T> {
-        Var::input(old.numbers())
-    }
-    fn indices(&mut self, old: &Indices<T>) -> Indices<T> {
-        Indices::input(old.numbers())
-    }
-    fn mask(&mut self, old: &Mask<T>) -> Mask<T> {
-        Mask::input(old.numbers())
-    }
-}
-
-/// Makes constants.
-struct Detached;
-
-impl<T: Float> Exchange<T> for Detached {
-    fn var(&mut self, old: &Var<T>) -> Var<T> {
-        Var::constant(old.numbers())
-    }
-    fn indices(&mut self, old: &Indices<T>) -> Indices<T> {
-        Indices::constant(old.numbers())
-    }
-    fn mask(&mut self, old: &Mask<T>) -> Mask<T> {
-        Mask::constant(old.numbers())
-    }
-}
-
-/// Copies.
-struct Same;
-
-impl<T: Float> Exchange<T> for Same {
-    fn var(&mut self, old: &Var<T>) -> Var<T> {
-        old.clone()
-    }
-    fn indices(&mut self, old: &Indices<T>) -> Indices<T> {
-        old.clone()
-    }
-    fn mask(&mut self, old: &Mask<T>) -> Mask<T> {
-        old.clone()
-    }
-}
-
-enum Output<T: Float> {
-    Var(Var<T>),
-    Indices(Indices<T>),
-    Mask(Mask<T>),
-}
-
-/// Gives the results of a program.
-struct Outputs<O>(O);
-
-impl<T: Float, O: Iterator<Item = Output<T>>> Exchange<T> for Outputs<O> {
-    fn var(&mut self, _: &Var<T>) -> Var<T> {
-        let Some(Output::Var(var)) = self.0.next() else { unreachable!("the results are as before") };
-        var
-    }
-    fn indices(&mut self, _: &Indices<T>) -> Indices<T> {
-        let Some(Output::Indices(indices)) = self.0.next() else { unreachable!("the results are as before") };
-        indices
-    }
-    fn mask(&mut self, _: &Mask<T>) -> Mask<T> {
-        let Some(Output::Mask(mask)) = self.0.next() else { unreachable!("the results are as before") };
-        mask
     }
 }
 
