@@ -25,6 +25,7 @@ extern crate self as gradus;
 
 mod buffer;
 mod checkpoint;
+mod compiled;
 mod containers;
 mod counter;
 #[doc(hidden)]
@@ -50,6 +51,7 @@ mod tied;
 
 pub use buffer::Buffer;
 pub use checkpoint::checkpoint_layer;
+pub use compiled::{Compiled, Optimizers};
 pub use counter::Counter;
 pub use forward_summary::{ForwardSummary, ForwardSummaryRow, summary, summary_with};
 pub use gradients::NonFiniteGradients;

@@ -20,6 +20,8 @@ mod element;
 mod error;
 #[doc(hidden)]
 pub mod file;
+#[doc(hidden)]
+pub mod fused;
 mod iter;
 mod kernels;
 mod layout;
@@ -60,4 +62,6 @@ pub use slice::Slice;
 pub use subscript::Subscript::{Ellipsis, NewAxis};
 pub use subscript::{Subscript, Subscripts, step};
 pub use tensor::Tensor;
+#[doc(hidden)]
+pub use tensor::View;
 pub use xoshiro::Xoshiro256PlusPlus;

@@ -164,7 +164,7 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn cholesky(&self) -> Result<Self, TensorError> {
         let frame = watch::begin(|| "cholesky");
-        Ok(apply_computed(Cholesky, &[self], self.value().cholesky()?, frame))
+        Ok(apply_computed(Cholesky, &[self], self.numbers().cholesky()?, frame))
     }
 
     /// The X with `A X = B`, for this A, `[..., n, n]`, and B, `[..., n, k]`, or `[n]` if A is one matrix. Axes in
@@ -200,7 +200,7 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn inverse(&self) -> Result<Self, TensorError> {
         let frame = watch::begin(|| "inverse");
-        Ok(apply_computed(Inverse, &[self], self.value().inverse()?, frame))
+        Ok(apply_computed(Inverse, &[self], self.numbers().inverse()?, frame))
     }
 
     /// The determinants of matrices: `[..., n, n]` to `[...]`.
@@ -252,7 +252,7 @@ fn system<T: Float>(
     };
     let (a, b) = (stacked(a), stacked(&b));
     let frame = watch::begin(|| name);
-    let value = solve(a.value(), b.value())?;
+    let value = solve(a.numbers(), b.numbers())?;
     let x = apply_computed(operation, &[&a, &b], value, frame);
     Ok(if column { x.squeeze(-1) } else { x })
 }

@@ -145,6 +145,7 @@ impl<'a, T: Float> TapeNode<'a, T> {
     pub fn attributes(&self) -> Option<String> {
         let text = match &self.node().origin {
             Origin::Leaf | Origin::Input(_) | Origin::Detach => return None,
+            Origin::Gradient(gradient) => format!("{{ of: {} }}", gradient.call.node.name()),
             Origin::Operation(operation) => format!("{operation:?}"),
             Origin::Indices(operation) => format!("{operation:?}"),
             Origin::Mask(operation) => format!("{operation:?}"),

@@ -12,6 +12,7 @@ mod create;
 mod decompositions;
 mod elementwise;
 mod functions;
+mod fused;
 mod indexing;
 mod integers;
 mod join;
