@@ -41,7 +41,7 @@ pub mod xml;
 pub use compile::{Plan, Variables};
 pub use engine::{
     Gradients, batched_hessian, batched_jacobian, grad, grad_create_graph, hessian, hvp, jacobian, jvp,
-    jvp_create_graph, vjp, vjp_create_graph,
+    jvp_create_graph, vjp, vjp_create_graph, vjp_with,
 };
 pub use gradus_tensor::{
     Axes, Bins, Conv, Dims, Element, Ellipsis, Float, Indexing, InstructionSet, MatrixNorm, MemoryGroup,
@@ -50,7 +50,7 @@ pub use gradus_tensor::{
     keepdim, lane_axis, num_threads, release_memory, seeded, set_num_threads, step,
 };
 #[doc(hidden)]
-pub use gradus_tensor::{file, shapes};
+pub use gradus_tensor::{file, int8, shapes};
 #[cfg(feature = "npy")]
 pub use gradus_tensor::{npy, npz};
 pub use ops::{AttentionMask, cat, checkpoint, einsum, stack};

@@ -40,6 +40,8 @@ mod loss;
 mod member;
 mod module;
 mod optim;
+#[doc(hidden)]
+pub mod packed;
 mod parameter;
 mod path;
 mod state;
@@ -70,6 +72,7 @@ pub use optim::{
     LearningRate, Optimizer, ReduceLrOnPlateau, RmsProp, RmsPropRule, Rule, Schedule, Sgd, SgdRule, Step,
     clip_grad_norm, clip_grad_value, schedule,
 };
+pub use packed::Packed;
 pub use parameter::Parameter;
 pub use path::Path;
 pub use state::{Difference, Dtype, PartialLoad, State, StateError, StateTensor};

@@ -47,6 +47,8 @@ pub use ops::conv::Conv;
 pub use ops::convert::Numeric;
 pub use ops::count::{Bins, Unique};
 pub use ops::create::Indexing;
+#[doc(hidden)]
+pub use ops::int8;
 pub use ops::join::SplitSizes;
 pub use ops::matrix_norm::MatrixNorm;
 pub use ops::pad::PadMode;

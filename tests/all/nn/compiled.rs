@@ -1,7 +1,7 @@
 //! Compiled steps: the same bits as the steps themselves, and errors where a plan would go stale.
 
 use gradus::prelude::*;
-use gradus::{Compiled, Var, clip_grad_norm, clip_grad_value, no_grad};
+use gradus::{Compiled, Var, clip_grad_norm, clip_grad_value, keepdim, no_grad};
 use proptest::prelude::*;
 
 use super::model;
@@ -171,4 +171,39 @@ fn a_loss_that_becomes_nan_is_refused() {
     let mut call = || compiled.call(&mut layer, &mut sgd, Tensor::full([1, 2], f64::NAN).into());
     assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(&mut call)).is_err());
     assert_eq!(layer.state(), before);
+}
+
+/// Functions written from basic operations, whose reductions are a part of a fused pass.
+#[test]
+fn composed_functions_are_one_pass() {
+    type Function = fn(&Var<f64>) -> Var<f64>;
+    let functions: [(&str, usize, Function); 5] = [
+        ("softmax", 1, |x| {
+            let e = (x - x.max(keepdim(-1))).exp();
+            &e / e.sum(keepdim(-1))
+        }),
+        ("layer norm", 1, |x| {
+            let centred = x - x.mean(keepdim(-1));
+            &centred * (centred.square().mean(keepdim(-1)) + 1e-5).rsqrt()
+        }),
+        ("gelu", 1, |x| x * 0.5 * ((x * std::f64::consts::FRAC_1_SQRT_2).erf() + 1.0)),
+        ("focal", 1, |x| -((1.0 - x.sigmoid()).square() * x.sigmoid().log())),
+        // A sum of rows that is as long as a row must not be taken for a column.
+        ("square", 2, |x| {
+            x.slice(0, ..x.shape()[1] as isize) * 2.0 - (x.slice(0, ..x.shape()[1] as isize) * 2.0).sum(-1)
+        }),
+    ];
+    for (name, passes, function) in functions {
+        for shape in [[7, 5], [40, 33], [9, 1]] {
+            let mut compiled = Compiled::new(move |(): &mut (), (): &mut (), x: Var<f64>| function(&x));
+            for seed in 0..4 {
+                let x = Tensor::randn(shape, &mut seeded(seed));
+                let got = compiled.call(&mut (), &mut (), Var::from(&x));
+                assert_eq!(got.value(), function(&Var::from(x)).value(), "{name} of {shape:?}");
+            }
+            let plan = compiled.plan().expect("there were calls").to_string();
+            let fused = plan.lines().filter(|line| line.contains("fused(")).count();
+            assert!(fused <= passes && fused >= 1, "{name} of {shape:?}: {plan}");
+        }
+    }
 }

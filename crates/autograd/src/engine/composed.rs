@@ -49,7 +49,7 @@ fn gradients_of<T: Float>(
         vec![None; needed.len()]
     } else if recorded {
         // Of the tape behind the inputs, nothing is wanted: to walk there would cost a walk for each composition.
-        gradients_within("vjp", &y, context.cotangent(), &needed, &inputs, mode::is_recording())
+        gradients_within("vjp", &y, context.cotangent(), &needed, (&inputs, None), mode::is_recording())
     } else {
         vjp(&y, context.cotangent().value(), &needed)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use gradus_tensor::{Float, OrPanic, Tensor};
 
-use super::reverse::{Reach, walk};
+use super::reverse::{OtherRule, Reach, walk};
 use crate::compile;
 use crate::tape::node::{AddressSet, Node, address};
 use crate::tape::{Found, Tape, Var, mode};
@@ -199,7 +199,7 @@ impl<T: Float> Var<T> {
         let Some(root) = self.into_parts().1.filter(|node| node.is_differentiable) else {
             not_tracked(function)
         };
-        let reach = Reach { wanted: &|_| false, floor: 0, ends: &|_| false };
+        let reach = Reach { wanted: &|_| false, floor: 0, ends: &|_| false, rule: None };
         let by_leaf = mode::with_recording(false, || walk(root, cotangent.into(), reach)).or_panic();
         Gradients { by_leaf, loss }
     }
@@ -328,10 +328,11 @@ fn gradients_of<T: Float>(
     inputs: &[&Var<T>],
     recording: bool,
 ) -> Vec<Option<Var<T>>> {
-    gradients_within(function, y, cotangent, inputs, &[], recording)
+    gradients_within(function, y, cotangent, inputs, (&[], None), recording)
 }
 
-/// The gradients with respect to the inputs, where no way to an input leads through one of `ends`.
+/// The gradients with respect to the inputs, where no way to an input leads through one of `ends`, by another rule for
+/// some nodes if there is one.
 #[track_caller]
 #[inline(never)]
 pub(super) fn gradients_within<T: Float>(
@@ -339,7 +340,7 @@ pub(super) fn gradients_within<T: Float>(
     y: &Var<T>,
     cotangent: &Var<T>,
     inputs: &[&Var<T>],
-    ends: &[Var<T>],
+    (ends, rule): (&[Var<T>], Option<&OtherRule<T>>),
     recording: bool,
 ) -> Vec<Option<Var<T>>> {
     check_cotangent(function, y, cotangent.numbers());
@@ -356,6 +357,7 @@ pub(super) fn gradients_within<T: Float>(
         wanted: &|node| wanted.contains(&address(node)),
         floor,
         ends: &|node| ends.contains(&address(node)),
+        rule,
     };
     let found =
         mode::with_recording(recording, || walk(Arc::clone(root), cotangent.clone(), reach)).or_panic();

@@ -79,7 +79,12 @@ pub(crate) struct Reach<'a, T: Float> {
     pub(crate) floor: usize,
     /// The nodes behind which nothing is wanted.
     pub(crate) ends: &'a dyn Fn(&Arc<Node<T>>) -> bool,
+    /// Rules in place of the operations' own, for nodes that it has one for.
+    pub(crate) rule: Option<&'a OtherRule<'a, T>>,
 }
+
+/// The gradients of a node by another rule than its operation's; `None` for the operation's own.
+pub(crate) type OtherRule<'a, T> = dyn Fn(&Arc<Node<T>>, &Context<T>) -> Option<Vec<Option<Var<T>>>> + 'a;
 
 /// The gradients of the leaves and of all other nodes that are wanted, as far as the walk reaches.
 ///
@@ -90,7 +95,7 @@ pub(crate) struct Reach<'a, T: Float> {
 pub(crate) fn walk<T: Float>(
     root: Arc<Node<T>>,
     cotangent: Var<T>,
-    Reach { wanted, floor, ends }: Reach<'_, T>,
+    Reach { wanted, floor, ends, rule }: Reach<'_, T>,
 ) -> Result<Found<T>, BackwardError> {
     let _scope = watch::named("backward", file!());
     let leads_on = |node: &Arc<Node<T>>| !node.is_leaf() && node.depth > floor && !ends(node);
@@ -107,7 +112,7 @@ pub(crate) fn walk<T: Float>(
         let context = Context::new(&node, &gradient).within(&gradients, floor);
         let detecting = mode::is_detecting() && is_finite(gradient.numbers());
         let mut anomaly = None;
-        each_gradient(&node, &context, &mut |i, contribution| {
+        each_gradient(&node, &context, rule, &mut |i, contribution| {
             let origin = node.inputs[i].differentiable().expect("a gradient is needed");
             if detecting && anomaly.is_none() && !is_finite(contribution.numbers()) {
                 anomaly = Some(not_finite(&node, i, contribution.numbers()));
@@ -165,14 +170,16 @@ fn infinite_sum<T: Float>(origin: &Node<T>, sum: &Tensor<T>) -> BackwardError {
 pub(crate) fn each_gradient<T: Float>(
     node: &Arc<Node<T>>,
     context: &Context<T>,
+    rule: Option<&OtherRule<T>>,
     take: &mut dyn FnMut(usize, Var<T>),
 ) -> Result<(), BackwardError> {
     let operation = node.operation().expect("gradients flow through operations on numbers");
     let _frame = watch::begin_rule(operation, node);
-    if mode::is_tracing() {
+    if mode::is_tracing() && rule.is_none() {
         return each_traced_gradient(node, &**operation, context, take);
     }
-    let mut all = operation.vjps(context);
+    let other = rule.and_then(|rule| rule(node, context));
+    let mut all = other.or_else(|| operation.vjps(context));
     for (i, input) in node.inputs.iter().enumerate().filter(|(i, _)| context.needs(*i)) {
         let gradient = match &mut all {
             Some(all) => all.get_mut(i).and_then(Option::take),

@@ -24,6 +24,7 @@ mod norm;
 mod operations;
 mod pad;
 mod pool;
+mod quantize;
 mod recurrent;
 mod reduce;
 mod repeat;
@@ -72,6 +73,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         attention::cases(),
         recurrent::cases(),
         loss::cases(),
+        quantize::cases(),
         hook::cases(),
         checkpoint::cases(),
     ]

@@ -106,7 +106,7 @@ macro_rules! operations {
     (@struct [$(#[$doc:meta])*] $struct:ident $(<$element:ident>)? { $($attribute:ident: $type:ty),* }) => {
         $(#[$doc])*
         #[derive(Debug)]
-        struct $struct $(<$element>)? { $($attribute: $type),* }
+        struct $struct $(<$element: gradus_tensor::Float>)? { $($attribute: $type),* }
     };
     (@struct [$(#[$doc:meta])*] $struct:ident ($attribute:ident: $type:ty)) => {
         $(#[$doc])*

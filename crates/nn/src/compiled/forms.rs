@@ -20,6 +20,8 @@ pub(super) enum MemberForm {
     Parameter { form: Form, trainable: bool },
     Buffer(Form),
     Counter,
+    /// Layers that have some refuse to be compiled.
+    Packed,
     Mode(bool),
 }
 
@@ -73,7 +75,7 @@ pub(super) fn members_of<T: Float>(model: &mut impl Module<T>) -> Vec<MemberPlac
             MemberMut::Parameter(parameter) => MemberPlace::Var((**parameter).clone()),
             MemberMut::Buffer(buffer) => MemberPlace::Address(buffer.address()),
             MemberMut::Counter(counter) => MemberPlace::Address(counter.address()),
-            MemberMut::Mode(_) => MemberPlace::Address(0),
+            MemberMut::Packed(_) | MemberMut::Mode(_) => MemberPlace::Address(0),
         });
     });
     members
@@ -89,6 +91,7 @@ pub(super) fn forms_of<T: Float>(model: &impl Module<T>) -> Vec<MemberForm> {
             },
             Member::Buffer(buffer) => MemberForm::Buffer(Form::of(&buffer.value())),
             Member::Counter(_) => MemberForm::Counter,
+            Member::Packed(_) => MemberForm::Packed,
             Member::Mode(mode) => MemberForm::Mode(*mode),
             Member::Tied(_) | Member::Layer(_) => return,
         });

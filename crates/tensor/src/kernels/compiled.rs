@@ -8,6 +8,7 @@
 use std::mem::MaybeUninit;
 
 use super::conv::weight as conv_weight;
+use super::int8::convert as int8;
 use super::fused::{self, FusedStep, Given, Stages};
 use super::recurrent::{gru, lstm};
 use super::reduce::{self, sum};
@@ -97,6 +98,12 @@ Kernels for f32, f64: {
     pool::avg_pool(x: &[Self], windows: Windows<'_>) -> Buffer<Self>;
     pool::avg_pool_gradient(g: &[Self], windows: Windows<'_>) -> Buffer<Self>;
 
+    int8::quantize_rows(
+        x: &[Self], length: usize, scales: &[f32], zero_point: u8, levels: [u8; 2]
+    ) -> (Buffer<u8>, bool);
+    int8::scale_rows(
+        sums: &[i32], stride: usize, columns: usize, scales: [&[f64]; 2], bias: Option<&[Self]>
+    ) -> Buffer<Self>;
     fused::plan(
         shape: &[usize], row_axes: usize, inputs: &[&[usize]], steps: &[FusedStep<Self>], outputs: &[u32]
     ) -> Stages<Self>;

@@ -82,12 +82,13 @@ impl<T: Float> Tensor<T> {
         if let Some(bias) = bias { turned + bias } else { turned }
     }
 
-    /// [`matmul`](Self::matmul), written over a tensor of the result's shape, with the same bits.
+    /// [`matmul`](Self::matmul) into `out`, with the same bits: over its elements, if it has the result's shape, is
+    /// contiguous and shares its buffer with no other tensor.
     ///
     /// For programs that are run again in memory that was prepared: for small matrices, nothing is allocated.
     ///
     /// # Panics
-    /// As `matmul`, and if `out` has another shape, is not contiguous or shares its buffer.
+    /// As `matmul`.
     #[doc(hidden)]
     #[track_caller]
     pub fn matmul_into(&self, other: &Self, out: &mut Self) {
@@ -101,11 +102,10 @@ impl<T: Float> Tensor<T> {
         *out = self.product(other, &shape);
     }
 
-    /// [`linear`](Self::linear), written over a tensor of the result's shape, with the same bits; see
-    /// [`matmul_into`](Self::matmul_into).
+    /// [`linear`](Self::linear) into `out`, as [`matmul_into`](Self::matmul_into).
     ///
     /// # Panics
-    /// As `linear`, and if `out` has another shape, is not contiguous or shares its buffer.
+    /// As `linear`.
     #[doc(hidden)]
     #[track_caller]
     pub fn linear_into(&self, weight: &Self, bias: Option<&Self>, out: &mut Self) {

@@ -13,6 +13,7 @@ mod diagonal;
 mod einsum;
 mod embedding;
 mod index;
+pub mod int8;
 pub(crate) mod join;
 mod linalg;
 mod map;

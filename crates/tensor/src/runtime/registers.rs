@@ -182,9 +182,9 @@ macro_rules! registers {
 }
 #[cfg(target_arch = "x86_64")]
 registers! {
-    __m256: [f32; 8], 4, __m256i, avx2_lanes_f32, _mm256_maskload_ps,
+    __m256: [f32; 8], 6, __m256i, avx2_lanes_f32, _mm256_maskload_ps,
         _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps, _mm256_add_ps, _mm256_mul_ps, _mm256_fmadd_ps;
-    __m256d: [f64; 4], 4, __m256i, avx2_lanes_f64, _mm256_maskload_pd,
+    __m256d: [f64; 4], 6, __m256i, avx2_lanes_f64, _mm256_maskload_pd,
         _mm256_loadu_pd, _mm256_storeu_pd, _mm256_set1_pd, _mm256_add_pd, _mm256_mul_pd, _mm256_fmadd_pd;
     __m512: [f32; 16], 12, __mmask16, avx512_lanes_f32, avx512_load_f32,
         _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps, _mm512_add_ps, _mm512_mul_ps, _mm512_fmadd_ps;
@@ -278,10 +278,38 @@ fn avx2<T: Lane>(kernel: impl VectorLoop<T>) {
     unsafe { kernel.run::<T::Avx2>() };
 }
 
+/// Transposes eight lines of eight numbers of four bytes: halves of lines are put together while they are loaded, so that
+/// a result takes one more shuffle than it has neighbours.
+///
+/// # Safety
+/// Eight numbers must be readable at each of eight places `stride` apart, and writable at eight places `row` apart; and
+/// the machine must have AVX2.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) unsafe fn transpose_8x8(from: *const f32, stride: isize, to: *mut f32, row: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for half in [0, 4] {
+            let load = |line: isize| _mm_loadu_ps(from.wrapping_offset(line * stride).wrapping_add(half));
+            let pair = |line: isize| _mm256_set_m128(load(line + 4), load(line));
+            let (a, b, c, d) = (pair(0), pair(1), pair(2), pair(3));
+            let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+            let to = to.add(half * row);
+            _mm256_storeu_ps(to, _mm256_shuffle_ps::<0b01_00_01_00>(ab, cd));
+            _mm256_storeu_ps(to.add(row), _mm256_shuffle_ps::<0b11_10_11_10>(ab, cd));
+            let (ab, cd) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+            _mm256_storeu_ps(to.add(2 * row), _mm256_shuffle_ps::<0b01_00_01_00>(ab, cd));
+            _mm256_storeu_ps(to.add(3 * row), _mm256_shuffle_ps::<0b11_10_11_10>(ab, cd));
+        }
+    }
+}
+
 /// [`Vector::ROWS`] of the instruction set in use.
 pub(crate) fn most_rows() -> usize {
     match InstructionSet::current() {
         InstructionSet::Avx512 => 12,
-        _ => 4,
+        InstructionSet::Avx2 => 6,
+        InstructionSet::Portable => 4,
     }
 }

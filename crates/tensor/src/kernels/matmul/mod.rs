@@ -14,7 +14,7 @@ use crate::element::Float;
 use crate::kernels::matmul::cuts::Cuts;
 use crate::kernels::matmul::narrow::{is_narrow, narrow_product};
 use crate::runtime::Buffer;
-use crate::runtime::{Pointer, for_each_piece_of};
+use crate::runtime::{Pointer, for_each_part, for_each_piece_of};
 
 /// From this many multiplications on, a product is shared among threads.
 pub(crate) const SHARED: usize = 1 << 20;
@@ -121,7 +121,10 @@ pub(crate) fn write_product<T: Float>(
         return write_products(out, &[(lhs, rhs)], bias);
     }
     assert!(rhs.rows == k && out.len() == m * n && bias.is_none_or(|bias| bias.len() == n), "sizes differ");
-    if m > 0 && k > 0 && n > 0 {
+    if out.is_empty() {
+        return;
+    }
+    if k > 0 {
         lhs.check_bounds();
         rhs.check_bounds();
     }
@@ -142,10 +145,13 @@ pub(crate) fn write_products<T: Float>(
         return;
     }
     if is_narrow(m, k, n) {
-        for (out, &(lhs, rhs)) in out.chunks_exact_mut(m * n).zip(pairs) {
-            write_product(out, lhs, rhs, bias);
-        }
-        return;
+        // The pairs that a thread takes at once.
+        let together = if pairs.len() * m * k * n < SHARED { pairs.len() } else { SHARED / 8 / (m * k * n) };
+        return for_each_part(out, together.max(1) * m * n, |start, out| {
+            for (out, &(lhs, rhs)) in out.chunks_exact_mut(m * n).zip(&pairs[start / (m * n)..]) {
+                write_product(out, lhs, rhs, bias);
+            }
+        });
     }
     for (lhs, rhs) in pairs {
         assert!([lhs.rows, lhs.columns, rhs.rows, rhs.columns] == [m, k, k, n], "sizes differ");
@@ -153,7 +159,7 @@ pub(crate) fn write_products<T: Float>(
             [lhs.strides(), rhs.strides()] == [first_lhs.strides(), first_rhs.strides()],
             "layouts differ"
         );
-        if m > 0 && k > 0 && n > 0 {
+        if k > 0 {
             lhs.check_bounds();
             rhs.check_bounds();
         }

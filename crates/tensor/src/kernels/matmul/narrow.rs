@@ -9,17 +9,26 @@ use std::mem::MaybeUninit;
 
 use crate::element::Float;
 use crate::kernels::copy::copy;
-use crate::kernels::matmul::MatrixRef;
+use crate::kernels::matmul::{MatrixRef, SHARED};
 use crate::layout::{Layout, Strided};
-use crate::runtime::Buffer;
 use crate::runtime::registers::{MOST_LANES, Vector, VectorLoop, dispatch_vectors};
+use crate::runtime::{Buffer, InstructionSet};
 
 /// Whether this is the better way for these sizes, as measured.
 pub(crate) fn is_narrow(m: usize, k: usize, n: usize) -> bool {
+    // Larger ones are for threads, and longer sums are cut into blocks.
+    let small = k <= 512 && m * k * n < SHARED && n > 1;
+    let few = n <= 32 || m >= 32 && m * k * n <= 64 * 64 * 64;
+    // The other way fuses products and sums whatever is selected, and without such instructions this one is slower.
+    is_tiny(m, k, n) || small && few && InstructionSet::current() >= InstructionSet::Avx2
+}
+
+fn is_tiny(m: usize, k: usize, n: usize) -> bool {
     m * k * n <= 16 * 16 * 16
 }
 
-/// Writes `lhs x rhs + bias`, row-major. Each element is summed up in the order of the inner axis, without fusing.
+/// Writes `lhs x rhs + bias`, row-major. Each element is summed up in the order of the inner axis; without fusing and
+/// from the bias on if there are few of them, else as large products are.
 ///
 /// # Safety
 /// All elements of the operands must lie in their buffers; `out` must have one for each of the result's, and `bias`
@@ -91,10 +100,11 @@ impl<T: Float> VectorLoop<T> for Product<'_, T> {
                     bias: self.bias.map(|bias| bias.as_ptr().add(column)),
                     out: (self.out.as_mut_ptr().add(column).cast(), n, width),
                 };
-                if wide {
-                    panel.rows::<V, 2>(m);
-                } else {
-                    panel.rows::<V, 1>(m);
+                match (wide, is_tiny(m, panel.inner, n)) {
+                    (true, true) => panel.rows::<V, 2, false>(m),
+                    (true, false) => panel.rows::<V, 2, true>(m),
+                    (false, true) => panel.rows::<V, 1, false>(m),
+                    (false, false) => panel.rows::<V, 1, true>(m),
                 }
                 column += width;
             }
@@ -116,14 +126,16 @@ struct Panel<T, M> {
 
 impl<T: Float, M: Copy> Panel<T, M> {
     #[inline(always)]
-    unsafe fn rows<V: Vector<T, Mask = M>, const WIDE: usize>(&self, rows: usize) {
+    unsafe fn rows<V: Vector<T, Mask = M>, const WIDE: usize, const FUSED: bool>(&self, rows: usize) {
         let mut row = 0;
         while row < rows {
             // SAFETY: the caller's promise.
             row += unsafe {
                 match rows - row {
-                    4.. => self.tile::<V, WIDE, 4>(row),
-                    _ => self.tile::<V, WIDE, 1>(row),
+                    8.. if const { V::ROWS >= 8 } => self.tile::<V, WIDE, 8, FUSED>(row),
+                    4.. => self.tile::<V, WIDE, 4, FUSED>(row),
+                    2.. => self.tile::<V, WIDE, 2, FUSED>(row),
+                    _ => self.tile::<V, WIDE, 1, FUSED>(row),
                 }
             };
         }
@@ -143,15 +155,19 @@ impl<T: Float, M: Copy> Panel<T, M> {
     }
 
     #[inline(always)]
-    unsafe fn tile<V: Vector<T, Mask = M>, const WIDE: usize, const ROWS: usize>(&self, row: usize) -> usize {
+    unsafe fn tile<V: Vector<T, Mask = M>, const WIDE: usize, const ROWS: usize, const FUSED: bool>(
+        &self,
+        row: usize,
+    ) -> usize {
         let zero = T::ZERO;
         // SAFETY: the caller's promise.
         unsafe {
-            let start = match self.bias {
-                Some(bias) => self.line::<V, WIDE>(bias),
-                None => [V::splat(&raw const zero); WIDE],
-            };
-            let mut tile = [start; ROWS];
+            let none = [V::splat(&raw const zero); WIDE];
+            let bias = self.bias.map(
+                #[inline(always)]
+                |bias| self.line::<V, WIDE>(bias),
+            );
+            let mut tile = [if FUSED { none } else { bias.unwrap_or(none) }; ROWS];
             let (left, step, row_step) = self.left;
             let left = left.wrapping_offset(row as isize * row_step);
             for i in 0..self.inner as isize {
@@ -159,7 +175,14 @@ impl<T: Float, M: Copy> Panel<T, M> {
                 for (r, sums) in tile.iter_mut().enumerate() {
                     let factor = V::splat(left.wrapping_offset(i * step + r as isize * row_step));
                     for (sum, &x) in sums.iter_mut().zip(&line) {
-                        *sum = sum.add(factor.mul(x));
+                        *sum = if FUSED { sum.add_product(factor, x) } else { sum.add(factor.mul(x)) };
+                    }
+                }
+            }
+            if let (true, Some(bias)) = (FUSED, bias) {
+                for sums in &mut tile {
+                    for (sum, &x) in sums.iter_mut().zip(&bias) {
+                        *sum = sum.add(x);
                     }
                 }
             }
