@@ -17,7 +17,10 @@ pub(super) struct Form {
 
 #[derive(Debug, PartialEq)]
 pub(super) enum MemberForm {
-    Parameter { form: Form, trainable: bool },
+    Parameter {
+        form: Form,
+        trainable: bool,
+    },
     Buffer(Form),
     Counter,
     /// Layers that have some refuse to be compiled.

@@ -8,8 +8,8 @@
 use std::mem::MaybeUninit;
 
 use super::conv::weight as conv_weight;
-use super::int8::convert as int8;
 use super::fused::{self, FusedStep, Given, Stages};
+use super::int8::convert as int8;
 use super::recurrent::{gru, lstm};
 use super::reduce::{self, sum};
 use super::{attention, conv, copy, matmul, norm, pool, softmax};
