@@ -67,7 +67,7 @@ impl Shared {
         let dense = self.packed(width, 0);
         let (packed, gap) = shortest.filter(|(sparse, _)| sparse.len() < dense.len()).unwrap_or((dense, 0));
         out.extend([width as u8, gap as u8]);
-        self.values().iter().for_each(|value| out.extend(value.to_le_bytes()));
+        out.extend(self.values().iter().flat_map(|value| value.to_le_bytes()));
         out.extend(packed);
         out
     }

@@ -64,7 +64,7 @@ impl<T: Float> Lora<T> {
         if !alpha.is_finite() {
             return Err(CompressError::argument("Lora::new", "alpha", alpha, "finite"));
         }
-        base.parameters_mut().into_iter().for_each(|parameter| parameter.set_trainable(false));
+        base.freeze(|_| true);
         let bound = 1.0 / (inputs as f64).sqrt();
         Ok(Self {
             base,
@@ -89,7 +89,7 @@ impl<T: Float> Lora<T> {
         let change = self.b.value().matmul(self.a.value()) * T::from_f64(self.scale);
         let mut merged = self.base.clone();
         merged.weight.update(|weight| *weight += change);
-        merged.parameters_mut().into_iter().for_each(|parameter| parameter.set_trainable(true));
+        merged.unfreeze(|_| true);
         merged
     }
 }

@@ -160,7 +160,9 @@ impl Masks {
             let order = all.argsort(0, true).to_vec();
             let pruned = (rate * all.len() as f64).round() as usize;
             let mut kept = vec![true; all.len()];
-            order[all.len() - pruned..].iter().for_each(|&place| kept[place as usize] = false);
+            for &place in &order[all.len() - pruned..] {
+                kept[place as usize] = false;
+            }
             let mut kept = kept.into_iter();
             let mask = |name: &&str| {
                 let score = &scores.0[*name];

@@ -22,7 +22,7 @@ fn largest(x: &Tensor<f64>) -> f64 {
 }
 
 fn zeros<'a>(tensors: impl IntoIterator<Item = &'a Tensor<f64>>) -> usize {
-    tensors.into_iter().flat_map(|x| x.to_vec()).filter(|x| *x == 0.0).count()
+    tensors.into_iter().flat_map(Tensor::to_vec).filter(|x| *x == 0.0).count()
 }
 
 fn weights(model: &dyn Module<f64>) -> Vec<Tensor<f64>> {
@@ -57,7 +57,7 @@ proptest! {
     fn masks_survive(seed: u64, rate in 0.2..0.9) {
         let mut model = mlp(seed);
         let masks = Masks::prune(&Scores::magnitude(&model, Unit::Weight, is_weight), rate, Scope::Global).unwrap();
-        let pruned = ((6 * 9 + 9 * 4) as f64 * rate).round() as usize;
+        let pruned = (90.0 * rate).round() as usize;
         let rng = &mut seeded(seed);
         let (x, y) = (Tensor::randn([5, 6], rng), Tensor::randn([5, 4], rng));
         let mut adam = AdamW::new(0.01);

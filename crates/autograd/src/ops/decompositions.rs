@@ -40,9 +40,9 @@ operations! {
             let inner = between * T::from_f64(0.5) + diagonal(&of_s);
             let mut gradient = u.matmul(&inner).matmul(&v.t());
             if m > n {
-                gradient = gradient + ((of_u - u.matmul(&turn_u)) / &s).matmul(&v.t());
+                gradient += ((of_u - u.matmul(&turn_u)) / &s).matmul(&v.t());
             } else if m < n {
-                gradient = gradient + u.matmul(&((of_v - v.matmul(&turn_v)) / &s).t());
+                gradient += u.matmul(&((of_v - v.matmul(&turn_v)) / &s).t());
             }
             gradient
         };

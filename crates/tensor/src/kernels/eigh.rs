@@ -10,7 +10,9 @@ use crate::runtime::dispatch_narrow;
 /// overwritten.
 pub(crate) fn eigh(matrix: &mut [f64], n: usize) -> (Vec<f64>, Vec<f64>) {
     let unit = power_of_two(largest(matrix));
-    matrix.iter_mut().for_each(|x| *x /= unit);
+    for x in matrix.iter_mut() {
+        *x /= unit;
+    }
     let mut scales = Vec::with_capacity(n);
     dispatch_narrow(
         #[inline(always)]

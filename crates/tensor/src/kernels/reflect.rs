@@ -123,8 +123,8 @@ pub(crate) fn dot(x: &[f64], y: &[f64]) -> f64 {
     let (ys, y) = y[..length].as_chunks::<LANES>();
     let mut sums = [0.0; LANES];
     for (x, y) in xs.iter().zip(ys) {
-        for lane in 0..LANES {
-            sums[lane] += x[lane] * y[lane];
+        for ((sum, x), y) in sums.iter_mut().zip(x).zip(y) {
+            *sum += x * y;
         }
     }
     sums.iter().sum::<f64>() + x.iter().zip(y).map(|(x, y)| x * y).sum::<f64>()

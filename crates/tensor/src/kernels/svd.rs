@@ -19,7 +19,9 @@ pub(crate) struct Svd {
 pub(crate) fn svd(matrix: &mut [f64], rows: usize) -> Svd {
     let n = matrix.len() / rows.max(1);
     let unit = power_of_two(largest(matrix));
-    matrix.iter_mut().for_each(|x| *x /= unit);
+    for x in matrix.iter_mut() {
+        *x /= unit;
+    }
     let reflections = qr(matrix, rows);
 
     let mut turned = vec![0.0; n * n];
@@ -97,7 +99,9 @@ fn completed(columns: &mut [f64], n: usize) -> Vec<f64> {
     let mut complete = reflections.columns(n);
     for (j, column) in complete.chunks_exact_mut(n.max(1)).enumerate() {
         if reflections.reduced(j, j) < 0.0 {
-            column.iter_mut().for_each(|x| *x = -*x);
+            for x in column {
+                *x = -*x;
+            }
         }
     }
     complete
