@@ -82,7 +82,7 @@ fn images(options: &Options) -> Result<(), Box<dyn Error>> {
     let integrated = IntegratedGradients::new().steps(100).explain(model, &x, &y)?;
     println!("  the largest rest of DeepLIFT {:.1e}", lifted.delta.abs().max(..).item());
     println!("  and of integrated gradients  {:.1e}", integrated.delta.abs().max(..).item());
-    let cam = GradCam::new().explain(|x: &Var| cnn.with_activation(x), &x, &y)?;
+    let cam = GradCam::new().signed().explain(|x: &Var| cnn.with_activation(x), &x, &y)?;
     let parts = Lime::new(300, 0).features(Features::grid(pixels, [4, 4])).explain(
         model,
         &x.slice(0, ..3),

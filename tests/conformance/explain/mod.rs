@@ -46,7 +46,7 @@ pub(crate) fn run(folder: &Path, report: &mut Report) -> Result<()> {
             let outcome =
                 caught(|| match described.ok_or("no such model").map(|model| Model::read(folder, model)) {
                     Ok(Ok(Some(model))) => match Archive::open(&folder.join(file)) {
-                        Ok(archive) => Case { case, archive, model }.run(),
+                        Ok(archive) => Case { json: case, archive, model }.run(),
                         Err(error) => Outcome::Failed(vec![error]),
                     },
                     Ok(Ok(None)) => Outcome::Unsupported,
@@ -65,7 +65,7 @@ pub(crate) fn run(folder: &Path, report: &mut Report) -> Result<()> {
 }
 
 struct Case<'a> {
-    case: &'a Value,
+    json: &'a Value,
     archive: Archive,
     model: Model,
 }
@@ -93,7 +93,7 @@ impl Case<'_> {
     }
 
     fn key(&self, role: &str) -> Option<&str> {
-        self.case["tensors"][role]["key"].as_str()
+        self.json["tensors"][role]["key"].as_str()
     }
 
     fn numbers(&self, role: &str) -> Option<Tensor<f64>> {
@@ -106,16 +106,16 @@ impl Case<'_> {
 
     fn tolerance(&self) -> Tolerance {
         let [relative, absolute] =
-            [0, 1].map(|i| self.case["tol"][i].as_f64().expect("tol is a pair of numbers"));
+            [0, 1].map(|i| self.json["tol"][i].as_f64().expect("tol is a pair of numbers"));
         Tolerance { relative, absolute, nan: Nan::Agrees }
     }
 
     fn target(&self) -> Target {
-        Target::Each(sizes(&self.case["target"]))
+        Target::Each(sizes(&self.json["target"]))
     }
 
     fn option(&self, name: &str) -> &Value {
-        &self.case["options"][name]
+        &self.json["options"][name]
     }
 
     fn number(&self, name: &str) -> f64 {
@@ -140,7 +140,7 @@ impl Case<'_> {
         let groups = |GroupAttribution { values, coefficients }| {
             Some(vec![("attribution", values), ("coefficients", coefficients)])
         };
-        match text(self.case, "method") {
+        match text(self.json, "method") {
             "forward" => Some(vec![("output", model(&Var::constant(x)).into_value())]),
             "saliency" if self.option("abs") == true => values(saliency(model, x, target()).unwrap()),
             "saliency" => values(gradient(model, x, target()).unwrap()),

@@ -6,7 +6,7 @@ use std::path::Path;
 use gradus_autograd::{Float, Number, Tensor};
 
 use super::png::Raster;
-use super::{FAINT, INK, diverging, mixed, page, short, text, write};
+use super::{Colour, FAINT, INK, css, diverging, mixed, page, short, text, write};
 use crate::error::{ExplainError, Result};
 
 /// The size of the longer side of a panel.
@@ -16,6 +16,7 @@ const GAP: usize = 20;
 const CAPTION: usize = 44;
 const TOP: usize = 56;
 const LEGEND: usize = 56;
+const FRAME: Colour = [215; 3];
 
 /// Heat maps side by side, each over its image if it has one: red speaks for the class, blue against it.
 ///
@@ -228,6 +229,12 @@ impl HeatMaps {
         for ([x, y], _, raster) in &panels {
             image([*x, y + 24], raster);
         }
+        // Paper is as white as the page.
+        for ([x, y], _, raster) in &panels {
+            let place = format!("x=\"{x}\" y=\"{}\" fill=\"none\" stroke=\"{}\"", y + 24, css(FRAME));
+            let size = format!("width=\"{}\" height=\"{}\"", raster.width, raster.height);
+            let _ = writeln!(body, "<rect {place} {size}/>");
+        }
         for ([x, y], panel, raster) in &panels {
             let (x, y) = (*x as f64, *y as f64);
             body += &text(x, y + 16.0, 14, "start", INK, &panel.title);
@@ -253,6 +260,7 @@ impl HeatMaps {
         let mut picture = Raster::new(width, height);
         let grey = [110; 3];
         for ([x, y], panel, raster) in &panels {
+            picture.fill([x - 1, y + 23], [raster.width + 2, raster.height + 2], FRAME);
             picture.draw([*x, y + 24], raster);
             if panel.values.is_some() {
                 picture.number([*x, y + 30 + raster.height], &short(panel.limit()), grey);

@@ -62,7 +62,9 @@ proptest! {
             network.forward(cat(&[&a, &(&b + &c), &(&b * &c)], 1))
         };
         let mut x = Tensor::<f64>::randn([2, 4], &mut seeded(seed)).to_vec2();
-        x.iter_mut().for_each(|row| row[3] = row[2]);
+        for row in &mut x {
+            row[3] = row[2];
+        }
         let x = &Tensor::from_vec(x.concat(), [2, 4]).unwrap();
         let groups = |GroupAttribution { values, .. }| values;
         let shap = KernelShap::new().explain(model, x, 1).unwrap();

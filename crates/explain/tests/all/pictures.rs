@@ -2,7 +2,7 @@
 
 use gradus_autograd::Tensor;
 use gradus_explain::{Bars, ExplainError, HeatMaps, Panel, Words};
-use roxmltree::Document;
+use roxmltree::{Document, Node};
 
 fn maps() -> HeatMaps {
     let values = Tensor::from([[1.0, -2.0], [0.0, f64::NAN]]);
@@ -24,7 +24,7 @@ fn heat_maps_are_xml_with_an_image_for_each_panel() {
     assert_eq!(named("image"), 4, "three panels and the legend");
     let texts: Vec<&str> = page
         .descendants()
-        .filter(|node| node.is_text())
+        .filter(Node::is_text)
         .filter_map(|node| node.text())
         .filter(|text| !text.trim().is_empty())
         .collect();
@@ -115,7 +115,7 @@ fn words_are_escaped_and_stand_alone() {
     );
     let page = page.expect("HTML that is XML, too");
     let spans: Vec<_> = page.descendants().filter(|node| node.attribute("class") == Some("w")).collect();
-    assert_eq!(spans.iter().filter_map(|span| span.text()).collect::<Vec<_>>(), ["<script>", "\"b\""]);
+    assert_eq!(spans.iter().filter_map(Node::text).collect::<Vec<_>>(), ["<script>", "\"b\""]);
     assert_eq!(spans[0].attribute("title"), Some("-1.00"));
     assert!(spans[0].attribute("style").unwrap().contains("rgb(33,102,172)"));
     assert!(!html.contains("http") && !html.contains("src="), "nothing is fetched");

@@ -19,13 +19,16 @@ fn similarity(a: &Tensor, b: &Tensor) -> f64 {
     (&a * &b).sum(..).item() / (a.square().sum(..) * b.square().sum(..)).sqrt().item()
 }
 
+/// The attributions of a network.
+type Method<'a> = &'a dyn Fn(&Cnn) -> Tensor;
+
 #[test]
 fn attributions_depend_on_the_weights() {
     let trained = Cnn::trained(1);
     let (x, y) = blobs(6, 999);
     let correct = trained.forward(&Var::constant(&x)).value().argmax(1).eq(&y).cast::<f32>().mean(..).item();
     assert!(correct > 0.9, "the network has learnt its task: {correct}");
-    let methods: [(&str, &dyn Fn(&Cnn) -> Tensor); 7] = [
+    let methods: [(&str, Method); 7] = [
         ("saliency", &|cnn| saliency(|x| cnn.forward(x), &x, &y).unwrap()),
         ("smoothgrad", &|cnn| SmoothGrad::new(10, 0.1, 0).explain(|x| cnn.forward(x), &x, &y).unwrap()),
         ("integrated gradients", &|cnn| {

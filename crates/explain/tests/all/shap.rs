@@ -13,7 +13,7 @@ fn shapley_values_are_means_over_orders() {
     let value = |kept: [bool; 3]| {
         let row =
             Tensor::from_vec((0..3).map(|i| if kept[i] { x[i] } else { 0.0 }).collect(), [1, 3]).unwrap();
-        network.forward(&Var::constant(row)).item()
+        network.forward(Var::constant(row)).item()
     };
     let mut want = [0.0; 3];
     for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
