@@ -24,6 +24,8 @@
 #![forbid(unsafe_code)]
 
 pub mod accuracy;
+#[doc(hidden)]
+pub mod compile;
 pub mod distributions;
 mod engine;
 mod operators;
@@ -36,27 +38,28 @@ pub mod testing;
 #[doc(hidden)]
 pub mod xml;
 
+pub use compile::{Plan, Variables};
 pub use engine::{
     Gradients, batched_hessian, batched_jacobian, grad, grad_create_graph, hessian, hvp, jacobian, jvp,
-    jvp_create_graph, vjp, vjp_create_graph,
+    jvp_create_graph, vjp, vjp_create_graph, vjp_with,
 };
 pub use gradus_tensor::{
-    Axes, Bins, Conv, Dims, Element, Ellipsis, Float, Indexing, InstructionSet, MemoryGroup, MemoryOrigin,
-    MemoryReport, NewAxis, Number, Numeric, OrPanic, PadMode, Pool, Pooling, Rng, Shape, Slice, SplitSizes,
-    Subscript, Subscripts, Tensor, TensorError, Unique, Xoshiro256PlusPlus, broadcast_shapes, keepdim,
-    lane_axis, num_threads, release_memory, seeded, set_num_threads, step,
+    Axes, Bins, Conv, Dims, Element, Ellipsis, Float, Indexing, InstructionSet, MatrixNorm, MemoryGroup,
+    MemoryOrigin, MemoryReport, NewAxis, Number, Numeric, OrPanic, PadMode, Pool, Pooling, Rng, Shape, Slice,
+    SplitSizes, Subscript, Subscripts, Tensor, TensorError, Unique, Xoshiro256PlusPlus, broadcast_shapes,
+    keepdim, lane_axis, num_threads, release_memory, seeded, set_num_threads, step,
 };
 #[doc(hidden)]
-pub use gradus_tensor::{file, shapes};
+pub use gradus_tensor::{file, int8, shapes};
 #[cfg(feature = "npy")]
 pub use gradus_tensor::{npy, npz};
 pub use ops::{AttentionMask, cat, checkpoint, einsum, stack};
 pub use profile::{Profile, ProfileRow, profile};
 pub use scalar::{Binary, BinaryFunction, Expression, Lift, Literal, Real, Unary, UnaryFunction};
-#[doc(hidden)]
-pub use tape::watch;
 pub use tape::{
-    AsVar, Context, Discrete, DiscreteOperation, Discreteness, Event, Identity, Indices, Inputs, Linearity,
-    Mask, Operand, Operation, Phase, Saves, Tape, TapeNode, Var, apply, decide, detect_anomaly, is_recording,
-    keep_values, live_nodes, no_grad, scope, track_memory,
+    AsVar, Context, Discrete, DiscreteOperation, Discreteness, Event, Fusion, Identity, Indices, Inputs,
+    Linearity, Mask, Operand, Operation, Phase, Saves, Tape, TapeNode, Var, apply, decide, detect_anomaly,
+    is_recording, keep_values, live_nodes, no_grad, scope, track_memory,
 };
+#[doc(hidden)]
+pub use tape::{OperandValue, watch};

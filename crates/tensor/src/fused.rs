@@ -30,7 +30,7 @@ use crate::tensor::Tensor;
 /// let softmax = Fused::new(&[2, 2], 1, &[&[2, 2]], steps, &[5]);
 /// let x = Tensor::from([[0.0, 0.0], [5.0, 5.0]]);
 /// let mut y = Tensor::zeros(softmax.shape_of_output(0));
-/// softmax.run(&[&x], std::slice::from_mut(&mut y));
+/// softmax.run(&[&x], &mut [&mut y]);
 /// assert_eq!(y, Tensor::from([[0.5, 0.5], [0.5, 0.5]]));
 /// ```
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl<T: Float> Fused<T> {
     ///
     /// # Panics
     /// If there are more or fewer inputs or outputs, an input has another shape, or an output is not as described.
-    pub fn run(&self, inputs: &[&Tensor<T>], outputs: &mut [Tensor<T>]) {
+    pub fn run(&self, inputs: &[&Tensor<T>], outputs: &mut [&mut Tensor<T>]) {
         let inputs: SmallVec<[_; 8]> = inputs.iter().map(|input| Given::Elements(input.strided())).collect();
         self.run_given(&inputs, outputs);
     }
@@ -74,7 +74,7 @@ impl<T: Float> Fused<T> {
     ///
     /// # Panics
     /// As for [`run`](Self::run), and if an input is an output of another shape than the program's.
-    pub fn run_with(&self, inputs: &[FusedInput<'_, T>], outputs: &mut [Tensor<T>]) {
+    pub fn run_with(&self, inputs: &[FusedInput<'_, T>], outputs: &mut [&mut Tensor<T>]) {
         let masks: SmallVec<[Tensor<T>; 2]> = inputs.iter().filter_map(FusedInput::cast).collect();
         let mut masks_left = masks.iter();
         let inputs: SmallVec<[_; 8]> = inputs
@@ -88,10 +88,12 @@ impl<T: Float> Fused<T> {
         self.run_given(&inputs, outputs);
     }
 
-    fn run_given(&self, inputs: &[Given<'_, T>], outputs: &mut [Tensor<T>]) {
-        let writable = |output| Tensor::writable(output).expect("contiguous, and not shared");
-        let mut outputs: SmallVec<[_; 4]> = outputs.iter_mut().map(writable).collect();
-        T::run_stages(&self.stages, inputs, &mut outputs);
+    fn run_given(&self, inputs: &[Given<'_, T>], outputs: &mut [&mut Tensor<T>]) {
+        let mut slices: SmallVec<[&mut [T]; 4]> = SmallVec::new();
+        for output in outputs {
+            slices.push(output.writable().expect("contiguous, and not shared"));
+        }
+        T::run_stages(&self.stages, inputs, &mut slices);
     }
 }
 

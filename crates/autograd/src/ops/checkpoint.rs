@@ -76,7 +76,7 @@ pub fn checkpoint<T: Float>(
     inputs: &[&Var<T>],
     function: impl Fn(&[Var<T>]) -> Var<T> + Send + Sync + 'static,
 ) -> Var<T> {
-    let constants: Vec<Var<T>> = inputs.iter().map(|input| Var::constant(input.value())).collect();
+    let constants: Vec<Var<T>> = inputs.iter().map(|input| Var::constant(input.numbers())).collect();
     let frame = watch::begin(|| "checkpoint");
     let y = function(&constants);
     assert!(

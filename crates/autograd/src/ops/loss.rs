@@ -6,6 +6,7 @@ use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Tensor, keepdim};
 use super::operations::operations;
 use crate::engine::{forward_of_composition, gradients_of_composition};
 use crate::ops::chained;
+use crate::scalar::Real;
 use crate::tape::{Indices, Operand, Saves, Var, apply};
 
 operations! {
@@ -42,7 +43,8 @@ operations! {
         },
         vjp |context, input| {
             let operands = [context.cotangent(), &context.input(input), &context.input(1 - input)];
-            apply(MseGradient, &operands)
+            let factor = mse_factor(context.shape(input));
+            apply(MseGradient { factor }, &operands)
         };
 
     /// The gradient of [`CrossEntropy`], from a cotangent, logits and targets: softmax less one at the targets, in
@@ -75,10 +77,10 @@ operations! {
 
     /// The gradient of [`MseLoss`] with respect to an input, from a cotangent, this input and the other one, in one
     /// pass.
-    Nonlinear MseGradient {}: "mse_gradient", saves Saves::INPUTS,
+    Nonlinear MseGradient { factor: f64 }: "mse_gradient", saves Saves::INPUTS,
         shape |x| broadcast_shapes("mse_loss", x[1], x[2]),
         forward |x| {
-            let scale = x[0].item() * mse_factor(x[1].shape());
+            let scale = x[0].item() * T::from_f64(*factor);
             x[1].zip(
                 "mse_loss",
                 x[2],
@@ -88,8 +90,9 @@ operations! {
         },
         vjps |context| gradients_of_composition(context, |inputs| {
             let difference = &inputs[1] - &inputs[2];
-            chained(&difference, &(&inputs[0] * mse_factor::<T>(context.shape(1))))
-        });
+            chained(&difference, &(&inputs[0] * T::from_f64(*factor)))
+        }),
+        expression 3 |x| (x[1] - x[2]).multiply_no_nan(x[0] * *factor);
 
     /// Vectors divided by their lengths, each of which counts as at least `eps`.
     Nonlinear Direction { axis: usize, eps: f64 }: "direction", saves Saves::INPUTS,
@@ -99,8 +102,8 @@ operations! {
 }
 
 /// The derivative of a mean of squares with respect to an element, divided by its difference.
-fn mse_factor<T: Float>(shape: &[usize]) -> T {
-    T::from_f64(2.0 / shape.iter().product::<usize>() as f64)
+fn mse_factor(shape: &[usize]) -> f64 {
+    2.0 / shape.iter().product::<usize>() as f64
 }
 
 fn direction<T: Float>(x: &Var<T>, axis: usize, eps: f64) -> Var<T> {

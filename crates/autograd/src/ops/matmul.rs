@@ -15,7 +15,8 @@ operations! {
             let g = context.cotangent();
             if input == 0 { g.matmul(&context.input(1).t()) } else { context.input(0).t().matmul(g) }
         },
-        multiply_adds |x, y| count(y) * x[0][x[0].len() - 1];
+        multiply_adds |x, y| count(y) * x[0][x[0].len() - 1],
+        into |x, y| x[0].matmul_into(x[1], y);
 
     Multilinear Outer {}: "outer",
         shape |x| outer_shape(x[0], x[1]),
@@ -54,7 +55,8 @@ operations! {
                 _ => t.clone(),
             }
         },
-        multiply_adds |x, y| count(y) * x[1][1];
+        multiply_adds |x, y| count(y) * x[1][1],
+        into |x, y| x[0].linear_into(x[1], x.get(2), y);
 }
 
 /// The number of elements of a shape.

@@ -8,6 +8,7 @@ mod attention;
 mod checkpoint;
 mod compare;
 mod conv;
+mod decompositions;
 mod diagonal;
 mod dropout;
 mod einsum;
@@ -23,6 +24,7 @@ mod norm;
 mod operations;
 mod pad;
 mod pool;
+mod quantize;
 mod recurrent;
 mod reduce;
 mod repeat;
@@ -59,6 +61,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         matmul::cases(),
         einsum::cases(),
         linalg::cases(),
+        decompositions::cases(),
         conv::cases(),
         pool::cases(),
         index::cases(),
@@ -70,6 +73,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         attention::cases(),
         recurrent::cases(),
         loss::cases(),
+        quantize::cases(),
         hook::cases(),
         checkpoint::cases(),
     ]

@@ -9,7 +9,10 @@
 /// - `vjp`, for the context and the number of the input: of a linear operation the transposed operation;
 /// - `jvp`, where the derived one would be slow; of a linear operation it is the operation itself;
 /// - or `vjps`, for the context, in place of both;
-/// - `multiply_adds` of a product, for the shapes of the inputs and of the result.
+/// - `multiply_adds` of a product, for the shapes of the inputs and of the result;
+/// - `into`, for the inputs and a prepared result, where a kernel can write there;
+/// - `fusion`, the part that it can take in a fused pass;
+/// - `expression`, for so many arguments, of an elementwise operation.
 macro_rules! operations {
     ($(
         $(#[$doc:meta])*
@@ -18,7 +21,10 @@ macro_rules! operations {
             forward |$inputs:ident| $value:expr,
             $rule:ident |$context:ident $(, $input:pat_param)?| $gradient:expr
             $(, jvp |$forward_context:ident, $forward_input:pat_param| $tangent:expr)?
-            $(, multiply_adds |$sizes:ident, $size:pat_param| $products:expr)?;
+            $(, multiply_adds |$sizes:ident, $size:pat_param| $products:expr)?
+            $(, into |$prepared_inputs:ident, $prepared:ident| $fill:expr)?
+            $(, fusion $fusion:expr)?
+            $(, expression $count:literal |$arguments:ident| $text:expr)?;
     )*) => {$(
         operations! { @struct [$(#[$doc])*] $struct $(<$element>)? $attributes }
 
@@ -56,6 +62,25 @@ macro_rules! operations {
                 operations! { @bind self $attributes }
                 $products as u64
             })?
+            $(fn writes_into(&self) -> bool {
+                true
+            }
+            fn forward_into(
+                &self,
+                $prepared_inputs: &crate::tape::Inputs<T>,
+                $prepared: &mut gradus_tensor::Tensor<T>,
+            ) {
+                operations! { @bind self $attributes }
+                $fill;
+            })?
+            $(fn fusion(&self) -> Option<crate::tape::Fusion> {
+                operations! { @bind self $attributes }
+                Some($fusion)
+            })?
+            $(fn expression(&self) -> Option<crate::scalar::Expression> {
+                operations! { @bind self $attributes }
+                Some(crate::scalar::Expression::of($count, &|$arguments| $text))
+            })?
             fn linearity(&self) -> crate::tape::Linearity {
                 crate::tape::Linearity::$linearity
             }
@@ -81,7 +106,7 @@ macro_rules! operations {
     (@struct [$(#[$doc:meta])*] $struct:ident $(<$element:ident>)? { $($attribute:ident: $type:ty),* }) => {
         $(#[$doc])*
         #[derive(Debug)]
-        struct $struct $(<$element>)? { $($attribute: $type),* }
+        struct $struct $(<$element: gradus_tensor::Float>)? { $($attribute: $type),* }
     };
     (@struct [$(#[$doc:meta])*] $struct:ident ($attribute:ident: $type:ty)) => {
         $(#[$doc])*

@@ -7,13 +7,14 @@ use gradus_tensor::shapes::{
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, lane_axis};
 
 use super::operations::operations;
-use crate::tape::{Var, apply, is_recorded};
+use crate::tape::{Fusion, Var, apply, is_recorded};
 
 operations! {
     Linear Reshape { shape: Shape }: "reshape",
         shape |x| reshape_shape(x[0], &shape.clone().into()),
         forward |x| x[0].reshape(shape.as_slice()),
-        vjp |context, _| context.cotangent().reshape(context.shape(0));
+        vjp |context, _| context.cotangent().reshape(context.shape(0)),
+        fusion Fusion::Reshape;
 
     Linear Permute { axes: Shape }: "permute",
         shape |x| permute_shape(x[0], &axes.clone().into()),
@@ -24,7 +25,8 @@ operations! {
         shape |x| expand_shape(x[0], shape),
         forward |x| x[0].expand(shape),
         // The engine sums over the repeated axes.
-        vjp |context, _| context.cotangent().clone();
+        vjp |context, _| context.cotangent().clone(),
+        fusion Fusion::Expand;
 
     Linear Flip { axes: Shape }: "flip",
         shape |x| flip_shape(x[0], &axes.clone().into()),

@@ -4,7 +4,7 @@ pub(crate) mod anomaly;
 mod as_var;
 mod context;
 mod discrete;
-mod drawing;
+pub(crate) mod drawing;
 mod list;
 mod memory;
 pub(crate) mod mode;
@@ -25,11 +25,11 @@ pub use list::{Tape, TapeNode};
 pub use memory::track_memory;
 pub use mode::{detect_anomaly, is_recording, keep_values, no_grad};
 pub use node::live_nodes;
-#[cfg(feature = "proptest")]
-pub(crate) use operand::OperandValue;
+#[doc(hidden)]
+pub use operand::OperandValue;
 pub(crate) use operand::OwnedOperand;
 pub use operand::{Inputs, Operand};
-pub use operation::{Linearity, Operation, apply};
+pub use operation::{Fusion, Linearity, Operation, apply};
 pub(crate) use operation::{apply_again, apply_computed, apply_inplace, is_recorded};
 pub use saves::Saves;
 pub use var::{Identity, Var};

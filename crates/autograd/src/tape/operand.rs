@@ -52,21 +52,22 @@ impl<'a, T: Float> Operand<'a, T> {
         }
     }
 
-    pub(crate) fn value(self) -> OperandValue<'a, T> {
+    #[doc(hidden)]
+    pub fn value(self) -> OperandValue<'a, T> {
         match self {
-            Self::Var(var) => OperandValue::Number(var.value()),
-            Self::Indices(indices) => OperandValue::Indices(indices.value()),
-            Self::Mask(mask) => OperandValue::Mask(mask.value()),
+            Self::Var(var) => OperandValue::Number(var.numbers()),
+            Self::Indices(indices) => OperandValue::Indices(indices.numbers()),
+            Self::Mask(mask) => OperandValue::Mask(mask.numbers()),
         }
     }
 
     /// The value that a node keeps; of numbers only the shape, unless `keep`.
     pub(crate) fn saved(self, keep: bool) -> Saved<T> {
         match self {
-            Self::Var(var) if keep => Saved::Value(var.value().clone()),
+            Self::Var(var) if keep => Saved::Value(var.numbers().clone()),
             Self::Var(var) => Saved::Shape(copied(var.shape())),
-            Self::Indices(indices) => Saved::Indices(indices.value().clone()),
-            Self::Mask(mask) => Saved::Mask(mask.value().clone()),
+            Self::Indices(indices) => Saved::Indices(indices.numbers().clone()),
+            Self::Mask(mask) => Saved::Mask(mask.numbers().clone()),
         }
     }
 }
@@ -90,14 +91,24 @@ impl<'a, T: Float> From<&'a OwnedOperand<T>> for Operand<'a, T> {
 }
 
 /// The value of an operand.
+#[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum OperandValue<'a, T: Float> {
+pub enum OperandValue<'a, T: Float> {
     Number(&'a Tensor<T>),
     Indices(&'a Tensor<i64>),
     Mask(&'a Tensor<bool>),
 }
 
 impl<'a, T: Float> OperandValue<'a, T> {
+    /// The value, to be kept.
+    pub(crate) fn saved(self) -> Saved<T> {
+        match self {
+            Self::Number(value) => Saved::Value(value.clone()),
+            Self::Indices(value) => Saved::Indices(value.clone()),
+            Self::Mask(value) => Saved::Mask(value.clone()),
+        }
+    }
+
     pub(crate) fn shape(self) -> &'a [usize] {
         match self {
             Self::Number(value) => value.shape(),

@@ -139,7 +139,7 @@ fn both<T: Value + Float>(
         (result.shape().to_vec(), bits(&value))
     });
     let expected = expected.collect();
-    fused.run(&inputs.iter().collect::<Vec<_>>(), &mut results);
+    fused.run(&inputs.iter().collect::<Vec<_>>(), &mut results.iter_mut().collect::<Vec<_>>());
     [results.iter().map(|result| (result.shape().to_vec(), bits(result))).collect(), expected]
 }
 

@@ -9,6 +9,7 @@ mod convert;
 mod convolution;
 mod count;
 mod create;
+mod decompositions;
 mod elementwise;
 mod functions;
 mod fused;
