@@ -3,7 +3,7 @@
 use std::ops::Neg;
 
 use crate::common::*;
-use gradus_tensor::fused::{Function, Fused, FusedStep, Reduction};
+use gradus_tensor::fused::{Function, Fused, FusedInput, FusedStep, Reduction};
 use gradus_tensor::{Float, InstructionSet, Tensor, keepdim, seeded, set_num_threads};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -216,6 +216,59 @@ law! {
             prop_assert_eq!(&result.0, &expected.0);
             let wrong = result.1.iter().zip(&expected.1).position(|(a, b)| a != b);
             prop_assert_eq!(wrong, None);
+        }
+    }
+}
+
+fn step<T>(name: &str, operands: &[u32]) -> FusedStep<T> {
+    FusedStep::Apply(Function::named(name).unwrap(), operands.into())
+}
+
+law! {
+    /// Results can take the place of an input; masks are numbers.
+    [f32 f64]
+    fn inplace_and_masks(rows in 1..5_usize, length in prop::sample::select(vec![3, 100, 700, 9000]), seed in any::<u64>()) {
+        let mut rng = seeded(seed);
+        let x = Tensor::<T>::randn([rows, length], &mut rng);
+        let mask = Tensor::<T>::randn([length], &mut rng).gt(0.0);
+        let steps = vec![
+            FusedStep::Input(0),
+            FusedStep::Input(1),
+            FusedStep::Reduce(Reduction::Mean, 0),
+            step("sub", &[0, 2]),
+            step("mul", &[3, 1]),
+        ];
+        let fused = Fused::new(x.shape(), 1, &[x.shape(), mask.shape()], steps, &[4, 2]);
+        let expected = [(&x - x.mean(keepdim(1))) * mask.cast::<T>(), x.mean(keepdim(1))];
+        let mut results = [x.contiguous() + 0.0, Tensor::zeros([rows, 1])];
+        fused.run_with(&[FusedInput::Output(0), FusedInput::Mask(&mask)], &mut results);
+        prop_assert_eq!(results.each_ref().map(bits), expected.each_ref().map(bits));
+    }
+}
+
+/// Of a long row, the partial results of sums may be out of range where the sum or the mean is not.
+#[test]
+fn long_sums_have_headroom() {
+    let steps = vec![
+        FusedStep::Input(0),
+        step("neg", &[0]),
+        FusedStep::Reduce(Reduction::Sum, 1),
+        FusedStep::Reduce(Reduction::Mean, 1),
+        FusedStep::Reduce(Reduction::Max, 1),
+        step("add", &[3, 4]),
+    ];
+    for large in [f32::MAX, f32::INFINITY, f32::NAN, 1.0] {
+        let shape = [2, 40_000];
+        let x = Tensor::<f32>::arange(0.0, 80_000.0, 1.0)
+            .reshape(shape)
+            .map(|i| if i % 2.0 == 0.0 { large } else { -large });
+        let fused = Fused::new(&shape, 1, &[&shape], steps.clone(), &[2, 3, 5]);
+        let mut results: Vec<_> = (0..3).map(|k| Tensor::zeros(fused.shape_of_output(k))).collect();
+        fused.run(&[&x], &mut results);
+        let y = -&x;
+        let expected = [y.sum(keepdim(1)), y.mean(keepdim(1)), y.mean(keepdim(1)) + y.max(keepdim(1))];
+        for (result, expected) in results.iter().zip(&expected) {
+            assert_eq!(bits(result), bits(expected), "{large}");
         }
     }
 }

@@ -149,6 +149,14 @@ macro_rules! functions {
 
             formulas! {
                 Itself 1 |x, _, _| x;
+                MulAdd 3 |x, y, z| x * y + z;
+                MulSub 3 |x, y, z| x * y - z;
+                SubMul 3 |x, y, z| z - x * y;
+                MulMul 3 |x, y, z| x * y * z;
+                AddTimes 3 |x, y, z| (x + y) * z;
+                SubTimes 3 |x, y, z| (x - y) * z;
+                SubExp 2 |x, y, _| (x - y).exp();
+                SubSquare 2 |x, y, _| (x - y).square();
                 Polygamma 2 |x, order, _| x.polygamma(order.to_f64() as usize);
                 Select 3 |condition, x, y| if condition == T::ZERO { y } else { x };
                 $($mixed 2 |$x, $y, _| $mixed_result;)*
@@ -294,5 +302,37 @@ functions! {
         Fmod fmod;
         Remainder remainder;
         FloorDivide floor_divide;
+    }
+}
+
+/// The loop of two functions, the result of the first being this operand of the second: over the operands of the first,
+/// then the other one of the second. Nothing is kept between the two, and each rounds.
+pub(super) fn pair<T: Float>(
+    [first, second]: [Function; 2],
+    operand: usize,
+    numbers: Numbers,
+) -> Option<Loop<T>> {
+    macro_rules! with {
+        ($formula:ident: $($numbers:literal)*) => {
+            match numbers {
+                $($numbers => Some(wide::<T, formula::$formula, $numbers>()),)*
+                _ => None,
+            }
+        };
+    }
+    match (first, second, operand) {
+        (Function::Mul, Function::Add, _) => with!(MulAdd: 0 2 4 6),
+        (Function::Mul, Function::Sub, 0) => with!(MulSub: 0 2 4 6),
+        (Function::Mul, Function::Sub, 1) => with!(SubMul: 0 2 4 6),
+        (Function::Mul, Function::Mul, _) => with!(MulMul: 0 2 4),
+        (Function::Add, Function::Mul, _) => with!(AddTimes: 0 2 4 6),
+        (Function::Sub, Function::Mul, _) => with!(SubTimes: 0 1 2 4),
+        (Function::Sub, Function::Square, _) => with!(SubSquare: 0 2),
+        (Function::Sub, Function::Exp, _) => match numbers {
+            0 => Some(wide_functions::<T, formula::SubExp, 0>()),
+            2 => Some(wide_functions::<T, formula::SubExp, 2>()),
+            _ => None,
+        },
+        _ => None,
     }
 }

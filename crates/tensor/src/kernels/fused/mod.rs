@@ -1,11 +1,13 @@
 //! Programs of elementwise steps and reductions of rows, run over tiles that stay in the first-level cache.
 //!
-//! [`stages`] cuts a program whose rows are too long for that, [`plan`] makes instructions of the steps, [`function`] has
+//! [`stages`] cuts a program whose rows are too long for that, [`plan`] and [`planner`] make instructions of the
+//! steps, [`function`] has
 //! the loop of each function, and [`run`] shares tiles among threads. The results are the bits of the same operations one
 //! by one.
 
 mod function;
 mod plan;
+mod planner;
 mod run;
 mod stages;
 

@@ -21,7 +21,7 @@ const LONG: usize = 8192;
 /// A program as one or several programs.
 #[derive(Debug)]
 pub(crate) struct Stages<T> {
-    stages: Vec<Stage<T>>,
+    list: Vec<Stage<T>>,
     /// The number of inputs.
     inputs: usize,
     shape: Shape,
@@ -58,7 +58,7 @@ impl<T: Float> Stages<T> {
         let row_shape: Shape =
             shape.iter().enumerate().map(|(axis, &size)| if axis < kept { size } else { 1 }).collect();
         let mut stages = Self {
-            stages: Vec::new(),
+            list: Vec::new(),
             inputs: inputs.len(),
             shape: copied(shape),
             row_shape: Layout::contiguous(&row_shape),
@@ -73,7 +73,7 @@ impl<T: Float> Stages<T> {
         let program = Program::new(shape, row_axes, inputs, steps, outputs, &[]);
         stages.output_shapes = program.outputs.iter().map(|&extent| program.shape_of(extent)).collect();
         let outputs = (0..outputs.len()).collect();
-        stages.stages.push(Stage { program, steps: Vec::new(), outputs, accumulated: Vec::new() });
+        stages.list.push(Stage { program, steps: Vec::new(), outputs, accumulated: Vec::new() });
         stages
     }
 
@@ -114,7 +114,7 @@ impl<T: Float> Stages<T> {
                     self.output_shapes[output] = program.shape_of(extent);
                 }
                 let steps = steps.clone();
-                self.stages.push(Stage { program, steps, outputs: written, accumulated });
+                self.list.push(Stage { program, steps, outputs: written, accumulated });
             }
             // For the stages that follow, their results are inputs.
             for number in reduced {
@@ -131,7 +131,7 @@ impl<T: Float> Stages<T> {
     }
 
     pub(super) fn run(&self, inputs: &[Given<'_, T>], outputs: &mut [&mut [T]]) {
-        if let [Stage { program, accumulated, .. }] = &self.stages[..]
+        if let [Stage { program, accumulated, .. }] = &self.list[..]
             && accumulated.is_empty()
         {
             return program.run(inputs, outputs, &mut []);
@@ -162,7 +162,7 @@ impl<T: Float> Stages<T> {
             .collect();
         // A place for each, so that they stay where they are.
         let mut reduced: Vec<Vec<T>> = Vec::new();
-        for stage in &self.stages {
+        for stage in &self.list {
             let mut results = {
                 let mut given = given.clone();
                 given.extend(
