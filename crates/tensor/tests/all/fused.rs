@@ -241,7 +241,7 @@ law! {
         let fused = Fused::new(x.shape(), 1, &[x.shape(), mask.shape()], steps, &[4, 2]);
         let expected = [(&x - x.mean(keepdim(1))) * mask.cast::<T>(), x.mean(keepdim(1))];
         let mut results = [x.contiguous() + 0.0, Tensor::zeros([rows, 1])];
-        fused.run_with(&[FusedInput::Output(0), FusedInput::Mask(&mask)], &mut results);
+        fused.run_with(&[FusedInput::Output(0), FusedInput::Mask(&mask)], &mut results.iter_mut().collect::<Vec<_>>());
         prop_assert_eq!(results.each_ref().map(bits), expected.each_ref().map(bits));
     }
 }
@@ -264,7 +264,7 @@ fn long_sums_have_headroom() {
             .map(|i| if i % 2.0 == 0.0 { large } else { -large });
         let fused = Fused::new(&shape, 1, &[&shape], steps.clone(), &[2, 3, 5]);
         let mut results: Vec<_> = (0..3).map(|k| Tensor::zeros(fused.shape_of_output(k))).collect();
-        fused.run(&[&x], &mut results);
+        fused.run(&[&x], &mut results.iter_mut().collect::<Vec<_>>());
         let y = -&x;
         let expected = [y.sum(keepdim(1)), y.mean(keepdim(1)), y.mean(keepdim(1)) + y.max(keepdim(1))];
         for (result, expected) in results.iter().zip(&expected) {
