@@ -37,8 +37,8 @@ pub mod testing;
 pub mod xml;
 
 pub use engine::{
-    Gradients, batched_hessian, batched_jacobian, grad, grad_create_graph, hessian, hvp, jacobian, jvp,
-    jvp_create_graph, vjp, vjp_create_graph,
+    Examples, Gradients, Results, VmapPlan, batched_hessian, batched_jacobian, grad, grad_create_graph, hessian,
+    hvp, jacobian, jvp, jvp_create_graph, vjp, vjp_create_graph, vmap, vmap_plan,
 };
 pub use gradus_tensor::{
     Axes, Bins, Conv, Dims, Element, Ellipsis, Float, Indexing, InstructionSet, MemoryGroup, MemoryOrigin,
@@ -56,7 +56,7 @@ pub use scalar::{Binary, BinaryFunction, Expression, Lift, Literal, Real, Unary,
 #[doc(hidden)]
 pub use tape::watch;
 pub use tape::{
-    AsVar, Context, Discrete, DiscreteOperation, Discreteness, Event, Identity, Indices, Inputs, Linearity,
+    AsVar, Batch, Context, Discrete, DiscreteOperation, Discreteness, Event, Identity, Indices, Inputs, Linearity,
     Mask, Operand, Operation, Phase, Saves, Tape, TapeNode, Var, apply, decide, detect_anomaly, is_recording,
     keep_values, live_nodes, no_grad, scope, track_memory,
 };

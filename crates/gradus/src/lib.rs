@@ -92,7 +92,7 @@ pub mod prelude {
     };
     pub use crate::{
         Ellipsis, NewAxis, cat, checkpoint, detect_anomaly, einsum, grad, grad_create_graph, hessian, hvp,
-        jacobian, jvp, keep_values, keepdim, no_grad, profile, seeded, stack, step, vjp,
+        jacobian, jvp, keep_values, keepdim, no_grad, profile, seeded, stack, step, vjp, vmap,
     };
 }
 

@@ -51,7 +51,7 @@ fn gradients_of<T: Float>(
         // Of the tape behind the inputs, nothing is wanted: to walk there would cost a walk for each composition.
         gradients_within("vjp", &y, context.cotangent(), &needed, &inputs, true)
     } else {
-        vjp(&y, context.cotangent().value(), &needed)
+        vjp(&y, context.cotangent().raw(), &needed)
     }
     .into_iter();
     let mut gradient = |i| {

@@ -7,7 +7,7 @@ use gradus_tensor::{Float, OrPanic, Tensor};
 
 use super::reverse::{Reach, walk};
 use crate::tape::node::{AddressSet, Node, address};
-use crate::tape::{Found, Tape, Var, mode};
+use crate::tape::{Found, Tape, Var, example, mode};
 
 /// The gradients that a backward pass found: one tensor for each leaf that was reached.
 ///
@@ -314,9 +314,14 @@ pub(super) fn gradients_within<T: Float>(
         floor,
         ends: &|node| ends.contains(&address(node)),
     };
+    // In `vmap`, all that depends on an example has to be recorded, to be run again on the others.
+    let for_examples = !recording && mode::has_examples() && example::depends(root);
     let found =
-        mode::with_recording(recording, || walk(Arc::clone(root), cotangent.clone(), reach)).or_panic();
-    let gradient = |target: &&Arc<Node<T>>| found.get(&address(target)).map(|(_, gradient)| gradient.clone());
+        mode::with_recording(recording || for_examples, || walk(Arc::clone(root), cotangent.clone(), reach)).or_panic();
+    let gradient = |target: &&Arc<Node<T>>| {
+        let (_, gradient) = found.get(&address(target))?;
+        Some(if for_examples { gradient.detach() } else { gradient.clone() })
+    };
     targets.iter().map(gradient).collect()
 }
 

@@ -7,6 +7,7 @@ mod jacobian;
 #[cfg(feature = "proptest")]
 mod replay;
 mod reverse;
+mod vmap;
 
 pub(crate) use composed::{forward_of_composition, gradients_of_composition};
 #[cfg(feature = "proptest")]
@@ -16,3 +17,5 @@ pub use gradients::{Gradients, grad, grad_create_graph, hvp, vjp, vjp_create_gra
 pub use jacobian::{batched_hessian, batched_jacobian, hessian, jacobian};
 #[cfg(feature = "proptest")]
 pub(crate) use replay::replay;
+pub(crate) use vmap::batched_composition;
+pub use vmap::{Examples, Results, VmapPlan, vmap, vmap_plan};

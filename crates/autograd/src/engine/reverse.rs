@@ -12,7 +12,8 @@ use gradus_tensor::{Float, Shape, Tensor};
 
 use crate::tape::anomaly::{call_of, is_finite};
 use crate::tape::node::{Node, address};
-use crate::tape::{Context, Found, Var, mode, watch};
+use super::vmap;
+use crate::tape::{Context, Found, Var, example, mode, watch};
 
 /// The first capacity of the table of gradients, enough for most small models.
 const FEW: usize = 14;
@@ -169,10 +170,12 @@ pub(crate) fn each_gradient<T: Float>(
 ) -> Result<(), BackwardError> {
     let operation = node.operation().expect("gradients flow through operations on numbers");
     let _frame = watch::begin_rule(operation, node);
-    let mut all = operation.vjps(context);
+    let for_examples = context.is_recorded() && mode::has_examples() && example::depends(node);
+    let mut all = if for_examples { vmap::vjps_of_example(operation, context) } else { operation.vjps(context) };
     for (i, input) in node.inputs.iter().enumerate().filter(|(i, _)| context.needs(*i)) {
         let gradient = match &mut all {
             Some(all) => all.get_mut(i).and_then(Option::take),
+            None if for_examples => vmap::vjp_of_example(operation, context, i),
             None => operation.vjp(context, i),
         };
         let gradient =
@@ -184,7 +187,7 @@ pub(crate) fn each_gradient<T: Float>(
 
 /// The sum of two contributions; in place where that is safe and nothing is recorded.
 fn add<T: Float>(sum: Var<T>, contribution: Var<T>) -> Var<T> {
-    if sum.is_tracked() || contribution.is_tracked() {
+    if sum.node().is_some() || contribution.node().is_some() {
         return sum + contribution;
     }
     let mut total = sum.into_value();

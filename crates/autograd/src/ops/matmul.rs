@@ -15,7 +15,13 @@ operations! {
             let g = context.cotangent();
             if input == 0 { g.matmul(&context.input(1).t()) } else { context.input(0).t().matmul(g) }
         },
-        multiply_adds |x, y| count(y) * x[0][x[0].len() - 1];
+        multiply_adds |x, y| count(y) * x[0][x[0].len() - 1],
+        batched |batch| {
+            let rank = batch.output_shape().len();
+            // One matrix on the right may stay as it is: the rows of all examples make one product.
+            let [x, y] = [0, 1].map(|input| batch.aligned(input, rank));
+            x.matmul(&y)
+        };
 
     Multilinear Outer {}: "outer",
         shape |x| outer_shape(x[0], x[1]),
@@ -24,13 +30,15 @@ operations! {
             let (g, other) = (context.cotangent(), context.input(1 - input));
             if input == 0 { g.matmul(&other) } else { other.matmul(g) }
         },
-        multiply_adds |x, y| count(y);
+        multiply_adds |x, y| count(y),
+        batched |batch| batch.var(0).unsqueeze(-1) * batch.var(1).unsqueeze(1);
 
     Multilinear Dot {}: "dot",
         shape |x| dot_shape(x[0], x[1]),
         forward |x| x[0].dot(x[1]),
         vjp |context, input| context.cotangent() * context.input(1 - input),
-        multiply_adds |x, y| count(x[0]);
+        multiply_adds |x, y| count(x[0]),
+        batched |batch| batch.var(0).unsqueeze(1).matmul(&batch.var(1).unsqueeze(-1)).reshape([batch.size()]);
 
     /// A dense layer: a product with a transposed matrix, and an optional bias.
     Nonlinear Linear {}: "linear", saves Saves::OTHER_INPUTS.of_first(2),
@@ -54,7 +62,25 @@ operations! {
                 _ => t.clone(),
             }
         },
-        multiply_adds |x, y| count(y) * x[1][1];
+        multiply_adds |x, y| count(y) * x[1][1],
+        batched |batch| {
+            let rank = batch.output_shape().len();
+            let bias = (batch.len() > 2).then_some(2);
+            if !batch.is_batched(1) {
+                let shared = bias.filter(|&bias| !batch.is_batched(bias)).map(|bias| batch.given(bias));
+                let y = batch.var(0).linear(&batch.given(1), shared.as_ref());
+                return Some(match bias.filter(|&bias| batch.is_batched(bias)) {
+                    Some(bias) => y + batch.aligned(bias, rank),
+                    None => y,
+                });
+            }
+            // The rows of an example times its own matrix.
+            let (front, all) = (usize::from(batch.is_batched(0)), batch.raised(batch.output_shape()));
+            let rows = batch.given(0);
+            let rows = rows.reshape([&rows.shape()[..front], &[count(&all[1..rank]), batch.shape(1)[1]]].concat());
+            let y = rows.matmul(&batch.given(1).t()).reshape(all);
+            bias.map_or(y.clone(), |bias| y + batch.aligned(bias, rank))
+        };
 }
 
 /// The number of elements of a shape.

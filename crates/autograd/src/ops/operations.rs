@@ -9,7 +9,8 @@
 /// - `vjp`, for the context and the number of the input: of a linear operation the transposed operation;
 /// - `jvp`, where the derived one would be slow; of a linear operation it is the operation itself;
 /// - or `vjps`, for the context, in place of both;
-/// - `multiply_adds` of a product, for the shapes of the inputs and of the result.
+/// - `multiply_adds` of a product, for the shapes of the inputs and of the result;
+/// - `batched`, for a [`Batch`](crate::Batch) of inputs; without it, `vmap` goes through the examples one by one.
 macro_rules! operations {
     ($(
         $(#[$doc:meta])*
@@ -18,7 +19,8 @@ macro_rules! operations {
             forward |$inputs:ident| $value:expr,
             $rule:ident |$context:ident $(, $input:pat_param)?| $gradient:expr
             $(, jvp |$forward_context:ident, $forward_input:pat_param| $tangent:expr)?
-            $(, multiply_adds |$sizes:ident, $size:pat_param| $products:expr)?;
+            $(, multiply_adds |$sizes:ident, $size:pat_param| $products:expr)?
+            $(, batched |$batch:ident| $results:expr)?;
     )*) => {$(
         operations! { @struct [$(#[$doc])*] $struct $(<$element>)? $attributes }
 
@@ -55,6 +57,10 @@ macro_rules! operations {
             $(fn multiply_adds(&self, $sizes: &[&[usize]], $size: &[usize]) -> u64 {
                 operations! { @bind self $attributes }
                 $products as u64
+            })?
+            $(fn batched(&self, $batch: &crate::tape::Batch<T>) -> Option<crate::tape::Var<T>> {
+                operations! { @bind self $attributes }
+                Some($results)
             })?
             fn linearity(&self) -> crate::tape::Linearity {
                 crate::tape::Linearity::$linearity

@@ -7,29 +7,37 @@ use gradus_tensor::shapes::{
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, lane_axis};
 
 use super::operations::operations;
+use super::reduce::behind_batch;
 use crate::tape::{Var, apply, is_recorded};
 
 operations! {
     Linear Reshape { shape: Shape }: "reshape",
         shape |x| reshape_shape(x[0], &shape.clone().into()),
         forward |x| x[0].reshape(shape.as_slice()),
-        vjp |context, _| context.cotangent().reshape(context.shape(0));
+        vjp |context, _| context.cotangent().reshape(context.shape(0)),
+        batched |batch| batch.given(0).reshape(batch.raised(shape));
 
     Linear Permute { axes: Shape }: "permute",
         shape |x| permute_shape(x[0], &axes.clone().into()),
         forward |x| x[0].permute(axes.as_slice()),
-        vjp |context, _| context.cotangent().permute(inverse(axes));
+        vjp |context, _| context.cotangent().permute(inverse(axes)),
+        batched |batch| {
+            let axes = std::iter::once(0).chain(behind_batch(axes)).collect();
+            apply(Self { axes }, &[&batch.given(0)])
+        };
 
     Linear Expand { shape: Shape }: "expand",
         shape |x| expand_shape(x[0], shape),
         forward |x| x[0].expand(shape),
         // The engine sums over the repeated axes.
-        vjp |context, _| context.cotangent().clone();
+        vjp |context, _| context.cotangent().clone(),
+        batched |batch| batch.apply_each(Self { shape: batch.raised(shape) });
 
     Linear Flip { axes: Shape }: "flip",
         shape |x| flip_shape(x[0], &axes.clone().into()),
         forward |x| x[0].flip(axes.clone()),
-        vjp |context, _| context.cotangent().flip(axes.clone());
+        vjp |context, _| context.cotangent().flip(axes.clone()),
+        batched |batch| batch.apply(Self { axes: behind_batch(axes) });
 }
 
 /// The permutation that undoes another one.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gradus_tensor::{Float, Tensor};
 
 use super::discrete::{Discrete, Indices, Mask};
-use super::mode;
+use super::{example, mode};
 use super::node::{AddressMap, Node, Saved, address};
 use super::operand::OwnedOperand;
 use super::var::Var;
@@ -37,6 +37,10 @@ pub struct Context<'a, T: Float> {
 impl<'a, T: Float> Context<'a, T> {
     pub(crate) fn new(node: &'a Arc<Node<T>>, given: &'a Var<T>) -> Self {
         let recorded = mode::is_recording();
+        if !recorded {
+            // What the rule makes of the inputs has no place on the tape.
+            example::note(Some(node));
+        }
         Self { node, given, recorded, floor: 0, asked: None, found: None, taken: Cell::new(false) }
     }
 
@@ -75,7 +79,7 @@ impl<'a, T: Float> Context<'a, T> {
     #[track_caller]
     pub fn input(&self, input: usize) -> Var<T> {
         let node = self.node.inputs[input].node.clone().filter(|_| self.recorded);
-        Var::from_parts(self.input_value(input).clone(), node)
+        Var::from_parts(self.saved(input).clone(), node)
     }
 
     /// An input of indices.
@@ -129,6 +133,12 @@ impl<'a, T: Float> Context<'a, T> {
     /// The numbers of an input.
     #[track_caller]
     pub(crate) fn input_value(&self, input: usize) -> &'a Tensor<T> {
+        example::note(self.node.inputs[input].node.as_ref());
+        self.saved(input)
+    }
+
+    #[track_caller]
+    fn saved(&self, input: usize) -> &'a Tensor<T> {
         let Some(value) = self.node.inputs[input].value.value() else {
             self.not_saved(&format!("input {input}"))
         };
@@ -141,12 +151,18 @@ impl<'a, T: Float> Context<'a, T> {
     /// If the operation does not list it in [`Operation::saves`](crate::Operation::saves).
     #[track_caller]
     pub fn output(&self) -> Var<T> {
-        Var::from_parts(self.output_value().clone(), self.recorded.then(|| Arc::clone(self.node)))
+        Var::from_parts(self.saved_output().clone(), self.recorded.then(|| Arc::clone(self.node)))
     }
 
     /// The numbers of the output.
     #[track_caller]
     pub(crate) fn output_value(&self) -> &'a Tensor<T> {
+        example::note(Some(self.node));
+        self.saved_output()
+    }
+
+    #[track_caller]
+    fn saved_output(&self) -> &'a Tensor<T> {
         let Some(value) = &self.node.output else { self.not_saved("the output") };
         value
     }
@@ -175,6 +191,11 @@ impl<'a, T: Float> Context<'a, T> {
             Some(std::mem::replace(gradient, self.given.clone()))
         };
         take().unwrap_or_else(|| Var::constant(Tensor::scalar(T::ZERO).expand(self.shape(input))))
+    }
+
+    /// Whether the rule that runs has taken the [gradient so far](Self::gradient_so_far).
+    pub(crate) fn took(&self) -> bool {
+        self.taken.get()
     }
 
     /// Whether the last rule has taken the [gradient so far](Self::gradient_so_far).

@@ -2,9 +2,11 @@
 
 pub(crate) mod anomaly;
 mod as_var;
+mod batch;
 mod context;
 mod discrete;
 mod drawing;
+pub(crate) mod example;
 mod list;
 mod memory;
 pub(crate) mod mode;
@@ -18,6 +20,8 @@ mod var;
 pub mod watch;
 
 pub use as_var::AsVar;
+pub use batch::Batch;
+pub(crate) use batch::Lifted;
 pub use context::Context;
 pub(crate) use context::Found;
 pub use discrete::{Discrete, DiscreteOperation, Discreteness, Indices, Mask, decide};
@@ -25,9 +29,7 @@ pub use list::{Tape, TapeNode};
 pub use memory::track_memory;
 pub use mode::{detect_anomaly, is_recording, keep_values, no_grad};
 pub use node::live_nodes;
-#[cfg(feature = "proptest")]
-pub(crate) use operand::OperandValue;
-pub(crate) use operand::OwnedOperand;
+pub(crate) use operand::{OperandValue, OwnedOperand};
 pub use operand::{Inputs, Operand};
 pub use operation::{Linearity, Operation, apply};
 pub(crate) use operation::{apply_again, apply_computed, apply_inplace, is_recorded};

@@ -188,7 +188,12 @@ impl<T: Float> Node<T> {
     }
 
     pub(crate) fn input(shape: &[usize], element: &'static str) -> Arc<Self> {
-        Self::at(0, Origin::Input(element), Vec::new(), None, shape)
+        Self::input_at(0, shape, element)
+    }
+
+    /// Data at a given depth; see [`leaf_at`](Self::leaf_at).
+    pub(crate) fn input_at(depth: usize, shape: &[usize], element: &'static str) -> Arc<Self> {
+        Self::at(depth, Origin::Input(element), Vec::new(), None, shape)
     }
 
     /// Whether it is an origin: a leaf, or data.

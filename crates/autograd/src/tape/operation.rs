@@ -12,7 +12,7 @@ use super::operand::{Inputs, Operand, OperandValue};
 use super::saves::Saves;
 use super::var::Var;
 use super::watch::{self, Details, Guard};
-use super::{anomaly, mode};
+use super::{Batch, anomaly, example, mode};
 use crate::scalar::Expression;
 
 /// A differentiable operation: a value with its attributes, which can compute and differentiate.
@@ -120,6 +120,16 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
     /// which is linear in its cotangent: the gradient of the gradient with respect to the cotangent.
     fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let _ = (context, input);
+        None
+    }
+
+    /// The results for all examples of a batch at once, with the axis of the batch in front, in differentiable operations:
+    /// the rule of [`vmap`](crate::vmap).
+    ///
+    /// `None`, the default, says that there is none: an elementwise operation, one with an
+    /// [`expression`](Self::expression), is applied to inputs that broadcast, and any other to one example after another.
+    fn batched(&self, batch: &Batch<T>) -> Option<Var<T>> {
+        let _ = batch;
         None
     }
 
@@ -274,8 +284,14 @@ pub(crate) fn apply_inplace<T: Float>(
 
 /// Whether operations on these inputs become nodes: the thread is recording, and one of them is on the tape.
 pub(crate) fn is_recorded<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(inputs: &[A]) -> bool {
-    mode::is_recording()
-        && inputs.iter().any(|&input| -> bool { Into::<Operand<'a, T>>::into(input).node().is_some() })
+    if !mode::is_recording() {
+        if mode::has_examples() {
+            // The result will have no place on the tape.
+            inputs.iter().for_each(|&input| example::note(Into::<Operand<'a, T>>::into(input).node()));
+        }
+        return false;
+    }
+    inputs.iter().any(|&input| -> bool { Into::<Operand<'a, T>>::into(input).node().is_some() })
 }
 
 /// The inputs as a node remembers them.

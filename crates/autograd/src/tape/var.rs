@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use gradus_tensor::{Float, Shape, Tensor};
 
-use super::mode;
+use super::{example, mode};
 use super::node::{Node, Origin};
 use super::operation::{is_recorded, remember};
 use super::saves::Saves;
@@ -95,11 +95,19 @@ impl<T: Float> Var<T> {
     /// The numbers.
     #[inline]
     pub fn value(&self) -> &Tensor<T> {
+        example::note(self.node());
+        &self.value
+    }
+
+    /// The numbers, for the library, which runs on other numbers whatever it does with them.
+    #[inline]
+    pub(crate) fn raw(&self) -> &Tensor<T> {
         &self.value
     }
 
     /// The numbers, without their place on the tape.
     pub fn into_value(self) -> Tensor<T> {
+        example::note(self.node());
         self.value
     }
 
@@ -128,6 +136,7 @@ impl<T: Float> Var<T> {
                 node.name()
             );
         }
+        example::note(self.node());
         let shape = Shape::from_slice(self.value.shape());
         update(&mut self.value);
         assert!(
@@ -164,7 +173,7 @@ impl<T: Float> Var<T> {
     /// If there are more or none.
     #[track_caller]
     pub fn item(&self) -> T {
-        self.value.item()
+        self.value().item()
     }
 
     /// Whether gradients flow to it: it is a leaf, or made from one while recording.
@@ -237,7 +246,7 @@ impl<T: Float> From<&Var<T>> for Var<T> {
 /// The numbers, as a tensor prints them.
 impl<T: Float> Display for Var<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        Display::fmt(&self.value, f)
+        Display::fmt(self.value(), f)
     }
 }
 
@@ -245,7 +254,7 @@ impl<T: Float> Display for Var<T> {
 impl<T: Float> Debug for Var<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let kind = self.node.as_ref().map_or("constant", |node| node.name());
-        write!(f, "Var({kind}) {:?}", self.value)
+        write!(f, "Var({kind}) {:?}", self.value())
     }
 }
 

@@ -11,6 +11,7 @@ use super::check::check_law;
 use super::error::{GradientError, Law};
 use super::layout::relayout;
 use super::measure::{EXACT, Failure, Tolerance, compare, pullback};
+use super::vmap;
 use crate::engine::replay;
 use crate::tape::node::Node;
 use crate::tape::{Tape, Var, keep_values};
@@ -125,6 +126,7 @@ impl Sample {
             Law::Precision => return self.check_precision(),
             Law::Shape => return self.check_shape(),
             Law::Replay => return self.check_replay(),
+            Law::Vmap => return self.check_vmap(),
             _ => (),
         }
         check_law(law, &|xs| vec![self.run_on(xs)], &self.inputs, self.seed)
@@ -158,6 +160,12 @@ impl Sample {
         let fresh = self.run_on(&self.others.iter().map(Var::constant).collect::<Vec<_>>());
         compare(Law::Replay, 0, &replay(&y, &others), fresh.value(), EXACT)
             .map_err(|failure| self.report(failure))
+    }
+
+    /// Three examples, of which two are alike.
+    fn check_vmap(&self) -> Result<(), GradientError> {
+        let examples = [self.inputs.clone(), self.others.clone(), self.inputs.clone()];
+        vmap::holds(&|x| self.run_on(x), &examples, self.seed).map_err(|failure| self.report(failure))
     }
 
     /// In `f32` values and gradients are within 64 epsilon of those in `f64` at the same inputs, measured
