@@ -22,8 +22,9 @@ const NO_OPERATIONS: [(&str, &str); 5] = [
 ];
 
 /// Types of operations whose name is not written beside them, and why.
-const NO_NAMES: [(&str, &str); 3] = [
+const NO_NAMES: [(&str, &str); 4] = [
     ("$struct $(<$element>)?", "the names are those in `operations!`"),
+    ("GradientOf<T>", "it is made inside of `vmap` alone, where the law `Vmap` reaches it"),
     ("Unary<F>", "the names are those in `elementwise!`"),
     ("Binary<F>", "the names are those in `binary_elementwise!`"),
 ];

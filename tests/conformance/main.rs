@@ -6,8 +6,8 @@
 //! It prints a line for each operation with what failed beneath it, and in the end
 //! `conformance: N passed, N failed, N unsupported`. Environment variables:
 //!
-//! - `GRADUS_CONFORMANCE`: the folder of the data, with any of `ops/index.json`, `training/index.json` and
-//!   `interop/index.json` and the files that they name; without it, the part of them in `tests/conformance/data`.
+//! - `GRADUS_CONFORMANCE`: the folder of the data, with any of `ops/index.json`, `training/index.json`,
+//!   `interop/index.json` and `privacy/index.json` and the files that they name; without it, the part of them in `tests/conformance/data`.
 //! - `GRADUS_CONFORMANCE_ONLY`: only operations whose name contains this, and nothing else.
 //!
 //! The format is described in `tests/conformance/data/README.md`. Where the answer is a choice (the derivative at a kink, for
@@ -19,6 +19,7 @@ mod compare;
 mod data;
 mod interop;
 mod operations;
+mod privacy;
 mod report;
 mod training;
 
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
     if only.is_none() {
         parts.push(("training", |folder, _, report| training::run(folder, report)));
         parts.push(("interop", |folder, _, report| interop::run(folder, report)));
+        parts.push(("privacy", |folder, _, report| privacy::run(folder, report)));
     }
     let mut errors: Vec<String> = Vec::new();
     let mut found = false;
@@ -79,7 +81,7 @@ fn main() -> ExitCode {
         }
     }
     if !found {
-        errors.push(format!("{}: there is no folder ops, training or interop", folder.display()));
+        errors.push(format!("{}: there is no folder ops, training, interop or privacy", folder.display()));
     }
     for error in &errors {
         println!("conformance: {error}");

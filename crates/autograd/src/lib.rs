@@ -37,7 +37,7 @@ pub mod testing;
 pub mod xml;
 
 pub use engine::{
-    Examples, Gradients, Results, VmapPlan, batched_hessian, batched_jacobian, grad, grad_create_graph, hessian,
+    Examples, Gradients, PerExampleGradients, Results, VmapPlan, batched_hessian, batched_jacobian, grad, grad_create_graph, gradients_per_example, hessian,
     hvp, jacobian, jvp, jvp_create_graph, vjp, vjp_create_graph, vmap, vmap_plan,
 };
 pub use gradus_tensor::{
@@ -50,11 +50,12 @@ pub use gradus_tensor::{
 pub use gradus_tensor::{file, shapes};
 #[cfg(feature = "npy")]
 pub use gradus_tensor::{npy, npz};
-pub use ops::{AttentionMask, cat, checkpoint, einsum, stack};
+use ops::factors;
+pub use ops::{AttentionMask, cat, checkpoint, custom_vjp, einsum, stack};
 pub use profile::{Profile, ProfileRow, profile};
 pub use scalar::{Binary, BinaryFunction, Expression, Lift, Literal, Real, Unary, UnaryFunction};
 #[doc(hidden)]
-pub use tape::watch;
+pub use tape::{drawn, is_run_again, watch};
 pub use tape::{
     AsVar, Batch, Context, Discrete, DiscreteOperation, Discreteness, Event, Identity, Indices, Inputs, Linearity,
     Mask, Operand, Operation, Phase, Saves, Tape, TapeNode, Var, apply, decide, detect_anomaly, is_recording,

@@ -3,7 +3,7 @@
 use std::fmt::{self, Debug, Formatter};
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use gradus_autograd::Float;
+use gradus_autograd::{Float, drawn};
 
 use crate::member::{Member, MemberMut};
 use crate::module::Module;
@@ -52,9 +52,10 @@ impl Counter {
         self.value.store(value, Ordering::Relaxed);
     }
 
-    /// The number, which is then one larger (and wraps around).
+    /// The number, which is then one larger (and wraps around). In a function that [`checkpoint`](gradus_autograd::checkpoint)
+    /// runs again for the backward pass, the number of the first run.
     pub fn next(&self) -> i64 {
-        self.value.fetch_add(1, Ordering::Relaxed)
+        drawn(|| self.value.fetch_add(1, Ordering::Relaxed))
     }
 }
 

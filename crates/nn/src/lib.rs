@@ -40,6 +40,7 @@ mod member;
 mod module;
 mod optim;
 mod parameter;
+mod per_example;
 mod path;
 mod state;
 mod stateful;
@@ -49,7 +50,7 @@ pub mod testing;
 mod tied;
 
 pub use buffer::Buffer;
-pub use checkpoint::checkpoint_layer;
+pub use checkpoint::{checkpoint_layer, checkpoint_sequential};
 pub use counter::Counter;
 pub use forward_summary::{ForwardSummary, ForwardSummaryRow, summary, summary_with};
 pub use gradients::NonFiniteGradients;
@@ -69,6 +70,7 @@ pub use optim::{
     clip_grad_norm, clip_grad_value, schedule,
 };
 pub use parameter::Parameter;
+pub use per_example::per_example_gradients;
 pub use path::Path;
 pub use state::{Difference, Dtype, PartialLoad, State, StateError, StateTensor};
 pub use stateful::Stateful;

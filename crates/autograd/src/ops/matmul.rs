@@ -1,9 +1,12 @@
 //! Products of matrices and vectors.
 
+use std::any::TypeId;
+
 use gradus_tensor::shapes::{dot_shape, linear_shape, matmul_shape, outer_shape};
 use gradus_tensor::{Float, OrPanic};
 
 use super::operations::operations;
+use super::view::is_transpose;
 use crate::tape::{Saves, Var, apply};
 
 operations! {
@@ -81,6 +84,17 @@ operations! {
             let y = rows.matmul(&batch.given(1).t()).reshape(all);
             bias.map_or(y.clone(), |bias| y + batch.aligned(bias, rank))
         };
+}
+
+/// The two matrices that a matrix is the product of, if it is one on the tape, perhaps transposed.
+pub(crate) fn factors<T: Float>(product: &Var<T>) -> Option<[Var<T>; 2]> {
+    let node = product.node().filter(|node| node.shape.len() == 2)?;
+    if is_transpose(&**node.operation()?) {
+        let [left, right] = factors(&node.input_var(0)?)?;
+        return Some([right.t(), left.t()]);
+    }
+    let is_product = node.operation()?.kind() == TypeId::of::<Matmul>();
+    if is_product { Some([node.input_var(0)?, node.input_var(1)?]) } else { None }
 }
 
 /// The number of elements of a shape.

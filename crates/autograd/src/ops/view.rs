@@ -1,5 +1,7 @@
 //! Operations that move elements and leave them as they are. Their rules move them back.
 
+use std::any::TypeId;
+
 use gradus_tensor::shapes::{
     expand_shape, flatten_shape, flip_shape, permute_shape, rearrangement, reshape_shape, squeeze_shape,
     t_shape, unflatten_shape, unsqueeze_shape,
@@ -8,7 +10,7 @@ use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, lane_axis};
 
 use super::operations::operations;
 use super::reduce::behind_batch;
-use crate::tape::{Var, apply, is_recorded};
+use crate::tape::{Operation, Var, apply, is_recorded};
 
 operations! {
     Linear Reshape { shape: Shape }: "reshape",
@@ -38,6 +40,11 @@ operations! {
         forward |x| x[0].flip(axes.clone()),
         vjp |context, _| context.cotangent().flip(axes.clone()),
         batched |batch| batch.apply(Self { axes: behind_batch(axes) });
+}
+
+/// Whether an operation swaps the axes of a matrix.
+pub(super) fn is_transpose<T: Float>(operation: &dyn Operation<T>) -> bool {
+    operation.kind() == TypeId::of::<Permute>() && format!("{operation:?}").ends_with("[1, 0] }")
 }
 
 /// The permutation that undoes another one.

@@ -106,6 +106,12 @@ impl<'a, T: Float> Context<'a, T> {
         Discrete::from_parts(value.clone(), self.node.inputs[input].node.clone().filter(|_| self.recorded))
     }
 
+    /// An input of which nothing but the place on the tape is wanted: its numbers are zeros.
+    pub(crate) fn identity(&self, input: usize) -> Var<T> {
+        let node = self.node.inputs[input].node.as_ref();
+        node.map_or_else(|| Tensor::scalar(T::ZERO).expand(self.shape(input)).into(), Var::of_node)
+    }
+
     /// The number of inputs.
     pub(crate) fn inputs(&self) -> usize {
         self.node.inputs.len()

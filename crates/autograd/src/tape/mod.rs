@@ -6,6 +6,7 @@ mod batch;
 mod context;
 mod discrete;
 mod drawing;
+mod draws;
 pub(crate) mod example;
 mod list;
 mod memory;
@@ -25,6 +26,9 @@ pub(crate) use batch::Lifted;
 pub use context::Context;
 pub(crate) use context::Found;
 pub use discrete::{Discrete, DiscreteOperation, Discreteness, Indices, Mask, decide};
+#[doc(hidden)]
+pub use draws::{drawn, is_run_again};
+pub(crate) use draws::{Draws, remember as remember_draws, repeat as repeat_draws};
 pub use list::{Tape, TapeNode};
 pub use memory::track_memory;
 pub use mode::{detect_anomaly, is_recording, keep_values, no_grad};

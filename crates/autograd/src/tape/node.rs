@@ -15,6 +15,7 @@ use super::discrete::DiscreteOperation;
 use super::mode;
 use super::operand::OperandValue;
 use super::operation::Operation;
+use super::var::Var;
 use super::watch::{self, Place};
 
 /// The origin of a node's value.
@@ -136,6 +137,11 @@ pub fn live_nodes() -> isize {
     LIVE.get()
 }
 
+/// The number of nodes that this thread has made so far.
+pub(crate) fn nodes_made() -> u64 {
+    MADE.get()
+}
+
 impl<T: Float> Node<T> {
     pub(crate) fn new(
         origin: Origin<T>,
@@ -207,6 +213,12 @@ impl<T: Float> Node<T> {
             Origin::Operation(operation) => Some(operation),
             _ => None,
         }
+    }
+
+    /// An input that is numbers, if they are kept.
+    pub(crate) fn input_var(&self, input: usize) -> Option<Var<T>> {
+        let Input { node, value } = self.inputs.get(input)?;
+        Some(Var::from_parts(value.value()?.clone(), node.clone()))
     }
 
     /// The name of the operation, `leaf` or `input`.

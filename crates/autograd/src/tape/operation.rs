@@ -1,5 +1,6 @@
 //! The contract of an operation, built-in or a user's own.
 
+use std::any::TypeId;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -131,6 +132,12 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
     fn batched(&self, batch: &Batch<T>) -> Option<Var<T>> {
         let _ = batch;
         None
+    }
+
+    /// The type of the operation.
+    #[doc(hidden)]
+    fn kind(&self) -> TypeId {
+        TypeId::of::<Self>()
     }
 
     /// The number of multiplications, each followed by an addition, that products of this size take: of a product

@@ -80,6 +80,11 @@ impl<T: Float> Var<T> {
         Self { value, node: Some(node) }
     }
 
+    /// A variable of which nothing but the node is known: its numbers are zeros.
+    pub(crate) fn of_node(node: &Arc<Node<T>>) -> Self {
+        Self { value: Tensor::scalar(T::ZERO).expand(&node.shape), node: Some(Arc::clone(node)) }
+    }
+
     pub(crate) fn from_parts(value: Tensor<T>, node: Option<Arc<Node<T>>>) -> Self {
         Self { value, node }
     }

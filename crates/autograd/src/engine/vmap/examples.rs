@@ -51,6 +51,11 @@ impl<T: Float> Examples<T> {
         found.unwrap_or_else(|| panic!("vmap: input {input} is not a mask"))
     }
 
+    /// The same without gradients.
+    pub(super) fn detached(&self) -> Self {
+        Self { numbers: self.numbers.iter().map(Var::detach).collect(), others: self.others.clone() }
+    }
+
     fn other(&self, input: usize) -> Option<&OwnedOperand<T>> {
         self.others.get(input.checked_sub(self.numbers.len())?)
     }

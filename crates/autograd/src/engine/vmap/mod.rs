@@ -7,6 +7,7 @@
 mod again;
 mod examples;
 mod gradient;
+mod per_example;
 mod plan;
 
 use gradus_tensor::{Dims, Float, OrPanic, Tensor};
@@ -14,6 +15,7 @@ use gradus_tensor::{Dims, Float, OrPanic, Tensor};
 use self::again::run_again;
 pub use self::examples::{Examples, Results};
 pub(super) use self::gradient::{vjp_of_example, vjps_of_example};
+pub use self::per_example::{PerExampleGradients, gradients_per_example};
 pub use self::plan::VmapPlan;
 use crate::stack;
 use crate::tape::{Batch, Discrete, Discreteness, Lifted, Operand, OwnedOperand, Var, example, mode};
