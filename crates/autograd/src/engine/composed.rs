@@ -44,7 +44,12 @@ fn gradients_of<T: Float>(
         .collect();
     let needed: Vec<&Var<T>> =
         inputs.iter().enumerate().filter(|(i, _)| context.needs(*i)).map(|(_, input)| input).collect();
-    let y = mode::with_recording(true, || composition(&inputs));
+    let shape = context.cotangent().shape();
+    let y = mode::with_recording(true, || {
+        let y = composition(&inputs);
+        // What a composition does not read has a part in the shape of the operation's result.
+        if y.shape() == shape { y } else { y.expand(shape) }
+    });
     let mut gradients = if !y.is_tracked() {
         vec![None; needed.len()]
     } else if recorded {

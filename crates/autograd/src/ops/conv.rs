@@ -6,6 +6,7 @@
 use gradus_tensor::shapes::{conv2d_input_shape, conv2d_weight_shape};
 use gradus_tensor::{Conv, Float, OrPanic, Shape, Tensor};
 
+use super::index::zeros;
 use super::matmul::count;
 use super::operations::operations;
 use crate::tape::{Batch, Saves, Var, apply};
@@ -25,6 +26,9 @@ operations! {
         },
         multiply_adds |x, _| count(x[0]) * count(&x[1][1..]),
         batched |batch| {
+            if batch.size() == 0 {
+                return Some(zeros(&batch.raised(input)));
+            }
             if !batch.is_batched(1) {
                 let all = Shape::from_slice(&[&[batch.size() * input[0]], &input[1..]].concat());
                 let y = merged(&batch.var(0)).conv2d_input(all, &batch.given(1), conv.clone());
@@ -49,6 +53,9 @@ operations! {
         },
         multiply_adds |x, y| count(x[1]) * count(&y[1..]),
         batched |batch| {
+            if batch.size() == 0 {
+                return Some(zeros(&batch.raised(weight)));
+            }
             let all = Shape::from_slice(&[&[batch.size() * weight[0]], &weight[1..]].concat());
             let [x, g] = [0, 1].map(|input| side_by_side(&batch.var(input)));
             x.conv2d_weight(all, &g, groups(conv, batch)).reshape(batch.raised(weight))
@@ -76,6 +83,9 @@ operations! {
         },
         multiply_adds |x, y| count(y) * count(&x[1][1..]),
         batched |batch| {
+            if batch.size() == 0 {
+                return Some(zeros(&batch.raised(batch.output_shape())));
+            }
             let bias = (batch.len() > 2).then_some(2);
             let y = if batch.is_batched(1) {
                 let weight = merged(&batch.var(1));

@@ -46,10 +46,12 @@ operations! {
         },
         batched |batch| {
             let (shifts, all) = (shifts.clone(), batch.raised(batch.output_shape()));
-            if axes.named().is_none() {
-                return Some(batch.given(0).flatten(1..).roll(shifts, 1).reshape(all));
-            }
-            let axes = behind_batch(&axes.resolve("roll", batch.shape(0)));
+            let Some(named) = axes.named() else {
+                let lanes = [batch.size(), batch.output_shape().iter().product()];
+                return Some(batch.given(0).reshape(lanes).roll(shifts, 1).reshape(all));
+            };
+            // In the order of the shifts.
+            let axes = behind_batch(&named.resolve("roll", batch.shape(0)).or_panic());
             batch.apply(Self { shifts, axes: axes.into() })
         };
 }

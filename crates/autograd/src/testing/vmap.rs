@@ -72,11 +72,11 @@ fn values_and_gradients(
     let expected = looped(f, &all, &axes, examples.len());
     assert_eq!(y.shape(), expected.shape(), "vmap gives another shape than a loop");
     compare(Law::Vmap, 0, y.value(), expected.value(), ROUNDING)?;
-    if y.is_tracked() != expected.is_tracked() {
-        return Err(Failure::of_number(Law::Vmap, f64::NAN, 0.0));
-    }
-    if !y.is_tracked() {
+    if y.is_empty() || !y.is_tracked() && !expected.is_tracked() {
         return Ok(());
+    }
+    if !y.is_tracked() || !expected.is_tracked() {
+        return Err(Failure::of_number(Law::Vmap, f64::NAN, 0.0));
     }
     let cotangent = Tensor::randn(y.shape(), &mut seeded(seed));
     let [got, expected] = [&y, &expected].map(|y| gradients(y, &cotangent, &refs));
