@@ -16,7 +16,10 @@ use crate::report::{Outcome, Report};
 fn output(layers: &[Value], weights: &[(String, Var<f64>)], x: &Var<f64>) -> Var<f64> {
     let weight = |layer: &Value, name: &str| {
         let name = format!("{}.{name}", text(layer, "name"));
-        weights.iter().find(|(other, _)| *other == name).map_or_else(|| panic!("no weight {name}"), |(_, var)| var)
+        weights
+            .iter()
+            .find(|(other, _)| *other == name)
+            .map_or_else(|| panic!("no weight {name}"), |(_, var)| var)
     };
     let apply = |x: Var<f64>, layer: &Value| match text(layer, "type") {
         "linear" => x.linear(weight(layer, "weight"), Some(weight(layer, "bias"))),
@@ -32,11 +35,15 @@ fn output(layers: &[Value], weights: &[(String, Var<f64>)], x: &Var<f64>) -> Var
 pub(crate) fn run(folder: &Path, report: &mut Report) -> Result<()> {
     let path = folder.join("index.json");
     let index = std::fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let index: Value = serde_json::from_str(&index).map_err(|error| format!("{}: {error}", path.display()))?;
+    let index: Value =
+        serde_json::from_str(&index).map_err(|error| format!("{}: {error}", path.display()))?;
     let archive = Archive::open(&folder.join("gradients.safetensors"))?;
     report.begin("gradients_per_example");
     for case in index["cases"].as_array().into_iter().flatten().filter(|case| case["method"] == "dp_sgd") {
-        report.add(text(case, "case"), caught(|| compared(case, &archive, &gradients(folder, &index, case, &archive))));
+        report.add(
+            text(case, "case"),
+            caught(|| compared(case, &archive, &gradients(folder, &index, case, &archive))),
+        );
     }
     Ok(())
 }
@@ -65,16 +72,19 @@ pub(crate) fn gradients(
     let stored = Archive::open(&folder.join(text(model, "file"))).unwrap_or_else(|error| panic!("{error}"));
     let names = model["params"].as_array().expect("a list of names");
     let names = names.iter().map(|name| name.as_str().expect("a name").to_string());
-    let weights: Vec<(String, Var<f64>)> = names.map(|name| (name.clone(), Var::leaf(stored.f64(&name)))).collect();
+    let weights: Vec<(String, Var<f64>)> =
+        names.map(|name| (name.clone(), Var::leaf(stored.f64(&name)))).collect();
     let layers = model["layers"].as_array().expect("a list of layers");
     let key = |role: &str| text(&case["tensors"][role], "key").to_string();
-    let (x, targets) = (Var::constant(archive.f64(&key("input"))), Indices::constant(archive.i64(&key("target"))));
+    let (x, targets) =
+        (Var::constant(archive.f64(&key("input"))), Indices::constant(archive.i64(&key("target"))));
     let parameters: Vec<&Var<f64>> = weights.iter().map(|(_, var)| var).collect();
     let loss = |example: &Examples<f64>| {
         output(layers, &weights, &example[0]).softmax_cross_entropy(0, example.indices(1), None)
     };
     let inputs = [Operand::Var(&x), Operand::Indices(&targets)];
-    let found: PerExampleGradients<f64> = gradients_per_example(loss, &parameters, &inputs, &[Some(0), Some(0)]);
+    let found: PerExampleGradients<f64> =
+        gradients_per_example(loss, &parameters, &inputs, &[Some(0), Some(0)]);
     let mut results = vec![("norms".to_string(), found.norms())];
     if case["tensors"].get("loss").is_some() {
         results.push(("loss".to_string(), found.losses().clone()));

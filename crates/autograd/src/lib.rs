@@ -37,8 +37,9 @@ pub mod testing;
 pub mod xml;
 
 pub use engine::{
-    Examples, Gradients, PerExampleGradients, Results, VmapPlan, batched_hessian, batched_jacobian, grad, grad_create_graph, gradients_per_example, hessian,
-    hvp, jacobian, jvp, jvp_create_graph, vjp, vjp_create_graph, vmap, vmap_plan,
+    Examples, Gradients, PerExampleGradients, Results, VmapPlan, batched_hessian, batched_jacobian, grad,
+    grad_create_graph, gradients_per_example, hessian, hvp, jacobian, jvp, jvp_create_graph, vjp,
+    vjp_create_graph, vmap, vmap_plan,
 };
 pub use gradus_tensor::{
     Axes, Bins, Conv, Dims, Element, Ellipsis, Float, Indexing, InstructionSet, MemoryGroup, MemoryOrigin,
@@ -54,10 +55,10 @@ use ops::factors;
 pub use ops::{AttentionMask, cat, checkpoint, custom_vjp, einsum, stack};
 pub use profile::{Profile, ProfileRow, profile};
 pub use scalar::{Binary, BinaryFunction, Expression, Lift, Literal, Real, Unary, UnaryFunction};
+pub use tape::{
+    AsVar, Batch, Context, Discrete, DiscreteOperation, Discreteness, Event, Identity, Indices, Inputs,
+    Linearity, Mask, Operand, Operation, Phase, Saves, Tape, TapeNode, Var, apply, decide, detect_anomaly,
+    is_recording, keep_values, live_nodes, no_grad, scope, track_memory,
+};
 #[doc(hidden)]
 pub use tape::{drawn, is_run_again, watch};
-pub use tape::{
-    AsVar, Batch, Context, Discrete, DiscreteOperation, Discreteness, Event, Identity, Indices, Inputs, Linearity,
-    Mask, Operand, Operation, Phase, Saves, Tape, TapeNode, Var, apply, decide, detect_anomaly, is_recording,
-    keep_values, live_nodes, no_grad, scope, track_memory,
-};

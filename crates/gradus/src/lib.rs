@@ -91,8 +91,8 @@ pub mod prelude {
         AsVar, Conv, Gradients, Indices, Mask, PadMode, Pool, Tape, Tensor, Var, Xoshiro256PlusPlus,
     };
     pub use crate::{
-        Ellipsis, NewAxis, cat, checkpoint, custom_vjp, detect_anomaly, einsum, grad, grad_create_graph, hessian, hvp,
-        jacobian, jvp, keep_values, keepdim, no_grad, profile, seeded, stack, step, vjp, vmap,
+        Ellipsis, NewAxis, cat, checkpoint, custom_vjp, detect_anomaly, einsum, grad, grad_create_graph,
+        hessian, hvp, jacobian, jvp, keep_values, keepdim, no_grad, profile, seeded, stack, step, vjp, vmap,
     };
 }
 

@@ -40,8 +40,8 @@ mod member;
 mod module;
 mod optim;
 mod parameter;
-mod per_example;
 mod path;
+mod per_example;
 mod state;
 mod stateful;
 mod summary;
@@ -70,8 +70,8 @@ pub use optim::{
     clip_grad_norm, clip_grad_value, schedule,
 };
 pub use parameter::Parameter;
-pub use per_example::per_example_gradients;
 pub use path::Path;
+pub use per_example::per_example_gradients;
 pub use state::{Difference, Dtype, PartialLoad, State, StateError, StateTensor};
 pub use stateful::Stateful;
 pub use summary::{Summary, SummaryRow};

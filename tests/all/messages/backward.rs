@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use gradus::{
     Context, Inputs, Operation, Saves, Tensor, Var, apply, batched_hessian, batched_jacobian, checkpoint,
-    custom_vjp, grad, grad_create_graph, hessian, hvp, jacobian, jvp, jvp_create_graph, keep_values, no_grad, vjp,
-    vjp_create_graph,
+    custom_vjp, grad, grad_create_graph, hessian, hvp, jacobian, jvp, jvp_create_graph, keep_values, no_grad,
+    vjp, vjp_create_graph,
 };
 
 use super::{leaf, panic_of, panics};
@@ -69,7 +69,8 @@ fn checkpoints() {
     let rule = |_: &[Var<f64>], _: &Var<f64>, g: &Var<f64>| vec![g.clone()];
     panics(|| custom_vjp(&[&x], move |inputs| &inputs[0] * &twin, rule), captured);
     let sums = custom_vjp(&[&x], |inputs| inputs[0].clone(), |_, _, g| vec![g.sum(..)]).sum(..);
-    let shape = "custom_vjp: the rule gives a gradient of shape [] for input 0 of shape [3]: they must be equal";
+    let shape =
+        "custom_vjp: the rule gives a gradient of shape [] for input 0 of shape [3]: they must be equal";
     assert_eq!(panic_of(|| sums.backward()).0, shape);
     let twice = custom_vjp(&[&x], |inputs| inputs[0].clone(), |_, _, g| vec![g.clone(), g.clone()]).sum(..);
     let number = "custom_vjp: the rule gives 2 gradients for 1 inputs: there must be one for each";

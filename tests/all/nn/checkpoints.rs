@@ -114,4 +114,3 @@ fn memory_of_a_chain() {
     assert!(middle < 2.3 * short && long < 2.3 * middle, "{short} {middle} {long} activations");
     assert!(long < peak(256, false) / 6.0, "{long} activations");
 }
-

@@ -38,8 +38,9 @@ fn functions_that_read_numbers_are_loops() {
         |x| Var::constant(jvp(&x.square(), &[x], &[Tensor::from(1.0)])),
         |x| Var::constant(hessian(&(x.square() * x), x)),
     ];
+    let constant = Var::constant(x.value());
     for (i, way) in ways.into_iter().enumerate() {
-        let y = vmap(|x: &Examples<f64>| way(&x[0]) * 3.0, &[&x], &[Some(0)]);
+        let y = vmap(|x: &Examples<f64>| way(&x[0]) * 3.0, &[&constant], &[Some(0)]);
         assert_eq!(y.value(), &(looped(|x| way(&Var::leaf(x.value())), &x) * 3.0), "way {i}");
     }
     // In a `vmap` inside of another one, too.
@@ -119,7 +120,8 @@ fn gradients_of_single_examples() {
         let own = own.backward();
         close(&found.get(&w).unwrap().select(0, place), own.get(&w).unwrap());
         close(&found.get(&b).unwrap().select(0, place), own.get(&b).unwrap());
-        let norm = [&w, &b].map(|parameter| own.get(parameter).unwrap().square().sum(..).item()).iter().sum::<f64>();
+        let norm =
+            [&w, &b].map(|parameter| own.get(parameter).unwrap().square().sum(..).item()).iter().sum::<f64>();
         close(&found.norms().select(0, place).square(), &Tensor::from(norm));
         let weight = weights.select(0, place).item();
         of_w += own.get(&w).unwrap() * weight;

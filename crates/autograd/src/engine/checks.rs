@@ -58,7 +58,11 @@ pub(super) fn not_tracked(function: &str) -> ! {
 }
 
 #[track_caller]
-pub(super) fn require<T: Float>(function: &str, gradients: Vec<Option<Var<T>>>, inputs: &[&Var<T>]) -> Vec<Var<T>> {
+pub(super) fn require<T: Float>(
+    function: &str,
+    gradients: Vec<Option<Var<T>>>,
+    inputs: &[&Var<T>],
+) -> Vec<Var<T>> {
     if let Some(i) = gradients.iter().position(Option::is_none) {
         panic!(
             "{function}: the result does not depend on input {i} (shape {:?}); `vjp` gives None for such an input",
@@ -69,7 +73,11 @@ pub(super) fn require<T: Float>(function: &str, gradients: Vec<Option<Var<T>>>, 
 }
 
 /// Names the first operation on the tape that is known to have made a number of some kind.
-pub(super) fn first_on_tape<T: Float>(y: &Var<T>, kind: &str, is: impl Fn(&Tensor<T>) -> Tensor<bool>) -> String {
+pub(super) fn first_on_tape<T: Float>(
+    y: &Var<T>,
+    kind: &str,
+    is: impl Fn(&Tensor<T>) -> Tensor<bool>,
+) -> String {
     let tape = Tape::of(y);
     let culprit = tape.iter().find(|node| node.output().is_some_and(|value| is(value).any(..).item()));
     match culprit {

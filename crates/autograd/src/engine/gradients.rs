@@ -327,7 +327,8 @@ pub(crate) fn gradients_within<T: Float>(
     // In `vmap`, all that depends on an example has to be recorded, to be run again on the others.
     let for_examples = !recording && mode::has_examples() && example::depends(root);
     let found =
-        mode::with_recording(recording || for_examples, || walk(Arc::clone(root), cotangent.clone(), reach)).or_panic();
+        mode::with_recording(recording || for_examples, || walk(Arc::clone(root), cotangent.clone(), reach))
+            .or_panic();
     let gradient = |target: &&Arc<Node<T>>| {
         let (_, gradient) = found.get(&address(target))?;
         Some(if for_examples { gradient.detach() } else { gradient.clone() })

@@ -20,6 +20,4 @@ pub use jacobian::{batched_hessian, batched_jacobian, hessian, jacobian};
 #[cfg(feature = "proptest")]
 pub(crate) use replay::replay;
 pub(crate) use vmap::batched_composition;
-pub use vmap::{
-    Examples, PerExampleGradients, Results, VmapPlan, gradients_per_example, vmap, vmap_plan,
-};
+pub use vmap::{Examples, PerExampleGradients, Results, VmapPlan, gradients_per_example, vmap, vmap_plan};

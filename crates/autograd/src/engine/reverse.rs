@@ -10,9 +10,9 @@ use std::sync::Arc;
 use gradus_tensor::shapes::{place_of, sum_to_size_shape};
 use gradus_tensor::{Float, Shape, Tensor};
 
+use super::vmap;
 use crate::tape::anomaly::{call_of, is_finite};
 use crate::tape::node::{Node, address};
-use super::vmap;
 use crate::tape::{Context, Found, Var, example, mode, watch};
 
 /// The first capacity of the table of gradients, enough for most small models.
@@ -171,7 +171,8 @@ pub(crate) fn each_gradient<T: Float>(
     let operation = node.operation().expect("gradients flow through operations on numbers");
     let _frame = watch::begin_rule(operation, node);
     let for_examples = context.is_recorded() && mode::has_examples() && example::depends(node);
-    let mut all = if for_examples { vmap::vjps_of_example(operation, context) } else { operation.vjps(context) };
+    let mut all =
+        if for_examples { vmap::vjps_of_example(operation, context) } else { operation.vjps(context) };
     for (i, input) in node.inputs.iter().enumerate().filter(|(i, _)| context.needs(*i)) {
         let gradient = match &mut all {
             Some(all) => all.get_mut(i).and_then(Option::take),

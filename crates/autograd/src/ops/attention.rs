@@ -136,7 +136,8 @@ impl<T: Float> Operation<T> for Attention {
         let mut inputs: Vec<Var<T>> = (0..batch.len()).map(|input| batch.aligned(input, rank)).collect();
         if !(0..3).any(|input| batch.is_batched(input)) {
             // Examples of the mask alone.
-            inputs[0] = inputs[0].expand(batch.raised(&[&vec![1; rank - batch.shape(0).len()], batch.shape(0)].concat()));
+            inputs[0] = inputs[0]
+                .expand(batch.raised(&[&vec![1; rank - batch.shape(0).len()], batch.shape(0)].concat()));
         }
         Some(apply(Self { is_causal: self.is_causal, scale: self.scale }, &inputs.iter().collect::<Vec<_>>()))
     }

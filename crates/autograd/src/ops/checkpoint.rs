@@ -55,11 +55,17 @@ impl<T: Float, F: Fn(&[Var<T>]) -> Var<T> + Send + Sync + 'static> Operation<T> 
         let before = nodes_made();
         let y = mode::with_recording(true, || repeat_draws(&self.draws, || (self.function)(&inputs)));
         check_repeated(&y, context.output_value());
-        let all: Vec<Var<T>> =
-            inputs.iter().cloned().chain((self.inputs..context.inputs()).map(|i| context.identity(i))).collect();
+        let all: Vec<Var<T>> = inputs
+            .iter()
+            .cloned()
+            .chain((self.inputs..context.inputs()).map(|i| context.identity(i)))
+            .collect();
         let known: AddressSet<usize> = all.iter().filter_map(Var::node).map(address).collect();
         assert!(
-            captured(&y, &inputs, before).iter().filter_map(Var::node).all(|node| known.contains(&address(node))),
+            captured(&y, &inputs, before)
+                .iter()
+                .filter_map(Var::node)
+                .all(|node| known.contains(&address(node))),
             "checkpoint: the function reads other variables when it runs again for the backward pass"
         );
         let needed: Vec<&Var<T>> =

@@ -52,21 +52,22 @@ impl<T: Float> Operation<T> for CustomVjp<T> {
         Some(gradients.into_iter().map(Some).collect())
     }
     fn batched(&self, batch: &Batch<T>) -> Option<Var<T>> {
-        let axes: Vec<Option<isize>> = (0..batch.len()).map(|input| batch.is_batched(input).then_some(0)).collect();
+        let axes: Vec<Option<isize>> =
+            (0..batch.len()).map(|input| batch.is_batched(input).then_some(0)).collect();
         let (forward, rule) = (Arc::clone(&self.forward), Arc::clone(&self.rule));
         let (axes_of_rule, count) = ([&axes[..], &[Some(0), Some(0)]].concat(), batch.len());
         let batched = axes.clone();
-        let forward: Forward<T> =
-            Arc::new(move |inputs| vmap(|x: &Examples<T>| forward(x), &inputs.iter().collect::<Vec<_>>(), &axes));
+        let forward: Forward<T> = Arc::new(move |inputs| {
+            vmap(|x: &Examples<T>| forward(x), &inputs.iter().collect::<Vec<_>>(), &axes)
+        });
         let rule: Rule<T> = Arc::new(move |inputs, output, cotangent| {
             let all: Vec<&Var<T>> = inputs.iter().chain([output, cotangent]).collect();
-            let gradients = vmap(
-                |x: &Examples<T>| rule(&x[..count], &x[count], &x[count + 1]),
-                &all,
-                &axes_of_rule,
-            );
+            let gradients =
+                vmap(|x: &Examples<T>| rule(&x[..count], &x[count], &x[count + 1]), &all, &axes_of_rule);
             // An input that is the same for all examples has the sum of its gradients.
-            let total = |(gradient, axis): (Var<T>, &Option<isize>)| if axis.is_some() { gradient } else { gradient.sum(0) };
+            let total = |(gradient, axis): (Var<T>, &Option<isize>)| {
+                if axis.is_some() { gradient } else { gradient.sum(0) }
+            };
             gradients.into_iter().zip(&batched).map(total).collect()
         });
         let inputs: Vec<Var<T>> = (0..batch.len()).map(|input| batch.given(input)).collect();

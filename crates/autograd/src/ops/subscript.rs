@@ -43,7 +43,8 @@ operations! {
 
 /// The same part of each example, where the batch is in front.
 fn behind_batch(subscripts: &Subscripts) -> Subscripts {
-    let all: Vec<Subscript> = std::iter::once(Subscript::from(..)).chain(subscripts.as_slice().iter().copied()).collect();
+    let all: Vec<Subscript> =
+        std::iter::once(Subscript::from(..)).chain(subscripts.as_slice().iter().copied()).collect();
     all.into()
 }
 

@@ -91,7 +91,9 @@ impl<T: Float> Batch<'_, T> {
     /// If it is no numbers.
     #[track_caller]
     pub fn given(&self, input: usize) -> Var<T> {
-        let OwnedOperand::Var(var) = &self.inputs[input].operand else { panic!("input {input} is not numbers") };
+        let OwnedOperand::Var(var) = &self.inputs[input].operand else {
+            panic!("input {input} is not numbers")
+        };
         var.clone()
     }
 
@@ -101,7 +103,9 @@ impl<T: Float> Batch<'_, T> {
     /// If it is of another kind.
     #[track_caller]
     pub fn given_indices(&self, input: usize) -> Indices<T> {
-        let OwnedOperand::Indices(indices) = &self.inputs[input].operand else { panic!("input {input} is not indices") };
+        let OwnedOperand::Indices(indices) = &self.inputs[input].operand else {
+            panic!("input {input} is not indices")
+        };
         indices.clone()
     }
 
@@ -122,7 +126,9 @@ impl<T: Float> Batch<'_, T> {
     /// If it is of another kind.
     #[track_caller]
     pub fn indices(&self, input: usize) -> Indices<T> {
-        let OwnedOperand::Indices(indices) = self.repeated(input) else { panic!("input {input} is not indices") };
+        let OwnedOperand::Indices(indices) = self.repeated(input) else {
+            panic!("input {input} is not indices")
+        };
         indices
     }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use gradus_tensor::{Float, Tensor};
 
 use super::discrete::{Discrete, Indices, Mask};
-use super::{example, mode};
 use super::node::{AddressMap, Node, Saved, address};
 use super::operand::OwnedOperand;
 use super::var::Var;
+use super::{example, mode};
 
 /// Nodes, which are held so that no others get their addresses, with their gradients.
 pub(crate) type Found<T> = AddressMap<usize, (Arc<Node<T>>, Var<T>)>;

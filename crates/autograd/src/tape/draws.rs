@@ -41,7 +41,9 @@ pub fn drawn(next: impl FnOnce() -> i64) -> i64 {
             Some((draws, place)) => {
                 *place += 1;
                 let number = draws.get(*place - 1).copied();
-                number.expect("checkpoint: the function draws more numbers when it runs again for the backward pass")
+                number.expect(
+                    "checkpoint: the function draws more numbers when it runs again for the backward pass",
+                )
             }
         };
         state.remembered.iter_mut().for_each(|remembered| remembered.push(number));

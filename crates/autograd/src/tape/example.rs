@@ -58,7 +58,10 @@ pub(crate) fn record<R>(f: impl FnOnce(usize) -> R) -> (R, bool) {
         }
     }
     let level = LEVEL.get() + 1;
-    assert!(level <= MOST, "vmap: there are {MOST} levels of it inside of each other, and no more are possible");
+    assert!(
+        level <= MOST,
+        "vmap: there are {MOST} levels of it inside of each other, and no more are possible"
+    );
     LEVEL.set(level);
     let _restore = Restore;
     let result = mode::with_examples(|| f(level << SHIFT));

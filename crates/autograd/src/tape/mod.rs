@@ -26,15 +26,15 @@ pub(crate) use batch::Lifted;
 pub use context::Context;
 pub(crate) use context::Found;
 pub use discrete::{Discrete, DiscreteOperation, Discreteness, Indices, Mask, decide};
+pub(crate) use draws::{Draws, remember as remember_draws, repeat as repeat_draws};
 #[doc(hidden)]
 pub use draws::{drawn, is_run_again};
-pub(crate) use draws::{Draws, remember as remember_draws, repeat as repeat_draws};
 pub use list::{Tape, TapeNode};
 pub use memory::track_memory;
 pub use mode::{detect_anomaly, is_recording, keep_values, no_grad};
 pub use node::live_nodes;
-pub(crate) use operand::{OperandValue, OwnedOperand};
 pub use operand::{Inputs, Operand};
+pub(crate) use operand::{OperandValue, OwnedOperand};
 pub use operation::{Linearity, Operation, apply};
 pub(crate) use operation::{apply_again, apply_computed, apply_inplace, is_recorded};
 pub use saves::Saves;

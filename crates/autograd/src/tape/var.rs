@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use gradus_tensor::{Float, Shape, Tensor};
 
-use super::{example, mode};
 use super::node::{Node, Origin};
 use super::operation::{is_recorded, remember};
 use super::saves::Saves;
+use super::{example, mode};
 
 /// A tensor that takes part in differentiation.
 ///

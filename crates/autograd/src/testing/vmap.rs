@@ -30,7 +30,11 @@ pub(super) fn holds(f: &Function, examples: &[Vec<Tensor<f64>>], seed: u64) -> R
 }
 
 /// The inputs with an axis of examples, and the place of this axis.
-fn inputs(examples: &[Vec<Tensor<f64>>], batched: &[bool], turn: usize) -> (Vec<Tensor<f64>>, Vec<Option<isize>>) {
+fn inputs(
+    examples: &[Vec<Tensor<f64>>],
+    batched: &[bool],
+    turn: usize,
+) -> (Vec<Tensor<f64>>, Vec<Option<isize>>) {
     let input = |(i, &batched): (usize, &bool)| {
         let first = &examples[0][i];
         if !batched {
@@ -45,7 +49,9 @@ fn inputs(examples: &[Vec<Tensor<f64>>], batched: &[bool], turn: usize) -> (Vec<
 
 /// The inputs of one example.
 fn example(all: &[Var<f64>], axes: &[Option<isize>], place: usize) -> Vec<Var<f64>> {
-    let input = |(x, axis): (&Var<f64>, &Option<isize>)| axis.map_or(x.clone(), |axis| x.select(axis, place as isize));
+    let input = |(x, axis): (&Var<f64>, &Option<isize>)| {
+        axis.map_or(x.clone(), |axis| x.select(axis, place as isize))
+    };
     all.iter().zip(axes).map(input).collect()
 }
 
@@ -89,7 +95,12 @@ fn gradients(y: &Var<f64>, cotangent: &Tensor<f64>, inputs: &[&Var<f64>]) -> Vec
 }
 
 /// Each example's own gradients for all inputs, and their gradients.
-fn gradients_inside(f: &Function, examples: &[Vec<Tensor<f64>>], batched: &[bool], seed: u64) -> Result<(), Failure> {
+fn gradients_inside(
+    f: &Function,
+    examples: &[Vec<Tensor<f64>>],
+    batched: &[bool],
+    seed: u64,
+) -> Result<(), Failure> {
     let (tensors, axes) = inputs(examples, batched, 0);
     let all = leaves(&tensors);
     let refs: Vec<&Var<f64>> = all.iter().collect();
@@ -97,7 +108,8 @@ fn gradients_inside(f: &Function, examples: &[Vec<Tensor<f64>>], batched: &[bool
         let y = f(x);
         let refs: Vec<&Var<f64>> = x.iter().collect();
         let cotangent = Var::constant(Tensor::randn(y.shape(), &mut seeded(seed)));
-        let found = if y.is_tracked() { vjp_create_graph(&y, &cotangent, &refs) } else { vec![None; x.len()] };
+        let found =
+            if y.is_tracked() { vjp_create_graph(&y, &cotangent, &refs) } else { vec![None; x.len()] };
         let zeros = |(gradient, x): (Option<Var<f64>>, &Var<f64>)| {
             gradient.unwrap_or_else(|| Var::constant(Tensor::zeros(x.shape())))
         };

@@ -8,8 +8,8 @@ use super::plan::{VmapPlan, Way};
 use super::stacked;
 use crate::tape::node::{AddressMap, AddressSet, Input, Node, Origin, Saved, address};
 use crate::tape::{
-    Batch, Discrete, DiscreteOperation, Discreteness, Indices, Inputs, Lifted, Mask, Operand, Operation, OwnedOperand,
-    Var, apply_again,
+    Batch, Discrete, DiscreteOperation, Discreteness, Indices, Inputs, Lifted, Mask, Operand, Operation,
+    OwnedOperand, Var, apply_again,
 };
 
 /// The results for all examples, from those for one, whose leaves are at this depth.
@@ -134,7 +134,10 @@ fn apply_to_all<T: Float>(node: &Node<T>, batch: &Batch<T>) -> (OwnedOperand<T>,
 
 /// An operation for all examples, and the way in which it was done.
 #[track_caller]
-pub(super) fn operation_for_all<T: Float>(operation: &Arc<dyn Operation<T>>, batch: &Batch<T>) -> (Var<T>, Way) {
+pub(super) fn operation_for_all<T: Float>(
+    operation: &Arc<dyn Operation<T>>,
+    batch: &Batch<T>,
+) -> (Var<T>, Way) {
     if let Some(result) = operation.batched(batch) {
         return (result, Way::Batched);
     }

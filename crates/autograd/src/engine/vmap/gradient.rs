@@ -4,6 +4,7 @@
 //! rule that looks at numbers cannot: what it chose for one example is not right for the others. In its place, the tape
 //! gets one operation, whose rule for all examples is the gradient of the operation for all examples.
 
+use std::any::TypeId;
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 
@@ -13,8 +14,8 @@ use super::again::operation_for_all;
 use crate::engine::gradients::{gradients_within, vjp, vjp_create_graph};
 use crate::engine::gradients_of_composition;
 use crate::tape::{
-    Batch, Context, Indices, Inputs, Lifted, Mask, Operand, OperandValue, Operation, OwnedOperand, Var, apply,
-    apply_again, example, mode,
+    Batch, Context, Indices, Inputs, Lifted, Mask, Operand, OperandValue, Operation, OwnedOperand, Var,
+    apply, apply_again, example, mode,
 };
 
 /// The rule of an operation for all inputs, where the operation depends on an example of `vmap`.
@@ -22,10 +23,14 @@ pub(in crate::engine) fn vjps_of_example<T: Float>(
     operation: &Arc<dyn Operation<T>>,
     context: &Context<T>,
 ) -> Option<Vec<Option<Var<T>>>> {
-    // A gradient that was taken to be added to in place is gone.
-    let (gradients, reads) = example::reads(|| operation.vjps(context), |found| found.is_some() && !context.took());
-    if !reads {
-        return gradients;
+    // The gradient of such a gradient is one, too: its rule would make it again.
+    if operation.kind() != TypeId::of::<GradientOf<T>>() {
+        // A gradient that was taken to be added to in place is gone.
+        let forgives = |found: &Option<_>| found.is_some() && !context.took();
+        let (gradients, reads) = example::reads(|| operation.vjps(context), forgives);
+        if !reads {
+            return gradients;
+        }
     }
     let gradient = |input| context.needs(input).then(|| gradient_of(operation, context, input));
     Some((0..context.inputs()).map(gradient).collect())
@@ -44,7 +49,10 @@ pub(in crate::engine) fn vjp_of_example<T: Float>(
 
 fn gradient_of<T: Float>(operation: &Arc<dyn Operation<T>>, context: &Context<T>, input: usize) -> Var<T> {
     let operands: Vec<OwnedOperand<T>> = std::iter::once(OwnedOperand::Var(context.cotangent().clone()))
-        .chain((0..context.inputs()).map(|i| context.operand(i).unwrap_or_else(|| OwnedOperand::Var(context.input(i)))))
+        .chain(
+            (0..context.inputs())
+                .map(|i| context.operand(i).unwrap_or_else(|| OwnedOperand::Var(context.input(i)))),
+        )
         .collect();
     let operands: Vec<Operand<T>> = operands.iter().map(Into::into).collect();
     apply(GradientOf { operation: Arc::clone(operation), input }, &operands)

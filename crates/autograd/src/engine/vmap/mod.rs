@@ -24,7 +24,7 @@ use crate::tape::{Batch, Discrete, Discreteness, Lifted, Operand, OwnedOperand, 
 /// examples, or `None` for an input that is the same for all. The results have the axis of the examples in front.
 ///
 /// The inputs are variables, or [`Operand`]s: numbers first, then indices and masks. The function may do whatever a function
-/// of variables can, also differentiate; and the results can be differentiated, in any direction and to any order. Variables
+/// of variables can, also differentiate (with [`grad`](crate::grad) and its like; [`Var::backward`] finds leaves only); and the results can be differentiated, in any direction and to any order. Variables
 /// that it reads besides are the same for all examples. See [`Results`] for what it may return.
 ///
 /// The function runs once, on one example; each of its operations is then applied to all examples at once. An operation that
@@ -105,7 +105,11 @@ fn lift<T: Float>(inputs: &[Operand<T>], in_axes: &[Option<isize>]) -> (Vec<Lift
     );
     let numbers = inputs.iter().take_while(|input| matches!(input, Operand::Var(_))).count();
     let late = inputs[numbers..].iter().position(|input| matches!(input, Operand::Var(_)));
-    assert!(late.is_none(), "vmap: input {} is numbers and comes after indices or a mask", numbers + late.unwrap_or(0));
+    assert!(
+        late.is_none(),
+        "vmap: input {} is numbers and comes after indices or a mask",
+        numbers + late.unwrap_or(0)
+    );
     let mut size = None;
     let mut lifted = Vec::with_capacity(inputs.len());
     for (i, (&input, axis)) in inputs.iter().zip(in_axes).enumerate() {
@@ -124,7 +128,9 @@ fn lift<T: Float>(inputs: &[Operand<T>], in_axes: &[Option<isize>]) -> (Vec<Lift
         );
         lifted.push(Lifted { operand: OwnedOperand::from(input).moved_to_front(axis), is_batched: true });
     }
-    let Some((_, size)) = size else { panic!("vmap: no input has an axis for the examples: name one for at least one") };
+    let Some((_, size)) = size else {
+        panic!("vmap: no input has an axis for the examples: name one for at least one")
+    };
     (lifted, size)
 }
 

@@ -71,7 +71,10 @@ fn all_gradients<T: Float>(
     size: usize,
 ) -> PerExampleGradients<T> {
     for (i, parameter) in parameters.iter().enumerate() {
-        assert!(parameter.is_tracked(), "gradients_per_example: parameter {i} is a constant and has no gradient");
+        assert!(
+            parameter.is_tracked(),
+            "gradients_per_example: parameter {i} is a constant and has no gradient"
+        );
     }
     // Nobody asks for gradients of the gradients.
     let (losses, gradients) = mode::with_recording(false, || {
@@ -88,7 +91,10 @@ fn all_gradients<T: Float>(
                     Some([left, right]) => (left, Some(right)),
                     None => (gradient, None),
                 };
-                (loss.reshape(Shape::new()), found.into_iter().map(|gradient| gradient.map(in_parts)).collect::<Vec<_>>())
+                (
+                    loss.reshape(Shape::new()),
+                    found.into_iter().map(|gradient| gradient.map(in_parts)).collect::<Vec<_>>(),
+                )
             },
             inputs,
             size,
@@ -161,7 +167,8 @@ impl<T: Float> PerExampleGradients<T> {
     /// The gradients for one of the parameters, `[batch, ..]` with its shape; `None` if it was not among them.
     pub fn get(&self, parameter: &Var<T>) -> Option<Tensor<T>> {
         let identity = parameter.identity()?;
-        let found = self.parameters.iter().find(|(other, _)| other.identity().is_some_and(|other| other == identity));
+        let found =
+            self.parameters.iter().find(|(other, _)| other.identity().is_some_and(|other| other == identity));
         found.map(|(_, gradients)| gradients.whole())
     }
 
@@ -184,7 +191,8 @@ impl<T: Float> PerExampleGradients<T> {
             weights.shape(),
             self.losses.len()
         );
-        let sums = self.parameters.iter().map(|(parameter, gradients)| (parameter, gradients.weighted(weights)));
+        let sums =
+            self.parameters.iter().map(|(parameter, gradients)| (parameter, gradients.weighted(weights)));
         Gradients::of(sums, (&self.losses * weights).sum(..).item())
     }
 }
