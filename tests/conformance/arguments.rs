@@ -122,6 +122,14 @@ impl<'a> Arguments<'a> {
         value.as_str().unwrap_or_else(|| panic!("{name} is {value}, no text"))
     }
 
+    /// A text or a whole number, as text.
+    pub(crate) fn label(&self, name: &str) -> String {
+        match self.attribute(name) {
+            Json::String(text) => text.clone(),
+            number => number.as_f64().unwrap_or_else(|| panic!("{name} is {number}, no label")).to_string(),
+        }
+    }
+
     pub(crate) fn list(&self, name: &str) -> Vec<isize> {
         integers(self.attribute(name))
     }

@@ -1,6 +1,6 @@
 //! One case of an operation: its values, and its derivatives by every way that there is.
 
-use gradus::{Tensor, Var, jvp, vjp, vjp_create_graph};
+use gradus::{Tensor, Var, jvp, keepdim, vjp, vjp_create_graph};
 use serde_json::Value as Json;
 
 use crate::arguments::{Arguments, Value};
@@ -33,10 +33,23 @@ pub(crate) fn run(case: &Json, archive: &Archive, nan: Nan) -> Outcome {
     let arguments = Arguments::new(&inputs, case["attrs"].as_object().expect("attrs is an object"));
     let Some(outputs) = apply(text(case, "op"), &arguments) else { return Outcome::Unsupported };
     arguments.check_all_used();
-    let outputs = outputs.0;
+    let mut outputs = outputs.0;
 
     let stored = list(case, "outputs");
     assert!(outputs.len() == stored.len(), "got {} outputs, want {}", outputs.len(), stored.len());
+    // Vectors of a decomposition may point either way. U and the rows of Vh turn together.
+    let turned: &[(usize, bool)] = match text(case, "op") {
+        "svd" => &[(0, false), (2, true)],
+        "eigh" => &[(1, false)],
+        _ => &[],
+    };
+    if let Some(&(first, _)) = turned.first() {
+        let signs = signs(outputs[first].var().value(), &archive.f64(text(&stored[first], "key")));
+        for &(place, rows) in turned {
+            let signs = if rows { signs.t() } else { signs.clone() };
+            outputs[place] = Value::Float(outputs[place].var() * signs);
+        }
+    }
     let tolerance = tolerance(&case["tol"]["out"], nan);
     let differing = outputs.iter().zip(stored).enumerate();
     let mut faults: Vec<String> = differing
@@ -53,6 +66,12 @@ pub(crate) fn run(case: &Json, archive: &Archive, nan: Nan) -> Outcome {
         faults = derivatives(case, archive, &inputs, &outputs, nan);
     }
     if faults.is_empty() { Outcome::Passed } else { Outcome::Failed(faults) }
+}
+
+/// -1 for columns that point the other way than those stored, as a row for each matrix; 1 for all others.
+fn signs(got: &Tensor<f64>, want: &Tensor<f64>) -> Tensor<f64> {
+    let products = (got * want).sum(keepdim(-2));
+    products.map(|product| if product < 0.0 { -1.0 } else { 1.0 })
 }
 
 fn derivatives(

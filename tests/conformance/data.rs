@@ -47,6 +47,16 @@ impl Archive {
         self.tensor(key, "BOOL", |[byte]| byte != 0)
     }
 
+    /// Integers of any of the stored types.
+    pub(crate) fn integers(&self, key: &str) -> Tensor<i64> {
+        match self.dtype(key) {
+            "I8" => self.tensor(key, "I8", |bytes| i8::from_le_bytes(bytes).into()),
+            "U8" => self.tensor(key, "U8", |bytes| u8::from_le_bytes(bytes).into()),
+            "I32" => self.tensor(key, "I32", |bytes| i32::from_le_bytes(bytes).into()),
+            _ => self.i64(key),
+        }
+    }
+
     fn tensor<T: Element, const N: usize>(
         &self,
         key: &str,

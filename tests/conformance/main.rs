@@ -1,5 +1,5 @@
 //! Results of gradus held against stored results of `PyTorch`: values, gradients, second derivatives and forward
-//! mode of single operations, in any layout, whole training runs, and files that other programs wrote.
+//! mode of single operations, in any layout, whole training runs, files that other programs wrote, and explanations.
 //!
 //!     cargo test --release -p gradus-tests --test conformance
 //!
@@ -7,7 +7,8 @@
 //! `conformance: N passed, N failed, N unsupported`. Environment variables:
 //!
 //! - `GRADUS_CONFORMANCE`: the folder of the data, with any of `ops/index.json`, `training/index.json`,
-//!   `interop/index.json` and `privacy/index.json` and the files that they name; without it, the part of them in `tests/conformance/data`.
+//!   `interop/index.json`, `explain/index.json`, `quantize/index.json` and `privacy/index.json` and the files that they name, or
+//!   one of these folders itself; without it, the part of them in `tests/conformance/data`.
 //! - `GRADUS_CONFORMANCE_ONLY`: only operations whose name contains this, and nothing else.
 //!
 //! The format is described in `tests/conformance/data/README.md`. Where the answer is a choice (the derivative at a kink, for
@@ -17,9 +18,11 @@ mod arguments;
 mod cases;
 mod compare;
 mod data;
+mod explain;
 mod interop;
 mod operations;
 mod privacy;
+mod quantize;
 mod report;
 mod training;
 
@@ -68,20 +71,28 @@ fn main() -> ExitCode {
         vec![("ops", |folder, only, report| operations(folder, only.unwrap_or(""), report))];
     if only.is_none() {
         parts.push(("training", |folder, _, report| training::run(folder, report)));
+        parts.push(("explain", |folder, _, report| explain::run(folder, report)));
         parts.push(("interop", |folder, _, report| interop::run(folder, report)));
         parts.push(("privacy", |folder, _, report| privacy::run(folder, report)));
+        parts.push(("quantize", |folder, _, report| quantize::run(folder, report)));
     }
     let mut errors: Vec<String> = Vec::new();
     let mut found = false;
     for (name, run) in parts {
-        let part = folder.join(name);
+        let is_own = match name {
+            "explain" => explain::is_at(&folder),
+            "quantize" => quantize::is_folder(&folder),
+            _ => false,
+        };
+        let part = if is_own || folder.ends_with(name) { folder.clone() } else { folder.join(name) };
         if part.is_dir() {
             found = true;
             errors.extend(run(&part, only.as_deref(), &mut report).err());
         }
     }
     if !found {
-        errors.push(format!("{}: there is no folder ops, training, interop or privacy", folder.display()));
+        let expected = "there is no folder ops, training, interop, explain, quantize or privacy";
+        errors.push(format!("{}: {expected}", folder.display()));
     }
     for error in &errors {
         println!("conformance: {error}");

@@ -4,7 +4,8 @@ use std::ops::Neg;
 
 use gradus::{
     AttentionMask, BceLoss, BceWithLogitsLoss, ClassTargets, Conv, CrossEntropyLoss, HuberLoss, KlDivLoss,
-    L1Loss, MseLoss, NllLoss, OrPanic, PadMode, Pool, Slice, SmoothL1Loss, Tensor, Var, cat, einsum, stack,
+    L1Loss, MatrixNorm, MseLoss, NllLoss, OrPanic, PadMode, Pool, Slice, SmoothL1Loss, Tensor, Var, cat,
+    einsum, stack,
 };
 use serde_json::Value as Json;
 
@@ -199,10 +200,29 @@ const OTHERS: Table<fn(&Arguments) -> Outputs> = operations! {
 
     // Matrices
     cholesky: |a| a.x().cholesky().or_panic();
+    eigh: |a| a.x().eigh().or_panic().to_vec();
+    eigvalsh: |a| a.x().eigvalsh().or_panic();
     einsum: |a| einsum(a.text("equation"), &a.xs());
     inverse: |a| a.x().inverse().or_panic();
     linear: |a| a.x().linear(a.var("weight"), a.optional("bias"));
+    lstsq: |a| a.at(0).var().lstsq(a.at(1).var()).or_panic();
+    matrix_norm: |a| a.x().matrix_norm(match a.label("ord").as_str() {
+        "fro" => MatrixNorm::Frobenius,
+        "nuc" => MatrixNorm::Nuclear,
+        "2" => MatrixNorm::Spectral,
+        "-2" => MatrixNorm::SmallestSingular,
+        "1" => MatrixNorm::LargestColumn,
+        "-1" => MatrixNorm::SmallestColumn,
+        "inf" => MatrixNorm::LargestRow,
+        "-inf" => MatrixNorm::SmallestRow,
+        other => panic!("ord is {other}"),
+    });
+    pinv: |a| a.x().pinv().or_panic();
+    qr: |a| a.x().qr().to_vec();
+    slogdet: |a| a.x().slogdet().to_vec();
     solve_triangular: |a| a.var("A").solve_triangular(a.var("b"), a.flag("upper")).or_panic();
+    svd: |a| a.x().svd().or_panic().to_vec();
+    svdvals: |a| a.x().svdvals().or_panic();
 
     // Images
     adaptive_avg_pool2d: |a| a.x().adaptive_avg_pool2d(a.dims("output_size"));

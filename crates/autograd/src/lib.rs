@@ -24,6 +24,8 @@
 #![forbid(unsafe_code)]
 
 pub mod accuracy;
+#[doc(hidden)]
+pub mod compile;
 pub mod distributions;
 mod engine;
 mod operators;
@@ -36,19 +38,20 @@ pub mod testing;
 #[doc(hidden)]
 pub mod xml;
 
+pub use compile::{Plan, Variables};
 pub use engine::{
     Examples, Gradients, PerExampleGradients, Results, VmapPlan, batched_hessian, batched_jacobian, grad,
     grad_create_graph, gradients_per_example, hessian, hvp, jacobian, jvp, jvp_create_graph, vjp,
-    vjp_create_graph, vmap, vmap_plan,
+    vjp_create_graph, vjp_with, vmap, vmap_plan,
 };
 pub use gradus_tensor::{
-    Axes, Bins, Conv, Dims, Element, Ellipsis, Float, Indexing, InstructionSet, MemoryGroup, MemoryOrigin,
-    MemoryReport, NewAxis, Number, Numeric, OrPanic, PadMode, Pool, Pooling, Rng, Shape, Slice, SplitSizes,
-    Subscript, Subscripts, Tensor, TensorError, Unique, Xoshiro256PlusPlus, broadcast_shapes, keepdim,
-    lane_axis, num_threads, release_memory, seeded, set_num_threads, step,
+    Axes, Bins, Conv, Dims, Element, Ellipsis, Float, Indexing, InstructionSet, MatrixNorm, MemoryGroup,
+    MemoryOrigin, MemoryReport, NewAxis, Number, Numeric, OrPanic, PadMode, Pool, Pooling, Rng, Shape, Slice,
+    SplitSizes, Subscript, Subscripts, Tensor, TensorError, Unique, Xoshiro256PlusPlus, broadcast_shapes,
+    keepdim, lane_axis, num_threads, release_memory, seeded, set_num_threads, step,
 };
 #[doc(hidden)]
-pub use gradus_tensor::{file, shapes};
+pub use gradus_tensor::{file, int8, shapes};
 #[cfg(feature = "npy")]
 pub use gradus_tensor::{npy, npz};
 use ops::factors;
@@ -56,9 +59,9 @@ pub use ops::{AttentionMask, cat, checkpoint, custom_vjp, einsum, stack};
 pub use profile::{Profile, ProfileRow, profile};
 pub use scalar::{Binary, BinaryFunction, Expression, Lift, Literal, Real, Unary, UnaryFunction};
 pub use tape::{
-    AsVar, Batch, Context, Discrete, DiscreteOperation, Discreteness, Event, Identity, Indices, Inputs,
-    Linearity, Mask, Operand, Operation, Phase, Saves, Tape, TapeNode, Var, apply, decide, detect_anomaly,
-    is_recording, keep_values, live_nodes, no_grad, scope, track_memory,
+    AsVar, Batch, Context, Discrete, DiscreteOperation, Discreteness, Event, Fusion, Identity, Indices,
+    Inputs, Linearity, Mask, Operand, Operation, Phase, Saves, Tape, TapeNode, Var, apply, decide,
+    detect_anomaly, is_recording, keep_values, live_nodes, no_grad, scope, track_memory,
 };
 #[doc(hidden)]
-pub use tape::{drawn, is_run_again, watch};
+pub use tape::{OperandValue, drawn, is_run_again, watch};

@@ -3,7 +3,7 @@
 use std::fmt::{self, Debug, Formatter};
 use std::sync::{PoisonError, RwLock, RwLockWriteGuard};
 
-use gradus_autograd::{Float, Tensor};
+use gradus_autograd::{Float, Tensor, Var, compile};
 
 use crate::member::{Member, MemberMut};
 use crate::module::Module;
@@ -30,7 +30,57 @@ impl<T: Float> Buffer<T> {
     }
 
     /// The value, shared without a copy.
+    ///
+    /// # Panics
+    /// In a function that is being compiled: there [`var`](Self::var) is the value.
+    #[track_caller]
     pub fn value(&self) -> Tensor<T> {
+        assert!(
+            !compile::is_tracing(),
+            "value: a function that is being compiled reads a buffer, whose numbers would stay the same in later calls: \
+             `var` is the buffer as a variable"
+        );
+        self.locked()
+    }
+
+    /// The value as a constant, for a forward pass.
+    ///
+    /// In a compiled step it is on the tape, and each call reads the value that the buffer has then; [`value`](Self::value)
+    /// is refused there.
+    pub fn var(&self) -> Var<T> {
+        compile::buffer(self.address(), || self.locked())
+    }
+
+    /// Replaces the value by a variable that a forward pass has computed, in a compiled step in each call.
+    ///
+    /// ```
+    /// use gradus_autograd::Var;
+    /// use gradus_nn::Buffer;
+    ///
+    /// let mean = Buffer::new([0.0, 0.0]);
+    /// let x = Var::constant([2.0, 4.0]);
+    /// mean.assign(&(mean.var() * 0.5 + x * 0.5));
+    /// assert_eq!(mean.value().to_vec(), [1.0, 2.0]);
+    /// ```
+    ///
+    /// # Panics
+    /// If the new value has another shape.
+    #[track_caller]
+    pub fn assign(&self, value: &Var<T>) {
+        compile::assign(self.address(), value);
+        self.set(value.numbers());
+    }
+
+    /// The place in memory, by which a compiled step finds the buffer in a model.
+    pub(crate) fn address(&self) -> usize {
+        std::ptr::from_ref(self) as usize
+    }
+
+    pub(crate) fn value_mut(&mut self) -> &mut Tensor<T> {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn locked(&self) -> Tensor<T> {
         // A panic cannot leave a change half made, so a poisoned lock is sound.
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -71,8 +121,35 @@ impl<T: Float> Buffer<T> {
     }
 
     /// The value, locked to be read and changed.
-    pub(crate) fn write(&self) -> RwLockWriteGuard<'_, Tensor<T>> {
+    fn write(&self) -> RwLockWriteGuard<'_, Tensor<T>> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The buffer, locked until it has its next value.
+    pub(crate) fn change(&self) -> Change<'_, T> {
+        let value = self.write();
+        let var = compile::buffer(self.address(), || value.clone());
+        Change { address: self.address(), value, var }
+    }
+}
+
+/// A buffer that is locked while a forward pass computes its next value.
+pub(crate) struct Change<'a, T: Float> {
+    address: usize,
+    value: RwLockWriteGuard<'a, Tensor<T>>,
+    var: Var<T>,
+}
+
+impl<T: Float> Change<'_, T> {
+    /// The value so far.
+    pub(crate) fn var(&self) -> &Var<T> {
+        &self.var
+    }
+
+    /// Sets the next value, of the same shape.
+    pub(crate) fn becomes(mut self, next: Var<T>) {
+        compile::assign(self.address, &next);
+        *self.value = next.numbers().clone();
     }
 }
 

@@ -41,6 +41,12 @@ impl_container! {
         [(path, &mut **container)];
 }
 
+/// Nothing, which has no members.
+impl<T: Float> Module<T> for () {
+    fn visit<'a>(&'a self, _: Path<'_>, _: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {}
+    fn visit_mut<'a>(&'a mut self, _: Path<'_>, _: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>)) {}
+}
+
 /// Tuples: members are named by their index.
 macro_rules! impl_tuple {
     ($($($module:ident $i:tt)+;)*) => {$(

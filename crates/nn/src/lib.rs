@@ -25,6 +25,7 @@ extern crate self as gradus;
 
 mod buffer;
 mod checkpoint;
+mod compiled;
 mod containers;
 mod counter;
 #[doc(hidden)]
@@ -39,6 +40,8 @@ mod loss;
 mod member;
 mod module;
 mod optim;
+#[doc(hidden)]
+pub mod packed;
 mod parameter;
 mod path;
 mod per_example;
@@ -51,6 +54,7 @@ mod tied;
 
 pub use buffer::Buffer;
 pub use checkpoint::{checkpoint_layer, checkpoint_sequential};
+pub use compiled::{Compiled, Optimizers};
 pub use counter::Counter;
 pub use forward_summary::{ForwardSummary, ForwardSummaryRow, summary, summary_with};
 pub use gradients::NonFiniteGradients;
@@ -59,8 +63,8 @@ pub use gradus_derive::Module;
 pub use inside::{LayerId, LayerScope, layer_scope, name_layers};
 pub use layers::*;
 pub use loss::{
-    BceLoss, BceWithLogitsLoss, ClassTargets, CosineEmbeddingLoss, CrossEntropyLoss, HuberLoss, KlDivLoss,
-    L1Loss, Losses, MseLoss, NllLoss, Reduction, SmoothL1Loss, TripletMarginLoss,
+    BceLoss, BceWithLogitsLoss, ClassTargets, CosineEmbeddingLoss, CrossEntropyLoss, DistillationLoss,
+    HuberLoss, KlDivLoss, L1Loss, Losses, MseLoss, NllLoss, Reduction, SmoothL1Loss, TripletMarginLoss,
 };
 pub use member::{Member, MemberMut};
 pub use module::Module;
@@ -69,6 +73,7 @@ pub use optim::{
     LearningRate, Optimizer, ReduceLrOnPlateau, RmsProp, RmsPropRule, Rule, Schedule, Sgd, SgdRule, Step,
     clip_grad_norm, clip_grad_value, schedule,
 };
+pub use packed::Packed;
 pub use parameter::Parameter;
 pub use path::Path;
 pub use per_example::per_example_gradients;

@@ -5,6 +5,7 @@ use gradus_autograd::Float;
 use crate::buffer::Buffer;
 use crate::counter::Counter;
 use crate::inside::LayerId;
+use crate::packed::Packed;
 use crate::parameter::Parameter;
 use crate::tied::Tied;
 
@@ -46,6 +47,8 @@ pub enum Member<'a, T: Float = f32> {
     Buffer(&'a Buffer<T>),
     /// A number that forward passes count up.
     Counter(&'a Counter),
+    /// Numbers that are no tensor of the model's type, such as quantised weights.
+    Packed(&'a dyn Packed),
     /// Whether a layer is in training mode.
     Mode(&'a bool),
     /// A second name of a parameter.
@@ -63,6 +66,8 @@ pub enum MemberMut<'a, T: Float = f32> {
     Buffer(&'a mut Buffer<T>),
     /// A number that forward passes count up.
     Counter(&'a mut Counter),
+    /// Numbers that are no tensor of the model's type, such as quantised weights.
+    Packed(&'a mut dyn Packed),
     /// Whether a layer is in training mode.
     Mode(&'a mut bool),
 }

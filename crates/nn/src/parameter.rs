@@ -84,6 +84,18 @@ impl<T: Float> Parameter<T> {
         }
     }
 
+    /// Gives a frozen parameter an identity on the tape while a step is traced, or takes it away again.
+    pub(crate) fn trace_frozen(&mut self, traced: bool) {
+        if !self.is_trainable() {
+            let value = self.0.numbers().clone();
+            self.0 = if traced { Var::input(value) } else { Var::constant(value) };
+        }
+    }
+
+    pub(crate) fn numbers_mut(&mut self) -> &mut Tensor<T> {
+        self.0.numbers_mut()
+    }
+
     /// Whether gradients flow to it: it is not frozen. PyTorch has `requires_grad`.
     pub fn is_trainable(&self) -> bool {
         self.0.is_tracked()

@@ -21,7 +21,7 @@ pub struct Summary {
 pub struct SummaryRow {
     /// The name, such as `hidden.weight`.
     pub name: String,
-    /// The kind: `trainable`, `frozen` or `buffer`.
+    /// The kind: `trainable`, `frozen`, `buffer` or `quantized`.
     pub kind: &'static str,
     /// The sizes of the axes.
     pub shape: Vec<usize>,
@@ -44,6 +44,7 @@ impl Summary {
                 }
                 Member::Parameter(parameter) => ("frozen", parameter.shape().to_vec()),
                 Member::Buffer(buffer) => ("buffer", buffer.value().shape().to_vec()),
+                Member::Packed(packed) => ("quantized", packed.to_state().shape().to_vec()),
                 _ => return,
             };
             rows.push(SummaryRow { name: path.to_string(), kind, shape });

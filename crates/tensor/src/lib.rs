@@ -20,6 +20,8 @@ mod element;
 mod error;
 #[doc(hidden)]
 pub mod file;
+#[doc(hidden)]
+pub mod fused;
 mod iter;
 mod kernels;
 mod layout;
@@ -45,7 +47,10 @@ pub use ops::conv::Conv;
 pub use ops::convert::Numeric;
 pub use ops::count::{Bins, Unique};
 pub use ops::create::Indexing;
+#[doc(hidden)]
+pub use ops::int8;
 pub use ops::join::SplitSizes;
+pub use ops::matrix_norm::MatrixNorm;
 pub use ops::pad::PadMode;
 pub use ops::pool::{Pool, Pooling};
 pub use ops::random::{Rng, seeded};
@@ -59,4 +64,6 @@ pub use slice::Slice;
 pub use subscript::Subscript::{Ellipsis, NewAxis};
 pub use subscript::{Subscript, Subscripts, step};
 pub use tensor::Tensor;
+#[doc(hidden)]
+pub use tensor::View;
 pub use xoshiro::Xoshiro256PlusPlus;

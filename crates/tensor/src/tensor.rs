@@ -166,6 +166,60 @@ impl<T: Element> Tensor<T> {
         (self.buffer.address(), size_of_val(self.buffer()))
     }
 
+    /// How another tensor, which shares this one's buffer, is a view of it; `None` if it does not share it.
+    #[doc(hidden)]
+    pub fn view_to(&self, view: &Self) -> Option<View> {
+        let shares = self.buffer.address() == view.buffer.address();
+        shares.then(|| View { from: self.layout.clone(), to: view.layout.clone() })
+    }
+
+    /// The same view of this tensor; `None` if it lies otherwise in memory than the tensor that the view was made for.
+    #[doc(hidden)]
+    #[inline]
+    pub fn viewed(&self, view: &View) -> Option<Self> {
+        // In range, as the elements of the view are some of this tensor's.
+        (self.layout == view.from).then(|| Self { buffer: self.buffer.clone(), layout: view.to.clone() })
+    }
+
+    /// [`viewed`](Self::viewed) in place of the tensor itself.
+    #[doc(hidden)]
+    #[inline]
+    pub fn into_viewed(mut self, view: &View) -> Result<Self, Self> {
+        if self.layout == view.from {
+            self.layout = view.to.clone();
+            return Ok(self);
+        }
+        Err(self)
+    }
+
+    /// Whether nobody shares the buffer.
+    #[doc(hidden)]
+    #[inline]
+    pub fn is_sole(&mut self) -> bool {
+        self.buffer.get_mut().is_some()
+    }
+
+    /// The memory as a contiguous tensor of another shape with as many elements, whose values mean nothing; `None` if it is
+    /// shared, or not of this size.
+    #[doc(hidden)]
+    #[inline]
+    pub fn into_memory(mut self, shape: &[usize]) -> Option<Self> {
+        let size = self.buffer.get_mut()?.len();
+        if self.layout.offset != 0
+            || !crate::layout::same(self.shape(), shape)
+            || !self.layout.is_contiguous()
+        {
+            self.layout = Layout::contiguous(shape);
+        }
+        (self.layout.len() == size).then_some(self)
+    }
+
+    /// Whether the two are the same elements of one buffer.
+    #[doc(hidden)]
+    pub fn is_same_view(&self, other: &Self) -> bool {
+        self.buffer.address() == other.buffer.address() && self.layout == other.layout
+    }
+
     /// The elements in logical order, if they are neighbours in memory.
     pub fn as_slice(&self) -> Option<&[T]> {
         self.strided().as_slice()
@@ -257,4 +311,12 @@ impl<T: Element, const N: usize> IndexMut<[usize; N]> for Tensor<T> {
         let position = self.layout.position(&index);
         &mut self.buffer.get_mut().expect("make_mut left it unshared")[position]
     }
+}
+
+/// A layout of some elements of a tensor of another layout; see [`Tensor::view_to`].
+#[doc(hidden)]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    from: Layout,
+    to: Layout,
 }

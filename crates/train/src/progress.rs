@@ -112,19 +112,37 @@ impl Progress {
             (least, Some(most)) if least == most => Some(least),
             _ => None,
         };
-        let mut shown = self.shown();
-        let now = Instant::now();
-        (shown.last, shown.start, shown.done, shown.samples, shown.steps) = (now, now, 0, 0, steps);
-        shown.values.clear();
-        if let Place::Bar(bar) = &shown.place {
-            bar.reset();
-            match steps {
-                Some(steps) => bar.set_length(steps as u64),
-                None => bar.unset_length(),
+        self.shown().begin(steps);
+        Steps { items, progress: self.clone(), running: false, says_end: false }
+    }
+
+    /// A function that shows how many of all steps are done, for work that is not a loop of the caller's: it takes these two
+    /// numbers after each step.
+    ///
+    /// ```
+    /// # mod gradus { pub mod train { pub use gradus_train::*; } }
+    /// use gradus::train::Progress;
+    ///
+    /// let tell = Progress::new().label("occlusion").counter();
+    /// for done in 1..=100 {
+    ///     tell(done, 100);
+    /// }
+    /// ```
+    pub fn counter(&self) -> impl Fn(usize, usize) + Send + Sync + 'static {
+        let progress = self.clone();
+        move |done, steps| {
+            let mut shown = progress.shown();
+            if shown.steps != Some(steps) || done < shown.done {
+                shown.begin(Some(steps));
+            }
+            shown.done = done;
+            if done < steps {
+                shown.show();
+            } else {
+                shown.end(true);
+                shown.steps = None;
             }
         }
-        drop(shown);
-        Steps { items, progress: self.clone(), running: false, says_end: false }
     }
 
     /// Sets the numbers to show, and adds samples to those that were seen.
@@ -172,6 +190,19 @@ pub(crate) fn described(values: &[(&str, f64)]) -> String {
 }
 
 impl Shown {
+    fn begin(&mut self, steps: Option<usize>) {
+        let now = Instant::now();
+        (self.last, self.start, self.done, self.samples, self.steps) = (now, now, 0, 0, steps);
+        self.values.clear();
+        if let Place::Bar(bar) = &self.place {
+            bar.reset();
+            match steps {
+                Some(steps) => bar.set_length(steps as u64),
+                None => bar.unset_length(),
+            }
+        }
+    }
+
     /// Shows the text if it is time.
     fn show(&mut self) {
         if self.last.elapsed() < self.every {

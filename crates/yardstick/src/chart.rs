@@ -43,10 +43,11 @@ pub(crate) fn svg(report: &Report) -> Result<String, String> {
     // The rows that some panel has, in order; names and speeds are found again by name.
     let mut workloads: Vec<&str> = Vec::new();
     let mut speeds = Vec::new();
+    let racers = report.racers();
     for row in report.tables.values().flatten() {
-        let Some((peer, speed)) = row.speed() else { continue };
-        speeds.push((peer, speed));
-        if !workloads.contains(&row.workload.as_str()) {
+        let before = speeds.len();
+        speeds.extend(racers.iter().filter_map(|racer| row.speed(racer)));
+        if speeds.len() > before && !workloads.contains(&row.workload.as_str()) {
             workloads.push(&row.workload);
         }
     }
@@ -74,8 +75,12 @@ pub(crate) fn svg(report: &Report) -> Result<String, String> {
         let _ = writeln!(body, r#"<text x="{x:.1}" y="{y:.1}" {attributes}>{content}</text>"#);
     };
     text(MARGIN, 40.0, r#"font-size="20" font-weight="600""#, "gradus against the fastest other framework");
-    let subtitle =
-        "times as fast, on a logarithmic scale; beside each bar the framework that it is compared with";
+    let subtitle = if racers.len() > 1 {
+        "times as fast, logarithmic; pale bars are compiled functions, which race against compilers, too"
+    } else {
+        "times as fast, on a logarithmic scale; beside each bar the framework that it is compared with"
+    };
+    let row_height = ROW * racers.len() as f64;
     text(MARGIN, 62.0, &format!(r#"font-size="13" fill="{FAINT}""#), subtitle);
 
     // Names, where their rows are, and the path of a line through all rows, which spares the headings.
@@ -89,8 +94,8 @@ pub(crate) fn svg(report: &Report) -> Result<String, String> {
         }
         text(LEFT - 10.0, y + 13.5, r#"text-anchor="end""#, &escape(workload));
         rows.push((workload, y));
-        y += ROW;
-        let _ = write!(down, "v{ROW}");
+        y += row_height;
+        let _ = write!(down, "v{row_height}");
     }
     let mut x0 = LEFT;
     for (&threads, table) in &report.tables {
@@ -109,14 +114,18 @@ pub(crate) fn svg(report: &Report) -> Result<String, String> {
                 TOP - 2.0,
             );
         }
-        for &(workload, y) in &rows {
+        let bars = rows.iter().flat_map(|&(workload, y)| {
             let row = table.iter().find(|row| row.workload == workload);
-            let Some((peer, speed)) = row.and_then(|row| row.speed()) else { continue };
+            let speed = move |(i, racer): (usize, _)| Some((i, y + i as f64 * ROW, row?.speed(racer)?));
+            racers.iter().copied().enumerate().filter_map(speed)
+        });
+        for (i, y, (peer, speed)) in bars {
             let (from, to) = (place(speed.min(1.0)), place(speed.max(1.0)));
             let colour = if speed < 1.0 { SLOWER } else { FASTER };
+            let opacity = if i == 0 { "" } else { r#" fill-opacity="0.55""# };
             let _ = writeln!(
                 body,
-                r#"<rect x="{from:.1}" y="{:.1}" width="{:.1}" height="{BAR}" fill="{colour}"/>"#,
+                r#"<rect x="{from:.1}" y="{:.1}" width="{:.1}" height="{BAR}" fill="{colour}"{opacity}/>"#,
                 y + (ROW - BAR) / 2.0,
                 (to - from).max(1.0),
             );

@@ -8,11 +8,31 @@ use std::sync::LazyLock;
 
 use regex_lite::Regex;
 
+use crate::bench::Mode;
 use crate::chart;
 
-const OURS: &str = "gradus";
-/// Peers that are shown but not raced against: what hand-written code reaches, and compilers of whole programs.
-const BESIDE: [&str; 3] = ["limit-", "jax", "torch-compile"];
+/// One of ours, and the peers that it is not raced against though they are shown.
+pub(crate) struct Racer {
+    peer: &'static str,
+    headings: [&'static str; 3],
+    beside: &'static [&'static str],
+}
+
+/// Plain calls race against plain calls; compiled functions against compilers of whole programs, too. What hand-written code
+/// reaches is a limit for both.
+pub(crate) static RACERS: [Racer; 2] = [
+    Racer {
+        peer: Mode::Eager.peer(),
+        headings: ["gradus", "best other", "ratio"],
+        beside: &["limit-", "jax", "torch-compile"],
+    },
+    Racer {
+        peer: Mode::Compiled.peer(),
+        headings: ["compiled", "best, with compilers", "ratio"],
+        beside: &["limit-"],
+    },
+];
+
 const DIGITS: i32 = 3;
 
 /// The kinds of workload, by which tables and chart are ordered.
@@ -72,22 +92,36 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    fn ours(&self) -> Option<f64> {
-        self.times.get(OURS).copied()
+    fn ours(&self, racer: &Racer) -> Option<f64> {
+        self.times.get(racer.peer).copied()
     }
 
     /// The fastest of those that are raced against.
-    fn best_other(&self) -> Option<(&str, f64)> {
-        let raced = |peer: &str| peer != OURS && !BESIDE.iter().any(|beside| peer.starts_with(beside));
+    fn best_other(&self, racer: &Racer) -> Option<(&str, f64)> {
+        let raced =
+            |peer: &str| !is_ours(peer) && !racer.beside.iter().any(|beside| peer.starts_with(beside));
         let others = self.times.iter().filter(|(peer, _)| raced(peer));
         others.map(|(peer, &micros)| (peer.as_str(), micros)).min_by(|a, b| a.1.total_cmp(&b.1))
     }
 
     /// That peer, and how many times as fast as it we are.
-    pub(crate) fn speed(&self) -> Option<(&str, f64)> {
-        let (peer, micros) = self.best_other()?;
-        Some((peer, micros / self.ours()?))
+    pub(crate) fn speed(&self, racer: &Racer) -> Option<(&str, f64)> {
+        let (peer, micros) = self.best_other(racer)?;
+        Some((peer, micros / self.ours(racer)?))
     }
+
+    /// Our time, the best other one, and the ratio of both.
+    fn cells(&self, racer: &Racer) -> [Option<String>; 3] {
+        [
+            self.ours(racer).map(significant),
+            self.best_other(racer).map(|(peer, micros)| format!("{} {peer}", significant(micros))),
+            self.speed(racer).map(|(_, speed)| format!("{:.2}", 1.0 / speed)),
+        ]
+    }
+}
+
+fn is_ours(peer: &str) -> bool {
+    RACERS.iter().any(|racer| racer.peer == peer)
 }
 
 /// The least times by number of threads and workload.
@@ -107,7 +141,7 @@ impl Report {
                 continue;
             }
             let line = Line::parse(line).map_err(|error| format!("{file}:{number}: {error}"))?;
-            if line.peer != OURS && !self.peers.contains(&line.peer) {
+            if !is_ours(&line.peer) && !self.peers.contains(&line.peer) {
                 self.peers.push(line.peer.clone());
             }
             let table = self.tables.entry(line.threads).or_default();
@@ -122,32 +156,48 @@ impl Report {
         Ok(())
     }
 
+    /// Those of ours that were timed; plain calls if none was.
+    pub(crate) fn racers(&self) -> Vec<&'static Racer> {
+        let timed = |racer: &Racer| self.tables.values().flatten().any(|row| row.ours(racer).is_some());
+        let [eager, compiled] = &RACERS;
+        match (timed(eager), timed(compiled)) {
+            (_, false) => vec![eager],
+            (true, true) => vec![eager, compiled],
+            (false, true) => vec![compiled],
+        }
+    }
+
     /// A table in Markdown for each number of threads.
     fn markdown(&self) -> String {
         let mut text = String::new();
+        let racers = self.racers();
         for (&threads, rows) in &self.tables {
             let peers = || self.peers.iter().map(String::as_str);
             let _ = writeln!(text, "{}, microseconds\n", plural(threads));
-            let headings: Vec<&str> =
-                ["workload", OURS, "best other", "ratio"].into_iter().chain(peers()).collect();
+            let ours = racers.iter().flat_map(|racer| racer.headings);
+            let headings: Vec<&str> = std::iter::once("workload").chain(ours).chain(peers()).collect();
             let _ = writeln!(text, "| {} |", headings.join(" | "));
             let _ = writeln!(text, "| --- |{}", " ---: |".repeat(headings.len() - 1));
-            let or_none = |cell: Option<String>| cell.unwrap_or_else(|| "-".into());
             for row in rows {
-                let mut cells = vec![
-                    format!("`{}`", row.workload),
-                    or_none(row.ours().map(significant)),
-                    or_none(row.best_other().map(|(peer, micros)| format!("{} {peer}", significant(micros)))),
-                    or_none(row.speed().map(|(_, speed)| format!("{:.2}", 1.0 / speed))),
-                ];
-                cells.extend(peers().map(|peer| or_none(row.times.get(peer).copied().map(significant))));
-                let _ = writeln!(text, "| {} |", cells.join(" | "));
+                let ours = racers.iter().flat_map(|racer| row.cells(racer));
+                let theirs = peers().map(|peer| row.times.get(peer).copied().map(significant));
+                let or_none = |cell: Option<String>| cell.unwrap_or_else(|| "-".into());
+                let cells: Vec<String> = ours.chain(theirs).map(or_none).collect();
+                let _ = writeln!(text, "| `{}` | {} |", row.workload, cells.join(" | "));
             }
-            let ratios: Vec<f64> = rows.iter().filter_map(|row| Some(1.0 / row.speed()?.1)).collect();
-            if !ratios.is_empty() {
-                let mean = (ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp();
-                let worst = ratios.iter().copied().fold(0.0, f64::max);
-                let _ = writeln!(text, "\nGeometric mean of the ratios {mean:.2}, largest {worst:.2}.");
+            for racer in &racers {
+                let ratios: Vec<f64> =
+                    rows.iter().filter_map(|row| Some(1.0 / row.speed(racer)?.1)).collect();
+                if !ratios.is_empty() {
+                    let mean =
+                        (ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp();
+                    let worst = ratios.iter().copied().fold(0.0, f64::max);
+                    let whose = if racers.len() > 1 { format!(" of {}", racer.peer) } else { String::new() };
+                    let _ = writeln!(
+                        text,
+                        "\nGeometric mean of the ratios{whose} {mean:.2}, largest {worst:.2}."
+                    );
+                }
             }
             text.push('\n');
         }
@@ -254,14 +304,36 @@ mod tests {
         }
         report.add("f", &line("candle", "lenet_step", 5000.0)).unwrap();
         let rows = &report.tables[&2];
-        assert_eq!(rows[0].speed(), Some(("dfdx", 1.5)));
-        assert_eq!(rows[1].speed(), None);
+        assert_eq!(rows[0].speed(&RACERS[0]), Some(("dfdx", 1.5)));
+        assert_eq!(rows[1].speed(&RACERS[0]), None);
         let text = report.markdown();
         assert!(
             text.contains("| `hvp` | 4.00 | 6.00 dfdx | 0.67 | 8.00 | 6.00 | 1.00 | 1.00 | 1.00 |"),
             "{text}"
         );
         assert!(text.contains("| `lenet_step` | - | 5,000 candle | - | 5,000 | - | - | - | - |"), "{text}");
+    }
+
+    #[test]
+    fn compiled_functions_race_against_compilers_too() {
+        let mut report = Report::default();
+        for (peer, micros) in [("gradus", 4.0), ("gradus-compiled", 2.0), ("dfdx", 6.0), ("jax-loop", 3.0)] {
+            report.add("f", &line(peer, "hvp", micros)).unwrap();
+        }
+        let rows = &report.tables[&2];
+        assert_eq!(
+            RACERS.each_ref().map(|racer| rows[0].speed(racer)),
+            [Some(("dfdx", 1.5)), Some(("jax-loop", 1.5))]
+        );
+        let text = report.markdown();
+        assert!(text.contains(
+            "| workload | gradus | best other | ratio | compiled | best, with compilers | ratio |"
+        ));
+        assert!(
+            text.contains("| `hvp` | 4.00 | 6.00 dfdx | 0.67 | 2.00 | 3.00 jax-loop | 0.67 | 6.00 | 3.00 |"),
+            "{text}"
+        );
+        assert!(text.contains("Geometric mean of the ratios of gradus-compiled 0.67"), "{text}");
     }
 
     #[test]

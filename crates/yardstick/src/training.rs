@@ -24,22 +24,8 @@ impl Mlp {
     }
 }
 
-fn labels(count: usize, classes: f32, rng: &mut impl Rng) -> Tensor<i64> {
-    (Tensor::<f32>::rand([count], rng) * classes).cast()
-}
-
-/// A step of training: the loss, its gradients, the update.
-fn step<M: Module>(
-    mut model: M,
-    mut optimizer: impl Optimizer<f32>,
-    loss: impl Fn(&M) -> Var,
-) -> impl FnMut() -> Tensor {
-    move || {
-        let loss = loss(&model);
-        let value = loss.value().clone();
-        optimizer.step(&mut model, &loss.backward());
-        value
-    }
+fn labels(count: usize, classes: f32, rng: &mut impl Rng) -> Indices {
+    (Tensor::<f32>::rand([count], rng) * classes).cast::<i64>().into()
 }
 
 /// Convolutions, and dense layers after them.
@@ -67,77 +53,95 @@ impl LeNet {
     }
 }
 
+fn normal(shape: impl AsRef<[usize]>, rng: &mut impl Rng) -> Var {
+    Var::constant(Tensor::randn(shape, rng))
+}
+
 /// Training steps, each a forward pass, a backward pass and an update.
 pub(crate) fn steps(bench: &mut Bench) {
-    bench.train("xor_step", || {
+    let xor = || {
         let x = Var::constant([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]]);
-        let y = Tensor::from([[0.0], [1.0], [1.0], [0.0]]);
-        let model = Mlp::new(&[2, 8, 1], &mut seeded(0));
-        step(model, Sgd::new(0.5), move |mlp| mlp.forward(&x, Var::sigmoid).sigmoid().mse_loss(&y))
-    });
-    bench.train("digits_step", || {
+        let y = Var::constant([[0.0], [1.0], [1.0], [0.0]]);
+        (Mlp::new(&[2, 8, 1], &mut seeded(0)), Sgd::new(0.5), (x, y))
+    };
+    bench.train("xor_step", xor, |mlp, (x, y)| mlp.forward(x, Var::sigmoid).sigmoid().mse_loss(y));
+    let digits = || {
         let rng = &mut seeded(0);
-        let (x, y) = (Var::constant(Tensor::randn([64, 64], rng)), labels(64, 10.0, rng));
-        let model = Mlp::new(&[64, 128, 10], rng);
-        step(model, Sgd::new(0.1), move |mlp| mlp.forward(&x, Var::relu).cross_entropy(&y))
-    });
-    bench.train("mnist_step", || {
+        let batch = (normal([64, 64], rng), labels(64, 10.0, rng));
+        (Mlp::new(&[64, 128, 10], rng), Sgd::new(0.1), batch)
+    };
+    bench.train("digits_step", digits, |mlp, (x, y)| mlp.forward(x, Var::relu).cross_entropy(y));
+    let mnist = || {
         let rng = &mut seeded(0);
-        let (x, y) = (Var::constant(Tensor::randn([128, 784], rng)), labels(128, 10.0, rng));
-        let model = Mlp::new(&[784, 512, 256, 10], rng);
-        step(model, Adam::new(1e-3), move |mlp| mlp.forward(&x, Var::relu).cross_entropy(&y))
-    });
-    bench.train("wide_step", || {
+        let batch = (normal([128, 784], rng), labels(128, 10.0, rng));
+        (Mlp::new(&[784, 512, 256, 10], rng), Adam::new(1e-3), batch)
+    };
+    bench.train("mnist_step", mnist, |mlp, (x, y)| mlp.forward(x, Var::relu).cross_entropy(y));
+    let wide = || {
         let rng = &mut seeded(0);
-        let (x, y) = (Var::constant(Tensor::randn([256, 1024], rng)), Tensor::randn([256, 1024], rng));
-        let model = Mlp::new(&[1024, 4096, 1024], rng);
-        step(model, Sgd::new(0.01), move |mlp| mlp.forward(&x, Var::gelu_tanh).mse_loss(&y))
-    });
-    bench.train("deep_step", || {
+        let batch = (normal([256, 1024], rng), normal([256, 1024], rng));
+        (Mlp::new(&[1024, 4096, 1024], rng), Sgd::new(0.01), batch)
+    };
+    bench.train("wide_step", wide, |mlp, (x, y)| mlp.forward(x, Var::gelu_tanh).mse_loss(y));
+    let deep = || {
         let rng = &mut seeded(0);
-        let (x, y) = (Var::constant(Tensor::randn([32, 64], rng)), Tensor::randn([32, 64], rng).tanh());
+        let batch = (normal([32, 64], rng), normal([32, 64], rng).tanh());
         let mut model = Mlp::new(&[64; 65], rng);
         for layer in &mut model.layers {
             layer.weight.set(xavier_uniform([64, 64], 1.0, rng));
         }
-        step(model, Sgd::new(0.01), move |mlp| mlp.forward(&x, Var::tanh).tanh().mse_loss(&y))
-    });
-    bench.train("lenet_step", || {
+        (model, Sgd::new(0.01), batch)
+    };
+    bench.train("deep_step", deep, |mlp, (x, y)| mlp.forward(x, Var::tanh).tanh().mse_loss(y));
+    let lenet = || {
         let rng = &mut seeded(0);
-        let (x, y) = (Var::constant(Tensor::randn([64, 1, 28, 28], rng)), labels(64, 10.0, rng));
-        step(LeNet::new(rng), Sgd::new(0.05), move |lenet| lenet.forward(&x).cross_entropy(&y))
-    });
-    bench.train("conv_step", || {
+        let batch = (normal([64, 1, 28, 28], rng), labels(64, 10.0, rng));
+        (LeNet::new(rng), Sgd::new(0.05), batch)
+    };
+    bench.train("lenet_step", lenet, |lenet, (x, y)| lenet.forward(x).cross_entropy(y));
+    let conv = || {
         let rng = &mut seeded(0);
-        let shape = [16, 64, 32, 32];
-        let (x, y) = (Var::constant(Tensor::randn(shape, rng)), Tensor::randn(shape, rng));
-        let [first, second] = [(), ()].map(|()| Conv2d::new(64, 64, [3, 3], Conv::new().padding(1), rng));
-        let model = Sequential::new().push(first).push(Relu {}).push(second);
-        step(model, Sgd::new(0.01), move |model| model.forward(&x).mse_loss(&y))
-    });
+        let batch = [(); 2].map(|()| normal([16, 64, 32, 32], rng));
+        let [first, second] = [(); 2].map(|()| Conv2d::new(64, 64, [3, 3], Conv::new().padding(1), rng));
+        (Sequential::new().push(first).push(Relu {}).push(second), Sgd::new(0.01), batch)
+    };
+    bench.train("conv_step", conv, |model, [x, y]| model.forward(x).mse_loss(y));
 }
 
 /// A Hessian-vector product, and inference.
 pub(crate) fn passes(bench: &mut Bench) {
-    bench.time("hvp", || {
+    let digits = || {
         let rng = &mut seeded(0);
-        let (x, y) = (Var::constant(Tensor::randn([64, 64], rng)), labels(64, 10.0, rng));
-        let parameters: Vec<Tensor> =
-            Mlp::new(&[64, 128, 10], rng).parameters().into_iter().map(|p| p.value().clone()).collect();
-        let vectors: Vec<Tensor> = parameters.iter().map(|p| Tensor::randn(p.shape(), rng)).collect();
-        let loss = move |p: &[Var]| {
+        let batch = (normal([64, 64], rng), labels(64, 10.0, rng));
+        let mlp = Mlp::new(&[64, 128, 10], rng);
+        let vectors: Vec<Var> = mlp.parameters().iter().map(|p| normal(p.shape(), rng)).collect();
+        (mlp, (batch, vectors))
+    };
+    let eager = |mlp: &Mlp, ((x, y), vectors): &((Var, Indices), Vec<Var>)| -> Vec<Tensor> {
+        let numbers =
+            |vars: Vec<&Var>| -> Vec<Tensor> { vars.into_iter().map(|var| var.value().clone()).collect() };
+        let parameters = numbers(mlp.parameters().into_iter().map(|parameter| &**parameter).collect());
+        let loss = |p: &[Var]| {
             let hidden = x.linear(&p[0], Some(&p[1])).tanh();
-            hidden.linear(&p[2], Some(&p[3])).cross_entropy(&y)
+            hidden.linear(&p[2], Some(&p[3])).cross_entropy(y)
         };
-        move || hvp(&loss, &parameters, &vectors)
+        hvp(loss, &parameters, &numbers(vectors.iter().collect()))
+    };
+    // The slope along the vectors, and its gradients.
+    bench.pass("hvp", digits, eager, |mlp, ((x, y), vectors)| -> Vec<Var> {
+        let parameters: Vec<&Var> = mlp.parameters().into_iter().map(|parameter| &**parameter).collect();
+        let gradients = grad_create_graph(&mlp.forward(x, Var::tanh).cross_entropy(y), &parameters);
+        let slopes = gradients.iter().zip(vectors).map(|(gradient, vector)| (gradient * vector).sum(..));
+        let slope = slopes.reduce(|slope, term| slope + term).expect("there are parameters");
+        grad(&slope, &parameters)
     });
     for rows in [1, 256] {
-        bench.time(&format!("infer_{rows}"), || {
+        let mnist = || {
             let rng = &mut seeded(0);
-            let (model, x) =
-                (Mlp::new(&[784, 512, 256, 10], rng), Var::constant(Tensor::randn([rows, 784], rng)));
-            move || no_grad(|| model.forward(&x, Var::relu))
-        });
+            (Mlp::new(&[784, 512, 256, 10], rng), normal([rows, 784], rng))
+        };
+        let forward = |mlp: &Mlp, x: &Var| no_grad(|| mlp.forward(x, Var::relu));
+        bench.pass(&format!("infer_{rows}"), mnist, forward, forward);
     }
 }
 
@@ -162,7 +166,7 @@ impl Gpt {
         }
     }
 
-    fn forward(&self, x: &Tensor<i64>) -> Var {
+    fn forward(&self, x: &Indices) -> Var {
         let start = self.tokens.forward(x) + &self.positions;
         let x = self.blocks.iter().fold(start, |x, block| block.forward(&x, None, true));
         self.head.forward(self.norm.forward(&x))
@@ -178,21 +182,20 @@ struct Recurrent {
 
 /// Training steps of models of sequences.
 pub(crate) fn sequence_steps(bench: &mut Bench) {
-    bench.train("gpt_step", || {
+    let gpt = || {
         let rng = &mut seeded(0);
         let [x, y] = [(); 2].map(|()| labels(16 * 64, 96.0, rng));
-        let (model, x) = (Gpt::new(rng), x.reshape([16, 64]));
-        let loss = move |gpt: &Gpt| gpt.forward(&x).reshape([-1, 96]).cross_entropy(&y);
-        step(model, AdamW::new(3e-4).weight_decay(0.1), loss)
-    });
-    bench.train("lstm_step", || {
+        (Gpt::new(rng), AdamW::new(3e-4).weight_decay(0.1), [x.reshape([16, 64]), y])
+    };
+    bench.train("gpt_step", gpt, |gpt, [x, y]| gpt.forward(x).reshape([-1, 96]).cross_entropy(y));
+    let lstm = || {
         let rng = &mut seeded(0);
-        let (x, y) = (Var::constant(Tensor::randn([32, 32, 64], rng)), labels(32, 10.0, rng));
+        let batch = (normal([32, 32, 64], rng), labels(32, 10.0, rng));
         let model = Recurrent { lstm: Lstm::new(64, 128, 1, rng), head: Linear::new(128, 10, rng) };
-        let loss = move |model: &Recurrent| {
-            let (_, [h, _]) = model.lstm.forward(&x, None);
-            model.head.forward(h.select(0, 0)).cross_entropy(&y)
-        };
-        step(model, Sgd::new(0.05), loss)
+        (model, Sgd::new(0.05), batch)
+    };
+    bench.train("lstm_step", lstm, |model, (x, y)| {
+        let (_, [h, _]) = model.lstm.forward(x, None);
+        model.head.forward(h.select(0, 0)).cross_entropy(y)
     });
 }

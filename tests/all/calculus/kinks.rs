@@ -11,7 +11,7 @@ const INF: f64 = f64::INFINITY;
 #[test]
 fn at_the_kink() {
     type Function = fn(&Var<f64>) -> Var<f64>;
-    let cases: [(&str, Function, f64, f64, f64); 46] = [
+    let cases: [(&str, Function, f64, f64, f64); 54] = [
         ("abs", |x| x.abs(), 0.0, 0.0, 0.0),
         ("abs", |x| x.abs(), -0.0, 0.0, 0.0),
         ("sign", |x| x.sign(), 0.0, 0.0, 0.0),
@@ -64,6 +64,14 @@ fn at_the_kink() {
         ("sqrt", |x| x.sqrt(), 0.0, 0.0, f64::INFINITY),
         ("square of abs", |x| x.abs().square(), 0.0, 0.0, 0.0),
         ("hypot", |x| x.hypot(0.0), 2.0, 2.0, 1.0),
+        ("fake_quantize", |x| x.fake_quantize(0.5, 1.0, -8..=7), 0.25, 0.0, 1.0),
+        ("fake_quantize", |x| x.fake_quantize(0.5, 1.0, -8..=7), 3.24, 3.0, 1.0),
+        ("fake_quantize", |x| x.fake_quantize(0.5, 1.0, -8..=7), 3.26, 3.0, 0.0),
+        ("fake_quantize", |x| x.fake_quantize(0.5, 1.0, -8..=7), -4.74, -4.5, 1.0),
+        ("fake_quantize", |x| x.fake_quantize(0.5, 1.0, -8..=7), -4.76, -4.5, 0.0),
+        ("lsq", |x| x.lsq(0.5, -8..=7), 3.5, 3.5, 0.0),
+        ("lsq", |x| x.lsq(0.5, -8..=7), 3.49, 3.5, 1.0),
+        ("lsq", |x| x.lsq(0.5, -8..=7), -4.0, -4.0, 0.0),
     ];
     for (name, f, x, value, slope) in cases {
         let [got, first, _] = jet(f, x);

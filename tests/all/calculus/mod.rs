@@ -5,6 +5,7 @@ mod accuracy;
 mod attention;
 mod cancellation;
 mod conventions;
+mod decompositions;
 mod empty;
 mod forward;
 mod kinks;

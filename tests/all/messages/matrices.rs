@@ -1,6 +1,6 @@
 //! Products, equations and joins whose operands do not fit.
 
-use gradus::{Tensor, TensorError, Var, cat, stack};
+use gradus::{MatrixNorm, Tensor, TensorError, Var, cat, stack};
 
 use super::{leaf, panics};
 
@@ -90,6 +90,25 @@ fn equations() {
     panics(|| x.inverse(), &square("inverse"));
     panics(|| x.det(), &square("det"));
     panics(|| x.logdet(), &square("logdet"));
+    panics(|| x.slogdet(), &square("slogdet"));
+    panics(|| x.eigh(), &square("eigh"));
+    panics(|| x.eigvalsh(), &square("eigvalsh"));
+    let two =
+        |name: &str| format!("{name}: the shape is [3]: there must be two axes at least, rows and columns");
+    let row = leaf(&[3]);
+    panics(|| row.svd(), &two("svd"));
+    panics(|| row.svdvals(), &two("svdvals"));
+    panics(|| row.qr(), &two("qr"));
+    panics(|| row.pinv(), &two("pinv"));
+    panics(|| row.matrix_norm(MatrixNorm::Nuclear), &two("matrix_norm"));
+    panics(
+        || leaf(&[2, 0]).matrix_norm(MatrixNorm::Spectral),
+        "matrix_norm: the shape is [2, 0]: matrices without elements have no largest or smallest number",
+    );
+    panics(
+        || x.lstsq(&leaf(&[3, 1])),
+        "lstsq: shapes [2, 3] and [3, 1] do not fit: the right side must have as many rows as the matrix",
+    );
     let eye = Var::leaf(Tensor::<f64>::eye(3));
     panics(
         || eye.solve(&x),
@@ -114,6 +133,15 @@ fn equations() {
         error(triangular),
         "solve_triangular: the matrix is singular: column 2 has no pivot; it must be invertible"
     );
+    let nan = &eye * f64::NAN;
+    let finite =
+        |name: &str| format!("{name}: the matrix holds NaN or infinity; its elements must be finite");
+    assert_eq!(error(nan.svd().map(|[u, ..]| u)), finite("svd"));
+    assert_eq!(error(nan.svdvals()), finite("svdvals"));
+    assert_eq!(error(nan.eigh().map(|[values, _]| values)), finite("eigh"));
+    assert_eq!(error(nan.eigvalsh()), finite("eigvalsh"));
+    assert_eq!(error(nan.pinv()), finite("pinv"));
+    assert_eq!(error(nan.lstsq(&eye)), finite("lstsq"));
     // NaN in, NaN out.
     assert!((&eye * f64::NAN).inverse().is_ok_and(|inverse| inverse.value().isnan().any(..).item()));
 }

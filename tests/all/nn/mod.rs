@@ -4,6 +4,7 @@ mod adam;
 mod averaging;
 mod checkpoints;
 mod checks;
+mod compiled;
 mod copying;
 mod derive;
 mod durability;

@@ -1,7 +1,7 @@
 //! Random programs of smooth operations on matrices, and the laws that hold for all of them.
 
 use gradus::testing::{check_function, tensors};
-use gradus::{Tensor, Var, cat, grad, grad_create_graph, keepdim, vjp};
+use gradus::{Compiled, Tensor, Var, cat, grad, grad_create_graph, keepdim, vjp};
 use proptest::prelude::*;
 
 use super::gradient_of;
@@ -111,4 +111,41 @@ proptest! {
             prop_assert!(close(recorded.value(), plain.value()));
         }
     }
+
+    /// Compiled, a program, its gradient and the gradient of that have the same bits as they have without it, on other
+    /// inputs than those that it was recorded with.
+    #[test]
+    fn compiled_programs_agree(steps in steps(), inputs in prop::collection::vec([matrices(), matrices()], 4)) {
+        let whole = move |(): &mut (), (): &mut (), [x, y]: [Var<f64>; 2]| {
+            // Leaves of their own, on which gradients end.
+            let leaves = [x, y].map(|input| Var::leaf(Tensor::zeros(SHAPE)) + input);
+            let value = run(&steps, &[&leaves[0], &leaves[1]]);
+            let all: Vec<&Var<f64>> = leaves.iter().collect();
+            let first = vjp(&value, &Tensor::ones(SHAPE), &all);
+            let energy = grad_create_graph_if_reached(&value, &all);
+            let second = energy.filter(Var::is_tracked).map(|energy| vjp(&energy, &Tensor::ones([]), &all));
+            (value, first, second)
+        };
+        let mut compiled = Compiled::new(whole.clone());
+        for [x, y] in inputs {
+            let inputs = [Var::from(x), Var::from(y)];
+            let got = compiled.call(&mut (), &mut (), inputs.clone());
+            let expected = whole(&mut (), &mut (), inputs);
+            let numbers = |(value, first, second): (Var<f64>, Vec<Option<Var<f64>>>, Option<Vec<Option<Var<f64>>>>)| {
+                let all = [Some(value)].into_iter().chain(first).chain(second.into_iter().flatten());
+                all.flatten().flat_map(|var| var.into_value().to_vec()).map(f64::to_bits).collect::<Vec<u64>>()
+            };
+            prop_assert_eq!(numbers(got), numbers(expected));
+        }
+    }
+}
+
+/// The sum of squares of the gradients of a value, recorded; `None` if no leaf is reached.
+fn grad_create_graph_if_reached(value: &Var<f64>, leaves: &[&Var<f64>]) -> Option<Var<f64>> {
+    let sum = value.sum(..);
+    let reached = vjp(&sum, &Tensor::ones([]), leaves);
+    let reached: Vec<&Var<f64>> =
+        leaves.iter().zip(reached).filter_map(|(leaf, gradient)| gradient.map(|_| *leaf)).collect();
+    let gradients = if reached.is_empty() { Vec::new() } else { grad_create_graph(&sum, &reached) };
+    gradients.into_iter().map(|gradient| gradient.square().sum(..)).reduce(|sum, term| sum + term)
 }

@@ -3,8 +3,8 @@
 use std::ops::{Deref, DerefMut};
 
 use gradus::{
-    BatchNorm2d, Conv, Conv2d, Embedding, Gradients, Gru, LayerNorm, Linear, Lstm, Module, Parameter, Rng,
-    Tensor, Var, seeded,
+    BatchNorm2d, Conv, Conv2d, Embedding, Gradients, Gru, LayerNorm, Linear, Lstm, Member, MemberMut, Module,
+    Parameter, Path, Rng, Tensor, Var, seeded,
 };
 
 use super::Data;
@@ -87,6 +87,16 @@ impl Named {
 
     fn named(&self) -> impl Iterator<Item = (&str, &Parameter<f64>)> {
         self.parameters.iter().copied().zip(self.model.parameters())
+    }
+}
+
+impl Module<f64> for Named {
+    fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, f64>)) {
+        self.model.visit(path, visitor);
+    }
+
+    fn visit_mut<'a>(&'a mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, MemberMut<'a, f64>)) {
+        self.model.visit_mut(path, visitor);
     }
 }
 

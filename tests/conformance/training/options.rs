@@ -6,6 +6,7 @@ use crate::compare::{Nan, Tolerance};
 use crate::data::Result;
 
 /// The options of something; each is taken out when it is read, and in the end none may be left.
+#[derive(Clone)]
 pub(crate) struct Options {
     /// What they are options of, for messages.
     of: String,

@@ -20,7 +20,7 @@ pub(crate) fn loss(name: &str) -> Result<Loss> {
         let loss = CrossEntropyLoss::new().label_smoothing(smoothing);
         return Ok(Box::new(move |output, y| {
             let classes = output.shape()[output.rank() - 1];
-            loss.forward(&output.reshape([y.indices().len(), classes]), y.indices().flatten(..))
+            loss.forward(&output.reshape([y.indices().len(), classes]), y.indices().reshape([-1]))
         }));
     }
     match name {

@@ -86,7 +86,7 @@ pub fn kl_divergence<T: Float, D: KlDivergence<T>>(p: &D, q: &D) -> Var<T> {
 /// Panics unless all numbers of a parameter are allowed.
 #[track_caller]
 fn check<T: Float>(family: &str, name: &str, parameter: &Var<T>, allowed: impl Fn(T) -> bool, rule: &str) {
-    if let Some(x) = parameter.value().iter().find(|&x| !allowed(x)) {
+    if let Some(x) = parameter.numbers().iter().find(|&x| !allowed(x)) {
         panic!("{family}: `{name}` of shape {:?} holds {x}: it must be {rule}", parameter.shape());
     }
 }

@@ -33,11 +33,11 @@ fn gradients_of<T: Float>(
     if !(0..count).any(|i| context.needs(i)) {
         return vec![None; count];
     }
-    let recorded = context.is_recorded();
+    let recorded = context.is_on_tape();
     let inputs: Vec<Var<T>> = (0..count)
         .map(|i| match (recorded, context.needs(i)) {
             // A variable of its own: an input may depend on another, and its own gradient flows there later.
-            (true, _) => context.input(i).reshape(context.shape(i)),
+            (true, _) => mode::with_recording(true, || context.input(i).reshape(context.shape(i))),
             (false, true) => Var::leaf(context.input_value(i)),
             (false, false) => context.input(i),
         })
@@ -54,7 +54,7 @@ fn gradients_of<T: Float>(
         vec![None; needed.len()]
     } else if recorded {
         // Of the tape behind the inputs, nothing is wanted: to walk there would cost a walk for each composition.
-        gradients_within("vjp", &y, context.cotangent(), &needed, &inputs, true)
+        gradients_within("vjp", &y, context.cotangent(), &needed, (&inputs, None), mode::is_recording())
     } else {
         vjp(&y, context.cotangent().raw(), &needed)
     }

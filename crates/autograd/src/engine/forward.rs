@@ -151,7 +151,7 @@ fn transpose_vjp<T: Float>(
     let mut gradients = Vec::with_capacity(asked.len());
     mode::with_recording(true, || {
         let context = Context::new(node, &cotangent).asked_for(&asked);
-        each_gradient(node, &context, &mut |_, gradient| gradients.push(gradient))
+        each_gradient(node, &context, None, &mut |_, gradient| gradients.push(gradient))
     })?;
     let recorded = mode::is_recording();
     let pairs = gradients.iter().zip(tangents).filter(|(gradient, _)| gradient.is_tracked());

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use gradus_tensor::{Float, OrPanic, Tensor};
 
 use super::checks::{check_cotangent, check_directions, first_on_tape, not_tracked, require, scalar_seed};
-use super::reverse::{Reach, walk};
+use super::reverse::{OtherRule, Reach, walk};
+use crate::compile;
 use crate::tape::node::{AddressSet, Node, address};
 use crate::tape::{Found, Var, example, mode};
 
@@ -42,15 +43,47 @@ impl<T: Float> Gradients<T> {
     }
 
     /// The gradient with respect to a leaf, in its shape; `None` if the result does not depend on it.
+    #[track_caller]
     pub fn get(&self, leaf: &Var<T>) -> Option<&Tensor<T>> {
-        let (_, gradient) = self.by_leaf.get(&address(leaf.node()?))?;
+        let gradient = self.var(leaf)?;
         Some(gradient.value())
+    }
+
+    /// The gradient with respect to a leaf as a variable: a constant, but in a compiled step, where it is on the tape.
+    pub fn var(&self, leaf: &Var<T>) -> Option<&Var<T>> {
+        let (_, gradient) = self.by_leaf.get(&address(leaf.node()?))?;
+        Some(gradient)
+    }
+
+    /// Replaces the gradient with respect to a leaf, if the leaf was reached, by a function of it.
+    ///
+    /// In a compiled step this is the way to change gradients: [`update`](Self::update) works on numbers.
+    ///
+    /// # Panics
+    /// If the new gradient has another shape.
+    #[track_caller]
+    pub fn map(&mut self, leaf: &Var<T>, f: impl FnOnce(&Var<T>) -> Var<T>) {
+        if let Some((_, gradient)) = leaf.node().and_then(|node| self.by_leaf.get_mut(&address(node))) {
+            let new = f(gradient);
+            assert!(
+                new.shape() == gradient.shape(),
+                "map: the new gradient has shape {:?}, the leaf {:?}: they must be equal",
+                new.shape(),
+                gradient.shape()
+            );
+            *gradient = new;
+        }
     }
 
     /// The number whose gradients these are: [`backward`](Var::backward) consumes the variable, usually a loss, and
     /// keeps its value here. Of [`backward_with`](Var::backward_with) it is <`cotangent`, variable>. It takes part in
     /// [`scale`](Self::scale) and [`accumulate`](Self::accumulate).
+    ///
+    /// # Panics
+    /// In a compiled step: there a clone of the loss is returned in place of the number.
+    #[track_caller]
     pub fn loss(&self) -> T {
+        mode::look("loss");
         self.loss
     }
 
@@ -77,6 +110,7 @@ impl<T: Float> Gradients<T> {
     /// If the new gradient has another shape.
     #[track_caller]
     pub fn update(&mut self, leaf: &Var<T>, update: impl FnOnce(&mut Tensor<T>)) {
+        mode::look("update");
         if let Some((_, gradient)) = leaf.node().and_then(|node| self.by_leaf.get_mut(&address(node))) {
             gradient.update(update);
         }
@@ -87,7 +121,11 @@ impl<T: Float> Gradients<T> {
         let factor = T::from_f64(factor);
         self.loss *= factor;
         for (_, gradient) in self.by_leaf.values_mut() {
-            gradient.update(|gradient| *gradient *= factor);
+            if mode::is_tracing() {
+                *gradient = &*gradient * factor;
+            } else {
+                gradient.update(|gradient| *gradient *= factor);
+            }
         }
     }
 
@@ -107,6 +145,10 @@ impl<T: Float> Gradients<T> {
         for (address, (node, gradient)) in other.by_leaf {
             match self.by_leaf.entry(address) {
                 Slot::Vacant(slot) => drop(slot.insert((node, gradient))),
+                Slot::Occupied(mut slot) if mode::is_tracing() => {
+                    let sum = &slot.get().1 + &gradient;
+                    slot.get_mut().1 = sum;
+                }
                 Slot::Occupied(mut slot) => slot.get_mut().1.update(|sum| *sum += gradient.value()),
             }
         }
@@ -136,7 +178,8 @@ impl<T: Float> Var<T> {
     #[inline(never)]
     pub fn backward(self) -> Gradients<T> {
         let seed = scalar_seed("backward", &self);
-        let loss = self.item();
+        let loss = self.numbers().item();
+        compile::note_finite(&self);
         assert!(
             !loss.is_nan(),
             "backward: the result is NaN, and so would be the gradients{}",
@@ -157,7 +200,7 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn backward_with(self, cotangent: &Tensor<T>) -> Gradients<T> {
         check_cotangent("backward_with", &self, cotangent);
-        let loss = (self.value() * cotangent).sum(..).item();
+        let loss = (self.numbers() * cotangent).sum(..).item();
         self.walk_back("backward_with", cotangent, loss)
     }
 
@@ -166,7 +209,7 @@ impl<T: Float> Var<T> {
         let Some(root) = self.into_parts().1.filter(|node| node.is_differentiable) else {
             not_tracked(function)
         };
-        let reach = Reach { wanted: &|_| false, floor: 0, ends: &|_| false };
+        let reach = Reach { wanted: &|_| false, floor: 0, ends: &|_| false, rule: None };
         let by_leaf = mode::with_recording(false, || walk(root, cotangent.into(), reach)).or_panic();
         Gradients { by_leaf, loss }
     }
@@ -295,10 +338,11 @@ fn gradients_of<T: Float>(
     inputs: &[&Var<T>],
     recording: bool,
 ) -> Vec<Option<Var<T>>> {
-    gradients_within(function, y, cotangent, inputs, &[], recording)
+    gradients_within(function, y, cotangent, inputs, (&[], None), recording)
 }
 
-/// The gradients with respect to the inputs, where no way to an input leads through one of `ends`.
+/// The gradients with respect to the inputs, where no way to an input leads through one of `ends`, by another rule for
+/// some nodes if there is one.
 #[track_caller]
 #[inline(never)]
 pub(crate) fn gradients_within<T: Float>(
@@ -306,10 +350,10 @@ pub(crate) fn gradients_within<T: Float>(
     y: &Var<T>,
     cotangent: &Var<T>,
     inputs: &[&Var<T>],
-    ends: &[Var<T>],
+    (ends, rule): (&[Var<T>], Option<&OtherRule<T>>),
     recording: bool,
 ) -> Vec<Option<Var<T>>> {
-    check_cotangent(function, y, cotangent.value());
+    check_cotangent(function, y, cotangent.numbers());
     let Some(root) = y.node().filter(|node| node.is_differentiable) else { not_tracked(function) };
     if let Some(i) = inputs.iter().position(|input| !input.is_tracked()) {
         panic!("{function}: input {i} is a constant; make it with `Var::leaf` to ask for its gradient");
@@ -323,6 +367,7 @@ pub(crate) fn gradients_within<T: Float>(
         wanted: &|node| wanted.contains(&address(node)),
         floor,
         ends: &|node| ends.contains(&address(node)),
+        rule,
     };
     // In `vmap`, all that depends on an example has to be recorded, to be run again on the others.
     let for_examples = !recording && mode::has_examples() && example::depends(root);

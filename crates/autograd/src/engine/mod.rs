@@ -8,6 +8,7 @@ mod jacobian;
 #[cfg(feature = "proptest")]
 mod replay;
 mod reverse;
+mod rules;
 mod vmap;
 
 pub(crate) use composed::{forward_of_composition, gradients_of_composition};
@@ -19,5 +20,6 @@ pub use gradients::{Gradients, grad, grad_create_graph, hvp, vjp, vjp_create_gra
 pub use jacobian::{batched_hessian, batched_jacobian, hessian, jacobian};
 #[cfg(feature = "proptest")]
 pub(crate) use replay::replay;
+pub use rules::vjp_with;
 pub(crate) use vmap::batched_composition;
 pub use vmap::{Examples, PerExampleGradients, Results, VmapPlan, gradients_per_example, vmap, vmap_plan};

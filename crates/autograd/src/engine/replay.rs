@@ -31,6 +31,7 @@ pub(crate) fn replay<T: Float>(y: &Var<T>, given: &[(&Var<T>, &Tensor<T>)]) -> T
             Origin::Operation(operation) => Saved::Value(operation.forward(&inputs)),
             Origin::Indices(operation) => Saved::Indices(operation.forward(&inputs)),
             Origin::Mask(operation) => Saved::Mask(operation.forward(&inputs)),
+            Origin::Gradient(_) => unreachable!("only traced steps have them"),
             Origin::Detach => Saved::Value(inputs[0].clone()),
         };
         values.insert(address(node), value);

@@ -12,8 +12,8 @@ use gradus_tensor::{Float, Shape, Tensor};
 
 use super::vmap;
 use crate::tape::anomaly::{call_of, is_finite};
-use crate::tape::node::{Node, address};
-use crate::tape::{Context, Found, Var, example, mode, watch};
+use crate::tape::node::{Node, RuleCall, address};
+use crate::tape::{Context, Found, Operation, Var, example, mode, watch};
 
 /// The first capacity of the table of gradients, enough for most small models.
 const FEW: usize = 14;
@@ -80,7 +80,12 @@ pub(crate) struct Reach<'a, T: Float> {
     pub(crate) floor: usize,
     /// The nodes behind which nothing is wanted.
     pub(crate) ends: &'a dyn Fn(&Arc<Node<T>>) -> bool,
+    /// Rules in place of the operations' own, for nodes that it has one for.
+    pub(crate) rule: Option<&'a OtherRule<'a, T>>,
 }
+
+/// The gradients of a node by another rule than its operation's; `None` for the operation's own.
+pub(crate) type OtherRule<'a, T> = dyn Fn(&Arc<Node<T>>, &Context<T>) -> Option<Vec<Option<Var<T>>>> + 'a;
 
 /// The gradients of the leaves and of all other nodes that are wanted, as far as the walk reaches.
 ///
@@ -91,7 +96,7 @@ pub(crate) struct Reach<'a, T: Float> {
 pub(crate) fn walk<T: Float>(
     root: Arc<Node<T>>,
     cotangent: Var<T>,
-    Reach { wanted, floor, ends }: Reach<'_, T>,
+    Reach { wanted, floor, ends, rule }: Reach<'_, T>,
 ) -> Result<Found<T>, BackwardError> {
     let _scope = watch::named("backward", file!());
     let leads_on = |node: &Arc<Node<T>>| !node.is_leaf() && node.depth > floor && !ends(node);
@@ -106,12 +111,12 @@ pub(crate) fn walk<T: Float>(
         let (_, gradient) =
             gradients.borrow_mut().remove(&address(&node)).expect("whatever waits has a gradient");
         let context = Context::new(&node, &gradient).within(&gradients, floor);
-        let detecting = mode::is_detecting() && is_finite(gradient.value());
+        let detecting = mode::is_detecting() && is_finite(gradient.numbers());
         let mut anomaly = None;
-        each_gradient(&node, &context, &mut |i, contribution| {
+        each_gradient(&node, &context, rule, &mut |i, contribution| {
             let origin = node.inputs[i].differentiable().expect("a gradient is needed");
-            if detecting && anomaly.is_none() && !is_finite(contribution.value()) {
-                anomaly = Some(not_finite(&node, i, contribution.value()));
+            if detecting && anomaly.is_none() && !is_finite(contribution.numbers()) {
+                anomaly = Some(not_finite(&node, i, contribution.numbers()));
             }
             let replaces = context.has_taken();
             match gradients.borrow_mut().entry(address(origin)) {
@@ -126,8 +131,8 @@ pub(crate) fn walk<T: Float>(
                 Slot::Occupied(mut slot) => {
                     let sum = std::mem::replace(&mut slot.get_mut().1, gradient.clone());
                     let sum = add(sum, contribution);
-                    if detecting && anomaly.is_none() && !is_finite(sum.value()) {
-                        anomaly = Some(infinite_sum(origin, sum.value()));
+                    if detecting && anomaly.is_none() && !is_finite(sum.numbers()) {
+                        anomaly = Some(infinite_sum(origin, sum.numbers()));
                     }
                     slot.get_mut().1 = sum;
                 }
@@ -164,15 +169,21 @@ fn infinite_sum<T: Float>(origin: &Node<T>, sum: &Tensor<T>) -> BackwardError {
 
 /// Hands the gradient for each input that needs one to `take`, in the input's shape.
 pub(crate) fn each_gradient<T: Float>(
-    node: &Node<T>,
+    node: &Arc<Node<T>>,
     context: &Context<T>,
+    rule: Option<&OtherRule<T>>,
     take: &mut dyn FnMut(usize, Var<T>),
 ) -> Result<(), BackwardError> {
     let operation = node.operation().expect("gradients flow through operations on numbers");
     let _frame = watch::begin_rule(operation, node);
     let for_examples = context.is_recorded() && mode::has_examples() && example::depends(node);
-    let mut all =
-        if for_examples { vmap::vjps_of_example(operation, context) } else { operation.vjps(context) };
+    if mode::is_tracing() && rule.is_none() && !for_examples {
+        return each_traced_gradient(node, &**operation, context, take);
+    }
+    let other = rule.and_then(|rule| rule(node, context));
+    let mut all = other.or_else(|| {
+        if for_examples { vmap::vjps_of_example(operation, context) } else { operation.vjps(context) }
+    });
     for (i, input) in node.inputs.iter().enumerate().filter(|(i, _)| context.needs(*i)) {
         let gradient = match &mut all {
             Some(all) => all.get_mut(i).and_then(Option::take),
@@ -186,13 +197,41 @@ pub(crate) fn each_gradient<T: Float>(
     Ok(())
 }
 
+/// [`each_gradient`] of a step that is traced: the gradients of a rule that reads numbers are one line of the trace, and
+/// the rule runs again as a whole.
+#[cold]
+fn each_traced_gradient<T: Float>(
+    node: &Arc<Node<T>>,
+    operation: &dyn Operation<T>,
+    context: &Context<T>,
+    take: &mut dyn FnMut(usize, Var<T>),
+) -> Result<(), BackwardError> {
+    let needed: Vec<usize> = (0..node.inputs.len()).filter(|&i| context.needs(i)).collect();
+    let (all, looked) = mode::looking(|| operation.vjps(context));
+    let together = all.is_some().then(|| RuleCall::new(node, context.cotangent(), needed.clone(), true));
+    let mut all = all;
+    for i in needed {
+        let (gradient, looked, call) = if let (Some(all), Some(call)) = (&mut all, &together) {
+            (all.get_mut(i).and_then(Option::take), looked, Arc::clone(call))
+        } else {
+            let (gradient, looked) = mode::looking(|| operation.vjp(context, i));
+            (gradient, looked, RuleCall::new(node, context.cotangent(), vec![i], false))
+        };
+        let gradient =
+            gradient.ok_or_else(|| BackwardError::NoRule { operation: operation.name(), input: i })?;
+        let gradient = if looked { RuleCall::result(call, i, gradient) } else { gradient };
+        take(i, reduce_to(gradient, node.inputs[i].value.shape(), operation.name(), i)?);
+    }
+    Ok(())
+}
+
 /// The sum of two contributions; in place where that is safe and nothing is recorded.
 fn add<T: Float>(sum: Var<T>, contribution: Var<T>) -> Var<T> {
     if sum.node().is_some() || contribution.node().is_some() {
         return sum + contribution;
     }
     let mut total = sum.into_value();
-    total += contribution.value();
+    total += contribution.numbers();
     total.into()
 }
 

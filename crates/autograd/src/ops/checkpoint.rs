@@ -71,7 +71,7 @@ impl<T: Float, F: Fn(&[Var<T>]) -> Var<T> + Send + Sync + 'static> Operation<T> 
         let needed: Vec<&Var<T>> =
             all.iter().enumerate().filter(|(i, _)| context.needs(*i)).map(|(_, input)| input).collect();
         let mut found = if y.is_tracked() && !needed.is_empty() {
-            gradients_within("vjp", &y, context.cotangent(), &needed, &all, recorded)
+            gradients_within("vjp", &y, context.cotangent(), &needed, (&all, None), recorded)
         } else {
             vec![None; needed.len()]
         }
@@ -147,6 +147,9 @@ pub fn checkpoint<T: Float>(
     inputs: &[&Var<T>],
     function: impl Fn(&[Var<T>]) -> Var<T> + Send + Sync + 'static,
 ) -> Var<T> {
+    if mode::is_tracing() {
+        return traced(inputs, function);
+    }
     if mode::has_examples() || !mode::is_recording() {
         // What the function reads besides may depend on an example.
         return function(&inputs.iter().copied().cloned().collect::<Vec<_>>());
@@ -166,6 +169,25 @@ pub fn checkpoint<T: Float>(
     let operation = Checkpoint { function, inputs: inputs.len(), draws, shape: y.shape().into() };
     let all: Vec<&Var<T>> = inputs.iter().copied().chain(&captured).collect();
     apply_computed(operation, &all, y.into_value(), frame)
+}
+
+/// A checkpoint in a step that is being compiled, where all that is read must be among the inputs.
+#[track_caller]
+fn traced<T: Float>(
+    inputs: &[&Var<T>],
+    function: impl Fn(&[Var<T>]) -> Var<T> + Send + Sync + 'static,
+) -> Var<T> {
+    let constants: Vec<Var<T>> = inputs.iter().map(|input| Var::constant(input.raw())).collect();
+    let frame = watch::begin(|| "checkpoint");
+    let (y, draws) = remember_draws(|| function(&constants));
+    assert!(
+        !y.is_tracked(),
+        "checkpoint: in a compiled step, the function reads a variable that is not among its {} inputs, whose gradient would \
+         be lost: make it an input",
+        inputs.len()
+    );
+    let operation = Checkpoint { function, inputs: inputs.len(), draws, shape: y.shape().into() };
+    apply_computed(operation, inputs, y.into_value(), frame)
 }
 
 #[cfg(feature = "proptest")]

@@ -1,13 +1,13 @@
 //! Linear equations, inverses and determinants.
 
-use gradus_tensor::shapes::{broadcast_shapes, det_shape, inverse_shape, solve_shape};
+use gradus_tensor::shapes::{broadcast_shapes, det_shape, inverse_shape, slogdet_shape, solve_shape};
 use gradus_tensor::{Float, OrPanic, Tensor, TensorError};
 
 use super::operations::operations;
 use crate::tape::{Batch, Operation, Saves, Var, apply, apply_computed, watch};
 
 /// The result, or NaN in place of an error, which the methods of [`Var`] return before anything is recorded.
-fn or_nan<T: Float>(result: Result<Tensor<T>, TensorError>, shape: &[usize]) -> Tensor<T> {
+pub(super) fn or_nan<T: Float>(result: Result<Tensor<T>, TensorError>, shape: &[usize]) -> Tensor<T> {
     result.unwrap_or_else(|_| Tensor::full(shape, T::NAN))
 }
 
@@ -76,6 +76,23 @@ operations! {
         forward |x| x[0].logdet(),
         vjp |context, _| of_matrices(context.cotangent()) * apply(Inverse, &[&context.input(0)]).t(),
         batched |batch| batch.apply(Self);
+
+    // As `Logdet`; the sign does not change among regular matrices.
+    Nonlinear Slogdet {}: "slogdet", saves Saves::INPUTS,
+        shape |x| slogdet_shape(x[0]),
+        forward |x| {
+            let [sign, logarithm] = x[0].slogdet();
+            Tensor::stack(&[&sign, &logarithm], -1)
+        },
+        vjp |context, _| {
+            let of_logarithm = of_matrices(&context.cotangent().select(-1, 1));
+            of_logarithm * apply(Inverse, &[&context.input(0)]).t()
+        };
+}
+
+/// The solution of equations with a triangular matrix, NaN for a singular one.
+pub(super) fn solve_upper<T: Float>(a: &Var<T>, b: &Var<T>) -> Var<T> {
+    apply(SolveTriangular { upper: true }, &[a, b])
 }
 
 /// The solutions of the systems of all examples.
@@ -94,7 +111,7 @@ fn solved<T: Float>(batch: &Batch<T>, operation: impl Operation<T>) -> Var<T> {
 }
 
 /// One number for each matrix, in the shape that broadcasts to the matrices.
-fn of_matrices<T: Float>(x: &Var<T>) -> Var<T> {
+pub(super) fn of_matrices<T: Float>(x: &Var<T>) -> Var<T> {
     x.unsqueeze(-1).unsqueeze(-1)
 }
 
@@ -168,7 +185,7 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn cholesky(&self) -> Result<Self, TensorError> {
         let frame = watch::begin(|| "cholesky");
-        Ok(apply_computed(Cholesky, &[self], self.value().cholesky()?, frame))
+        Ok(apply_computed(Cholesky, &[self], self.numbers().cholesky()?, frame))
     }
 
     /// The X with `A X = B`, for this A, `[..., n, n]`, and B, `[..., n, k]`, or `[n]` if A is one matrix. Axes in
@@ -204,7 +221,7 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn inverse(&self) -> Result<Self, TensorError> {
         let frame = watch::begin(|| "inverse");
-        Ok(apply_computed(Inverse, &[self], self.value().inverse()?, frame))
+        Ok(apply_computed(Inverse, &[self], self.numbers().inverse()?, frame))
     }
 
     /// The determinants of matrices: `[..., n, n]` to `[...]`.
@@ -224,6 +241,15 @@ impl<T: Float> Var<T> {
     #[track_caller]
     pub fn logdet(&self) -> Self {
         apply(Logdet, &[self])
+    }
+
+    /// The sign of the determinants, -1, 0 or 1, and the logarithm of their magnitudes: `[..., n, n]` to `[...]` twice.
+    ///
+    /// See [`Tensor::slogdet`](gradus_tensor::Tensor::slogdet) for panics.
+    #[track_caller]
+    pub fn slogdet(&self) -> [Self; 2] {
+        let both = apply(Slogdet, &[self]);
+        [0, 1].map(|i| both.select(-1, i))
     }
 }
 
@@ -247,7 +273,7 @@ fn system<T: Float>(
     };
     let (a, b) = (stacked(a), stacked(&b));
     let frame = watch::begin(|| name);
-    let value = solve(a.value(), b.value())?;
+    let value = solve(a.numbers(), b.numbers())?;
     let x = apply_computed(operation, &[&a, &b], value, frame);
     Ok(if column { x.squeeze(-1) } else { x })
 }
@@ -298,5 +324,9 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
             (regular(x) * first.unsqueeze(1).cast()).det()
         }),
         case!("logdet", (front, n) in stacks(), [square(&front, n) => -1.0..1.0], |x| regular(x).logdet()),
+        case!("slogdet", (front, n) in stacks(), [square(&front, n) => -1.0..1.0], |x| {
+            let [sign, logarithm] = (-regular(x)).slogdet();
+            sign * logarithm
+        }),
     ]
 }

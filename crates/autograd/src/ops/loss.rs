@@ -6,6 +6,7 @@ use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Tensor, keepdim};
 use super::operations::operations;
 use crate::engine::{batched_composition, forward_of_composition, gradients_of_composition};
 use crate::ops::chained;
+use crate::scalar::Real;
 use crate::tape::{Indices, Mask, Operand, Saves, Var, apply};
 
 operations! {
@@ -48,7 +49,8 @@ operations! {
         },
         vjp |context, input| {
             let operands = [context.cotangent(), &context.input(input), &context.input(1 - input)];
-            apply(MseGradient, &operands)
+            let factor = mse_factor(context.shape(input));
+            apply(MseGradient { factor }, &operands)
         },
         batched |batch| batched_composition(batch, |x| (&x[0] - &x[1]).square().mean(..));
 
@@ -75,10 +77,10 @@ operations! {
 
     /// The gradient of [`MseLoss`] with respect to an input, from a cotangent, this input and the other one, in one
     /// pass.
-    Nonlinear MseGradient {}: "mse_gradient", saves Saves::INPUTS,
+    Nonlinear MseGradient { factor: f64 }: "mse_gradient", saves Saves::INPUTS,
         shape |x| broadcast_shapes("mse_loss", x[1], x[2]),
         forward |x| {
-            let scale = x[0].item() * mse_factor(x[1].shape());
+            let scale = x[0].item() * T::from_f64(*factor);
             x[1].zip(
                 "mse_loss",
                 x[2],
@@ -88,11 +90,13 @@ operations! {
         },
         vjps |context| gradients_of_composition(context, |inputs| {
             let difference = &inputs[1] - &inputs[2];
-            chained(&difference, &(&inputs[0] * mse_factor::<T>(context.shape(1))))
+            chained(&difference, &(&inputs[0] * T::from_f64(*factor)))
         }),
-        batched |batch| batched_composition(batch, |x| {
-            chained(&(&x[1] - &x[2]), &(&x[0] * mse_factor::<T>(x[1].shape())))
-        });
+        batched |batch| {
+            let [g, x, y] = [0, 1, 2].map(|input| batch.aligned(input, batch.output_shape().len()));
+            chained(&(x - y), &(g * T::from_f64(*factor)))
+        },
+        expression 3 |x| (x[1] - x[2]).multiply_no_nan(x[0] * *factor);
 
     /// Vectors divided by their lengths, each of which counts as at least `eps`.
     Nonlinear Direction { axis: usize, eps: f64 }: "direction", saves Saves::INPUTS,
@@ -131,8 +135,8 @@ fn cross_entropy_gradient<T: Float>(
 }
 
 /// The derivative of a mean of squares with respect to an element, divided by its difference.
-fn mse_factor<T: Float>(shape: &[usize]) -> T {
-    T::from_f64(2.0 / shape.iter().product::<usize>() as f64)
+fn mse_factor(shape: &[usize]) -> f64 {
+    2.0 / shape.iter().product::<usize>() as f64
 }
 
 fn direction<T: Float>(x: &Var<T>, axis: usize, eps: f64) -> Var<T> {

@@ -24,7 +24,8 @@ operations! {
             // One matrix on the right may stay as it is: the rows of all examples make one product.
             let [x, y] = [0, 1].map(|input| batch.aligned(input, rank));
             x.matmul(&y)
-        };
+        },
+        into |x, y| x[0].matmul_into(x[1], y);
 
     Multilinear Outer {}: "outer",
         shape |x| outer_shape(x[0], x[1]),
@@ -83,7 +84,8 @@ operations! {
             let rows = rows.reshape([&rows.shape()[..front], &[count(&all[1..rank]), batch.shape(1)[1]]].concat());
             let y = rows.matmul(&batch.given(1).t()).reshape(all);
             bias.map_or(y.clone(), |bias| y + batch.aligned(bias, rank))
-        };
+        },
+        into |x, y| x[0].linear_into(x[1], x.get(2), y);
 }
 
 /// The two matrices that a matrix is the product of, if it is one on the tape, perhaps transposed.

@@ -9,6 +9,7 @@ mod checkpoint;
 mod compare;
 mod conv;
 mod custom;
+mod decompositions;
 mod diagonal;
 mod dropout;
 mod einsum;
@@ -24,6 +25,7 @@ mod norm;
 mod operations;
 mod pad;
 mod pool;
+mod quantize;
 mod recurrent;
 mod reduce;
 mod repeat;
@@ -62,6 +64,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         matmul::cases(),
         einsum::cases(),
         linalg::cases(),
+        decompositions::cases(),
         conv::cases(),
         pool::cases(),
         index::cases(),
@@ -73,6 +76,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         attention::cases(),
         recurrent::cases(),
         loss::cases(),
+        quantize::cases(),
         hook::cases(),
         checkpoint::cases(),
         custom::cases(),

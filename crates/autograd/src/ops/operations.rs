@@ -11,6 +11,9 @@
 /// - or `vjps`, for the context, in place of both;
 /// - `multiply_adds` of a product, for the shapes of the inputs and of the result;
 /// - `batched`, for a [`Batch`](crate::Batch) of inputs; without it, `vmap` goes through the examples one by one.
+/// - `into`, for the inputs and a prepared result, where a kernel can write there;
+/// - `fusion`, the part that it can take in a fused pass;
+/// - `expression`, for so many arguments, of an elementwise operation.
 macro_rules! operations {
     ($(
         $(#[$doc:meta])*
@@ -20,7 +23,10 @@ macro_rules! operations {
             $rule:ident |$context:ident $(, $input:pat_param)?| $gradient:expr
             $(, jvp |$forward_context:ident, $forward_input:pat_param| $tangent:expr)?
             $(, multiply_adds |$sizes:ident, $size:pat_param| $products:expr)?
-            $(, batched |$batch:ident| $results:expr)?;
+            $(, batched |$batch:ident| $results:expr)?
+            $(, into |$prepared_inputs:ident, $prepared:ident| $fill:expr)?
+            $(, fusion $fusion:expr)?
+            $(, expression $count:literal |$arguments:ident| $text:expr)?;
     )*) => {$(
         operations! { @struct [$(#[$doc])*] $struct $(<$element>)? $attributes }
 
@@ -62,6 +68,25 @@ macro_rules! operations {
                 operations! { @bind self $attributes }
                 Some($results)
             })?
+            $(fn writes_into(&self) -> bool {
+                true
+            }
+            fn forward_into(
+                &self,
+                $prepared_inputs: &crate::tape::Inputs<T>,
+                $prepared: &mut gradus_tensor::Tensor<T>,
+            ) {
+                operations! { @bind self $attributes }
+                $fill;
+            })?
+            $(fn fusion(&self) -> Option<crate::tape::Fusion> {
+                operations! { @bind self $attributes }
+                Some($fusion)
+            })?
+            $(fn expression(&self) -> Option<crate::scalar::Expression> {
+                operations! { @bind self $attributes }
+                Some(crate::scalar::Expression::of($count, &|$arguments| $text))
+            })?
             fn linearity(&self) -> crate::tape::Linearity {
                 crate::tape::Linearity::$linearity
             }
@@ -87,7 +112,7 @@ macro_rules! operations {
     (@struct [$(#[$doc:meta])*] $struct:ident $(<$element:ident>)? { $($attribute:ident: $type:ty),* }) => {
         $(#[$doc])*
         #[derive(Debug)]
-        struct $struct $(<$element>)? { $($attribute: $type),* }
+        struct $struct $(<$element: gradus_tensor::Float>)? { $($attribute: $type),* }
     };
     (@struct [$(#[$doc:meta])*] $struct:ident ($attribute:ident: $type:ty)) => {
         $(#[$doc])*

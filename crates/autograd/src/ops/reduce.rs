@@ -1,10 +1,11 @@
 //! Sums, means and extremes over any set of axes.
 
+use gradus_tensor::fused::Reduction;
 use gradus_tensor::shapes::{extreme_shape, reduced_shape};
 use gradus_tensor::{Axes, Float, Shape, Tensor, TensorError};
 
 use super::operations::operations;
-use crate::tape::{Batch, DiscreteOperation, Indices, Inputs, Var, apply, decide, is_recorded};
+use crate::tape::{Batch, DiscreteOperation, Fusion, Indices, Inputs, Var, apply, decide, is_recorded};
 
 /// The axes of a reduction, from the front.
 #[derive(Debug, Clone)]
@@ -63,7 +64,9 @@ operations! {
         shape |x| reduced_shape("sum", x[0], &over.axes()),
         forward |x| x[0].sum(over.axes()),
         vjp |context, _| over.restore(context.cotangent(), context.shape(0)).expand(context.shape(0)),
-        batched |batch| batch.apply(Self(over.behind_batch()));
+        batched |batch| batch.apply(Self(over.behind_batch())),
+        into |x, y| x[0].sum_into(&over.axes, y),
+        fusion Fusion::Reduce(Reduction::Sum, over.axes.clone());
 
     Linear Mean(over: Reduced): "mean",
         shape |x| reduced_shape("mean", x[0], &over.axes()),
@@ -73,7 +76,8 @@ operations! {
             let share = context.cotangent() / T::from_f64(over.count(shape) as f64);
             over.restore(&share, shape).expand(shape)
         },
-        batched |batch| batch.apply(Self(over.behind_batch()));
+        batched |batch| batch.apply(Self(over.behind_batch())),
+        fusion Fusion::Reduce(Reduction::Mean, over.axes.clone());
 
     /// The largest or the smallest element.
     Nonlinear Extreme { largest: bool, over: Reduced }: if *largest { "max" } else { "min" },
@@ -87,7 +91,8 @@ operations! {
             let share = over.share(&context.input(0), &context.output());
             share.gated(context.tangent()).sum(over.axes())
         },
-        batched |batch| batch.apply(Self { largest: *largest, over: over.behind_batch() });
+        batched |batch| batch.apply(Self { largest: *largest, over: over.behind_batch() }),
+        fusion Fusion::Reduce(if *largest { Reduction::Max } else { Reduction::Min }, over.axes.clone());
 
     Nonlinear LogSumExp(over: Reduced): "logsumexp",
         shape |x| reduced_shape("logsumexp", x[0], &over.axes()),
@@ -237,7 +242,8 @@ impl<T: Float> Var<T> {
         let added = self.rank() - shape.len();
         let repeated = |axis: &usize| *axis < added || shape[axis - added] == 1 && self.shape()[*axis] != 1;
         let axes: Shape = (0..self.rank()).filter(repeated).collect();
-        self.sum(axes).reshape(shape)
+        let sum = self.sum(axes);
+        if sum.shape() == shape { sum } else { sum.reshape(shape) }
     }
 }
 

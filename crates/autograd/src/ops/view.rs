@@ -10,14 +10,15 @@ use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, lane_axis};
 
 use super::operations::operations;
 use super::reduce::behind_batch;
-use crate::tape::{Operation, Var, apply, is_recorded};
+use crate::tape::{Fusion, Operation, Var, apply, is_recorded};
 
 operations! {
     Linear Reshape { shape: Shape }: "reshape",
         shape |x| reshape_shape(x[0], &shape.clone().into()),
         forward |x| x[0].reshape(shape.as_slice()),
         vjp |context, _| context.cotangent().reshape(context.shape(0)),
-        batched |batch| batch.given(0).reshape(batch.raised(shape));
+        batched |batch| batch.given(0).reshape(batch.raised(shape)),
+        fusion Fusion::Reshape;
 
     Linear Permute { axes: Shape }: "permute",
         shape |x| permute_shape(x[0], &axes.clone().into()),
@@ -33,7 +34,8 @@ operations! {
         forward |x| x[0].expand(shape),
         // The engine sums over the repeated axes.
         vjp |context, _| context.cotangent().clone(),
-        batched |batch| batch.apply_each(Self { shape: batch.raised(shape) });
+        batched |batch| batch.apply_each(Self { shape: batch.raised(shape) }),
+        fusion Fusion::Expand;
 
     Linear Flip { axes: Shape }: "flip",
         shape |x| flip_shape(x[0], &axes.clone().into()),

@@ -66,6 +66,38 @@ impl Expression {
         self.read(&arguments).0
     }
 
+    /// The number of arguments.
+    pub(crate) fn arguments(&self) -> usize {
+        self.steps.iter().filter(|step| matches!(step, Step::Argument(_))).count()
+    }
+
+    /// Reads the steps in order: an argument is something by its number; any other step, a constant or the name of a
+    /// function with its operands, becomes something by `step`. `None` if a step becomes nothing.
+    pub(crate) fn each_step<R: Copy>(
+        &self,
+        argument: impl Fn(usize) -> R,
+        mut step: impl FnMut(Result<(&str, SmallVec<[R; 3]>), f64>) -> Option<R>,
+    ) -> Option<R> {
+        let mut results: Vec<R> = Vec::with_capacity(self.steps.len());
+        for each in &self.steps {
+            let result = match each {
+                Step::Argument(index) => argument(*index),
+                Step::Constant(number) => step(Err(*number))?,
+                Step::Function(function, operands) => {
+                    let operands = operands.iter().map(|&operand| results[operand]).collect();
+                    let name = match function {
+                        Function::Unary(name) | Function::Binary(name) => name,
+                        Function::Select => "select",
+                        Function::Polygamma(_) => return None,
+                    };
+                    step(Ok((name, operands)))?
+                }
+            };
+            results.push(result);
+        }
+        Some(results[self.result])
+    }
+
     /// The value in another reading.
     #[track_caller]
     pub(crate) fn read<R: Real>(&self, arguments: &[R]) -> R {

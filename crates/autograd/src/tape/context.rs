@@ -36,7 +36,7 @@ pub struct Context<'a, T: Float> {
 
 impl<'a, T: Float> Context<'a, T> {
     pub(crate) fn new(node: &'a Arc<Node<T>>, given: &'a Var<T>) -> Self {
-        let recorded = mode::is_recording();
+        let recorded = mode::makes_nodes();
         if !recorded {
             // What the rule makes of the inputs has no place on the tape.
             example::note(Some(node));
@@ -79,7 +79,7 @@ impl<'a, T: Float> Context<'a, T> {
     #[track_caller]
     pub fn input(&self, input: usize) -> Var<T> {
         let node = self.node.inputs[input].node.clone().filter(|_| self.recorded);
-        Var::from_parts(self.saved(input).clone(), node)
+        Var::from_parts(self.input_numbers(input).clone(), node)
     }
 
     /// An input of indices.
@@ -140,11 +140,12 @@ impl<'a, T: Float> Context<'a, T> {
     #[track_caller]
     pub(crate) fn input_value(&self, input: usize) -> &'a Tensor<T> {
         example::note(self.node.inputs[input].node.as_ref());
-        self.saved(input)
+        mode::look("input");
+        self.input_numbers(input)
     }
 
     #[track_caller]
-    fn saved(&self, input: usize) -> &'a Tensor<T> {
+    fn input_numbers(&self, input: usize) -> &'a Tensor<T> {
         let Some(value) = self.node.inputs[input].value.value() else {
             self.not_saved(&format!("input {input}"))
         };
@@ -157,18 +158,19 @@ impl<'a, T: Float> Context<'a, T> {
     /// If the operation does not list it in [`Operation::saves`](crate::Operation::saves).
     #[track_caller]
     pub fn output(&self) -> Var<T> {
-        Var::from_parts(self.saved_output().clone(), self.recorded.then(|| Arc::clone(self.node)))
+        Var::from_parts(self.output_numbers().clone(), self.recorded.then(|| Arc::clone(self.node)))
     }
 
     /// The numbers of the output.
     #[track_caller]
     pub(crate) fn output_value(&self) -> &'a Tensor<T> {
         example::note(Some(self.node));
-        self.saved_output()
+        mode::look("output");
+        self.output_numbers()
     }
 
     #[track_caller]
-    fn saved_output(&self) -> &'a Tensor<T> {
+    fn output_numbers(&self) -> &'a Tensor<T> {
         let Some(value) = &self.node.output else { self.not_saved("the output") };
         value
     }
@@ -179,7 +181,18 @@ impl<'a, T: Float> Context<'a, T> {
     }
 
     /// Whether the rule's own operations are being recorded, for a derivative of higher order.
+    ///
+    /// A rule that asks may compute with numbers where this is false: in a compiled step it then runs again as a whole.
     pub fn is_recorded(&self) -> bool {
+        if self.recorded && !mode::is_recording() {
+            mode::look("is_recorded");
+            return false;
+        }
+        self.recorded
+    }
+
+    /// Whether the variables that the context hands out are on the tape.
+    pub(crate) fn is_on_tape(&self) -> bool {
         self.recorded
     }
 

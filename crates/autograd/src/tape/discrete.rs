@@ -254,8 +254,16 @@ impl<E: Element, T: Float> Discrete<E, T> {
     }
 
     /// The integers or truth values.
+    ///
+    /// # Panics
+    /// In a function that is being compiled, if the values are on the tape.
+    #[inline]
+    #[track_caller]
     pub fn value(&self) -> &Tensor<E> {
         example::note(self.node());
+        if self.node.is_some() {
+            mode::look("value");
+        }
         &self.value
     }
 
@@ -264,13 +272,27 @@ impl<E: Element, T: Float> Discrete<E, T> {
         &self.value
     }
 
+    /// The values, also while a step is traced: for checks and shapes, and never for results.
+    #[doc(hidden)]
+    pub fn numbers(&self) -> &Tensor<E> {
+        &self.value
+    }
+
     /// The integers or truth values, without their place on the tape.
+    ///
+    /// # Panics
+    /// As [`value`](Self::value) does.
+    #[track_caller]
     pub fn into_value(self) -> Tensor<E> {
         example::note(self.node());
+        if self.node.is_some() {
+            mode::look("into_value");
+        }
         self.value
     }
 
     /// The sizes of the axes.
+    #[inline]
     pub fn shape(&self) -> &[usize] {
         self.value.shape()
     }
@@ -294,8 +316,14 @@ impl<E: Element, T: Float> Discrete<E, T> {
 impl<E, T: Float> Deref for Discrete<E, T> {
     type Target = Tensor<E>;
 
+    /// # Panics
+    /// As [`Discrete::value`] does.
+    #[track_caller]
     fn deref(&self) -> &Tensor<E> {
         example::note(self.node.as_ref());
+        if self.node.is_some() {
+            mode::look("deref");
+        }
         &self.value
     }
 }

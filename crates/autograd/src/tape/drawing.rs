@@ -1,4 +1,4 @@
-//! The tape as a picture.
+//! The tape, or anything else that is made of earlier things, as a picture.
 
 use std::fmt::{self, Write};
 
@@ -40,6 +40,19 @@ const STYLE: &str = "
 }
 ";
 
+/// A box of a picture.
+pub(crate) struct Drawn {
+    /// Its class in the style.
+    pub(crate) kind: &'static str,
+    pub(crate) title: String,
+    pub(crate) name: String,
+    pub(crate) shape: String,
+    /// The boxes that it is made of.
+    pub(crate) inputs: Vec<usize>,
+    /// Whether it has no inputs, and stands just above the first box that reads it.
+    pub(crate) is_leaf: bool,
+}
+
 impl<T: Float> Tape<T> {
     /// The tape as a picture in SVG, drawn without another program: operations from top to bottom, each below its inputs, with
     /// names and shapes. Leaves that have a [label](Self::label), data and the result have colours of their own; attributes are
@@ -55,37 +68,56 @@ impl<T: Float> Tape<T> {
     /// # // std::fs::write("tape.svg", svg)?;
     /// ```
     pub fn to_svg(&self) -> String {
-        let graph = Graph {
-            rows: self.rows(),
-            widths: self.iter().map(|node| width(&node)).collect(),
-            inputs: self.iter().map(|node| node.inputs().flatten().collect()).collect(),
+        let last = self.len().wrapping_sub(1);
+        let drawn = |node: TapeNode<'_, T>| Drawn {
+            kind: match node.operation() {
+                "input" => "data",
+                "leaf" if node.label() != "leaf" => "parameter",
+                "leaf" => "leaf",
+                _ if node.position() == last => "result",
+                _ => "operation",
+            },
+            title: node.to_string(),
+            name: shown(node.label()),
+            shape: shown(&format!("{:?}", node.shape())),
+            inputs: node.inputs().flatten().collect(),
+            is_leaf: self.nodes()[node.position()].is_leaf(),
         };
-        let mut out = String::new();
-        write_svg(&mut out, self, &graph, &graph.place()).expect("a string takes everything");
-        out
-    }
-
-    /// The row of each node: below all of its inputs; of a leaf, just above the first node that reads it.
-    fn rows(&self) -> Vec<usize> {
-        let mut rows: Vec<usize> = Vec::with_capacity(self.len());
-        for node in self.iter() {
-            rows.push(node.inputs().flatten().map(|input| rows[input] + 1).max().unwrap_or(0));
-        }
-        let mut first = vec![usize::MAX; rows.len()];
-        for node in self.iter() {
-            for input in node.inputs().flatten() {
-                first[input] = first[input].min(rows[node.position()]);
-            }
-        }
-        for (place, leaf) in self.nodes().iter().enumerate().filter(|(_, node)| node.is_leaf()) {
-            rows[place] = if first[place] == usize::MAX { 0 } else { first[place] - 1 };
-            debug_assert!(leaf.inputs.is_empty());
-        }
-        rows
+        draw(&self.iter().map(drawn).collect::<Vec<_>>())
     }
 }
 
-fn write_svg<T: Float>(out: &mut String, tape: &Tape<T>, graph: &Graph, places: &Places) -> fmt::Result {
+/// The picture of boxes, each behind its inputs.
+pub(crate) fn draw(boxes: &[Drawn]) -> String {
+    let graph = Graph {
+        rows: rows_of(boxes),
+        widths: boxes.iter().map(width).collect(),
+        inputs: boxes.iter().map(|drawn| drawn.inputs.clone()).collect(),
+    };
+    let mut out = String::new();
+    write_svg(&mut out, boxes, &graph, &graph.place()).expect("a string takes everything");
+    out
+}
+
+/// The row of each box: below all of its inputs; of a leaf, just above the first box that reads it.
+fn rows_of(boxes: &[Drawn]) -> Vec<usize> {
+    let mut rows: Vec<usize> = Vec::with_capacity(boxes.len());
+    for drawn in boxes {
+        rows.push(drawn.inputs.iter().map(|&input| rows[input] + 1).max().unwrap_or(0));
+    }
+    let mut first = vec![usize::MAX; rows.len()];
+    for (drawn, &row) in boxes.iter().zip(&rows) {
+        for &input in &drawn.inputs {
+            first[input] = first[input].min(row);
+        }
+    }
+    for (place, _) in boxes.iter().enumerate().filter(|(_, drawn)| drawn.is_leaf) {
+        rows[place] = if first[place] == usize::MAX { 0 } else { first[place] - 1 };
+    }
+    rows
+}
+
+fn write_svg(out: &mut String, boxes: &[Drawn], graph: &Graph, places: &Places) -> fmt::Result {
     let rows = graph.rows.iter().max().map_or(0, |last| last + 1);
     let (width, height) =
         (places.width + 2.0 * MARGIN, (rows as f64 * PITCH - (PITCH - BOX)).max(0.0) + 2.0 * MARGIN);
@@ -97,8 +129,8 @@ fn write_svg<T: Float>(out: &mut String, tape: &Tape<T>, graph: &Graph, places: 
          orient=\"auto\"><path class=\"tip\" d=\"M0 0L8 4L0 8z\"/></marker></defs>\n\
          <rect class=\"ground\" width=\"100%\" height=\"100%\"/>"
     )?;
-    tape.iter().try_for_each(|node| write_edges(out, &node, graph, places))?;
-    tape.iter().try_for_each(|node| write_node(out, &node, graph, places))?;
+    (0..boxes.len()).try_for_each(|i| write_edges(out, i, graph, places))?;
+    boxes.iter().enumerate().try_for_each(|(i, drawn)| write_box(out, drawn, i, graph, places))?;
     writeln!(out, "</svg>")
 }
 
@@ -106,14 +138,8 @@ fn top(row: usize) -> f64 {
     MARGIN + row as f64 * PITCH
 }
 
-/// The edges to a node. They arrive in the order in which they come from left to right.
-fn write_edges<T: Float>(
-    out: &mut String,
-    node: &TapeNode<'_, T>,
-    graph: &Graph,
-    places: &Places,
-) -> fmt::Result {
-    let i = node.position();
+/// The edges to a box. They arrive in the order in which they come from left to right.
+fn write_edges(out: &mut String, i: usize, graph: &Graph, places: &Places) -> fmt::Result {
     let (inputs, passes) = (&graph.inputs[i], &places.passes[i]);
     let last = |k: usize| passes[k].last().copied().unwrap_or(places.middles[inputs[k]]);
     let mut order: Vec<usize> = (0..inputs.len()).collect();
@@ -139,24 +165,10 @@ fn write_edges<T: Float>(
     Ok(())
 }
 
-fn write_node<T: Float>(
-    out: &mut String,
-    node: &TapeNode<'_, T>,
-    graph: &Graph,
-    places: &Places,
-) -> fmt::Result {
-    let i = node.position();
-    let kind = match node.operation() {
-        "input" => "data",
-        "leaf" if node.label() != "leaf" => "parameter",
-        "leaf" => "leaf",
-        _ if i + 1 == graph.rows.len() => "result",
-        _ => "operation",
-    };
+fn write_box(out: &mut String, drawn: &Drawn, i: usize, graph: &Graph, places: &Places) -> fmt::Result {
     let (middle, width, y) = (MARGIN + places.middles[i], graph.widths[i], top(graph.rows[i]));
-    let title = node.to_string();
-    let (name, shape) = (shown(node.label()), shown(&format!("{:?}", node.shape())));
-    let [title, name, shape] = [&title, &name, &shape].map(|text| Escaped(text));
+    let kind = drawn.kind;
+    let [title, name, shape] = [&drawn.title, &drawn.name, &drawn.shape].map(|text| Escaped(text));
     let x = middle - width / 2.0;
     writeln!(
         out,
@@ -168,18 +180,17 @@ fn write_node<T: Float>(
     )
 }
 
-/// The width of the box of a node.
-fn width<T: Float>(node: &TapeNode<'_, T>) -> f64 {
+/// The width of a box.
+fn width(drawn: &Drawn) -> f64 {
     let letters = |text: &str| -> f64 {
         // Letters of East Asia are twice as wide in a font of one width.
-        shown(text).chars().map(|letter| if letter < '\u{1100}' { 1.0 } else { 2.0 }).sum()
+        text.chars().map(|letter| if letter < '\u{1100}' { 1.0 } else { 2.0 }).sum()
     };
-    let widest = letters(node.label()).max(letters(&format!("{:?}", node.shape())));
-    (widest * LETTER + 20.0).max(56.0)
+    (letters(&drawn.name).max(letters(&drawn.shape)) * LETTER + 20.0).max(56.0)
 }
 
 /// A text on one line, cut to what is shown.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut shown: String = text.chars().take(LETTERS).collect();
     if text.chars().nth(LETTERS).is_some() {
         shown.pop();

@@ -119,10 +119,15 @@ impl<T: Float> Tape<T> {
     pub(crate) fn nodes(&self) -> &[Arc<Node<T>>] {
         &self.nodes
     }
+
+    /// The line of a node that is on the tape.
+    pub(crate) fn line(&self, node: &Arc<Node<T>>) -> TapeNode<'_, T> {
+        TapeNode { tape: self, position: self.positions[&address(node)] }
+    }
 }
 
 impl<'a, T: Float> TapeNode<'a, T> {
-    fn node(&self) -> &'a Node<T> {
+    pub(crate) fn node(&self) -> &'a Arc<Node<T>> {
         &self.tape.nodes[self.position]
     }
 
@@ -145,6 +150,7 @@ impl<'a, T: Float> TapeNode<'a, T> {
     pub fn attributes(&self) -> Option<String> {
         let text = match &self.node().origin {
             Origin::Leaf | Origin::Input(_) | Origin::Detach => return None,
+            Origin::Gradient(gradient) => format!("{{ of: {} }}", gradient.call.node.name()),
             Origin::Operation(operation) => format!("{operation:?}"),
             Origin::Indices(operation) => format!("{operation:?}"),
             Origin::Mask(operation) => format!("{operation:?}"),
@@ -168,6 +174,11 @@ impl<'a, T: Float> TapeNode<'a, T> {
     /// The shape of the result.
     pub fn shape(&self) -> &'a [usize] {
         &self.node().shape
+    }
+
+    /// The numbers of an input, if the tape keeps them; `None` if the input is missing or of another kind.
+    pub fn input(&self, input: usize) -> Option<&'a Tensor<T>> {
+        self.node().inputs.get(input)?.value.value()
     }
 
     /// The result, if the tape keeps it.

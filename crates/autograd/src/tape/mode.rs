@@ -18,14 +18,80 @@ struct Mode {
     watching: bool,
     /// Whether variables may stand for one example of a batch.
     examples: bool,
+    /// Whether a step is being traced, to be run again: all passes make nodes, which keep all values.
+    tracing: bool,
 }
 
 thread_local! {
     static MODE: Cell<Mode> = const {
         Cell::new(Mode {
-            recording: true, keeping_values: false, detecting: false, watching: false, examples: false
+            recording: true,
+            keeping_values: false,
+            detecting: false,
+            watching: false,
+            tracing: false,
+            examples: false,
         })
     };
+}
+
+/// Whether operations make nodes: the thread records, or traces.
+#[inline]
+pub(crate) fn makes_nodes() -> bool {
+    let mode = MODE.get();
+    mode.recording || mode.tracing
+}
+
+/// Whether a step is being traced.
+#[inline]
+pub(crate) fn is_tracing() -> bool {
+    MODE.get().tracing
+}
+
+thread_local! {
+    /// Whether a gradient rule that runs while the thread traces has read numbers; `None` outside of rules.
+    static LOOKED: Cell<Option<bool>> = const { Cell::new(None) };
+}
+
+/// Runs a gradient rule, and tells whether it read numbers, which another run of the step would have to read again.
+pub(crate) fn looking<R>(rule: impl FnOnce() -> R) -> (R, bool) {
+    struct Restore(Option<bool>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            LOOKED.set(self.0);
+        }
+    }
+    let _restore = Restore(LOOKED.replace(Some(false)));
+    let result = rule();
+    (result, LOOKED.get() == Some(true))
+}
+
+/// Says that numbers of the tape are read. While a step is traced, only gradient rules may: they run again as a whole.
+///
+/// # Panics
+/// Outside of rules, while the thread traces.
+#[inline]
+#[track_caller]
+pub(crate) fn look(what: &str) {
+    if MODE.get().tracing {
+        look_at_traced(what);
+    }
+}
+
+#[cold]
+#[track_caller]
+fn look_at_traced(what: &str) {
+    assert!(
+        LOOKED.get().is_some(),
+        "{what}: a function that is being compiled reads numbers, which would stay the same in later calls: return the \
+         variable and read it outside, or choose with operations such as `where_` and `masked_fill`"
+    );
+    LOOKED.set(Some(true));
+}
+
+/// Runs `f`, all of whose operations make nodes that keep all values.
+pub(crate) fn with_tracing<R>(tracing: bool, f: impl FnOnce() -> R) -> R {
+    with_mode(Mode { tracing, keeping_values: tracing, recording: true, ..MODE.get() }, f)
 }
 
 /// Whether a node that is made now keeps all values.

@@ -29,6 +29,27 @@ pub(crate) enum Origin<T: Float> {
     Mask(Arc<dyn DiscreteOperation<T, bool>>),
     /// The value of the input, without its gradient.
     Detach,
+    /// The gradient for one input by a rule that computes with numbers, in a traced step.
+    Gradient(GradientOf<T>),
+}
+
+/// A gradient that a rule computes.
+pub(crate) struct GradientOf<T: Float> {
+    /// The call of the rule, shared by its results.
+    pub(crate) call: Arc<RuleCall<T>>,
+    /// The input of the operation that the gradient is for.
+    pub(crate) input: usize,
+}
+
+/// A call of a gradient rule.
+pub(crate) struct RuleCall<T: Float> {
+    /// The operation that happened, with what the rule reads.
+    pub(crate) node: Arc<Node<T>>,
+    pub(crate) cotangent: Input<T>,
+    /// The inputs whose gradients are needed.
+    pub(crate) needed: Vec<usize>,
+    /// Whether the rule gives all of them at once.
+    pub(crate) together: bool,
 }
 
 /// An operation that happened, or a leaf.
@@ -73,6 +94,14 @@ pub(crate) enum Saved<T> {
     Mask(Tensor<bool>),
 }
 
+impl<T> Saved<T> {
+    /// No value.
+    #[inline]
+    pub(crate) fn nothing() -> Self {
+        Self::Shape(Shape::new())
+    }
+}
+
 impl<T: Float> Saved<T> {
     pub(crate) fn shape(&self) -> &[usize] {
         match self {
@@ -111,6 +140,67 @@ impl<T: Float> Saved<T> {
     }
 }
 
+impl<T: Float> Clone for Input<T> {
+    fn clone(&self) -> Self {
+        let value = match &self.value {
+            Saved::Value(value) => Saved::Value(value.clone()),
+            Saved::Shape(shape) => Saved::Shape(shape.clone()),
+            Saved::Indices(indices) => Saved::Indices(indices.clone()),
+            Saved::Mask(mask) => Saved::Mask(mask.clone()),
+        };
+        Self { node: self.node.clone(), value }
+    }
+}
+
+impl<T: Float> RuleCall<T> {
+    pub(crate) fn new(
+        node: &Arc<Node<T>>,
+        cotangent: &Var<T>,
+        needed: Vec<usize>,
+        together: bool,
+    ) -> Arc<Self> {
+        let cotangent =
+            Input { node: cotangent.node().cloned(), value: Saved::Value(cotangent.numbers().clone()) };
+        Arc::new(Self { node: Arc::clone(node), cotangent, needed, together })
+    }
+
+    /// The gradient that the call gave for an input, as a line of the trace.
+    ///
+    /// # Panics
+    /// If the pass is recorded: the derivative of a rule that looks at numbers cannot run again.
+    #[track_caller]
+    pub(crate) fn result(call: Arc<Self>, input: usize, gradient: Var<T>) -> Var<T> {
+        assert!(
+            !mode::is_recording(),
+            "{}: its gradient rule looks at numbers to choose a formula, so a derivative of second order through it \
+             cannot be compiled",
+            call.node.name()
+        );
+        let inputs = call.operands();
+        let value = gradient.into_parts().0;
+        let node = Node::new(Origin::Gradient(GradientOf { call, input }), inputs, None, value.shape());
+        Var::tracked(value, node)
+    }
+
+    /// The operands of a call: the cotangent, the inputs whose values the rule reads, and the output if it does.
+    pub(crate) fn operands(&self) -> Vec<Input<T>> {
+        let (reads, reads_output) = self.reads();
+        let inputs = reads.into_iter().map(|i| self.node.inputs[i].clone());
+        let output = self.node.output.clone().filter(|_| reads_output);
+        let output = output.map(|y| Input { node: Some(Arc::clone(&self.node)), value: Saved::Value(y) });
+        std::iter::once(self.cotangent.clone()).chain(inputs).chain(output).collect()
+    }
+
+    /// The inputs whose values the rule reads, and whether it reads the output.
+    pub(crate) fn reads(&self) -> (Vec<usize>, bool) {
+        let saves = self.node.operation().expect("rules belong to operations").saves();
+        let inputs = &self.node.inputs;
+        let kept = saves.kept(inputs.len(), |i| inputs[i].differentiable().is_some());
+        let reads = |&i: &usize| kept(i) || !matches!(inputs[i].value, Saved::Value(_) | Saved::Shape(_));
+        ((0..inputs.len()).filter(reads).collect(), saves.output)
+    }
+}
+
 thread_local! {
     /// Nodes made minus nodes dropped by this thread.
     static LIVE: Cell<isize> = const { Cell::new(0) };
@@ -142,6 +232,12 @@ pub(crate) fn nodes_made() -> u64 {
     MADE.get()
 }
 
+/// The number of a line of the trace that is no node.
+pub(crate) fn next_number() -> u64 {
+    MADE.set(MADE.get() + 1);
+    MADE.get()
+}
+
 impl<T: Float> Node<T> {
     pub(crate) fn new(
         origin: Origin<T>,
@@ -165,8 +261,14 @@ impl<T: Float> Node<T> {
         MADE.set(MADE.get() + 1);
         let is_differentiable = match origin {
             Origin::Leaf => true,
-            Origin::Operation(_) => inputs.iter().any(|input| input.differentiable().is_some()),
-            Origin::Input(_) | Origin::Indices(_) | Origin::Mask(_) | Origin::Detach => false,
+            Origin::Operation(_) => {
+                mode::is_recording() && inputs.iter().any(|input| input.differentiable().is_some())
+            }
+            Origin::Gradient(_)
+            | Origin::Input(_)
+            | Origin::Indices(_)
+            | Origin::Mask(_)
+            | Origin::Detach => false,
         };
         let place = match origin {
             Origin::Operation(_) if mode::is_watching() => watch::last_place(),
@@ -230,6 +332,7 @@ impl<T: Float> Node<T> {
             Origin::Indices(operation) => operation.name(),
             Origin::Mask(operation) => operation.name(),
             Origin::Detach => "detach",
+            Origin::Gradient(_) => "gradient",
         }
     }
 
@@ -238,7 +341,9 @@ impl<T: Float> Node<T> {
     pub(crate) fn expected_shape(&self) -> Option<Result<Shape, TensorError>> {
         let inputs: Vec<&[usize]> = self.inputs.iter().map(|input| input.value.shape()).collect();
         match &self.origin {
-            Origin::Leaf | Origin::Input(_) | Origin::Detach => Some(Ok(self.shape.clone())),
+            Origin::Leaf | Origin::Input(_) | Origin::Detach | Origin::Gradient(_) => {
+                Some(Ok(self.shape.clone()))
+            }
             Origin::Operation(operation) => operation.shape(&inputs),
             Origin::Indices(operation) => operation.shape(&inputs),
             Origin::Mask(operation) => operation.shape(&inputs),
@@ -248,7 +353,7 @@ impl<T: Float> Node<T> {
     /// The name of the type of the elements.
     pub(crate) fn element(&self) -> &'static str {
         match self.origin {
-            Origin::Leaf | Origin::Operation(_) | Origin::Detach => T::NAME,
+            Origin::Leaf | Origin::Operation(_) | Origin::Detach | Origin::Gradient(_) => T::NAME,
             Origin::Input(element) => element,
             Origin::Indices(_) => i64::NAME,
             Origin::Mask(_) => bool::NAME,

@@ -53,7 +53,8 @@ impl<'a, T: Float> Operand<'a, T> {
         }
     }
 
-    pub(crate) fn value(self) -> OperandValue<'a, T> {
+    #[doc(hidden)]
+    pub fn value(self) -> OperandValue<'a, T> {
         match self {
             Self::Var(var) => OperandValue::Number(var.raw()),
             Self::Indices(indices) => OperandValue::Indices(indices.raw()),
@@ -167,14 +168,24 @@ impl<T: Float> OwnedOperand<T> {
 }
 
 /// The value of an operand.
+#[doc(hidden)]
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum OperandValue<'a, T: Float> {
+pub enum OperandValue<'a, T: Float> {
     Number(&'a Tensor<T>),
     Indices(&'a Tensor<i64>),
     Mask(&'a Tensor<bool>),
 }
 
 impl<'a, T: Float> OperandValue<'a, T> {
+    /// The value, to be kept.
+    pub(crate) fn saved(self) -> Saved<T> {
+        match self {
+            Self::Number(value) => Saved::Value(value.clone()),
+            Self::Indices(value) => Saved::Indices(value.clone()),
+            Self::Mask(value) => Saved::Mask(value.clone()),
+        }
+    }
+
     pub(crate) fn shape(self) -> &'a [usize] {
         match self {
             Self::Number(value) => value.shape(),

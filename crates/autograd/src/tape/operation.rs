@@ -147,6 +147,33 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
         let _ = (inputs, output);
         0
     }
+
+    /// Whether there is a [`forward_into`](Self::forward_into).
+    fn writes_into(&self) -> bool {
+        false
+    }
+
+    /// Writes the result into a contiguous tensor of its shape, whose buffer nobody shares, with the same bits as
+    /// [`forward`](Self::forward): a compiled step then needs no new memory for it.
+    fn forward_into(&self, inputs: &Inputs<T>, out: &mut Tensor<T>) {
+        *out = self.forward(inputs);
+    }
+
+    /// The part that the operation can take in a fused pass of a compiled step, if it is not elementwise.
+    fn fusion(&self) -> Option<Fusion> {
+        None
+    }
+}
+
+/// The part of an operation in a fused pass; see [`Operation::fusion`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fusion {
+    /// A reduction over these axes, which it drops or keeps with size 1.
+    Reduce(gradus_tensor::fused::Reduction, Shape),
+    /// The same elements in the same order, in another shape.
+    Reshape,
+    /// The elements of the input, repeated.
+    Expand,
 }
 
 /// The values of the inputs, for a forward pass.
@@ -273,7 +300,7 @@ pub(crate) fn apply_inplace<T: Float>(
 ) -> Var<T> {
     let all =
         |first| std::iter::once(first).chain(others.iter().copied()).collect::<SmallVec<[Operand<T>; 4]>>();
-    let recorded = mode::is_recording() && (first.node().is_some() || is_recorded(others));
+    let recorded = mode::makes_nodes() && (first.node().is_some() || is_recorded(others));
     if recorded && mode::is_keeping_values() {
         return apply(operation, &all(Operand::Var(&first)));
     }
@@ -289,9 +316,9 @@ pub(crate) fn apply_inplace<T: Float>(
     record(Arc::new(operation), &all(Operand::Var(&first)), value)
 }
 
-/// Whether operations on these inputs become nodes: the thread is recording, and one of them is on the tape.
+/// Whether operations on these inputs become nodes: the thread makes nodes, and one of them is on the tape.
 pub(crate) fn is_recorded<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(inputs: &[A]) -> bool {
-    if !mode::is_recording() {
+    if !mode::makes_nodes() {
         if mode::has_examples() {
             // The result will have no place on the tape.
             inputs.iter().for_each(|&input| example::note(Into::<Operand<'a, T>>::into(input).node()));

@@ -98,9 +98,16 @@ impl<T: Float> Var<T> {
     }
 
     /// The numbers.
+    ///
+    /// # Panics
+    /// In a function that is being compiled, if the variable is on the tape.
     #[inline]
+    #[track_caller]
     pub fn value(&self) -> &Tensor<T> {
         example::note(self.node());
+        if self.node.is_some() {
+            mode::look("value");
+        }
         &self.value
     }
 
@@ -110,9 +117,30 @@ impl<T: Float> Var<T> {
         &self.value
     }
 
+    /// The numbers, also while a step is traced: for checks and shapes, and never for results.
+    #[inline]
+    #[doc(hidden)]
+    pub fn numbers(&self) -> &Tensor<T> {
+        example::note(self.node());
+        &self.value
+    }
+
+    /// The numbers of a leaf or a constant, to be changed in place by a compiled step, which keeps their shape.
+    #[doc(hidden)]
+    pub fn numbers_mut(&mut self) -> &mut Tensor<T> {
+        &mut self.value
+    }
+
     /// The numbers, without their place on the tape.
+    ///
+    /// # Panics
+    /// As [`value`](Self::value) does.
+    #[track_caller]
     pub fn into_value(self) -> Tensor<T> {
         example::note(self.node());
+        if self.node.is_some() {
+            mode::look("into_value");
+        }
         self.value
     }
 

@@ -12,9 +12,10 @@ use super::error::{GradientError, Law};
 use super::layout::relayout;
 use super::measure::{EXACT, Failure, Tolerance, compare, pullback};
 use super::vmap;
-use crate::engine::replay;
+use crate::compile::{self, External, Member, Plan};
+use crate::engine::{replay, vjp};
 use crate::tape::node::Node;
-use crate::tape::{Tape, Var, keep_values};
+use crate::tape::{Operand, OperandValue, Tape, Var, keep_values};
 
 /// A function of some variables.
 type SharedFunction<T> = Arc<dyn Fn(&[Var<T>]) -> Var<T> + Send + Sync>;
@@ -127,6 +128,7 @@ impl Sample {
             Law::Shape => return self.check_shape(),
             Law::Replay => return self.check_replay(),
             Law::Vmap => return self.check_vmap(),
+            Law::Compiled => return self.check_compiled(),
             _ => (),
         }
         check_law(law, &|xs| vec![self.run_on(xs)], &self.inputs, self.seed)
@@ -166,6 +168,39 @@ impl Sample {
     fn check_vmap(&self) -> Result<(), GradientError> {
         let examples = [self.inputs.clone(), self.others.clone(), self.inputs.clone()];
         vmap::holds(&|x| self.run_on(x), &examples, self.seed).map_err(|failure| self.report(failure))
+    }
+
+    /// Value and gradients, compiled on these inputs and run on others, are the bits of fresh ones.
+    fn check_compiled(&self) -> Result<(), GradientError> {
+        let shape = self.run().shape().to_vec();
+        let cotangent = Tensor::randn(shape, &mut seeded(self.seed));
+        let run = |leaves: &[Var<f64>]| -> Vec<Var<f64>> {
+            let y = self.run_on(leaves);
+            let all: Vec<&Var<f64>> = leaves.iter().collect();
+            let gradients = if y.is_tracked() { vjp(&y, &cotangent, &all) } else { Vec::new() };
+            std::iter::once(y).chain(gradients.into_iter().flatten()).collect()
+        };
+        let leaves: Vec<Var<f64>> = self.inputs.iter().map(Var::leaf).collect();
+        let (results, trace) = compile::trace::<f64, _>(|| run(&leaves));
+        let results: Vec<Operand<f64>> = results.iter().map(Operand::Var).collect();
+        let members: Vec<Member<f64>> = leaves.iter().map(|leaf| Member::Var(Operand::Var(leaf))).collect();
+        let mut program = Plan::new(trace, &results, &[], &members);
+        let fresh = run(&self.others.iter().map(Var::leaf).collect::<Vec<_>>());
+        let mut others = self.others.clone();
+        // Twice: a run must not change what the next one reads.
+        for _ in 0..2 {
+            let mut members: Vec<External<f64>> = others.iter_mut().map(External::Number).collect();
+            let mut got = Vec::new();
+            program.run(std::iter::empty(), &mut members, &mut |_, _, _, _| (), |value| {
+                let OperandValue::Number(value) = value else { unreachable!("the results are numbers") };
+                got.push(value.clone());
+            });
+            for (i, (got, fresh)) in got.iter().zip(&fresh).enumerate() {
+                compare(Law::Compiled, i.saturating_sub(1), got, fresh.value(), EXACT)
+                    .map_err(|failure| self.report(failure))?;
+            }
+        }
+        Ok(())
     }
 
     /// In `f32` values and gradients are within 64 epsilon of those in `f64` at the same inputs, measured

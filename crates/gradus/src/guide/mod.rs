@@ -1,4 +1,4 @@
-//! The guide: twelve short chapters, whose code the tests compile and run.
+//! The guide: short chapters, whose code the tests compile and run.
 //!
 //! Read the first one and write a model; the others can wait until you need them.
 //!
@@ -16,6 +16,8 @@
 //! | [10. From PyTorch](crate::guide::ch10_from_pytorch) | What is the name here of what I know from there? |
 //! | [11. From candle and burn](crate::guide::ch11_from_candle_and_burn) | The same for two frameworks in Rust. |
 //! | [12. Questions](crate::guide::ch12_questions) | Why is there no in-place operation, no GPU, no `f16`? |
+//! | [13. Explanations](crate::guide::ch13_explain) | Why does my network decide so, and can I believe it? |
+//! | [14. Compiled functions](crate::guide::ch14_compiled) | When is a step worth recording once, and what can it not do? |
 //!
 //! Two documents of the repository go deeper: CONVENTIONS.md says which value and which derivative each function has at
 //! kinks, ties, zeros and infinities, and ARCHITECTURE.md how the library is built and how to add to it.
@@ -41,4 +43,6 @@ chapters! {
     ch10_from_pytorch: "10_from_pytorch.md";
     ch11_from_candle_and_burn: "11_from_candle_and_burn.md";
     ch12_questions: "12_questions.md";
+    ch13_explain: "13_explain.md" needs "explain";
+    ch14_compiled: "14_compiled.md";
 }

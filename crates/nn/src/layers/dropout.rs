@@ -54,7 +54,7 @@ impl Dropout {
     pub fn forward<T: Float>(&self, x: impl AsVar<T>) -> Var<T> {
         let scope = inside::open(self);
         let x = &*x.as_var();
-        scope.gives(if self.training { x.dropout(self.p, self.key.next()) } else { x.clone() })
+        scope.gives(if self.training { x.dropout(self.p, self.key.next_key()) } else { x.clone() })
     }
 }
 

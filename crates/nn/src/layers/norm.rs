@@ -84,18 +84,19 @@ macro_rules! batch_norm {
                 self.check(x);
                 let (weight, bias) = (self.weight.as_deref(), self.bias.as_deref());
                 if !self.training {
-                    let [mean, var] = [self.running_mean.value(), self.running_var.value()].map(Var::constant);
+                    let [mean, var] = [self.running_mean.var(), self.running_var.var()];
                     let running = Some([&mean, &var]);
                     return scope.gives(x.batch_norm(running, weight, bias, false, self.momentum, self.eps).0);
                 }
                 // Held until both have changed: of several threads that train one layer, no batch is lost.
-                let (mut mean, mut var) = (self.running_mean.write(), self.running_var.write());
-                let running = [&*mean, &*var].map(Var::constant);
-                let running = Some([&running[0], &running[1]]);
+                let [mean, var] = [&self.running_mean, &self.running_var].map(Buffer::change);
+                let running = Some([mean.var(), var.var()]);
                 let (y, updated) = x.batch_norm(running, weight, bias, true, self.momentum, self.eps);
                 self.num_batches_tracked.next();
                 if !is_run_again() {
-                    [*mean, *var] = updated.expect("running statistics were given").map(Var::into_value);
+                    let [new_mean, new_var] = updated.expect("running statistics were given");
+                    mean.becomes(new_mean);
+                    var.becomes(new_var);
                 }
                 scope.gives(y)
             }

@@ -1,5 +1,6 @@
 //! Layers in sequence.
 
+use std::any::Any;
 use std::fmt::{self, Debug, Display, Formatter};
 use std::ops::{Index, IndexMut};
 
@@ -61,15 +62,30 @@ macro_rules! inherent_forward {
 }
 pub(super) use inherent_forward;
 
-/// Cloning into a box, for `Box<dyn Layer>`; every layer that is `Clone` has it.
+/// Cloning into a box, and back to its own type, for `Box<dyn Layer>`; every layer that is `Clone` has it.
 pub trait CloneLayer<T: Float> {
     /// A boxed clone.
     fn clone_layer(&self) -> Box<dyn Layer<T>>;
+    /// The layer as a value of its own type, `layer.as_any().downcast_ref::<Linear>()`.
+    fn as_any(&self) -> &dyn Any;
+    /// [`as_any`](Self::as_any) to change it.
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+    /// The name of the layer's type.
+    fn type_name(&self) -> &'static str;
 }
 
 impl<T: Float, L: Layer<T> + Clone + 'static> CloneLayer<T> for L {
     fn clone_layer(&self) -> Box<dyn Layer<T>> {
         Box::new(self.clone())
+    }
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+    fn type_name(&self) -> &'static str {
+        std::any::type_name::<L>()
     }
 }
 

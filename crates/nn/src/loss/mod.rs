@@ -4,6 +4,7 @@
 
 mod binary;
 mod classes;
+mod distillation;
 mod elements;
 mod embeddings;
 mod rows;
@@ -14,6 +15,7 @@ use gradus_autograd::{AsVar, Float, Indices, Mask, Var, broadcast_shapes};
 
 pub use binary::{BceLoss, BceWithLogitsLoss};
 pub use classes::{ClassTargets, CrossEntropyLoss, NllLoss};
+pub use distillation::DistillationLoss;
 pub use elements::{HuberLoss, KlDivLoss, L1Loss, MseLoss, SmoothL1Loss};
 pub use embeddings::{CosineEmbeddingLoss, TripletMarginLoss};
 
@@ -145,6 +147,7 @@ use loss;
 /// | [`kl_div`](Self::kl_div) | `t (log(t) - x)` | [`KlDivLoss`] |
 /// | [`nll_loss`](Self::nll_loss) | `-x[t]` | [`NllLoss`] |
 /// | [`cross_entropy`](Self::cross_entropy) | `-log_softmax(x)[t]` | [`CrossEntropyLoss`] |
+/// | [`distillation_loss`](Self::distillation_loss) | the divergence from a teacher's softened probabilities | [`DistillationLoss`] |
 /// | [`triplet_margin_loss`](Self::triplet_margin_loss) | `max(d(x, p) - d(x, n) + 1, 0)` for rows p and n | [`TripletMarginLoss`] |
 /// | [`cosine_embedding_loss`](Self::cosine_embedding_loss) | `1 - cos(x, y)` if alike, otherwise `max(cos(x, y), 0)` | [`CosineEmbeddingLoss`] |
 ///
@@ -235,6 +238,16 @@ pub trait Losses<T: Float>: Borrow<Var<T>> {
         CrossEntropyLoss::new().forward(self.borrow(), targets)
     }
 
+    /// The mean over rows of the divergence of these logits' softmax from the one of a teacher's logits, of the same shape,
+    /// both softened by a temperature; see [`DistillationLoss`].
+    ///
+    /// # Panics
+    /// If the shapes differ, or the temperature is not positive and finite.
+    #[track_caller]
+    fn distillation_loss(&self, teacher: impl AsVar<T>, temperature: f64) -> Var<T> {
+        DistillationLoss::new().temperature(temperature).forward(self.borrow(), teacher)
+    }
+
     /// The mean over rows of how much nearer than `negative`, by a margin of 1, `positive` should be; see
     /// [`TripletMarginLoss`].
     #[track_caller]
@@ -254,7 +267,7 @@ impl<T: Float> Losses<T> for Var<T> {}
 
 #[cfg(feature = "proptest")]
 pub(crate) fn cases() -> Vec<gradus_autograd::testing::Case> {
-    [elements::cases(), binary::cases(), classes::cases(), embeddings::cases()]
+    [elements::cases(), binary::cases(), classes::cases(), distillation::cases(), embeddings::cases()]
         .into_iter()
         .flatten()
         .collect()

@@ -43,7 +43,7 @@ impl<'a, T: Float> Classes<'a, T> {
     pub(super) fn rows(&self, targets: &Indices<T>, ignore_index: i64) -> Rows<T> {
         let Self { loss, shape, axis, count, .. } = *self;
         check_targets(loss, shape, axis as isize, targets.shape()).or_panic();
-        for target in targets.value() {
+        for target in targets.numbers() {
             assert!(
                 target == ignore_index || (0..count as i64).contains(&target),
                 "{}",

@@ -6,7 +6,7 @@ use std::fmt::{self, Debug, Formatter};
 use std::panic::Location;
 use std::sync::Arc;
 
-use gradus_autograd::{Float, Gradients, Tensor, watch};
+use gradus_autograd::{Float, Gradients, Tensor, compile, watch};
 
 use super::{LearningRate, Optimizer, non_negative};
 use crate::inside::name_layers;
@@ -291,10 +291,12 @@ impl<R: Rule, T: Float> Optimizer<T> for Descent<R, T> {
             self.check_groups(model);
         }
         if cfg!(debug_assertions)
+            && !compile::is_tracing()
             && let Err(error) = model.check_finite(gradients)
         {
             panic!("step: {error}");
         }
+        let optimizer = std::ptr::from_ref(self) as usize;
         let Self { rates, groups, states } = self;
         let (mut place, mut trainable, mut changed) = (0, 0, 0);
         model.visit_mut(Path::ROOT, &mut |path, member| {
@@ -302,18 +304,11 @@ impl<R: Rule, T: Float> Optimizer<T> for Descent<R, T> {
             let state = state_at(states, place, path, groups);
             place += 1;
             trainable += usize::from(parameter.is_trainable());
-            let Some(gradient) = gradients.get(parameter) else { return };
+            let Some(gradient) = gradients.var(parameter) else { return };
             changed += 1;
-            let Group { weight_decay, rule, .. } = &groups[state.group];
-            let is_other_shape = |slot: &Tensor<T>| slot.shape() != gradient.shape();
-            if state.steps == 0 || state.slots.iter().any(is_other_shape) {
-                let slot = || Tensor::full(gradient.shape(), T::from_f64(rule.initial()));
-                (state.steps, state.slots) = (0, (0..rule.slots()).map(|_| slot()).collect());
-            }
-            state.steps += 1;
+            compile::update(parameter, gradient, optimizer, place - 1);
             let lr = rates[state.group].current;
-            let step = Step { t: state.steps, lr, weight_decay: *weight_decay };
-            parameter.update(|p| rule.update(step, p, gradient, &mut state.slots));
+            parameter.update(|p| state.update(&groups[state.group], lr, p, gradient.numbers()));
         });
         states.truncate(place);
         assert!(
@@ -329,8 +324,39 @@ impl<R: Rule, T: Float> Optimizer<T> for Descent<R, T> {
         &self.rates
     }
 
+    #[track_caller]
     fn learning_rates_mut(&mut self) -> &mut [LearningRate] {
+        assert!(
+            !compile::is_tracing(),
+            "learning_rates_mut: a function that is being compiled sets a learning rate, which later calls would not: set it \
+             between calls"
+        );
         &mut self.rates
+    }
+
+    fn parameter_at(&self, place: usize) -> Option<&str> {
+        self.states.get(place).map(|state| state.name.as_str())
+    }
+
+    fn update_at(&mut self, place: usize, parameter: &mut Tensor<T>, gradient: &Tensor<T>) {
+        let state = &mut self.states[place];
+        state.update(&self.groups[state.group], self.rates[state.group].current, parameter, gradient);
+    }
+}
+
+impl<T: Float> ParameterState<T> {
+    /// Makes a step of the parameter.
+    #[inline]
+    fn update<R: Rule>(&mut self, group: &Group<R>, lr: f64, p: &mut Tensor<T>, gradient: &Tensor<T>) {
+        let Group { weight_decay, rule, .. } = group;
+        let is_other_shape = |slot: &Tensor<T>| slot.shape() != gradient.shape();
+        if self.steps == 0 || self.slots.iter().any(is_other_shape) {
+            let slot = || Tensor::full(gradient.shape(), T::from_f64(rule.initial()));
+            (self.steps, self.slots) = (0, (0..rule.slots()).map(|_| slot()).collect());
+        }
+        self.steps += 1;
+        let step = Step { t: self.steps, lr, weight_decay: *weight_decay };
+        rule.update(step, p, gradient, &mut self.slots);
     }
 }
 

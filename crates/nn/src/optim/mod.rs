@@ -15,7 +15,7 @@ pub mod schedule;
 mod sgd;
 mod state;
 
-use gradus_autograd::{Float, Gradients};
+use gradus_autograd::{Float, Gradients, Tensor};
 
 pub use adadelta::{Adadelta, AdadeltaRule};
 pub use adagrad::{Adagrad, AdagradRule};
@@ -53,7 +53,7 @@ use options;
 /// once.
 ///
 /// ```
-/// use gradus_autograd::{Float, Gradients};
+/// use gradus_autograd::{Float, Gradients, Tensor};
 /// use gradus_nn::{LearningRate, Module, Optimizer, Parameter};
 ///
 /// /// Steps of a fixed size against the sign of the gradient.
@@ -99,7 +99,26 @@ pub trait Optimizer<T: Float> {
     fn learning_rates(&self) -> &[LearningRate];
 
     /// The learning rates, to change them.
+    ///
+    /// # Panics
+    /// In a function that is being compiled.
+    #[track_caller]
     fn learning_rates_mut(&mut self) -> &mut [LearningRate];
+
+    /// The name of the parameter whose state has this place; `None` if there is none, or the optimizer cannot be part of a
+    /// compiled step.
+    #[doc(hidden)]
+    fn parameter_at(&self, place: usize) -> Option<&str> {
+        let _ = place;
+        None
+    }
+
+    /// Makes a step of the parameter whose state has this place, as a part of [`step`](Self::step).
+    #[doc(hidden)]
+    fn update_at(&mut self, place: usize, parameter: &mut Tensor<T>, gradient: &Tensor<T>) {
+        let _ = (place, parameter, gradient);
+        unreachable!("the optimizer has no part in a compiled step")
+    }
 
     /// The learning rate of the next step, for parameters in no group.
     fn lr(&self) -> f64 {

@@ -82,6 +82,13 @@ pub enum Difference {
         /// The type in the model.
         model: Dtype,
     },
+    /// Numbers are out of range.
+    Value {
+        /// The name.
+        name: String,
+        /// The fault.
+        fault: String,
+    },
     /// The state has different numbers under two names that are [`Tied`](crate::Tied) in the model.
     Untied {
         /// One name.
@@ -102,6 +109,7 @@ impl Display for Difference {
             Self::Dtype { name, state, model } => {
                 write!(f, "{name}: {state} in the state, {model} in the model; `State::convert` converts")
             }
+            Self::Value { name, fault } => write!(f, "{name}: {fault}"),
             Self::Untied { name, other } => {
                 write!(f, "{name}: not equal to {other} in the state; in the model they are one parameter")
             }

@@ -179,6 +179,8 @@ fn dtype(tensor: &StateTensor) -> FileDtype {
         StateTensor::F16(_) => FileDtype::F16,
         StateTensor::Bf16(_) => FileDtype::BF16,
         StateTensor::I64(_) => FileDtype::I64,
+        StateTensor::I8(_) => FileDtype::I8,
+        StateTensor::U8(_) => FileDtype::U8,
         StateTensor::Bool(_) => FileDtype::BOOL,
     }
 }
@@ -191,6 +193,7 @@ fn bytes(tensor: &StateTensor) -> Vec<u8> {
         StateTensor::F16(tensor) => tensor.iter().flat_map(|x| f16::from_f32(x).to_le_bytes()).collect(),
         StateTensor::Bf16(tensor) => tensor.iter().flat_map(|x| bf16::from_f32(x).to_le_bytes()).collect(),
         StateTensor::I64(tensor) => tensor.iter().flat_map(i64::to_le_bytes).collect(),
+        StateTensor::I8(tensor) | StateTensor::U8(tensor) => tensor.iter().map(|x| x as u8).collect(),
         StateTensor::Bool(tensor) => tensor.iter().map(u8::from).collect(),
     }
 }

@@ -32,6 +32,7 @@ pub(crate) fn of_model<T: Float>(model: &(impl Module<T> + ?Sized)) -> State {
             Member::Parameter(parameter) => StateTensor::of(parameter.value()),
             Member::Buffer(buffer) => StateTensor::of(&buffer.value()),
             Member::Counter(counter) => Tensor::from(counter.get()).into(),
+            Member::Packed(packed) => packed.to_state(),
             Member::Mode(_) | Member::Tied(_) | Member::Layer(_) => return,
         };
         members.push((path.to_string(), tensor));
@@ -118,7 +119,7 @@ fn compare<T: Float>(
     select: impl Fn(&str) -> bool,
     need: Need,
 ) -> Result<(State, PartialLoad), Vec<Difference>> {
-    let mut targets = Vec::new();
+    let (mut targets, mut faults) = (Vec::new(), Vec::new());
     model.visit(Path::ROOT, &mut |path, member| {
         let (shape, dtype, needed): (Vec<usize>, Dtype, bool) = match member {
             Member::Parameter(parameter) => {
@@ -126,11 +127,23 @@ fn compare<T: Float>(
             }
             Member::Buffer(buffer) => (buffer.value().shape().into(), dtype_of::<T>(), need != Need::Nothing),
             Member::Counter(_) => (Vec::new(), Dtype::I64, need == Need::All),
+            Member::Packed(packed) => {
+                let (own, name) = (packed.to_state(), path.to_string());
+                let found = state.get(&name).filter(|_| select(&name));
+                let fault = found.and_then(|found| packed.check(found));
+                faults.extend(fault.map(|fault| Difference::Value { name, fault }));
+                // Files have no other integers than `i64` once they are read.
+                let is_integer = matches!(own.dtype(), Dtype::I8 | Dtype::U8);
+                let dtype = found.map_or(own.dtype(), StateTensor::dtype);
+                let dtype = if is_integer && dtype == Dtype::I64 { dtype } else { own.dtype() };
+                (own.shape().into(), dtype, need != Need::Nothing)
+            }
             Member::Mode(_) | Member::Tied(_) | Member::Layer(_) => return,
         };
         targets.push(Target { name: path.to_string(), shape, dtype, needed });
     });
-    compare_targets(targets, state, &ties(model), &select, need)
+    let (state, report) = compare_targets(targets, state, &ties(model), &select, need)?;
+    if faults.is_empty() { Ok((state, report)) } else { Err(faults) }
 }
 
 /// A member that a state may be loaded into.
@@ -200,6 +213,7 @@ fn assign<T: Float>(
                     counter.set(value.item());
                 }
             }
+            MemberMut::Packed(packed) => packed.set_state(found),
             MemberMut::Mode(_) => (),
         }
     });

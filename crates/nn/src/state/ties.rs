@@ -20,7 +20,7 @@ pub(super) fn ties<T: Float>(model: &(impl Module<T> + ?Sized)) -> Ties {
     model.visit(Path::ROOT, &mut |path, member| match member {
         Member::Parameter(_) => parameters.push(path.to_string()),
         Member::Tied(tie) => tied.push((path.to_string(), tie.parameter())),
-        Member::Buffer(_) | Member::Counter(_) | Member::Mode(_) | Member::Layer(_) => {}
+        Member::Buffer(_) | Member::Counter(_) | Member::Packed(_) | Member::Mode(_) | Member::Layer(_) => {}
     });
     tie(parameters, tied)
 }

@@ -5,7 +5,8 @@ use std::fmt::{self, Display, Formatter};
 
 use gradus_autograd::{Element, Float, Tensor, Xoshiro256PlusPlus};
 
-/// A tensor with elements of any type that a state can hold. Half precision is held in `f32`, which has all its numbers.
+/// A tensor with elements of any type that a state can hold. Half precision is held in `f32`, and integers of 8 bits in
+/// `i64`, which have all their numbers; a file of 8 bits is read as `i64`.
 #[derive(Debug, Clone, PartialEq)]
 #[allow(missing_docs, reason = "named after their elements")]
 pub enum StateTensor {
@@ -14,6 +15,8 @@ pub enum StateTensor {
     F16(Tensor<f32>),
     Bf16(Tensor<f32>),
     I64(Tensor<i64>),
+    I8(Tensor<i64>),
+    U8(Tensor<i64>),
     Bool(Tensor<bool>),
 }
 
@@ -26,6 +29,8 @@ pub enum Dtype {
     F16,
     Bf16,
     I64,
+    I8,
+    U8,
     Bool,
 }
 
@@ -37,6 +42,8 @@ impl Display for Dtype {
             Self::F16 => "f16",
             Self::Bf16 => "bf16",
             Self::I64 => "i64",
+            Self::I8 => "i8",
+            Self::U8 => "u8",
             Self::Bool => "bool",
         })
     }
@@ -152,6 +159,8 @@ impl StateTensor {
             Self::F16(_) => Dtype::F16,
             Self::Bf16(_) => Dtype::Bf16,
             Self::I64(_) => Dtype::I64,
+            Self::I8(_) => Dtype::I8,
+            Self::U8(_) => Dtype::U8,
             Self::Bool(_) => Dtype::Bool,
         }
     }
@@ -161,7 +170,7 @@ impl StateTensor {
         match self {
             Self::F32(tensor) | Self::F16(tensor) | Self::Bf16(tensor) => tensor.shape(),
             Self::F64(tensor) => tensor.shape(),
-            Self::I64(tensor) => tensor.shape(),
+            Self::I64(tensor) | Self::I8(tensor) | Self::U8(tensor) => tensor.shape(),
             Self::Bool(tensor) => tensor.shape(),
         }
     }
@@ -204,7 +213,7 @@ impl StateTensor {
             _ if self.dtype() == T::DTYPE => (self.clone(), 0.0),
             Self::F32(tensor) | Self::F16(tensor) | Self::Bf16(tensor) => rounded::<f32, T>(tensor),
             Self::F64(tensor) => rounded::<f64, T>(tensor),
-            Self::I64(_) | Self::Bool(_) => (self.clone(), 0.0),
+            Self::I64(_) | Self::I8(_) | Self::U8(_) | Self::Bool(_) => (self.clone(), 0.0),
         }
     }
 }

@@ -5,7 +5,11 @@
 
 #![allow(private_interfaces, reason = "nobody outside of this crate can name the trait")]
 
+use std::mem::MaybeUninit;
+
 use super::conv::weight as conv_weight;
+use super::fused::{self, FusedStep, Given, Stages};
+use super::int8::convert as int8;
 use super::recurrent::{gru, lstm};
 use super::reduce::{self, sum};
 use super::{attention, conv, copy, matmul, norm, pool, softmax};
@@ -63,7 +67,12 @@ Kernels for f32, f64: {
     reduce::sum_squares_along(x: Strided<'_, Self>, axes: &[usize]) -> Buffer<Self>;
     softmax::logsumexp_along(x: Strided<'_, Self>, axes: &[usize]) -> Buffer<Self>;
 
-    matmul::products(pairs: &[(MatrixRef<'_, Self>, MatrixRef<'_, Self>)], bias: Option<&[Self]>) -> Buffer<Self>;
+    matmul::write_product(
+        out: &mut [MaybeUninit<Self>], lhs: MatrixRef<'_, Self>, rhs: MatrixRef<'_, Self>, bias: Option<&[Self]>
+    ) -> ();
+    matmul::write_products(
+        out: &mut [MaybeUninit<Self>], pairs: &[(MatrixRef<'_, Self>, MatrixRef<'_, Self>)], bias: Option<&[Self]>
+    ) -> ();
 
     softmax::softmax_rows(x: &[Self], length: usize) -> Buffer<Self>;
     softmax::log_softmax_rows(x: &[Self], length: usize) -> Buffer<Self>;
@@ -88,6 +97,17 @@ Kernels for f32, f64: {
     pool::max_pool_gradient(x: &[Self], g: &[Self], windows: Windows<'_>) -> Buffer<Self>;
     pool::avg_pool(x: &[Self], windows: Windows<'_>) -> Buffer<Self>;
     pool::avg_pool_gradient(g: &[Self], windows: Windows<'_>) -> Buffer<Self>;
+
+    int8::quantize_rows(
+        x: &[Self], length: usize, scales: &[f32], zero_point: u8, levels: [u8; 2]
+    ) -> (Buffer<u8>, bool);
+    int8::scale_rows(
+        sums: &[i32], stride: usize, columns: usize, scales: [&[f64]; 2], bias: Option<&[Self]>
+    ) -> Buffer<Self>;
+    fused::plan(
+        shape: &[usize], row_axes: usize, inputs: &[&[usize]], steps: &[FusedStep<Self>], outputs: &[u32]
+    ) -> Stages<Self>;
+    fused::run_stages(stages: &Stages<Self>, inputs: &[Given<'_, Self>], outputs: &mut [&mut [Self]]) -> ();
 
     attention::attention(
         heads: &[Head<'_, Self>], size: [usize; 2], attention: Attention<Self>

@@ -15,6 +15,8 @@ use crate::kernels::runs::at;
 use crate::kernels::runs::{MergedAxes, Runs, merge_axes, place};
 use crate::layout::{Layout, Strided};
 use crate::runtime::{Buffer, dispatch_narrow};
+#[cfg(target_arch = "x86_64")]
+use crate::runtime::{InstructionSet, registers::transpose_8x8};
 
 /// The elements in logical order.
 #[inline]
@@ -83,15 +85,11 @@ fn copy_runs<T: Element>(x: Strided<'_, T>) -> Buffer<T> {
 
 /// The side of a tile, which the registers hold.
 const SIDE: usize = 8;
-/// The rows of the result that are written side by side, so that lines are read whole and one after another.
-const BAND: usize = 16;
 /// The rows of the result that a thread takes at once.
 const PART_ROWS: usize = 128;
-/// The columns that a band goes on by, so that the lines it writes to are full before they leave the cache.
-const STRIP: usize = 32;
 
 /// A layout whose inner axis has a stride other than 1, while an outer one has stride 1.
-struct Transposition {
+pub(crate) struct Transposition {
     /// The axes before the one of stride 1, their number of indices, and its size.
     outer: MergedAxes,
     rows: usize,
@@ -106,7 +104,7 @@ struct Transposition {
 }
 
 impl Transposition {
-    fn of(layout: &Layout) -> Option<Self> {
+    pub(crate) fn of(layout: &Layout) -> Option<Self> {
         // Below this, finding the way costs more than jumping.
         const LARGE: usize = 256;
         let len = layout.len();
@@ -124,23 +122,36 @@ impl Transposition {
     }
 
     fn copy<T: Element>(&self, data: &[T]) -> Buffer<T> {
-        let row = self.matrices * self.columns;
+        let row = self.row();
         let length = if self.len < SHARED { self.len } else { PART_ROWS * row };
-        // SAFETY: a part is whole rows, of which each matrix's columns are written.
-        unsafe {
-            fill_parts(self.len, length, &|start, out| {
-                dispatch_narrow(
-                    #[inline(always)]
-                    || self.copy_rows(data, start / row, out),
-                );
-            })
-        }
+        // SAFETY: a part is whole rows.
+        unsafe { fill_parts(self.len, length, &|start, out| self.fill_rows(data, start, out)) }
+    }
+
+    /// The elements of a row of the result: of all axes after the one of stride 1.
+    pub(crate) fn row(&self) -> usize {
+        self.matrices * self.columns
+    }
+
+    /// Some whole rows, from the one on that begins with this element.
+    pub(crate) fn copy_band<T: Element>(&self, data: &[T], first: usize, len: usize) -> Buffer<T> {
+        assert!(len.is_multiple_of(self.row()), "a band of parts of rows");
+        // SAFETY: they are whole rows.
+        unsafe { Buffer::build(len, |out| self.fill_rows(data, first, out)) }
+    }
+
+    /// Writes all elements of whole rows, from the one on that begins with this element.
+    fn fill_rows<T: Element>(&self, data: &[T], first: usize, out: &mut [MaybeUninit<T>]) {
+        dispatch_narrow(
+            #[inline(always)]
+            || self.copy_rows(data, first / self.row(), out),
+        );
     }
 
     /// Writes whole rows, from this one on.
     #[inline(always)]
     fn copy_rows<T: Element>(&self, data: &[T], mut first: usize, mut out: &mut [MaybeUninit<T>]) {
-        let row = self.matrices * self.columns;
+        let row = self.row();
         while !out.is_empty() {
             // A band may run over several indices of the outer axes.
             let (index, skipped) = (first / self.rows, first % self.rows);
@@ -162,36 +173,98 @@ impl Transposition {
 #[inline(always)]
 fn transpose<T: Copy>(
     data: &[T],
+    from: (usize, isize),
+    out: &mut [MaybeUninit<T>],
+    row: usize,
+    size: [usize; 2],
+) {
+    // 256 bytes of a line are read, and written, one after another.
+    if const { size_of::<T>() <= 4 } {
+        by_blocks::<T, 64>(data, from, out, row, size);
+    } else {
+        by_blocks::<T, 32>(data, from, out, row, size);
+    }
+}
+
+/// [`transpose`] by blocks that stay in the first-level cache. Rows of a large result are often a power of two apart, so
+/// that few of them fit the cache at once; then a block is put together elsewhere before its rows are written.
+#[inline(always)]
+fn by_blocks<T: Copy, const BLOCK: usize>(
+    data: &[T],
     (start, stride): (usize, isize),
     out: &mut [MaybeUninit<T>],
     row: usize,
     [rows, columns]: [usize; 2],
 ) {
-    for i0 in (0..rows).step_by(BAND) {
-        for j0 in (0..columns).step_by(STRIP) {
-            let (i1, j1) = (rows.min(i0 + BAND), columns.min(j0 + STRIP));
-            for j in (j0..j1).step_by(SIDE) {
-                for i in (i0..i1).step_by(SIDE) {
-                    let (from, to) = (at(start + i, j, stride), i * row + j);
-                    if i + SIDE <= i1 && j + SIDE <= j1 {
-                        tile(data, (from, stride), &mut out[to..], row);
-                        continue;
-                    }
-                    for i in 0..SIDE.min(i1 - i) {
-                        for j in 0..SIDE.min(j1 - j) {
-                            out[to + i * row + j].write(data[at(from + i, j, stride)]);
-                        }
-                    }
+    let direct = row <= 2 * BLOCK;
+    let mut block = [[MaybeUninit::<T>::uninit(); BLOCK]; BLOCK];
+    for i0 in (0..rows).step_by(BLOCK) {
+        for j0 in (0..columns).step_by(BLOCK) {
+            let size = [BLOCK.min(rows - i0), BLOCK.min(columns - j0)];
+            let (from, out) = ((at(start + i0, j0, stride), stride), &mut out[i0 * row + j0..]);
+            if direct {
+                by_tiles(data, from, out, row, size);
+                continue;
+            }
+            by_tiles(data, from, block.as_flattened_mut(), BLOCK, size);
+            for (i, line) in block[..size[0]].iter().enumerate() {
+                let out = &mut out[i * row..][..size[1]];
+                // A copy of fixed length is no call.
+                match <&mut [MaybeUninit<T>; BLOCK]>::try_from(&mut *out) {
+                    Ok(out) => *out = *line,
+                    Err(_) => out.copy_from_slice(&line[..size[1]]),
                 }
             }
         }
     }
 }
 
+/// [`transpose`] by tiles.
+#[inline(always)]
+fn by_tiles<T: Copy>(
+    data: &[T],
+    (start, stride): (usize, isize),
+    out: &mut [MaybeUninit<T>],
+    row: usize,
+    [rows, columns]: [usize; 2],
+) {
+    for j in (0..columns).step_by(SIDE) {
+        for i in (0..rows).step_by(SIDE) {
+            let (from, to) = (at(start + i, j, stride), i * row + j);
+            if i + SIDE <= rows && j + SIDE <= columns {
+                tile(data, (from, stride), &mut out[to..], row);
+                continue;
+            }
+            for i in 0..SIDE.min(rows - i) {
+                for j in 0..SIDE.min(columns - j) {
+                    out[to + i * row + j].write(data[at(from + i, j, stride)]);
+                }
+            }
+        }
+    }
+}
+
+/// One whole tile.
+#[inline(always)]
+fn tile<T: Copy>(data: &[T], (start, stride): (usize, isize), out: &mut [MaybeUninit<T>], row: usize) {
+    #[cfg(target_arch = "x86_64")]
+    if size_of::<T>() == 4 && InstructionSet::current() >= InstructionSet::Avx2 {
+        let last = at(start, SIDE - 1, stride);
+        assert!(start.max(last) + SIDE <= data.len() && (SIDE - 1) * row + SIDE <= out.len());
+        // SAFETY: the first and the last line lie in the data, as do those between them, and all rows in `out`; moving
+        // four bytes keeps them, whatever they mean; and no instruction set is in use that the machine lacks.
+        unsafe {
+            transpose_8x8(data.as_ptr().add(start).cast(), stride, out.as_mut_ptr().cast(), row);
+        }
+        return;
+    }
+    shuffle(data, (start, stride), out, row);
+}
+
 /// One whole tile. Three perfect shuffles of its lines (the upper half of them interleaved with the lower)
 /// transpose it; each is two vector instructions per pair of lines, which one transposition at once is not.
 #[inline(always)]
-fn tile<T: Copy>(data: &[T], (start, stride): (usize, isize), out: &mut [MaybeUninit<T>], row: usize) {
+fn shuffle<T: Copy>(data: &[T], (start, stride): (usize, isize), out: &mut [MaybeUninit<T>], row: usize) {
     const HALF: usize = SIDE / 2;
     let mut lines: [[T; SIDE]; SIDE] =
         from_fn(|j| *data[at(start, j, stride)..].first_chunk().expect("a whole line"));

@@ -10,10 +10,9 @@ use std::array::from_fn;
 use std::mem::MaybeUninit;
 
 use crate::element::Element;
-use crate::kernels::copy::{Elements, copy, in_order};
+use crate::kernels::copy::{Elements, Transposition, copy, in_order};
 use crate::kernels::parts::{SHARED, fill, fill_parts, part_length};
-use crate::kernels::runs::Runs;
-use crate::kernels::runs::at;
+use crate::kernels::runs::{Runs, at};
 use crate::layout::{Layout, Strided};
 use crate::runtime::Buffer;
 use crate::runtime::dispatch;
@@ -111,7 +110,7 @@ unsafe fn zip_lines<T: Element, U: Element, V: Element>(
 /// [`zip_lines`] of operands that are broadcast or strided: apart, as its copies of lines need much of the stack.
 ///
 /// # Safety
-/// `line` must write every element of its line.
+/// As for [`zip_lines`].
 #[inline(never)]
 unsafe fn zip_runs<T: Element, U: Element, V: Element>(
     shape: &[usize],
@@ -120,23 +119,62 @@ unsafe fn zip_runs<T: Element, U: Element, V: Element>(
     line: LineFunction<'_, T, U, V>,
 ) -> Buffer<V> {
     let len = shape.iter().product();
-    let ((x, x_layout), (y, y_layout)) = (with_the_grain(x, shape), with_the_grain(y, shape));
-    let (x, y): (&[T], &[U]) = (&x, &y);
-    let runs = Runs::new(shape, [&x_layout, &y_layout]);
+    // Bands of one operand at most: those of the other might have another height.
+    let x = Operand::new(x, shape, true);
+    let y = Operand::new(y, shape, x.bands.is_none());
+    let runs = Runs::new(shape, [&x.layout, &y.layout]);
     let [x_stride, y_stride] = runs.strides();
     let part = |first: usize, out: &mut [MaybeUninit<V>]| {
-        let (mut x, mut y) = (Line::new(x, x_stride), Line::new(y, y_stride));
+        let ((x, x_first), (y, y_first)) = (x.part(first, out.len()), y.part(first, out.len()));
+        let (mut x, mut y) = (Line::new(&x, x_stride), Line::new(&y, y_stride));
         let (range, mut rest) = (first..first + out.len(), out);
         runs.for_each(range, |[x0, y0], length| {
             let out;
             (out, rest) = std::mem::take(&mut rest).split_at_mut(length);
             for (i, out) in out.chunks_mut(LINE).enumerate() {
-                line(x.get(x0, i * LINE, out.len()), y.get(y0, i * LINE, out.len()), out);
+                let (from, length) = (i * LINE, out.len());
+                line(x.get(x0 - x_first, from, length), y.get(y0 - y_first, from, length), out);
             }
         });
     };
+    let length = x.band_length().or(y.band_length()).unwrap_or(part_length(len));
     // SAFETY: the runs of a range have as many elements as the part, and each of their lines is written.
-    unsafe { fill_parts(len, part_length(len), &part) }
+    unsafe { fill_parts(len, length, &part) }
+}
+
+/// An operand of a result: its elements, or instructions how to copy some rows of the result, one band after another, which
+/// are used while they are in the second-level cache.
+struct Operand<'a, T> {
+    elements: Elements<'a, T>,
+    layout: Layout,
+    bands: Option<Transposition>,
+}
+
+impl<'a, T: Element> Operand<'a, T> {
+    fn new(x: Strided<'a, T>, shape: &[usize], may_be_bands: bool) -> Self {
+        let may_be_bands = may_be_bands && *x.shape() == *shape && x.layout.len() >= SHARED;
+        let bands = if may_be_bands { Transposition::of(x.layout) } else { None };
+        // Longer rows would make bands of a few lines.
+        if let Some(bands) = bands.filter(|bands| bands.row() <= BAND / 16) {
+            let (elements, layout) = (Elements::Borrowed(x.data), Layout::contiguous(shape));
+            return Self { elements, layout, bands: Some(bands) };
+        }
+        let (elements, layout) = with_the_grain(x, shape);
+        Self { elements, layout, bands: None }
+    }
+
+    /// The elements of a band.
+    fn band_length(&self) -> Option<usize> {
+        self.bands.as_ref().map(|bands| BAND / bands.row() / 8 * 8 * bands.row())
+    }
+
+    /// Where the elements of a part are, and how far before that they would lie if it began with the first one.
+    fn part(&self, first: usize, len: usize) -> (Elements<'_, T>, usize) {
+        match &self.bands {
+            Some(bands) => (Elements::Copied(bands.copy_band(&self.elements, first, len)), first),
+            None => (Elements::Borrowed(&self.elements), 0),
+        }
+    }
 }
 
 /// Replaces each element of a row-major buffer by the result of `f` on it and on its partner in `y`, which is
@@ -187,6 +225,8 @@ fn zip_lines_inplace<T: Element, U: Element>(
 
 /// The most elements that are lined up at once.
 const LINE: usize = 512;
+/// The most elements of a band.
+const BAND: usize = 32 * 1024;
 
 /// The elements of an operand along a run, side by side: as they lie, or else copied.
 struct Line<'a, T> {

@@ -113,6 +113,16 @@ impl<T: Float> Tensor<T> {
         })
     }
 
+    /// The sign of the determinants, -1, 0 or 1, and the logarithm of their magnitudes, which may be minus infinity:
+    /// `[..., n, n]` to `[...]` twice.
+    #[track_caller]
+    pub fn slogdet(&self) -> [Self; 2] {
+        let sign = self.determinants("slogdet", |lu| {
+            lu.pivots().fold(lu.sign(), |sign, pivot| if pivot == 0.0 { 0.0 } else { sign * pivot.signum() })
+        });
+        [sign, self.determinants("slogdet", |lu| lu.pivots().map(|pivot| pivot.abs().ln()).sum())]
+    }
+
     /// Both sides of a system of equations, expanded to common leading axes, and the shape of its solution.
     #[track_caller]
     fn system(&self, operation: &'static str, b: &Self) -> (Self, Self, Shape) {
@@ -135,7 +145,7 @@ impl<T: Float> Tensor<T> {
 }
 
 /// The size of square matrices.
-fn square(operation: &'static str, shape: &[usize]) -> Result<usize, TensorError> {
+pub(super) fn square(operation: &'static str, shape: &[usize]) -> Result<usize, TensorError> {
     match *shape {
         [.., rows, columns] if rows == columns => Ok(rows),
         _ => Err(TensorError::invalid(
@@ -157,6 +167,12 @@ pub fn inverse_shape(operation: &'static str, shape: &[usize]) -> Result<Shape, 
 pub fn det_shape(operation: &'static str, shape: &[usize]) -> Result<Shape, TensorError> {
     square(operation, shape)?;
     Ok(shape[..shape.len() - 2].into())
+}
+
+/// The shape of both results of [`Tensor::slogdet`], one after the other on the last axis.
+#[doc(hidden)]
+pub fn slogdet_shape(shape: &[usize]) -> Result<Shape, TensorError> {
+    Ok(det_shape("slogdet", shape)?.into_iter().chain([2]).collect())
 }
 
 /// The shape of [`Tensor::solve`] and [`Tensor::solve_triangular`], by the name of either.
@@ -219,7 +235,7 @@ fn solve_each<T: Float>(
 }
 
 /// The elements of a stack of matrices, column by column.
-fn columns<T: Float>(x: &Tensor<T>) -> Vec<f64> {
+pub(super) fn columns<T: Float>(x: &Tensor<T>) -> Vec<f64> {
     let [.., rows, columns] = *x.shape() else { unreachable!("matrices have two axes") };
     let (x, size) = (x.contiguous(), (rows * columns).max(1));
     let mut transposed = vec![0.0; x.len()];
@@ -230,7 +246,7 @@ fn columns<T: Float>(x: &Tensor<T>) -> Vec<f64> {
 }
 
 /// A stack of matrices of a shape, from their elements column by column.
-fn from_columns<T: Float>(transposed: &[f64], shape: &[usize]) -> Tensor<T> {
+pub(super) fn from_columns<T: Float>(transposed: &[f64], shape: &[usize]) -> Tensor<T> {
     let mut elements = Buffer::filled(transposed.len(), T::ZERO);
     let out = elements.get_mut().expect("nobody else has it");
     // One axis is a single column.
@@ -245,7 +261,7 @@ fn from_columns<T: Float>(transposed: &[f64], shape: &[usize]) -> Tensor<T> {
     Tensor::from_buffer(elements, shape)
 }
 
-fn fault_of<T: Float>(
+pub(super) fn fault_of<T: Float>(
     operation: &'static str,
     x: &Tensor<T>,
     place: usize,

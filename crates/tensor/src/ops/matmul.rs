@@ -61,32 +61,86 @@ impl<T: Float> Tensor<T> {
         } else {
             left.matrices(batch, [m, k]).into_iter().zip(right.matrices(batch, [k, n])).collect()
         };
-        Self::from_buffer(T::products(&pairs, None), shape)
+        Self::from_buffer(kernels::products(&pairs, None), shape)
     }
 
     /// The product of two matrices that fit, plus a vector added to each row.
-    ///
-    /// The kernels want the rows of the right operand contiguous. If its columns are (a transposed view, such as the
-    /// weight of a dense layer), they transpose it piece by piece, slowly. So for large products it is transposed
-    /// before, by tiles, or the whole product is, if that moves fewer elements.
     fn matrix_product(&self, right: &Self, bias: Option<&Self>) -> Self {
-        // Below this, a copy costs more than it saves, as measured.
-        const LARGE: usize = 1 << 20;
-        let ([m, k], &[_, n]) = (self.shape(), right.shape()) else { unreachable!("two matrices") };
-        let &[row_stride, column_stride] = right.strides() else { unreachable!("two matrices") };
-        // The stride of an axis of one element does not matter.
-        let against = *k > 1 && n > 1 && row_stride.abs() < column_stride.abs();
-        if against && m * k * n >= LARGE && *m >= 32 {
-            if m * (k + n) < k * n {
-                let turned = right.t().matrix_product(&self.t().contiguous(), None).t().contiguous();
-                return if let Some(bias) = bias { turned + bias } else { turned };
-            }
+        let (left_matrix, right_matrix) = (self.as_matrix(), right.as_matrix());
+        let (m, k, n) = (left_matrix.rows, left_matrix.columns, right_matrix.columns);
+        if !turns_first(left_matrix, right_matrix) {
+            let bias = bias.map(Self::elements);
+            return Self::from_buffer(
+                kernels::products(&[(left_matrix, right_matrix)], bias.as_deref()),
+                &[m, n],
+            );
+        }
+        if m * (k + n) >= k * n {
             return self.matrix_product(&right.contiguous(), bias);
         }
-        let bias = bias.map(Self::contiguous);
-        let bias = bias.as_ref().and_then(Self::as_slice);
-        let pair = (self.matrix(self.layout(), self.offset()), right.matrix(right.layout(), right.offset()));
-        Self::from_buffer(T::products(&[pair], bias), &[*m, n])
+        let turned = right.t().matrix_product(&self.t().contiguous(), None).t().contiguous();
+        if let Some(bias) = bias { turned + bias } else { turned }
+    }
+
+    /// [`matmul`](Self::matmul) into `out`, with the same bits: over its elements, if it has the result's shape, is
+    /// contiguous and shares its buffer with no other tensor.
+    ///
+    /// For programs that are run again in memory that was prepared: for small matrices, nothing is allocated.
+    ///
+    /// # Panics
+    /// As `matmul`.
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn matmul_into(&self, other: &Self, out: &mut Self) {
+        if let (&[_, inner], &[k, _]) = (self.shape(), other.shape())
+            && inner == k
+            && out.overwrite(self.as_matrix(), other.as_matrix(), None)
+        {
+            return;
+        }
+        let shape = matmul_shape(self.shape(), other.shape()).or_panic();
+        *out = self.product(other, &shape);
+    }
+
+    /// [`linear`](Self::linear) into `out`, as [`matmul_into`](Self::matmul_into).
+    ///
+    /// # Panics
+    /// As `linear`.
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn linear_into(&self, weight: &Self, bias: Option<&Self>, out: &mut Self) {
+        if let (&[_, inner], &[columns, k]) = (self.shape(), weight.shape())
+            && inner == k
+            && bias.is_none_or(|bias| *bias.shape() == [columns])
+        {
+            let bias = bias.map(Self::elements);
+            if out.overwrite(self.as_matrix(), weight.as_matrix().t(), bias.as_deref()) {
+                return;
+            }
+        }
+        *out = self.linear(weight, bias);
+    }
+
+    /// Writes the product of two matrices that fit over this tensor, if that can be done at once.
+    #[inline]
+    fn overwrite(&mut self, left: MatrixRef<T>, right: MatrixRef<T>, bias: Option<&[T]>) -> bool {
+        let is_empty = left.rows == 0 || left.columns == 0 || right.columns == 0;
+        if *self.shape() != [left.rows, right.columns] || is_empty || turns_first(left, right) {
+            return false;
+        }
+        let Some(out) = self.writable() else { return false };
+        kernels::overwrite_product(out, left, right, bias);
+        true
+    }
+
+    /// The elements in logical order, copied if they do not lie so.
+    fn elements(&self) -> kernels::Elements<'_, T> {
+        kernels::in_order(self.buffer(), self.layout())
+    }
+
+    /// A tensor of two axes, for a kernel.
+    fn as_matrix(&self) -> MatrixRef<'_, T> {
+        self.matrix(self.layout(), self.offset())
     }
 
     /// The matrices of the last two axes, broadcast to these sizes.
@@ -117,6 +171,20 @@ impl<T: Float> Tensor<T> {
             column_stride: layout.strides[rank - 1],
         }
     }
+}
+
+/// Whether one of two matrices should be copied in another order before they are multiplied.
+///
+/// The kernels want the rows of the right operand contiguous. If its columns are (a transposed view, such as the weight
+/// of a dense layer), they transpose it piece by piece, slowly. So for large products it is transposed before, by tiles,
+/// or the whole product is, if that moves fewer elements.
+fn turns_first<T: Float>(left: MatrixRef<T>, right: MatrixRef<T>) -> bool {
+    // Below this, a copy costs more than it saves, as measured.
+    const LARGE: usize = 1 << 20;
+    let (m, k, n) = (left.rows, left.columns, right.columns);
+    // The stride of an axis of one element does not matter.
+    let against = k > 1 && n > 1 && right.row_stride.abs() < right.column_stride.abs();
+    against && m * k * n >= LARGE && m >= 32
 }
 
 /// The shape of [`Tensor::matmul`].
@@ -200,7 +268,12 @@ impl<T: Float> Tensor<T> {
         let shape = linear_shape(self.shape(), weight.shape(), bias.map(Self::shape)).or_panic();
         let Some(bias) = bias else { return self.product(&weight.t(), &shape) };
         if self.rank() == 2 {
-            return self.matrix_product(&weight.t(), Some(bias));
+            let (left, right) = (self.as_matrix(), weight.as_matrix().t());
+            if turns_first(left, right) {
+                return self.matrix_product(&weight.t(), Some(bias));
+            }
+            let bias = bias.elements();
+            return Self::from_buffer(kernels::products(&[(left, right)], Some(&bias)), &shape);
         }
         let rows = self.reshape([shape[..shape.len() - 1].iter().product(), weight.shape()[1]]);
         rows.matrix_product(&weight.t(), Some(bias)).reshape(shape)

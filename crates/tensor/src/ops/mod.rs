@@ -8,15 +8,18 @@ pub(crate) mod conv;
 pub(crate) mod convert;
 pub(crate) mod count;
 pub(crate) mod create;
+mod decompositions;
 mod diagonal;
 mod einsum;
 mod embedding;
 mod index;
+pub mod int8;
 pub(crate) mod join;
 mod linalg;
 mod map;
 mod math;
 pub(crate) mod matmul;
+pub(crate) mod matrix_norm;
 mod norm;
 pub(crate) mod pad;
 pub(crate) mod pool;
@@ -50,13 +53,17 @@ pub mod shapes {
     pub use super::attention::attention_shape;
     pub use super::compare::where_shape;
     pub use super::conv::{conv2d_input_shape, conv2d_weight_shape};
+    pub use super::decompositions::{
+        eigh_shape, lstsq_shape, pinv_shape, qr_shape, svd_shape, svdvals_shape,
+    };
     pub use super::diagonal::{diag_shape, diagonal_shape, trace_shape, triangle_shape};
     pub use super::einsum::{EinsumOperand, einsum};
     pub use super::embedding::{embedding_shape, one_hot_shape};
     pub use super::index::{gather_shape, index_add_shape, index_select_shape, scatter_shape};
     pub use super::join::{cat_shape, chunk_ranges, split_ranges, stack_shape};
-    pub use super::linalg::{det_shape, inverse_shape, solve_shape};
+    pub use super::linalg::{det_shape, inverse_shape, slogdet_shape, solve_shape};
     pub use super::matmul::{dot_shape, linear_shape, matmul_shape, outer_shape};
+    pub use super::matrix_norm::matrix_norm_shape;
     pub use super::norm::normalized_shape;
     pub use super::pad::pad_shape;
     pub use super::pool::{pooled_gradient_shape, pooled_shape};

@@ -61,6 +61,15 @@ impl<T: Element> Tensor<T> {
     }
 }
 
+impl<T: Number> Tensor<T> {
+    /// [`sum`](Self::sum) over axes that are resolved, in place of a tensor of the result's shape.
+    #[doc(hidden)]
+    pub fn sum_into(&self, axes: &[usize], out: &mut Self) {
+        let shape = copied(out.shape());
+        *out = Self::from_buffer(T::sum_along(self.strided(), axes, T::ONE), &shape);
+    }
+}
+
 /// The shape without the reduced axes, or with size 1 in their place.
 pub(crate) fn without(shape: &[usize], axes: &[usize], keepdim: bool) -> Shape {
     let size = |(axis, &size)| if axes.contains(&axis) { keepdim.then_some(1) } else { Some(size) };

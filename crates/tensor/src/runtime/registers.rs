@@ -22,9 +22,21 @@ pub trait Vector<T>: Copy {
     const LANES: usize;
     /// How many rows of sums two vectors wide fit the registers.
     const ROWS: usize;
+    /// The first few of the lanes.
+    type Mask: Copy;
+    /// The first `count` lanes, at most all.
+    ///
+    /// # Safety
+    /// The machine must have the instructions.
+    unsafe fn first_lanes(count: usize) -> Self::Mask;
     /// # Safety
     /// `LANES` elements must be readable there, and the machine must have the instructions.
     unsafe fn load(from: *const T) -> Self;
+    /// Elements in the first lanes, and 0 in the others.
+    ///
+    /// # Safety
+    /// An element must be readable for each lane of the mask, and the machine must have the instructions.
+    unsafe fn load_first(from: *const T, lanes: Self::Mask) -> Self;
     /// One element in all lanes.
     ///
     /// # Safety
@@ -36,6 +48,9 @@ pub trait Vector<T>: Copy {
     /// # Safety
     /// The machine must have the instructions.
     unsafe fn add(self, other: Self) -> Self;
+    /// # Safety
+    /// The machine must have the instructions.
+    unsafe fn mul(self, other: Self) -> Self;
     /// `self + x * y`, maybe rounded once.
     ///
     /// # Safety
@@ -47,10 +62,20 @@ pub trait Vector<T>: Copy {
 impl<T: Lane> Vector<T> for [T; 4] {
     const LANES: usize = 4;
     const ROWS: usize = 4;
+    type Mask = usize;
+    #[inline(always)]
+    unsafe fn first_lanes(count: usize) -> usize {
+        count
+    }
     #[inline(always)]
     unsafe fn load(from: *const T) -> Self {
         // SAFETY: the caller's promise.
         unsafe { from.cast::<Self>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn load_first(from: *const T, count: usize) -> Self {
+        // SAFETY: the caller's promise.
+        std::array::from_fn(|lane| if lane < count { unsafe { *from.add(lane) } } else { T::default() })
     }
     #[inline(always)]
     unsafe fn splat(from: *const T) -> Self {
@@ -67,13 +92,17 @@ impl<T: Lane> Vector<T> for [T; 4] {
         [self[0] + other[0], self[1] + other[1], self[2] + other[2], self[3] + other[3]]
     }
     #[inline(always)]
+    unsafe fn mul(self, other: Self) -> Self {
+        [self[0] * other[0], self[1] * other[1], self[2] * other[2], self[3] * other[3]]
+    }
+    #[inline(always)]
     unsafe fn add_product(self, x: Self, y: Self) -> Self {
         [self[0] + x[0] * y[0], self[1] + x[1] * y[1], self[2] + x[2] * y[2], self[3] + x[3] * y[3]]
     }
 }
 
 /// A number that registers hold side by side, and the registers that do.
-pub trait Lane: Copy + Add<Output = Self> + Mul<Output = Self> + 'static {
+pub trait Lane: Copy + Default + Add<Output = Self> + Mul<Output = Self> + 'static {
     #[cfg(target_arch = "x86_64")]
     #[doc(hidden)]
     type Avx2: Vector<Self>;
@@ -102,11 +131,22 @@ impl Lane for f64 {
 /// A register and its instructions.
 #[cfg(target_arch = "x86_64")]
 macro_rules! registers {
-    ($($register:ty: [$lane:ty; $lanes:literal], $rows:literal,
-       $load:ident, $store:ident, $splat:ident, $add:ident, $fused:ident;)*) => {$(
+    ($($register:ty: [$lane:ty; $lanes:literal], $rows:literal, $mask:ty, $first_lanes:ident, $load_first:ident,
+       $load:ident, $store:ident, $splat:ident, $add:ident, $mul:ident, $fused:ident;)*) => {$(
         impl Vector<$lane> for $register {
             const LANES: usize = $lanes;
             const ROWS: usize = $rows;
+            type Mask = $mask;
+            #[inline(always)]
+            unsafe fn first_lanes(count: usize) -> $mask {
+                // SAFETY: the caller's promise.
+                unsafe { $first_lanes(count) }
+            }
+            #[inline(always)]
+            unsafe fn load_first(from: *const $lane, lanes: $mask) -> Self {
+                // SAFETY: the caller's promise.
+                unsafe { $load_first(from, lanes) }
+            }
             #[inline(always)]
             unsafe fn load(from: *const $lane) -> Self {
                 // SAFETY: the caller's promise.
@@ -128,6 +168,11 @@ macro_rules! registers {
                 unsafe { $add(self, other) }
             }
             #[inline(always)]
+            unsafe fn mul(self, other: Self) -> Self {
+                // SAFETY: the caller's promise.
+                unsafe { $mul(self, other) }
+            }
+            #[inline(always)]
             unsafe fn add_product(self, x: Self, y: Self) -> Self {
                 // SAFETY: the caller's promise.
                 unsafe { $fused(x, y, self) }
@@ -137,10 +182,60 @@ macro_rules! registers {
 }
 #[cfg(target_arch = "x86_64")]
 registers! {
-    __m256: [f32; 8], 4, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps, _mm256_add_ps, _mm256_fmadd_ps;
-    __m256d: [f64; 4], 4, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_set1_pd, _mm256_add_pd, _mm256_fmadd_pd;
-    __m512: [f32; 16], 12, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps, _mm512_add_ps, _mm512_fmadd_ps;
-    __m512d: [f64; 8], 12, _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_pd, _mm512_add_pd, _mm512_fmadd_pd;
+    __m256: [f32; 8], 6, __m256i, avx2_lanes_f32, _mm256_maskload_ps,
+        _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps, _mm256_add_ps, _mm256_mul_ps, _mm256_fmadd_ps;
+    __m256d: [f64; 4], 6, __m256i, avx2_lanes_f64, _mm256_maskload_pd,
+        _mm256_loadu_pd, _mm256_storeu_pd, _mm256_set1_pd, _mm256_add_pd, _mm256_mul_pd, _mm256_fmadd_pd;
+    __m512: [f32; 16], 12, __mmask16, avx512_lanes_f32, avx512_load_f32,
+        _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps, _mm512_add_ps, _mm512_mul_ps, _mm512_fmadd_ps;
+    __m512d: [f64; 8], 12, __mmask8, avx512_lanes_f64, avx512_load_f64,
+        _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_pd, _mm512_add_pd, _mm512_mul_pd, _mm512_fmadd_pd;
+}
+
+/// Lanes that are read have all bits set.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+fn avx2_lanes_f32(count: usize) -> __m256i {
+    _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+fn avx2_lanes_f64(count: usize) -> __m256i {
+    _mm256_cmpgt_epi64(_mm256_set1_epi64x(count as i64), _mm256_setr_epi64x(0, 1, 2, 3))
+}
+
+/// A bit for each lane.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn avx512_lanes_f32(count: usize) -> __mmask16 {
+    ((1_u32 << count) - 1) as __mmask16
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn avx512_lanes_f64(count: usize) -> __mmask8 {
+    ((1_u32 << count) - 1) as __mmask8
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn avx512_load_f32(from: *const f32, lanes: __mmask16) -> __m512 {
+    // SAFETY: the caller's promise.
+    unsafe { _mm512_maskz_loadu_ps(lanes, from) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn avx512_load_f64(from: *const f64, lanes: __mmask8) -> __m512d {
+    // SAFETY: the caller's promise.
+    unsafe { _mm512_maskz_loadu_pd(lanes, from) }
 }
 
 /// The most lanes of a vector of any instruction set.
@@ -183,10 +278,38 @@ fn avx2<T: Lane>(kernel: impl VectorLoop<T>) {
     unsafe { kernel.run::<T::Avx2>() };
 }
 
+/// Transposes eight lines of eight numbers of four bytes: halves of lines are put together while they are loaded, so that
+/// a result takes one more shuffle than it has neighbours.
+///
+/// # Safety
+/// Eight numbers must be readable at each of eight places `stride` apart, and writable at eight places `row` apart; and
+/// the machine must have AVX2.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+pub(crate) unsafe fn transpose_8x8(from: *const f32, stride: isize, to: *mut f32, row: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        for half in [0, 4] {
+            let load = |line: isize| _mm_loadu_ps(from.wrapping_offset(line * stride).wrapping_add(half));
+            let pair = |line: isize| _mm256_set_m128(load(line + 4), load(line));
+            let (a, b, c, d) = (pair(0), pair(1), pair(2), pair(3));
+            let (ab, cd) = (_mm256_unpacklo_ps(a, b), _mm256_unpacklo_ps(c, d));
+            let to = to.add(half * row);
+            _mm256_storeu_ps(to, _mm256_shuffle_ps::<0b01_00_01_00>(ab, cd));
+            _mm256_storeu_ps(to.add(row), _mm256_shuffle_ps::<0b11_10_11_10>(ab, cd));
+            let (ab, cd) = (_mm256_unpackhi_ps(a, b), _mm256_unpackhi_ps(c, d));
+            _mm256_storeu_ps(to.add(2 * row), _mm256_shuffle_ps::<0b01_00_01_00>(ab, cd));
+            _mm256_storeu_ps(to.add(3 * row), _mm256_shuffle_ps::<0b11_10_11_10>(ab, cd));
+        }
+    }
+}
+
 /// [`Vector::ROWS`] of the instruction set in use.
 pub(crate) fn most_rows() -> usize {
     match InstructionSet::current() {
         InstructionSet::Avx512 => 12,
-        _ => 4,
+        InstructionSet::Avx2 => 6,
+        InstructionSet::Portable => 4,
     }
 }

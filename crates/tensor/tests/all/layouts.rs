@@ -1,7 +1,7 @@
 //! Elements come out in logical order, whatever the layout.
 
 use crate::common::*;
-use gradus_tensor::Tensor;
+use gradus_tensor::{Float, Tensor};
 use proptest::prelude::*;
 
 law! {
@@ -131,5 +131,34 @@ proptest! {
         check(&z.tensor.cast::<bool>(), &z.naive.map(|z| z != 0));
         check(&x.tensor.cast::<f32>(), &x.naive.map(|x| f32::from(u8::from(x))));
         check(&x.tensor.cast::<i64>(), &x.naive.map(i64::from));
+    }
+}
+
+/// Copies by blocks of tiles, and sums of operands that are copied by bands, are those of each element.
+#[test]
+fn large_operands_against_the_grain() {
+    fn check_all<T: Float>([rows, columns]: [usize; 2], backwards: bool) {
+        let number = |i: usize| T::from_f64(i as f64);
+        let row_major = |numbers: Vec<T>| Tensor::from_vec(numbers, [rows, columns]).unwrap();
+        let y = row_major((0..rows * columns).map(number).collect());
+        let turned = y.reshape([columns, rows]).t();
+        let x = if backwards { turned.flip(1) } else { turned };
+        let column = |j: usize| if backwards { columns - 1 - j } else { j };
+        let places = (0..rows).flat_map(|i| (0..columns).map(move |j| column(j) * rows + i));
+        let copied = row_major(places.map(number).collect());
+        assert_eq!(x.contiguous(), copied);
+        assert_eq!(&x + &y, &copied + &y);
+        assert_eq!(&y - &x, &y - &copied);
+        assert_eq!(&x + &x.flip(0), &copied + &copied.flip(0).contiguous());
+        let ones = Tensor::<T>::ones([columns]);
+        assert_eq!(&x - &ones, &copied - &ones);
+        let images = x.reshape([1, rows, columns]).expand([2, rows, columns]);
+        assert_eq!(&ones - &images, &ones - &images.contiguous());
+    }
+    for size in [[64, 1100], [67, 1001], [257, 263], [1000, 70], [16, 4200]] {
+        for backwards in [false, true] {
+            check_all::<f32>(size, backwards);
+            check_all::<f64>(size, backwards);
+        }
     }
 }

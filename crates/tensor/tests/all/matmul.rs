@@ -1,7 +1,7 @@
 //! Matrix products of every rank, of every layout.
 
 use crate::common::*;
-use gradus_tensor::Tensor;
+use gradus_tensor::{Tensor, seeded};
 use proptest::prelude::*;
 
 /// The sizes of a matrix: often small, sometimes beyond a block of the kernel.
@@ -97,6 +97,40 @@ law! {
         prop_assert_eq!(left.tensor.matmul(&right.tensor).t(), right.tensor.t().matmul(&left.tensor.t()));
         let eye = Tensor::eye(left.naive.shape[1]);
         prop_assert_eq!(left.tensor.matmul(&eye), left.tensor.clone());
+    }
+}
+
+law! {
+    /// A product over memory that was prepared has the bits of a new one, whatever was there.
+    [f32 f64]
+    fn prepared_products_are_new_ones((left, right) in factors(T::tame()), bias: bool) {
+        let expected = left.tensor.matmul(&right.tensor);
+        let mut out = Tensor::full(expected.shape(), T::NAN);
+        left.tensor.matmul_into(&right.tensor, &mut out);
+        prop_assert_eq!(bits(&out), bits(&expected));
+        if right.tensor.rank() == 2 {
+            let weight = right.tensor.t();
+            let bias = bias.then(|| Tensor::linspace(-1.0, 1.0, weight.shape()[0]));
+            left.tensor.linear_into(&weight, bias.as_ref(), &mut out);
+            prop_assert_eq!(bits(&out), bits(&left.tensor.linear(&weight, bias.as_ref())));
+        }
+    }
+}
+
+/// Products so large that an operand is copied first, or the whole result is turned.
+#[test]
+fn large_prepared_products() {
+    for [m, k, n] in [[40, 200, 200], [200, 200, 40], [32, 300, 1000]] {
+        let (x, weight) =
+            (Tensor::<f32>::randn([m, k], &mut seeded(0)), Tensor::randn([n, k], &mut seeded(1)));
+        let bias = Tensor::linspace(-1.0, 1.0, n);
+        let mut out = Tensor::full([m, n], f32::NAN);
+        for weight in [&weight, &weight.t().contiguous().t()] {
+            x.linear_into(weight, Some(&bias), &mut out);
+            assert_eq!(out, x.linear(weight, Some(&bias)));
+            x.matmul_into(&weight.t(), &mut out);
+            assert_eq!(out, x.matmul(&weight.t()));
+        }
     }
 }
 

@@ -260,6 +260,18 @@ fn products_and_equations() {
         seen.check("inverse", inverse_shape("inverse", &a), || of(x.inverse().or_panic()));
         seen.check("cholesky", inverse_shape("cholesky", &a), || of(x.cholesky().or_panic()));
         seen.check("det", det_shape("det", &a), || of(x.det()));
+        seen.check("slogdet", slogdet_shape(&a), || {
+            let [sign, logarithm] = x.slogdet();
+            of(Tensor::stack(&[&sign, &logarithm], -1))
+        });
+        seen.check("eigh", eigh_shape("eigh", &a), || of(x.eigh_packed("eigh").or_panic()));
+        let [a, b] = draw.shapes([&draw.stack(&[m, n]), &[m, k][..if draw.flag { 1 } else { 2 }]]);
+        let (x, y) = (tensor(&a), tensor(&b));
+        seen.check("svd", svd_shape("svd", &a), || of(x.svd_packed("svd").or_panic()));
+        seen.check("svdvals", svdvals_shape(&a), || of(x.svdvals().or_panic()));
+        seen.check("qr", qr_shape(&a), || of(x.qr_packed()));
+        seen.check("pinv", pinv_shape(&a), || of(x.pinv().or_panic()));
+        seen.check("lstsq", lstsq_shape(&a, &b), || of(x.lstsq(&y).or_panic()));
     });
 }
 

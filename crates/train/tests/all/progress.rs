@@ -54,6 +54,21 @@ fn there_is_a_line_at_the_end_and_none_in_between() {
 }
 
 #[test]
+fn a_counter_shows_what_others_count() {
+    let written = Written::default();
+    let tell = Progress::lines(written.clone()).every(Duration::ZERO).label("map").counter();
+    for _run in 0..2 {
+        [10, 25].into_iter().for_each(|done| tell(done, 25));
+    }
+    let lines = written.lines();
+    assert_eq!(lines.len(), 4);
+    for run in [0, 2] {
+        assert!(lines[run].starts_with("map  10/25  ") && lines[run].ends_with(" left"), "{lines:?}");
+        assert_eq!(lines[run + 1], "map  25/25");
+    }
+}
+
+#[test]
 fn the_loop_writes_the_row_of_an_epoch_behind_its_label_and_nothing_unless_asked() {
     let written = Written::default();
     let (mut model, mut adam, x, y) = start();

@@ -128,6 +128,9 @@ fn apply_to_all<T: Float>(node: &Node<T>, batch: &Batch<T>) -> (OwnedOperand<T>,
                 one_by_one(batch, &like, &|operands| OwnedOperand::Mask(decided(operation, operands)))
             }
         },
+        Origin::Gradient(_) => {
+            panic!("vmap: in a compiled step, a gradient is computed without its place on the tape")
+        }
         Origin::Detach => (OwnedOperand::Var(batch.given(0).detach()), Way::Batched),
     }
 }

@@ -27,7 +27,7 @@ pub(in crate::engine) fn vjps_of_example<T: Float>(
     if operation.kind() != TypeId::of::<GradientOf<T>>() {
         // A gradient that was taken to be added to in place is gone.
         let forgives = |found: &Option<_>| found.is_some() && !context.took();
-        let (gradients, reads) = example::reads(|| operation.vjps(context), forgives);
+        let (gradients, reads) = example::reads(|| mode::looking(|| operation.vjps(context)).0, forgives);
         if !reads {
             return gradients;
         }
@@ -42,8 +42,10 @@ pub(in crate::engine) fn vjp_of_example<T: Float>(
     context: &Context<T>,
     input: usize,
 ) -> Option<Var<T>> {
-    let (gradient, reads) =
-        example::reads(|| operation.vjp(context, input), |found| found.is_some() && !context.took());
+    let (gradient, reads) = example::reads(
+        || mode::looking(|| operation.vjp(context, input)).0,
+        |found| found.is_some() && !context.took(),
+    );
     if reads { Some(gradient_of(operation, context, input)) } else { gradient }
 }
 
@@ -118,7 +120,7 @@ impl<T: Float> Operation<T> for GradientOf<T> {
         let batch_of_operation = Batch { inputs: &inputs, size: batch.size(), output };
         let y = mode::with_recording(true, || operation_for_all(&self.operation, &batch_of_operation).0);
         let gradient = if y.is_tracked() {
-            gradients_within("vjp", &y, &batch.var(0), &[&x], &[x.clone()], recorded).remove(0)
+            gradients_within("vjp", &y, &batch.var(0), &[&x], (&[x.clone()], None), recorded).remove(0)
         } else {
             None
         };

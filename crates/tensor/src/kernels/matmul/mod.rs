@@ -14,7 +14,7 @@ use crate::element::Float;
 use crate::kernels::matmul::cuts::Cuts;
 use crate::kernels::matmul::narrow::{is_narrow, narrow_product};
 use crate::runtime::Buffer;
-use crate::runtime::{Pointer, for_each_piece_of};
+use crate::runtime::{Pointer, for_each_part, for_each_piece_of};
 
 /// From this many multiplications on, a product is shared among threads.
 pub(crate) const SHARED: usize = 1 << 20;
@@ -60,6 +60,7 @@ impl<'a, T: Copy> MatrixRef<'a, T> {
     }
 
     /// The transposed matrix.
+    #[inline]
     pub(crate) fn t(self) -> Self {
         Self {
             rows: self.columns,
@@ -91,53 +92,95 @@ impl<'a, T: Copy> MatrixRef<'a, T> {
 /// The products of pairs of matrices, which all have the same sizes and strides, one after another and each row-major; to
 /// every row of them the optional `bias` is added.
 pub(crate) fn products<T: Float>(pairs: &[(MatrixRef<T>, MatrixRef<T>)], bias: Option<&[T]>) -> Buffer<T> {
-    let Some(&(first_lhs, first_rhs)) = pairs.first() else { return Buffer::collect(0, []) };
+    let size = pairs.first().map_or(0, |(lhs, rhs)| lhs.rows * rhs.columns);
+    // SAFETY: all elements are written.
+    unsafe { Buffer::build(pairs.len() * size, |out| T::write_products(out, pairs, bias)) }
+}
+
+/// [`products`] of one pair, over what is in `out`.
+pub(crate) fn overwrite_product<T: Float>(
+    out: &mut [T],
+    lhs: MatrixRef<T>,
+    rhs: MatrixRef<T>,
+    bias: Option<&[T]>,
+) {
+    // SAFETY: the elements are borrowed uniquely, and what is written to them is initialised.
+    let out = unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast(), out.len()) };
+    T::write_product(out, lhs, rhs, bias);
+}
+
+/// [`write_products`] of one pair.
+pub(crate) fn write_product<T: Float>(
+    out: &mut [MaybeUninit<T>],
+    lhs: MatrixRef<T>,
+    rhs: MatrixRef<T>,
+    bias: Option<&[T]>,
+) {
+    let (m, k, n) = (lhs.rows, lhs.columns, rhs.columns);
+    if !is_narrow(m, k, n) {
+        return write_products(out, &[(lhs, rhs)], bias);
+    }
+    assert!(rhs.rows == k && out.len() == m * n && bias.is_none_or(|bias| bias.len() == n), "sizes differ");
+    if out.is_empty() {
+        return;
+    }
+    if k > 0 {
+        lhs.check_bounds();
+        rhs.check_bounds();
+    }
+    // SAFETY: as has just been checked.
+    unsafe { narrow_product(out, lhs, rhs, bias) };
+}
+
+/// Writes all elements of [`products`].
+pub(crate) fn write_products<T: Float>(
+    out: &mut [MaybeUninit<T>],
+    pairs: &[(MatrixRef<T>, MatrixRef<T>)],
+    bias: Option<&[T]>,
+) {
+    let Some(&(first_lhs, first_rhs)) = pairs.first() else { return };
     let (m, k, n) = (first_lhs.rows, first_lhs.columns, first_rhs.columns);
+    assert!(out.len() == pairs.len() * m * n, "a result of another size");
+    if out.is_empty() {
+        return;
+    }
+    if is_narrow(m, k, n) {
+        // The pairs that a thread takes at once.
+        let together = if pairs.len() * m * k * n < SHARED { pairs.len() } else { SHARED / 8 / (m * k * n) };
+        return for_each_part(out, together.max(1) * m * n, |start, out| {
+            for (out, &(lhs, rhs)) in out.chunks_exact_mut(m * n).zip(&pairs[start / (m * n)..]) {
+                write_product(out, lhs, rhs, bias);
+            }
+        });
+    }
     for (lhs, rhs) in pairs {
         assert!([lhs.rows, lhs.columns, rhs.rows, rhs.columns] == [m, k, k, n], "sizes differ");
         assert!(
             [lhs.strides(), rhs.strides()] == [first_lhs.strides(), first_rhs.strides()],
             "layouts differ"
         );
-        if m > 0 && k > 0 && n > 0 {
+        if k > 0 {
             lhs.check_bounds();
             rhs.check_bounds();
         }
     }
     assert!(bias.is_none_or(|bias| bias.len() == n), "a bias of another size");
-    if is_narrow(m, k, n) {
-        let fill = |out: &mut [MaybeUninit<T>]| {
-            for (out, &(lhs, rhs)) in out.chunks_exact_mut((m * n).max(1)).zip(pairs) {
-                // SAFETY: bounds have been checked, and the chunk has the size of the product.
-                unsafe { narrow_product(out, lhs, rhs, bias) };
-            }
-        };
-        // SAFETY: there is a chunk for each product, which writes all of it.
-        return unsafe { Buffer::build(pairs.len() * m * n, fill) };
-    }
     let cuts = Cuts::new(first_lhs, first_rhs.beside(&first_lhs), pairs.len());
-    let fill = |out: &mut [MaybeUninit<T>]| {
-        if out.is_empty() {
-            return;
-        }
-        let out = Pointer(out.as_mut_ptr().cast::<T>());
-        for_each_piece_of(
-            pairs.len() * cuts.parts,
-            cuts.parts > 1 || pairs.len() * m * k * n >= SHARED,
-            &|piece| {
-                let (lhs, rhs) = pairs[piece / cuts.parts];
-                let rhs = rhs.beside(&lhs);
-                let (rows, columns) = cuts.part(piece % cuts.parts, m, n);
-                let start = (piece / cuts.parts * m + rows.start) * n + columns.start;
-                let bias = bias.map(|bias| &bias[columns.clone()]);
-                // SAFETY: the part lies in the output, of which no other piece writes any element: pairs are
-                // one after another, and parts of a product have rows or columns of their own.
-                unsafe { product(out.at(start), n, lhs.of_rows(&rows), rhs.of_columns(&columns), bias) };
-            },
-        );
-    };
-    // SAFETY: each piece writes all elements of its part, and the parts are the whole output.
-    unsafe { Buffer::build(pairs.len() * m * n, fill) }
+    let out = Pointer(out.as_mut_ptr().cast::<T>());
+    for_each_piece_of(
+        pairs.len() * cuts.parts,
+        cuts.parts > 1 || pairs.len() * m * k * n >= SHARED,
+        &|piece| {
+            let (lhs, rhs) = pairs[piece / cuts.parts];
+            let rhs = rhs.beside(&lhs);
+            let (rows, columns) = cuts.part(piece % cuts.parts, m, n);
+            let start = (piece / cuts.parts * m + rows.start) * n + columns.start;
+            let bias = bias.map(|bias| &bias[columns.clone()]);
+            // SAFETY: the part lies in the output, of which no other piece writes any element: pairs are
+            // one after another, and parts of a product have rows or columns of their own.
+            unsafe { product(out.at(start), n, lhs.of_rows(&rows), rhs.of_columns(&columns), bias) };
+        },
+    );
 }
 
 /// Writes `lhs x rhs + bias` to `out`, whose rows are `row_stride` apart.

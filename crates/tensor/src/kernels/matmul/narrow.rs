@@ -1,127 +1,208 @@
 //! Products too small or too narrow for the blocks that large ones are made of.
+//!
+//! Nothing is packed: some rows by two vectors of columns stay in registers, while the inner axis is walked. An element of
+//! the left operand, wherever it lies, is repeated in all lanes; of the right one, lines are read where they lie.
 
 #![allow(unsafe_code, reason = "elements of strided matrices, whose bounds are checked once; see SAFETY")]
 
-use std::array::from_fn;
 use std::mem::MaybeUninit;
 
 use crate::element::Float;
-use crate::kernels::matmul::MatrixRef;
-use crate::runtime::Buffer;
-use crate::runtime::dispatch;
-
-/// The columns of a panel, one or two registers wide.
-const WIDTH: usize = 16;
-/// The rows that are computed side by side, so that one addition need not wait for the other.
-const ROWS: usize = 4;
+use crate::kernels::copy::copy;
+use crate::kernels::matmul::{MatrixRef, SHARED};
+use crate::layout::{Layout, Strided};
+use crate::runtime::registers::{MOST_LANES, Vector, VectorLoop, dispatch_vectors};
+use crate::runtime::{Buffer, InstructionSet};
 
 /// Whether this is the better way for these sizes, as measured.
 pub(crate) fn is_narrow(m: usize, k: usize, n: usize) -> bool {
+    // Larger ones are for threads, and longer sums are cut into blocks.
+    let small = k <= 512 && m * k * n < SHARED && n > 1;
+    let few = n <= 32 || m >= 32 && m * k * n <= 64 * 64 * 64;
+    // The other way fuses products and sums whatever is selected, and without such instructions this one is slower.
+    is_tiny(m, k, n) || small && few && InstructionSet::current() >= InstructionSet::Avx2
+}
+
+fn is_tiny(m: usize, k: usize, n: usize) -> bool {
     m * k * n <= 16 * 16 * 16
 }
 
-/// Writes `lhs x rhs + bias`, row-major. Each element is summed up in the order of the inner axis.
+/// Writes `lhs x rhs + bias`, row-major. Each element is summed up in the order of the inner axis; without fusing and
+/// from the bias on if there are few of them, else as large products are.
 ///
 /// # Safety
-/// All elements of the operands must lie in their buffers; `out` must have one for each of the result's.
+/// All elements of the operands must lie in their buffers; `out` must have one for each of the result's, and `bias`
+/// one for each column.
+#[inline]
 pub(crate) unsafe fn narrow_product<T: Float>(
     out: &mut [MaybeUninit<T>],
     lhs: MatrixRef<T>,
     rhs: MatrixRef<T>,
     bias: Option<&[T]>,
 ) {
-    let n = rhs.columns;
-    for first in (0..n).step_by(WIDTH) {
-        let width = WIDTH.min(n - first);
-        // SAFETY: the caller's promise.
-        let panel = unsafe { pack(rhs, first, width) };
-        let mut start = [T::ZERO; WIDTH];
-        if let Some(bias) = bias {
-            start[..width].copy_from_slice(&bias[first..first + width]);
-        }
-        dispatch(
-            #[inline(always)]
-            || {
-                let panel = panel.as_slice();
-                let mut row = 0;
-                while row + ROWS <= lhs.rows {
-                    // SAFETY: the caller's promise, for rows that there are.
-                    let sums = unsafe { rows_times_panel::<T, ROWS>(lhs, row, panel, start) };
-                    write_rows(&sums, &mut out[row * n..], first, width, n);
-                    row += ROWS;
-                }
-                while row < lhs.rows {
-                    // SAFETY: as above.
-                    let sums = unsafe { rows_times_panel::<T, 1>(lhs, row, panel, start) };
-                    write_rows(&sums, &mut out[row * n..], first, width, n);
-                    row += 1;
-                }
-            },
-        );
+    if rhs.column_stride == 1 || rhs.columns == 1 {
+        dispatch_vectors(Product { out, lhs, rhs, bias });
+    } else {
+        let lines = lines(rhs);
+        let rhs = MatrixRef::row_major(lines.as_slice(), rhs.rows, rhs.columns);
+        dispatch_vectors(Product { out, lhs, rhs, bias });
     }
 }
 
-/// # Safety
-/// All elements of the rows from `row` on must lie in their buffer.
-#[inline(always)]
-unsafe fn rows_times_panel<T: Float, const R: usize>(
-    lhs: MatrixRef<T>,
-    row: usize,
-    panel: &[T],
-    start: [T; WIDTH],
-) -> [[T; WIDTH]; R] {
-    let mut sums = [start; R];
-    let starts: [usize; R] = from_fn(|r| lhs.offset.wrapping_add_signed((row + r) as isize * lhs.row_stride));
-    for (i, line) in panel.chunks_exact(WIDTH).enumerate() {
-        let line: [T; WIDTH] = line.try_into().expect("a chunk of this length");
-        // SAFETY: the caller's promise; the panel has a line for each column.
-        let factors: [T; R] = from_fn(|r| unsafe {
-            *lhs.data.get_unchecked(starts[r].wrapping_add_signed(i as isize * lhs.column_stride))
-        });
-        for r in 0..R {
-            for j in 0..WIDTH {
-                sums[r][j] += factors[r] * line[j];
-            }
-        }
+/// A copy of a matrix, row after row.
+fn lines<T: Float>(x: MatrixRef<T>) -> Buffer<T> {
+    // Up to here, finding the way of a copy costs more than the copy.
+    const SMALL: usize = 1024;
+    let len = x.rows * x.columns;
+    if len > SMALL {
+        let shape = [x.rows, x.columns].into_iter().collect();
+        let layout = Layout { shape, strides: x.strides().into_iter().collect(), offset: x.offset };
+        return copy(Strided { data: x.data, layout: &layout });
     }
-    sums
-}
-
-/// Columns side by side, and zeros where there are none.
-///
-/// # Safety
-/// All elements of the matrix must lie in their buffer.
-unsafe fn pack<T: Float>(rhs: MatrixRef<T>, first: usize, width: usize) -> Buffer<T> {
-    let start = rhs.offset.wrapping_add_signed(first as isize * rhs.column_stride);
-    let fill = |panel: &mut [MaybeUninit<T>]| {
-        for (row, line) in panel.chunks_exact_mut(WIDTH).enumerate() {
-            let start = start.wrapping_add_signed(row as isize * rhs.row_stride);
-            for (column, element) in line.iter_mut().enumerate() {
-                let place = start.wrapping_add_signed(column as isize * rhs.column_stride);
-                // SAFETY: the caller's promise.
-                element.write(if column < width {
-                    unsafe { *rhs.data.get_unchecked(place) }
-                } else {
-                    T::ZERO
-                });
+    let fill = |out: &mut [MaybeUninit<T>]| {
+        for (row, line) in out.chunks_exact_mut(x.columns).enumerate() {
+            let mut place = x.offset.wrapping_add_signed(row as isize * x.row_stride);
+            for out in line {
+                out.write(x.data[place]);
+                place = place.wrapping_add_signed(x.column_stride);
             }
         }
     };
-    // SAFETY: every element of every line is written.
-    unsafe { Buffer::build(rhs.rows * WIDTH, fill) }
+    // SAFETY: all rows are written.
+    unsafe { Buffer::build(len, fill) }
 }
 
-#[inline(always)]
-fn write_rows<T: Float>(
-    sums: &[[T; WIDTH]],
-    out: &mut [MaybeUninit<T>],
-    first: usize,
-    width: usize,
-    row_length: usize,
-) {
-    for (r, sums) in sums.iter().enumerate() {
-        for (out, &sum) in out[r * row_length + first..][..width].iter_mut().zip(sums) {
-            out.write(sum);
+/// A product whose right operand has lines; see [`narrow_product`].
+struct Product<'a, T> {
+    out: &'a mut [MaybeUninit<T>],
+    lhs: MatrixRef<'a, T>,
+    rhs: MatrixRef<'a, T>,
+    bias: Option<&'a [T]>,
+}
+
+impl<T: Float> VectorLoop<T> for Product<'_, T> {
+    #[inline(always)]
+    unsafe fn run<V: Vector<T>>(self) {
+        let (m, n) = (self.lhs.rows, self.rhs.columns);
+        // SAFETY: the promise of `narrow_product`, for rows and columns that there are.
+        unsafe {
+            let left = self.lhs.data.as_ptr().wrapping_add(self.lhs.offset);
+            let right = self.rhs.data.as_ptr().wrapping_add(self.rhs.offset);
+            let mut column = 0;
+            while column < n {
+                let wide = n - column > V::LANES;
+                let width = (n - column).min(if wide { 2 } else { 1 } * V::LANES);
+                let last = V::first_lanes(if wide { width - V::LANES } else { width });
+                let panel = Panel {
+                    left: (left, self.lhs.column_stride, self.lhs.row_stride),
+                    right: (right.wrapping_add(column), self.rhs.row_stride, last),
+                    inner: self.lhs.columns,
+                    bias: self.bias.map(|bias| bias.as_ptr().add(column)),
+                    out: (self.out.as_mut_ptr().add(column).cast(), n, width),
+                };
+                match (wide, is_tiny(m, panel.inner, n)) {
+                    (true, true) => panel.rows::<V, 2, false>(m),
+                    (true, false) => panel.rows::<V, 2, true>(m),
+                    (false, true) => panel.rows::<V, 1, false>(m),
+                    (false, false) => panel.rows::<V, 1, true>(m),
+                }
+                column += width;
+            }
         }
+    }
+}
+
+/// Some columns of a product.
+struct Panel<T, M> {
+    /// The first element, and the strides along the inner axis and the rows.
+    left: (*const T, isize, isize),
+    /// The first line, how far they are apart, and the lanes of their last vector.
+    right: (*const T, isize, M),
+    inner: usize,
+    bias: Option<*const T>,
+    /// The first result, how far rows are apart, and their length.
+    out: (*mut T, usize, usize),
+}
+
+impl<T: Float, M: Copy> Panel<T, M> {
+    #[inline(always)]
+    unsafe fn rows<V: Vector<T, Mask = M>, const WIDE: usize, const FUSED: bool>(&self, rows: usize) {
+        let mut row = 0;
+        while row < rows {
+            // SAFETY: the caller's promise.
+            row += unsafe {
+                match rows - row {
+                    8.. if const { V::ROWS >= 8 } => self.tile::<V, WIDE, 8, FUSED>(row),
+                    4.. => self.tile::<V, WIDE, 4, FUSED>(row),
+                    2.. => self.tile::<V, WIDE, 2, FUSED>(row),
+                    _ => self.tile::<V, WIDE, 1, FUSED>(row),
+                }
+            };
+        }
+    }
+
+    /// A line of numbers, from here on.
+    #[inline(always)]
+    unsafe fn line<V: Vector<T, Mask = M>, const WIDE: usize>(&self, from: *const T) -> [V; WIDE] {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let mut line = [V::load_first(from.wrapping_add((WIDE - 1) * V::LANES), self.right.2); WIDE];
+            for (i, vector) in line[..WIDE - 1].iter_mut().enumerate() {
+                *vector = V::load(from.add(i * V::LANES));
+            }
+            line
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn tile<V: Vector<T, Mask = M>, const WIDE: usize, const ROWS: usize, const FUSED: bool>(
+        &self,
+        row: usize,
+    ) -> usize {
+        let zero = T::ZERO;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let none = [V::splat(&raw const zero); WIDE];
+            let bias = self.bias.map(
+                #[inline(always)]
+                |bias| self.line::<V, WIDE>(bias),
+            );
+            let mut tile = [if FUSED { none } else { bias.unwrap_or(none) }; ROWS];
+            let (left, step, row_step) = self.left;
+            let left = left.wrapping_offset(row as isize * row_step);
+            for i in 0..self.inner as isize {
+                let line = self.line::<V, WIDE>(self.right.0.wrapping_offset(i * self.right.1));
+                for (r, sums) in tile.iter_mut().enumerate() {
+                    let factor = V::splat(left.wrapping_offset(i * step + r as isize * row_step));
+                    for (sum, &x) in sums.iter_mut().zip(&line) {
+                        *sum = if FUSED { sum.add_product(factor, x) } else { sum.add(factor.mul(x)) };
+                    }
+                }
+            }
+            if let (true, Some(bias)) = (FUSED, bias) {
+                for sums in &mut tile {
+                    for (sum, &x) in sums.iter_mut().zip(&bias) {
+                        *sum = sum.add(x);
+                    }
+                }
+            }
+            let (out, row_length, width) = self.out;
+            for (r, sums) in tile.iter().enumerate() {
+                let out = out.add((row + r) * row_length);
+                for (i, sum) in sums.iter().enumerate() {
+                    let left = width - i * V::LANES;
+                    if left >= V::LANES {
+                        sum.store(out.add(i * V::LANES));
+                    } else {
+                        let mut rest = [T::ZERO; MOST_LANES];
+                        sum.store(rest.as_mut_ptr());
+                        for (lane, &sum) in rest[..left].iter().enumerate() {
+                            out.add(i * V::LANES + lane).write(sum);
+                        }
+                    }
+                }
+            }
+        }
+        ROWS
     }
 }

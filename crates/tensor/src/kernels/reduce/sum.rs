@@ -115,7 +115,30 @@ pub(crate) fn sum_row_squares<T: Float>(row: &[T], origin: T) -> T {
     sum_lane(row, square_from(origin))
 }
 
-type Partial<T> = [T; WIDTH];
+/// The partial sums of a lane or of a subtree of it.
+pub(crate) type Partial<T> = [T; WIDTH];
+
+/// The partial sums of at most a chunk of a lane.
+#[inline(always)]
+pub(crate) fn partial_sums<T: Number>(part: &[T]) -> Partial<T> {
+    if part.len() <= BLOCK { sum_block(part, itself) } else { sum_chunk(part, itself) }
+}
+
+/// The partial sums of a lane whose parts have these, in order; all parts but the last are of one size, a power of two
+/// times [`BLOCK`].
+pub(crate) fn join_partial_sums<T: Number>(parts: &mut [Partial<T>]) -> Partial<T> {
+    // In place: the stack is never deeper than the number of parts summed.
+    tree(parts.len(), |step| match step {
+        Step::Sum(part, place) => parts[place] = parts[part],
+        Step::Join(place) => parts[place] = join(parts[place], parts[place + 1]),
+    });
+    parts[0]
+}
+
+/// The sum of partial sums.
+pub(crate) fn sum_of_partial_sums<T: Number>(sums: Partial<T>) -> T {
+    join_all(sums)
+}
 
 /// One step of the way from blocks to their tree; sums wait on a stack.
 pub(super) enum Step {
@@ -299,11 +322,5 @@ fn sum_long<T: Number>(lane: &[T], f: impl Term<T>) -> Partial<T> {
         let first = start / WIDTH * CHUNK;
         out.copy_from_slice(&sum_chunk(&lane[first..lane.len().min(first + CHUNK)], f));
     });
-    // In place: the stack is never deeper than the number of chunks summed.
-    let (partials, _) = partials.as_chunks_mut::<WIDTH>();
-    tree(chunks, |step| match step {
-        Step::Sum(chunk, place) => partials[place] = partials[chunk],
-        Step::Join(place) => partials[place] = join(partials[place], partials[place + 1]),
-    });
-    partials[0]
+    join_partial_sums(partials.as_chunks_mut::<WIDTH>().0)
 }

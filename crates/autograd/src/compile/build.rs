@@ -1,0 +1,271 @@
+//! From the nodes and the effects of a trace to instructions.
+
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+use gradus_tensor::{Float, Shape, Tensor};
+
+use super::plan::{Instruction, Kind, Member, Place, Rule};
+use super::trace::{Effect, Trace, TracedEffect};
+use crate::tape::Operand;
+use crate::tape::node::{AddressMap, AddressSet, Input, Node, Origin, RuleCall, Saved, address};
+
+pub(super) struct Builder<T: Float> {
+    /// The places of nodes.
+    pub(super) places: AddressMap<usize, Place>,
+    pub(super) values: Vec<Saved<T>>,
+    pub(super) instructions: Vec<Instruction<T>>,
+    /// Calls of rules that are instructions already.
+    calls: AddressMap<usize, usize>,
+    /// The nodes that stand for numbers of counters.
+    drawn: AddressSet<usize>,
+    /// The values that are indices or masks.
+    pub(super) discrete: Vec<u32>,
+    pub(super) member_shapes: Vec<Shape>,
+    /// Parameters that have changed, with the buffers of their numbers before.
+    changed: Vec<(Place, usize)>,
+}
+
+/// A line of a trace.
+pub(super) enum Line<T: Float> {
+    Node(Arc<Node<T>>),
+    Effect(TracedEffect<T>),
+}
+
+impl<T: Float> Line<T> {
+    pub(super) fn reads(&self) -> &[Input<T>] {
+        match self {
+            Self::Node(node) => &node.inputs,
+            Self::Effect(TracedEffect::Count(_)) => &[],
+            Self::Effect(TracedEffect::Of(effect)) => match effect {
+                Effect::Update { gradient: input, .. }
+                | Effect::Assign { value: input, .. }
+                | Effect::NotNan { value: input, .. } => std::slice::from_ref(input),
+                Effect::Draw { .. } => &[],
+            },
+        }
+    }
+}
+
+/// The effects and the nodes that they and the results need, in the order in which they happened.
+pub(super) fn lines_of<T: Float>(trace: Trace<T>, results: &[Input<T>]) -> Vec<Line<T>> {
+    let mut lines: Vec<(u64, Line<T>)> = Vec::new();
+    let mut found: Vec<Arc<Node<T>>> = results.iter().filter_map(|result| result.node.clone()).collect();
+    for (number, effect) in trace.effects {
+        let line = Line::Effect(effect);
+        found.extend(line.reads().iter().filter_map(|input| input.node.clone()));
+        lines.push((number, line));
+    }
+    let mut seen = AddressSet::default();
+    while let Some(node) = found.pop() {
+        if seen.insert(address(&node)) {
+            found.extend(node.inputs.iter().filter_map(|input| input.node.clone()));
+            lines.push((node.number, Line::Node(node)));
+        }
+    }
+    lines.sort_by_key(|(number, _)| *number);
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
+impl<T: Float> Builder<T> {
+    pub(super) fn new(trace: &Trace<T>, members: &[Member<T>]) -> Self {
+        let (mut places, mut member_shapes) = (AddressMap::default(), Vec::new());
+        for (i, member) in members.iter().enumerate() {
+            let node = match member {
+                Member::Var(var) => var.node(),
+                Member::Address(buffer) => {
+                    let known = trace.buffers.iter().find(|(address, _)| address == buffer);
+                    known.map(|(_, node)| node)
+                }
+            };
+            places.extend(node.map(|node| (address(node), Place::Member(i as u32))));
+            member_shapes.push(node.map_or_else(Shape::new, |node| node.shape.clone()));
+        }
+        let drawn = trace.effects.iter().filter_map(|(_, effect)| match effect {
+            TracedEffect::Of(Effect::Draw { key, .. }) => Some(address(key)),
+            _ => None,
+        });
+        Self {
+            places,
+            values: Vec::new(),
+            instructions: Vec::new(),
+            calls: AddressMap::default(),
+            drawn: drawn.collect(),
+            discrete: Vec::new(),
+            member_shapes,
+            changed: Vec::new(),
+        }
+    }
+
+    fn new_value(&mut self, value: Saved<T>) -> u32 {
+        if matches!(value, Saved::Indices(_) | Saved::Mask(_)) {
+            self.discrete.push(self.values.len() as u32);
+        }
+        self.values.push(value);
+        (self.values.len() - 1) as u32
+    }
+
+    /// An input of the step.
+    pub(super) fn input(&mut self, input: Operand<T>) -> Place {
+        let value = self.new_value(Saved::Shape(input.value().shape().into()));
+        if !matches!(input, Operand::Var(_)) {
+            self.discrete.push(value);
+        }
+        let place = Place::Value(value);
+        let node = input.node().expect("inputs are on the tape");
+        self.places.insert(address(node), place);
+        place
+    }
+
+    /// Whether the value is a member, an input or the result of an instruction.
+    pub(super) fn is_made(&self, input: &Input<T>) -> bool {
+        let node = input.node.as_ref();
+        node.is_some_and(|node| {
+            let address = address(node);
+            !node.is_leaf() || self.places.contains_key(&address) || self.drawn.contains(&address)
+        })
+    }
+
+    /// The place of a constant; of a leaf that is neither a member nor an input its value is one.
+    pub(super) fn constant(&mut self, input: &Input<T>) -> Place {
+        let value = input.clone().value;
+        let known = self.values.iter().position(|known| is_same_constant(known, &value));
+        let place = known.map_or_else(|| self.new_value(value), |place| place as u32);
+        if let Some(node) = &input.node {
+            self.places.insert(address(node), Place::Value(place));
+        }
+        Place::Value(place)
+    }
+
+    #[track_caller]
+    pub(super) fn place(&mut self, input: &Input<T>) -> Place {
+        let Some(node) = &input.node else { return self.constant(input) };
+        let Some(&place) = self.places.get(&address(node)) else { return self.constant(input) };
+        if let Saved::Value(value) = &input.value {
+            let id = value.buffer_id_and_bytes().0;
+            assert!(
+                !self.changed.contains(&(place, id)),
+                "the step reads numbers that a parameter of shape {:?} had before its optimizer changed it, after that: \
+                 such a step cannot be compiled",
+                value.shape()
+            );
+        }
+        place
+    }
+
+    #[track_caller]
+    pub(super) fn line(&mut self, line: &Line<T>, members: &[Member<T>]) {
+        let operands: Vec<Place> = line.reads().iter().map(|input| self.place(input)).collect();
+        let kind = match line {
+            Line::Node(node) => return self.node(node, operands),
+            Line::Effect(TracedEffect::Count(counter)) => {
+                Kind::Count { member: member_at(members, *counter) }
+            }
+            Line::Effect(TracedEffect::Of(effect)) => match effect {
+                Effect::Update { parameter, before, optimizer, place, .. } => {
+                    let Some(&at @ Place::Member(member)) = self.places.get(&address(parameter)) else {
+                        panic!(
+                            "step: an optimizer changes a parameter that is no member of the model that was given"
+                        )
+                    };
+                    self.changed.push((at, *before));
+                    Kind::Update { member, optimizer: *optimizer, place: *place }
+                }
+                Effect::Assign { buffer, .. } => Kind::Assign { member: member_at(members, *buffer) },
+                Effect::NotNan { call, .. } => Kind::NotNan { call },
+                Effect::Draw { counter, key } => {
+                    let value = self.new_value(Saved::Shape(key.shape.clone()));
+                    self.discrete.push(value);
+                    self.places.insert(address(key), Place::Value(value));
+                    let kind = Kind::Count { member: member_at(members, *counter) };
+                    return self.instruction(kind, operands, vec![value]);
+                }
+            },
+        };
+        self.instruction(kind, operands, Vec::new());
+    }
+
+    fn instruction(&mut self, kind: Kind<T>, operands: Vec<Place>, results: Vec<u32>) {
+        self.instructions.push(Instruction { kind, operands, results, ..Instruction::default() });
+    }
+
+    fn node(&mut self, node: &Arc<Node<T>>, operands: Vec<Place>) {
+        let kind = match &node.origin {
+            Origin::Leaf | Origin::Input(_) => return,
+            Origin::Detach => {
+                self.places.insert(address(node), operands[0]);
+                return;
+            }
+            Origin::Operation(operation) => {
+                let value = |value: Option<&Saved<T>>| value.and_then(Saved::value).cloned();
+                let input = value(node.inputs.first().map(|input| &input.value));
+                let view = input.zip(node.output.as_ref()).and_then(|(x, y)| x.view_to(y));
+                match view.filter(|_| node.inputs.len() == 1) {
+                    Some(view) => Kind::View(view, Arc::clone(operation)),
+                    None => Kind::Operation(Arc::clone(operation)),
+                }
+            }
+            Origin::Indices(operation) => Kind::Indices(Arc::clone(operation)),
+            Origin::Mask(operation) => Kind::Mask(Arc::clone(operation)),
+            Origin::Gradient(gradient) => {
+                return self.gradient(node, &gradient.call, gradient.input, operands);
+            }
+        };
+        let value = self.new_value(Saved::Shape(node.shape.clone()));
+        if !matches!(kind, Kind::Operation(_) | Kind::View(..)) {
+            self.discrete.push(value);
+        }
+        self.places.insert(address(node), Place::Value(value));
+        self.instruction(kind, operands, vec![value]);
+    }
+
+    fn gradient(&mut self, node: &Arc<Node<T>>, call: &Arc<RuleCall<T>>, input: usize, operands: Vec<Place>) {
+        let value = self.new_value(Saved::Shape(node.shape.clone()));
+        self.places.insert(address(node), Place::Value(value));
+        let next = self.instructions.len();
+        let at = match self.calls.entry(Arc::as_ptr(call) as usize) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                new.insert(next);
+                self.instruction(Kind::Rule(Rule::new(call)), operands, Vec::new());
+                next
+            }
+        };
+        let instruction = &mut self.instructions[at];
+        instruction.results.push(value);
+        if let Kind::Rule(rule) = &mut instruction.kind {
+            rule.wanted.push(input);
+        }
+    }
+}
+
+/// The number of the member with an address.
+#[track_caller]
+fn member_at<T: Float>(members: &[Member<T>], wanted: usize) -> u32 {
+    let is_wanted = |member: &Member<T>| matches!(member, Member::Address(address) if *address == wanted);
+    let place = members.iter().position(is_wanted);
+    place
+        .expect("a compiled step changes a buffer or a counter that is no member of the model that was given")
+        as u32
+}
+
+/// Whether two constants are the same elements of one buffer, or few and equal in their bits.
+fn is_same_constant<T: Float>(x: &Saved<T>, y: &Saved<T>) -> bool {
+    match (x, y) {
+        (Saved::Value(x), Saved::Value(y)) => {
+            x.is_same_view(y) || x.len() <= FEW && y.len() <= FEW && have_same_bits(x, y)
+        }
+        (Saved::Indices(x), Saved::Indices(y)) => x.is_same_view(y) || x.len() <= FEW && x == y,
+        (Saved::Mask(x), Saved::Mask(y)) => x.is_same_view(y) || x.len() <= FEW && x == y,
+        _ => false,
+    }
+}
+
+/// The most elements of constants that are compared.
+const FEW: usize = 16;
+
+/// Whether two tensors are the same, bit for bit.
+pub(super) fn have_same_bits<T: Float>(x: &Tensor<T>, y: &Tensor<T>) -> bool {
+    let bits = |x: T| x.to_f64().to_bits();
+    x.shape() == y.shape() && x.iter().zip(y.iter()).all(|(x, y)| bits(x) == bits(y))
+}

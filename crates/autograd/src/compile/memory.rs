@@ -1,0 +1,119 @@
+//! The memory of a plan: when a value is read for the last time, and what its memory is used for then.
+
+use gradus_tensor::{Float, Shape};
+
+use super::plan::{Kind, Memory, Place, Plan};
+use crate::tape::node::Saved;
+
+/// The most elements of a value that keeps memory of its own.
+pub(super) const SMALL: usize = 4096;
+
+impl<T: Float> Plan<T> {
+    /// Numbers the results of instructions in their order, so that operands come before results.
+    pub(super) fn number_results(&mut self) {
+        // Values that became parts of passes get no number.
+        let constants = self.constants.end;
+        let mut numbers: Vec<Option<u32>> = vec![None; self.values.len()];
+        let made = self.instructions.iter().flat_map(|instruction| &instruction.results);
+        let kept = (0..constants).chain(made.map(|&result| result as usize));
+        let mut count = 0;
+        for value in kept {
+            numbers[value] = Some(count);
+            count += 1;
+        }
+        let count = count as usize;
+        let number = |value: u32| numbers[value as usize].expect("it is read or made");
+        let renumber = |place: &mut Place| {
+            if let Place::Value(value) = place {
+                *value = number(*value);
+            }
+        };
+        for instruction in &mut self.instructions {
+            instruction.operands.iter_mut().for_each(renumber);
+            instruction.results.iter_mut().for_each(|result| *result = number(*result));
+        }
+        self.results.iter_mut().for_each(renumber);
+        let old = std::mem::replace(&mut self.shapes, vec![Shape::new(); count]);
+        for (shape, number) in old.into_iter().zip(&numbers) {
+            if let Some(number) = number {
+                self.shapes[*number as usize] = shape;
+            }
+        }
+        self.values.resize_with(count, || Saved::Shape(Shape::new()));
+        self.discrete.clear();
+        self.register_of = vec![None; count];
+    }
+
+    /// Gives results memory: small ones, and results of the step, keep their own; a large one takes memory of its size whose
+    /// value is read no more.
+    pub(super) fn assign_registers(&mut self) {
+        let mut free: Vec<u32> = Vec::new();
+        let kept = |value| (value as usize) < self.constants.end;
+        let mut own = vec![false; self.values.len()];
+        for instruction in &mut self.instructions {
+            let prepared = match &instruction.kind {
+                Kind::Fused(..) => true,
+                Kind::Operation(operation) => operation.writes_into(),
+                _ => false,
+            };
+            instruction.dies.retain(|&value| !own[value as usize]);
+            // A view of a value that is read no more takes its memory.
+            let taken = match (&instruction.kind, &instruction.operands[..]) {
+                (Kind::View(..), &[Place::Value(operand)]) => {
+                    let place = instruction.dies.iter().position(|&value| value == operand);
+                    place.filter(|_| !kept(operand)).map(|place| instruction.dies.swap_remove(place))
+                }
+                _ => None,
+            };
+            instruction.takes = taken.is_some();
+            for &result in &instruction.results {
+                let size: usize = self.shapes[result as usize].iter().product();
+                let register = prepared && size > SMALL && !self.results.contains(&Place::Value(result));
+                let register = register.then(|| {
+                    let place = free.iter().position(|&register| self.sizes[register as usize] == size);
+                    place.map_or_else(
+                        || {
+                            self.registers.push(None);
+                            self.sizes.push(size);
+                            (self.registers.len() - 1) as u32
+                        },
+                        |place| free.swap_remove(place),
+                    )
+                });
+                instruction.memory.push(match register {
+                    Some(register) => Memory::Register(register),
+                    None if prepared => Memory::Own,
+                    None => Memory::New,
+                });
+                own[result as usize] = instruction.memory.last() == Some(&Memory::Own);
+                let inherited = taken.and_then(|operand| self.register_of[operand as usize]);
+                self.register_of[result as usize] = register.or(inherited);
+            }
+            free.extend(instruction.dies.iter().filter_map(|&value| self.register_of[value as usize]));
+        }
+    }
+
+    /// Notes after which instruction each value is read no more.
+    pub(super) fn find_deaths(&mut self) {
+        let mut kept = vec![false; self.values.len()];
+        let constants = self.constants.end;
+        for place in &self.results {
+            if let Place::Value(value) = place {
+                kept[*value as usize] = true;
+            }
+        }
+        for instruction in self.instructions.iter_mut().rev() {
+            let read = instruction.operands.iter().filter_map(|place| match place {
+                Place::Value(value) => Some(*value),
+                Place::Member(_) => None,
+            });
+            let touched: Vec<u32> = read.chain(instruction.results.iter().copied()).collect();
+            instruction.dies.clear();
+            for value in touched {
+                if value as usize >= constants && !std::mem::replace(&mut kept[value as usize], true) {
+                    instruction.dies.push(value);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! A step that is recorded once and run again without recording.
+//!
+//! `trace` collects the operations of a function, its backward passes included, and its effects on a model. `build` makes the
+//! instructions of a `plan` of them, `fuse` makes one pass of instructions over the same elements, and `memory` says where
+//! results go. `run` runs the plan on other numbers. The user's side, with models and
+//! optimizers, is `Compiled` of `gradus-nn`.
+
+mod build;
+mod fuse;
+mod memory;
+mod plan;
+mod print;
+mod run;
+mod trace;
+mod variables;
+
+pub use plan::{Member, Plan};
+pub use run::{External, UpdateFunction};
+pub(crate) use trace::note_finite;
+pub use trace::{Trace, assign, buffer, count, draw, is_tracing, trace, update, without_trace};
+pub use variables::{Exchange, Variables};

@@ -1,0 +1,232 @@
+//! A plan: a list of instructions.
+
+use std::ops::Range;
+use std::panic::Location;
+use std::sync::Arc;
+
+use gradus_tensor::fused::Fused;
+use gradus_tensor::{Float, Shape, Tensor, View};
+
+use super::build::{Builder, Line, lines_of};
+use super::trace::Trace;
+use crate::tape::node::{Input, Node, RuleCall, Saved};
+use crate::tape::{DiscreteOperation, Operand, Operation};
+
+/// A step as a list of instructions, which a compiled function runs on other inputs and members of the model.
+///
+/// Printed, it has a line for each instruction, as the tape has: `%4 = fused(sigmoid, mul) %3 %1 : [64, 10] kept`. Members
+/// of the model are numbered in the order of their visit. A result is written to memory that is `kept` for it, to a buffer
+/// that it shares with results that are not needed at the same time, or to new memory.
+pub struct Plan<T: Float> {
+    pub(super) instructions: Vec<Instruction<T>>,
+    /// Constants, inputs and results of instructions.
+    pub(super) values: Vec<Saved<T>>,
+    /// The inputs of the step.
+    pub(super) inputs: Vec<Place>,
+    /// The shape of each value.
+    pub(super) shapes: Vec<Shape>,
+    /// The shapes of the members; empty of those that are no numbers.
+    pub(super) members: Vec<Shape>,
+    pub(super) results: Vec<Place>,
+    /// Memory for values of one size that are not read at the same time; nothing while a value has it.
+    pub(super) registers: Vec<Option<Tensor<T>>>,
+    /// The number of elements of each register.
+    pub(super) sizes: Vec<usize>,
+    /// The values that are indices or masks.
+    pub(super) discrete: Vec<u32>,
+    /// The register of each value.
+    pub(super) register_of: Vec<Option<u32>>,
+    /// The values that are constants: the inputs come before them, the results of instructions behind.
+    pub(super) constants: Range<usize>,
+}
+
+/// The place of an operand: a member of the model, or a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Place {
+    Member(u32),
+    Value(u32),
+}
+
+#[derive(Default)]
+pub(super) struct Instruction<T: Float> {
+    pub(super) kind: Kind<T>,
+    pub(super) operands: Vec<Place>,
+    /// The numbers of the values that it makes.
+    pub(super) results: Vec<u32>,
+    /// The values that no later instruction reads.
+    pub(super) dies: Vec<u32>,
+    /// The memory that the results are written to.
+    pub(super) memory: Vec<Memory>,
+    /// Whether a view takes the memory of its operand.
+    pub(super) takes: bool,
+}
+
+#[derive(Default)]
+pub(super) enum Kind<T: Float> {
+    #[default]
+    Nothing,
+    /// Elementwise operations and reductions of rows in one pass, with their names.
+    Fused(Fused<T>, Vec<&'static str>),
+    Operation(Arc<dyn Operation<T>>),
+    /// An operation whose result is a view of the operand.
+    View(View, Arc<dyn Operation<T>>),
+    Indices(Arc<dyn DiscreteOperation<T, i64>>),
+    Mask(Arc<dyn DiscreteOperation<T, bool>>),
+    /// A gradient rule that runs as a whole; the results are for these inputs.
+    Rule(Rule<T>),
+    /// The gradient is the operand; the member changes.
+    Update {
+        member: u32,
+        optimizer: usize,
+        place: usize,
+    },
+    /// A member gets the operand as its value.
+    Assign {
+        member: u32,
+    },
+    /// The number of a counter becomes a value, if a result is wanted, and grows.
+    Count {
+        member: u32,
+    },
+    NotNan {
+        call: &'static Location<'static>,
+    },
+}
+
+/// The memory that a result is written to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Memory {
+    /// New memory in each run.
+    New,
+    /// The memory of the value, which keeps it from run to run.
+    Own,
+    /// Memory that other values of its size use, too.
+    Register(u32),
+}
+
+/// A gradient rule with what it reads: the operands are the cotangent, these inputs, and the output.
+pub(super) struct Rule<T: Float> {
+    pub(super) operation: Arc<dyn Operation<T>>,
+    /// The shape of each input, and a leaf that stands in for it where its gradient is needed.
+    pub(super) inputs: Vec<(Shape, Option<Arc<Node<T>>>)>,
+    pub(super) shape: Shape,
+    pub(super) reads: Vec<usize>,
+    pub(super) reads_output: bool,
+    /// Whether one call gives all gradients.
+    pub(super) together: bool,
+    /// The inputs that the results are the gradients for.
+    pub(super) wanted: Vec<usize>,
+}
+
+impl<T: Float> Kind<T> {
+    /// Whether an instruction does more than compute, so that its place among others like it matters.
+    pub(super) fn is_effect(&self) -> bool {
+        self.changes().is_some() || matches!(self, Self::NotNan { .. })
+    }
+
+    /// The member that an instruction changes.
+    pub(super) fn changes(&self) -> Option<u32> {
+        match self {
+            Self::Update { member, .. } | Self::Assign { member } | Self::Count { member } => Some(*member),
+            _ => None,
+        }
+    }
+}
+
+impl<T: Float> Rule<T> {
+    pub(super) fn new(call: &RuleCall<T>) -> Self {
+        let node = &call.node;
+        let input = |(i, input): (usize, &Input<T>)| {
+            let shape = Shape::from_slice(input.value.shape());
+            let leaf = call.needed.contains(&i).then(|| Node::leaf(&shape));
+            (shape, leaf)
+        };
+        let (reads, reads_output) = call.reads();
+        Self {
+            operation: Arc::clone(node.operation().expect("rules belong to operations")),
+            inputs: node.inputs.iter().enumerate().map(input).collect(),
+            shape: node.shape.clone(),
+            reads,
+            reads_output,
+            together: call.together,
+            wanted: Vec::new(),
+        }
+    }
+}
+
+/// A member of a model, to be found in a trace.
+#[derive(Debug)]
+pub enum Member<'a, T: Float> {
+    /// A parameter, or anything else that is a variable on the tape.
+    Var(Operand<'a, T>),
+    /// A buffer or a counter, by its address.
+    Address(usize),
+}
+
+impl<T: Float> Plan<T> {
+    /// The plan of a trace with these results, inputs, and members of the model.
+    ///
+    /// # Panics
+    /// If the step reads numbers that a parameter had before an update, after it.
+    #[track_caller]
+    pub fn new(
+        trace: Trace<T>,
+        results: &[Operand<T>],
+        inputs: &[Operand<T>],
+        members: &[Member<T>],
+    ) -> Self {
+        let mut builder = Builder::new(&trace, members);
+        let inputs: Vec<Place> = inputs.iter().map(|input| builder.input(*input)).collect();
+        let results: Vec<Input<T>> = results
+            .iter()
+            .map(|result| Input { node: result.node().cloned(), value: result.saved(true) })
+            .collect();
+        let lines = lines_of(trace, &results);
+        let reads = lines.iter().flat_map(Line::reads).chain(&results);
+        for constant in reads.filter(|input| !builder.is_made(input)).collect::<Vec<_>>() {
+            builder.constant(constant);
+        }
+        let constants = inputs.len()..builder.values.len();
+        for line in &lines {
+            builder.line(line, members);
+        }
+        let results: Vec<Place> = results.iter().map(|result| builder.place(result)).collect();
+        let Builder { values, instructions, member_shapes, discrete, .. } = builder;
+        let shapes = values.iter().map(|value| value.shape().into()).collect();
+        let (registers, register_of) = (Vec::new(), vec![None; values.len()]);
+        let mut plan = Self {
+            instructions,
+            values,
+            inputs,
+            shapes,
+            members: member_shapes,
+            results,
+            discrete,
+            registers,
+            sizes: Vec::new(),
+            register_of,
+            constants,
+        };
+        plan.fuse();
+        plan.number_results();
+        plan.find_deaths();
+        plan.assign_registers();
+        plan
+    }
+
+    /// Whether a place has numbers, and not indices or a mask.
+    pub(super) fn is_number(&self, place: Place) -> bool {
+        let Place::Value(value) = place else { return true };
+        !self.discrete.contains(&value)
+    }
+
+    /// The number of a constant that is one number, perhaps repeated.
+    pub(super) fn single_number(&self, place: Place) -> Option<T> {
+        let Place::Value(value) = place else { return None };
+        let constant = self.constants.contains(&(value as usize));
+        let value = self.values[value as usize].value().filter(|value| constant && !value.is_empty())?;
+        let is_repeated =
+            value.shape().iter().zip(value.strides()).all(|(&size, &stride)| size == 1 || stride == 0);
+        is_repeated.then(|| value.iter().next()).flatten()
+    }
+}

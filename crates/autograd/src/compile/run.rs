@@ -1,0 +1,258 @@
+//! Running a program.
+
+use std::sync::Arc;
+
+use gradus_tensor::{Float, Shape, Tensor};
+use smallvec::SmallVec;
+
+use super::plan::{Instruction, Kind, Memory, Place, Plan, Rule};
+use crate::tape::node::{Input, Node, Origin, Saved};
+use crate::tape::{Context, Inputs, OperandValue, Var, mode};
+
+/// A member of a model, while a program runs.
+#[derive(Debug)]
+pub enum External<'a, T: Float> {
+    /// The numbers of a parameter or a buffer.
+    Number(&'a mut Tensor<T>),
+    /// A counter.
+    Counter(&'a mut i64),
+    /// Anything that programs do not read.
+    Other,
+}
+
+/// The change of a parameter by an optimizer: its address when the program was made, the place of the parameter among
+/// its states, the parameter and the gradient.
+pub type UpdateFunction<'a, T> = &'a mut dyn FnMut(usize, usize, &mut Tensor<T>, &Tensor<T>);
+
+impl<T: Float> Plan<T> {
+    /// Runs the program on these inputs and members, and hands over the results.
+    ///
+    /// # Panics
+    /// As the operations do, and if a result whose gradient is taken is NaN.
+    #[doc(hidden)]
+    #[track_caller]
+    pub fn run<'v>(
+        &mut self,
+        inputs: impl Iterator<Item = OperandValue<'v, T>>,
+        members: &mut [External<'_, T>],
+        update: UpdateFunction<'_, T>,
+        mut take: impl FnMut(OperandValue<'_, T>),
+    ) {
+        for (&place, input) in self.inputs.iter().zip(inputs) {
+            if let Place::Value(value) = place {
+                self.values[value as usize] = input.saved();
+            }
+        }
+        let Self { instructions, values, registers, register_of, shapes, .. } = self;
+        mode::with_recording(false, || {
+            for instruction in instructions.iter() {
+                execute(instruction, values, registers, shapes, members, update);
+                for &value in &instruction.dies {
+                    let dead = std::mem::replace(&mut values[value as usize], Saved::nothing());
+                    if let (Some(register), Saved::Value(memory)) = (register_of[value as usize], dead) {
+                        registers[register as usize] = Some(memory);
+                    }
+                }
+            }
+        });
+        for &place in &self.results {
+            take(operand(place, &self.values, members));
+        }
+        for value in 0..self.constants.start {
+            self.values[value] = Saved::nothing();
+        }
+    }
+}
+
+/// The memory of a result, which nobody shares.
+#[inline]
+fn prepare<'a, T: Float>(
+    memory: Memory,
+    value: &'a mut Saved<T>,
+    registers: &mut [Option<Tensor<T>>],
+    shape: &[usize],
+) -> &'a mut Tensor<T> {
+    if let Memory::Register(register) = memory
+        && let Some(tensor) = registers[register as usize].take().and_then(|memory| memory.into_memory(shape))
+    {
+        *value = Saved::Value(tensor);
+    }
+    let is_ready = match value {
+        Saved::Value(tensor) => tensor.is_sole(),
+        _ => false,
+    };
+    if !is_ready {
+        *value = Saved::Value(Tensor::zeros(shape));
+    }
+    let Saved::Value(tensor) = value else { unreachable!("it was made so") };
+    tensor
+}
+
+/// Operands, of which most instructions have few.
+#[inline(always)]
+fn gather<O: Copy>(places: &[Place], operand: impl Fn(Place) -> O) -> SmallVec<[O; 4]> {
+    match *places {
+        [x] => SmallVec::from_buf_and_len([operand(x); 4], 1),
+        [x, y] => {
+            let (x, y) = (operand(x), operand(y));
+            SmallVec::from_buf_and_len([x, y, y, y], 2)
+        }
+        [x, y, z] => {
+            let (x, y, z) = (operand(x), operand(y), operand(z));
+            SmallVec::from_buf_and_len([x, y, z, z], 3)
+        }
+        _ => places.iter().map(|&place| operand(place)).collect(),
+    }
+}
+
+/// An operand that is numbers.
+fn number<'a, T: Float>(
+    place: Place,
+    values: &'a [Saved<T>],
+    members: &'a [External<'_, T>],
+) -> &'a Tensor<T> {
+    match operand(place, values, members) {
+        OperandValue::Number(value) => value,
+        OperandValue::Indices(_) | OperandValue::Mask(_) => unreachable!("the operand is numbers"),
+    }
+}
+
+fn operand<'a, T: Float>(
+    place: Place,
+    values: &'a [Saved<T>],
+    members: &'a [External<'_, T>],
+) -> OperandValue<'a, T> {
+    match place {
+        Place::Value(value) => values[value as usize].operand().expect("it was computed before"),
+        Place::Member(member) => match &members[member as usize] {
+            External::Number(value) => OperandValue::Number(value),
+            External::Counter(_) | External::Other => unreachable!("operands are values"),
+        },
+    }
+}
+
+#[track_caller]
+fn execute<T: Float>(
+    instruction: &Instruction<T>,
+    values: &mut [Saved<T>],
+    registers: &mut [Option<Tensor<T>>],
+    shapes: &[Shape],
+    members: &mut [External<'_, T>],
+    update: UpdateFunction<'_, T>,
+) {
+    // Operands come before results.
+    let first = instruction.results.first().map_or(values.len(), |&result| result as usize);
+    let operands = |values| gather(&instruction.operands, |place| operand(place, values, members));
+    let result = match &instruction.kind {
+        Kind::Nothing => return,
+        Kind::Fused(pass, _) => {
+            let (values, results) = values.split_at_mut(first);
+            let mut outputs: SmallVec<[&mut Tensor<T>; 2]> = SmallVec::new();
+            for ((value, &memory), shape) in results.iter_mut().zip(&instruction.memory).zip(&shapes[first..])
+            {
+                outputs.push(prepare(memory, value, registers, shape));
+            }
+            let inputs = gather(&instruction.operands, |place| number(place, values, members));
+            return pass.run(&inputs, &mut outputs);
+        }
+        Kind::Operation(operation) if instruction.memory[0] != Memory::New => {
+            let (values, results) = values.split_at_mut(first);
+            let out = prepare(instruction.memory[0], &mut results[0], registers, &shapes[first]);
+            return operation.forward_into(&Inputs(&operands(values)), out);
+        }
+        Kind::View(view, operation) => {
+            let viewed = match instruction.operands[0] {
+                Place::Value(value) if instruction.takes => {
+                    match std::mem::replace(&mut values[value as usize], Saved::nothing()) {
+                        Saved::Value(operand) => operand.into_viewed(view),
+                        _ => unreachable!("the operand is numbers"),
+                    }
+                }
+                place => {
+                    let operand = number(place, values, members);
+                    operand.viewed(view).ok_or_else(|| operand.clone())
+                }
+            };
+            // A tensor that lies otherwise in memory than it did when the step was recorded.
+            let again = |operand| operation.forward(&Inputs(&[OperandValue::Number(&operand)]));
+            Saved::Value(viewed.unwrap_or_else(again))
+        }
+        Kind::Operation(operation) => Saved::Value(operation.forward(&Inputs(&operands(values)))),
+        Kind::Indices(operation) => Saved::Indices(operation.forward(&Inputs(&operands(values)))),
+        Kind::Mask(operation) => Saved::Mask(operation.forward(&Inputs(&operands(values)))),
+        Kind::Rule(rule) => {
+            let gradients = rule.run(&operands(values));
+            for (&result, gradient) in instruction.results.iter().zip(gradients) {
+                values[result as usize] = Saved::Value(gradient);
+            }
+            return;
+        }
+        Kind::Update { member, optimizer, place } => {
+            // A gradient may be a view of the parameter itself.
+            let gradient = number(instruction.operands[0], values, members).clone();
+            let External::Number(parameter) = &mut members[*member as usize] else {
+                unreachable!("parameters are numbers")
+            };
+            return update(*optimizer, *place, parameter, &gradient);
+        }
+        Kind::Assign { member } => {
+            let value = number(instruction.operands[0], values, members).clone();
+            if let External::Number(buffer) = &mut members[*member as usize] {
+                **buffer = value;
+            }
+            return;
+        }
+        Kind::Count { member } => {
+            let External::Counter(counter) = &mut members[*member as usize] else {
+                unreachable!("it is a counter")
+            };
+            let number = **counter;
+            **counter = number.wrapping_add(1);
+            let Some(&result) = instruction.results.first() else { return };
+            values[result as usize] = Saved::Indices(Tensor::scalar(number));
+            return;
+        }
+        Kind::NotNan { call } => {
+            assert!(
+                !number(instruction.operands[0], values, members).item().is_nan(),
+                "backward: the result is NaN, and so would be the gradients; in a compiled step, at {call}"
+            );
+            return;
+        }
+    };
+    values[first] = result;
+}
+
+impl<T: Float> Rule<T> {
+    /// The gradients that are wanted.
+    #[track_caller]
+    fn run(&self, operands: &[OperandValue<'_, T>]) -> SmallVec<[Tensor<T>; 4]> {
+        let mut operands = operands.iter();
+        let mut next = || operands.next().expect("the operands were counted").saved();
+        let Saved::Value(cotangent) = next() else { unreachable!("a cotangent is numbers") };
+        let mut inputs: Vec<Input<T>> = Vec::with_capacity(self.inputs.len());
+        for (shape, leaf) in &self.inputs {
+            inputs.push(Input { node: leaf.clone(), value: Saved::Shape(shape.clone()) });
+        }
+        for &i in &self.reads {
+            inputs[i].value = next();
+        }
+        let output = self.reads_output.then(|| match next() {
+            Saved::Value(output) => output,
+            _ => unreachable!("an output is numbers"),
+        });
+        let origin = Origin::Operation(Arc::clone(&self.operation));
+        let node = Node::new(origin, inputs, output, &self.shape);
+        let cotangent = Var::constant(cotangent);
+        let context = Context::new(&node, &cotangent);
+        let mut all = self.together.then(|| self.operation.vjps(&context)).flatten();
+        let gradient = |&i: &usize| {
+            let gradient = match &mut all {
+                Some(all) => all.get_mut(i).and_then(Option::take),
+                None => self.operation.vjp(&context, i),
+            };
+            gradient.expect("the rule gave it before").into_value()
+        };
+        self.wanted.iter().map(gradient).collect()
+    }
+}

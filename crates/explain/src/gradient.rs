@@ -1,0 +1,97 @@
+//! Explanations by one gradient: saliency, input times gradient, guided backpropagation.
+
+use gradus_autograd::{Context, Float, TapeNode, Tensor, Var, vjp_with};
+
+use crate::error::Result;
+use crate::input::Input;
+use crate::passes::derivative;
+use crate::target::Target;
+
+/// The gradient of each row's output with respect to the input `[batch, ...]`, in its shape.
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var};
+/// use gradus_explain::{gradient, input_x_gradient, saliency};
+///
+/// let weights = Var::constant([[1.0, -2.0], [0.0, 3.0]]); // [features, classes]
+/// let model = |x: &Var<f64>| x.matmul(&weights);
+/// let x = Tensor::from([[5.0, 1.0]]);
+/// assert_eq!(gradient(model, &x, 1)?, Tensor::from([[-2.0, 3.0]]));
+/// assert_eq!(saliency(model, &x, 1)?, Tensor::from([[2.0, 3.0]]));
+/// assert_eq!(input_x_gradient(model, &x, 1)?, Tensor::from([[-10.0, 3.0]]));
+/// # Ok::<(), gradus_explain::ExplainError>(())
+/// ```
+///
+/// # Errors
+/// If the input is empty, the model does not give finite `[batch, classes]`, a target is no class, or no gradient leads to
+/// the input.
+pub fn gradient<T: Float>(
+    model: impl Fn(&Var<T>) -> Var<T>,
+    x: &Tensor<T>,
+    target: impl Into<Target>,
+) -> Result<Tensor<T>> {
+    let input = Input::new(&model, x, &target.into())?;
+    input.gradients(&model, &derivative)
+}
+
+/// The magnitude of the [`gradient`]: how much the output changes with each number (Simonyan, Vedaldi and Zisserman, "Deep
+/// inside convolutional networks", 2013). In the shape of the input.
+///
+/// # Errors
+/// As [`gradient`].
+pub fn saliency<T: Float>(
+    model: impl Fn(&Var<T>) -> Var<T>,
+    x: &Tensor<T>,
+    target: impl Into<Target>,
+) -> Result<Tensor<T>> {
+    Ok(gradient(model, x, target)?.abs())
+}
+
+/// The input times its [`gradient`] (Shrikumar et al., "Not just a black box", 2016): of a linear function the share that
+/// each number has in the output. In the shape of the input.
+///
+/// # Errors
+/// As [`gradient`].
+pub fn input_x_gradient<T: Float>(
+    model: impl Fn(&Var<T>) -> Var<T>,
+    x: &Tensor<T>,
+    target: impl Into<Target>,
+) -> Result<Tensor<T>> {
+    Ok(gradient(model, x, target)? * x)
+}
+
+/// The gradient of each row's output, of which every `relu` lets only the positive part through, where its input is positive
+/// (Springenberg et al., "Striving for simplicity", 2015). In the shape of the input.
+///
+/// It finds the `relu`s on the tape by their name. Its pictures are sharp, but they show the image more than the model:
+/// they hardly change when the weights of upper layers are replaced by random ones (Adebayo et al., "Sanity checks for saliency
+/// maps", 2018; Nie, Zhang and Patel, 2018).
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var};
+/// use gradus_explain::guided_backprop;
+///
+/// // Of two hidden numbers, one has a negative weight in the output.
+/// let model = |x: &Var<f64>| (x.relu() * Tensor::from([2.0, -1.0])).sum(1).unsqueeze(1);
+/// assert_eq!(guided_backprop(model, &Tensor::from([[1.0, 1.0]]), 0)?, Tensor::from([[2.0, 0.0]]));
+/// # Ok::<(), gradus_explain::ExplainError>(())
+/// ```
+///
+/// # Errors
+/// As [`gradient`].
+pub fn guided_backprop<T: Float>(
+    model: impl Fn(&Var<T>) -> Var<T>,
+    x: &Tensor<T>,
+    target: impl Into<Target>,
+) -> Result<Tensor<T>> {
+    let input = Input::new(&model, x, &target.into())?;
+    let rule = |node: &TapeNode<T>, context: &Context<T>| {
+        // The derivative at the output of a `relu` is 1 where that is positive.
+        let guided = |output: Var<T>| {
+            let is_closed = output.value().le(T::ZERO);
+            vec![Some(context.cotangent().value().relu().masked_fill(&is_closed, T::ZERO).into())]
+        };
+        (node.operation() == "relu").then(|| guided(context.output()))
+    };
+    input.gradients(&model, &|x, y, cotangent| vjp_with(y, cotangent, &[x], rule).remove(0))
+}

@@ -1,0 +1,275 @@
+//! Compiled functions: a step is recorded in its first call, and run again without recording.
+
+mod exchange;
+mod forms;
+mod optimizers;
+
+use std::fmt::{self, Debug, Formatter};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use gradus_autograd::compile::{self, External, Member as Place};
+use gradus_autograd::{Float, OperandValue, Plan, Variables};
+use smallvec::SmallVec;
+
+use self::exchange::{AsInputs, Detached, Output, Outputs, Same};
+use self::forms::{Form, MemberForm, MemberPlace, forms_of, members_of};
+pub use self::optimizers::Optimizers;
+use crate::member::MemberMut;
+use crate::module::Module;
+use crate::optim::Optimizer;
+use crate::path::Path;
+
+/// The most plans that are kept, for different shapes of the inputs.
+const MOST_PLANS: usize = 8;
+
+/// A function of a model, an optimizer and inputs that is recorded when it is first called, and from then on runs as a
+/// fixed plan: without a tape, shape checks or gradient rules.
+///
+/// The results have the same bits as those of the function itself: forward and backward passes, clipping, the step of an
+/// optimizer, masks of dropout and running statistics. Inputs of other shapes, a model in another mode or with other
+/// frozen parameters, and an optimizer with other states are recorded anew. Between calls, model and optimizer are used as
+/// ever: read, saved, loaded, changed.
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var, seeded};
+/// use gradus_nn::{Compiled, Linear, Losses, Optimizer, Sgd};
+///
+/// let (mut layer, mut sgd) = (Linear::<f32>::new(2, 1, &mut seeded(0)), Sgd::new(0.1));
+/// let mut step = Compiled::new(|layer: &mut Linear, sgd: &mut Sgd, (x, y): (Var, Var)| {
+///     let loss = layer.forward(&x).mse_loss(&y);
+///     sgd.step(layer, &loss.clone().backward());
+///     loss
+/// });
+/// let (x, y) = (Var::from([[0.0, 1.0], [1.0, 1.0]]), Var::from([[1.0], [2.0]]));
+/// for _ in 0..300 {
+///     step.call(&mut layer, &mut sgd, (x.clone(), y.clone()));
+/// }
+/// assert!(step.call(&mut layer, &mut sgd, (x, y)).item() < 1e-6);
+/// ```
+///
+/// # What a plan holds
+/// The function is recorded, so it must do the same in each call. Everything that varies is an input, a member of the model
+/// or a state of the optimizer. What can be seen to break this is an error at the caller's line:
+///
+/// - reading numbers (`item`, `value`, `to_vec`, a comparison that decides a branch, [`Gradients::loss`]): return the
+///   variable, and read it outside;
+/// - a change of learning rates, which belongs between calls;
+/// - numbers from elsewhere that change, such as random ones or a captured tensor behind a lock: the second call records
+///   again and compares, and panics if constants or operations are other ones.
+///
+/// The closure owns what it captures (`'static`), so nobody else can change it but through a lock.
+///
+/// [`Gradients::loss`]: gradus_autograd::Gradients::loss
+pub struct Compiled<M, O, I, R, T: Float = f32> {
+    function: Box<Function<M, O, I, R>>,
+    /// The last one was used last.
+    plans: Vec<Recorded<R, T>>,
+}
+
+/// A function of a model, optimizers and inputs.
+type Function<M, O, I, R> = dyn Fn(&mut M, &mut O, I) -> R + Send + Sync;
+
+/// What is known of a function for inputs of some shapes.
+struct Recorded<R, T: Float> {
+    program: Plan<T>,
+    inputs: Vec<Form>,
+    members: Vec<MemberForm>,
+    /// The names of the parameters that optimizers change: the number of the optimizer, the place among its states.
+    updates: Vec<(usize, usize, String)>,
+    /// The addresses of the optimizers when the program was made.
+    optimizers: Vec<usize>,
+    /// The results of the first call, in whose place others are returned.
+    results: R,
+    /// Whether a second recording gave the same program.
+    confirmed: bool,
+}
+
+impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float> Compiled<M, O, I, R, T> {
+    /// A function to be compiled: of a model, an optimizer (or a tuple of optimizers, or `()`), and inputs, which are
+    /// variables, indices, masks, tuples, arrays and lists of them; so are its results.
+    pub fn new(function: impl Fn(&mut M, &mut O, I) -> R + Send + Sync + 'static) -> Self {
+        Self { function: Box::new(function), plans: Vec::new() }
+    }
+
+    /// The results of the function, which are constants. The first two calls with inputs of some shapes record; later ones
+    /// run the plan. Inside of another function that is being compiled, it is a plain call.
+    ///
+    /// # Panics
+    /// As the function does; if it reads numbers that other calls would have to read again, or if the second call does
+    /// something else than the first. After a panic in a plan, model and optimizer may have made a part of the step.
+    #[track_caller]
+    pub fn call(&mut self, model: &mut M, optimizers: &mut O, inputs: I) -> R {
+        if compile::is_tracing() {
+            return (self.function)(model, optimizers, inputs);
+        }
+        if let Some(plan) = self.plans.last_mut()
+            && plan.confirmed
+            && let Some(results) = plan.run(model, optimizers, &inputs)
+        {
+            return results;
+        }
+        let forms = forms_of(model);
+        let fits = |plan: &Recorded<R, T>| plan.members == forms && plan.fits(optimizers, &inputs);
+        let first = self.plans.iter().rposition(fits).map(|place| self.plans.remove(place));
+        match first {
+            Some(plan) if plan.confirmed => {
+                self.plans.push(plan);
+                let plan = self.plans.last_mut().expect("it was pushed");
+                plan.run(model, optimizers, &inputs).expect("it fits")
+            }
+            first => self.record(model, optimizers, &inputs, first),
+        }
+    }
+
+    /// The plan that the last call used or made.
+    ///
+    /// It prints as the tape does, with the memory of each result and the operations of each fused pass; `to_svg` draws it.
+    pub fn plan(&self) -> Option<&Plan<T>> {
+        self.plans.last().map(|plan| &plan.program)
+    }
+
+    /// Runs the function and records it. A plan from the first call must be the same.
+    #[track_caller]
+    fn record(&mut self, model: &mut M, optimizers: &mut O, inputs: &I, first: Option<Recorded<R, T>>) -> R {
+        let given = inputs.exchange(&mut AsInputs);
+        model.visit_mut(Path::ROOT, &mut |_, member| {
+            if let MemberMut::Parameter(parameter) = member {
+                parameter.trace_frozen(true);
+            }
+        });
+        let members = members_of(model);
+        let addresses: Vec<usize> = (0..)
+            .map_while(|n| {
+                optimizers.nth(n).map(|optimizer| std::ptr::from_mut(optimizer).cast::<()>() as usize)
+            })
+            .collect();
+        let forms = forms_of(model);
+        let given_again = given.exchange(&mut Same);
+        let run = || compile::trace::<T, R>(|| (self.function)(model, optimizers, given_again));
+        let outcome = catch_unwind(AssertUnwindSafe(run));
+        model.visit_mut(Path::ROOT, &mut |_, member| {
+            if let MemberMut::Parameter(parameter) = member {
+                parameter.trace_frozen(false);
+            }
+        });
+        let (results, trace) = outcome.unwrap_or_else(|panic| resume_unwind(panic));
+        let updates = trace.updates().map(|(address, place)| {
+            let number = addresses.iter().position(|other| *other == address);
+            let number =
+                number.expect("step: the optimizer is not one that was given to the compiled function");
+            let name =
+                optimizers.nth(number).and_then(|optimizer| optimizer.parameter_at(place)).map(String::from);
+            (number, place, name.expect("the optimizer told its place"))
+        });
+        let updates = updates.collect();
+        let (mut outputs, mut operands) = (Vec::new(), Vec::new());
+        results.visit(&mut |operand| outputs.push(operand));
+        given.visit(&mut |operand| operands.push(operand));
+        let places: Vec<Place<'_, T>> = members.iter().map(MemberPlace::place).collect();
+        let program = Plan::new(trace, &outputs, &operands, &places);
+        let results = results.exchange(&mut Detached);
+        if let Some(Err(difference)) = first.as_ref().map(|first| first.program.compare(&program)) {
+            panic!(
+                "call: the second call of a compiled function does something else than the first: {difference}; all that \
+                 varies must be an input, a member of the model or a state of the optimizer"
+            );
+        }
+        let mut inputs_forms = Vec::new();
+        inputs.visit(&mut |operand| inputs_forms.push(Form::of_operand(operand.value())));
+        if self.plans.len() == MOST_PLANS {
+            self.plans.remove(0);
+        }
+        let returned = results.exchange(&mut Same);
+        self.plans.push(Recorded {
+            program,
+            inputs: inputs_forms,
+            members: forms,
+            updates,
+            optimizers: addresses,
+            results,
+            confirmed: first.is_some(),
+        });
+        returned
+    }
+}
+
+impl<R: Variables<T>, T: Float> Recorded<R, T> {
+    /// Whether the plan is for inputs of these shapes and for these states of optimizers.
+    fn fits(&self, optimizers: &mut impl Optimizers<T>, inputs: &impl Variables<T>) -> bool {
+        let (mut forms, mut fits) = (self.inputs.iter(), true);
+        inputs.visit(&mut |operand| {
+            fits = fits && forms.next().is_some_and(|form| form.fits_operand(operand.value()));
+        });
+        let has_state =
+            |optimizer: &dyn Optimizer<T>, place, name: &str| optimizer.parameter_at(place) == Some(name);
+        fits && forms.next().is_none()
+            && self.updates.iter().all(|(number, place, name)| {
+                optimizers.nth(*number).is_some_and(|optimizer| has_state(optimizer, *place, name))
+            })
+    }
+
+    /// The results, or `None` if the plan is for other inputs, or another form of the model or the optimizers.
+    #[track_caller]
+    fn run(
+        &mut self,
+        model: &mut impl Module<T>,
+        optimizers: &mut impl Optimizers<T>,
+        inputs: &impl Variables<T>,
+    ) -> Option<R> {
+        if !self.fits(optimizers, inputs) {
+            return None;
+        }
+        let mut members: SmallVec<[External<'_, T>; 16]> = SmallVec::new();
+        let (mut forms, mut fits) = (self.members.iter(), true);
+        model.visit_mut(Path::ROOT, &mut |_, member| {
+            let Some(form) = forms.next().filter(|_| fits) else { return fits = false };
+            let (known, external) = match (form, member) {
+                (MemberForm::Parameter { form, trainable }, MemberMut::Parameter(parameter)) => (
+                    *trainable == parameter.is_trainable() && form.fits(parameter.numbers()),
+                    External::Number(parameter.numbers_mut()),
+                ),
+                (MemberForm::Buffer(form), MemberMut::Buffer(buffer)) => {
+                    let value = buffer.value_mut();
+                    (form.fits(value), External::Number(value))
+                }
+                (MemberForm::Counter, MemberMut::Counter(counter)) => {
+                    (true, External::Counter(counter.value_mut()))
+                }
+                (MemberForm::Mode(mode), MemberMut::Mode(other)) => (mode == other, External::Other),
+                _ => (false, External::Other),
+            };
+            fits = known;
+            members.push(external);
+        });
+        if !fits || forms.next().is_some() {
+            return None;
+        }
+        let mut values: SmallVec<[OperandValue<'_, T>; 4]> = SmallVec::new();
+        inputs.visit(&mut |operand| values.push(operand.value()));
+        let mut outputs: SmallVec<[Output<T>; 2]> = SmallVec::new();
+        let addresses = &self.optimizers;
+        self.program.run(
+            values.into_iter(),
+            &mut members,
+            &mut |address, place, parameter, gradient| {
+                let number = addresses.iter().position(|other| *other == address).expect("it was given");
+                let optimizer = optimizers.nth(number).expect("it was there before");
+                optimizer.update_at(place, parameter, gradient);
+            },
+            |value| {
+                outputs.push(match value {
+                    OperandValue::Number(value) => Output::Var(value.clone().into()),
+                    OperandValue::Indices(value) => Output::Indices(value.clone().into()),
+                    OperandValue::Mask(value) => Output::Mask(value.clone().into()),
+                });
+            },
+        );
+        Some(self.results.exchange(&mut Outputs(outputs.into_iter())))
+    }
+}
+
+impl<M, O, I, R, T: Float> Debug for Compiled<M, O, I, R, T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "Compiled, with {} plans", self.plans.len())
+    }
+}

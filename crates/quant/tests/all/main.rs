@@ -1,0 +1,7 @@
+//! Tests of quantisation.
+
+mod errors;
+mod layers;
+mod models;
+mod observers;
+mod products;

@@ -1,0 +1,80 @@
+//! Programs of elementwise steps and reductions of rows, run over tiles that stay in the first-level cache.
+//!
+//! [`stages`] cuts a program whose rows are too long for that, [`plan`] makes instructions of the steps, [`function`] has
+//! the loop of each function, and [`run`] shares tiles among threads. The results are the bits of the same operations one
+//! by one.
+
+mod function;
+mod plan;
+mod run;
+mod stages;
+
+use smallvec::SmallVec;
+
+pub use function::Function;
+pub(crate) use stages::Stages;
+
+use crate::element::Float;
+use crate::kernels::reduce::Reduction as _;
+use crate::kernels::reduce::extremes::{Extreme, beats, undercuts};
+use crate::kernels::reduce::sum::{Sum, itself};
+use crate::layout::Strided;
+
+/// A step of a program; operands are numbers of earlier steps.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FusedStep<T> {
+    /// The input of this number, broadcast.
+    Input(usize),
+    /// A number.
+    Constant(T),
+    /// A function of earlier steps.
+    Apply(Function, SmallVec<[u32; 3]>),
+    /// A number for each row of an earlier step, broadcast to the program's shape.
+    Reduce(Reduction, u32),
+}
+
+/// A reduction of each row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Reduction {
+    Sum,
+    Mean,
+    Max,
+    Min,
+}
+
+impl Reduction {
+    fn of<T: Float>(self, row: &[T]) -> T {
+        let sum = |divisor| Sum { each: itself, divisor }.lane(row);
+        match self {
+            Self::Sum => sum(T::ONE),
+            Self::Mean => sum(T::from_f64(row.len() as f64)),
+            Self::Max => Extreme(beats).lane(row),
+            Self::Min => Extreme(undercuts).lane(row),
+        }
+    }
+}
+
+/// What a program reads as an input.
+#[derive(Clone, Copy)]
+pub(crate) enum Given<'a, T> {
+    Elements(Strided<'a, T>),
+    /// The elements that this output has before.
+    Output(usize),
+}
+
+/// The stages of a program; see [`Stages::new`].
+pub(crate) fn plan<T: Float>(
+    shape: &[usize],
+    row_axes: usize,
+    inputs: &[&[usize]],
+    steps: &[FusedStep<T>],
+    outputs: &[u32],
+) -> Stages<T> {
+    Stages::new(shape, row_axes, inputs, steps, outputs)
+}
+
+/// Runs a program: writes the elements of each output.
+pub(crate) fn run_stages<T: Float>(stages: &Stages<T>, inputs: &[Given<'_, T>], outputs: &mut [&mut [T]]) {
+    stages.run(inputs, outputs);
+}

@@ -1,0 +1,167 @@
+//! Numbers to bytes and back, and the rows of bytes that a convolution multiplies.
+
+use super::QUAD;
+use crate::element::Float;
+use crate::kernels::conv::{Geometry, area};
+use crate::runtime::{Buffer, dispatch, for_each_part};
+
+/// The elements from which on work is shared.
+const SHARED: usize = 64 * 1024;
+
+/// The length of a part, in whole rows.
+fn part_length(rows: usize, stride: usize) -> usize {
+    let rows_of_part = if rows * stride < SHARED { rows } else { (SHARED / 4 / stride.max(1)).max(1) };
+    (rows_of_part * stride).max(1)
+}
+
+/// Rows of `length` numbers as bytes: `round(x / scale) + zero_point`, halves to even, cut to the levels; and whether one of them is
+/// NaN, which becomes a level as well. There is one scale, or one for each row. Each row is filled up to a multiple of 4 bytes.
+pub(crate) fn quantize_rows<T: Float>(
+    x: &[T],
+    length: usize,
+    scales: &[f32],
+    zero_point: u8,
+    levels: [u8; 2],
+) -> (Buffer<u8>, bool) {
+    let stride = length.next_multiple_of(QUAD);
+    let rows = x.len().checked_div(length).unwrap_or(0);
+    let [zero, low, high] = [zero_point, levels[0], levels[1]].map(|level| T::from_f64(level.into()));
+    let nan = std::sync::atomic::AtomicBool::new(false);
+    let mut out = Buffer::filled(rows * stride, 0_u8);
+    let bytes = out.get_mut().expect("nobody else has it");
+    for_each_part(bytes, part_length(rows, stride), |start, part| {
+        for (row, bytes) in (start / stride.max(1)..).zip(part.chunks_exact_mut(stride.max(1))) {
+            let x = &x[row * length..][..length];
+            let scale = T::from_f64(scales[row % scales.len()].into());
+            let found = dispatch(
+                #[inline(always)]
+                || quantize_row(x, bytes, scale, [zero, low, high]),
+            );
+            if found {
+                nan.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+    });
+    (out, nan.into_inner())
+}
+
+#[inline(always)]
+fn quantize_row<T: Float>(x: &[T], bytes: &mut [u8], scale: T, [zero, low, high]: [T; 3]) -> bool {
+    let mut nan = false;
+    for (byte, &x) in bytes.iter_mut().zip(x) {
+        nan |= x.is_nan();
+        let level = (x / scale).round() + zero;
+        let level = if level < low { low } else { level };
+        let level = if level > high { high } else { level };
+        *byte = level.to_f64() as f32 as i32 as u8;
+    }
+    nan
+}
+
+/// `sum * row_scale * column_scale + bias` for rows of sums that are `stride` apart. There is one scale for all rows or columns, or
+/// one for each.
+pub(crate) fn scale_rows<T: Float>(
+    sums: &[i32],
+    stride: usize,
+    columns: usize,
+    [row_scales, column_scales]: [&[f64]; 2],
+    bias: Option<&[T]>,
+) -> Buffer<T> {
+    let rows = sums.len().checked_div(stride).unwrap_or(0);
+    let bias = bias.map_or_else(|| vec![T::ZERO; columns], <[T]>::to_vec);
+    let factors = |row_scale: f64| -> Vec<T> {
+        (0..columns).map(|c| T::from_f64(row_scale * column_scales[c % column_scales.len()])).collect()
+    };
+    let shared_factors = (row_scales.len() == 1).then(|| factors(row_scales[0]));
+    Buffer::in_parts(rows * columns, part_length(rows, columns), T::ZERO, |start, part| {
+        for (row, out) in (start / columns.max(1)..).zip(part.chunks_exact_mut(columns.max(1))) {
+            let own = shared_factors.is_none().then(|| factors(row_scales[row]));
+            let factors = shared_factors.as_ref().or(own.as_ref()).expect("one of them");
+            let sums = &sums[row * stride..][..columns];
+            dispatch(
+                #[inline(always)]
+                || {
+                    for (((out, &sum), &factor), &bias) in out.iter_mut().zip(sums).zip(factors).zip(&bias) {
+                        *out = T::from_i64(sum.into()) * factor + bias;
+                    }
+                },
+            );
+        }
+    })
+}
+
+/// `round(sum * factor) + zero_point`, halves to even, cut to the levels, for rows of sums that are `stride` apart; with one factor
+/// for all columns, or one for each. Each row is filled up to a multiple of 4 bytes.
+pub(crate) fn requantize_rows(
+    sums: &[i32],
+    stride: usize,
+    columns: usize,
+    factors: &[f64],
+    zero_point: u8,
+    levels: [u8; 2],
+) -> Buffer<u8> {
+    let rows = sums.len().checked_div(stride).unwrap_or(0);
+    let out_stride = columns.next_multiple_of(QUAD);
+    let factors: Vec<f64> = (0..columns).map(|c| factors[c % factors.len()]).collect();
+    let [zero, low, high] = [zero_point, levels[0], levels[1]].map(f64::from);
+    Buffer::in_parts(rows * out_stride, part_length(rows, out_stride), 0, |start, part| {
+        for (row, out) in (start / out_stride.max(1)..).zip(part.chunks_exact_mut(out_stride.max(1))) {
+            let sums = &sums[row * stride..][..columns];
+            dispatch(
+                #[inline(always)]
+                || {
+                    for ((out, &sum), &factor) in out.iter_mut().zip(sums).zip(&factors) {
+                        let level = (f64::from(sum) * factor).round_ties_even() + zero;
+                        *out = level.clamp(low, high) as f32 as i32 as u8;
+                    }
+                },
+            );
+        }
+    })
+}
+
+/// The bytes that each place of a convolution multiplies, of one group: a row of `inputs * kernel` bytes for each place of each image,
+/// filled up to a multiple of 4. `padding` stands for what lies outside an image. Rows of the image are `x_stride` bytes apart.
+pub(crate) fn patches(
+    x: &[u8],
+    x_stride: usize,
+    geometry: &Geometry,
+    group: usize,
+    padding: u8,
+) -> Buffer<u8> {
+    let Geometry { batch, groups, inputs, input, kernel, output, .. } = *geometry;
+    let stride = (inputs * area(kernel)).next_multiple_of(QUAD);
+    let plane = input[0] * x_stride;
+    let of_image = area(output) * stride;
+    Buffer::in_parts(batch * of_image, of_image.max(1), 0, |start, part| {
+        let image = start / of_image.max(1);
+        let source = &x[(image * groups + group) * inputs * plane..][..inputs * plane];
+        for (place, row) in part.chunks_exact_mut(stride.max(1)).enumerate() {
+            let at = [place / output[1], place % output[1]];
+            let mut taps = row.chunks_exact_mut(kernel[1]);
+            for channel in 0..inputs {
+                for ky in 0..kernel[0] {
+                    let y = along(geometry, 0, at[0], ky);
+                    let line = y.map(|y| &source[channel * plane + y * x_stride..][..input[1]]);
+                    let taps = taps.next().expect("there is a row of taps for each");
+                    copy_taps(taps, line, geometry, at[1], padding);
+                }
+            }
+        }
+    })
+}
+
+/// The place in the image of a tap along an axis, unless it lies in the padding.
+fn along(geometry: &Geometry, axis: usize, place: usize, tap: usize) -> Option<usize> {
+    let padded = place * geometry.stride[axis] + tap * geometry.dilation[axis];
+    padded.checked_sub(geometry.padding[axis]).filter(|&at| at < geometry.input[axis])
+}
+
+/// The taps of one line of the kernel.
+#[inline]
+fn copy_taps(taps: &mut [u8], line: Option<&[u8]>, geometry: &Geometry, place: usize, padding: u8) {
+    let Some(line) = line else { return taps.fill(padding) };
+    for (kx, tap) in taps.iter_mut().enumerate() {
+        *tap = along(geometry, 1, place, kx).map_or(padding, |x| line[x]);
+    }
+}

@@ -1,0 +1,290 @@
+//! Products of 8-bit integers: what quantised networks compute with.
+//!
+//! Numbers become [`Codes`], weights of layers [`Weights`], and a product of both gives [`Sums`], which are exact, on every
+//! instruction set and any number of threads. It is part of gradus's own `gradus-quant`, which explains scales and zero points.
+
+use std::fmt::{self, Debug, Formatter};
+
+use crate::element::Float;
+use crate::error::{OrPanic, TensorError};
+use crate::kernels::{Geometry, Panels, int8_convert};
+use crate::ops::conv::Conv;
+use crate::runtime::Buffer;
+use crate::shape::Shape;
+use crate::tensor::Tensor;
+
+/// The levels of integers of 8 bits or fewer, and the one that stands for 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Levels {
+    /// The lowest level, at least -128.
+    pub low: i32,
+    /// The highest level, at most 127 if the lowest is negative, or else at most 255.
+    pub high: i32,
+    /// The level of 0.
+    pub zero_point: i32,
+}
+
+impl Levels {
+    /// The distance from levels to bytes without a sign.
+    fn shift(self) -> i32 {
+        if self.low < 0 { 128 } else { 0 }
+    }
+
+    fn byte(self, level: i32) -> u8 {
+        u8::try_from(level + self.shift()).expect("levels are within 8 bits")
+    }
+
+    fn bounds(self) -> [u8; 2] {
+        [self.low, self.high].map(|level| self.byte(level))
+    }
+}
+
+/// Numbers as levels of 8 bits.
+pub struct Codes {
+    /// Without a sign; each row along the last axis is filled up to a multiple of 4.
+    data: Buffer<u8>,
+    shape: Shape,
+    levels: Levels,
+    has_nan: bool,
+}
+
+impl Debug for Codes {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "Codes {:?} {:?}", self.shape, self.levels)
+    }
+}
+
+impl Codes {
+    /// `round(x / scale) + zero_point`, halves to even, cut to the levels. There is one scale, or one for each row along the last
+    /// axis.
+    ///
+    /// # Panics
+    /// If `x` has no axes, or there is another number of scales.
+    #[track_caller]
+    pub fn new<T: Float>(x: &Tensor<T>, scales: &[f32], levels: Levels) -> Self {
+        let Some(&length) = x.shape().last() else { panic!("quantize: a 0-d tensor has no rows") };
+        let rows = x.len() / length.max(1);
+        assert!(
+            scales.len() == 1 || scales.len() == rows,
+            "quantize: {} scales for {rows} rows: there must be one, or one for each row",
+            scales.len()
+        );
+        let zero = levels.byte(levels.zero_point);
+        let x = x.contiguous();
+        let (data, has_nan) = T::quantize_rows(x.data(), length, scales, zero, levels.bounds());
+        Self { data, shape: x.shape().into(), levels, has_nan }
+    }
+
+    /// Whether a number was NaN, which no level stands for.
+    pub fn has_nan(&self) -> bool {
+        self.has_nan
+    }
+
+    /// The levels.
+    pub fn to_tensor(&self) -> Tensor<i64> {
+        let length = self.shape[self.shape.len() - 1];
+        let shift = i64::from(self.levels.shift());
+        let rows = self.data.as_slice().chunks_exact(length.next_multiple_of(4).max(1));
+        let levels = rows.flat_map(|row| row[..length].iter().map(|&byte| i64::from(byte) - shift)).collect();
+        Tensor::from_vec(levels, &self.shape).or_panic()
+    }
+
+    fn zero(&self) -> u8 {
+        self.levels.byte(self.levels.zero_point)
+    }
+}
+
+/// Weights of a dense layer or a convolution as integers from -128 to 127, laid out for products.
+pub struct Weights {
+    /// One matrix for each group.
+    groups: Vec<Panels>,
+    shape: Shape,
+}
+
+impl Debug for Weights {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "Weights i8 {:?}", self.shape)
+    }
+}
+
+/// The same numbers, laid out anew.
+impl Clone for Weights {
+    fn clone(&self) -> Self {
+        Self::new(&self.to_levels(), &self.shape, self.groups.len())
+    }
+}
+
+impl Weights {
+    /// From levels in logical order: `[outputs, inputs]` for a dense layer, `[outputs, inputs / groups, height, width]` for a
+    /// convolution.
+    ///
+    /// # Panics
+    /// If there are more or fewer levels, or the groups do not divide the outputs.
+    #[track_caller]
+    pub fn new(levels: &[i8], shape: &[usize], groups: usize) -> Self {
+        assert!(
+            !shape.is_empty() && shape.iter().product::<usize>() == levels.len(),
+            "weights: {} levels for shape {shape:?}",
+            levels.len()
+        );
+        assert!(groups > 0 && shape[0].is_multiple_of(groups), "weights: {groups} groups for {shape:?}");
+        let (columns, terms) = (shape[0] / groups, shape[1..].iter().product());
+        let group = |group| {
+            let rows = columns * terms;
+            Panels::of_rows(&levels[group * rows..][..rows], columns, terms)
+        };
+        Self { groups: (0..groups).map(group).collect(), shape: shape.into() }
+    }
+
+    /// The sizes of the axes.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The levels in logical order.
+    pub fn to_levels(&self) -> Vec<i8> {
+        self.groups.iter().flat_map(Panels::to_rows).collect()
+    }
+
+    /// The sums of `(x - zero_point) * weight`, plus a bias for each output: `[..., inputs]` to `[..., outputs]`.
+    ///
+    /// # Panics
+    /// If the last axis of `x` is not that of the weight.
+    #[track_caller]
+    pub fn linear(&self, x: &Codes, bias: Option<&[i32]>) -> Sums {
+        let (length, panels) = (x.shape[x.shape.len() - 1], &self.groups[0]);
+        if self.shape.len() != 2 || length != self.shape[1] {
+            let expected = "the last axis of the input must be that of the weight, [outputs, inputs]";
+            TensorError::mismatch("quantized linear", &x.shape, &self.shape, expected).panic()
+        }
+        let rows: usize = x.shape[..x.shape.len() - 1].iter().product();
+        let mut data = Buffer::filled(rows * panels.out_stride(), 0_i32);
+        let out = data.get_mut().expect("nobody else has it");
+        panels.multiply(x.data.as_slice(), rows, x.zero(), bias, out);
+        Sums {
+            groups: vec![data],
+            rows: x.shape[..x.shape.len() - 1].into(),
+            columns: panels.columns(),
+            stride: panels.out_stride(),
+            is_image: false,
+        }
+    }
+
+    /// As [`linear`](Self::linear), for a convolution of images, `[batch, inputs, height, width]`. What lies outside an image
+    /// is 0.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    #[track_caller]
+    pub fn conv2d(&self, x: &Codes, conv: &Conv, bias: Option<&[i32]>) -> Sums {
+        /// The bytes of patches that are made at once.
+        const MOST: usize = 4 << 20;
+        let shape = conv.output_shape("quantized conv2d", 2, &x.shape, &self.shape, None).or_panic();
+        assert!(
+            x.shape.len() == 4,
+            "quantized conv2d: the input has shape {:?}; it must have a batch",
+            x.shape
+        );
+        let geometry = conv.geometry(&x.shape, &self.shape, &shape);
+        let x_stride = x.shape[3].next_multiple_of(4);
+        let of_image = x.shape[1] * x.shape[2] * x_stride;
+        let places = shape[2] * shape[3];
+        let stride = self.groups[0].out_stride();
+        let at_once = (MOST / (places * self.groups[0].row_stride()).max(1)).clamp(1, geometry.batch.max(1));
+        let of_group = |(group, panels): (usize, &Panels)| {
+            let bias = bias.map(|bias| &bias[group * panels.columns()..][..panels.columns()]);
+            let mut sums = Buffer::filled(geometry.batch * places * stride, 0_i32);
+            let images =
+                sums.get_mut().expect("nobody else has it").chunks_mut((at_once * places * stride).max(1));
+            for (first, out) in (0..geometry.batch).step_by(at_once).zip(images) {
+                let part = Geometry { batch: at_once.min(geometry.batch - first), ..geometry };
+                let x_part = &x.data.as_slice()[first * of_image..];
+                let patches = int8_convert::patches(x_part, x_stride, &part, group, x.zero());
+                panels.multiply(patches.as_slice(), part.batch * places, x.zero(), bias, out);
+            }
+            sums
+        };
+        Sums {
+            groups: self.groups.iter().enumerate().map(of_group).collect(),
+            rows: [shape[0], shape[2], shape[3]].as_slice().into(),
+            columns: self.groups[0].columns(),
+            stride,
+            is_image: true,
+        }
+    }
+}
+
+/// Sums of products.
+pub struct Sums {
+    /// The columns of each group of outputs.
+    groups: Vec<Buffer<i32>>,
+    /// The axes of the result but the one of outputs.
+    rows: Shape,
+    columns: usize,
+    stride: usize,
+    /// Whether the axis of outputs is the second and not the last.
+    is_image: bool,
+}
+
+impl Debug for Sums {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "Sums {:?} x {}", self.rows, self.columns * self.groups.len())
+    }
+}
+
+impl Sums {
+    /// `sum * row_scale * output_scale + bias`. There is one scale, or one for each row or output; images have one scale for all rows.
+    pub fn scaled<T: Float>(
+        &self,
+        row_scales: &[f64],
+        scales: &[f64],
+        bias: Option<&Tensor<T>>,
+    ) -> Tensor<T> {
+        let bias = bias.map(Tensor::contiguous);
+        let bias = bias.as_ref().map(Tensor::data);
+        self.joined(|group, sums| {
+            let bias = bias.map(|bias| self.of_group(group, bias));
+            let scales = [row_scales, self.of_group(group, scales)];
+            T::scale_rows(sums, self.stride, self.columns, scales, bias)
+        })
+    }
+
+    /// `round(sum * factor) + zero_point`, halves to even, cut to the levels, with one factor, or one for each output.
+    pub fn requantized(&self, factors: &[f64], levels: Levels) -> Tensor<i64> {
+        let (zero, bounds) = (levels.byte(levels.zero_point), levels.bounds());
+        let length = self.columns.next_multiple_of(4);
+        self.joined(|group, sums| {
+            let factors = self.of_group(group, factors);
+            let bytes = int8_convert::requantize_rows(sums, self.stride, self.columns, factors, zero, bounds);
+            self.columns_of(bytes.as_slice(), length, |byte| i64::from(byte) - i64::from(levels.shift()))
+        })
+    }
+
+    /// The sums themselves.
+    pub fn to_tensor(&self) -> Tensor<i64> {
+        self.joined(|_, sums| self.columns_of(sums, self.stride, i64::from))
+    }
+
+    /// The columns of rows that are `stride` apart.
+    fn columns_of<E: Copy>(&self, data: &[E], stride: usize, element: impl Fn(E) -> i64) -> Buffer<i64> {
+        let rows = data.chunks_exact(stride.max(1));
+        let elements = rows.flat_map(|row| row[..self.columns].iter().map(|&e| element(e)));
+        Buffer::collect(self.rows.iter().product::<usize>() * self.columns, elements)
+    }
+
+    /// What belongs to the outputs of a group, of one for all or one for each output.
+    fn of_group<'a, E>(&self, group: usize, all: &'a [E]) -> &'a [E] {
+        if all.len() == 1 { all } else { &all[group * self.columns..][..self.columns] }
+    }
+
+    /// The results of `f` for each group, side by side.
+    fn joined<E: crate::element::Element>(&self, f: impl Fn(usize, &[i32]) -> Buffer<E>) -> Tensor<E> {
+        let mut shape = self.rows.clone();
+        shape.push(self.columns);
+        let groups: Vec<Tensor<E>> = (self.groups.iter().enumerate())
+            .map(|(group, sums)| Tensor::from_buffer(f(group, sums.as_slice()), &shape))
+            .collect();
+        let all = Tensor::cat(&groups.iter().collect::<Vec<_>>(), -1);
+        if self.is_image { all.permute([0, 3, 1, 2]) } else { all }
+    }
+}

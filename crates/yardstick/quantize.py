@@ -1,0 +1,83 @@
+"""Times `infer_256` (784-512-256-10 on 256 rows) of gradus and of PyTorch, with numbers and with 8-bit integers, by turns in one run
+on one thread, and prints the medians and their ratios.
+
+cargo build --release -p gradus-yardstick
+python3 crates/yardstick/quantize.py target/release/gradus-yardstick [ROUNDS]
+"""
+
+import copy
+import json
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+
+import torch
+import torch.ao.quantization as quantization
+
+warnings.filterwarnings("ignore")
+program = sys.argv[1]
+rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+torch.set_num_threads(1)
+torch.manual_seed(0)
+
+x = torch.randn(256, 784)
+linear = torch.nn.Linear
+model = torch.nn.Sequential(
+    linear(784, 512), torch.nn.ReLU(), linear(512, 256), torch.nn.ReLU(), linear(256, 10)
+).eval()
+
+
+def static(engine):
+    torch.backends.quantized.engine = engine
+    prepared = quantization.QuantWrapper(copy.deepcopy(model)).eval()
+    prepared.qconfig = quantization.get_default_qconfig(engine)
+    prepared = quantization.fuse_modules(prepared, [["module.0", "module.1"], ["module.2", "module.3"]])
+    quantization.prepare(prepared, inplace=True)
+    prepared(x)
+    return quantization.convert(prepared)
+
+
+def dynamic(engine):
+    torch.backends.quantized.engine = engine
+    return quantization.quantize_dynamic(copy.deepcopy(model), {linear}, dtype=torch.qint8)
+
+
+runs = {("pytorch", "f32"): (None, model)}
+for engine in ("fbgemm", "onednn"):
+    if engine in torch.backends.quantized.supported_engines:
+        runs[f"pytorch {engine}", "static"] = (engine, static(engine))
+        runs[f"pytorch {engine}", "dynamic"] = (engine, dynamic(engine))
+
+
+def median(engine, run, seconds=0.5):
+    if engine:
+        torch.backends.quantized.engine = engine
+    times = []
+    with torch.inference_mode():
+        while sum(times) < seconds:
+            start = time.perf_counter()
+            run(x)
+            times.append(time.perf_counter() - start)
+    return statistics.median(times) * 1e6
+
+
+found = {}
+for _ in range(rounds):
+    for key, (engine, run) in runs.items():
+        found.setdefault(key, []).append(median(engine, run))
+    lines = subprocess.run([program, "quantize", "--seconds", "0.5"], capture_output=True, text=True, check=True)
+    for line in map(json.loads, lines.stdout.splitlines()):
+        key = "gradus", line["workload"].removeprefix("infer_256_")
+        found.setdefault(key, []).append(line["median_us"])
+
+best = {key: min(times) for key, times in found.items()}
+print("infer_256, microseconds: the least median of", rounds, "rounds, and the median of the medians")
+for (peer, kind), times in found.items():
+    print(f"{peer:16} {kind:8} {min(times):8.0f} {statistics.median(times):8.0f}")
+for kind in ("static", "dynamic"):
+    ours = best["gradus", kind]
+    peers = {peer: time for (peer, other), time in best.items() if other == kind and peer != "gradus"}
+    text = ", ".join(f"{ours / time:.2f} of {peer}" for peer, time in peers.items())
+    print(f"{kind}: {ours / best['gradus', 'f32']:.2f} of gradus f32, {text}")

@@ -1,0 +1,33 @@
+//! A forward pass with numbers and with 8-bit integers.
+
+use gradus::prelude::*;
+use gradus::quant::Quantizer;
+
+use crate::bench::Bench;
+
+const BATCH: usize = 256;
+
+/// Times `infer_256`, a perceptron 784-512-256-10 on 256 rows, with numbers, dynamic and static integers.
+pub(crate) fn all(bench: &mut Bench) {
+    let rng = &mut seeded(0);
+    let x = Tensor::<f32>::randn([BATCH, 784], rng);
+    let model: Sequential = Sequential::new()
+        .push(Linear::new(784, 512, rng))
+        .push(Relu)
+        .push(Linear::new(512, 256, rng))
+        .push(Relu)
+        .push(Linear::new(256, 10, rng));
+    let quantizer = Quantizer::new();
+    let mut dynamic = model.clone();
+    quantizer.dynamic(&mut dynamic).expect("weights are finite");
+    let mut fixed = model.clone();
+    quantizer.observe(&mut fixed);
+    let _ = no_grad(|| fixed.forward(&x));
+    quantizer.convert(&mut fixed).expect("it was observed");
+    for (name, model) in
+        [("infer_256_f32", model), ("infer_256_dynamic", dynamic), ("infer_256_static", fixed)]
+    {
+        let (model, x) = (&model, &x);
+        bench.time(name, || move || no_grad(|| model.forward(x)));
+    }
+}
