@@ -321,7 +321,9 @@ pub(crate) fn is_recorded<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(inputs: 
     if !mode::makes_nodes() {
         if mode::has_examples() {
             // The result will have no place on the tape.
-            inputs.iter().for_each(|&input| example::note(Into::<Operand<'a, T>>::into(input).node()));
+            for &input in inputs {
+                example::note(Into::<Operand<'a, T>>::into(input).node());
+            }
         }
         return false;
     }

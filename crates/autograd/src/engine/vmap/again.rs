@@ -114,20 +114,20 @@ fn apply_to_all<T: Float>(node: &Node<T>, batch: &Batch<T>) -> (OwnedOperand<T>,
             let (result, way) = operation_for_all(operation, batch);
             (OwnedOperand::Var(result), way)
         }
-        Origin::Indices(operation) => match operation.batched(batch) {
-            Some(result) => (OwnedOperand::Indices(result), Way::Batched),
-            None => {
+        Origin::Indices(operation) => operation.batched(batch).map_or_else(
+            || {
                 let like = OwnedOperand::Indices(Indices::constant(Tensor::zeros(batch.output)));
                 one_by_one(batch, &like, &|operands| OwnedOperand::Indices(decided(operation, operands)))
-            }
-        },
-        Origin::Mask(operation) => match operation.batched(batch) {
-            Some(result) => (OwnedOperand::Mask(result), Way::Batched),
-            None => {
+            },
+            |result| (OwnedOperand::Indices(result), Way::Batched),
+        ),
+        Origin::Mask(operation) => operation.batched(batch).map_or_else(
+            || {
                 let like = OwnedOperand::Mask(Mask::constant(Tensor::full(batch.output, false)));
                 one_by_one(batch, &like, &|operands| OwnedOperand::Mask(decided(operation, operands)))
-            }
-        },
+            },
+            |result| (OwnedOperand::Mask(result), Way::Batched),
+        ),
         Origin::Gradient(_) => {
             panic!("vmap: in a compiled step, a gradient is computed without its place on the tape")
         }

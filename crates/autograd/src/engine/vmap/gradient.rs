@@ -120,7 +120,8 @@ impl<T: Float> Operation<T> for GradientOf<T> {
         let batch_of_operation = Batch { inputs: &inputs, size: batch.size(), output };
         let y = mode::with_recording(true, || operation_for_all(&self.operation, &batch_of_operation).0);
         let gradient = if y.is_tracked() {
-            gradients_within("vjp", &y, &batch.var(0), &[&x], (&[x.clone()], None), recorded).remove(0)
+            gradients_within("vjp", &y, &batch.var(0), &[&x], (std::slice::from_ref(&x), None), recorded)
+                .remove(0)
         } else {
             None
         };

@@ -62,6 +62,9 @@ pub fn gradients_per_example<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(
     all_gradients(&f, parameters, &inputs, size)
 }
 
+/// A gradient, or the first of its two factors and the second.
+type InParts<T> = (Var<T>, Option<Var<T>>);
+
 #[inline(never)]
 #[track_caller]
 fn all_gradients<T: Float>(
@@ -101,7 +104,7 @@ fn all_gradients<T: Float>(
             None,
         )
     });
-    let of_parameter = |(gradient, &parameter): (Option<(Var<T>, Option<Var<T>>)>, &&Var<T>)| {
+    let of_parameter = |(gradient, &parameter): (Option<InParts<T>>, &&Var<T>)| {
         let gradients = match gradient {
             None => OfParameter::Whole(Tensor::zeros([&[size], parameter.shape()].concat())),
             Some((whole, None)) => OfParameter::Whole(whole.into_value()),
