@@ -49,6 +49,7 @@ laws! {
     expressions_agree_with_numbers: Expression,
     shapes_are_foretold: Shape,
     recorded_passes_run_again_on_other_inputs: Replay,
+    vmap_is_a_loop_over_the_examples: Vmap,
     compiled_programs_run_on_other_inputs: Compiled,
     single_precision_agrees_with_double: Precision,
 }

@@ -22,9 +22,10 @@ const NO_OPERATIONS: [(&str, &str); 5] = [
 ];
 
 /// Types of operations whose name is not written beside them, or that no case reaches, and why.
-const NO_NAMES: [(&str, &str); 6] = [
+const NO_NAMES: [(&str, &str); 7] = [
     ("Quantized<T>", "layers of integers have no derivative"),
     ("$struct $(<$element>)?", "the names are those in `operations!`"),
+    ("GradientOf<T>", "it is made inside of `vmap` alone, where the law `Vmap` reaches it"),
     ("Unary<F>", "the names are those in `elementwise!`"),
     ("Binary<F>", "the names are those in `binary_elementwise!`"),
     ("Clip", "it changes gradients in a compiled step, and has none"),

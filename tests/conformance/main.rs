@@ -7,8 +7,8 @@
 //! `conformance: N passed, N failed, N unsupported`. Environment variables:
 //!
 //! - `GRADUS_CONFORMANCE`: the folder of the data, with any of `ops/index.json`, `training/index.json`,
-//!   `interop/index.json`, `explain/index.json` and `quantize/index.json` and the files that they name, or one of these folders
-//!   itself; without it, the part of them in `tests/conformance/data`.
+//!   `interop/index.json`, `explain/index.json`, `quantize/index.json` and `privacy/index.json` and the files that they name, or
+//!   one of these folders itself; without it, the part of them in `tests/conformance/data`.
 //! - `GRADUS_CONFORMANCE_ONLY`: only operations whose name contains this, and nothing else.
 //!
 //! The format is described in `tests/conformance/data/README.md`. Where the answer is a choice (the derivative at a kink, for
@@ -21,6 +21,7 @@ mod data;
 mod explain;
 mod interop;
 mod operations;
+mod privacy;
 mod quantize;
 mod report;
 mod training;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
         parts.push(("training", |folder, _, report| training::run(folder, report)));
         parts.push(("explain", |folder, _, report| explain::run(folder, report)));
         parts.push(("interop", |folder, _, report| interop::run(folder, report)));
+        parts.push(("privacy", |folder, _, report| privacy::run(folder, report)));
         parts.push(("quantize", |folder, _, report| quantize::run(folder, report)));
     }
     let mut errors: Vec<String> = Vec::new();
@@ -89,7 +91,7 @@ fn main() -> ExitCode {
         }
     }
     if !found {
-        let expected = "there is no folder ops, training, interop, explain or quantize";
+        let expected = "there is no folder ops, training, interop, explain, quantize or privacy";
         errors.push(format!("{}: {expected}", folder.display()));
     }
     for error in &errors {

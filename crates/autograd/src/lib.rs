@@ -40,8 +40,9 @@ pub mod xml;
 
 pub use compile::{Plan, Variables};
 pub use engine::{
-    Gradients, batched_hessian, batched_jacobian, grad, grad_create_graph, hessian, hvp, jacobian, jvp,
-    jvp_create_graph, vjp, vjp_create_graph, vjp_with,
+    Examples, Gradients, PerExampleGradients, Results, VmapPlan, batched_hessian, batched_jacobian, grad,
+    grad_create_graph, gradients_per_example, hessian, hvp, jacobian, jvp, jvp_create_graph, vjp,
+    vjp_create_graph, vjp_with, vmap, vmap_plan,
 };
 pub use gradus_tensor::{
     Axes, Bins, Conv, Dims, Element, Ellipsis, Float, Indexing, InstructionSet, MatrixNorm, MemoryGroup,
@@ -53,13 +54,14 @@ pub use gradus_tensor::{
 pub use gradus_tensor::{file, int8, shapes};
 #[cfg(feature = "npy")]
 pub use gradus_tensor::{npy, npz};
-pub use ops::{AttentionMask, cat, checkpoint, einsum, stack};
+use ops::factors;
+pub use ops::{AttentionMask, cat, checkpoint, custom_vjp, einsum, stack};
 pub use profile::{Profile, ProfileRow, profile};
 pub use scalar::{Binary, BinaryFunction, Expression, Lift, Literal, Real, Unary, UnaryFunction};
 pub use tape::{
-    AsVar, Context, Discrete, DiscreteOperation, Discreteness, Event, Fusion, Identity, Indices, Inputs,
-    Linearity, Mask, Operand, Operation, Phase, Saves, Tape, TapeNode, Var, apply, decide, detect_anomaly,
-    is_recording, keep_values, live_nodes, no_grad, scope, track_memory,
+    AsVar, Batch, Context, Discrete, DiscreteOperation, Discreteness, Event, Fusion, Identity, Indices,
+    Inputs, Linearity, Mask, Operand, Operation, Phase, Saves, Tape, TapeNode, Var, apply, decide,
+    detect_anomaly, is_recording, keep_values, live_nodes, no_grad, scope, track_memory,
 };
 #[doc(hidden)]
-pub use tape::{OperandValue, watch};
+pub use tape::{OperandValue, drawn, is_run_again, watch};

@@ -101,8 +101,8 @@ pub mod prelude {
         AsVar, Conv, Gradients, Indices, Mask, PadMode, Pool, Tape, Tensor, Var, Xoshiro256PlusPlus,
     };
     pub use crate::{
-        Ellipsis, NewAxis, cat, checkpoint, detect_anomaly, einsum, grad, grad_create_graph, hessian, hvp,
-        jacobian, jvp, keep_values, keepdim, no_grad, profile, seeded, stack, step, vjp,
+        Ellipsis, NewAxis, cat, checkpoint, custom_vjp, detect_anomaly, einsum, grad, grad_create_graph,
+        hessian, hvp, jacobian, jvp, keep_values, keepdim, no_grad, profile, seeded, stack, step, vjp, vmap,
     };
 }
 

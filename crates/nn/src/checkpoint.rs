@@ -27,23 +27,67 @@ use crate::path::Path;
 /// ```
 ///
 /// # Panics
-/// As `forward` does, and if it reads a tracked variable that belongs neither to the layer nor to `x`.
+/// As `forward` does.
 #[track_caller]
 pub fn checkpoint_layer<T: Float, M: Module<T> + Clone + Send + Sync + 'static>(
     layer: &M,
     x: impl AsVar<T>,
     forward: impl Fn(&M, &Var<T>) -> Var<T> + Send + Sync + 'static,
 ) -> Var<T> {
-    let x = x.as_var();
-    let parameters = layer.parameters();
-    let inputs: Vec<&Var<T>> = std::iter::once(&*x).chain(parameters.iter().map(|p| &***p)).collect();
+    checkpoint_layers(std::slice::from_ref(layer), &x.as_var(), move |layers, x| forward(&layers[0], x))
+}
+
+/// The result of a chain of layers, in about as many checkpoints as the square root of their number, each of as many layers:
+/// so the memory that a step takes grows with the square root, and the time by one more forward pass (Chen et al., "Training
+/// deep nets with sublinear memory cost", 2016). The last part of the chain keeps its values, as it is the first that the
+/// backward pass needs.
+///
+/// ```
+/// use gradus_autograd::{Tensor, seeded};
+/// use gradus_nn::{Linear, Sequential, Tanh, checkpoint_sequential};
+///
+/// let rng = &mut seeded(0);
+/// let blocks: Vec<Sequential> = (0..16).map(|_| Sequential::new().push(Linear::new(8, 8, rng)).push(Tanh)).collect();
+/// let x = Tensor::randn([4, 8], rng);
+/// let y = checkpoint_sequential(&blocks, &x, |block, x| block.forward(x));
+/// let plain = blocks.iter().fold(x.into(), |x, block| block.forward(&x));
+/// assert_eq!(y.value(), plain.value());
+/// ```
+///
+/// The layers of a [`Sequential`](crate::Sequential) are its field `layers`.
+///
+/// # Panics
+/// Like [`checkpoint_layer`].
+#[track_caller]
+pub fn checkpoint_sequential<T: Float, M: Module<T> + Clone + Send + Sync + 'static>(
+    layers: &[M],
+    x: impl AsVar<T>,
+    forward: impl Fn(&M, &Var<T>) -> Var<T> + Clone + Send + Sync + 'static,
+) -> Var<T> {
+    let length = layers.len().isqrt().max(1);
+    let kept = layers.len().saturating_sub(length);
+    let run = move |layers: &[M], x: &Var<T>| layers.iter().fold(x.clone(), |x, layer| forward(layer, &x));
+    let parts = layers[..kept].chunks(length);
+    let x = parts.fold(x.as_var().into_owned(), |x, part| checkpoint_layers(part, &x, run.clone()));
+    run(&layers[kept..], &x)
+}
+
+#[track_caller]
+fn checkpoint_layers<T: Float, M: Module<T> + Clone + Send + Sync + 'static>(
+    layers: &[M],
+    x: &Var<T>,
+    forward: impl Fn(&[M], &Var<T>) -> Var<T> + Send + Sync + 'static,
+) -> Var<T> {
+    let parameters: Vec<&Parameter<T>> = layers.iter().flat_map(Module::parameters).collect();
+    let inputs: Vec<&Var<T>> = std::iter::once(x).chain(parameters.iter().map(|p| &***p)).collect();
     // Every run starts with the counters of now: the masks of a dropout are the same.
-    let start = layer.clone();
+    let start = layers.to_vec();
     let after = Arc::new(Mutex::new(None));
     let first_run = Arc::downgrade(&after);
     let y = checkpoint(&inputs, move |inputs| {
         let mut bound = start.clone();
-        for (parameter, input) in bound.parameters_mut().into_iter().zip(&inputs[1..]) {
+        let parameters = bound.iter_mut().flat_map(Module::parameters_mut);
+        for (parameter, input) in parameters.zip(&inputs[1..]) {
             *parameter = Parameter::bind(input.clone());
         }
         let y = forward(&bound, &inputs[0]);
@@ -53,7 +97,7 @@ pub fn checkpoint_layer<T: Float, M: Module<T> + Clone + Send + Sync + 'static>(
         y
     });
     if let Some(after) = after.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        take_over(layer, &after);
+        layers.iter().zip(&after).for_each(|(layer, after)| take_over(layer, after));
     }
     y
 }

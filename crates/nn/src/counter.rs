@@ -3,7 +3,7 @@
 use std::fmt::{self, Debug, Formatter};
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use gradus_autograd::{Float, Indices, compile};
+use gradus_autograd::{Float, Indices, compile, drawn};
 
 use crate::member::{Member, MemberMut};
 use crate::module::Module;
@@ -52,19 +52,22 @@ impl Counter {
         self.value.store(value, Ordering::Relaxed);
     }
 
-    /// The number, which is then one larger (and wraps around).
+    /// The number, which is then one larger (and wraps around). In a function that [`checkpoint`](gradus_autograd::checkpoint)
+    /// runs again for the backward pass, the number of the first run.
     ///
     /// In a compiled step it grows in each call, but the number that this returns is the first one: what computes with it
     /// takes [`next_key`](Self::next_key).
     pub fn next(&self) -> i64 {
-        compile::count(self.address());
-        self.value.fetch_add(1, Ordering::Relaxed)
+        drawn(|| {
+            compile::count(self.address());
+            self.value.fetch_add(1, Ordering::Relaxed)
+        })
     }
 
     /// The number as an input of an operation, such as the key of [`Var::dropout`](gradus_autograd::Var::dropout); it is
     /// then one larger.
     pub fn next_key<T: Float>(&self) -> Indices<T> {
-        compile::draw(self.address(), self.value.fetch_add(1, Ordering::Relaxed))
+        compile::draw(self.address(), drawn(|| self.value.fetch_add(1, Ordering::Relaxed)))
     }
 
     /// The place in memory, by which a compiled step finds the counter in a model.

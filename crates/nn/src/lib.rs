@@ -44,6 +44,7 @@ mod optim;
 pub mod packed;
 mod parameter;
 mod path;
+mod per_example;
 mod state;
 mod stateful;
 mod summary;
@@ -52,7 +53,7 @@ pub mod testing;
 mod tied;
 
 pub use buffer::Buffer;
-pub use checkpoint::checkpoint_layer;
+pub use checkpoint::{checkpoint_layer, checkpoint_sequential};
 pub use compiled::{Compiled, Optimizers};
 pub use counter::Counter;
 pub use forward_summary::{ForwardSummary, ForwardSummaryRow, summary, summary_with};
@@ -75,6 +76,7 @@ pub use optim::{
 pub use packed::Packed;
 pub use parameter::Parameter;
 pub use path::Path;
+pub use per_example::per_example_gradients;
 pub use state::{Difference, Dtype, PartialLoad, State, StateError, StateTensor};
 pub use stateful::Stateful;
 pub use summary::{Summary, SummaryRow};

@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use gradus::{
     Context, Inputs, Operation, Saves, Tensor, Var, apply, batched_hessian, batched_jacobian, checkpoint,
-    grad, grad_create_graph, hessian, hvp, jacobian, jvp, jvp_create_graph, keep_values, no_grad, vjp,
-    vjp_create_graph,
+    custom_vjp, grad, grad_create_graph, hessian, hvp, jacobian, jvp, jvp_create_graph, keep_values, no_grad,
+    vjp, vjp_create_graph,
 };
 
 use super::{leaf, panic_of, panics};
@@ -63,13 +63,21 @@ fn results_that_are_nan() {
 #[test]
 fn checkpoints() {
     let (x, w) = (leaf(&[3]), leaf(&[3]));
-    let captured = "checkpoint: the function reads a variable that is not among its 1 inputs, whose gradient would be lost: \
+    let captured = "custom_vjp: the function reads a variable that is not among its 1 inputs, whose gradient would be lost: \
                     make it an input, or `detach` it";
     let twin = w.clone();
-    panics(|| checkpoint(&[&x], move |inputs| &inputs[0] * &twin), captured);
+    let rule = |_: &[Var<f64>], _: &Var<f64>, g: &Var<f64>| vec![g.clone()];
+    panics(|| custom_vjp(&[&x], move |inputs| &inputs[0] * &twin, rule), captured);
+    let sums = custom_vjp(&[&x], |inputs| inputs[0].clone(), |_, _, g| vec![g.sum(..)]).sum(..);
+    let shape =
+        "custom_vjp: the rule gives a gradient of shape [] for input 0 of shape [3]: they must be equal";
+    assert_eq!(panic_of(|| sums.backward()).0, shape);
+    let twice = custom_vjp(&[&x], |inputs| inputs[0].clone(), |_, _, g| vec![g.clone(), g.clone()]).sum(..);
+    let number = "custom_vjp: the rule gives 2 gradients for 1 inputs: there must be one for each";
+    assert_eq!(panic_of(|| twice.backward()).0, number);
     let changed = "checkpoint: the function gave another result when it ran again for the backward pass; it must depend on \
-                   nothing but its inputs: draw random numbers outside and give them as inputs, and checkpoint layers with \
-                   `checkpoint_layer`";
+                   nothing but the variables that it reads: draw random numbers outside and give them as inputs, and \
+                   checkpoint layers with `checkpoint_layer`";
     let runs = std::sync::atomic::AtomicU8::new(0);
     let growing = move |inputs: &[Var<f64>]| &inputs[0] * f64::from(runs.fetch_add(1, Relaxed));
     let y = checkpoint(&[&x], growing).sum(..);

@@ -2,7 +2,7 @@
 
 use gradus::prelude::*;
 use gradus::testing::{check_module, tensors};
-use gradus::{Tape, checkpoint_layer};
+use gradus::{Tape, checkpoint_layer, checkpoint_sequential, track_memory};
 use proptest::prelude::*;
 
 /// A block with parameters, counters, buffers and masks.
@@ -68,4 +68,49 @@ proptest! {
             prop_assert_eq!(thrifty.get(parameter), plain.get(parameter));
         }
     }
+
+    /// A function that reads parameters which are not its inputs, with counters, buffers and masks: the same to the last bit.
+    #[test]
+    fn captured(x in batches(), seed: u64) {
+        let plain = block(seed);
+        let twin = std::sync::Arc::new(plain.clone());
+        let scale = Var::leaf(Tensor::from(1.5));
+        for _ in 0..2 {
+            let start = Var::leaf(&x) * &scale;
+            let (layer, between) = (std::sync::Arc::clone(&twin), start.clone());
+            let thrifty = checkpoint(&[&start], move |x| layer.forward(&x[0]) + between.sum(1).unsqueeze(1));
+            let loss = plain.forward(&start) + start.sum(1).unsqueeze(1);
+            prop_assert_eq!(thrifty.value(), loss.value());
+            let [thrifty, loss] = [thrifty, loss].map(|y| y.square().sum(..).backward());
+            prop_assert_eq!(thrifty.get(&scale), loss.get(&scale));
+            for (parameter, other) in twin.parameters().into_iter().zip(plain.parameters()) {
+                prop_assert_eq!(thrifty.get(parameter), loss.get(other));
+            }
+            prop_assert_eq!(twin.state(), plain.state());
+        }
+    }
+}
+
+/// The memory of a chain grows with the square root of its length.
+#[test]
+fn memory_of_a_chain() {
+    let peak = |count: usize, thrifty: bool| {
+        let rng = &mut seeded(0);
+        let layers: Vec<Tanh> = vec![Tanh; count];
+        let x = Var::leaf(Tensor::<f64>::randn([4096], rng));
+        let ((), report) = track_memory(|| {
+            let forward = |layer: &Tanh, x: &Var<f64>| layer.forward(x).sin().cos();
+            let y = if thrifty {
+                checkpoint_sequential(&layers, &x, forward)
+            } else {
+                layers.iter().fold(x.clone(), |x, layer| forward(layer, &x))
+            };
+            drop(y.sum(..).backward());
+        });
+        (report.peak - report.before) as f64 / (4096.0 * 8.0)
+    };
+    let [short, middle, long] = [16, 64, 256].map(|count| peak(count, true));
+    // Four times as long, twice the memory; without checkpoints four times.
+    assert!(middle < 2.3 * short && long < 2.3 * middle, "{short} {middle} {long} activations");
+    assert!(long < peak(256, false) / 6.0, "{long} activations");
 }

@@ -14,6 +14,7 @@ mod profile;
 mod program;
 mod threads;
 mod tracked;
+mod vmap;
 
 use gradus::{Gradients, Tensor, Var};
 

@@ -44,14 +44,19 @@ fn gradients_of<T: Float>(
         .collect();
     let needed: Vec<&Var<T>> =
         inputs.iter().enumerate().filter(|(i, _)| context.needs(*i)).map(|(_, input)| input).collect();
-    let y = mode::with_recording(true, || composition(&inputs));
+    let shape = context.cotangent().shape();
+    let y = mode::with_recording(true, || {
+        let y = composition(&inputs);
+        // What a composition does not read has a part in the shape of the operation's result.
+        if y.shape() == shape { y } else { y.expand(shape) }
+    });
     let mut gradients = if !y.is_tracked() {
         vec![None; needed.len()]
     } else if recorded {
         // Of the tape behind the inputs, nothing is wanted: to walk there would cost a walk for each composition.
         gradients_within("vjp", &y, context.cotangent(), &needed, (&inputs, None), mode::is_recording())
     } else {
-        vjp(&y, context.cotangent().value(), &needed)
+        vjp(&y, context.cotangent().raw(), &needed)
     }
     .into_iter();
     let mut gradient = |i| {

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use gradus_tensor::{Float, OrPanic, Tensor};
 
-use super::gradients::{check_directions, vjp_create_graph};
+use super::checks::check_directions;
+use super::gradients::vjp_create_graph;
 use super::reverse::{BackwardError, each_gradient};
 use crate::tape::node::{AddressMap, Node, address};
 use crate::tape::{Context, Linearity, Operation, OwnedOperand, Tape, Var, apply_again, mode};

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use gradus_tensor::{Float, OrPanic, Tensor};
 
+use super::checks::{check_cotangent, check_directions, first_on_tape, not_tracked, require, scalar_seed};
 use super::reverse::{OtherRule, Reach, walk};
 use crate::compile;
 use crate::tape::node::{AddressSet, Node, address};
-use crate::tape::{Found, Tape, Var, mode};
+use crate::tape::{Found, Var, example, mode};
 
 /// The gradients that a backward pass found: one tensor for each leaf that was reached.
 ///
@@ -32,6 +33,15 @@ pub struct Gradients<T: Float = f32> {
 }
 
 impl<T: Float> Gradients<T> {
+    /// These gradients of variables that are on the tape.
+    pub(super) fn of<'a>(gradients: impl Iterator<Item = (&'a Var<T>, Tensor<T>)>, loss: T) -> Self {
+        let found = gradients.filter_map(|(x, gradient)| {
+            let node = x.node()?;
+            Some((address(node), (Arc::clone(node), gradient.into())))
+        });
+        Self { by_leaf: found.collect(), loss }
+    }
+
     /// The gradient with respect to a leaf, in its shape; `None` if the result does not depend on it.
     #[track_caller]
     pub fn get(&self, leaf: &Var<T>) -> Option<&Tensor<T>> {
@@ -335,7 +345,7 @@ fn gradients_of<T: Float>(
 /// some nodes if there is one.
 #[track_caller]
 #[inline(never)]
-pub(super) fn gradients_within<T: Float>(
+pub(crate) fn gradients_within<T: Float>(
     function: &'static str,
     y: &Var<T>,
     cotangent: &Var<T>,
@@ -359,82 +369,14 @@ pub(super) fn gradients_within<T: Float>(
         ends: &|node| ends.contains(&address(node)),
         rule,
     };
+    // In `vmap`, all that depends on an example has to be recorded, to be run again on the others.
+    let for_examples = !recording && mode::has_examples() && example::depends(root);
     let found =
-        mode::with_recording(recording, || walk(Arc::clone(root), cotangent.clone(), reach)).or_panic();
-    let gradient = |target: &&Arc<Node<T>>| found.get(&address(target)).map(|(_, gradient)| gradient.clone());
+        mode::with_recording(recording || for_examples, || walk(Arc::clone(root), cotangent.clone(), reach))
+            .or_panic();
+    let gradient = |target: &&Arc<Node<T>>| {
+        let (_, gradient) = found.get(&address(target))?;
+        Some(if for_examples { gradient.detach() } else { gradient.clone() })
+    };
     targets.iter().map(gradient).collect()
-}
-
-/// Checks that there is a direction of the right shape for each input.
-#[track_caller]
-pub(super) fn check_directions<'a>(
-    function: &str,
-    kind: &str,
-    inputs: impl ExactSizeIterator<Item = &'a [usize]>,
-    directions: impl ExactSizeIterator<Item = &'a [usize]>,
-) {
-    let (needed, given) = (inputs.len(), directions.len());
-    assert!(
-        needed == given,
-        "{function}: there are {needed} inputs and {given} {kind}s: there must be one {kind} for each input"
-    );
-    for (i, (input, direction)) in inputs.zip(directions).enumerate() {
-        assert!(
-            input == direction,
-            "{function}: {kind} {i} has shape {direction:?}, input {i} {input:?}: they must be equal"
-        );
-    }
-}
-
-/// A one in the shape of a result of one element.
-#[track_caller]
-fn scalar_seed<T: Float>(function: &str, y: &Var<T>) -> Tensor<T> {
-    if y.len() != 1 {
-        let instead = if function.starts_with("backward") { "backward_with(&cotangent)" } else { "vjp" };
-        panic!(
-            "{function}: the result has shape {:?}, and only one element has a gradient; \
-         reduce it, for example with `.sum(..)`, or give its cotangent with `{instead}`",
-            y.shape()
-        );
-    }
-    Tensor::ones(y.shape())
-}
-
-#[track_caller]
-fn check_cotangent<T: Float>(function: &str, y: &Var<T>, cotangent: &Tensor<T>) {
-    assert!(
-        y.shape() == cotangent.shape(),
-        "{function}: the cotangent has shape {:?}, the result {:?}: they must be equal",
-        cotangent.shape(),
-        y.shape()
-    );
-}
-
-#[track_caller]
-fn not_tracked(function: &str) -> ! {
-    panic!(
-        "{function}: the result is a constant: it was made from no `Var::leaf` and no trainable parameter, \
-         or inside `no_grad`, or is a gradient that was not recorded (`grad_create_graph` records it)"
-    )
-}
-
-#[track_caller]
-fn require<T: Float>(function: &str, gradients: Vec<Option<Var<T>>>, inputs: &[&Var<T>]) -> Vec<Var<T>> {
-    if let Some(i) = gradients.iter().position(Option::is_none) {
-        panic!(
-            "{function}: the result does not depend on input {i} (shape {:?}); `vjp` gives None for such an input",
-            inputs[i].shape()
-        );
-    }
-    gradients.into_iter().flatten().collect()
-}
-
-/// Names the first operation on the tape that is known to have made a number of some kind.
-fn first_on_tape<T: Float>(y: &Var<T>, kind: &str, is: impl Fn(&Tensor<T>) -> Tensor<bool>) -> String {
-    let tape = Tape::of(y);
-    let culprit = tape.iter().find(|node| node.output().is_some_and(|value| is(value).any(..).item()));
-    match culprit {
-        Some(node) => format!("; the first {kind} known to the tape is {node}"),
-        None => "; run the forward pass inside `keep_values` to learn which operation made it".into(),
-    }
 }

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use gradus_tensor::shapes::{place_of, sum_to_size_shape};
 use gradus_tensor::{Float, Shape, Tensor};
 
+use super::vmap;
 use crate::tape::anomaly::{call_of, is_finite};
 use crate::tape::node::{Node, RuleCall, address};
-use crate::tape::{Context, Found, Operation, Var, mode, watch};
+use crate::tape::{Context, Found, Operation, Var, example, mode, watch};
 
 /// The first capacity of the table of gradients, enough for most small models.
 const FEW: usize = 14;
@@ -175,14 +176,18 @@ pub(crate) fn each_gradient<T: Float>(
 ) -> Result<(), BackwardError> {
     let operation = node.operation().expect("gradients flow through operations on numbers");
     let _frame = watch::begin_rule(operation, node);
-    if mode::is_tracing() && rule.is_none() {
+    let for_examples = context.is_recorded() && mode::has_examples() && example::depends(node);
+    if mode::is_tracing() && rule.is_none() && !for_examples {
         return each_traced_gradient(node, &**operation, context, take);
     }
     let other = rule.and_then(|rule| rule(node, context));
-    let mut all = other.or_else(|| operation.vjps(context));
+    let mut all = other.or_else(|| {
+        if for_examples { vmap::vjps_of_example(operation, context) } else { operation.vjps(context) }
+    });
     for (i, input) in node.inputs.iter().enumerate().filter(|(i, _)| context.needs(*i)) {
         let gradient = match &mut all {
             Some(all) => all.get_mut(i).and_then(Option::take),
+            None if for_examples => vmap::vjp_of_example(operation, context, i),
             None => operation.vjp(context, i),
         };
         let gradient =

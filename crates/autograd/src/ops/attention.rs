@@ -5,7 +5,7 @@ use gradus_tensor::{Float, Shape, Tensor, TensorError, keepdim};
 
 use super::matmul::count;
 use crate::engine::gradients_of_composition;
-use crate::tape::{Context, Inputs, Mask, Operation, Saves, Var, apply};
+use crate::tape::{Batch, Context, Inputs, Mask, Operation, Saves, Var, apply};
 
 /// The mask of [`Var::scaled_dot_product_attention`]; truth values and variables turn into it.
 #[derive(Debug, Clone)]
@@ -130,6 +130,16 @@ impl<T: Float> Operation<T> for Attention {
         let [of_query, of_key, of_value] =
             query.scaled_dot_product_attention_gradient(key, value, mask, self.is_causal, scale, g);
         Some(vec![Some(of_query.into()), Some(of_key.into()), Some(of_value.into()), of_mask])
+    }
+    fn batched(&self, batch: &Batch<T>) -> Option<Var<T>> {
+        let rank = batch.output_shape().len();
+        let mut inputs: Vec<Var<T>> = (0..batch.len()).map(|input| batch.aligned(input, rank)).collect();
+        if !(0..3).any(|input| batch.is_batched(input)) {
+            // Examples of the mask alone.
+            inputs[0] = inputs[0]
+                .expand(batch.raised(&[&vec![1; rank - batch.shape(0).len()], batch.shape(0)].concat()));
+        }
+        Some(apply(Self { is_causal: self.is_causal, scale: self.scale }, &inputs.iter().collect::<Vec<_>>()))
     }
     /// Of all scores, hidden ones included, and of the values for them.
     fn multiply_adds(&self, inputs: &[&[usize]], output: &[usize]) -> u64 {

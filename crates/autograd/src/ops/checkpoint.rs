@@ -1,15 +1,23 @@
-//! Memory for time: values that are computed again for the backward pass, in place of being kept.
+//! A function that is run again for the backward pass, in place of keeping what it computed.
 
 use std::fmt::{self, Debug, Formatter};
 
 use gradus_tensor::{Float, Shape, Tensor, TensorError};
 
-use crate::engine::{forward_of_composition, gradients_of_composition};
-use crate::tape::{Context, Inputs, Operation, Var, apply_computed, watch};
+use crate::engine::{forward_of_composition, gradients_within};
+use crate::tape::node::{AddressSet, address, nodes_made};
+use crate::tape::{
+    Context, Draws, Inputs, Operation, Saves, Var, apply_computed, mode, remember_draws, repeat_draws, watch,
+};
 
-/// A function of variables that runs again for its gradient.
+/// A function of variables that runs again for its gradient. The inputs are the function's, and the variables that it reads
+/// besides.
 struct Checkpoint<F> {
     function: F,
+    /// The number of the function's inputs.
+    inputs: usize,
+    /// The numbers that the first run took from counters.
+    draws: Draws,
     /// The shape of its result.
     shape: Shape,
 }
@@ -28,14 +36,51 @@ impl<T: Float, F: Fn(&[Var<T>]) -> Var<T> + Send + Sync + 'static> Operation<T> 
         Some(Ok(self.shape.clone()))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
-        forward_of_composition(inputs, &self.function)
+        forward_of_composition(inputs, |inputs| {
+            repeat_draws(&self.draws, || (self.function)(&inputs[..self.inputs]))
+        })
+    }
+    fn saves(&self) -> Saves {
+        Saves::ALL.of_first(self.inputs)
     }
     fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
-        Some(gradients_of_composition(context, |inputs| {
-            let y = (self.function)(inputs);
-            check_repeated(&y, context.output().value());
-            y
-        }))
+        let recorded = context.is_recorded();
+        let input = |i: usize| match (recorded, context.needs(i)) {
+            // A variable of its own: an input may depend on another, and its own gradient flows there later.
+            (true, _) => context.input(i).reshape(context.shape(i)),
+            (false, true) => Var::leaf(context.input_value(i)),
+            (false, false) => context.input(i),
+        };
+        let inputs: Vec<Var<T>> = (0..self.inputs).map(input).collect();
+        let before = nodes_made();
+        let y = mode::with_recording(true, || repeat_draws(&self.draws, || (self.function)(&inputs)));
+        check_repeated(&y, context.output_value());
+        let all: Vec<Var<T>> = inputs
+            .iter()
+            .cloned()
+            .chain((self.inputs..context.inputs()).map(|i| context.identity(i)))
+            .collect();
+        let known: AddressSet<usize> = all.iter().filter_map(Var::node).map(address).collect();
+        assert!(
+            captured(&y, &inputs, before)
+                .iter()
+                .filter_map(Var::node)
+                .all(|node| known.contains(&address(node))),
+            "checkpoint: the function reads other variables when it runs again for the backward pass"
+        );
+        let needed: Vec<&Var<T>> =
+            all.iter().enumerate().filter(|(i, _)| context.needs(*i)).map(|(_, input)| input).collect();
+        let mut found = if y.is_tracked() && !needed.is_empty() {
+            gradients_within("vjp", &y, context.cotangent(), &needed, (&all, None), recorded)
+        } else {
+            vec![None; needed.len()]
+        }
+        .into_iter();
+        let gradient = |i| {
+            let zeros = || Tensor::zeros(context.shape(i)).into();
+            context.needs(i).then(|| found.next().flatten().unwrap_or_else(zeros))
+        };
+        Some((0..all.len()).map(gradient).collect())
     }
 }
 
@@ -43,20 +88,42 @@ impl<T: Float, F: Fn(&[Var<T>]) -> Var<T> + Send + Sync + 'static> Operation<T> 
 fn check_repeated<T: Float>(y: &Var<T>, first: &Tensor<T>) {
     let largest = first.abs().masked_fill(&first.isfinite().logical_not(), T::ZERO).sum(..).item().to_f64();
     let bound = T::from_f64(largest * 1e-3);
-    let differs = y.shape() != first.shape() || (y.value() - first).abs().gt(bound).any(..).item();
+    let differs = y.shape() != first.shape() || (y.raw() - first).abs().gt(bound).any(..).item();
     assert!(
         !differs,
         "checkpoint: the function gave another result when it ran again for the backward pass; it must depend on \
-         nothing but its inputs: draw random numbers outside and give them as inputs, and checkpoint layers with \
-         `checkpoint_layer`"
+         nothing but the variables that it reads: draw random numbers outside and give them as inputs, and checkpoint \
+         layers with `checkpoint_layer`"
     );
 }
 
+/// The tracked variables behind a result that were there before it was computed and are not among the inputs.
+fn captured<T: Float>(y: &Var<T>, inputs: &[Var<T>], before: u64) -> Vec<Var<T>> {
+    let mut seen: AddressSet<usize> = inputs.iter().filter_map(Var::node).map(address).collect();
+    let (mut waiting, mut found) = (Vec::from_iter(y.node()), Vec::new());
+    while let Some(node) = waiting.pop() {
+        if !node.is_differentiable || !seen.insert(address(node)) {
+            continue;
+        }
+        if node.number <= before {
+            found.push(Var::of_node(node));
+        } else {
+            waiting.extend(node.inputs.iter().filter_map(|input| input.node.as_ref()));
+        }
+    }
+    // In the order in which they were made, whatever the order of the walk.
+    found.sort_by_key(|var| var.node().map(|node| node.number));
+    found
+}
+
 /// A function of variables as one node of the tape, which keeps the inputs and the result and no value in between. For the
-/// backward pass the function runs a second time (Chen et al., "Training deep nets with sublinear memory cost", 2016).
+/// backward pass the function runs a second time (Chen et al., "Training deep nets with sublinear memory cost", 2016), and
+/// gives the same bits.
 ///
-/// The function must give the same result each time, and all variables that it differentiates must be `inputs`. For a
-/// layer with parameters there is `checkpoint_layer` of `gradus-nn`.
+/// The function must give the same result each time. It may read other variables than its inputs, such as parameters of a
+/// layer that it holds; they get their gradients. Layers with counters, such as `Dropout` of `gradus-nn`, do in the second run
+/// what they did in the first. `checkpoint_layer` of `gradus-nn` is for a layer that the function cannot hold, and
+/// `checkpoint_sequential` places checkpoints in a chain of layers. Inside of [`vmap`](crate::vmap) it is the plain function.
 ///
 /// ```
 /// use gradus_autograd::{Tape, Tensor, Var, checkpoint};
@@ -66,34 +133,74 @@ fn check_repeated<T: Float>(y: &Var<T>, first: &Tensor<T>) {
 /// let thrifty = checkpoint(&[&x], |inputs| inputs[0].exp().sin().exp().sin());
 /// assert_eq!((Tape::of(&plain).len(), Tape::of(&thrifty).len()), (5, 2));
 /// assert_eq!(plain.sum(..).backward().get(&x), thrifty.sum(..).backward().get(&x));
+///
+/// let w = Var::leaf(Tensor::from(3.0));
+/// let captured = w.clone();
+/// let y = checkpoint(&[&x], move |inputs| &inputs[0] * &captured);
+/// assert_eq!(y.sum(..).backward().get(&w), Some(&Tensor::from(100.0)));
 /// ```
 ///
 /// # Panics
-/// If the function reads a tracked variable that is not among the inputs. The backward pass panics if the second run gives
-/// another result.
+/// The backward pass panics if the second run gives another result, or reads other variables.
 #[track_caller]
 pub fn checkpoint<T: Float>(
     inputs: &[&Var<T>],
     function: impl Fn(&[Var<T>]) -> Var<T> + Send + Sync + 'static,
 ) -> Var<T> {
-    let constants: Vec<Var<T>> = inputs.iter().map(|input| Var::constant(input.numbers())).collect();
+    if mode::is_tracing() {
+        return traced(inputs, function);
+    }
+    if mode::has_examples() || !mode::is_recording() {
+        // What the function reads besides may depend on an example.
+        return function(&inputs.iter().copied().cloned().collect::<Vec<_>>());
+    }
+    let leaf = |input: &&Var<T>| {
+        if input.is_tracked() { Var::leaf(input.value()) } else { Var::constant(input.value()) }
+    };
+    let leaves: Vec<Var<T>> = inputs.iter().map(leaf).collect();
     let frame = watch::begin(|| "checkpoint");
-    let y = function(&constants);
+    let before = nodes_made();
+    let (y, draws) = remember_draws(|| function(&leaves));
+    let captured = captured(&y, &leaves, before);
+    if mode::is_keeping_values() && !captured.is_empty() {
+        // A tape that is run again must see what the function reads.
+        return repeat_draws(&draws, || function(&inputs.iter().copied().cloned().collect::<Vec<_>>()));
+    }
+    let operation = Checkpoint { function, inputs: inputs.len(), draws, shape: y.shape().into() };
+    let all: Vec<&Var<T>> = inputs.iter().copied().chain(&captured).collect();
+    apply_computed(operation, &all, y.into_value(), frame)
+}
+
+/// A checkpoint in a step that is being compiled, where all that is read must be among the inputs.
+#[track_caller]
+fn traced<T: Float>(
+    inputs: &[&Var<T>],
+    function: impl Fn(&[Var<T>]) -> Var<T> + Send + Sync + 'static,
+) -> Var<T> {
+    let constants: Vec<Var<T>> = inputs.iter().map(|input| Var::constant(input.raw())).collect();
+    let frame = watch::begin(|| "checkpoint");
+    let (y, draws) = remember_draws(|| function(&constants));
     assert!(
         !y.is_tracked(),
-        "checkpoint: the function reads a variable that is not among its {} inputs, whose gradient would be lost: \
-         make it an input, or `detach` it",
+        "checkpoint: in a compiled step, the function reads a variable that is not among its {} inputs, whose gradient would \
+         be lost: make it an input",
         inputs.len()
     );
-    let shape = y.shape().into();
-    apply_computed(Checkpoint { function, shape }, inputs, y.into_value(), frame)
+    let operation = Checkpoint { function, inputs: inputs.len(), draws, shape: y.shape().into() };
+    apply_computed(operation, inputs, y.into_value(), frame)
 }
 
 #[cfg(feature = "proptest")]
 pub(crate) fn cases() -> Vec<crate::testing::Case> {
     use crate::testing::{broadcast_pair, case};
+    use proptest::prelude::*;
     vec![case!(
-        "checkpoint", (x, y) in broadcast_pair(), [x, y],
-        |x, y| crate::checkpoint(&[x, y], |inputs| (inputs[0].sin() * &inputs[1]).exp() + &inputs[1])
+        "checkpoint", ((x, y), captures) in (broadcast_pair(), any::<bool>()), [x, y],
+        |x, y| if captures {
+            let captured = y.clone();
+            crate::checkpoint(&[x], move |inputs| (inputs[0].sin() * &captured).exp() + &captured)
+        } else {
+            crate::checkpoint(&[x, y], |inputs| (inputs[0].sin() * &inputs[1]).exp() + &inputs[1])
+        }
     )]
 }

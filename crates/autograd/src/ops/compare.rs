@@ -6,7 +6,7 @@ use std::ops::{BitAnd, BitOr, BitXor, Not};
 use gradus_tensor::shapes::broadcast_shapes;
 use gradus_tensor::{Float, Shape, Tensor, TensorError};
 
-use crate::tape::{Discrete, DiscreteOperation, Discreteness, Inputs, Mask, Operand, Var, decide};
+use crate::tape::{Batch, Discrete, DiscreteOperation, Discreteness, Inputs, Mask, Operand, Var, decide};
 
 /// A comparison of indices or masks.
 #[derive(Debug)]
@@ -35,6 +35,9 @@ macro_rules! comparisons {
                     $(Self::$kind => inputs[0].$name(inputs[1]),)*
                 }
             }
+            fn batched(&self, batch: &Batch<T>) -> Option<Mask<T>> {
+                Some(batch.decide_each(*self))
+            }
         }
 
         impl<T: Float, E: Discreteness<T>> DiscreteOperation<T, bool> for Discretely<E> {
@@ -49,6 +52,9 @@ macro_rules! comparisons {
                 match self.0 {
                     $(Comparison::$kind => x.$name(y),)*
                 }
+            }
+            fn batched(&self, batch: &Batch<T>) -> Option<Mask<T>> {
+                Some(batch.decide_each(Self(self.0, PhantomData)))
             }
         }
 
@@ -122,6 +128,9 @@ macro_rules! logic {
                 match self {
                     $(Self::$kind => inputs.mask(0).$name(inputs.mask(1)),)*
                 }
+            }
+            fn batched(&self, batch: &Batch<T>) -> Option<Mask<T>> {
+                Some(batch.decide_each(*self))
             }
         }
 
@@ -205,6 +214,9 @@ impl<T: Float> DiscreteOperation<T, bool> for LogicalNot {
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<bool> {
         inputs.mask(0).logical_not()
+    }
+    fn batched(&self, batch: &Batch<T>) -> Option<Mask<T>> {
+        Some(batch.decide_each(Self))
     }
 }
 

@@ -6,9 +6,10 @@
 use gradus_tensor::shapes::{conv2d_input_shape, conv2d_weight_shape};
 use gradus_tensor::{Conv, Float, OrPanic, Shape, Tensor};
 
+use super::index::zeros;
 use super::matmul::count;
 use super::operations::operations;
-use crate::tape::{Saves, Var, apply};
+use crate::tape::{Batch, Saves, Var, apply};
 
 operations! {
     /// The inputs are the gradient for the output of a convolution, and its weight.
@@ -23,7 +24,20 @@ operations! {
                 g.conv2d_weight(context.shape(1), &context.input(0), conv.clone())
             }
         },
-        multiply_adds |x, _| count(x[0]) * count(&x[1][1..]);
+        multiply_adds |x, _| count(x[0]) * count(&x[1][1..]),
+        batched |batch| {
+            if batch.size() == 0 {
+                return Some(zeros(&batch.raised(input)));
+            }
+            if !batch.is_batched(1) {
+                let all = Shape::from_slice(&[&[batch.size() * input[0]], &input[1..]].concat());
+                let y = merged(&batch.var(0)).conv2d_input(all, &batch.given(1), conv.clone());
+                return Some(y.reshape(batch.raised(input)));
+            }
+            let all = [input[0], batch.size() * input[1], input[2], input[3]];
+            let weight = merged(&batch.var(1));
+            split(&side_by_side(&batch.var(0)).conv2d_input(all, &weight, groups(conv, batch)), batch)
+        };
 
     /// The inputs are the input of a convolution, and the gradient for its output.
     Multilinear Conv2dWeight { weight: Shape, conv: Conv }: "conv2d_weight",
@@ -37,7 +51,15 @@ operations! {
                 context.input(0).conv2d(g, None, conv.clone())
             }
         },
-        multiply_adds |x, y| count(x[1]) * count(&y[1..]);
+        multiply_adds |x, y| count(x[1]) * count(&y[1..]),
+        batched |batch| {
+            if batch.size() == 0 {
+                return Some(zeros(&batch.raised(weight)));
+            }
+            let all = Shape::from_slice(&[&[batch.size() * weight[0]], &weight[1..]].concat());
+            let [x, g] = [0, 1].map(|input| side_by_side(&batch.var(input)));
+            x.conv2d_weight(all, &g, groups(conv, batch)).reshape(batch.raised(weight))
+        };
 
     /// The inputs are x, the weight and an optional bias.
     Nonlinear Conv2d { conv: Conv }: "conv2d", saves Saves::OTHER_INPUTS.of_first(2),
@@ -59,7 +81,47 @@ operations! {
                 _ => t.reshape([-1, 1, 1]),
             }
         },
-        multiply_adds |x, y| count(y) * count(&x[1][1..]);
+        multiply_adds |x, y| count(y) * count(&x[1][1..]),
+        batched |batch| {
+            if batch.size() == 0 {
+                return Some(zeros(&batch.raised(batch.output_shape())));
+            }
+            let bias = (batch.len() > 2).then_some(2);
+            let y = if batch.is_batched(1) {
+                let weight = merged(&batch.var(1));
+                split(&side_by_side(&batch.var(0)).conv2d(&weight, None, groups(conv, batch)), batch)
+            } else {
+                let shared = bias.filter(|&bias| !batch.is_batched(bias)).map(|bias| batch.given(bias));
+                let y = merged(&batch.var(0)).conv2d(&batch.given(1), shared.as_ref(), conv.clone());
+                let y = y.reshape(batch.raised(batch.output_shape()));
+                if bias.is_none() || shared.is_some() {
+                    return Some(y);
+                }
+                y
+            };
+            bias.map_or(y.clone(), |bias| y + batch.var(bias).reshape([batch.size() as isize, 1, -1, 1, 1]))
+        };
+}
+
+/// The examples as one batch of images, or one list of filters.
+fn merged<T: Float>(x: &Var<T>) -> Var<T> {
+    x.flatten(..2)
+}
+
+/// The channels of all examples side by side, for convolutions with filters of their own: `[N, B C, H, W]`.
+fn side_by_side<T: Float>(x: &Var<T>) -> Var<T> {
+    x.transpose(0, 1).flatten(1..3)
+}
+
+/// The inverse of [`side_by_side`].
+fn split<T: Float>(x: &Var<T>, batch: &Batch<T>) -> Var<T> {
+    let [n, c, h, w] = batch.output_shape() else { unreachable!("images have four axes") };
+    x.reshape([*n, batch.size(), *c, *h, *w]).transpose(0, 1)
+}
+
+/// Each example has groups of its own.
+fn groups<T: Float>(conv: &Conv, batch: &Batch<T>) -> Conv {
+    conv.clone().groups(conv.group_count() * batch.size())
 }
 
 impl<T: Float> Var<T> {

@@ -23,7 +23,8 @@ operations! {
             let places = places([matrix[0], matrix[1]], *offset);
             let sum = add_at(so_far, outer.len() as isize, &places.into(), context.cotangent());
             sum.reshape(turned).permute(inverse(&order))
-        };
+        },
+        batched |batch| batch.apply(Self { offset: *offset, axes: axes.map(|axis| axis + 1) });
 
     Linear Triangle { lower: bool, diagonal: isize }: if *lower { "tril" } else { "triu" },
         shape |x| triangle_shape(if *lower { "tril" } else { "triu" }, x[0]),
@@ -31,7 +32,8 @@ operations! {
         vjp |context, _| {
             let g = context.cotangent();
             if *lower { g.tril(*diagonal) } else { g.triu(*diagonal) }
-        };
+        },
+        batched |batch| batch.apply(Self { lower: *lower, diagonal: *diagonal });
 }
 
 /// Where the elements of a diagonal lie in a matrix, counted row by row.

@@ -19,7 +19,15 @@ operations! {
             );
             x.multiply_no_nan(factors.reshape(x.shape()))
         },
-        vjp |context, _| context.cotangent().dropout(*p, context.indices(1));
+        vjp |context, _| context.cotangent().dropout(*p, context.indices(1)),
+        batched |batch| {
+            if batch.is_batched(1) {
+                // Each example has a mask of its own, which follows from its own key.
+                return None;
+            }
+            let ones = Var::constant(Tensor::ones(batch.shape(0)));
+            batch.given(0).multiply_no_nan(ones.dropout(*p, batch.given_indices(1)))
+        };
 }
 
 /// A step of the generator `SplitMix64`: consecutive numbers give independent ones (Steele, Lea and Flood, "Fast

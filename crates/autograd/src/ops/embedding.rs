@@ -5,7 +5,7 @@ use gradus_tensor::{Float, Shape, Tensor, TensorError};
 
 use super::index::add_at;
 use super::operations::operations;
-use crate::tape::{DiscreteOperation, Indices, Inputs, Operand, Saves, Var, apply, decide};
+use crate::tape::{Batch, DiscreteOperation, Indices, Inputs, Mask, Operand, Saves, Var, apply, decide};
 
 operations! {
     /// The inputs are the table and the index.
@@ -22,6 +22,27 @@ operations! {
         jvp |context, _| {
             let index = context.indices(1);
             trained(&context.tangent().embedding(&index, None), &index, *padding_idx)
+        },
+        batched |batch| {
+            if !batch.is_batched(0) {
+                let (table, index) = (batch.given(0), batch.indices(1));
+                return Some(apply(Self { padding_idx: *padding_idx }, &[Operand::Var(&table), Operand::Indices(&index)]));
+            }
+            // For each example the rows of its own table.
+            let (table, index) = (batch.var(0), batch.indices(1));
+            let mut list = Shape::from_slice(table.shape());
+            list[1] = batch.shape(1).iter().product();
+            let mut column = Shape::from_elem(1, table.rank());
+            column[..2].copy_from_slice(&list[..2]);
+            let all = batch.raised(batch.output_shape());
+            let rows = table.gather(1, index.reshape(column).expand(list)).reshape(all);
+            // The row of the padding has no gradient.
+            padding_idx.map_or(rows.clone(), |padding_idx| {
+                let mut column = Shape::from_slice(index.shape());
+                column.resize(rows.rank(), 1);
+                let is_padding = decide(IsPadding { padding_idx }, &[&index]).reshape(column);
+                Var::where_(is_padding, rows.detach(), &rows)
+            })
         };
 }
 
@@ -47,6 +68,9 @@ impl<T: Float> DiscreteOperation<T, bool> for IsPadding {
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<bool> {
         inputs.indices(0).eq(self.padding_idx as i64)
+    }
+    fn batched(&self, batch: &Batch<T>) -> Option<Mask<T>> {
+        Some(batch.decide_each(Self { padding_idx: self.padding_idx }))
     }
 }
 

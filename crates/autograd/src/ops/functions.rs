@@ -244,7 +244,8 @@ operations! {
             lerp_shape(x[0].shape(), x[1].shape(), x[2].shape()).or_panic();
             forward_of_composition(x, lerp)
         },
-        vjps |context| gradients_of_composition(context, lerp);
+        vjps |context| gradients_of_composition(context, lerp),
+        batched |batch| batch.apply_each(Self);
 }
 
 fn lerp<T: Float>(inputs: &[Var<T>]) -> Var<T> {

@@ -9,7 +9,7 @@ use gradus_tensor::{Float, OrPanic, Shape, Tensor, TensorError, lane_axis};
 
 use super::operations::operations;
 use crate::tape::{
-    DiscreteOperation, Indices, Inputs, Mask, Operand, Saves, Var, apply, apply_inplace, decide,
+    Batch, DiscreteOperation, Indices, Inputs, Mask, Operand, Saves, Var, apply, apply_inplace, decide,
 };
 
 operations! {
@@ -21,9 +21,10 @@ operations! {
             let (axis, index, g) = (*axis, context.indices(1), context.cotangent());
             let others = [Operand::Var(g), Operand::Indices(&index)];
             apply_inplace(ScatterAdd { axis }, context.gradient_so_far(0), &others, |sum| {
-                sum.scatter_add_inplace(axis, &index, g.value());
+                sum.scatter_add_inplace(axis, index.raw(), g.raw());
             })
-        };
+        },
+        batched |batch| batch.apply(Self { axis: axis + 1 });
 
     /// The inputs are x, the source and the index.
     Linear ScatterAdd { axis: isize }: "scatter_add",
@@ -32,7 +33,8 @@ operations! {
         vjp |context, input| {
             let g = context.cotangent();
             if input == 0 { g.clone() } else { g.gather(*axis, context.indices(2)) }
-        };
+        },
+        batched |batch| batch.apply(Self { axis: axis + 1 });
 
     /// The inputs are x, the source and the index.
     Linear Scatter { axis: isize }: "scatter",
@@ -46,7 +48,8 @@ operations! {
                 let lost = decide(Overwritten { axis, shape: g.shape().into() }, &[&index]);
                 g.gather(axis, index).masked_fill(lost, T::ZERO)
             }
-        };
+        },
+        batched |batch| batch.apply(Self { axis: axis + 1 });
 
     /// The inputs are x and the index.
     Linear IndexSelect { axis: isize }: "index_select",
@@ -54,6 +57,16 @@ operations! {
         forward |x| x[0].index_select(*axis, x.indices(1)),
         vjp |context, _| {
             add_at(context.gradient_so_far(0), *axis, &context.indices(1), context.cotangent())
+        },
+        batched |batch| {
+            let x = with_an_axis(batch, 0);
+            if !batch.is_batched(1) {
+                let y = x.index_select(axis + 1, batch.given_indices(1));
+                return Some(y.reshape(batch.raised(batch.output_shape())));
+            }
+            let mut shape = Shape::from_slice(x.shape());
+            shape[*axis as usize + 1] = batch.shape(1).iter().product();
+            x.gather(axis + 1, places(batch, 1, *axis, shape)).reshape(batch.raised(batch.output_shape()))
         };
 
     /// The inputs are x, the source and the index.
@@ -63,6 +76,16 @@ operations! {
         vjp |context, input| {
             let g = context.cotangent();
             if input == 0 { g.clone() } else { g.index_select(*axis, context.indices(2)) }
+        },
+        batched |batch| {
+            let (x, source) = (with_an_axis(batch, 0), with_an_axis(batch, 1));
+            let y = if batch.is_batched(2) {
+                let shape = Shape::from_slice(source.shape());
+                x.scatter_add(axis + 1, places(batch, 2, *axis, shape), &source)
+            } else {
+                x.index_add(axis + 1, batch.given_indices(2), &source)
+            };
+            y.reshape(batch.raised(batch.output_shape()))
         };
 
     /// The inputs are the values where the condition is true, those where it is false, and the condition.
@@ -72,14 +95,30 @@ operations! {
         vjp |context, input| {
             let (condition, g, zero) = (context.mask(2), context.cotangent(), Var::from(T::ZERO));
             if input == 0 { Var::where_(condition, g, zero) } else { Var::where_(condition, zero, g) }
-        };
+        },
+        batched |batch| batch.apply_each(Self);
 
     /// The inputs are x and the mask.
     Nonlinear<T> MaskedFill { value: T }: "masked_fill", saves Saves::NOTHING,
         shape |x| broadcast_shapes("masked_fill", x[0], x[1]),
         forward |x| x[0].masked_fill(x.mask(1), *value),
         vjp |context, _| context.cotangent().masked_fill(context.mask(1), T::ZERO),
-        jvp |context, _| context.tangent().masked_fill(context.mask(1), T::ZERO);
+        jvp |context, _| context.tangent().masked_fill(context.mask(1), T::ZERO),
+        batched |batch| batch.apply_each(Self { value: *value });
+}
+
+/// Numbers with the axis of the batch in front, and at least one behind it.
+fn with_an_axis<T: Float>(batch: &Batch<T>, input: usize) -> Var<T> {
+    let x = batch.var(input);
+    if x.rank() == 1 { x.unsqueeze(-1) } else { x }
+}
+
+/// For each example a list of indices along an axis, repeated over the other axes of a shape with the batch in front.
+fn places<T: Float>(batch: &Batch<T>, input: usize, axis: isize, shape: Shape) -> Indices<T> {
+    let mut list = Shape::from_elem(1, shape.len());
+    list[0] = batch.size();
+    list[axis as usize + 1] = shape[axis as usize + 1];
+    batch.indices(input).reshape(list).expand(shape)
 }
 
 /// Which elements of the source of a [`Scatter`] another one for the same place replaces. The input is the index.
@@ -104,6 +143,9 @@ impl<T: Float> DiscreteOperation<T, bool> for Overwritten {
             Tensor::zeros(&self.shape[..]).scatter(self.axis, index, &numbers).gather(self.axis, index);
         stayed.ne(numbers)
     }
+    fn batched(&self, batch: &Batch<T>) -> Option<Mask<T>> {
+        Some(batch.decide(Self { axis: self.axis + 1, shape: batch.raised(&self.shape) }))
+    }
 }
 
 /// The places of the true elements of a mask, expanded to a shape, in logical order.
@@ -124,7 +166,7 @@ impl<T: Float> DiscreteOperation<T, i64> for Chosen {
 /// Like [`Var::index_add`], in the memory of `x`.
 pub(super) fn add_at<T: Float>(x: Var<T>, axis: isize, index: &Indices<T>, source: &Var<T>) -> Var<T> {
     apply_inplace(IndexAdd { axis }, x, &[Operand::Var(source), Operand::Indices(index)], |x| {
-        x.index_add_inplace(axis, index, source.value());
+        x.index_add_inplace(axis, index.raw(), source.raw());
     })
 }
 

@@ -18,7 +18,8 @@ operations! {
                 Some(context.cotangent().slice(*axis as isize, range))
             };
             (0..context.inputs()).map(part).collect()
-        };
+        },
+        batched |batch| batch.apply(Self { axis: axis + 1 });
 }
 
 /// The variables one after another along an axis; their other sizes must be equal.

@@ -4,7 +4,7 @@ use gradus_tensor::shapes::{broadcast_shapes, det_shape, inverse_shape, slogdet_
 use gradus_tensor::{Float, OrPanic, Tensor, TensorError};
 
 use super::operations::operations;
-use crate::tape::{Operation, Saves, Var, apply, apply_computed, watch};
+use crate::tape::{Batch, Operation, Saves, Var, apply, apply_computed, watch};
 
 /// The result, or NaN in place of an error, which the methods of [`Var`] return before anything is recorded.
 pub(super) fn or_nan<T: Float>(result: Result<Tensor<T>, TensorError>, shape: &[usize]) -> Tensor<T> {
@@ -23,7 +23,8 @@ operations! {
             let solved = |b: &Var<T>| apply(SolveTriangular { upper: true }, &[&transposed, b]);
             let gradient = solved(&solved(&inner).t());
             (&gradient + gradient.t()) * T::from_f64(0.5)
-        };
+        },
+        batched |batch| batch.apply(Self);
 
     // Giles, "An extended collection of matrix derivative results", 2008, section 2.3.1.
     Nonlinear Solve {}: "solve",
@@ -32,7 +33,8 @@ operations! {
         vjp |context, input| {
             let of_right = apply(Solve, &[&context.input(0).t(), context.cotangent()]);
             if input == 1 { of_right } else { -of_right.matmul(&context.output().t()) }
-        };
+        },
+        batched |batch| solved(batch, Self);
 
     // As `Solve`, for the triangle that is read.
     Nonlinear SolveTriangular { upper: bool }: "solve_triangular",
@@ -45,7 +47,8 @@ operations! {
             } else {
                 -of_right.matmul(&context.output().t()) * triangle::<T>(context.shape(0), *upper, 1.0)
             }
-        };
+        },
+        batched |batch| solved(batch, Self { upper: *upper });
 
     // Giles, 2008, section 2.2.3.
     Nonlinear Inverse {}: "inverse", saves Saves::OUTPUT,
@@ -58,18 +61,21 @@ operations! {
         jvp |context, _| {
             let y = context.output();
             -y.matmul(context.tangent()).matmul(&y)
-        };
+        },
+        batched |batch| batch.apply(Self);
 
     Nonlinear Det {}: "det", saves Saves::INPUTS,
         shape |x| det_shape("det", x[0]),
         forward |x| x[0].det(),
-        vjp |context, _| of_matrices(context.cotangent()) * cofactors(&context.input(0));
+        vjp |context, _| of_matrices(context.cotangent()) * cofactors(&context.input(0)),
+        batched |batch| batch.apply(Self);
 
     // Giles, 2008, section 2.2.4.
     Nonlinear Logdet {}: "logdet", saves Saves::INPUTS,
         shape |x| det_shape("logdet", x[0]),
         forward |x| x[0].logdet(),
-        vjp |context, _| of_matrices(context.cotangent()) * apply(Inverse, &[&context.input(0)]).t();
+        vjp |context, _| of_matrices(context.cotangent()) * apply(Inverse, &[&context.input(0)]).t(),
+        batched |batch| batch.apply(Self);
 
     // As `Logdet`; the sign does not change among regular matrices.
     Nonlinear Slogdet {}: "slogdet", saves Saves::INPUTS,
@@ -87,6 +93,21 @@ operations! {
 /// The solution of equations with a triangular matrix, NaN for a singular one.
 pub(super) fn solve_upper<T: Float>(a: &Var<T>, b: &Var<T>) -> Var<T> {
     apply(SolveTriangular { upper: true }, &[a, b])
+}
+
+/// The solutions of the systems of all examples.
+fn solved<T: Float>(batch: &Batch<T>, operation: impl Operation<T>) -> Var<T> {
+    let rank = batch.shape(0).len().max(batch.shape(1).len());
+    let [a, b] = [0, 1].map(|input| batch.var(input));
+    if batch.shape(1).len() > 1 {
+        let aligned = |x: &Var<T>| {
+            let ones = vec![1; rank + 1 - x.rank()];
+            x.reshape([&[batch.size()], &ones[..], &x.shape()[1..]].concat())
+        };
+        return apply(operation, &[&aligned(&a), &aligned(&b)]);
+    }
+    // The right side is a vector.
+    apply(operation, &[&a, &b.unsqueeze(-1)]).squeeze(-1)
 }
 
 /// One number for each matrix, in the shape that broadcasts to the matrices.

@@ -4,10 +4,10 @@ use gradus_tensor::shapes::{broadcast_shapes, cross_entropy_shape, softmax_minus
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Tensor, keepdim};
 
 use super::operations::operations;
-use crate::engine::{forward_of_composition, gradients_of_composition};
+use crate::engine::{batched_composition, forward_of_composition, gradients_of_composition};
 use crate::ops::chained;
 use crate::scalar::Real;
-use crate::tape::{Indices, Operand, Saves, Var, apply};
+use crate::tape::{Indices, Mask, Operand, Saves, Var, apply};
 
 operations! {
     /// The inputs are logits and targets.
@@ -18,7 +18,13 @@ operations! {
             let (g, logits, targets) = (context.cotangent(), context.input(0), context.indices(1));
             let operands = [Operand::Var(g), Operand::Var(&logits), Operand::Indices(&targets)];
             apply(CrossEntropyGradient { axis: *axis, ignore_index: *ignore_index }, &operands)
-        };
+        },
+        batched |batch| batched_composition(batch, |x| {
+            let logs = x[0].log_softmax(*axis as isize);
+            let (places, is_ignored) = places_of(x.indices(1), *axis, *ignore_index);
+            let picked = logs.gather(*axis as isize, places).masked_fill(&is_ignored, T::ZERO);
+            -picked.sum(..) / Var::where_(&is_ignored, T::ZERO, T::ONE).sum(..)
+        });
 
     Nonlinear MseLoss {}: "mse_loss", saves Saves::INPUTS,
         shape |x| broadcast_shapes("mse_loss", x[0], x[1]).map(|_| Shape::new()),
@@ -45,7 +51,8 @@ operations! {
             let operands = [context.cotangent(), &context.input(input), &context.input(1 - input)];
             let factor = mse_factor(context.shape(input));
             apply(MseGradient { factor }, &operands)
-        };
+        },
+        batched |batch| batched_composition(batch, |x| (&x[0] - &x[1]).square().mean(..));
 
     /// The gradient of [`CrossEntropy`], from a cotangent, logits and targets: softmax less one at the targets, in
     /// one pass.
@@ -62,17 +69,10 @@ operations! {
             x[1].softmax_minus_one_hot(*axis as isize, targets, *ignore_index, scale)
         },
         vjps |context| gradients_of_composition(context, |inputs| {
-            let targets = context.indices(2);
-            let mut shape = Shape::from_slice(targets.shape());
-            shape.insert(*axis, 1);
-            let targets = targets.reshape(shape);
-            // Without an index to ignore, no target is -1.
-            let is_ignored = targets.eq(ignore_index.unwrap_or(-1));
-            let minus_one = Var::where_(&is_ignored, T::ZERO, -Var::from(T::ONE));
-            let softmax = inputs[1].softmax(*axis as isize).masked_fill(&is_ignored, T::ZERO);
-            let places = targets.masked_fill(&is_ignored, 0);
-            let difference = softmax.scatter_add(*axis as isize, &places, &minus_one);
-            chained(&difference, &(&inputs[0] / -minus_one.sum(..)))
+            cross_entropy_gradient(inputs, &context.indices(2), *axis, *ignore_index)
+        }),
+        batched |batch| batched_composition(batch, |x| {
+            cross_entropy_gradient(x, x.indices(2), *axis, *ignore_index)
         });
 
     /// The gradient of [`MseLoss`] with respect to an input, from a cotangent, this input and the other one, in one
@@ -92,13 +92,46 @@ operations! {
             let difference = &inputs[1] - &inputs[2];
             chained(&difference, &(&inputs[0] * T::from_f64(*factor)))
         }),
+        batched |batch| {
+            let [g, x, y] = [0, 1, 2].map(|input| batch.aligned(input, batch.output_shape().len()));
+            chained(&(x - y), &(g * T::from_f64(*factor)))
+        },
         expression 3 |x| (x[1] - x[2]).multiply_no_nan(x[0] * *factor);
 
     /// Vectors divided by their lengths, each of which counts as at least `eps`.
     Nonlinear Direction { axis: usize, eps: f64 }: "direction", saves Saves::INPUTS,
         shape |x| Ok(x[0].into()),
         forward |x| forward_of_composition(x, |inputs| direction(&inputs[0], *axis, *eps)),
-        vjps |context| gradients_of_composition(context, |inputs| direction(&inputs[0], *axis, *eps));
+        vjps |context| gradients_of_composition(context, |inputs| direction(&inputs[0], *axis, *eps)),
+        batched |batch| batch.apply(Self { axis: axis + 1, eps: *eps });
+}
+
+/// Targets with an axis for the classes, those that are ignored replaced by 0, and which these are.
+fn places_of<T: Float>(
+    targets: &Indices<T>,
+    axis: usize,
+    ignore_index: Option<i64>,
+) -> (Indices<T>, Mask<T>) {
+    let mut shape = Shape::from_slice(targets.shape());
+    shape.insert(axis, 1);
+    let targets = targets.reshape(shape);
+    // Without an index to ignore, no target is -1.
+    let is_ignored = targets.eq(ignore_index.unwrap_or(-1));
+    (targets.masked_fill(&is_ignored, 0), is_ignored)
+}
+
+/// The gradient of [`CrossEntropy`] made of other operations, from a cotangent and logits.
+fn cross_entropy_gradient<T: Float>(
+    inputs: &[Var<T>],
+    targets: &Indices<T>,
+    axis: usize,
+    ignore_index: Option<i64>,
+) -> Var<T> {
+    let (places, is_ignored) = places_of(targets, axis, ignore_index);
+    let minus_one = Var::where_(&is_ignored, T::ZERO, -Var::from(T::ONE));
+    let softmax = inputs[1].softmax(axis as isize).masked_fill(&is_ignored, T::ZERO);
+    let difference = softmax.scatter_add(axis as isize, &places, &minus_one);
+    chained(&difference, &(&inputs[0] / -minus_one.sum(..)))
 }
 
 /// The derivative of a mean of squares with respect to an element, divided by its difference.

@@ -1,9 +1,12 @@
 //! Products of matrices and vectors.
 
+use std::any::TypeId;
+
 use gradus_tensor::shapes::{dot_shape, linear_shape, matmul_shape, outer_shape};
 use gradus_tensor::{Float, OrPanic};
 
 use super::operations::operations;
+use super::view::is_transpose;
 use crate::tape::{Saves, Var, apply};
 
 operations! {
@@ -16,6 +19,12 @@ operations! {
             if input == 0 { g.matmul(&context.input(1).t()) } else { context.input(0).t().matmul(g) }
         },
         multiply_adds |x, y| count(y) * x[0][x[0].len() - 1],
+        batched |batch| {
+            let rank = batch.output_shape().len();
+            // One matrix on the right may stay as it is: the rows of all examples make one product.
+            let [x, y] = [0, 1].map(|input| batch.aligned(input, rank));
+            x.matmul(&y)
+        },
         into |x, y| x[0].matmul_into(x[1], y);
 
     Multilinear Outer {}: "outer",
@@ -25,13 +34,15 @@ operations! {
             let (g, other) = (context.cotangent(), context.input(1 - input));
             if input == 0 { g.matmul(&other) } else { other.matmul(g) }
         },
-        multiply_adds |x, y| count(y);
+        multiply_adds |x, y| count(y),
+        batched |batch| batch.var(0).unsqueeze(-1) * batch.var(1).unsqueeze(1);
 
     Multilinear Dot {}: "dot",
         shape |x| dot_shape(x[0], x[1]),
         forward |x| x[0].dot(x[1]),
         vjp |context, input| context.cotangent() * context.input(1 - input),
-        multiply_adds |x, y| count(x[0]);
+        multiply_adds |x, y| count(x[0]),
+        batched |batch| batch.var(0).unsqueeze(1).matmul(&batch.var(1).unsqueeze(-1)).reshape([batch.size()]);
 
     /// A dense layer: a product with a transposed matrix, and an optional bias.
     Nonlinear Linear {}: "linear", saves Saves::OTHER_INPUTS.of_first(2),
@@ -56,7 +67,36 @@ operations! {
             }
         },
         multiply_adds |x, y| count(y) * x[1][1],
+        batched |batch| {
+            let rank = batch.output_shape().len();
+            let bias = (batch.len() > 2).then_some(2);
+            if !batch.is_batched(1) {
+                let shared = bias.filter(|&bias| !batch.is_batched(bias)).map(|bias| batch.given(bias));
+                let y = batch.var(0).linear(&batch.given(1), shared.as_ref());
+                return Some(match bias.filter(|&bias| batch.is_batched(bias)) {
+                    Some(bias) => y + batch.aligned(bias, rank),
+                    None => y,
+                });
+            }
+            // The rows of an example times its own matrix.
+            let (front, all) = (usize::from(batch.is_batched(0)), batch.raised(batch.output_shape()));
+            let rows = batch.given(0);
+            let rows = rows.reshape([&rows.shape()[..front], &[count(&all[1..rank]), batch.shape(1)[1]]].concat());
+            let y = rows.matmul(&batch.given(1).t()).reshape(all);
+            bias.map_or(y.clone(), |bias| y + batch.aligned(bias, rank))
+        },
         into |x, y| x[0].linear_into(x[1], x.get(2), y);
+}
+
+/// The two matrices that a matrix is the product of, if it is one on the tape, perhaps transposed.
+pub(crate) fn factors<T: Float>(product: &Var<T>) -> Option<[Var<T>; 2]> {
+    let node = product.node().filter(|node| node.shape.len() == 2)?;
+    if is_transpose(&**node.operation()?) {
+        let [left, right] = factors(&node.input_var(0)?)?;
+        return Some([right.t(), left.t()]);
+    }
+    let is_product = node.operation()?.kind() == TypeId::of::<Matmul>();
+    if is_product { Some([node.input_var(0)?, node.input_var(1)?]) } else { None }
 }
 
 /// The number of elements of a shape.

@@ -8,6 +8,7 @@ mod attention;
 mod checkpoint;
 mod compare;
 mod conv;
+mod custom;
 mod decompositions;
 mod diagonal;
 mod dropout;
@@ -39,8 +40,10 @@ mod view;
 pub(crate) use arithmetic::{add, chained, div, divided, mul, neg, sub};
 pub use attention::AttentionMask;
 pub use checkpoint::checkpoint;
+pub use custom::custom_vjp;
 pub use einsum::einsum;
 pub use join::{cat, stack};
+pub(crate) use matmul::factors;
 
 /// The test cases of every operation of this crate.
 #[cfg(feature = "proptest")]
@@ -76,6 +79,7 @@ pub(crate) fn cases() -> Vec<crate::testing::Case> {
         quantize::cases(),
         hook::cases(),
         checkpoint::cases(),
+        custom::cases(),
     ]
     .into_iter()
     .flatten()

@@ -5,7 +5,7 @@ use gradus_tensor::{Axes, Float, Shape, Tensor, TensorError, keepdim};
 
 use super::chained;
 use super::stats::centred;
-use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
+use crate::tape::{Batch, Context, Inputs, Operation, Saves, Var, apply};
 
 /// The inputs are x, and the optional weight and bias.
 #[derive(Debug)]
@@ -46,6 +46,23 @@ impl<T: Float> Operation<T> for Normalize {
     }
     fn saves(&self) -> Saves {
         Saves::INPUTS.of_first(1 + usize::from(self.weight))
+    }
+    fn batched(&self, batch: &Batch<T>) -> Option<Var<T>> {
+        let &Self { centred, weight, eps, .. } = self;
+        let others: Vec<usize> = (1..batch.len()).collect();
+        let shape = &self.normalized_shape;
+        let same = |weight| Self { centred, normalized_shape: shape.clone(), weight, eps };
+        if !others.iter().any(|&input| batch.is_batched(input)) {
+            let inputs: Vec<Var<T>> = (0..batch.len()).map(|input| batch.given(input)).collect();
+            return Some(apply(same(weight), &inputs.iter().collect::<Vec<_>>()));
+        }
+        let rank = batch.output_shape().len();
+        let mut y = apply(same(false), &[&batch.var(0)]);
+        for input in others {
+            let operand = batch.aligned(input, rank);
+            y = if input == 1 && weight { y * operand } else { y + operand };
+        }
+        Some(y)
     }
     fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
         let g = context.cotangent();

@@ -10,6 +10,7 @@
 /// - `jvp`, where the derived one would be slow; of a linear operation it is the operation itself;
 /// - or `vjps`, for the context, in place of both;
 /// - `multiply_adds` of a product, for the shapes of the inputs and of the result;
+/// - `batched`, for a [`Batch`](crate::Batch) of inputs; without it, `vmap` goes through the examples one by one.
 /// - `into`, for the inputs and a prepared result, where a kernel can write there;
 /// - `fusion`, the part that it can take in a fused pass;
 /// - `expression`, for so many arguments, of an elementwise operation.
@@ -22,6 +23,7 @@ macro_rules! operations {
             $rule:ident |$context:ident $(, $input:pat_param)?| $gradient:expr
             $(, jvp |$forward_context:ident, $forward_input:pat_param| $tangent:expr)?
             $(, multiply_adds |$sizes:ident, $size:pat_param| $products:expr)?
+            $(, batched |$batch:ident| $results:expr)?
             $(, into |$prepared_inputs:ident, $prepared:ident| $fill:expr)?
             $(, fusion $fusion:expr)?
             $(, expression $count:literal |$arguments:ident| $text:expr)?;
@@ -61,6 +63,10 @@ macro_rules! operations {
             $(fn multiply_adds(&self, $sizes: &[&[usize]], $size: &[usize]) -> u64 {
                 operations! { @bind self $attributes }
                 $products as u64
+            })?
+            $(fn batched(&self, $batch: &crate::tape::Batch<T>) -> Option<crate::tape::Var<T>> {
+                operations! { @bind self $attributes }
+                Some($results)
             })?
             $(fn writes_into(&self) -> bool {
                 true

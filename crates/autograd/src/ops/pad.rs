@@ -34,6 +34,10 @@ operations! {
         jvp |context, _| {
             let mode = if let PadMode::Constant(_) = mode { PadMode::Constant(T::ZERO) } else { *mode };
             context.tangent().pad(pads, mode)
+        },
+        batched |batch| {
+            let pads: Vec<[isize; 2]> = std::iter::once([0, 0]).chain(pads.iter().copied()).collect();
+            batch.given(0).pad(pads, *mode)
         };
 }
 

@@ -12,13 +12,15 @@ operations! {
     Linear AvgPool { pooling: Pooling }: "avg_pool",
         shape |x| pooled_shape(x[0], pooling),
         forward |x| x[0].pooled_mean(pooling),
-        vjp |context, _| apply(AvgPoolGradient { pooling: pooling.clone() }, &[context.cotangent()]);
+        vjp |context, _| apply(AvgPoolGradient { pooling: pooling.clone() }, &[context.cotangent()]),
+        batched |batch| batch.apply(Self { pooling: pooling.clone() });
 
     /// The gradient of [`AvgPool`] for its input.
     Linear AvgPoolGradient { pooling: Pooling }: "avg_pool_gradient",
         shape |x| pooled_gradient_shape(x[0], pooling),
         forward |x| x[0].pooled_mean_gradient(pooling),
-        vjp |context, _| apply(AvgPool { pooling: pooling.clone() }, &[context.cotangent()]);
+        vjp |context, _| apply(AvgPool { pooling: pooling.clone() }, &[context.cotangent()]),
+        batched |batch| batch.apply(Self { pooling: pooling.clone() });
 
     /// The largest element of each window over the last two axes.
     Nonlinear MaxPool { pooling: Pooling }: "max_pool", saves Saves::INPUTS,
@@ -27,7 +29,8 @@ operations! {
         vjp |context, _| {
             let gradient = MaxPoolGradient { pooling: pooling.clone() };
             apply(gradient, &[context.cotangent(), &context.input(0)])
-        };
+        },
+        batched |batch| batch.apply(Self { pooling: pooling.clone() });
 
     /// The gradient of [`MaxPool`], from a cotangent and an input: each number at the place of its maximum.
     Nonlinear MaxPoolGradient { pooling: Pooling }: "max_pool_gradient", saves Saves::INPUTS,
@@ -49,7 +52,8 @@ operations! {
             // A window that sees nothing but padding has no place, and no influence.
             let unseen = places.lt(0);
             if unseen.any(..).item() { taken.masked_fill(&unseen, T::ZERO) } else { taken }
-        };
+        },
+        batched |batch| batch.apply(Self { pooling: pooling.clone() });
 }
 
 impl<T: Float> Var<T> {

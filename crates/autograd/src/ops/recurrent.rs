@@ -6,8 +6,8 @@ use gradus_tensor::{Float, Tensor};
 use super::join::stack;
 use super::matmul::count;
 use super::operations::operations;
-use crate::engine::gradients_of_composition;
-use crate::tape::{Var, apply};
+use crate::engine::{batched_composition, gradients_of_composition};
+use crate::tape::{Batch, Var, apply};
 
 operations! {
     /// States and gates of all steps, from the inputs' contributions to the gates, the weight of the states, h0 and
@@ -24,7 +24,14 @@ operations! {
             let gradients = context.output_value().lstm_gradient(weight, h0, c0, g);
             gradients.map(|gradient| Some(gradient.into())).into()
         },
-        multiply_adds |x, _| count(x[0]) * x[1][1];
+        multiply_adds |x, _| count(x[0]) * x[1][1],
+        batched |batch| {
+            if batch.is_batched(1) {
+                return Some(batched_composition(batch, |x| lstm(x)));
+            }
+            let [h0, c0] = [2, 3].map(|input| batch.var(input).flatten(..2));
+            sequences_of(&apply(Self, &[&side_by_side(batch), &batch.given(1), &h0, &c0]), batch)
+        };
 
     /// States and gates of all steps, from the inputs' contributions to the gates, the weight of the states, h0 and
     /// an optional bias; see [`Tensor::gru`].
@@ -40,7 +47,31 @@ operations! {
             let [of_input, of_weight, of_bias, of_h0] = context.output_value().gru_gradient(weight, h0, g);
             [of_input, of_weight, of_h0, of_bias].map(|gradient| Some(gradient.into())).into()
         },
-        multiply_adds |x, _| count(x[0]) * x[1][1];
+        multiply_adds |x, _| count(x[0]) * x[1][1],
+        batched |batch| {
+            if [1, 3].iter().any(|&input| input < batch.len() && batch.is_batched(input)) {
+                return Some(batched_composition(batch, |x| gru(x)));
+            }
+            let (input, h0) = (side_by_side(batch), batch.var(2).flatten(..2));
+            let weight = batch.given(1);
+            let y = if batch.len() > 3 {
+                apply(Self, &[&input, &weight, &h0, &batch.given(3)])
+            } else {
+                apply(Self, &[&input, &weight, &h0])
+            };
+            sequences_of(&y, batch)
+        };
+}
+
+/// The sequences of all examples as one batch of sequences, `[steps, B batch, features]`.
+fn side_by_side<T: Float>(batch: &Batch<T>) -> Var<T> {
+    batch.var(0).transpose(0, 1).flatten(1..3)
+}
+
+/// The planes of each example's sequences, from those of all together.
+fn sequences_of<T: Float>(planes: &Var<T>, batch: &Batch<T>) -> Var<T> {
+    let [count, steps, size, features] = batch.output_shape() else { unreachable!("planes have four axes") };
+    planes.reshape([*count, *steps, batch.size(), *size, *features]).permute([2, 0, 1, 3, 4])
 }
 
 /// [`Lstm`] made of other operations.

@@ -5,7 +5,7 @@ use gradus_tensor::shapes::{extreme_shape, reduced_shape};
 use gradus_tensor::{Axes, Float, Shape, Tensor, TensorError};
 
 use super::operations::operations;
-use crate::tape::{DiscreteOperation, Fusion, Indices, Inputs, Var, apply, decide, is_recorded};
+use crate::tape::{Batch, DiscreteOperation, Fusion, Indices, Inputs, Var, apply, decide, is_recorded};
 
 /// The axes of a reduction, from the front.
 #[derive(Debug, Clone)]
@@ -19,6 +19,11 @@ impl Reduced {
     pub(crate) fn new(operation: &'static str, axes: impl Into<Axes>, shape: &[usize]) -> Self {
         let axes = axes.into();
         Self { keepdim: axes.keeps_dims(), axes: axes.resolve(operation, shape) }
+    }
+
+    /// The same reduction of tensors with an axis of a batch in front.
+    pub(super) fn behind_batch(&self) -> Self {
+        Self { axes: behind_batch(&self.axes), keepdim: self.keepdim }
     }
 
     pub(super) fn axes(&self) -> Axes {
@@ -49,11 +54,17 @@ impl Reduced {
     }
 }
 
+/// Axes, counted from the front, of a tensor with an axis of a batch in front.
+pub(super) fn behind_batch(axes: &[usize]) -> Shape {
+    axes.iter().map(|axis| axis + 1).collect()
+}
+
 operations! {
     Linear Sum(over: Reduced): "sum",
         shape |x| reduced_shape("sum", x[0], &over.axes()),
         forward |x| x[0].sum(over.axes()),
         vjp |context, _| over.restore(context.cotangent(), context.shape(0)).expand(context.shape(0)),
+        batched |batch| batch.apply(Self(over.behind_batch())),
         into |x, y| x[0].sum_into(&over.axes, y),
         fusion Fusion::Reduce(Reduction::Sum, over.axes.clone());
 
@@ -65,6 +76,7 @@ operations! {
             let share = context.cotangent() / T::from_f64(over.count(shape) as f64);
             over.restore(&share, shape).expand(shape)
         },
+        batched |batch| batch.apply(Self(over.behind_batch())),
         fusion Fusion::Reduce(Reduction::Mean, over.axes.clone());
 
     /// The largest or the smallest element.
@@ -79,6 +91,7 @@ operations! {
             let share = over.share(&context.input(0), &context.output());
             share.gated(context.tangent()).sum(over.axes())
         },
+        batched |batch| batch.apply(Self { largest: *largest, over: over.behind_batch() }),
         fusion Fusion::Reduce(if *largest { Reduction::Max } else { Reduction::Min }, over.axes.clone());
 
     Nonlinear LogSumExp(over: Reduced): "logsumexp",
@@ -93,7 +106,8 @@ operations! {
             let x = context.input(0);
             let y = over.restore(&context.output(), x.shape());
             (x - y).exp().gated(context.tangent()).sum(over.axes())
-        };
+        },
+        batched |batch| batch.apply(Self(over.behind_batch()));
 }
 
 #[derive(Debug)]
@@ -112,6 +126,9 @@ impl<T: Float> DiscreteOperation<T, i64> for ArgExtreme {
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<i64> {
         let axes = self.over.axes();
         if self.largest { inputs[0].argmax(axes) } else { inputs[0].argmin(axes) }
+    }
+    fn batched(&self, batch: &Batch<T>) -> Option<Indices<T>> {
+        Some(batch.decide(Self { largest: self.largest, over: self.over.behind_batch() }))
     }
 }
 

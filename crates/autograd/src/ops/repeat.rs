@@ -4,6 +4,7 @@ use gradus_tensor::shapes::{repeat_interleave_shape, roll_shape, tile_shape};
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape};
 
 use super::operations::operations;
+use super::reduce::behind_batch;
 use crate::tape::{Var, apply};
 
 operations! {
@@ -19,6 +20,11 @@ operations! {
             let pairs: Shape = (0..g.rank()).flat_map(|axis| [at(repeats, axis), at(shape, axis)]).collect();
             let repeated: Shape = (0..g.rank()).map(|axis| 2 * axis).collect();
             g.reshape(pairs).sum(repeated).reshape(shape)
+        },
+        batched |batch| {
+            let missing = batch.output_shape().len() - repeats.len();
+            let all = std::iter::repeat_n(1, missing + 1).chain(repeats.iter().copied());
+            batch.apply_each(Self { repeats: all.collect() })
         };
 
     Linear RepeatInterleave { repeats: usize, axis: usize }: "repeat_interleave",
@@ -28,7 +34,8 @@ operations! {
             let mut shape = Shape::from_slice(context.shape(0));
             shape.insert(axis + 1, *repeats);
             context.cotangent().reshape(shape).sum(axis + 1)
-        };
+        },
+        batched |batch| batch.apply(Self { repeats: *repeats, axis: axis + 1 });
 
     Linear Roll { shifts: Dims, axes: Axes }: "roll",
         shape |x| roll_shape(x[0], shifts, axes),
@@ -36,6 +43,16 @@ operations! {
         vjp |context, _| {
             let back: Vec<isize> = shifts.as_slice().iter().map(|shift| shift.saturating_neg()).collect();
             context.cotangent().roll(back, axes.clone())
+        },
+        batched |batch| {
+            let (shifts, all) = (shifts.clone(), batch.raised(batch.output_shape()));
+            let Some(named) = axes.named() else {
+                let lanes = [batch.size(), batch.output_shape().iter().product()];
+                return Some(batch.given(0).reshape(lanes).roll(shifts, 1).reshape(all));
+            };
+            // In the order of the shifts.
+            let axes = behind_batch(&named.resolve("roll", batch.shape(0)).or_panic());
+            batch.apply(Self { shifts, axes: axes.into() })
         };
 }
 

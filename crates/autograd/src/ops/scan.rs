@@ -14,7 +14,8 @@ operations! {
         shape |x| lanes_shape("cumsum", x[0], *axis),
         forward |x| x[0].cumsum(*axis),
         // An element is part of all sums from its place on.
-        vjp |context, _| context.cotangent().flip(*axis).cumsum(*axis).flip(*axis);
+        vjp |context, _| context.cotangent().flip(*axis).cumsum(*axis).flip(*axis),
+        batched |batch| batch.apply(Self { axis: axis + 1 });
 
     /// The inputs are the terms and the factors.
     Nonlinear LinearRecurrence { axis: usize }: "linear_recurrence",
@@ -30,7 +31,8 @@ operations! {
             let (t, axis) = (context.tangent(), *axis);
             let added = if input == 0 { t.clone() } else { t * delayed(&context.output(), axis, T::ZERO) };
             added.linear_recurrence(axis as isize, &context.input(1))
-        };
+        },
+        batched |batch| batch.apply(Self { axis: axis + 1 });
 
     Nonlinear Cumprod { axis: usize }: "cumprod",
         shape |x| lanes_shape("cumprod", x[0], *axis as isize),
@@ -49,7 +51,8 @@ operations! {
         jvp |context, _| {
             let added = context.tangent() * delayed(&context.output(), *axis, T::ONE);
             added.linear_recurrence(*axis as isize, &context.input(0))
-        };
+        },
+        batched |batch| batch.apply(Self { axis: axis + 1 });
 
     Nonlinear Prod(over: Reduced): "prod", saves Saves::INPUTS,
         shape |x| reduced_shape("prod", x[0], &over.axes()),
@@ -77,7 +80,8 @@ operations! {
                 product_of_others(&factors)
             };
             chained(&others.reshape(lanes.shape()).permute(inverse(&order)), &g)
-        };
+        },
+        batched |batch| batch.apply(Self(over.behind_batch()));
 }
 
 /// Replaces the elements of lanes that hold infinities or NaN and whose cotangents are all 0 by 1: they would make

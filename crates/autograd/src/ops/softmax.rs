@@ -12,7 +12,8 @@ operations! {
         forward |x| x[0].softmax(*axis as isize),
         // The Jacobian of a lane, diag(y) - y y', is symmetric.
         vjp |context, _| times_jacobian(&context.output(), context.cotangent(), *axis),
-        jvp |context, _| times_jacobian(&context.output(), context.tangent(), *axis);
+        jvp |context, _| times_jacobian(&context.output(), context.tangent(), *axis),
+        batched |batch| batch.apply(Self { axis: axis + 1 });
 
     Nonlinear LogSoftmax { axis: usize }: "log_softmax", saves Saves::OUTPUT,
         shape |x| lanes_shape("log_softmax", x[0], *axis as isize),
@@ -24,7 +25,8 @@ operations! {
         jvp |context, _| {
             let (t, y) = (context.tangent(), context.output());
             t - y.exp().gated(t).sum(keepdim(*axis))
-        };
+        },
+        batched |batch| batch.apply(Self { axis: axis + 1 });
 }
 
 /// The Jacobian of softmax with the output `y`, times a cotangent or tangent.

@@ -4,7 +4,7 @@ use gradus_tensor::shapes::{extreme_shape, lanes_shape, quantile_shape, topk_sha
 use gradus_tensor::{Axes, Float, OrPanic, Shape, Tensor, TensorError, lane_axis};
 
 use super::reduce::Reduced;
-use crate::tape::{DiscreteOperation, Indices, Inputs, Var, decide};
+use crate::tape::{Batch, DiscreteOperation, Indices, Inputs, Var, decide};
 
 #[derive(Debug)]
 struct Argsort {
@@ -21,6 +21,9 @@ impl<T: Float> DiscreteOperation<T, i64> for Argsort {
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<i64> {
         inputs[0].sort(self.axis, self.descending).1
+    }
+    fn batched(&self, batch: &Batch<T>) -> Option<Indices<T>> {
+        Some(batch.decide(Self { axis: behind_batch(self.axis), descending: self.descending }))
     }
 }
 
@@ -42,6 +45,9 @@ impl<T: Float> DiscreteOperation<T, i64> for Topk {
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<i64> {
         inputs[0].topk(self.k, self.axis, self.largest).1
     }
+    fn batched(&self, batch: &Batch<T>) -> Option<Indices<T>> {
+        Some(batch.decide(Self { k: self.k, axis: behind_batch(self.axis), largest: self.largest }))
+    }
 }
 
 /// The indices of the two elements of each lane, the last axis, between which a quantile lies.
@@ -62,6 +68,14 @@ impl<T: Float> DiscreteOperation<T, i64> for QuantileIndices {
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<i64> {
         inputs[0].quantile_indices(self.q)
     }
+    fn batched(&self, batch: &Batch<T>) -> Option<Indices<T>> {
+        Some(batch.decide(Self { q: self.q }))
+    }
+}
+
+/// An axis of a tensor with the axis of a batch in front; from the end it stays the same.
+fn behind_batch(axis: isize) -> isize {
+    if axis < 0 { axis } else { axis + 1 }
 }
 
 /// The two elements over the axes between which a quantile lies, and the weight of the second.

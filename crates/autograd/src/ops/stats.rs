@@ -5,7 +5,7 @@ use gradus_tensor::{Axes, Float, Shape};
 
 use super::index::zeros;
 use super::operations::operations;
-use super::reduce::Reduced;
+use super::reduce::{Reduced, behind_batch};
 use super::{chained, divided};
 use crate::tape::{Saves, Var, apply};
 
@@ -15,7 +15,8 @@ operations! {
         shape |x| Ok(x[0].into()),
         forward |x| x[0].centred(axes.clone()),
         // A projection is its own adjoint.
-        vjp |context, _| centred(context.cotangent(), axes);
+        vjp |context, _| centred(context.cotangent(), axes),
+        batched |batch| batch.apply(Self(behind_batch(axes)));
 
     Nonlinear Variance { over: Reduced, correction: usize }: "var", saves Saves::INPUTS,
         shape |x| reduced_shape("var", x[0], &over.axes()),
@@ -29,7 +30,8 @@ operations! {
             let x = context.input(0);
             let products = chained(&centred(&x, &over.axes), context.tangent());
             products.sum(over.axes()) * T::from_f64(2.0) / freedom(over, *correction, x.shape())
-        };
+        },
+        batched |batch| batch.apply(Self { over: over.behind_batch(), correction: *correction });
 
     Nonlinear StandardDeviation { over: Reduced, correction: usize }: "std",
         shape |x| reduced_shape("std", x[0], &over.axes()),
@@ -39,7 +41,8 @@ operations! {
             let (x, y) = moved_into_range(over, context.input(0), context.output(), std);
             let scale = divided(&quotient(context.cotangent(), &y), &freedom(over, *correction, x.shape()));
             chained(&centred(&x, &over.axes), &over.restore(&scale, x.shape()))
-        };
+        },
+        batched |batch| batch.apply(Self { over: over.behind_batch(), correction: *correction });
 
     /// A norm whose derivative is not the derivative of a simpler reduction.
     Nonlinear Norm { p: f64, over: Reduced }: "norm", saves if *p == 0.0 { Saves::NOTHING } else { Saves::ALL },
@@ -61,7 +64,8 @@ operations! {
             let y = over.restore(&y.masked_fill(&no_y, T::ONE), x.shape());
             let powers = (x.masked_fill(&no_x, T::ONE).abs() / y).pow_scalar(p - 1.0) * x.value().sign();
             chained(&powers, &over.restore(&g.masked_fill(&no_y, T::ZERO), x.shape()))
-        };
+        },
+        batched |batch| batch.apply(Self { p: *p, over: over.behind_batch() });
 }
 
 /// The elements less their mean over axes, as [`Tensor::centred`](gradus_tensor::Tensor::centred) computes them.

@@ -4,7 +4,7 @@ use gradus_tensor::shapes::{index_put_shape, index_shape, select_shape};
 use gradus_tensor::{Dims, Float, OrPanic, Slice, Subscript, Subscripts};
 
 use super::operations::operations;
-use crate::tape::{Operand, Var, apply, apply_inplace};
+use crate::tape::{Batch, Operand, Operation, Var, apply, apply_inplace};
 
 operations! {
     Linear Index { subscripts: Subscripts }: "index",
@@ -15,9 +15,10 @@ operations! {
             let (subscripts, g) = (subscripts.clone(), context.cotangent());
             let put = IndexPutAdd { subscripts: subscripts.clone() };
             apply_inplace(put, context.gradient_so_far(0), &[Operand::Var(g)], |sum| {
-                sum.index_put_add_inplace(subscripts, g.value());
+                sum.index_put_add_inplace(subscripts, g.raw());
             })
-        };
+        },
+        batched |batch| batch.given(0).index(behind_batch(subscripts));
 
     /// The inputs are x and the value.
     Linear IndexPut { subscripts: Subscripts }: "index_put",
@@ -26,7 +27,8 @@ operations! {
         vjp |context, input| {
             let g = context.cotangent();
             if input == 0 { g.index_put(subscripts, T::ZERO) } else { g.index(subscripts) }
-        };
+        },
+        batched |batch| put(batch, Self { subscripts: behind_batch(subscripts) }, subscripts);
 
     /// The inputs are x and the value.
     Linear IndexPutAdd { subscripts: Subscripts }: "index_put_add",
@@ -35,7 +37,21 @@ operations! {
         vjp |context, input| {
             let g = context.cotangent();
             if input == 0 { g.clone() } else { g.index(subscripts) }
-        };
+        },
+        batched |batch| put(batch, Self { subscripts: behind_batch(subscripts) }, subscripts);
+}
+
+/// The same part of each example, where the batch is in front.
+fn behind_batch(subscripts: &Subscripts) -> Subscripts {
+    let all: Vec<Subscript> =
+        std::iter::once(Subscript::from(..)).chain(subscripts.as_slice().iter().copied()).collect();
+    all.into()
+}
+
+/// An operation that puts a value at a part of each example; the value broadcasts to the part.
+fn put<T: Float>(batch: &Batch<T>, operation: impl Operation<T>, subscripts: &Subscripts) -> Var<T> {
+    let part = index_shape(batch.shape(0), subscripts).or_panic();
+    apply(operation, &[&batch.var(0), &batch.aligned(1, part.len())])
 }
 
 impl<T: Float> Var<T> {

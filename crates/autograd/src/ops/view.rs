@@ -1,5 +1,7 @@
 //! Operations that move elements and leave them as they are. Their rules move them back.
 
+use std::any::TypeId;
+
 use gradus_tensor::shapes::{
     expand_shape, flatten_shape, flip_shape, permute_shape, rearrangement, reshape_shape, squeeze_shape,
     t_shape, unflatten_shape, unsqueeze_shape,
@@ -7,31 +9,44 @@ use gradus_tensor::shapes::{
 use gradus_tensor::{Axes, Dims, Float, OrPanic, Shape, Slice, lane_axis};
 
 use super::operations::operations;
-use crate::tape::{Fusion, Var, apply, is_recorded};
+use super::reduce::behind_batch;
+use crate::tape::{Fusion, Operation, Var, apply, is_recorded};
 
 operations! {
     Linear Reshape { shape: Shape }: "reshape",
         shape |x| reshape_shape(x[0], &shape.clone().into()),
         forward |x| x[0].reshape(shape.as_slice()),
         vjp |context, _| context.cotangent().reshape(context.shape(0)),
+        batched |batch| batch.given(0).reshape(batch.raised(shape)),
         fusion Fusion::Reshape;
 
     Linear Permute { axes: Shape }: "permute",
         shape |x| permute_shape(x[0], &axes.clone().into()),
         forward |x| x[0].permute(axes.as_slice()),
-        vjp |context, _| context.cotangent().permute(inverse(axes));
+        vjp |context, _| context.cotangent().permute(inverse(axes)),
+        batched |batch| {
+            let axes = std::iter::once(0).chain(behind_batch(axes)).collect();
+            apply(Self { axes }, &[&batch.given(0)])
+        };
 
     Linear Expand { shape: Shape }: "expand",
         shape |x| expand_shape(x[0], shape),
         forward |x| x[0].expand(shape),
         // The engine sums over the repeated axes.
         vjp |context, _| context.cotangent().clone(),
+        batched |batch| batch.apply_each(Self { shape: batch.raised(shape) }),
         fusion Fusion::Expand;
 
     Linear Flip { axes: Shape }: "flip",
         shape |x| flip_shape(x[0], &axes.clone().into()),
         forward |x| x[0].flip(axes.clone()),
-        vjp |context, _| context.cotangent().flip(axes.clone());
+        vjp |context, _| context.cotangent().flip(axes.clone()),
+        batched |batch| batch.apply(Self { axes: behind_batch(axes) });
+}
+
+/// Whether an operation swaps the axes of a matrix.
+pub(super) fn is_transpose<T: Float>(operation: &dyn Operation<T>) -> bool {
+    operation.kind() == TypeId::of::<Permute>() && format!("{operation:?}").ends_with("[1, 0] }")
 }
 
 /// The permutation that undoes another one.

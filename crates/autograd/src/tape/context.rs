@@ -6,10 +6,10 @@ use std::sync::Arc;
 use gradus_tensor::{Float, Tensor};
 
 use super::discrete::{Discrete, Indices, Mask};
-use super::mode;
 use super::node::{AddressMap, Node, Saved, address};
 use super::operand::OwnedOperand;
 use super::var::Var;
+use super::{example, mode};
 
 /// Nodes, which are held so that no others get their addresses, with their gradients.
 pub(crate) type Found<T> = AddressMap<usize, (Arc<Node<T>>, Var<T>)>;
@@ -37,6 +37,10 @@ pub struct Context<'a, T: Float> {
 impl<'a, T: Float> Context<'a, T> {
     pub(crate) fn new(node: &'a Arc<Node<T>>, given: &'a Var<T>) -> Self {
         let recorded = mode::makes_nodes();
+        if !recorded {
+            // What the rule makes of the inputs has no place on the tape.
+            example::note(Some(node));
+        }
         Self { node, given, recorded, floor: 0, asked: None, found: None, taken: Cell::new(false) }
     }
 
@@ -102,6 +106,12 @@ impl<'a, T: Float> Context<'a, T> {
         Discrete::from_parts(value.clone(), self.node.inputs[input].node.clone().filter(|_| self.recorded))
     }
 
+    /// An input of which nothing but the place on the tape is wanted: its numbers are zeros.
+    pub(crate) fn identity(&self, input: usize) -> Var<T> {
+        let node = self.node.inputs[input].node.as_ref();
+        node.map_or_else(|| Tensor::scalar(T::ZERO).expand(self.shape(input)).into(), Var::of_node)
+    }
+
     /// The number of inputs.
     pub(crate) fn inputs(&self) -> usize {
         self.node.inputs.len()
@@ -129,6 +139,7 @@ impl<'a, T: Float> Context<'a, T> {
     /// The numbers of an input.
     #[track_caller]
     pub(crate) fn input_value(&self, input: usize) -> &'a Tensor<T> {
+        example::note(self.node.inputs[input].node.as_ref());
         mode::look("input");
         self.input_numbers(input)
     }
@@ -153,6 +164,7 @@ impl<'a, T: Float> Context<'a, T> {
     /// The numbers of the output.
     #[track_caller]
     pub(crate) fn output_value(&self) -> &'a Tensor<T> {
+        example::note(Some(self.node));
         mode::look("output");
         self.output_numbers()
     }
@@ -198,6 +210,11 @@ impl<'a, T: Float> Context<'a, T> {
             Some(std::mem::replace(gradient, self.given.clone()))
         };
         take().unwrap_or_else(|| Var::constant(Tensor::scalar(T::ZERO).expand(self.shape(input))))
+    }
+
+    /// Whether the rule that runs has taken the [gradient so far](Self::gradient_so_far).
+    pub(crate) fn took(&self) -> bool {
+        self.taken.get()
     }
 
     /// Whether the last rule has taken the [gradient so far](Self::gradient_so_far).

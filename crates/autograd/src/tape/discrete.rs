@@ -4,13 +4,13 @@ use std::fmt::{self, Debug, Display, Formatter};
 use std::ops::Deref;
 use std::sync::Arc;
 
-use gradus_tensor::shapes::{broadcast_shapes, reshape_shape};
+use gradus_tensor::shapes::{broadcast_shapes, expand_shape, reshape_shape};
 use gradus_tensor::{Dims, Element, Float, OrPanic, Shape, Tensor, TensorError};
 
 use super::node::{Node, Origin};
 use super::operand::{Inputs, Operand};
 use super::operation::{is_recorded, remember, values_of};
-use super::{Saves, mode, watch};
+use super::{Batch, Saves, example, mode, watch};
 
 /// A tensor of integers or truth values that other operations read: [`Indices`] or a [`Mask`].
 ///
@@ -79,6 +79,12 @@ pub trait DiscreteOperation<T: Float, E: Element>: Debug + Send + Sync + 'static
     /// The result for these inputs. It must depend on nothing but them and the attributes.
     #[track_caller]
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<E>;
+
+    /// The result for a whole batch; see [`Operation::batched`](crate::Operation::batched).
+    fn batched(&self, batch: &Batch<T>) -> Option<Discrete<E, T>> {
+        let _ = batch;
+        None
+    }
 }
 
 /// Runs an operation whose result is discrete. Inside [`keep_values`](crate::keep_values) it writes the operation to
@@ -150,6 +156,29 @@ impl<T: Float, E: Discreteness<T>> DiscreteOperation<T, E> for Reshape {
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<E> {
         E::input(inputs, 0).reshape(&self.shape[..])
     }
+    fn batched(&self, batch: &Batch<T>) -> Option<Discrete<E, T>> {
+        Some(batch.decide(Self { shape: batch.raised(&self.shape) }))
+    }
+}
+
+#[derive(Debug)]
+struct Expand {
+    shape: Shape,
+}
+
+impl<T: Float, E: Discreteness<T>> DiscreteOperation<T, E> for Expand {
+    fn name(&self) -> &'static str {
+        "expand"
+    }
+    fn shape(&self, inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(expand_shape(inputs[0], &self.shape))
+    }
+    fn forward(&self, inputs: &Inputs<T>) -> Tensor<E> {
+        E::input(inputs, 0).expand(&self.shape)
+    }
+    fn batched(&self, batch: &Batch<T>) -> Option<Discrete<E, T>> {
+        Some(batch.decide_each(Self { shape: batch.raised(&self.shape) }))
+    }
 }
 
 impl<E: Discreteness<T>, T: Float> Discrete<E, T> {
@@ -161,6 +190,15 @@ impl<E: Discreteness<T>, T: Float> Discrete<E, T> {
     pub fn reshape(&self, shape: impl Into<Dims>) -> Self {
         let shape = reshape_shape(self.value.shape(), &shape.into()).or_panic();
         decide(Reshape { shape }, &[E::operand(self)])
+    }
+
+    /// The same values, repeated along axes of size 1 and new axes in front; see [`Tensor::expand`].
+    ///
+    /// # Panics
+    /// If this shape does not broadcast to the other.
+    #[track_caller]
+    pub fn expand(&self, shape: impl AsRef<[usize]>) -> Self {
+        decide(Expand { shape: Shape::from_slice(shape.as_ref()) }, &[E::operand(self)])
     }
 }
 
@@ -178,6 +216,9 @@ impl<T: Float, E: Discreteness<T>> DiscreteOperation<T, E> for MaskedFill<E> {
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<E> {
         E::input(inputs, 0).masked_fill(inputs.mask(1), self.value)
+    }
+    fn batched(&self, batch: &Batch<T>) -> Option<Discrete<E, T>> {
+        Some(batch.decide_each(Self { value: self.value }))
     }
 }
 
@@ -219,9 +260,15 @@ impl<E: Element, T: Float> Discrete<E, T> {
     #[inline]
     #[track_caller]
     pub fn value(&self) -> &Tensor<E> {
+        example::note(self.node());
         if self.node.is_some() {
             mode::look("value");
         }
+        &self.value
+    }
+
+    /// The values, for the library, which runs on other values whatever it does with them.
+    pub(crate) fn raw(&self) -> &Tensor<E> {
         &self.value
     }
 
@@ -237,6 +284,7 @@ impl<E: Element, T: Float> Discrete<E, T> {
     /// As [`value`](Self::value) does.
     #[track_caller]
     pub fn into_value(self) -> Tensor<E> {
+        example::note(self.node());
         if self.node.is_some() {
             mode::look("into_value");
         }
@@ -272,6 +320,7 @@ impl<E, T: Float> Deref for Discrete<E, T> {
     /// As [`Discrete::value`] does.
     #[track_caller]
     fn deref(&self) -> &Tensor<E> {
+        example::note(self.node.as_ref());
         if self.node.is_some() {
             mode::look("deref");
         }
@@ -295,13 +344,13 @@ impl<E: Clone, T: Float> From<&Discrete<E, T>> for Discrete<E, T> {
 /// Equal values in equal shapes.
 impl<E: Element, T: Float> PartialEq<Tensor<E>> for Discrete<E, T> {
     fn eq(&self, other: &Tensor<E>) -> bool {
-        self.value == *other
+        *self.value() == *other
     }
 }
 
 impl<E: Element, T: Float> PartialEq for Discrete<E, T> {
     fn eq(&self, other: &Self) -> bool {
-        self.value == other.value
+        self.value() == other.value()
     }
 }
 
@@ -311,7 +360,7 @@ where
     Tensor<E>: Display,
 {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        Display::fmt(&self.value, f)
+        Display::fmt(&**self, f)
     }
 }
 
@@ -320,6 +369,6 @@ where
     Tensor<E>: Debug,
 {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        Debug::fmt(&self.value, f)
+        Debug::fmt(&**self, f)
     }
 }

@@ -2,9 +2,12 @@
 
 pub(crate) mod anomaly;
 mod as_var;
+mod batch;
 mod context;
 mod discrete;
 pub(crate) mod drawing;
+mod draws;
+pub(crate) mod example;
 mod list;
 mod memory;
 pub(crate) mod mode;
@@ -18,9 +21,14 @@ mod var;
 pub mod watch;
 
 pub use as_var::AsVar;
+pub use batch::Batch;
+pub(crate) use batch::Lifted;
 pub use context::Context;
 pub(crate) use context::Found;
 pub use discrete::{Discrete, DiscreteOperation, Discreteness, Indices, Mask, decide};
+pub(crate) use draws::{Draws, remember as remember_draws, repeat as repeat_draws};
+#[doc(hidden)]
+pub use draws::{drawn, is_run_again};
 pub use list::{Tape, TapeNode};
 pub use memory::track_memory;
 pub use mode::{detect_anomaly, is_recording, keep_values, no_grad};

@@ -16,6 +16,8 @@ struct Mode {
     detecting: bool,
     /// Whether anybody looks on: operations and layers tell what they do.
     watching: bool,
+    /// Whether variables may stand for one example of a batch.
+    examples: bool,
     /// Whether a step is being traced, to be run again: all passes make nodes, which keep all values.
     tracing: bool,
 }
@@ -28,6 +30,7 @@ thread_local! {
             detecting: false,
             watching: false,
             tracing: false,
+            examples: false,
         })
     };
 }
@@ -107,6 +110,17 @@ pub(crate) fn is_detecting() -> bool {
 #[inline]
 pub(crate) fn is_watching() -> bool {
     MODE.get().watching
+}
+
+/// Whether variables may stand for one example of a batch.
+#[inline]
+pub(crate) fn has_examples() -> bool {
+    MODE.get().examples
+}
+
+/// Runs `f` while variables may stand for one example of a batch: everything is recorded, with all values.
+pub(super) fn with_examples<R>(f: impl FnOnce() -> R) -> R {
+    with_mode(Mode { recording: true, keeping_values: true, examples: true, ..MODE.get() }, f)
 }
 
 /// Runs `f` in a mode, and returns to the one before, even if `f` panics.

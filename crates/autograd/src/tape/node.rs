@@ -227,6 +227,11 @@ pub fn live_nodes() -> isize {
     LIVE.get()
 }
 
+/// The number of nodes that this thread has made so far.
+pub(crate) fn nodes_made() -> u64 {
+    MADE.get()
+}
+
 /// The number of a line of the trace that is no node.
 pub(crate) fn next_number() -> u64 {
     MADE.set(MADE.get() + 1);
@@ -291,7 +296,12 @@ impl<T: Float> Node<T> {
     }
 
     pub(crate) fn input(shape: &[usize], element: &'static str) -> Arc<Self> {
-        Self::at(0, Origin::Input(element), Vec::new(), None, shape)
+        Self::input_at(0, shape, element)
+    }
+
+    /// Data at a given depth; see [`leaf_at`](Self::leaf_at).
+    pub(crate) fn input_at(depth: usize, shape: &[usize], element: &'static str) -> Arc<Self> {
+        Self::at(depth, Origin::Input(element), Vec::new(), None, shape)
     }
 
     /// Whether it is an origin: a leaf, or data.
@@ -305,6 +315,12 @@ impl<T: Float> Node<T> {
             Origin::Operation(operation) => Some(operation),
             _ => None,
         }
+    }
+
+    /// An input that is numbers, if they are kept.
+    pub(crate) fn input_var(&self, input: usize) -> Option<Var<T>> {
+        let Input { node, value } = self.inputs.get(input)?;
+        Some(Var::from_parts(value.value()?.clone(), node.clone()))
     }
 
     /// The name of the operation, `leaf` or `input`.

@@ -4,9 +4,10 @@ use std::ops::Index;
 use std::sync::Arc;
 
 use gradus_tensor::shapes::copied;
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, Shape, Tensor};
 
 use super::discrete::{Indices, Mask};
+use super::example;
 use super::node::{Node, Saved};
 use super::var::Var;
 
@@ -55,25 +56,31 @@ impl<'a, T: Float> Operand<'a, T> {
     #[doc(hidden)]
     pub fn value(self) -> OperandValue<'a, T> {
         match self {
-            Self::Var(var) => OperandValue::Number(var.numbers()),
-            Self::Indices(indices) => OperandValue::Indices(indices.numbers()),
-            Self::Mask(mask) => OperandValue::Mask(mask.numbers()),
+            Self::Var(var) => OperandValue::Number(var.raw()),
+            Self::Indices(indices) => OperandValue::Indices(indices.raw()),
+            Self::Mask(mask) => OperandValue::Mask(mask.raw()),
         }
+    }
+
+    /// The value, of which something is made without a place on the tape.
+    pub(crate) fn read(self) -> OperandValue<'a, T> {
+        example::note(self.node());
+        self.value()
     }
 
     /// The value that a node keeps; of numbers only the shape, unless `keep`.
     pub(crate) fn saved(self, keep: bool) -> Saved<T> {
         match self {
-            Self::Var(var) if keep => Saved::Value(var.numbers().clone()),
+            Self::Var(var) if keep => Saved::Value(var.raw().clone()),
             Self::Var(var) => Saved::Shape(copied(var.shape())),
-            Self::Indices(indices) => Saved::Indices(indices.numbers().clone()),
-            Self::Mask(mask) => Saved::Mask(mask.numbers().clone()),
+            Self::Indices(indices) => Saved::Indices(indices.raw().clone()),
+            Self::Mask(mask) => Saved::Mask(mask.raw().clone()),
         }
     }
 }
 
 /// An operand that outlives the call.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) enum OwnedOperand<T: Float> {
     Var(Var<T>),
     Indices(Indices<T>),
@@ -86,6 +93,76 @@ impl<'a, T: Float> From<&'a OwnedOperand<T>> for Operand<'a, T> {
             OwnedOperand::Var(var) => Self::Var(var),
             OwnedOperand::Indices(indices) => Self::Indices(indices),
             OwnedOperand::Mask(mask) => Self::Mask(mask),
+        }
+    }
+}
+
+impl<T: Float> From<Operand<'_, T>> for OwnedOperand<T> {
+    fn from(operand: Operand<'_, T>) -> Self {
+        match operand {
+            Operand::Var(var) => Self::Var(var.clone()),
+            Operand::Indices(indices) => Self::Indices(indices.clone()),
+            Operand::Mask(mask) => Self::Mask(mask.clone()),
+        }
+    }
+}
+
+impl<T: Float> OwnedOperand<T> {
+    pub(crate) fn node(&self) -> Option<&Arc<Node<T>>> {
+        Operand::from(self).node()
+    }
+
+    pub(crate) fn var(&self) -> Option<&Var<T>> {
+        if let Self::Var(var) = self { Some(var) } else { None }
+    }
+
+    pub(crate) fn indices(&self) -> Option<&Indices<T>> {
+        if let Self::Indices(indices) = self { Some(indices) } else { None }
+    }
+
+    pub(crate) fn mask(&self) -> Option<&Mask<T>> {
+        if let Self::Mask(mask) = self { Some(mask) } else { None }
+    }
+
+    /// The same with one axis moved in front of the others.
+    #[track_caller]
+    pub(crate) fn moved_to_front(self, axis: usize) -> Self {
+        if axis == 0 {
+            return self;
+        }
+        let order: Shape =
+            std::iter::once(axis).chain((0..self.shape().len()).filter(|&other| other != axis)).collect();
+        match self {
+            Self::Var(var) => Self::Var(var.permute(order)),
+            // As a constant: discrete values have no such operation on the tape.
+            Self::Indices(indices) => Self::Indices(Indices::constant(indices.value().permute(order))),
+            Self::Mask(mask) => Self::Mask(Mask::constant(mask.value().permute(order))),
+        }
+    }
+
+    pub(crate) fn shape(&self) -> &[usize] {
+        match self {
+            Self::Var(var) => var.shape(),
+            Self::Indices(indices) => indices.shape(),
+            Self::Mask(mask) => mask.shape(),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn reshape(&self, shape: Shape) -> Self {
+        match self {
+            Self::Var(var) => Self::Var(var.reshape(shape)),
+            Self::Indices(indices) => Self::Indices(indices.reshape(shape)),
+            Self::Mask(mask) => Self::Mask(mask.reshape(shape)),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn expand(&self, shape: &[usize]) -> Self {
+        match self {
+            Self::Var(var) => Self::Var(var.expand(shape)),
+            Self::Indices(indices) => Self::Indices(indices.expand(shape)),
+            Self::Mask(mask) => Self::Mask(mask.expand(shape)),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The contract of an operation, built-in or a user's own.
 
+use std::any::TypeId;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use super::operand::{Inputs, Operand, OperandValue};
 use super::saves::Saves;
 use super::var::Var;
 use super::watch::{self, Details, Guard};
-use super::{anomaly, mode};
+use super::{Batch, anomaly, example, mode};
 use crate::scalar::Expression;
 
 /// A differentiable operation: a value with its attributes, which can compute and differentiate.
@@ -121,6 +122,22 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
     fn jvp(&self, context: &Context<T>, input: usize) -> Option<Var<T>> {
         let _ = (context, input);
         None
+    }
+
+    /// The results for all examples of a batch at once, with the axis of the batch in front, in differentiable operations:
+    /// the rule of [`vmap`](crate::vmap).
+    ///
+    /// `None`, the default, says that there is none: an elementwise operation, one with an
+    /// [`expression`](Self::expression), is applied to inputs that broadcast, and any other to one example after another.
+    fn batched(&self, batch: &Batch<T>) -> Option<Var<T>> {
+        let _ = batch;
+        None
+    }
+
+    /// The type of the operation.
+    #[doc(hidden)]
+    fn kind(&self) -> TypeId {
+        TypeId::of::<Self>()
     }
 
     /// The number of multiplications, each followed by an addition, that products of this size take: of a product
@@ -301,8 +318,16 @@ pub(crate) fn apply_inplace<T: Float>(
 
 /// Whether operations on these inputs become nodes: the thread makes nodes, and one of them is on the tape.
 pub(crate) fn is_recorded<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(inputs: &[A]) -> bool {
-    mode::makes_nodes()
-        && inputs.iter().any(|&input| -> bool { Into::<Operand<'a, T>>::into(input).node().is_some() })
+    if !mode::makes_nodes() {
+        if mode::has_examples() {
+            // The result will have no place on the tape.
+            for &input in inputs {
+                example::note(Into::<Operand<'a, T>>::into(input).node());
+            }
+        }
+        return false;
+    }
+    inputs.iter().any(|&input| -> bool { Into::<Operand<'a, T>>::into(input).node().is_some() })
 }
 
 /// The inputs as a node remembers them.

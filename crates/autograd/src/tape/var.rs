@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use gradus_tensor::{Float, Shape, Tensor};
 
-use super::mode;
 use super::node::{Node, Origin};
 use super::operation::{is_recorded, remember};
 use super::saves::Saves;
+use super::{example, mode};
 
 /// A tensor that takes part in differentiation.
 ///
@@ -80,6 +80,11 @@ impl<T: Float> Var<T> {
         Self { value, node: Some(node) }
     }
 
+    /// A variable of which nothing but the node is known: its numbers are zeros.
+    pub(crate) fn of_node(node: &Arc<Node<T>>) -> Self {
+        Self { value: Tensor::scalar(T::ZERO).expand(&node.shape), node: Some(Arc::clone(node)) }
+    }
+
     pub(crate) fn from_parts(value: Tensor<T>, node: Option<Arc<Node<T>>>) -> Self {
         Self { value, node }
     }
@@ -99,9 +104,16 @@ impl<T: Float> Var<T> {
     #[inline]
     #[track_caller]
     pub fn value(&self) -> &Tensor<T> {
+        example::note(self.node());
         if self.node.is_some() {
             mode::look("value");
         }
+        &self.value
+    }
+
+    /// The numbers, for the library, which runs on other numbers whatever it does with them.
+    #[inline]
+    pub(crate) fn raw(&self) -> &Tensor<T> {
         &self.value
     }
 
@@ -109,6 +121,7 @@ impl<T: Float> Var<T> {
     #[inline]
     #[doc(hidden)]
     pub fn numbers(&self) -> &Tensor<T> {
+        example::note(self.node());
         &self.value
     }
 
@@ -124,6 +137,7 @@ impl<T: Float> Var<T> {
     /// As [`value`](Self::value) does.
     #[track_caller]
     pub fn into_value(self) -> Tensor<T> {
+        example::note(self.node());
         if self.node.is_some() {
             mode::look("into_value");
         }
@@ -155,6 +169,7 @@ impl<T: Float> Var<T> {
                 node.name()
             );
         }
+        example::note(self.node());
         let shape = Shape::from_slice(self.value.shape());
         update(&mut self.value);
         assert!(
@@ -264,7 +279,7 @@ impl<T: Float> From<&Var<T>> for Var<T> {
 /// The numbers, as a tensor prints them.
 impl<T: Float> Display for Var<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        Display::fmt(&self.value, f)
+        Display::fmt(self.value(), f)
     }
 }
 
@@ -272,7 +287,7 @@ impl<T: Float> Display for Var<T> {
 impl<T: Float> Debug for Var<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let kind = self.node.as_ref().map_or("constant", |node| node.name());
-        write!(f, "Var({kind}) {:?}", self.value)
+        write!(f, "Var({kind}) {:?}", self.value())
     }
 }
 

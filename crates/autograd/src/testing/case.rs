@@ -11,6 +11,7 @@ use super::check::check_law;
 use super::error::{GradientError, Law};
 use super::layout::relayout;
 use super::measure::{EXACT, Failure, Tolerance, compare, pullback};
+use super::vmap;
 use crate::compile::{self, External, Member, Plan};
 use crate::engine::{replay, vjp};
 use crate::tape::node::Node;
@@ -126,6 +127,7 @@ impl Sample {
             Law::Precision => return self.check_precision(),
             Law::Shape => return self.check_shape(),
             Law::Replay => return self.check_replay(),
+            Law::Vmap => return self.check_vmap(),
             Law::Compiled => return self.check_compiled(),
             _ => (),
         }
@@ -160,6 +162,12 @@ impl Sample {
         let fresh = self.run_on(&self.others.iter().map(Var::constant).collect::<Vec<_>>());
         compare(Law::Replay, 0, &replay(&y, &others), fresh.value(), EXACT)
             .map_err(|failure| self.report(failure))
+    }
+
+    /// Three examples, of which two are alike.
+    fn check_vmap(&self) -> Result<(), GradientError> {
+        let examples = [self.inputs.clone(), self.others.clone(), self.inputs.clone()];
+        vmap::holds(&|x| self.run_on(x), &examples, self.seed).map_err(|failure| self.report(failure))
     }
 
     /// Value and gradients, compiled on these inputs and run on others, are the bits of fresh ones.

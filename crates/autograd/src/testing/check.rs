@@ -116,6 +116,6 @@ fn run_law(law: Law, f: &Function, inputs: &[Tensor<f64>], seed: u64) -> Result<
         Law::Subsets => laws::subsets(at, rng),
         Law::Layout => laws::layout(at, rng),
         Law::Expression => laws::expression(at, rng),
-        Law::Shape | Law::Replay | Law::Compiled | Law::Precision => Ok(()),
+        Law::Shape | Law::Replay | Law::Vmap | Law::Compiled | Law::Precision => Ok(()),
     }
 }

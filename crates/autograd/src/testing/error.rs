@@ -34,6 +34,9 @@ pub enum Law {
     Shape,
     /// The recorded forward pass, run again on other inputs of the same shapes, gives the same bits as a fresh one.
     Replay,
+    /// `vmap` over any axis of any inputs gives values and gradients as a loop does, also of gradients inside of it and
+    /// inside of itself.
+    Vmap,
     /// Value and gradients as a compiled program, run on other inputs of the same shapes, have the same bits as fresh ones.
     Compiled,
     /// In `f32` values and gradients agree with those in `f64`.
@@ -55,6 +58,7 @@ impl Display for Law {
             Self::Expression => "the expression of an elementwise operation differs from its numbers",
             Self::Shape => "the shape of an operation is not the shape of its result",
             Self::Replay => "the recorded forward pass, run again on other inputs, differs from a fresh one",
+            Self::Vmap => "`vmap` differs from a loop over the examples",
             Self::Compiled => "the compiled program, run on other inputs, differs from a fresh run",
             Self::Precision => "f32 differs from f64",
         })

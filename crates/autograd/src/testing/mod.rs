@@ -30,6 +30,7 @@ mod laws;
 mod layout;
 mod measure;
 mod strategies;
+mod vmap;
 
 pub use case::{Case, Functions, Sample, case};
 pub use check::{check_function, check_gradients};

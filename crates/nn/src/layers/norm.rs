@@ -1,6 +1,6 @@
 //! Normalisation.
 
-use gradus_autograd::{AsVar, Float, Tensor, Var};
+use gradus_autograd::{AsVar, Float, Tensor, Var, is_run_again};
 
 use super::sequential::Layer;
 use crate::buffer::Buffer;
@@ -93,9 +93,11 @@ macro_rules! batch_norm {
                 let running = Some([mean.var(), var.var()]);
                 let (y, updated) = x.batch_norm(running, weight, bias, true, self.momentum, self.eps);
                 self.num_batches_tracked.next();
-                let [new_mean, new_var] = updated.expect("running statistics were given");
-                mean.becomes(new_mean);
-                var.becomes(new_var);
+                if !is_run_again() {
+                    let [new_mean, new_var] = updated.expect("running statistics were given");
+                    mean.becomes(new_mean);
+                    var.becomes(new_var);
+                }
                 scope.gives(y)
             }
 
