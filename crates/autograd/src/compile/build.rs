@@ -7,7 +7,8 @@ use gradus_tensor::{Float, Shape, Tensor};
 
 use super::plan::{Instruction, Kind, Member, Place, Rule};
 use super::trace::{Effect, Trace, TracedEffect};
-use crate::tape::node::{AddressMap, AddressSet, Input, Node, Origin, RuleCall, Saved, address};
+use crate::tape::node::{AddressMap, AddressSet, Input, Node, Origin, Saved, address};
+use crate::tape::rule_call::RuleCall;
 use crate::tape::{Fusion, Operand};
 
 pub(super) struct Builder<T: Float> {

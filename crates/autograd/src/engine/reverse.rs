@@ -12,7 +12,8 @@ use gradus_tensor::{Float, Shape, Tensor};
 
 use super::vmap;
 use crate::tape::anomaly::{call_of, is_finite};
-use crate::tape::node::{Node, RuleCall, address};
+use crate::tape::node::{Node, address};
+use crate::tape::rule_call::RuleCall;
 use crate::tape::{Context, Found, Operation, Var, example, mode, watch};
 
 /// The first capacity of the table of gradients, enough for most small models.

@@ -177,6 +177,9 @@ fn computed<T: Float>(
     inputs: &[&Var<T>],
     compute: impl FnOnce() -> Result<Tensor<T>, TensorError>,
 ) -> Result<Var<T>, TensorError> {
+    // Here, as a closure does not know its caller.
+    let shapes: Vec<&[usize]> = inputs.iter().map(|input| input.shape()).collect();
+    operation.shape(&shapes).transpose().or_panic();
     let name = operation.name();
     let frame = watch::begin(|| name);
     Ok(apply_computed(operation, inputs, compute()?, frame))
@@ -213,10 +216,10 @@ impl<T: Float> Var<T> {
     /// [`TensorError::Matrix`] if a matrix holds NaN or infinity.
     #[track_caller]
     pub fn svd(&self) -> Result<[Self; 3], TensorError> {
-        let packed = computed(Svd, &[self], || self.value().svd_packed("svd"))?;
+        let packed = computed(Svd, &[self], || self.numbers().svd_packed("svd"))?;
         let [u, s, v] = svd_parts(&packed, self.shape());
         // The values again, as an operation whose gradient needs no distances between them.
-        let s = apply_computed(Svdvals, &[self], s.value().squeeze(-2), watch::begin(|| "svdvals"));
+        let s = apply_computed(Svdvals, &[self], s.numbers().squeeze(-2), watch::begin(|| "svdvals"));
         Ok([u, s, v.t()])
     }
 
@@ -226,7 +229,7 @@ impl<T: Float> Var<T> {
     /// As [`svd`](Self::svd).
     #[track_caller]
     pub fn svdvals(&self) -> Result<Self, TensorError> {
-        computed(Svdvals, &[self], || self.value().svdvals())
+        computed(Svdvals, &[self], || self.numbers().svdvals())
     }
 
     /// The reduced QR decomposition `A = Q R`, as [`Tensor::qr`](gradus_tensor::Tensor::qr) gives it: Q `[..., m, k]`,
@@ -249,9 +252,9 @@ impl<T: Float> Var<T> {
     /// [`TensorError::Matrix`] if a matrix holds NaN or infinity.
     #[track_caller]
     pub fn eigh(&self) -> Result<[Self; 2], TensorError> {
-        let packed = computed(Eigh, &[self], || self.value().eigh_packed("eigh"))?;
+        let packed = computed(Eigh, &[self], || self.numbers().eigh_packed("eigh"))?;
         let [values, vectors] = eigh_parts(&packed);
-        let values = values.value().squeeze(-2);
+        let values = values.numbers().squeeze(-2);
         Ok([apply_computed(Eigvalsh, &[self], values, watch::begin(|| "eigvalsh")), vectors])
     }
 
@@ -261,7 +264,7 @@ impl<T: Float> Var<T> {
     /// As [`eigh`](Self::eigh).
     #[track_caller]
     pub fn eigvalsh(&self) -> Result<Self, TensorError> {
-        computed(Eigvalsh, &[self], || self.value().eigvalsh())
+        computed(Eigvalsh, &[self], || self.numbers().eigvalsh())
     }
 
     /// The pseudoinverse, `[..., m, n]` to `[..., n, m]`, as [`Tensor::pinv`](gradus_tensor::Tensor::pinv) gives it. Its
@@ -271,7 +274,7 @@ impl<T: Float> Var<T> {
     /// [`TensorError::Matrix`] if a matrix holds NaN or infinity.
     #[track_caller]
     pub fn pinv(&self) -> Result<Self, TensorError> {
-        computed(Pinv, &[self], || self.value().pinv())
+        computed(Pinv, &[self], || self.numbers().pinv())
     }
 
     /// The X with the smallest `|A X - B|`, and of these the smallest, as
@@ -286,7 +289,7 @@ impl<T: Float> Var<T> {
         if b.rank() == 1 {
             return Ok(self.lstsq(&b.unsqueeze(1))?.squeeze(-1));
         }
-        computed(Lstsq, &[self, b], || self.value().lstsq(b.value()))
+        computed(Lstsq, &[self, b], || self.numbers().lstsq(b.numbers()))
     }
 
     /// A norm of each matrix, `[..., m, n]` to `[...]`.
