@@ -7,7 +7,9 @@ use gradus::distributions::Normal;
 use gradus::metrics::Accuracy;
 use gradus::prelude::*;
 use gradus::testing::check_gradients;
-use gradus::{Indexing, Literal, MatrixNorm, Real, Saves, Unary, UnaryFunction, apply, num_threads, set_num_threads};
+use gradus::{
+    Indexing, Literal, MatrixNorm, Real, Saves, Unary, UnaryFunction, apply, num_threads, set_num_threads,
+};
 
 #[derive(Debug, Clone)]
 struct Bell;

@@ -45,7 +45,7 @@ thread_local! {
     static RECORD: RefCell<Record> = RefCell::default();
 }
 
-/// What a step did.
+/// The record of a step.
 pub struct Trace<T: Float> {
     pub(super) effects: Vec<(u64, TracedEffect<T>)>,
     /// The addresses of buffers, with the nodes that stand for their values before the step.

@@ -9,8 +9,8 @@ pub trait Variables<T: Float>: Sized {
     /// Shows each variable.
     fn visit<'a>(&'a self, visitor: &mut dyn FnMut(Operand<'a, T>));
 
-    /// Shows what distinguishes values with as many variables: the lengths of lists, and whether there is something in an
-    /// option.
+    /// Shows the lengths of lists, and 1 for an option with a value and 0 for one without: values with equally many variables
+    /// may differ in them.
     fn structure(&self, visitor: &mut dyn FnMut(usize)) {
         let _ = visitor;
     }
