@@ -3,7 +3,7 @@
 use gradus_tensor::shapes::{broadcast_shapes, det_shape, inverse_shape, slogdet_shape, solve_shape};
 use gradus_tensor::{Float, OrPanic, Tensor, TensorError};
 
-use super::arithmetic::chained;
+use super::chained;
 use super::operations::operations;
 use crate::tape::{Batch, Operation, Saves, Var, apply, apply_computed, watch};
 
