@@ -224,7 +224,7 @@ impl Stored<'_> {
     fn lsq(&self) -> Vec<Option<String>> {
         let (x, step) = (self.floats("input"), self.floats("step"));
         let (low, high) = (-self.integer("Qn"), self.integer("Qp"));
-        let mut layer = LearnedStep::of(&x, low..=high);
+        let mut layer = LearnedStep::of(&x, low..=high).expect("finite numbers");
         let initial = layer.step.value().clone();
         layer.step.set(step.clone());
         let (leaf, step_leaf) = (Var::leaf(x), Var::leaf(step.clone()));

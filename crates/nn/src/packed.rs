@@ -7,7 +7,7 @@ use gradus_autograd::Tensor;
 use crate::state::StateTensor;
 
 /// Numbers of a module that are saved and loaded with it, and are no tensor of its type: quantised weights, for example. Scales
-/// are a `Vec<f32>`, zero points a `Vec<i32>`.
+/// are a `Vec<f32>`.
 pub trait Packed: Debug + Send + Sync {
     /// The numbers, as a state holds them.
     fn to_state(&self) -> StateTensor;
@@ -37,23 +37,6 @@ impl Packed for Vec<f32> {
         let StateTensor::F32(numbers) = numbers else { return None };
         let wrong = numbers.iter().find(|&scale| !(scale > 0.0 && scale.is_finite()))?;
         Some(format!("a scale is {wrong}: scales must be positive and finite"))
-    }
-}
-
-/// Zero points, `[len]`: levels of 8 bits.
-impl Packed for Vec<i32> {
-    fn to_state(&self) -> StateTensor {
-        StateTensor::I64(self.iter().map(|&x| i64::from(x)).collect())
-    }
-    fn set_state(&mut self, numbers: &StateTensor) {
-        if let StateTensor::I64(numbers) = numbers {
-            *self = numbers.iter().filter_map(|x| i32::try_from(x).ok()).collect();
-        }
-    }
-    fn check(&self, numbers: &StateTensor) -> Option<String> {
-        let StateTensor::I64(numbers) = numbers else { return None };
-        let wrong = numbers.iter().find(|x| !(-128..=255).contains(x))?;
-        Some(format!("a zero point is {wrong}: zero points must be levels of 8 bits"))
     }
 }
 

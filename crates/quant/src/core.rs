@@ -43,6 +43,11 @@ impl Packed for Levels {
     }
 }
 
+/// The largest sum of so many products of levels, which are 255 and 128 at most.
+fn largest_sum(terms: usize) -> i64 {
+    (terms as i64).saturating_mul(255 * 128)
+}
+
 /// How the inputs of a layer become levels.
 #[derive(Debug, Clone)]
 pub(crate) enum Input {
@@ -85,6 +90,14 @@ impl<T: Float> Core<T> {
                 expected: "levels with a sign around 0 are needed, one scale or one for each output, as in `Scheme::weights`",
             });
         }
+        let terms: usize = weight.shape()[1..].iter().product();
+        if largest_sum(terms) > i32::MAX.into() {
+            return Err(QuantError::Unsupported {
+                what: "the weight of an integer layer".into(),
+                found: format!("{terms} numbers for each output"),
+                expected: "65793 at most, so that their products with inputs fit sums of 32 bits",
+            });
+        }
         let groups = conv.as_ref().map_or(1, Conv::group_count);
         Ok(Self {
             weight: Levels::of(&params.quantize(weight)?, groups),
@@ -118,6 +131,7 @@ impl<T: Float> Core<T> {
             "quantized layer: the input must have fixed parameters before the output gets some"
         );
         self.output = Some(output);
+        self.bias_levels(); // looks whether they fit
     }
 
     /// The levels of the input, and the scale of all rows or of each. For numbers that are not finite scales are NaN.
@@ -166,15 +180,25 @@ impl<T: Float> Core<T> {
         self.weight_scale.iter().map(|&scale| input * f64::from(scale)).collect()
     }
 
+    /// The bias in units of the sums, which must fit beside them.
+    #[track_caller]
     pub(crate) fn bias_levels(&self) -> Option<Tensor<i64>> {
         let (Some(_), Some(bias), Input::Static(input)) = (&self.output, &self.bias, &self.input) else {
             return None;
         };
         let unit = self.unit(input.scales()[0].into());
         let bias = bias.value();
+        let terms = self.weight.weights.shape()[1..].iter().product();
+        let most = (i64::from(i32::MAX) - largest_sum(terms)) as f64;
         let levels = bias.iter().enumerate().map(|(i, bias)| {
-            let level = (bias.to_f64() / unit[i % unit.len()]).round_ties_even();
-            level.clamp(i32::MIN.into(), i32::MAX.into()) as i64
+            let unit = unit[i % unit.len()];
+            let level = (bias.to_f64() / unit).round_ties_even();
+            assert!(
+                level.abs() <= most,
+                "quantized layer: bias {i} is {bias}, in units of {unit:e} more than sums of 32 bits hold: \
+                 without `output` it stays a number, and the scale of the input must fit its numbers"
+            );
+            level as i64
         });
         Some(levels.collect())
     }
@@ -224,10 +248,9 @@ impl<T: Float> Core<T> {
             visitor(path.field("bias"), Member::Buffer(bias));
         }
         let input = if let Input::Static(input) = &self.input { Some(input) } else { None };
-        for (params, [scale, zero_point]) in [(input, INPUT), (self.output.as_ref(), OUTPUT)] {
+        for (params, name) in [(input, "input"), (self.output.as_ref(), "output")] {
             if let Some(params) = params {
-                visitor(path.field(scale), Member::Packed(&params.scales));
-                visitor(path.field(zero_point), Member::Packed(&params.zero_points));
+                visitor(path.field(name), Member::Packed(params));
             }
         }
     }
@@ -243,18 +266,13 @@ impl<T: Float> Core<T> {
             visitor(path.field("bias"), MemberMut::Buffer(bias));
         }
         let input = if let Input::Static(input) = &mut self.input { Some(input) } else { None };
-        for (params, [scale, zero_point]) in [(input, INPUT), (self.output.as_mut(), OUTPUT)] {
+        for (params, name) in [(input, "input"), (self.output.as_mut(), "output")] {
             if let Some(params) = params {
-                visitor(path.field(scale), MemberMut::Packed(&mut params.scales));
-                visitor(path.field(zero_point), MemberMut::Packed(&mut params.zero_points));
+                visitor(path.field(name), MemberMut::Packed(params));
             }
         }
     }
 }
-
-/// The names of the parameters in a state.
-const INPUT: [&str; 2] = ["input_scale", "input_zero_point"];
-const OUTPUT: [&str; 2] = ["output_scale", "output_zero_point"];
 
 fn doubles<T: Float>(x: &Tensor<T>) -> Vec<f64> {
     x.iter().map(gradus_autograd::Number::to_f64).collect()

@@ -59,6 +59,14 @@ pub enum QuantError {
         /// The number that it must be.
         expected: usize,
     },
+    /// A layer of a model cannot be quantised.
+    #[error("{name}: {error}")]
+    Layer {
+        /// The name of the layer.
+        name: String,
+        /// The error.
+        error: Box<QuantError>,
+    },
     /// Levels are asked for that a layer cannot compute with.
     #[error("{what}: it has {found}; {expected}")]
     Unsupported {

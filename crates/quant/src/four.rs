@@ -7,6 +7,7 @@ use gradus_nn::{
 };
 
 use crate::error::QuantError;
+use crate::fixed::Fixed;
 use crate::observer::check_finite;
 use crate::params::LEAST_SCALE;
 
@@ -52,6 +53,8 @@ impl Packed for Nibbles {
 pub struct FourBit<T: Float = f32> {
     levels: Nibbles,
     shape: Vec<usize>,
+    /// The group and the shape, which decide which bits belong to which number and scale.
+    layout: Fixed,
     /// For the groups of the first output, of the second and so on.
     scales: Vec<f32>,
     group: usize,
@@ -110,7 +113,8 @@ impl<T: Float> FourBit<T> {
         }
         let levels = Nibbles { bytes, rows };
         let bias = bias.map(|bias| Buffer::new(bias.value().clone()));
-        Ok(Self { levels, shape: weight.shape().into(), scales, group, bias, conv })
+        let layout = Fixed([&[group], weight.shape()].concat().into_iter().map(|size| size as i64).collect());
+        Ok(Self { levels, shape: weight.shape().into(), layout, scales, group, bias, conv })
     }
 
     /// The weight that the levels stand for, in the shape of the layer's.
@@ -149,16 +153,18 @@ impl<T: Float> FourBit<T> {
     }
 }
 
-/// Members are `weight`, two numbers a byte, `weight_scale` and `bias`.
+/// Members are `weight`, two numbers a byte, `layout`, the size of a group and the shape, `weight_scale` and `bias`.
 impl<T: Float> Module<T> for FourBit<T> {
     fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {
         visitor(path, Member::Layer(LayerId::of(self)));
         visitor(path.field("weight"), Member::Packed(&self.levels));
+        visitor(path.field("layout"), Member::Packed(&self.layout));
         visitor(path.field("weight_scale"), Member::Packed(&self.scales));
         self.bias.visit(path.field("bias"), visitor);
     }
     fn visit_mut<'a>(&'a mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>)) {
         visitor(path.field("weight"), MemberMut::Packed(&mut self.levels));
+        visitor(path.field("layout"), MemberMut::Packed(&mut self.layout));
         visitor(path.field("weight_scale"), MemberMut::Packed(&mut self.scales));
         self.bias.visit_mut(path.field("bias"), visitor);
     }

@@ -21,7 +21,7 @@ macro_rules! integer_layer {
             /// of the numbers of each call (dynamic quantisation).
             ///
             /// # Errors
-            /// If a number of the layer is NaN or infinite.
+            /// If a number of the layer is NaN or infinite, or an output has more than 65,793 numbers of the weight: sums have 32 bits.
             pub fn new(layer: &$float<T>) -> Result<Self, QuantError> {
                 Self::with_params(layer, Params::of(layer.weight.value(), &Scheme::weights())?)
             }
@@ -29,8 +29,8 @@ macro_rules! integer_layer {
             /// As [`new`](Self::new), with other parameters of the weight.
             ///
             /// # Errors
-            /// If a number of the layer is NaN or infinite, the weight has levels without a sign or a zero point, or scales along
-            /// another axis than the first.
+            /// As [`new`](Self::new), and if the weight has levels without a sign or a zero point, or scales along another axis than the
+            /// first.
             pub fn with_params($layer: &$float<T>, weight: Params) -> Result<Self, QuantError> {
                 let bias = $layer.bias.as_ref().map(|bias| bias.value());
                 let core = Core::new($layer.weight.value(), bias, &weight, $conv)?;
@@ -66,7 +66,7 @@ macro_rules! integer_layer {
             /// become numbers at once, which is more exact.
             ///
             /// # Panics
-            /// If there are several scales, or inputs have no parameters of their own.
+            /// If there are several scales, inputs have no parameters of their own, or their scale is too small for a bias of 32 bits.
             #[must_use]
             #[track_caller]
             pub fn output(self, output: Params) -> Self {
@@ -91,6 +91,10 @@ macro_rules! integer_layer {
             }
 
             /// The levels of the bias, if there is one and results are [levels](Self::output), too.
+            ///
+            /// # Panics
+            /// If they do not fit 32 bits beside the sums, after loading: [`output`](Self::output) looks before.
+            #[track_caller]
             pub fn bias_levels(&self) -> Option<Tensor<i64>> {
                 self.0.bias_levels()
             }
@@ -120,7 +124,8 @@ macro_rules! integer_layer {
             }
         }
 
-        /// Members are `weight`, of 8 bits, `weight_scale`, `bias`, and `input_scale` and `input_zero_point` if they are fixed.
+        /// Members are `weight`, of 8 bits, `weight_scale`, `bias`, and `input` and `output` if they are fixed: the lowest and the highest
+        /// level, the scale and the zero point.
         impl<T: Float> Module<T> for $name<T> {
             fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {
                 visitor(path, Member::Layer(LayerId::of(self)));

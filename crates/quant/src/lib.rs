@@ -11,6 +11,7 @@ extern crate gradus_nn as gradus;
 
 mod core;
 mod error;
+mod fixed;
 mod fold;
 mod four;
 mod histogram;

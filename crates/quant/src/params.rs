@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use gradus_autograd::{Float, Tensor, Var, int8, shapes};
+use gradus_nn::{Packed, StateTensor};
 
 use crate::error::QuantError;
 
@@ -47,9 +48,8 @@ impl Scheme {
     #[track_caller]
     pub fn levels(self, levels: RangeInclusive<i32>) -> Self {
         let (low, high) = (*levels.start(), *levels.end());
-        let fits = if low < 0 { low >= -128 && high <= 127 } else { high <= 255 };
         assert!(
-            low < high && fits,
+            are_levels(low.into(), high.into()),
             "levels: {levels:?}: there must be two at least, within -128..=127 or 0..=255"
         );
         Self { low, high, ..self }
@@ -83,6 +83,11 @@ impl Scheme {
     }
 }
 
+/// Whether levels are two at least, and fit 8 bits with or without a sign.
+fn are_levels(low: f64, high: f64) -> bool {
+    low < high && if low < 0.0 { low >= -128.0 && high <= 127.0 } else { high <= 255.0 }
+}
+
 /// The scales and zero points that turn numbers into levels: `round(x / scale) + zero_point`, halves to even, cut to the levels.
 ///
 /// Scales are held in `f32`, as in a file: a model that is loaded computes the same bits.
@@ -100,8 +105,8 @@ impl Scheme {
 /// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Params {
-    pub(crate) scales: Vec<f32>,
-    pub(crate) zero_points: Vec<i32>,
+    scales: Vec<f32>,
+    zero_points: Vec<i32>,
     scheme: Scheme,
 }
 
@@ -267,5 +272,42 @@ impl Params {
     /// The levels as kernels take them, with the first zero point.
     pub(crate) fn kernel_levels(&self) -> int8::Levels {
         int8::Levels { low: self.scheme.low, high: self.scheme.high, zero_point: self.zero_points[0] }
+    }
+}
+
+/// The lowest and the highest level, the scales and the zero points: numbers of a state mean something only with all of them.
+impl Packed for Params {
+    fn to_state(&self) -> StateTensor {
+        let ends = [self.scheme.low, self.scheme.high].map(f64::from);
+        let scales = self.scales.iter().map(|&scale| scale.into());
+        let zero_points = self.zero_points.iter().map(|&zero_point| zero_point.into());
+        StateTensor::F64(ends.into_iter().chain(scales).chain(zero_points).collect())
+    }
+    fn set_state(&mut self, numbers: &StateTensor) {
+        let StateTensor::F64(numbers) = numbers else { return };
+        let (numbers, count) = (numbers.to_vec(), self.scales.len());
+        (self.scheme.low, self.scheme.high) = (numbers[0] as i32, numbers[1] as i32);
+        self.scales = numbers[2..2 + count].iter().map(|&scale| scale as f32).collect();
+        self.zero_points = numbers[2 + count..].iter().map(|&zero_point| zero_point as i32).collect();
+    }
+    fn check(&self, numbers: &StateTensor) -> Option<String> {
+        let StateTensor::F64(numbers) = numbers else { return None };
+        let (numbers, count) = (numbers.to_vec(), self.scales.len());
+        if numbers.len() != 2 + 2 * count {
+            return None; // The shape is compared as well.
+        }
+        let (low, high) = (numbers[0], numbers[1]);
+        if !are_levels(low, high) || low.fract() != 0.0 || high.fract() != 0.0 {
+            return Some(format!(
+                "the levels are {low} to {high}: they must be within -128 to 127 or 0 to 255"
+            ));
+        }
+        let (scales, zero_points) = numbers[2..].split_at(count);
+        let scale = scales.iter().find(|&&scale| !(scale as f32 > 0.0 && (scale as f32).is_finite()));
+        if let Some(scale) = scale {
+            return Some(format!("a scale is {scale}: scales must be positive and finite"));
+        }
+        let wrong = zero_points.iter().find(|zero| !(low..=high).contains(zero) || zero.fract() != 0.0)?;
+        Some(format!("a zero point is {wrong}: it must be one of the levels, {low} to {high}"))
     }
 }

@@ -143,8 +143,7 @@ impl<T: Float> Prepared<T> {
                 if self.training {
                     move_range(range, x.value());
                 }
-                let x =
-                    self.input_params("input").map_or_else(|_| x.clone(), |params| params.fake_quantize(x));
+                let x = self.input_params().map_or_else(|_| x.clone(), |params| params.fake_quantize(x));
                 let weight = self.layer.weight();
                 // Weights that are not finite stay as they are, and the loss shows it.
                 let rounded =
@@ -155,19 +154,16 @@ impl<T: Float> Prepared<T> {
     }
 
     /// The parameters for the inputs that were seen.
-    fn input_params(&self, name: &str) -> Result<Params, QuantError> {
+    fn input_params(&self) -> Result<Params, QuantError> {
         match &self.watch {
             Watch::Calibrating(observer) => {
                 let (observer, fault) = &*lock(observer);
-                match fault {
-                    Some(fault) => Err(fault.clone()),
-                    None => observer.params().map_err(|_| QuantError::NoData(name.into())),
-                }
+                fault.clone().map_or_else(|| observer.params(), Err)
             }
             Watch::Training(range) => {
                 let range: Vec<f64> = range.value().cast::<f64>().to_vec();
                 if range.iter().any(|x| x.is_nan()) {
-                    return Err(QuantError::NoData(name.into()));
+                    return Err(QuantError::NoData("input".into()));
                 }
                 Params::of_range(&range[..1], &range[1..], &self.input)
             }
@@ -175,8 +171,8 @@ impl<T: Float> Prepared<T> {
     }
 
     /// The integer layer, with parameters for the inputs that were seen.
-    pub(crate) fn quantized(&self, name: &str) -> Result<Box<dyn Layer<T>>, QuantError> {
-        self.layer.quantized(&self.weights, Some(self.input_params(name)?))
+    pub(crate) fn quantized(&self) -> Result<Box<dyn Layer<T>>, QuantError> {
+        self.layer.quantized(&self.weights, Some(self.input_params()?))
     }
 }
 

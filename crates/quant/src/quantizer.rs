@@ -104,8 +104,23 @@ impl Quantizer {
     }
 
     /// Other levels of weights and inputs, fewer bits for example.
+    ///
+    /// # Panics
+    /// If the levels of weights are not symmetric around 0, or have scales along another axis than the first; or inputs have several
+    /// scales.
     #[must_use]
+    #[track_caller]
     pub fn schemes(self, weights: Scheme, input: Scheme) -> Self {
+        let is_around_zero = weights.symmetric && (-1..=0).contains(&(weights.low() + weights.high()));
+        assert!(
+            is_around_zero && matches!(weights.axis(), None | Some(0)),
+            "schemes: weights have {weights:?}: they need symmetric levels around 0, one scale or one for each output, as in \
+             `Scheme::weights`"
+        );
+        assert!(
+            input.axis().is_none(),
+            "schemes: inputs have {input:?}: they need one scale for all numbers"
+        );
         Self { weights, input, ..self }
     }
 
@@ -118,9 +133,9 @@ impl Quantizer {
     /// Makes dynamic integer layers of all layers that have such a form.
     ///
     /// # Errors
-    /// If a weight is NaN or infinite; the layers before are replaced already.
+    /// If a weight is NaN or infinite; no layer is replaced then.
     pub fn dynamic<T: Float>(&self, model: &mut impl Replaceable<T>) -> Result<Conversion, QuantError> {
-        replace(model.layers_mut(), "", &mut |_, layer| {
+        replace(model, &|layer| {
             Floating::of(layer).map(|layer| layer.quantized(&self.weights, None)).transpose()
         })
     }
@@ -128,7 +143,7 @@ impl Quantizer {
     /// Puts 4-bit weights into all layers that have such a form, with a scale for each `group` of numbers; see [`FourBit`].
     ///
     /// # Errors
-    /// If a weight is NaN or infinite; the layers before are replaced already.
+    /// If a weight is NaN or infinite; no layer is replaced then.
     ///
     /// # Panics
     /// If the group is 0.
@@ -138,7 +153,7 @@ impl Quantizer {
         model: &mut impl Replaceable<T>,
         group: usize,
     ) -> Result<Conversion, QuantError> {
-        replace(model.layers_mut(), "", &mut |_, layer| {
+        replace(model, &|layer| {
             Ok(match Floating::of(layer) {
                 Some(Floating::Linear(layer)) => Some(Box::new(FourBit::linear(&layer, group)?)),
                 Some(Floating::Conv2d(layer)) => Some(Box::new(FourBit::conv2d(&layer, group)?)),
@@ -170,7 +185,7 @@ impl Quantizer {
         model: &mut impl Replaceable<T>,
         prepared: impl Fn(Floating<T>) -> Prepared<T>,
     ) -> Conversion {
-        let done = replace(model.layers_mut(), "", &mut |_, layer| {
+        let done = replace(model, &|layer| {
             Ok(Floating::of(layer).map(|layer| Box::new(prepared(layer)) as Box<dyn Layer<T>>))
         });
         done.expect("nothing is computed")
@@ -179,10 +194,10 @@ impl Quantizer {
     /// Makes integer layers of all prepared ones, with the ranges that they have seen.
     ///
     /// # Errors
-    /// If a layer has seen no numbers, or some that are not finite, or a weight is not finite; the layers before are replaced already.
+    /// If a layer has seen no numbers, or some that are not finite, or a weight is not finite; no layer is replaced then.
     pub fn convert<T: Float>(&self, model: &mut impl Replaceable<T>) -> Result<Conversion, QuantError> {
-        replace(model.layers_mut(), "", &mut |name, layer| {
-            layer.as_any().downcast_ref::<Prepared<T>>().map(|layer| layer.quantized(name)).transpose()
+        replace(model, &|layer| {
+            layer.as_any().downcast_ref::<Prepared<T>>().map(Prepared::quantized).transpose()
         })
     }
 }
@@ -190,39 +205,57 @@ impl Quantizer {
 /// What a layer is replaced by, if it is.
 type Replacement<T> = Result<Option<Box<dyn Layer<T>>>, QuantError>;
 
-fn replace<T: Float>(
+/// Looks at each layer in order, within sequential ones at each of theirs.
+fn each_layer<T: Float>(
     layers: Vec<(String, &mut Box<dyn Layer<T>>)>,
     prefix: &str,
-    replacement: &mut dyn FnMut(&str, &dyn Layer<T>) -> Replacement<T>,
-) -> Result<Conversion, QuantError> {
-    let mut conversion = Conversion { rows: Vec::new() };
+    look: &mut dyn FnMut(String, &mut Box<dyn Layer<T>>),
+) {
     for (name, layer) in layers {
         let name = format!("{prefix}{name}");
-        if let Some(inner) = layer.as_any_mut().downcast_mut::<Sequential<T>>() {
-            let inner = replace(inner.layers_mut(), &format!("{name}."), replacement)?;
-            conversion.rows.extend(inner.rows);
-            continue;
+        match layer.as_any_mut().downcast_mut::<Sequential<T>>() {
+            Some(inner) => each_layer(inner.layers_mut(), &format!("{name}."), look),
+            None => look(name, layer),
         }
-        let short = |layer: &dyn Layer<T>| {
-            layer
-                .type_name()
-                .split('<')
-                .next()
-                .and_then(|name| name.rsplit("::").next())
-                .unwrap_or("")
-                .to_string()
-        };
-        let (was, has_parameters) = (short(&**layer), layer.parameter_count() > 0);
-        let new = replacement(&name, &**layer)?;
-        let became = new.as_ref().map(|new| short(&**new));
+    }
+}
+
+/// The name of a type without its path and parameters.
+fn short_name<T: Float>(layer: &dyn Layer<T>) -> String {
+    let name = layer.type_name().split('<').next().unwrap_or("");
+    name.rsplit("::").next().unwrap_or("").to_string()
+}
+
+/// Replaces all layers, or after an error no layer.
+fn replace<T: Float>(
+    model: &mut impl Replaceable<T>,
+    replacement: &dyn Fn(&dyn Layer<T>) -> Replacement<T>,
+) -> Result<Conversion, QuantError> {
+    let mut found = Vec::new();
+    each_layer(model.layers_mut(), "", &mut |name, layer| found.push((name, replacement(&**layer))));
+    let mut new = Vec::new();
+    for (name, replacement) in found {
+        new.push((
+            name.clone(),
+            replacement.map_err(|error| match error {
+                QuantError::NoData(_) => QuantError::NoData(name),
+                error => QuantError::Layer { name, error: Box::new(error) },
+            })?,
+        ));
+    }
+    let (mut new, mut rows) = (new.into_iter(), Vec::new());
+    each_layer(model.layers_mut(), "", &mut |_, layer| {
+        let (name, new) = new.next().expect("the layers are the same");
+        let (was, has_parameters) = (short_name(&**layer), layer.parameter_count() > 0);
+        let became = new.as_ref().map(|new| short_name(&**new));
         if let Some(new) = new {
             *layer = new;
         }
         if became.is_some() || has_parameters {
-            conversion.rows.push(ConversionRow { name, was, became });
+            rows.push(ConversionRow { name, was, became });
         }
-    }
-    Ok(conversion)
+    });
+    Ok(Conversion { rows })
 }
 
 /// What became of the layers that have parameters; printed as a table.

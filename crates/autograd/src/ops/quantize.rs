@@ -127,7 +127,7 @@ impl<T: Float> Var<T> {
     /// and the highest level, and else 0; the derivative with respect to the step is `round(x / step) - x / step` there, and
     /// the lowest or the highest level beyond. The paper multiplies the gradient of the step by `1 / sqrt(n * highest
     /// level)` with the number n of elements: [`map_gradient`](Self::map_gradient) of the step does that. The step broadcasts
-    /// to this shape.
+    /// to this shape; its numbers, which change while they are learnt, are not checked: for a step of 0 results are 0 or NaN.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, Var};

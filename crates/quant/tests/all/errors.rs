@@ -2,7 +2,7 @@
 
 use gradus_autograd::{Tensor, no_grad, seeded};
 use gradus_nn::{BatchNorm2d, Linear, Module, Relu, Sequential, State, StateTensor};
-use gradus_quant::{FourBit, Observer, Params, QLinear, QuantError, Quantizer, Scheme};
+use gradus_quant::{FourBit, LearnedStep, Observer, Params, QLinear, QuantError, Quantizer, Scheme};
 
 fn message<V: std::fmt::Debug>(result: Result<V, QuantError>) -> String {
     result.expect_err("it is wrong").to_string()
@@ -86,8 +86,110 @@ fn layers_that_cannot_be_quantised() {
     let _ = no_grad(|| model[0].forward(&Tensor::from([[f32::NAN, 1.0]]).into()));
     assert_eq!(
         message(quantizer.convert(&mut model)),
-        "observe: the number at [0, 0] is NaN: all numbers must be finite"
+        "0: observe: the number at [0, 0] is NaN: all numbers must be finite"
     );
+}
+
+/// No layer is replaced if one of them cannot be.
+#[test]
+fn a_model_is_converted_as_a_whole() {
+    let rng = &mut seeded(0);
+    let mut last = Linear::<f32>::new(2, 2, rng);
+    last.weight.set([[1.0, f32::INFINITY], [0.0, 0.0]]);
+    let mut model: Sequential = Sequential::new().push(Linear::new(2, 2, rng)).push(last);
+    let quantizer = Quantizer::new();
+    let expected = "1: observe: the number at [0, 1] is inf: all numbers must be finite";
+    assert_eq!(message(quantizer.dynamic(&mut model)), expected);
+    assert_eq!(
+        message(quantizer.four_bit(&mut model, 32)),
+        "1: weight: the number at [0, 1] is inf: all numbers must be finite"
+    );
+    assert_eq!(model.parameter_count(), 12);
+}
+
+#[test]
+#[should_panic(expected = "they need symmetric levels around 0")]
+fn weights_without_a_sign_are_refused_before_training() {
+    let _ = Quantizer::new().schemes(Scheme::uint8(), Scheme::uint8());
+}
+
+#[test]
+fn sums_beyond_32_bits_are_refused() {
+    let wide = |inputs| Linear::<f32>::new(inputs, 1, &mut seeded(0));
+    assert!(QLinear::new(&wide(65_793)).is_ok());
+    assert_eq!(
+        message(QLinear::new(&wide(65_794))),
+        "the weight of an integer layer: it has 65794 numbers for each output; 65793 at most, so that their products with \
+         inputs fit sums of 32 bits"
+    );
+}
+
+/// A layer that saw only zeros has the least scale, in which a usual bias is too large.
+#[test]
+#[should_panic(expected = "more than sums of 32 bits hold")]
+fn a_bias_beyond_32_bits_is_refused() {
+    let mut linear = Linear::<f32>::new(2, 1, &mut seeded(0));
+    linear.weight.set([[0.01, 0.01]]);
+    linear.bias.as_mut().unwrap().set([1.0]);
+    let zeros = Params::of(&Tensor::<f32>::zeros([2]), &Scheme::uint8()).unwrap();
+    let output = Params::of_range(&[-1.0], &[1.0], &Scheme::uint8()).unwrap();
+    let _ = QLinear::new(&linear).unwrap().input(zeros).output(output);
+}
+
+/// Bytes and scales agree by chance; groups and shapes do not.
+#[test]
+fn four_bits_with_another_layout_are_refused() {
+    let four =
+        |inputs, group| FourBit::linear(&Linear::<f32>::new(inputs, 3, &mut seeded(0)), group).unwrap();
+    for (from, mut to) in [(four(40, 32), four(40, 20)), (four(7, 32), four(8, 32))] {
+        let error = to.load_state(&from.state()).expect_err("other numbers").to_string();
+        assert!(error.contains("layout: the numbers are"), "{error}");
+    }
+}
+
+/// Inputs keep the levels that they were saved with.
+#[test]
+fn levels_of_inputs_are_loaded() {
+    let linear = Linear::<f32>::new(2, 3, &mut seeded(0));
+    let layer = |scheme| {
+        let params = Params::of_range(&[-1.0], &[1.2], &scheme).unwrap();
+        QLinear::new(&linear).unwrap().input(params)
+    };
+    let (saved, mut other) = (layer(Scheme::int8()), layer(Scheme::uint8()));
+    let mut state = State::from_bytes(&saved.state().to_bytes().unwrap()).unwrap();
+    other.load_state(&state).unwrap();
+    let x = Tensor::from([[-0.9_f32, 1.1]]);
+    assert_eq!(other.input_levels(&x), saved.input_levels(&x));
+    assert_eq!(other.forward(&x).value(), saved.forward(&x).value());
+    for (numbers, fault) in [
+        ([0.0, 255.0, 1.0, -10.0], "input: a zero point is -10: it must be one of the levels, 0 to 255"),
+        (
+            [-128.0, 255.0, 1.0, 0.0],
+            "input: the levels are -128 to 255: they must be within -128 to 127 or 0 to 255",
+        ),
+        ([0.0, 255.0, 0.0, 0.0], "input: a scale is 0: scales must be positive and finite"),
+    ] {
+        state.insert("input", StateTensor::F64(Tensor::from(numbers)));
+        let error = other.load_state(&state).expect_err("wrong numbers").to_string();
+        assert!(error.ends_with(fault), "{error}");
+    }
+}
+
+#[test]
+fn learned_steps_know_their_levels() {
+    let step = |levels| LearnedStep::of(&Tensor::from([1.0_f32, -2.0]), levels).unwrap();
+    let error = step(-8..=7).load_state(&step(-2..=1).state()).expect_err("other levels").to_string();
+    assert!(error.ends_with("levels: the numbers are [-2, 1]: this layer needs [-8, 7]"), "{error}");
+    assert_eq!(
+        message(LearnedStep::of(&Tensor::<f32>::zeros([0]), -8..=7)),
+        "learned step: no numbers were observed: run the model on some batches of data first"
+    );
+    assert_eq!(
+        message(LearnedStep::of(&Tensor::from([f32::NAN]), -8..=7)),
+        "learned step: the number at [0] is NaN: all numbers must be finite"
+    );
+    let zeros = Tensor::<f32>::zeros([2]);
+    assert_eq!(LearnedStep::of(&zeros, -8..=7).unwrap().forward(&zeros).value(), &zeros);
 }
 
 #[test]

@@ -13,8 +13,8 @@ fn schemes() -> impl Strategy<Value = Scheme> {
 }
 
 proptest! {
-    /// 0 has a level of its own, levels are as far apart as the scale, and numbers in the range are at most half a scale away (a
-    /// whole one where the range was rounded to levels).
+    /// 0 has a level of its own, levels are as far apart as the scale, and numbers in the range are at most half a scale away; where
+    /// rounding the zero point moved the range off them, a whole one.
     #[test]
     fn a_round_trip_is_near(scheme in schemes(), low in -9.0..5.0, length in 0.0..9.0, seed: u64) {
         let params = Params::of_range(&[low], &[low + length], &scheme).unwrap();
@@ -22,11 +22,13 @@ proptest! {
         let x = Tensor::<f64>::rand([50], &mut seeded(seed)) * length + low;
         let levels = params.quantize(&x).unwrap();
         prop_assert!(levels.iter().all(|level| (scheme.low().into()..=scheme.high().into()).contains(&level)));
-        let error = (params.dequantize::<f64>(&levels) - &x).abs().max(..).item();
-        prop_assert!(error <= scale * 1.001, "{error} of {scale}");
+        let (from, to) = params.range(0);
+        for (rounded, x) in params.dequantize::<f64>(&levels).iter().zip(x.iter()) {
+            let most = if (from..=to).contains(&x) { 0.5001 } else { 1.001 };
+            prop_assert!((rounded - x).abs() <= scale * most, "{x} became {rounded} with scale {scale}");
+        }
         let zero = params.quantize(&Tensor::from([0.0])).unwrap();
         prop_assert_eq!(params.dequantize::<f64>(&zero), Tensor::from([0.0]));
-        let (from, to) = params.range(0);
         prop_assert!(from <= 0.0 && to >= 0.0);
     }
 
@@ -86,7 +88,7 @@ fn a_histogram_counts_all_numbers() {
 fn a_step_is_learnt() {
     use gradus_nn::{Adam, Optimizer};
     let x = Tensor::<f32>::randn([4000], &mut seeded(0));
-    let mut layer = LearnedStep::of(&x, -2..=1);
+    let mut layer = LearnedStep::of(&x, -2..=1).unwrap();
     let loss = |layer: &LearnedStep| (layer.forward(&x) - &x).square().mean(..);
     let (before, mut adam) = (loss(&layer).item(), Adam::new(0.02));
     for _ in 0..100 {
@@ -94,4 +96,18 @@ fn a_step_is_learnt() {
         adam.step(&mut layer, &gradients);
     }
     assert!(loss(&layer).item() < before * 0.9, "{before} {}", loss(&layer).item());
+}
+
+/// The factor of a step's gradient is the same for weights of 6 numbers and for 5 samples of 6 numbers, if these are activations.
+#[test]
+fn the_size_of_a_batch_of_activations_has_no_influence() {
+    let one = Tensor::<f64>::randn([1, 6], &mut seeded(0));
+    let five = Tensor::cat(&[&one, &one, &one, &one, &one], 0);
+    let layer = LearnedStep::of(&one, -8..=7).unwrap();
+    let gradient = |layer: &LearnedStep<f64>, x: &Tensor<f64>| {
+        layer.forward(x).square().sum(..).backward().get(&layer.step).unwrap().item()
+    };
+    let expected = gradient(&layer, &one) * 5.0;
+    assert!((gradient(&layer, &five) - expected / 5.0_f64.sqrt()).abs() < 1e-12);
+    assert!((gradient(&layer.activations(), &five) - expected).abs() < 1e-12);
 }

@@ -146,15 +146,16 @@ impl Weights {
         self.groups.iter().flat_map(Panels::to_rows).collect()
     }
 
-    /// The sums of `(x - zero_point) * weight`, plus a bias for each output: `[..., inputs]` to `[..., outputs]`.
+    /// The sums of `(x - zero_point) * weight`, plus a bias for each output: `[..., inputs]` to `[..., outputs]`. A sum has 32 bits
+    /// and wraps around beyond: the caller must see to it that sums of so many terms fit.
     ///
     /// # Panics
-    /// If the last axis of `x` is not that of the weight.
+    /// If the last axes of `x` and of the weight have different sizes.
     #[track_caller]
     pub fn linear(&self, x: &Codes, bias: Option<&[i32]>) -> Sums {
         let (length, panels) = (x.shape[x.shape.len() - 1], &self.groups[0]);
         if self.shape.len() != 2 || length != self.shape[1] {
-            let expected = "the last axis of the input must be that of the weight, [outputs, inputs]";
+            let expected = "the last axes of input and weight, [outputs, inputs], must have the same size";
             TensorError::mismatch("quantized linear", &x.shape, &self.shape, expected).panic()
         }
         let rows: usize = x.shape[..x.shape.len() - 1].iter().product();
