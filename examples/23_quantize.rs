@@ -173,7 +173,7 @@ impl Speller {
             let [q, k, v] =
                 [0, 1, 2].map(|part| heads.slice(1, part * HEADS as isize..(part + 1) * HEADS as isize));
             let seen = q.scaled_dot_product_attention(&k, &v, None, true, None);
-            x = x + mix.forward(&seen.transpose(1, 2).flatten(2..));
+            x += mix.forward(&seen.transpose(1, 2).flatten(2..));
             x = &x + narrow.forward(&wide.forward(&second.forward(&x)).gelu());
         }
         self.out.forward(&x)
