@@ -73,14 +73,14 @@ fn shapes_and_frozen_parameters_are_recorded_anew() {
     let mut forward = Compiled::new(|layer: &mut Linear<f64>, (): &mut (), x: Var<f64>| layer.forward(&x));
     for rows in [1, 3, 1, 3, 1, 3] {
         let x = Tensor::randn([rows, 2], &mut seeded(rows as u64));
-        let expected = layer.forward(&Var::from(&x)).into_value();
+        let expected = layer.forward(Var::from(&x)).into_value();
         assert_eq!(forward.call(&mut layer, &mut (), x.into()).value(), &expected);
     }
     layer.freeze(|name| name == "weight");
     for factor in [1.0, 2.0, 3.0, 4.0] {
         layer.weight.update(|weight| *weight *= factor);
         let x = Tensor::randn([1, 2], &mut seeded(9));
-        let expected = layer.forward(&Var::from(&x)).into_value();
+        let expected = layer.forward(Var::from(&x)).into_value();
         assert_eq!(forward.call(&mut layer, &mut (), x.into()).value(), &expected);
     }
 }
@@ -107,7 +107,7 @@ fn second_derivatives_and_no_grad_are_compiled() {
         let rng = &mut seeded(seed);
         let (x, v) = (Tensor::<f64>::randn([3], rng), Tensor::randn([3], rng));
         let (got, exp) = product.call(&mut (), &mut (), (Var::from(&x), Var::from(&v)));
-        let expected = gradus::hvp(|x| (&x[0] * x[0].sin()).sum(..), &[x.clone()], &[v]).remove(0);
+        let expected = gradus::hvp(|x| (&x[0] * x[0].sin()).sum(..), std::slice::from_ref(&x), &[v]).remove(0);
         assert_eq!((got.value(), exp.value()), (&expected, &x.exp()));
     }
 }

@@ -8,6 +8,9 @@ use super::gradient_of;
 
 const SHAPE: [usize; 2] = [2, 3];
 
+/// Gradients with respect to some variables, as far as they are reached.
+type Gradients = Vec<Option<Var<f64>>>;
+
 /// One step: which operation, and the values that it is applied to.
 type Step = (usize, [prop::sample::Index; 2]);
 
@@ -131,7 +134,7 @@ proptest! {
             let inputs = [Var::from(x), Var::from(y)];
             let got = compiled.call(&mut (), &mut (), inputs.clone());
             let expected = whole(&mut (), &mut (), inputs);
-            let numbers = |(value, first, second): (Var<f64>, Vec<Option<Var<f64>>>, Option<Vec<Option<Var<f64>>>>)| {
+            let numbers = |(value, first, second): (Var<f64>, Gradients, Option<Gradients>)| {
                 let all = [Some(value)].into_iter().chain(first).chain(second.into_iter().flatten());
                 all.flatten().flat_map(|var| var.into_value().to_vec()).map(f64::to_bits).collect::<Vec<u64>>()
             };

@@ -19,6 +19,9 @@ fn looped(f: impl Fn(Var<f64>) -> Var<f64>, x: &Var<f64>) -> Tensor<f64> {
     x.rows().map(f).collect::<Var<f64>>().into_value()
 }
 
+/// A function of one variable.
+type Function = fn(&Var<f64>) -> Var<f64>;
+
 #[test]
 fn functions_that_read_numbers_are_loops() {
     let x = Var::leaf(Tensor::from([1.0, -2.0, 3.0]));
@@ -29,7 +32,7 @@ fn functions_that_read_numbers_are_loops() {
     assert_eq!(y.sum(..).backward().get(&x), Some(&Tensor::from([2.0, 5.0, 6.0])));
 
     // Every way to the numbers is noticed.
-    let ways: [fn(&Var<f64>) -> Var<f64>; 7] = [
+    let ways: [Function; 7] = [
         |x| Var::constant(x.value()),
         |x| Var::constant(x.clone().into_value()),
         |x| no_grad(|| x * 2.0),
@@ -75,7 +78,7 @@ fn gradients_inside_are_those_of_each_example() {
     let y = vmap(|x: &Examples<f64>| f(&x[0]), &[&x], &[Some(0)]);
     let tangent = Tensor::randn([5, 3], &mut seeded(3));
     let plain: Var<f64> = x.rows().map(|x| f(&x)).collect();
-    close(&jvp(&y, &[&x], &[tangent.clone()]), &jvp(&plain, &[&x], &[tangent]));
+    close(&jvp(&y, &[&x], std::slice::from_ref(&tangent)), &jvp(&plain, &[&x], &[tangent]));
     close(grad(&y.sum(..), &[&w])[0].value(), grad(&plain.sum(..), &[&w])[0].value());
 }
 

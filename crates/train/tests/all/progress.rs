@@ -58,7 +58,9 @@ fn a_counter_shows_what_others_count() {
     let written = Written::default();
     let tell = Progress::lines(written.clone()).every(Duration::ZERO).label("map").counter();
     for _run in 0..2 {
-        for done in [10, 25] { tell(done, 25); }
+        for done in [10, 25] {
+            tell(done, 25);
+        }
     }
     let lines = written.lines();
     assert_eq!(lines.len(), 4);
