@@ -202,14 +202,17 @@ impl Quantizer {
     }
 }
 
-/// What a layer is replaced by, if it is.
-type Replacement<T> = Result<Option<Box<dyn Layer<T>>>, QuantError>;
+/// A layer of a type that is not known.
+type AnyLayer<T> = Box<dyn Layer<T>>;
+
+/// The layer in place of another, if there is one.
+type Replacement<T> = Result<Option<AnyLayer<T>>, QuantError>;
 
 /// Looks at each layer in order, within sequential ones at each of theirs.
 fn each_layer<T: Float>(
-    layers: Vec<(String, &mut Box<dyn Layer<T>>)>,
+    layers: Vec<(String, &mut AnyLayer<T>)>,
     prefix: &str,
-    look: &mut dyn FnMut(String, &mut Box<dyn Layer<T>>),
+    look: &mut dyn FnMut(String, &mut AnyLayer<T>),
 ) {
     for (name, layer) in layers {
         let name = format!("{prefix}{name}");

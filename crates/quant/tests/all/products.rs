@@ -49,7 +49,7 @@ proptest! {
         prop_assert_eq!(weights.to_levels(), bytes(&w));
         let mut expected = difference(&x, of).matmul(&w.cast::<f64>().t()).cast::<i64>();
         if biased {
-            expected = expected + bias;
+            expected += bias;
         }
         let best = InstructionSet::current();
         for set in [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512] {
