@@ -7,7 +7,9 @@ use gradus::distributions::Normal;
 use gradus::metrics::Accuracy;
 use gradus::prelude::*;
 use gradus::testing::check_gradients;
-use gradus::{Indexing, Literal, Real, Saves, Unary, UnaryFunction, apply, num_threads, set_num_threads};
+use gradus::{
+    Indexing, Literal, MatrixNorm, Real, Saves, Unary, UnaryFunction, apply, num_threads, set_num_threads,
+};
 
 #[derive(Debug, Clone)]
 struct Bell;
@@ -195,6 +197,8 @@ fn mathematics(seen: &mut BTreeSet<String>) {
         x.allclose(&y, 1e-5, 1e-8);
         s.solve(&b);
         s.inverse();
+        s.svd();
+        s.matrix_norm(MatrixNorm::Nuclear);
         s.cholesky();
         s.logdet();
         x.sum(..).item();

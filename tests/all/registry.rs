@@ -13,9 +13,10 @@ use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, TestRunner};
 
 /// Functions among the operations that are none, and why.
-const NO_OPERATIONS: [(&str, &str); 5] = [
+const NO_OPERATIONS: [(&str, &str); 6] = [
     ("chained", "a product in the rules of others, that of `multiply_no_nan`"),
     ("divided", "a quotient in the rules of others, that of `div`"),
+    ("factors", "the two factors of a gradient of a matrix"),
     ("gated", "a product in the rules of others, that of `multiply_no_nan`"),
     ("new", "makes the axes of a reduction"),
     ("restore", "a step of the rules of reductions, made of reshape"),

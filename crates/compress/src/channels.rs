@@ -22,7 +22,7 @@ pub trait Channels<T: Float = f32> {
     /// Keeps the outputs at these places, in this order.
     ///
     /// # Errors
-    /// If there is none, a place is out of range, or a convolution has groups. The layer is then as it was.
+    /// If the list is empty, a place is out of range, or a convolution has groups. The layer is then as it was.
     fn keep_outputs(&mut self, kept: &[usize]) -> Result<(), CompressError>;
 
     /// Keeps the inputs at these places, in this order.

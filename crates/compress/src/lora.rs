@@ -1,7 +1,7 @@
 //! Adapters of low rank beside frozen layers.
 
 use gradus_autograd::{AsVar, Float, Tensor, Var};
-use gradus_nn::{Layer, Linear, Module, Parameter, init};
+use gradus_nn::{Buffer, Layer, Linear, Module, Parameter, init};
 use rand::Rng;
 
 use crate::error::CompressError;
@@ -40,9 +40,8 @@ pub struct Lora<T: Float = f32> {
     pub a: Parameter<T>,
     /// `[outputs, rank]`.
     pub b: Parameter<T>,
-    /// The factor of the change, `alpha / rank`.
-    #[module(skip)]
-    pub scale: f64,
+    /// The factor of the change, `alpha / rank`, which is saved with the weights.
+    pub scale: Buffer<T>,
 }
 
 impl<T: Float> Lora<T> {
@@ -70,7 +69,7 @@ impl<T: Float> Lora<T> {
             base,
             a: Parameter::new(init::uniform([rank, inputs], -bound, bound, rng)),
             b: Parameter::new(Tensor::zeros([outputs, rank])),
-            scale: alpha / rank as f64,
+            scale: Buffer::new(Tensor::scalar(T::from_f64(alpha / rank as f64))),
         })
     }
 
@@ -81,12 +80,12 @@ impl<T: Float> Lora<T> {
     #[track_caller]
     pub fn forward(&self, x: impl AsVar<T>) -> Var<T> {
         let x = &*x.as_var();
-        self.base.forward(x) + x.linear(&self.a, None).linear(&self.b, None) * T::from_f64(self.scale)
+        self.base.forward(x) + x.linear(&self.a, None).linear(&self.b, None) * self.scale.var()
     }
 
     /// A plain layer with the same outputs up to rounding, `W + alpha / rank B A`; its parameters can be trained.
     pub fn merge(&self) -> Linear<T> {
-        let change = self.b.value().matmul(self.a.value()) * T::from_f64(self.scale);
+        let change = self.b.value().matmul(self.a.value()) * self.scale.value();
         let mut merged = self.base.clone();
         merged.weight.update(|weight| *weight += change);
         merged.unfreeze(|_| true);

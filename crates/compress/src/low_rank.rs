@@ -71,8 +71,8 @@ pub struct LowRankLinear<T: Float = f32> {
     pub first: Linear<T>,
     /// The second step, with the bias of the layer.
     pub second: Linear<T>,
-    /// The distance of the product of both weights from the weight of the layer, as a part of its norm. Outputs differ by
-    /// no more than this times `|W| |x|`.
+    /// The distance of the product of both weights from the weight of the layer that it was made from, as a part of its
+    /// norm. Outputs differ by no more than this times `|W| |x|`. Training and loading do not change it.
     #[module(skip)]
     pub error: f64,
 }
@@ -129,7 +129,8 @@ pub struct LowRankConv2d<T: Float = f32> {
     pub first: Conv2d<T>,
     /// The second step, 1 x 1, with the bias of the layer.
     pub second: Conv2d<T>,
-    /// The distance of the product of both weights from the weight of the layer, as a part of its norm.
+    /// The distance of the product of both weights from the weight of the layer that it was made from, as a part of its
+    /// norm. Training and loading do not change it.
     #[module(skip)]
     pub error: f64,
 }

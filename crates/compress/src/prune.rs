@@ -158,7 +158,8 @@ impl Masks {
             let lines: Vec<Tensor<T>> = group.iter().map(|name| scores.0[*name].reshape([-1])).collect();
             let all = Tensor::cat(&lines.iter().collect::<Vec<_>>(), 0);
             let order = all.argsort(0, true).to_vec();
-            let pruned = (rate * all.len() as f64).round() as usize;
+            // Rounding must not take the last unit.
+            let pruned = ((rate * all.len() as f64).round() as usize).min(all.len().saturating_sub(1));
             let mut kept = vec![true; all.len()];
             for &place in &order[all.len() - pruned..] {
                 kept[place as usize] = false;

@@ -34,7 +34,7 @@ impl<'a, T: Float> Game<'a, T> {
         options: (Option<&Features>, &Baseline<T>, &'a Passes),
     ) -> Result<Self> {
         let (features, baseline, passes) = options;
-        let input = Input::new(model, x, &target.into())?;
+        let input = Input::new(model, x, &target.into(), passes)?;
         let reference = baseline.of(&input)?;
         let features = Features::of(features, &input)?;
         Ok(Self { model, passes, input, reference, features })

@@ -77,7 +77,7 @@ impl<T: Float> PartialDependence<T> {
     /// If a row has no such feature.
     #[track_caller]
     pub fn explain(&self, model: impl Fn(&Var<T>) -> Var<T>, x: &Tensor<T>) -> Result<Dependence<T>> {
-        let input = Input::new(&model, x, &Target::All(0))?;
+        let input = Input::new(&model, x, &Target::All(0), &self.passes)?;
         let (feature, n) = (self.feature, input.rows());
         let size = input.size();
         assert!(feature < size, "PartialDependence: there is no feature {feature} in rows of {size} numbers");

@@ -28,7 +28,7 @@ pub enum ExplainError {
         /// The row.
         row: usize,
         /// Its target.
-        target: usize,
+        target: i64,
         /// The number of classes.
         classes: usize,
     },
@@ -80,8 +80,16 @@ pub enum ExplainError {
     /// The groups of a mask of features have gaps.
     #[error("the groups of a feature mask must be numbered from 0 without gaps: there is no group {missing}")]
     Group {
-        /// The number that is missing, or a negative one that is there.
+        /// The number that is missing.
         missing: i64,
+    },
+    /// A group of a mask of features has a negative number.
+    #[error(
+        "a group of the feature mask has the number {group}: groups must be numbered from 0 without gaps"
+    )]
+    NegativeGroup {
+        /// The number.
+        group: i64,
     },
     /// Exact Shapley values of too many groups.
     #[error(

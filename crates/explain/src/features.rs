@@ -71,11 +71,14 @@ impl Features {
     /// # Errors
     /// If a number is negative or missing, or the mask is empty.
     pub fn from_mask(mask: &Tensor<i64>) -> Result<Self> {
-        let last = mask.iter().max().ok_or_else(|| ExplainError::Empty { shape: mask.shape().to_vec() })?;
+        let last = mask.iter().max().ok_or_else(|| {
+            let (picture, expected) = ("the feature mask is", "the shape of a row, with a number in it");
+            ExplainError::Picture { picture, shape: mask.shape().to_vec(), expected }
+        })?;
         let mut is_there = vec![false; mask.len()];
         for group in mask {
             match usize::try_from(group) {
-                Err(_) => return Err(ExplainError::Group { missing: group }),
+                Err(_) => return Err(ExplainError::NegativeGroup { group }),
                 Ok(group) => is_there.get_mut(group).into_iter().for_each(|there| *there = true),
             }
         }
@@ -148,13 +151,11 @@ impl Features {
     pub fn superpixels<T: Float>(image: &Tensor<T>, count: usize, compactness: f64) -> Result<Self> {
         assert!(count > 0, "superpixels: the count must be at least 1");
         assert!(compactness > 0.0, "superpixels: the compactness is {compactness}, and must be positive");
-        let &[channels, height, width] = image.shape() else {
-            let (picture, expected) = ("the image of superpixels is", "[channels, height, width]");
+        let (&[channels, height, width], false) = (image.shape(), image.is_empty()) else {
+            let (picture, expected) =
+                ("the image of superpixels is", "[channels, height, width], with a pixel in it");
             return Err(ExplainError::Picture { picture, shape: image.shape().to_vec(), expected });
         };
-        if image.is_empty() {
-            return Err(ExplainError::Empty { shape: image.shape().to_vec() });
-        }
         let spacing = ((height * width) as f64 / count as f64).sqrt();
         let cells = |size: usize| ((size as f64 / spacing).round() as usize).clamp(1, size);
         let start = Self::grid([height, width], [cells(height), cells(width)]);

@@ -60,7 +60,7 @@ impl GradCam {
         x: &Tensor<T>,
         target: impl Into<Target>,
     ) -> Result<Tensor<T>> {
-        let input = Input::new(&|x: &Var<T>| model(x).1, x, &target.into())?;
+        let input = Input::new(&|x: &Var<T>| model(x).1, x, &target.into(), &self.passes)?;
         let mut maps = Vec::new();
         self.passes.each(input.rows(), |range| {
             let batch = x.slice(0, range.start as isize..range.end as isize);
@@ -114,12 +114,10 @@ pub fn resize<T: Float>(
     [height, width]: [usize; 2],
     interpolation: Interpolation,
 ) -> Result<Tensor<T>> {
-    let [front @ .., h, w] = maps.shape() else {
-        return Err(ExplainError::Empty { shape: maps.shape().to_vec() });
+    let ([front @ .., h, w], false) = (maps.shape(), maps.is_empty()) else {
+        let (picture, expected) = ("the maps are", "[..., height, width], with a pixel in it");
+        return Err(ExplainError::Picture { picture, shape: maps.shape().to_vec(), expected });
     };
-    if maps.is_empty() {
-        return Err(ExplainError::Empty { shape: maps.shape().to_vec() });
-    }
     let [rows, columns] = [places(*h, height, interpolation), places(*w, width, interpolation)];
     let pixels = maps.to_vec();
     let mut numbers = Vec::with_capacity(maps.len() / (h * w) * height * width);

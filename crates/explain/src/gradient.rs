@@ -4,7 +4,7 @@ use gradus_autograd::{Context, Float, TapeNode, Tensor, Var, vjp_with};
 
 use crate::error::Result;
 use crate::input::Input;
-use crate::passes::derivative;
+use crate::passes::{Passes, derivative};
 use crate::target::Target;
 
 /// The gradient of each row's output with respect to the input `[batch, ...]`, in its shape.
@@ -30,7 +30,7 @@ pub fn gradient<T: Float>(
     x: &Tensor<T>,
     target: impl Into<Target>,
 ) -> Result<Tensor<T>> {
-    let input = Input::new(&model, x, &target.into())?;
+    let input = Input::new(&model, x, &target.into(), &Passes::default())?;
     input.gradients(&model, &derivative)
 }
 
@@ -84,7 +84,7 @@ pub fn guided_backprop<T: Float>(
     x: &Tensor<T>,
     target: impl Into<Target>,
 ) -> Result<Tensor<T>> {
-    let input = Input::new(&model, x, &target.into())?;
+    let input = Input::new(&model, x, &target.into(), &Passes::default())?;
     let rule = |node: &TapeNode<T>, context: &Context<T>| {
         // The derivative at the output of a `relu` is 1 where that is positive.
         let guided = |output: Var<T>| {

@@ -79,7 +79,7 @@ impl PermutationImportance {
         x: &Tensor<T>,
         score: impl Fn(&Tensor<T>) -> f64,
     ) -> Result<Importance> {
-        let input = Input::new(&model, x, &Target::All(0))?;
+        let input = Input::new(&model, x, &Target::All(0), &self.passes)?;
         let features = Features::of(self.features.as_ref(), &input)?;
         let n = input.rows();
         let rng = &mut seeded(self.seed);

@@ -16,7 +16,7 @@ pub(crate) struct Input<T> {
 }
 
 impl<T: Float> Input<T> {
-    pub(crate) fn new(model: Model<T>, x: &Tensor<T>, target: &Target) -> Result<Self> {
+    pub(crate) fn new(model: Model<T>, x: &Tensor<T>, target: &Target, passes: &Passes) -> Result<Self> {
         let shape = x.shape().to_vec();
         if shape.is_empty() || x.is_empty() {
             return Err(ExplainError::Empty { shape });
@@ -24,7 +24,7 @@ impl<T: Float> Input<T> {
         let (data, size) = (x.to_vec(), x.len() / shape[0]);
         let fill = |row: usize, to: &mut Vec<T>| to.extend(&data[row * size..][..size]);
         let rows = Rows { shape: &shape[1..], count: shape[0], fill: &fill };
-        let outputs = Passes::default().outputs(model, &rows)?;
+        let outputs = passes.silent().outputs(model, &rows)?;
         let classes = target.classes(&outputs)?;
         let columns = outputs.shape()[1];
         let outputs = outputs.to_vec();

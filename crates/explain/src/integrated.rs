@@ -102,7 +102,7 @@ impl<T: Float> IntegratedGradients<T> {
         x: &Tensor<T>,
         target: impl Into<Target>,
     ) -> Result<Attribution<T>> {
-        let input = Input::new(&model, x, &target.into())?;
+        let input = Input::new(&model, x, &target.into(), &self.passes)?;
         let reference = self.baseline.of(&input)?;
         let baseline = reference.outputs(&model, &self.passes, &input)?;
         let (steps, size) = (self.nodes.len(), input.size());

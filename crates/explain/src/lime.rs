@@ -208,7 +208,7 @@ impl<T: Float> Lime<T> {
         deviations: &Tensor<T>,
     ) -> Result<Surrogate<T>> {
         let (samples, seed) = self.drawn("explain_table");
-        let input = Input::new(&model, x, &target.into())?;
+        let input = Input::new(&model, x, &target.into(), &self.passes)?;
         if deviations.shape() != input.row_shape() {
             let (shape, expected) = (deviations.shape().to_vec(), vec![input.row_shape().to_vec()]);
             return Err(ExplainError::Shape { kind: "deviation", shape, expected });
@@ -254,7 +254,7 @@ impl<T: Float> Lime<T> {
     /// ```
     ///
     /// # Errors
-    /// If there are no words, the outputs are not finite `[texts, classes]`, the class is none of them, or the samples do not
+    /// If there are no words, the outputs are not finite `[texts, classes]`, the class is not one of them, or the samples do not
     /// determine the coefficients.
     ///
     /// # Panics

@@ -59,7 +59,7 @@ impl<T: Float> Occlusion<T> {
         x: &Tensor<T>,
         target: impl Into<Target>,
     ) -> Result<Tensor<T>> {
-        let input = Input::new(&model, x, &target.into())?;
+        let input = Input::new(&model, x, &target.into(), &self.passes)?;
         let reference = self.baseline.of(&input)?;
         let windows = self.windows(input.row_shape())?;
         let (n, size) = (input.rows(), input.size());

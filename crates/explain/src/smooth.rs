@@ -98,7 +98,7 @@ impl<T: Float> SmoothGrad<T> {
         x: &Tensor<T>,
         target: impl Into<Target>,
     ) -> Result<Tensor<T>> {
-        let input = Input::new(&model, x, &target.into())?;
+        let input = Input::new(&model, x, &target.into(), &self.passes)?;
         let noise = self.noise(x)?;
         let (samples, size, numbers) = (noise.shape()[0], input.size(), noise.to_vec());
         let fill = |job: usize, to: &mut Vec<T>| {
@@ -107,10 +107,10 @@ impl<T: Float> SmoothGrad<T> {
             to.extend(input.row(row).iter().zip(noise).map(|(&x, &noise)| x + noise));
         };
         let rows = Rows { shape: input.row_shape(), count: input.rows() * samples, fill: &fill };
-        let mut sums = Sums::new(x.len());
-        let mut take = |job: usize, gradient: &[T]| sums.add(job / samples * size, gradient);
+        let mut moments = vec![Moments::default(); x.len()];
+        let mut take = |job: usize, gradient: &[T]| add(&mut moments[job / samples * size..], gradient);
         self.passes.gradients(&model, &rows, &|job| input.classes[job / samples], &mut take)?;
-        Ok(input.tensor(sums.finish(samples, self.smoothing)))
+        Ok(input.tensor(moments.iter().map(|moments| moments.finish(self.smoothing))))
     }
 
     /// As [`explain`](Self::explain), by any other method that gives an explanation in the shape of the input.
@@ -123,17 +123,17 @@ impl<T: Float> SmoothGrad<T> {
         method: impl Fn(&Tensor<T>) -> Result<Tensor<T>>,
     ) -> Result<Tensor<T>> {
         let noise = self.noise(x)?;
-        let (samples, mut sums) = (noise.shape()[0], Sums::new(x.len()));
+        let (samples, mut moments) = (noise.shape()[0], vec![Moments::default(); x.len()]);
         self.passes.clone().one_by_one().each(samples, |range| {
             let explanation = method(&(x + noise.select(0, range.start as isize)))?;
             if explanation.shape() != x.shape() {
                 let (shape, expected) = (explanation.shape().to_vec(), vec![x.shape().to_vec()]);
                 return Err(ExplainError::Shape { kind: "explanation", shape, expected });
             }
-            sums.add(0, &explanation.to_vec());
+            add(&mut moments, &explanation.to_vec());
             Ok(())
         })?;
-        Ok(tensor(sums.finish(samples, self.smoothing), x.shape()))
+        Ok(tensor(moments.iter().map(|moments| moments.finish(self.smoothing)), x.shape()))
     }
 
     fn noise(&self, x: &Tensor<T>) -> Result<Tensor<T>> {
@@ -151,28 +151,34 @@ impl<T: Float> SmoothGrad<T> {
     }
 }
 
-/// The sums of numbers and of their squares.
-struct Sums(Vec<[f64; 2]>);
+/// The mean, the mean of the squares and the sum of squared distances from the mean, of the explanations so far (Welford,
+/// "Note on a method for calculating corrected sums of squares and products", 1962): without cancellation.
+#[derive(Clone, Default)]
+struct Moments {
+    count: f64,
+    mean: f64,
+    square: f64,
+    distances: f64,
+}
 
-impl Sums {
-    fn new(size: usize) -> Self {
-        Self(vec![[0.0; 2]; size])
+impl Moments {
+    fn add(&mut self, number: f64) {
+        self.count += 1.0;
+        let before = number - self.mean;
+        self.mean += before / self.count;
+        self.square += (number * number - self.square) / self.count;
+        self.distances += before * (number - self.mean);
     }
 
-    fn add<T: Float>(&mut self, start: usize, numbers: &[T]) {
-        for (sums, number) in self.0[start..].iter_mut().zip(numbers) {
-            let number = number.to_f64();
-            *sums = [sums[0] + number, sums[1] + number * number];
+    fn finish(&self, smoothing: Smoothing) -> f64 {
+        match smoothing {
+            Smoothing::Mean => self.mean,
+            Smoothing::Square => self.square,
+            Smoothing::Variance => self.distances / self.count,
         }
     }
+}
 
-    fn finish(self, samples: usize, smoothing: Smoothing) -> Vec<f64> {
-        let each = self.0.into_iter().map(|sums| sums.map(|sum| sum / samples as f64));
-        let one = |[mean, square]: [f64; 2]| match smoothing {
-            Smoothing::Mean => mean,
-            Smoothing::Square => square,
-            Smoothing::Variance => square - mean * mean,
-        };
-        each.map(one).collect()
-    }
+fn add<T: Float>(moments: &mut [Moments], numbers: &[T]) {
+    moments.iter_mut().zip(numbers).for_each(|(moments, number)| moments.add(number.to_f64()));
 }

@@ -57,8 +57,8 @@ impl Penalty {
         let sum =
             |values: &dyn Fn(usize) -> f64| (0..y.len()).map(|i| weights[i] * values(i).powi(2)).sum::<f64>();
         let (error, spread) = (sum(&|i| y[i] - dot(&coefficients, &z[i])), sum(&|i| y[i]));
-        // A constant that is met is explained.
-        let r2 = if spread > 0.0 { 1.0 - error / spread } else { 1.0 };
+        // A constant that is met is explained, also if rounding leaves a spread.
+        let r2 = if spread > 1e-24 * sum(&|i| y[i] + level) { 1.0 - error / spread } else { 1.0 };
         Ok(Fit { coefficients, intercept, r2 })
     }
 }

@@ -21,7 +21,7 @@ pub enum Target {
     /// This class, for all rows.
     All(usize),
     /// One class for each row.
-    Each(Vec<usize>),
+    Each(Vec<i64>),
     /// For each row the class with the largest output.
     Predicted,
 }
@@ -34,26 +34,26 @@ impl From<usize> for Target {
 
 impl From<&[usize]> for Target {
     fn from(classes: &[usize]) -> Self {
-        Self::Each(classes.to_vec())
+        classes.to_vec().into()
     }
 }
 
 impl From<Vec<usize>> for Target {
     fn from(classes: Vec<usize>) -> Self {
-        Self::Each(classes)
+        Self::Each(classes.into_iter().map(|class| class as i64).collect())
     }
 }
 
 impl<const N: usize> From<[usize; N]> for Target {
     fn from(classes: [usize; N]) -> Self {
-        Self::Each(classes.to_vec())
+        classes.to_vec().into()
     }
 }
 
 /// Labels; a negative one is no class.
 impl From<&Tensor<i64>> for Target {
     fn from(labels: &Tensor<i64>) -> Self {
-        Self::Each(labels.iter().map(|label| usize::try_from(label).unwrap_or(usize::MAX)).collect())
+        Self::Each(labels.to_vec())
     }
 }
 
@@ -62,16 +62,17 @@ impl Target {
     pub(crate) fn classes<T: Float>(&self, outputs: &Tensor<T>) -> Result<Vec<usize>> {
         let [rows, classes] = [0, 1].map(|axis| outputs.shape()[axis]);
         let each = match self {
-            Self::All(class) => vec![*class; rows],
+            Self::All(class) => vec![*class as i64; rows],
             Self::Each(each) => each.clone(),
-            Self::Predicted => outputs.argmax(1).iter().map(|class| class as usize).collect(),
+            Self::Predicted => outputs.argmax(1).to_vec(),
         };
         if each.len() != rows {
             return Err(ExplainError::Targets { given: each.len(), rows });
         }
-        match each.iter().position(|&class| class >= classes) {
-            Some(row) => Err(ExplainError::Target { row, target: each[row], classes }),
-            None => Ok(each),
-        }
+        let class = |(row, target): (usize, i64)| match usize::try_from(target) {
+            Ok(class) if class < classes => Ok(class),
+            _ => Err(ExplainError::Target { row, target, classes }),
+        };
+        each.into_iter().enumerate().map(class).collect()
     }
 }

@@ -68,7 +68,7 @@ impl<T: Float> Buffer<T> {
     #[track_caller]
     pub fn assign(&self, value: &Var<T>) {
         compile::assign(self.address(), value);
-        self.set(value.numbers());
+        self.replace("assign", value.numbers().clone());
     }
 
     /// The place in memory, by which a compiled step finds the buffer in a model.
@@ -91,6 +91,7 @@ impl<T: Float> Buffer<T> {
     /// If the new value has another shape. After any panic the buffer has its old value.
     #[track_caller]
     pub fn update(&self, update: impl FnOnce(&mut Tensor<T>)) {
+        refuse_in_trace("update", "`assign` gives a buffer the value of a variable");
         let mut value = self.write();
         // `update` changes a copy, so that a panic leaves the old value.
         let mut new = value.clone();
@@ -110,10 +111,16 @@ impl<T: Float> Buffer<T> {
     /// If the new value has another shape.
     #[track_caller]
     pub fn set(&self, value: impl Into<Tensor<T>>) {
-        let (value, mut old) = (value.into(), self.write());
+        refuse_in_trace("set", "`assign` gives a buffer the value of a variable");
+        self.replace("set", value.into());
+    }
+
+    #[track_caller]
+    fn replace(&self, function: &str, value: Tensor<T>) {
+        let mut old = self.write();
         assert!(
             value.shape() == old.shape(),
-            "set: the new value has shape {:?}, the buffer {:?}: they must be equal",
+            "{function}: the new value has shape {:?}, the buffer {:?}: they must be equal",
             value.shape(),
             old.shape()
         );
@@ -131,6 +138,15 @@ impl<T: Float> Buffer<T> {
         let var = compile::buffer(self.address(), || value.clone());
         Change { address: self.address(), value, var }
     }
+}
+
+/// Panics in a function that is being compiled, whose plan would not make a change of this kind.
+#[track_caller]
+pub(crate) fn refuse_in_trace(function: &str, instead: &str) {
+    assert!(
+        !compile::is_tracing(),
+        "{function}: a function that is being compiled makes a change that later calls would not make: {instead}"
+    );
 }
 
 /// A buffer that is locked while a forward pass computes its next value.
@@ -162,7 +178,7 @@ impl<T: Float> Clone for Buffer<T> {
 /// The shape alone, as of a [`Parameter`](crate::Parameter).
 impl<T: Float> Debug for Buffer<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "Buffer<{}> {:?}", T::NAME, self.value().shape())
+        write!(f, "Buffer<{}> {:?}", T::NAME, self.locked().shape())
     }
 }
 

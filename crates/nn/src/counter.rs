@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use gradus_autograd::{Float, Indices, compile, drawn};
 
+use crate::buffer::refuse_in_trace;
 use crate::member::{Member, MemberMut};
 use crate::module::Module;
 use crate::path::Path;
@@ -48,7 +49,12 @@ impl Counter {
     }
 
     /// Replaces the number.
+    ///
+    /// # Panics
+    /// In a function that is being compiled.
+    #[track_caller]
     pub fn set(&self, value: i64) {
+        refuse_in_trace("set", "set a counter between calls");
         self.value.store(value, Ordering::Relaxed);
     }
 

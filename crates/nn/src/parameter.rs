@@ -6,6 +6,7 @@ use std::ops::{Add, Deref, Div, Mul, Neg, Sub};
 
 use gradus_autograd::{AsVar, Float, Tensor, Var};
 
+use crate::buffer::refuse_in_trace;
 use crate::member::{Member, MemberMut};
 use crate::module::Module;
 use crate::path::Path;
@@ -41,6 +42,7 @@ impl<T: Float> Parameter<T> {
     /// If the new value has another shape.
     #[track_caller]
     pub fn update(&mut self, update: impl FnOnce(&mut Tensor<T>)) {
+        refuse_in_trace("update", "an optimizer changes parameters there");
         self.0.update(update);
     }
 
@@ -50,6 +52,7 @@ impl<T: Float> Parameter<T> {
     /// If the new value has another shape.
     #[track_caller]
     pub fn set(&mut self, value: impl Into<Tensor<T>>) {
+        refuse_in_trace("set", "an optimizer changes parameters there");
         let value = value.into();
         assert!(
             value.shape() == self.shape(),
@@ -58,7 +61,7 @@ impl<T: Float> Parameter<T> {
             self.shape()
         );
         // Element by element, so that the layout in memory stays.
-        self.update(|old| old.zip_inplace(&value, |_, new| new));
+        self.0.update(|old| old.zip_inplace(&value, |_, new| new));
     }
 
     /// Freezes the parameter, or makes it trainable again.
@@ -92,6 +95,7 @@ impl<T: Float> Parameter<T> {
         }
     }
 
+    /// The numbers, for an optimizer or a compiled step, which tell the trace about the change.
     pub(crate) fn numbers_mut(&mut self) -> &mut Tensor<T> {
         self.0.numbers_mut()
     }

@@ -232,3 +232,132 @@ fn two_steps_in_one_call() {
         assert_eq!(layer.state(), plain.state());
     }
 }
+
+/// A model whose forward pass changes a buffer, in several ways.
+#[derive(Module, Clone)]
+struct Shadowed {
+    weight: gradus::Parameter<f64>,
+    shadow: gradus::Buffer<f64>,
+}
+
+fn shadowed() -> Shadowed {
+    Shadowed { weight: gradus::Parameter::new([2.0, 3.0]), shadow: gradus::Buffer::new([0.0, 0.0]) }
+}
+
+#[test]
+fn a_buffer_takes_the_value_of_a_parameter() {
+    let mut compiled = Compiled::new(|m: &mut Shadowed, (): &mut (), x: Var<f64>| {
+        m.shadow.assign(&m.weight);
+        x * &m.weight
+    });
+    let mut model = shadowed();
+    for i in 0..5 {
+        model.weight.set([f64::from(i), 1.0]);
+        let y = compiled.call(&mut model, &mut (), Var::from([1.0, 2.0]));
+        assert_eq!(y.value(), &Tensor::from([f64::from(i), 2.0]));
+        assert_eq!(model.shadow.value(), Tensor::from([f64::from(i), 1.0]));
+    }
+}
+
+#[test]
+fn changes_that_would_be_made_once_are_refused() {
+    fn message(
+        function: impl Fn(&mut Shadowed, &mut (), Var<f64>) -> Var<f64> + Send + Sync + 'static,
+    ) -> String {
+        let mut compiled = Compiled::new(function);
+        let mut call = || compiled.call(&mut shadowed(), &mut (), Var::from([1.0, 2.0]));
+        let panic =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(&mut call)).expect_err("it is refused");
+        panic.downcast_ref::<String>().expect("a message").clone()
+    }
+    let change = "makes a change that later calls would not make";
+    for message in [
+        message(|m, (), x| {
+            m.weight.update(|weight| *weight *= 2.0);
+            x
+        }),
+        message(|m, (), x| {
+            m.weight.set([1.0, 1.0]);
+            x
+        }),
+        message(|m, (), x| {
+            m.shadow.update(|shadow| *shadow += 1.0);
+            x
+        }),
+        message(|m, (), x| {
+            m.shadow.set([1.0, 1.0]);
+            x
+        }),
+    ] {
+        assert!(message.contains(change), "{message}");
+    }
+    // The value before an assignment, read after it.
+    let message = message(|m, (), x| {
+        let old = m.shadow.var();
+        m.shadow.assign(&(&old * 0.9 + &x * 0.1));
+        x - old
+    });
+    assert!(message.contains("had before it changed"), "{message}");
+}
+
+#[test]
+fn a_mode_that_the_function_sets_is_refused() {
+    let mut compiled = Compiled::new(|m: &mut Sequential<f64>, (): &mut (), x: Var<f64>| {
+        m.eval();
+        m.forward(&x)
+    });
+    let mut call = || compiled.call(&mut model(0), &mut (), batch(0).0);
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(&mut call)).expect_err("it is refused");
+    let message = panic.downcast_ref::<&str>().expect("a message");
+    assert!(message.contains("sets a mode of the model"), "{message}");
+}
+
+/// Options and lists of inputs with as many variables are other inputs.
+#[test]
+fn the_structure_of_inputs_matters() {
+    type Inputs = (Option<Var<f64>>, Vec<Var<f64>>, Vec<Var<f64>>);
+    let function = |(): &mut (), (): &mut (), (a, b, c): Inputs| {
+        let sign = if a.is_some() { 1.0 } else { -1.0 };
+        let all = [a.into_iter().collect(), b, c];
+        let sum = |list: &Vec<Var<f64>>| list.iter().fold(Var::from(Tensor::from(0.0)), |sum, x| sum + x);
+        sum(&all[0]) * sign + sum(&all[1]) * 10.0 + sum(&all[2]) * 100.0
+    };
+    let mut compiled = Compiled::new(function);
+    let x = |x: f64| Var::from(Tensor::from(x));
+    for _ in 0..3 {
+        for inputs in [
+            (Some(x(1.0)), vec![x(2.0)], vec![x(3.0)]),
+            (None, vec![x(1.0), x(2.0)], vec![x(3.0)]),
+            (None, vec![x(1.0)], vec![x(2.0), x(3.0)]),
+        ] {
+            let got = compiled.call(&mut (), &mut (), inputs.clone());
+            assert_eq!(got.value(), function(&mut (), &mut (), inputs).value());
+        }
+    }
+}
+
+#[test]
+fn captured_results_are_constants() {
+    let captured = Var::leaf(Tensor::from([1.0, 2.0])).exp();
+    let expected = captured.value().clone() * 3.0;
+    let mut compiled = Compiled::new(move |(): &mut (), (): &mut (), x: Var<f64>| x * &captured);
+    for _ in 0..4 {
+        let got = compiled.call(&mut (), &mut (), Var::from([3.0, 3.0]));
+        assert_eq!(got.value(), &expected);
+    }
+}
+
+/// Gradients of single examples, and `vmap`, inside of a compiled function.
+#[test]
+fn transforms_are_compiled() {
+    let function = |(): &mut (), (): &mut (), (x, w): Pair| {
+        gradus::vmap(|inputs| (&inputs[0] * &inputs[1]).sin().sum(..), &[&x, &w], &[Some(0), None])
+    };
+    let mut compiled = Compiled::new(function);
+    for seed in 0..4 {
+        let rng = &mut seeded(seed);
+        let inputs = (Var::from(Tensor::randn([5, 3], rng)), Var::from(Tensor::randn([3], rng)));
+        let got = compiled.call(&mut (), &mut (), inputs.clone());
+        assert_eq!(got.value(), function(&mut (), &mut (), inputs).value());
+    }
+}

@@ -111,7 +111,7 @@ impl Case<'_> {
     }
 
     fn target(&self) -> Target {
-        Target::Each(sizes(&self.json["target"]))
+        sizes(&self.json["target"]).into()
     }
 
     fn option(&self, name: &str) -> &Value {

@@ -7,8 +7,9 @@ use gradus_tensor::{Float, Shape, Tensor};
 
 use super::plan::{Instruction, Kind, Member, Place, Rule};
 use super::trace::{Effect, Trace, TracedEffect};
-use crate::tape::Operand;
-use crate::tape::node::{AddressMap, AddressSet, Input, Node, Origin, RuleCall, Saved, address};
+use crate::tape::node::{AddressMap, AddressSet, Input, Node, Origin, Saved, address};
+use crate::tape::rule_call::RuleCall;
+use crate::tape::{Fusion, Operand};
 
 pub(super) struct Builder<T: Float> {
     /// The places of nodes.
@@ -22,8 +23,10 @@ pub(super) struct Builder<T: Float> {
     /// The values that are indices or masks.
     pub(super) discrete: Vec<u32>,
     pub(super) member_shapes: Vec<Shape>,
-    /// Parameters that have changed, with the buffers of their numbers before.
-    changed: Vec<(Place, usize)>,
+    /// Members that have changed, with a parameter's numbers before; of a buffer, its variable is the value before.
+    changed: Vec<(Place, Option<Tensor<T>>)>,
+    /// Nodes with smaller numbers were made before the step.
+    start: u64,
 }
 
 /// A line of a trace.
@@ -37,7 +40,7 @@ impl<T: Float> Line<T> {
         match self {
             Self::Node(node) => &node.inputs,
             Self::Effect(TracedEffect::Count(_)) => &[],
-            Self::Effect(TracedEffect::Of(effect)) => match effect {
+            Self::Effect(TracedEffect::Of(effect)) => match &**effect {
                 Effect::Update { gradient: input, .. }
                 | Effect::Assign { value: input, .. }
                 | Effect::NotNan { value: input, .. } => std::slice::from_ref(input),
@@ -49,6 +52,7 @@ impl<T: Float> Line<T> {
 
 /// The effects and the nodes that they and the results need, in the order in which they happened.
 pub(super) fn lines_of<T: Float>(trace: Trace<T>, results: &[Input<T>]) -> Vec<Line<T>> {
+    let start = trace.start;
     let mut lines: Vec<(u64, Line<T>)> = Vec::new();
     let mut found: Vec<Arc<Node<T>>> = results.iter().filter_map(|result| result.node.clone()).collect();
     for (number, effect) in trace.effects {
@@ -58,7 +62,8 @@ pub(super) fn lines_of<T: Float>(trace: Trace<T>, results: &[Input<T>]) -> Vec<L
     }
     let mut seen = AddressSet::default();
     while let Some(node) = found.pop() {
-        if seen.insert(address(&node)) {
+        // What was made before the step is a constant.
+        if (node.number > start || node.is_leaf()) && seen.insert(address(&node)) {
             found.extend(node.inputs.iter().filter_map(|input| input.node.clone()));
             lines.push((node.number, Line::Node(node)));
         }
@@ -82,8 +87,11 @@ impl<T: Float> Builder<T> {
             member_shapes.push(node.map_or_else(Shape::new, |node| node.shape.clone()));
         }
         let drawn = trace.effects.iter().filter_map(|(_, effect)| match effect {
-            TracedEffect::Of(Effect::Draw { key, .. }) => Some(address(key)),
-            _ => None,
+            TracedEffect::Of(effect) => match &**effect {
+                Effect::Draw { key, .. } => Some(address(key)),
+                _ => None,
+            },
+            TracedEffect::Count(_) => None,
         });
         Self {
             places,
@@ -94,6 +102,7 @@ impl<T: Float> Builder<T> {
             discrete: Vec::new(),
             member_shapes,
             changed: Vec::new(),
+            start: trace.start,
         }
     }
 
@@ -122,7 +131,8 @@ impl<T: Float> Builder<T> {
         let node = input.node.as_ref();
         node.is_some_and(|node| {
             let address = address(node);
-            !node.is_leaf() || self.places.contains_key(&address) || self.drawn.contains(&address)
+            let is_made = !node.is_leaf() && node.number > self.start;
+            is_made || self.places.contains_key(&address) || self.drawn.contains(&address)
         })
     }
 
@@ -140,16 +150,24 @@ impl<T: Float> Builder<T> {
     #[track_caller]
     pub(super) fn place(&mut self, input: &Input<T>) -> Place {
         let Some(node) = &input.node else { return self.constant(input) };
-        let Some(&place) = self.places.get(&address(node)) else { return self.constant(input) };
-        if let Saved::Value(value) = &input.value {
-            let id = value.buffer_id_and_bytes().0;
+        let Some(&place) = self.places.get(&address(node)) else {
             assert!(
-                !self.changed.contains(&(place, id)),
-                "the step reads numbers that a parameter of shape {:?} had before its optimizer changed it, after that: \
-                 such a step cannot be compiled",
-                value.shape()
+                node.is_leaf() || node.number < self.start,
+                "`{}` ran on another thread, or in another order than it was recorded: such a step cannot be compiled",
+                node.name()
             );
-        }
+            return self.constant(input);
+        };
+        let is_old = |before: &Option<Tensor<T>>| match (before, &input.value) {
+            (Some(before), Saved::Value(value)) => value.is_same_view(before),
+            _ => true,
+        };
+        assert!(
+            !self.changed.iter().any(|(changed, before)| *changed == place && is_old(before)),
+            "the step reads numbers of shape {:?} that a parameter or a buffer had before it changed, after that: such a \
+             step cannot be compiled",
+            input.value.shape()
+        );
         place
     }
 
@@ -161,17 +179,21 @@ impl<T: Float> Builder<T> {
             Line::Effect(TracedEffect::Count(counter)) => {
                 Kind::Count { member: member_at(members, *counter) }
             }
-            Line::Effect(TracedEffect::Of(effect)) => match effect {
+            Line::Effect(TracedEffect::Of(effect)) => match &**effect {
                 Effect::Update { parameter, before, optimizer, place, .. } => {
                     let Some(&at @ Place::Member(member)) = self.places.get(&address(parameter)) else {
                         panic!(
                             "step: an optimizer changes a parameter that is no member of the model that was given"
                         )
                     };
-                    self.changed.push((at, *before));
+                    self.changed.push((at, Some(before.clone())));
                     Kind::Update { member, optimizer: *optimizer, place: *place }
                 }
-                Effect::Assign { buffer, .. } => Kind::Assign { member: member_at(members, *buffer) },
+                Effect::Assign { buffer, .. } => {
+                    let member = member_at(members, *buffer);
+                    self.changed.push((Place::Member(member), None));
+                    Kind::Assign { member }
+                }
                 Effect::NotNan { call, .. } => Kind::NotNan { call },
                 Effect::Draw { counter, key } => {
                     let value = self.new_value(Saved::Shape(key.shape.clone()));
@@ -197,10 +219,10 @@ impl<T: Float> Builder<T> {
                 return;
             }
             Origin::Operation(operation) => {
-                let value = |value: Option<&Saved<T>>| value.and_then(Saved::value).cloned();
-                let input = value(node.inputs.first().map(|input| &input.value));
-                let view = input.zip(node.output.as_ref()).and_then(|(x, y)| x.view_to(y));
-                match view.filter(|_| node.inputs.len() == 1) {
+                let is_view =
+                    matches!(operation.fusion(), Some(Fusion::Reshape | Fusion::Expand | Fusion::Permute));
+                let input = node.inputs.first().filter(|_| is_view).and_then(|input| input.value.value());
+                match input.zip(node.output.as_ref()).and_then(|(x, y)| x.view_to(y)) {
                     Some(view) => Kind::View(view, Arc::clone(operation)),
                     None => Kind::Operation(Arc::clone(operation)),
                 }

@@ -15,10 +15,10 @@ use crate::tape::Fusion;
 /// The longest row whose reduction is a part of a pass: rows have to stay in the first-level cache.
 const LONGEST_ROW: usize = 4096;
 
-/// What an instruction does in a fused pass.
+/// The part of an instruction in a fused pass.
 enum Part {
     Elementwise(Expression),
-    /// A reduction over so many axes at the end.
+    /// A reduction over a number of axes at the end.
     Reduce(Reduction, usize),
     /// The elements of the operand in another shape, or repeated.
     Same,
@@ -122,7 +122,7 @@ impl<'a, T: Float> Fuser<'a, T> {
         self.shape(Place::Value(self.plan.instructions[i].results[0]))
     }
 
-    /// What an instruction does in a pass, if it can be a part of one.
+    /// The part of an instruction in a pass, if it can have one.
     fn part(&self, i: usize) -> Option<Part> {
         let instruction = &self.plan.instructions[i];
         let (Kind::Operation(operation) | Kind::View(_, operation)) = &instruction.kind else { return None };
@@ -143,6 +143,7 @@ impl<'a, T: Float> Fuser<'a, T> {
                     .then_some(Part::Reduce(reduction, axes.len()))
             }
             Fusion::Reshape | Fusion::Expand => Some(Part::Same),
+            Fusion::Permute => None,
         }
     }
 

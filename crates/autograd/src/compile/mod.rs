@@ -17,5 +17,5 @@ mod variables;
 pub use plan::{Member, Plan};
 pub use run::{External, UpdateFunction};
 pub(crate) use trace::note_finite;
-pub use trace::{Trace, assign, buffer, count, draw, is_tracing, trace, update, without_trace};
+pub use trace::{Trace, assign, buffer, count, draw, is_tracing, trace, update};
 pub use variables::{Exchange, Variables};

@@ -9,7 +9,8 @@ use gradus_tensor::{Float, Shape, Tensor, View};
 
 use super::build::{Builder, Line, lines_of};
 use super::trace::Trace;
-use crate::tape::node::{Input, Node, RuleCall, Saved};
+use crate::tape::node::{Input, Node, Saved};
+use crate::tape::rule_call::RuleCall;
 use crate::tape::{DiscreteOperation, Operand, Operation};
 
 /// A step as a list of instructions, which a compiled function runs on other inputs and members of the model.

@@ -39,6 +39,9 @@ impl<T: Float> Plan<T> {
         if mine.len() != others.len() {
             return Err(format!("it has {} operations, and had {}", others.len(), mine.len()));
         }
+        if self.results != other.results {
+            return Err("its results are other ones".into());
+        }
         let constants = |program: &Self| program.constants.clone();
         if constants(self) != constants(other) {
             return Err(format!(
@@ -97,8 +100,7 @@ impl<T: Float> Instruction<T> {
             Kind::Fused(pass, _) => format!("{pass:?}"),
             _ => String::new(),
         };
-        let range = text.find('{').zip(text.rfind('}'));
-        range.map_or(String::new(), |(start, end)| format!(" {}", &text[start..=end]))
+        if text.is_empty() { text } else { format!(" {text}") }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::tape::{Indices, Var, mode};
 /// A change that a step makes, besides computing its results.
 pub(crate) enum Effect<T: Float> {
     /// An optimizer changed a parameter.
-    Update { parameter: Arc<Node<T>>, before: usize, gradient: Input<T>, optimizer: usize, place: usize },
+    Update { parameter: Arc<Node<T>>, before: Tensor<T>, gradient: Input<T>, optimizer: usize, place: usize },
     /// A buffer of a model got a new value.
     Assign { buffer: usize, value: Input<T> },
     /// A counter gave a number, and is one larger.
@@ -30,19 +30,28 @@ struct Count(usize);
 struct Record {
     /// [`Effect`]s and [`Count`]s, with their numbers.
     effects: Vec<(u64, Box<dyn Any>)>,
-    /// The variables that stand for buffers of the model, by the buffers' addresses.
-    buffers: Vec<(usize, Box<dyn Any>)>,
+    /// The variables that stand for buffers of the model, by the buffers' addresses: for the value before the step, and for
+    /// values that it assigned.
+    buffers: Vec<(usize, Version, Box<dyn Any>)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    BeforeTheStep,
+    Assigned,
 }
 
 thread_local! {
     static RECORD: RefCell<Record> = RefCell::default();
 }
 
-/// What a step did.
+/// The record of a step.
 pub struct Trace<T: Float> {
     pub(super) effects: Vec<(u64, TracedEffect<T>)>,
     /// The addresses of buffers, with the nodes that stand for their values before the step.
     pub(super) buffers: Vec<(usize, Arc<Node<T>>)>,
+    /// Nodes with smaller numbers were made before.
+    pub(super) start: u64,
 }
 
 impl<T: Float> std::fmt::Debug for Trace<T> {
@@ -55,15 +64,18 @@ impl<T: Float> Trace<T> {
     /// The addresses of the optimizers that changed parameters, and the places of the parameters among their states.
     pub fn updates(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
         self.effects.iter().filter_map(|(_, effect)| match effect {
-            TracedEffect::Of(Effect::Update { optimizer, place, .. }) => Some((*optimizer, *place)),
-            _ => None,
+            TracedEffect::Of(effect) => match &**effect {
+                Effect::Update { optimizer, place, .. } => Some((*optimizer, *place)),
+                _ => None,
+            },
+            TracedEffect::Count(_) => None,
         })
     }
 }
 
 /// An effect of a trace.
 pub(super) enum TracedEffect<T: Float> {
-    Of(Effect<T>),
+    Of(Box<Effect<T>>),
     Count(usize),
 }
 
@@ -75,25 +87,28 @@ pub fn is_tracing() -> bool {
 /// Runs `f` and records what it does.
 pub fn trace<T: Float, R>(f: impl FnOnce() -> R) -> (R, Trace<T>) {
     RECORD.set(Record::default());
+    let start = next_number();
     let result = mode::with_tracing(true, f);
     let Record { effects, buffers } = RECORD.take();
-    let effects = effects.into_iter().filter_map(|(number, effect)| {
-        let effect = match effect.downcast::<Effect<T>>() {
-            Ok(effect) => TracedEffect::Of(*effect),
-            Err(other) => TracedEffect::Count(other.downcast::<Count>().ok()?.0),
-        };
-        Some((number, effect))
-    });
-    // The first variable of a buffer stands for its value before the step.
-    let node = |(address, var): (usize, Box<dyn Any>)| {
-        Some((address, var.downcast::<Var<T>>().ok()?.node().cloned()?)).filter(|(_, node)| node.is_leaf())
+    let effect = |effect: Box<dyn Any>| match effect.downcast::<Effect<T>>() {
+        Ok(effect) => TracedEffect::Of(effect),
+        Err(other) => {
+            let Ok(count) = other.downcast::<Count>() else {
+                panic!(
+                    "a step that is compiled changes a model of another element type than its own, {}",
+                    T::NAME
+                )
+            };
+            TracedEffect::Count(count.0)
+        }
     };
-    (result, Trace { effects: effects.collect(), buffers: buffers.into_iter().filter_map(node).collect() })
-}
-
-/// Runs `f` without tracing it: its results are constants.
-pub fn without_trace<R>(f: impl FnOnce() -> R) -> R {
-    mode::with_tracing(false, f)
+    let effects = effects.into_iter().map(|(number, of)| (number, effect(of))).collect();
+    let before = buffers.into_iter().filter(|(_, version, _)| *version == Version::BeforeTheStep);
+    let node = |(address, _, var): (usize, Version, Box<dyn Any>)| {
+        Some((address, var.downcast::<Var<T>>().ok()?.node().cloned()?))
+    };
+    let buffers = before.filter_map(node).collect();
+    (result, Trace { effects, buffers, start })
 }
 
 fn note<T: Float>(effect: Effect<T>) {
@@ -108,7 +123,8 @@ fn input<T: Float>(var: &Var<T>) -> Input<T> {
 /// parameter among its states.
 pub fn update<T: Float>(parameter: &Var<T>, gradient: &Var<T>, optimizer: usize, place: usize) {
     let Some(node) = parameter.node().filter(|_| is_tracing()) else { return };
-    let before = parameter.numbers().buffer_id_and_bytes().0;
+    // Held, so that the change is made to a copy, which tells old numbers from new ones.
+    let before = parameter.numbers().clone();
     note(Effect::Update { parameter: Arc::clone(node), before, gradient: input(gradient), optimizer, place });
 }
 
@@ -118,12 +134,12 @@ pub fn buffer<T: Float>(address: usize, value: impl FnOnce() -> Tensor<T>) -> Va
         return Var::constant(value());
     }
     RECORD.with_borrow_mut(|record| {
-        let known = record.buffers.iter().rev().find(|(other, _)| *other == address);
-        if let Some(var) = known.and_then(|(_, var)| var.downcast_ref::<Var<T>>()) {
+        let known = record.buffers.iter().rev().find(|(other, ..)| *other == address);
+        if let Some(var) = known.and_then(|(.., var)| var.downcast_ref::<Var<T>>()) {
             return var.clone();
         }
         let var = Var::input(value());
-        record.buffers.push((address, Box::new(var.clone())));
+        record.buffers.push((address, Version::BeforeTheStep, Box::new(var.clone())));
         var
     })
 }
@@ -132,7 +148,9 @@ pub fn buffer<T: Float>(address: usize, value: impl FnOnce() -> Tensor<T>) -> Va
 pub fn assign<T: Float>(address: usize, value: &Var<T>) {
     if is_tracing() {
         note(Effect::Assign { buffer: address, value: input(value) });
-        RECORD.with_borrow_mut(|record| record.buffers.push((address, Box::new(value.clone()))));
+        RECORD.with_borrow_mut(|record| {
+            record.buffers.push((address, Version::Assigned, Box::new(value.clone())));
+        });
     }
 }
 

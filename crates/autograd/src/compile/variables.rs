@@ -9,6 +9,12 @@ pub trait Variables<T: Float>: Sized {
     /// Shows each variable.
     fn visit<'a>(&'a self, visitor: &mut dyn FnMut(Operand<'a, T>));
 
+    /// Shows the lengths of lists, and 1 for an option with a value and 0 for one without: values with equally many variables
+    /// may differ in them.
+    fn structure(&self, visitor: &mut dyn FnMut(usize)) {
+        let _ = visitor;
+    }
+
     /// The same with other variables in place of these, in the order of [`visit`](Self::visit).
     #[must_use]
     fn exchange(&self, exchange: &mut dyn Exchange<T>) -> Self;
@@ -48,6 +54,10 @@ macro_rules! tuples {
             fn visit<'a>(&'a self, visitor: &mut dyn FnMut(Operand<'a, T>)) {
                 $(self.$i.visit(visitor);)*
             }
+            #[allow(unused_variables, reason = "the empty tuple has no variables")]
+            fn structure(&self, visitor: &mut dyn FnMut(usize)) {
+                $(self.$i.structure(visitor);)*
+            }
             #[allow(unused_variables, clippy::unused_unit, reason = "the empty tuple has no variables")]
             fn exchange(&self, exchange: &mut dyn Exchange<T>) -> Self {
                 ($(self.$i.exchange(exchange),)*)
@@ -72,6 +82,11 @@ impl<T: Float, V: Variables<T>, const N: usize> Variables<T> for [V; N] {
             value.visit(visitor);
         }
     }
+    fn structure(&self, visitor: &mut dyn FnMut(usize)) {
+        for value in self {
+            value.structure(visitor);
+        }
+    }
     fn exchange(&self, exchange: &mut dyn Exchange<T>) -> Self {
         std::array::from_fn(|i| self[i].exchange(exchange))
     }
@@ -83,6 +98,12 @@ impl<T: Float, V: Variables<T>> Variables<T> for Vec<V> {
             value.visit(visitor);
         }
     }
+    fn structure(&self, visitor: &mut dyn FnMut(usize)) {
+        visitor(self.len());
+        for value in self {
+            value.structure(visitor);
+        }
+    }
     fn exchange(&self, exchange: &mut dyn Exchange<T>) -> Self {
         self.iter().map(|value| value.exchange(exchange)).collect()
     }
@@ -92,6 +113,12 @@ impl<T: Float, V: Variables<T>> Variables<T> for Option<V> {
     fn visit<'a>(&'a self, visitor: &mut dyn FnMut(Operand<'a, T>)) {
         if let Some(value) = self {
             value.visit(visitor);
+        }
+    }
+    fn structure(&self, visitor: &mut dyn FnMut(usize)) {
+        visitor(usize::from(self.is_some()));
+        if let Some(value) = self {
+            value.structure(visitor);
         }
     }
     fn exchange(&self, exchange: &mut dyn Exchange<T>) -> Self {

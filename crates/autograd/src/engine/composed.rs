@@ -47,7 +47,7 @@ fn gradients_of<T: Float>(
     let shape = context.cotangent().shape();
     let y = mode::with_recording(true, || {
         let y = composition(&inputs);
-        // What a composition does not read has a part in the shape of the operation's result.
+        // An input that the composition does not read takes part in the shape of the operation's result.
         if y.shape() == shape { y } else { y.expand(shape) }
     });
     let mut gradients = if !y.is_tracked() {

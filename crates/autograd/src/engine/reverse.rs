@@ -12,7 +12,8 @@ use gradus_tensor::{Float, Shape, Tensor};
 
 use super::vmap;
 use crate::tape::anomaly::{call_of, is_finite};
-use crate::tape::node::{Node, RuleCall, address};
+use crate::tape::node::{Node, address};
+use crate::tape::rule_call::RuleCall;
 use crate::tape::{Context, Found, Operation, Var, example, mode, watch};
 
 /// The first capacity of the table of gradients, enough for most small models.
@@ -176,7 +177,7 @@ pub(crate) fn each_gradient<T: Float>(
 ) -> Result<(), BackwardError> {
     let operation = node.operation().expect("gradients flow through operations on numbers");
     let _frame = watch::begin_rule(operation, node);
-    let for_examples = context.is_recorded() && mode::has_examples() && example::depends(node);
+    let for_examples = mode::has_examples() && context.is_on_tape() && example::depends(node);
     if mode::is_tracing() && rule.is_none() && !for_examples {
         return each_traced_gradient(node, &**operation, context, take);
     }

@@ -123,7 +123,8 @@ fn captured<T: Float>(y: &Var<T>, inputs: &[Var<T>], before: u64) -> Vec<Var<T>>
 /// The function must give the same result each time. It may read other variables than its inputs, such as parameters of a
 /// layer that it holds; they get their gradients. Layers with counters, such as `Dropout` of `gradus-nn`, do in the second run
 /// what they did in the first. `checkpoint_layer` of `gradus-nn` is for a layer that the function cannot hold, and
-/// `checkpoint_sequential` places checkpoints in a chain of layers. Inside of [`vmap`](crate::vmap) it is the plain function.
+/// `checkpoint_sequential` places checkpoints in a chain of layers. Inside of [`vmap`](crate::vmap) and of a
+/// compiled function it is the plain function.
 ///
 /// ```
 /// use gradus_autograd::{Tape, Tensor, Var, checkpoint};
@@ -147,11 +148,8 @@ pub fn checkpoint<T: Float>(
     inputs: &[&Var<T>],
     function: impl Fn(&[Var<T>]) -> Var<T> + Send + Sync + 'static,
 ) -> Var<T> {
-    if mode::is_tracing() {
-        return traced(inputs, function);
-    }
-    if mode::has_examples() || !mode::is_recording() {
-        // What the function reads besides may depend on an example.
+    if mode::is_tracing() || mode::has_examples() || !mode::is_recording() {
+        // Other variables that the function reads may depend on an example; in a compiled step, its keys are new in each call.
         return function(&inputs.iter().copied().cloned().collect::<Vec<_>>());
     }
     let leaf = |input: &&Var<T>| {
@@ -169,25 +167,6 @@ pub fn checkpoint<T: Float>(
     let operation = Checkpoint { function, inputs: inputs.len(), draws, shape: y.shape().into() };
     let all: Vec<&Var<T>> = inputs.iter().copied().chain(&captured).collect();
     apply_computed(operation, &all, y.into_value(), frame)
-}
-
-/// A checkpoint in a step that is being compiled, where all that is read must be among the inputs.
-#[track_caller]
-fn traced<T: Float>(
-    inputs: &[&Var<T>],
-    function: impl Fn(&[Var<T>]) -> Var<T> + Send + Sync + 'static,
-) -> Var<T> {
-    let constants: Vec<Var<T>> = inputs.iter().map(|input| Var::constant(input.raw())).collect();
-    let frame = watch::begin(|| "checkpoint");
-    let (y, draws) = remember_draws(|| function(&constants));
-    assert!(
-        !y.is_tracked(),
-        "checkpoint: in a compiled step, the function reads a variable that is not among its {} inputs, whose gradient would \
-         be lost: make it an input",
-        inputs.len()
-    );
-    let operation = Checkpoint { function, inputs: inputs.len(), draws, shape: y.shape().into() };
-    apply_computed(operation, inputs, y.into_value(), frame)
 }
 
 #[cfg(feature = "proptest")]

@@ -3,7 +3,7 @@
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, Shape, Tensor, TensorError};
 
 use crate::engine::{Examples, forward_of_composition, vmap};
 use crate::tape::{Batch, Context, Inputs, Operation, Var, apply_computed, watch};
@@ -17,6 +17,8 @@ type Rule<T> = Arc<dyn Fn(&[Var<T>], &Var<T>, &Var<T>) -> Vec<Var<T>> + Send + S
 struct CustomVjp<T: Float> {
     forward: Forward<T>,
     rule: Rule<T>,
+    /// The shape of its result.
+    shape: Shape,
 }
 
 impl<T: Float> Debug for CustomVjp<T> {
@@ -28,6 +30,9 @@ impl<T: Float> Debug for CustomVjp<T> {
 impl<T: Float> Operation<T> for CustomVjp<T> {
     fn name(&self) -> &'static str {
         "custom_vjp"
+    }
+    fn shape(&self, _inputs: &[&[usize]]) -> Option<Result<Shape, TensorError>> {
+        Some(Ok(self.shape.clone()))
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         forward_of_composition(inputs, &*self.forward)
@@ -86,7 +91,7 @@ fn custom<T: Float>(inputs: &[&Var<T>], forward: Forward<T>, rule: Rule<T>) -> V
          an input, or `detach` it",
         inputs.len()
     );
-    apply_computed(CustomVjp { forward, rule }, inputs, y.into_value(), frame)
+    apply_computed(CustomVjp { forward, rule, shape: y.shape().into() }, inputs, y.into_value(), frame)
 }
 
 /// A function with a gradient of its own, as one node of the tape: `rule` gives the gradients for all inputs from inputs,

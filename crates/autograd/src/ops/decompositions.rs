@@ -39,10 +39,11 @@ operations! {
             let between = (&skew_u + &skew_v) * inverse_gaps(&s) + (skew_u - skew_v) * off_diagonal((&s + s.t()).reciprocal());
             let inner = between * T::from_f64(0.5) + diagonal(&of_s);
             let mut gradient = u.matmul(&inner).matmul(&v.t());
+            let inverse = inverse_or_nan(&s, &s);
             if m > n {
-                gradient += ((of_u - u.matmul(&turn_u)) / &s).matmul(&v.t());
+                gradient += ((of_u - u.matmul(&turn_u)) * inverse).matmul(&v.t());
             } else if m < n {
-                gradient += u.matmul(&((of_v - v.matmul(&turn_v)) / &s).t());
+                gradient += u.matmul(&((of_v - v.matmul(&turn_v)) * inverse).t());
             }
             gradient
         };
@@ -148,10 +149,13 @@ fn off_diagonal<T: Float>(x: Var<T>) -> Var<T> {
 /// The matrix of `1 / (s_j - s_i)`, 0 on the diagonal, from a row s. Where two numbers differ by no more than rounding, the
 /// vectors have no derivative: any others of their plane would do. There it is NaN.
 fn inverse_gaps<T: Float>(s: &Var<T>) -> Var<T> {
-    let gaps = s - s.t();
+    off_diagonal(inverse_or_nan(&(s - s.t()), s))
+}
+
+/// The inverses of numbers, NaN where one is no more than a rounding error of the row s.
+fn inverse_or_nan<T: Float>(x: &Var<T>, s: &Var<T>) -> Var<T> {
     let rounding = s.norm(2.0, keepdim(-1)) * (T::EPSILON * T::from_f64(8.0));
-    let apart = gaps.abs().gt(rounding);
-    off_diagonal(Var::where_(apart, gaps.reciprocal(), Var::constant(Tensor::scalar(T::NAN))))
+    Var::where_(x.abs().gt(rounding), x.reciprocal(), Var::constant(Tensor::scalar(T::NAN)))
 }
 
 /// The gradient of QR for at least as many rows as columns.
@@ -177,6 +181,9 @@ fn computed<T: Float>(
     inputs: &[&Var<T>],
     compute: impl FnOnce() -> Result<Tensor<T>, TensorError>,
 ) -> Result<Var<T>, TensorError> {
+    // Here, as a closure does not know its caller.
+    let shapes: Vec<&[usize]> = inputs.iter().map(|input| input.shape()).collect();
+    operation.shape(&shapes).transpose().or_panic();
     let name = operation.name();
     let frame = watch::begin(|| name);
     Ok(apply_computed(operation, inputs, compute()?, frame))
@@ -199,11 +206,11 @@ fn computed<T: Float>(
 ///
 /// # Derivatives where vectors are a choice
 /// Where singular values or eigenvalues are equal within rounding (8 eps of the 2-norm of all of them), any other vectors
-/// of their plane would do, and the derivatives of `svd` and `eigh` with respect to the vectors are NaN; so are those
-/// of U where A is tall and a singular value is exactly 0, and of V where it is wide. A gradient that came from vectors is
-/// therefore never silently wrong. Values alone (`svdvals`, `eigvalsh`, the S of `svd`), norms, `pinv` and `lstsq` have
+/// of their plane would do, and the derivatives of `svd` and `eigh` with respect to the vectors are NaN; so are all
+/// derivatives through U or V where a singular value is 0 within rounding and A is not square. A gradient that came from
+/// vectors is therefore never silently wrong. Values alone (`svdvals`, `eigvalsh`, the S of `svd`), norms, `pinv` and `lstsq` have
 /// their derivatives there, too; only their second derivatives are NaN, except for those of `pinv` and `lstsq`. At a
-/// repeated value the gradient of one of the equals is that of the vector found; functions that treat equals alike, such as
+/// repeated value the gradient of one of the equals comes from the vector found; functions that treat equals alike, such as
 /// a sum, do not depend on this.
 impl<T: Float> Var<T> {
     /// The thin singular value decomposition `A = U diag(S) Vh`, as [`Tensor::svd`](gradus_tensor::Tensor::svd) gives it:
@@ -213,10 +220,10 @@ impl<T: Float> Var<T> {
     /// [`TensorError::Matrix`] if a matrix holds NaN or infinity.
     #[track_caller]
     pub fn svd(&self) -> Result<[Self; 3], TensorError> {
-        let packed = computed(Svd, &[self], || self.value().svd_packed("svd"))?;
+        let packed = computed(Svd, &[self], || self.numbers().svd_packed("svd"))?;
         let [u, s, v] = svd_parts(&packed, self.shape());
         // The values again, as an operation whose gradient needs no distances between them.
-        let s = apply_computed(Svdvals, &[self], s.value().squeeze(-2), watch::begin(|| "svdvals"));
+        let s = apply_computed(Svdvals, &[self], s.numbers().squeeze(-2), watch::begin(|| "svdvals"));
         Ok([u, s, v.t()])
     }
 
@@ -226,7 +233,7 @@ impl<T: Float> Var<T> {
     /// As [`svd`](Self::svd).
     #[track_caller]
     pub fn svdvals(&self) -> Result<Self, TensorError> {
-        computed(Svdvals, &[self], || self.value().svdvals())
+        computed(Svdvals, &[self], || self.numbers().svdvals())
     }
 
     /// The reduced QR decomposition `A = Q R`, as [`Tensor::qr`](gradus_tensor::Tensor::qr) gives it: Q `[..., m, k]`,
@@ -249,9 +256,9 @@ impl<T: Float> Var<T> {
     /// [`TensorError::Matrix`] if a matrix holds NaN or infinity.
     #[track_caller]
     pub fn eigh(&self) -> Result<[Self; 2], TensorError> {
-        let packed = computed(Eigh, &[self], || self.value().eigh_packed("eigh"))?;
+        let packed = computed(Eigh, &[self], || self.numbers().eigh_packed("eigh"))?;
         let [values, vectors] = eigh_parts(&packed);
-        let values = values.value().squeeze(-2);
+        let values = values.numbers().squeeze(-2);
         Ok([apply_computed(Eigvalsh, &[self], values, watch::begin(|| "eigvalsh")), vectors])
     }
 
@@ -261,7 +268,7 @@ impl<T: Float> Var<T> {
     /// As [`eigh`](Self::eigh).
     #[track_caller]
     pub fn eigvalsh(&self) -> Result<Self, TensorError> {
-        computed(Eigvalsh, &[self], || self.value().eigvalsh())
+        computed(Eigvalsh, &[self], || self.numbers().eigvalsh())
     }
 
     /// The pseudoinverse, `[..., m, n]` to `[..., n, m]`, as [`Tensor::pinv`](gradus_tensor::Tensor::pinv) gives it. Its
@@ -271,7 +278,7 @@ impl<T: Float> Var<T> {
     /// [`TensorError::Matrix`] if a matrix holds NaN or infinity.
     #[track_caller]
     pub fn pinv(&self) -> Result<Self, TensorError> {
-        computed(Pinv, &[self], || self.value().pinv())
+        computed(Pinv, &[self], || self.numbers().pinv())
     }
 
     /// The X with the smallest `|A X - B|`, and of these the smallest, as
@@ -286,7 +293,7 @@ impl<T: Float> Var<T> {
         if b.rank() == 1 {
             return Ok(self.lstsq(&b.unsqueeze(1))?.squeeze(-1));
         }
-        computed(Lstsq, &[self, b], || self.value().lstsq(b.value()))
+        computed(Lstsq, &[self, b], || self.numbers().lstsq(b.numbers()))
     }
 
     /// A norm of each matrix, `[..., m, n]` to `[...]`.

@@ -3,6 +3,7 @@
 use gradus_tensor::shapes::{broadcast_shapes, det_shape, inverse_shape, slogdet_shape, solve_shape};
 use gradus_tensor::{Float, OrPanic, Tensor, TensorError};
 
+use super::chained;
 use super::operations::operations;
 use crate::tape::{Batch, Operation, Saves, Var, apply, apply_computed, watch};
 
@@ -86,7 +87,8 @@ operations! {
         },
         vjp |context, _| {
             let of_logarithm = of_matrices(&context.cotangent().select(-1, 1));
-            of_logarithm * apply(Inverse, &[&context.input(0)]).t()
+            // A singular matrix, whose inverse is NaN, still has a sign, and its derivative is 0.
+            chained(&apply(Inverse, &[&context.input(0)]).t(), &of_logarithm)
         };
 }
 

@@ -27,7 +27,8 @@ operations! {
         batched |batch| {
             let axes = std::iter::once(0).chain(behind_batch(axes)).collect();
             apply(Self { axes }, &[&batch.given(0)])
-        };
+        },
+        fusion Fusion::Permute;
 
     Linear Expand { shape: Shape }: "expand",
         shape |x| expand_shape(x[0], shape),

@@ -15,6 +15,7 @@ pub(crate) mod node;
 mod operand;
 mod operation;
 mod placing;
+pub(crate) mod rule_call;
 mod saves;
 mod var;
 #[doc(hidden)]

@@ -174,6 +174,8 @@ pub enum Fusion {
     Reshape,
     /// The elements of the input, repeated.
     Expand,
+    /// The elements of the input in another order: never a part of a pass, but a view.
+    Permute,
 }
 
 /// The values of the inputs, for a forward pass.

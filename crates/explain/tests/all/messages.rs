@@ -49,8 +49,10 @@ fn inputs_targets_and_outputs() {
         gradient(same, x, [0; 3]),
         "there are 3 targets for 2 rows: give one for all rows, or one for each",
     );
-    let negative = gradient(same, x, &Tensor::from([0, -1]));
-    assert!(matches!(negative, Err(ExplainError::Target { row: 1, .. })));
+    fails(
+        gradient(same, x, &Tensor::from([0, -1])),
+        "the target of row 1 is -1: the model has 2 classes, so it must be from 0 to 1",
+    );
     fails(
         gradient(|x: &Var<f64>| x.sum(1), x, 0),
         "the model's output has shape [2]: for 2 rows it must be [2, classes]",
@@ -105,7 +107,14 @@ fn baselines_noise_and_features() {
     let gaps = "the groups of a feature mask must be numbered from 0 without gaps: there is no group 1";
     fails(mask([0, 2, 3]), gaps);
     fails(mask([0, 0, i64::MAX]), gaps);
-    assert!(matches!(mask([0, -1, 1]), Err(ExplainError::Group { missing: -1 })));
+    fails(
+        mask([0, -1, 1]),
+        "a group of the feature mask has the number -1: groups must be numbered from 0 without gaps",
+    );
+    fails(
+        Features::from_mask(&Tensor::zeros([0])),
+        "the feature mask is of shape [0]: it must be the shape of a row, with a number in it",
+    );
     fails(
         ShapleyValues::new().explain(same, &Tensor::zeros([1, 21]), 0),
         "exact Shapley values of 21 groups take 2^21 passes: there may be at most 20 groups; use `KernelShap`, or larger \
@@ -126,7 +135,7 @@ fn baselines_noise_and_features() {
     );
     fails(
         Features::superpixels(&Tensor::<f64>::zeros([3, 3]), 2, 0.1),
-        "the image of superpixels is of shape [3, 3]: it must be [channels, height, width]",
+        "the image of superpixels is of shape [3, 3]: it must be [channels, height, width], with a pixel in it",
     );
 }
 
@@ -154,7 +163,7 @@ fn windows_activations_and_maps() {
     );
     fails(
         resize(&Tensor::<f64>::zeros([3]), [2, 2], Interpolation::Nearest),
-        "the input has shape [3]: it must be [batch, ...], with a row and a number in it",
+        "the maps are of shape [3]: it must be [..., height, width], with a pixel in it",
     );
 }
 

@@ -1,7 +1,9 @@
 //! LIME, importance and dependence.
 
 use gradus_autograd::{Tensor, Var, seeded};
-use gradus_explain::{ExplainError, Features, Lime, PartialDependence, Penalty, PermutationImportance};
+use gradus_explain::{
+    ExplainError, Features, Lime, PartialDependence, Penalty, PermutationImportance, SmoothGrad, Smoothing,
+};
 use proptest::prelude::*;
 
 proptest! {
@@ -104,4 +106,21 @@ fn dependence_takes_quantiles() {
     // The other column stays as it is.
     let own = x.select(1, 0).mean(..).item() * 2.0;
     assert!(dependence.mean.select(1, 0).allclose(&Tensor::full([20], own), 1e-12, 1e-12));
+}
+
+/// A constant is met by its linear model, also one that is not a sum of powers of two.
+#[test]
+fn constants_are_explained() {
+    let model = |x: &Var<f64>| (x * 0.0).sum(1).unsqueeze(1) + 0.1;
+    let surrogate = Lime::new(100, 0).explain(model, &Tensor::from([[1.0, 2.0, 3.0]]), 0).unwrap();
+    assert_eq!(surrogate.fit.item(), 1.0);
+}
+
+/// Gradients that are large beside their differences: the mean of squares less the square of the mean has no digit.
+#[test]
+fn variances_have_no_cancellation() {
+    let model = |x: &Var<f64>| (x.square() * 0.5 + x * 1e9).sum(1).unsqueeze(1);
+    let noise = Tensor::from([[[-1.0]], [[0.0]], [[1.0]], [[2.0]]]);
+    let variance = SmoothGrad::with_noise(noise).smoothing(Smoothing::Variance);
+    assert_eq!(variance.explain(model, &Tensor::from([[0.0]]), 0).unwrap().item(), 1.25);
 }

@@ -57,7 +57,9 @@ const MOST_PLANS: usize = 8;
 /// - numbers from elsewhere that change, such as random ones or a captured tensor behind a lock: the second call records
 ///   again and compares, and panics if constants or operations are other ones.
 ///
-/// The closure owns what it captures (`'static`), so nobody else can change it but through a lock.
+/// The closure owns what it captures (`'static`), so nobody else can change it but through a lock. Closures inside of it, such
+/// as the function of a `checkpoint`, are compared by name alone. Fields of layers that are no members, such as `p` of
+/// [`Dropout`](crate::Dropout) or a stride, are part of the plan: after a change of one, make a new `Compiled`.
 ///
 /// [`Gradients::loss`]: gradus_autograd::Gradients::loss
 pub struct Compiled<M, O, I, R, T: Float = f32> {
@@ -73,6 +75,8 @@ type Function<M, O, I, R> = dyn Fn(&mut M, &mut O, I) -> R + Send + Sync;
 struct Recorded<R, T: Float> {
     program: Plan<T>,
     inputs: Vec<Form>,
+    /// The lengths of lists among the inputs, and which options have something.
+    structure: Vec<usize>,
     members: Vec<MemberForm>,
     /// The names of the parameters that optimizers change: the number of the optimizer, the place among its states.
     updates: Vec<(usize, usize, String)>,
@@ -153,6 +157,12 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
             }
         });
         let (results, trace) = outcome.unwrap_or_else(|panic| resume_unwind(panic));
+        let is_mode = |form: &&MemberForm| matches!(form, MemberForm::Mode(_));
+        assert!(
+            forms.iter().filter(is_mode).eq(forms_of(model).iter().filter(is_mode)),
+            "call: a function that is being compiled sets a mode of the model, which later calls would not: set it between \
+             calls"
+        );
         let updates = trace.updates().map(|(address, place)| {
             let number = addresses.iter().position(|other| *other == address);
             let number =
@@ -174,7 +184,8 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
                  varies must be an input, a member of the model or a state of the optimizer"
             );
         }
-        let mut inputs_forms = Vec::new();
+        let (mut inputs_forms, mut structure) = (Vec::new(), Vec::new());
+        inputs.structure(&mut |length| structure.push(length));
         inputs.visit(&mut |operand| inputs_forms.push(Form::of_operand(operand.value())));
         if self.plans.len() == MOST_PLANS {
             self.plans.remove(0);
@@ -183,6 +194,7 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
         self.plans.push(Recorded {
             program,
             inputs: inputs_forms,
+            structure,
             members: forms,
             updates,
             optimizers: addresses,
@@ -202,7 +214,10 @@ impl<R: Variables<T>, T: Float> Recorded<R, T> {
         });
         let has_state =
             |optimizer: &dyn Optimizer<T>, place, name: &str| optimizer.parameter_at(place) == Some(name);
+        let mut lengths = self.structure.iter();
+        inputs.structure(&mut |length| fits = fits && lengths.next() == Some(&length));
         fits && forms.next().is_none()
+            && lengths.next().is_none()
             && self.updates.iter().all(|(number, place, name)| {
                 optimizers.nth(*number).is_some_and(|optimizer| has_state(optimizer, *place, name))
             })
@@ -236,6 +251,7 @@ impl<R: Variables<T>, T: Float> Recorded<R, T> {
                     (true, External::Counter(counter.value_mut()))
                 }
                 (MemberForm::Mode(mode), MemberMut::Mode(other)) => (mode == other, External::Other),
+                (MemberForm::Packed, MemberMut::Packed(_)) => (true, External::Other),
                 _ => (false, External::Other),
             };
             fits = known;

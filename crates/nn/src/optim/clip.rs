@@ -14,7 +14,7 @@ use crate::module::Module;
 /// Each gradient is multiplied by `min(1, max_norm / (norm + 1e-6))` (Pascanu, Mikolov and Bengio, "On the difficulty
 /// of training recurrent neural networks", 2013). If one is infinite or NaN, so is the norm, and all stay as they are:
 /// the caller can skip the step. In a compiled step the clipping is done in each call, and the number that is returned is
-/// the norm of the first one.
+/// the norm of the first one: no branch may depend on it.
 ///
 /// ```
 /// use gradus_autograd::Tensor;

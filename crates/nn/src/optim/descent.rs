@@ -308,7 +308,7 @@ impl<R: Rule, T: Float> Optimizer<T> for Descent<R, T> {
             changed += 1;
             compile::update(parameter, gradient, optimizer, place - 1);
             let lr = rates[state.group].current;
-            parameter.update(|p| state.update(&groups[state.group], lr, p, gradient.numbers()));
+            state.update(&groups[state.group], lr, parameter.numbers_mut(), gradient.numbers());
         });
         states.truncate(place);
         assert!(

@@ -164,6 +164,7 @@ impl<T: Float> Tensor<T> {
     /// [`TensorError::Matrix`] if a matrix holds NaN or infinity.
     #[track_caller]
     pub fn pinv(&self) -> Result<Self, TensorError> {
+        pinv_shape(self.shape()).or_panic();
         let [u, inverse, v] = self.inverted("pinv")?;
         Ok((v * inverse.unsqueeze(-2)).matmul(&u.t()).cast())
     }

@@ -117,10 +117,16 @@ impl<T: Float> Tensor<T> {
     /// `[..., n, n]` to `[...]` twice.
     #[track_caller]
     pub fn slogdet(&self) -> [Self; 2] {
-        let sign = self.determinants("slogdet", |lu| {
-            lu.pivots().fold(lu.sign(), |sign, pivot| if pivot == 0.0 { 0.0 } else { sign * pivot.signum() })
-        });
-        [sign, self.determinants("slogdet", |lu| lu.pivots().map(|pivot| pivot.abs().ln()).sum())]
+        let of = |lu: &Lu| {
+            let logarithm = lu.pivots().map(|pivot| pivot.abs().ln()).sum();
+            [
+                lu.pivots()
+                    .fold(lu.sign(), |sign, pivot| if pivot == 0.0 { 0.0 } else { sign * pivot.signum() }),
+                logarithm,
+            ]
+        };
+        let both = self.of_factors("slogdet", of);
+        [0, 1].map(|i| both.select(-1, i).contiguous())
     }
 
     /// Both sides of a system of equations, expanded to common leading axes, and the shape of its solution.
@@ -135,12 +141,19 @@ impl<T: Float> Tensor<T> {
 
     #[track_caller]
     fn determinants(&self, operation: &'static str, of: impl Fn(&Lu) -> f64) -> Self {
+        self.of_factors(operation, |lu| [of(lu)]).squeeze(-1)
+    }
+
+    /// Some numbers for each matrix, from its factors, on the last axis.
+    #[track_caller]
+    fn of_factors<const N: usize>(&self, operation: &'static str, of: impl Fn(&Lu) -> [f64; N]) -> Self {
         let n = square(operation, self.shape()).or_panic();
         let batch = &self.shape()[..self.rank() - 2];
         let mut columns = columns(self);
-        let determinant = |i: usize| T::from_f64(of(&Lu::new(&mut columns[i * n * n..][..n * n], n)));
-        let count = batch.iter().product();
-        Self::from_buffer(Buffer::collect(count, (0..count).map(determinant)), batch)
+        let count: usize = batch.iter().product();
+        let of_matrix = |i: usize| of(&Lu::new(&mut columns[i * n * n..][..n * n], n)).map(T::from_f64);
+        let numbers = Buffer::collect(count * N, (0..count).flat_map(of_matrix));
+        Self::from_buffer(numbers, &[batch, &[N]].concat())
     }
 }
 

@@ -163,7 +163,7 @@ impl<T: Float> Lifted<T> {
     }
 }
 
-/// The first of a number of examples; zeros if there is none.
+/// The first example; zeros without examples.
 fn first<E: Element>(all: &Tensor<E>, size: usize) -> Tensor<E> {
     if size == 0 { Tensor::full(&all.shape()[1..], E::default()) } else { all.select(0, 0) }
 }

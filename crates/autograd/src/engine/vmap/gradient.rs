@@ -60,7 +60,7 @@ fn gradient_of<T: Float>(operation: &Arc<dyn Operation<T>>, context: &Context<T>
     apply(GradientOf { operation: Arc::clone(operation), input }, &operands)
 }
 
-/// The gradient of an operation for one of its inputs. The inputs are the cotangent, and those of the operation.
+/// The gradient of an operation for one of its inputs. The inputs are the cotangent and the operation's inputs.
 pub(in crate::engine) struct GradientOf<T: Float> {
     operation: Arc<dyn Operation<T>>,
     input: usize,

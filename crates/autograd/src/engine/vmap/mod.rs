@@ -60,7 +60,7 @@ pub fn vmap<'a, T: Float, A: Copy + Into<Operand<'a, T>>, R: Results<T>>(
 /// ```
 /// use gradus_autograd::{Tensor, Var, vmap_plan};
 ///
-/// let (x, w) = (Var::leaf(Tensor::ones([8, 3])), Var::leaf(Tensor::ones([4, 3])));
+/// let (x, w) = (Var::leaf(Tensor::<f64>::ones([8, 3])), Var::leaf(Tensor::ones([4, 3])));
 /// let plan = vmap_plan(|x| x[0].linear(&w, None).tanh().map_gradient(Clone::clone), &[&x], &[Some(0)]);
 /// assert_eq!(plan.to_string(), "\
 /// linear : batched [8, 4]

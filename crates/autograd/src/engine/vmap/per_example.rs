@@ -43,7 +43,7 @@ pub struct PerExampleGradients<T: Float = f32> {
 /// assert_eq!(gradients.get(&w), Some(x.value().clone()));
 ///
 /// // Clipped to norm 1, and added up.
-/// let weights = gradients.norms().map(|norm| 1.0 / norm.max(1.0));
+/// let weights = gradients.norms().map(|norm: f64| 1.0 / norm.max(1.0));
 /// let sum = gradients.weighted(&weights);
 /// assert_eq!(sum.get(&w), Some(&Tensor::from([1.6, 1.8])));
 /// ```
