@@ -72,7 +72,7 @@ impl Shared {
         out
     }
 
-    /// The places, of all elements or, with distances of so many bits, of those that are not 0.
+    /// The places: of all elements, or of the elements that are not 0, with distances of `gap` bits.
     fn packed(&self, width: u32, gap: u32) -> Vec<u8> {
         let mut bits = Bits::default();
         let zero = self.zero();

@@ -131,7 +131,7 @@ impl<T: Float> Display for Instruction<T> {
     }
 }
 
-/// `%7, %9 = fused(sigmoid, mul) %5 %1 : [64, 10] [64, 10] f32, kept`, and a last line with the sums.
+/// `%7, %9 = fused(sigmoid, mul) %5 %1 : [64, 10] kept [64, 10] kept`, and a last line with the sums.
 impl<T: Float> Display for Plan<T> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         for (i, constant) in self.constants.clone().zip(&self.values[self.constants.clone()]) {

@@ -209,7 +209,7 @@ fn computed<T: Float>(
 /// of their plane would do, and the derivatives of `svd` and `eigh` with respect to the vectors are NaN; so are all
 /// derivatives through U or V where a singular value is 0 within rounding and A is not square. A gradient that came from
 /// vectors is therefore never silently wrong. Values alone (`svdvals`, `eigvalsh`, the S of `svd`), norms, `pinv` and `lstsq` have
-/// their derivatives there, too; only their second derivatives are NaN, except for those of `pinv` and `lstsq`. At a
+/// their derivatives there, too; only their second derivatives are NaN, but not the second derivatives of `pinv` and `lstsq`. At a
 /// repeated value the gradient of one of the equals comes from the vector found; functions that treat equals alike, such as
 /// a sum, do not depend on this.
 impl<T: Float> Var<T> {
@@ -249,7 +249,7 @@ impl<T: Float> Var<T> {
     }
 
     /// The eigenvalues, `[..., n]` in rising order, and the eigenvectors, `[..., n, n]` as columns, of symmetric matrices, as
-    /// [`Tensor::eigh`](gradus_tensor::Tensor::eigh) gives them. Of a matrix that is not symmetric, those of
+    /// [`Tensor::eigh`](gradus_tensor::Tensor::eigh) gives them. A matrix A that is not symmetric counts as
     /// `(A + A^T) / 2`.
     ///
     /// # Errors

@@ -13,7 +13,7 @@
 /// - `batched`, for a [`Batch`](crate::Batch) of inputs; without it, `vmap` goes through the examples one by one.
 /// - `into`, for the inputs and a prepared result, where a kernel can write there;
 /// - `fusion`, the part that it can take in a fused pass;
-/// - `expression`, for so many arguments, of an elementwise operation.
+/// - `expression` of an elementwise operation, after its number of arguments.
 macro_rules! operations {
     ($(
         $(#[$doc:meta])*

@@ -68,7 +68,7 @@ fn side_by_side<T: Float>(batch: &Batch<T>) -> Var<T> {
     batch.var(0).transpose(0, 1).flatten(1..3)
 }
 
-/// The planes of each example's sequences, from those of all together.
+/// The planes of each example's sequences, from the planes of all sequences.
 fn sequences_of<T: Float>(planes: &Var<T>, batch: &Batch<T>) -> Var<T> {
     let [count, steps, size, features] = batch.output_shape() else { unreachable!("planes have four axes") };
     planes.reshape([*count, *steps, batch.size(), *size, *features]).permute([2, 0, 1, 3, 4])

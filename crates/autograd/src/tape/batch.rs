@@ -150,7 +150,7 @@ impl<T: Float> Batch<'_, T> {
         if y.rank() == self.output.len() + 1 { y } else { y.reshape(self.raised(self.output)) }
     }
 
-    /// An elementwise operation on all inputs, which broadcast as those of one example do.
+    /// An elementwise operation on all inputs, which broadcast as the inputs of one example do.
     #[track_caller]
     pub fn apply_each(&self, operation: impl Operation<T>) -> Var<T> {
         apply(operation, &refs(&self.aligned_all()))

@@ -38,7 +38,7 @@ impl<'a, T: Float> Context<'a, T> {
     pub(crate) fn new(node: &'a Arc<Node<T>>, given: &'a Var<T>) -> Self {
         let recorded = mode::makes_nodes();
         if !recorded {
-            // What the rule makes of the inputs has no place on the tape.
+            // The rule's own operations have no place on the tape.
             example::note(Some(node));
         }
         Self { node, given, recorded, floor: 0, asked: None, found: None, taken: Cell::new(false) }

@@ -1,5 +1,5 @@
-//! Numbers that a function takes from counters, such as the keys of dropout: a run for the second time gets those of the
-//! first, so that it computes the same.
+//! Numbers that a function takes from counters, such as the keys of dropout: a second run gets the numbers of
+//! the first one, so that it computes the same.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl<F: FnMut()> Drop for Restore<F> {
     }
 }
 
-/// The next number of a counter: from `next`, or that of the first run.
+/// The next number of a counter: from `next`, or the number that the first run got.
 ///
 /// # Panics
 /// If the first run took fewer.

@@ -127,7 +127,7 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
     /// The results for all examples of a batch at once, with the axis of the batch in front, in differentiable operations:
     /// the rule of [`vmap`](crate::vmap).
     ///
-    /// `None`, the default, says that there is none: an elementwise operation, one with an
+    /// `None`, the default, says that the operation has no rule: an elementwise operation, one with an
     /// [`expression`](Self::expression), is applied to inputs that broadcast, and any other to one example after another.
     fn batched(&self, batch: &Batch<T>) -> Option<Var<T>> {
         let _ = batch;

@@ -23,7 +23,8 @@ use crate::path::Path;
 const MOST_PLANS: usize = 8;
 
 /// A function of a model, an optimizer and inputs that is recorded when it is first called, and from then on runs as a
-/// fixed plan: without a tape, shape checks or gradient rules.
+/// fixed plan, without a tape. Most gradient rules are part of the plan as the operations that they made; rules that compute
+/// with numbers, such as attention's, run again.
 ///
 /// The results have the same bits as those of the function itself: forward and backward passes, clipping, the step of an
 /// optimizer, masks of dropout and running statistics. Inputs of other shapes, a model in another mode or with other

@@ -111,7 +111,7 @@ impl<T: Float> Tensor<T> {
     }
 
     /// The eigenvalues of symmetric matrices `[..., n, n]`, `[..., n]` in rising order, and their orthonormal eigenvectors
-    /// as columns, `[..., n, n]`. Of a matrix that is not symmetric, those of `(A + A^T) / 2`.
+    /// as columns, `[..., n, n]`. A matrix A that is not symmetric counts as `(A + A^T) / 2`.
     ///
     /// Signs are a choice: the element of largest magnitude in each vector is positive, of several the first.
     ///

@@ -181,8 +181,8 @@ impl<T: Float> PerExampleGradients<T> {
         self.parameters.iter().fold(zeros, |sum, (_, gradients)| sum + gradients.squares()).sqrt()
     }
 
-    /// The sum of the gradients of all examples, each times its weight, for an optimizer: with weights `1 / batch` those of the
-    /// mean. [`Gradients::loss`] is the same sum of the losses.
+    /// The sum of the gradients of all examples, each times its weight, for an optimizer: with weights `1 / batch` it is the
+    /// gradient of the mean. [`Gradients::loss`] is the same sum of the losses.
     ///
     /// # Panics
     /// If there is not one weight for each example.
