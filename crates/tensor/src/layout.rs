@@ -48,7 +48,7 @@ impl<'a, T> Strided<'a, T> {
 
 /// Whether two lists are equal that are nearly always short: `==` would call `memcmp`.
 #[inline]
-pub(crate) fn same(a: &[usize], b: &[usize]) -> bool {
+pub(crate) fn same<N: PartialEq>(a: &[N], b: &[N]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
 }
 
@@ -138,6 +138,18 @@ impl Layout {
         // The offset of an empty layout may lie beyond the buffer.
         let start = if len == 0 { 0 } else { self.offset };
         Some(start..start + len)
+    }
+
+    /// Whether different indices are different elements without gaps, in row-major or, of a matrix, column-major order; it may
+    /// say no where axes of size 1 have odd strides.
+    #[inline]
+    pub(crate) fn is_dense(&self) -> bool {
+        match (&self.shape[..], &self.strides[..]) {
+            (&[rows, columns], &[row, column]) => {
+                column == 1 && row == columns as isize || row == 1 && column == rows as isize
+            }
+            _ => self.is_contiguous(),
+        }
     }
 
     /// Whether the elements in logical order are neighbours in the buffer, first to last.

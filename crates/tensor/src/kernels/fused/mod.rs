@@ -6,9 +6,9 @@
 //! by one.
 
 mod function;
-mod plan;
+pub(crate) mod plan;
 mod planner;
-mod run;
+pub(crate) mod run;
 mod stages;
 
 use smallvec::SmallVec;

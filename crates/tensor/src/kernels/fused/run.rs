@@ -24,12 +24,12 @@ const CHUNK: usize = PART / TILE;
 const STACK: usize = 512;
 
 /// The slots of a tile, its place and its size.
-struct Tile<'a, T> {
-    slots: &'a [*mut T],
-    rows: usize,
-    len: usize,
+pub(crate) struct Tile<'a, T> {
+    pub(crate) slots: &'a [*mut T],
+    pub(crate) rows: usize,
+    pub(crate) len: usize,
     /// Its number among those of its piece.
-    number: usize,
+    pub(crate) number: usize,
 }
 
 impl<T: Float> Tile<'_, T> {
@@ -38,7 +38,7 @@ impl<T: Float> Tile<'_, T> {
     /// # Safety
     /// The slots must be as the plan says.
     #[inline(always)]
-    unsafe fn run(&self, instructions: &[Instruction<T>]) {
+    pub(crate) unsafe fn run(&self, instructions: &[Instruction<T>]) {
         for instruction in instructions {
             let slot = |number: u32| {
                 debug_assert!((number as usize) < self.slots.len());

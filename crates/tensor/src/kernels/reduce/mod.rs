@@ -9,6 +9,7 @@
 use std::mem::{MaybeUninit, take};
 
 mod columns;
+pub(crate) use columns::stack_size;
 pub(crate) mod extremes;
 pub(crate) mod sum;
 
