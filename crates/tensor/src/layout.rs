@@ -140,15 +140,28 @@ impl Layout {
         Some(start..start + len)
     }
 
-    /// Whether different indices are different elements without gaps, in row-major or, of a matrix, column-major order; it may
-    /// say no where axes of size 1 have odd strides.
+    /// Whether another layout has the same shape and strides.
     #[inline]
-    pub(crate) fn is_dense(&self) -> bool {
-        match (&self.shape[..], &self.strides[..]) {
-            (&[rows, columns], &[row, column]) => {
-                column == 1 && row == columns as isize || row == 1 && column == rows as isize
+    pub(crate) fn is_parallel_to(&self, other: &Self) -> bool {
+        match (&self.shape[..], &self.strides[..], &other.shape[..], &other.strides[..]) {
+            // The usual ranks, without a loop.
+            (&[a], &[s], &[b], &[t]) => a == b && s == t,
+            (&[a, b], &[s, t], &[c, d], &[u, v]) => a == c && b == d && s == u && t == v,
+            (shape, strides, others, steps) => same(shape, others) && same(strides, steps),
+        }
+    }
+
+    /// Whether another layout has the same shape and order of elements, and neither has gaps: in row-major or, of a matrix,
+    /// column-major order. It may say no where axes of size 1 have odd strides.
+    #[inline]
+    pub(crate) fn is_dense_as(&self, other: &Self) -> bool {
+        match (&self.shape[..], &self.strides[..], &other.shape[..], &other.strides[..]) {
+            (&[size], &[1], &[others], &[1]) => size == others,
+            (&[rows, columns], &[row, column], &[others, of_others], &[next, step]) => {
+                let is_same = rows == others && columns == of_others && row == next && column == step;
+                is_same && (column == 1 && row == columns as isize || row == 1 && column == rows as isize)
             }
-            _ => self.is_contiguous(),
+            _ => same(&self.shape, &other.shape) && self.is_contiguous() && other.is_contiguous(),
         }
     }
 

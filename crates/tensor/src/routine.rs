@@ -26,7 +26,8 @@ use crate::tensor::{Tensor, View};
 /// let sums = routine.reduce(Reduction::Sum, product, &[0], &[2]).unwrap();
 /// routine.output(sums, true);
 /// let mut out = routine.new_output(0);
-/// routine.run(&[&Tensor::from([[1.0_f32, 2.0], [3.0, 4.0]])], &mut [&mut out]);
+/// let input = Tensor::from([[1.0_f32, 2.0], [3.0, 4.0]]);
+/// routine.run([&input].into_iter(), [&mut out].into_iter());
 /// assert_eq!(out, Tensor::from([22.0, 32.0]));
 /// ```
 #[derive(Debug)]
@@ -102,6 +103,11 @@ impl<T: Float> Routine<T> {
         self.kernel.view(x, &view.from, &view.to)
     }
 
+    /// Whether a value can be an output without a copy: all elements of a result, in some order.
+    pub fn is_whole(&self, x: u32) -> bool {
+        self.kernel.is_whole(x)
+    }
+
     /// Makes a value the next output, contiguous if that is wanted and it is small.
     pub fn output(&mut self, x: u32, contiguous: bool) {
         self.kernel.output(x, contiguous);
@@ -117,11 +123,19 @@ impl<T: Float> Routine<T> {
     ///
     /// # Panics
     /// If there are more or fewer inputs or outputs, or one lies otherwise in memory.
-    pub fn run(&mut self, inputs: &[&Tensor<T>], outputs: &mut [&mut Tensor<T>]) {
+    pub fn run<'a>(
+        &mut self,
+        inputs: impl Iterator<Item = &'a Tensor<T>>,
+        outputs: impl Iterator<Item = &'a mut Tensor<T>>,
+    ) {
         let mut elements: SmallVec<[_; 12]> = SmallVec::new();
-        elements.extend(inputs.iter().map(|input| input.strided()));
-        let mut slices: SmallVec<[&mut [T]; 8]> = SmallVec::new();
-        slices.extend(outputs.iter_mut().map(|output| output.memory().expect("not shared")));
+        for input in inputs {
+            elements.push(input.strided());
+        }
+        let mut slices: SmallVec<[&mut [T]; 12]> = SmallVec::new();
+        for output in outputs {
+            slices.push(output.memory().expect("not shared"));
+        }
         T::run_routine(&mut self.kernel, &elements, &mut slices);
     }
 }

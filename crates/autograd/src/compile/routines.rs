@@ -97,8 +97,8 @@ impl<T: Float> Draft<'_, T> {
 
     /// The number of an operand in the routine.
     fn operand(&mut self, place: Place) -> Option<u32> {
-        if let Some((_, number)) = self.known.iter().find(|(known, _)| *known == place) {
-            return Some(*number);
+        if let Some(number) = self.number(place) {
+            return Some(number);
         }
         let plan = self.plan;
         let [inputs, members] = self.strides;
@@ -151,9 +151,7 @@ impl<T: Float> Draft<'_, T> {
             (Kind::Fused(pass, _), _) => return routine.fused(pass, &operands, &shapes),
             (Kind::View(view, _), _) => routine.view(operands[0], view),
             (_, Some(Fusion::Matmul)) => routine.matmul(operands[0], operands[1]),
-            (_, Some(Fusion::Linear)) => {
-                routine.linear(operands[0], operands[1], operands.get(2).copied())
-            }
+            (_, Some(Fusion::Linear)) => routine.linear(operands[0], operands[1], operands.get(2).copied()),
             (_, Some(Fusion::MeanSquaredDifference)) => {
                 routine.mean_squared_difference(operands[0], operands[1])
             }
@@ -170,46 +168,79 @@ impl<T: Float> Draft<'_, T> {
         if self.routine.len() < 2 {
             return None;
         }
-        // Views that nothing in the routine reads are made by their readers.
-        let is_read_by = |readers: &[usize], value: u32| {
-            readers.iter().any(|&i| instructions[i].operands.contains(&Place::Value(value)))
-        };
-        let joined = self.joined.clone();
-        let is_used = |&i: &usize| match &instructions[i].kind {
-            Kind::View(..) => {
-                let from_outside = self.inputs.contains(&instructions[i].operands[0]);
-                !from_outside || is_read_by(&joined, instructions[i].results[0])
-            }
-            _ => true,
-        };
-        let joined: Vec<usize> = joined.iter().copied().filter(is_used).collect();
-        let outside: Vec<usize> = (0..instructions.len()).filter(|i| joined.binary_search(i).is_err()).collect();
-        let mut results = Vec::new();
-        for &i in &joined {
-            for &value in &instructions[i].results {
-                if self.plan.results.contains(&Place::Value(value)) || is_read_by(&outside, value) {
-                    results.push(value);
-                }
+        let mut joined = self.joined.clone();
+        for &i in self.joined.iter().rev() {
+            if matches!(instructions[i].kind, Kind::View(..))
+                && self.is_view_outside(i, &joined, instructions)
+            {
+                joined.retain(|&other| other != i);
             }
         }
-        for value in &results {
-            let number = self.known.iter().find(|(place, _)| *place == Place::Value(*value));
+        let made = joined.iter().flat_map(|&i| &instructions[i].results);
+        let results: Vec<u32> =
+            made.copied().filter(|&value| self.is_read_outside(value, &joined, instructions)).collect();
+        for &value in &results {
+            let mut readers = readers_of(value, &joined, instructions).peekable();
+            let is_kept = self.plan.results.contains(&Place::Value(value)) || readers.peek().is_none();
             // An optimizer goes through a parameter and its gradient at once, if they lie in memory in one order.
-            let changes = |&i: &usize| match &instructions[i] {
-                Instruction { kind: Kind::Update { member, .. }, operands, .. } => {
-                    let strides = self.strides[1][*member as usize].as_ref();
-                    let is_contiguous = strides == Some(&row_major(&self.plan.members[*member as usize]));
-                    operands[0] == Place::Value(*value) && is_contiguous
-                }
-                _ => false,
-            };
-            let contiguous = outside.iter().any(changes);
-            self.routine.output(number.expect("it was joined").1, contiguous);
+            let contiguous = !is_kept && readers.all(|reader| self.updates_contiguous(reader));
+            let number = self.number(Place::Value(value)).expect("it was joined");
+            self.routine.output(number, contiguous);
         }
         let names = joined.iter().map(|&i| instructions[i].short()).collect();
         let kind = Kind::Routine(self.routine, names);
         Some((Instruction { kind, operands: self.inputs, results, ..Instruction::default() }, joined))
     }
+
+    fn number(&self, place: Place) -> Option<u32> {
+        self.known.iter().find(|(known, _)| *known == place).map(|(_, number)| *number)
+    }
+
+    fn is_read_outside(&self, value: u32, joined: &[usize], instructions: &[Instruction<T>]) -> bool {
+        self.plan.results.contains(&Place::Value(value))
+            || readers_of(value, joined, instructions).next().is_some()
+    }
+
+    /// Whether a view is read outside of the routine and would have to be copied for that: the bits of a product may depend on
+    /// how its operands lie in memory.
+    fn is_view_outside(&self, view: usize, joined: &[usize], instructions: &[Instruction<T>]) -> bool {
+        let value = instructions[view].results[0];
+        if !self.is_read_outside(value, joined, instructions) {
+            return false;
+        }
+        let number = self.number(Place::Value(value)).expect("it was joined");
+        let mut operand = instructions[view].operands[0];
+        loop {
+            let Place::Value(viewed) = operand else { return true };
+            if !self.routine.is_whole(number) || self.is_read_outside(viewed, joined, instructions) {
+                return true;
+            }
+            let maker = joined.iter().find(|&&i| instructions[i].results.contains(&viewed));
+            match maker.map(|&i| &instructions[i]) {
+                Some(Instruction { kind: Kind::View(..), operands, .. }) => operand = operands[0],
+                _ => return false,
+            }
+        }
+    }
+
+    /// Whether an instruction updates a contiguous parameter.
+    fn updates_contiguous(&self, instruction: &Instruction<T>) -> bool {
+        let Kind::Update { member, .. } = instruction.kind else { return false };
+        let strides = self.strides[1][member as usize].as_ref();
+        strides == Some(&row_major(&self.plan.members[member as usize]))
+    }
+}
+
+/// The instructions that read a value, without those that have joined a routine.
+fn readers_of<'a, T: Float>(
+    value: u32,
+    joined: &'a [usize],
+    instructions: &'a [Instruction<T>],
+) -> impl Iterator<Item = &'a Instruction<T>> {
+    let outside = instructions.iter().enumerate().filter(|(i, _)| joined.binary_search(i).is_err());
+    outside
+        .map(|(_, instruction)| instruction)
+        .filter(move |instruction| instruction.operands.contains(&Place::Value(value)))
 }
 
 /// The strides of a contiguous tensor.

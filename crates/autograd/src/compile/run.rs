@@ -163,13 +163,12 @@ fn execute<T: Float>(
         }
         Kind::Routine(routine, _) => {
             let (values, results) = values.split_at_mut(first);
-            let mut outputs: SmallVec<[&mut Tensor<T>; 8]> = SmallVec::new();
-            for (number, value) in results[..instruction.results.len()].iter_mut().enumerate() {
-                outputs.push(sole(value, || routine.new_output(number)));
-            }
             let inputs = instruction.operands.iter().map(|&place| number(place, values, members));
-            let inputs: SmallVec<[&Tensor<T>; 12]> = inputs.collect();
-            return routine.run(&inputs, &mut outputs);
+            let results = &mut results[..instruction.results.len()];
+            for (i, value) in results.iter_mut().enumerate() {
+                sole(value, || routine.new_output(i));
+            }
+            return routine.run(inputs, results.iter_mut().filter_map(Saved::value_mut));
         }
         Kind::Operation(operation) if instruction.memory[0] != Memory::New => {
             let (values, results) = values.split_at_mut(first);
@@ -204,12 +203,15 @@ fn execute<T: Float>(
             return;
         }
         Kind::Update { member, optimizer, place } => {
-            // A gradient may be a view of the parameter itself.
-            let gradient = number(instruction.operands[0], values, members).clone();
+            let gradient = match instruction.operands[0] {
+                Place::Value(value) => values[value as usize].value().expect("gradients are numbers"),
+                // Itself, or another one.
+                place @ Place::Member(_) => &number(place, values, members).clone(),
+            };
             let External::Number(parameter) = &mut members[*member as usize] else {
                 unreachable!("parameters are numbers")
             };
-            return update(*optimizer, *place, parameter, &gradient);
+            return update(*optimizer, *place, parameter, gradient);
         }
         Kind::Assign { member } => {
             let value = number(instruction.operands[0], values, members).clone();

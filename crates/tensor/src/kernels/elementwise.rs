@@ -189,11 +189,7 @@ pub(crate) fn zip_inplace<T: Element, U: Element>(
 }
 
 /// [`zip_inplace`] of elements side by side.
-pub(crate) fn zip_slices_inplace<T: Element, U: Element>(
-    x: &mut [T],
-    y: &[U],
-    f: impl Fn(T, U) -> T + Sync,
-) {
+pub(crate) fn zip_slices_inplace<T: Element, U: Element>(x: &mut [T], y: &[U], f: impl Fn(T, U) -> T + Sync) {
     let length = part_length(x.len());
     for_each_part(x, length, |start, x| zip_line_inplace(x, &y[start..start + x.len()], &f));
 }

@@ -32,7 +32,9 @@ pub(crate) use attention::{Attention, Head};
 pub(crate) use compiled::{ElementKernels, Kernels, NumberKernels};
 pub(crate) use conv::Geometry;
 pub(crate) use copy::{Elements, copy, in_order};
-pub(crate) use elementwise::{choose, map, map_inplace, zip, zip_inplace, zip_inplace_many, zip_many, zip_slices_inplace};
+pub(crate) use elementwise::{
+    choose, map, map_inplace, zip, zip_inplace, zip_inplace_many, zip_many, zip_slices_inplace,
+};
 pub(crate) use index::{Additions, update};
 pub(crate) use int8::{Panels, convert as int8_convert};
 pub(crate) use matmul::{Gemm, MatrixRef, overwrite_product, products};
@@ -40,5 +42,5 @@ pub(crate) use pool::{Window, Windows};
 pub(crate) use recurrent::Sizes;
 pub(crate) use reduce::{Fold, reduce, reduce_lanes};
 pub(crate) use runs::for_each_run;
-pub(crate) use squares::{mean_of_large_squares, squared_difference};
 pub(crate) use scan::{recurrence, running_products, running_sums};
+pub(crate) use squares::{mean_of_large_squares, squared_difference};

@@ -78,12 +78,11 @@ impl<T: Element> Tensor<T> {
     #[inline]
     fn beside<'a, U: Element>(&mut self, other: &'a Tensor<U>) -> Option<&'a [U]> {
         let (own, others) = (self.layout(), other.layout());
-        let is_same = same(&own.shape, &others.shape) && same(&own.strides, &others.strides);
-        if !is_same || own.offset != 0 || others.offset != 0 || !own.is_dense() {
+        if own.offset != 0 || others.offset != 0 || !own.is_dense_as(others) {
             return None;
         }
-        let len = other.buffer().len();
-        (own.len() == len && self.memory()?.len() == len).then(|| other.buffer())
+        let len = own.len();
+        (other.buffer().len() == len && self.memory()?.len() == len).then(|| other.buffer())
     }
 
     /// [`zip_inplace`](Self::zip_inplace) under another name.

@@ -195,11 +195,8 @@ impl<T: Float> Routine<T> {
             if k * n > SMALL {
                 return None;
             }
-            let layout = Layout {
-                shape: copied(&[k, n]),
-                strides: copied(&right.strides),
-                offset: right.offset,
-            };
+            let layout =
+                Layout { shape: copied(&[k, n]), strides: copied(&right.strides), offset: right.offset };
             let to = self.slot(Slot::Own(k * n));
             self.steps.push(Step::Gather { from: right.slot, places: layout.places(), to });
             right = Matrix { slot: to, offset: 0, strides: [n as isize, 1] };
@@ -229,7 +226,7 @@ impl<T: Float> Routine<T> {
             return None;
         }
         let is_sum = matches!(reduction, Reduction::Sum | Reduction::Mean);
-        if is_sum && axes.iter().copied().eq(0..axes.len()) && axes.len() < rank {
+        if is_sum && count > 1 && axes.iter().copied().eq(0..axes.len()) {
             let from = self.contiguous(value, &layout.shape)?;
             let divisor = if reduction == Reduction::Mean { T::from_f64(length as f64) } else { T::ONE };
             let stack = self.slot(Slot::Register(0));
@@ -266,17 +263,23 @@ impl<T: Float> Routine<T> {
         Some(result)
     }
 
+    /// Whether a value is all elements of the memory of a result, in some order.
+    pub(crate) fn is_whole(&self, value: u32) -> bool {
+        let Value { slot, layout } = &self.values[value as usize];
+        let has_no_gaps = layout.is_contiguous() || layout.memory_order().is_some();
+        let is_own = |len| len == layout.len() && layout.offset == 0;
+        has_no_gaps && matches!(self.slots[*slot as usize], Slot::Own(len) if is_own(len))
+    }
+
     /// Makes a value an output; a copy of it, if it is an input, a part of an array, an output already, or wanted contiguous
     /// and small.
     pub(crate) fn output(&mut self, value: u32, contiguous: bool) {
+        let is_whole = self.is_whole(value);
         let Value { slot, layout } = self.values[value as usize].clone();
-        let has_no_gaps = layout.is_contiguous() || layout.memory_order().is_some();
         let is_wanted = layout.is_contiguous() || !contiguous || layout.len() > SMALL;
-        let whole = has_no_gaps
-            && is_wanted
-            && matches!(self.slots[slot as usize], Slot::Own(len) if len == layout.len() && layout.offset == 0);
-        let (slot, layout) = if whole {
-            (slot, layout)
+        let (slot, layout) = if is_whole && is_wanted {
+            // Strides of axes of size 1 as they usually are.
+            (slot, if layout.is_contiguous() { Layout::contiguous(&layout.shape) } else { layout })
         } else {
             let to = self.slot(Slot::Own(layout.len()));
             self.steps.push(Step::Gather { from: slot, places: layout.places(), to });

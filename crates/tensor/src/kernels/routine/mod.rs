@@ -90,4 +90,3 @@ impl<T: std::fmt::Debug> std::fmt::Debug for Routine<T> {
         write!(f, "{:?} {:?} {:?} {:?}", self.inputs, self.slots, self.steps, self.outputs)
     }
 }
-

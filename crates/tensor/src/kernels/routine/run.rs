@@ -13,7 +13,7 @@ use crate::kernels::matmul::narrow::narrow_product;
 use crate::kernels::reduce::sum::{Sum, itself};
 use crate::kernels::reduce::{Rows, stack_size};
 use crate::kernels::squares::mean_squared_difference;
-use crate::layout::{Strided, same};
+use crate::layout::Strided;
 use crate::runtime::{Buffer, dispatch};
 
 /// Runs a routine: writes the elements of each output.
@@ -31,10 +31,7 @@ pub(crate) fn run_routine<T: Float>(
     let Routine { steps, table, .. } = routine;
     assert!(inputs.len() == routine.inputs.len() && outputs.len() == routine.outputs.len(), "all operands");
     for ((input, expected), &slot) in inputs.iter().zip(&routine.inputs).zip(&routine.input_slots) {
-        assert!(
-            same(&input.layout.shape, &expected.shape) && same(&input.layout.strides, &expected.strides),
-            "an input lies otherwise in memory"
-        );
+        assert!(input.layout.is_parallel_to(expected), "an input lies otherwise in memory");
         table.0[slot as usize] = input.data[input.layout.offset..].as_ptr().cast_mut();
     }
     for ((output, expected), &slot) in outputs.iter_mut().zip(&routine.outputs).zip(&routine.output_slots) {
@@ -121,7 +118,11 @@ unsafe fn run_steps<T: Float>(steps: &[Step<T>], table: &[*mut T]) {
 ///
 /// # Safety
 /// Its elements must lie in the slot.
-unsafe fn matrix<T: Float>(table: &[*mut T], matrix: Matrix, [rows, columns]: [usize; 2]) -> MatrixRef<'_, T> {
+unsafe fn matrix<T: Float>(
+    table: &[*mut T],
+    matrix: Matrix,
+    [rows, columns]: [usize; 2],
+) -> MatrixRef<'_, T> {
     let Matrix { slot, offset, strides: [row_stride, column_stride] } = matrix;
     let reach = (rows - 1) * row_stride as usize + (columns - 1) * column_stride as usize + 1;
     // SAFETY: the caller's promise.
