@@ -3,7 +3,7 @@
 use crate::element::Float;
 use crate::kernels::range::is_finite;
 use crate::kernels::reduce::Reduction;
-use crate::kernels::reduce::extremes::{Extreme, beats};
+use crate::kernels::reduce::extremes::{Extreme, Largest};
 use crate::kernels::reduce::sum::{Sum, itself};
 
 /// The mean of the squared differences of elements side by side, with memory for the squares.
@@ -25,7 +25,7 @@ pub(crate) fn squared_difference<T: Float>(x: T, y: T) -> T {
 #[cold]
 pub(crate) fn mean_of_large_squares<T: Float>(x: &[T], y: &[T]) -> T {
     let distances: Vec<T> = x.iter().zip(y).map(|(&x, &y)| (x - y).abs()).collect();
-    let unit = Extreme(beats).lane(&distances).power_of_two();
+    let unit = Extreme(Largest).lane(&distances).power_of_two();
     let squares: Vec<T> = distances.iter().map(|&distance| (distance / unit).square()).collect();
     mean(&squares) * unit * unit
 }

@@ -30,6 +30,8 @@ pub(crate) enum Work<T> {
     /// One row to all rows.
     Repeat,
     Reduce(Reduction),
+    /// A sum or a mean of the squares of rows.
+    ReduceSquares(Reduction),
     /// Partial results of a reduction of rows of several tiles, in the tile's place.
     Accumulate(Reduction),
 }
