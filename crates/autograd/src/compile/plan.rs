@@ -199,6 +199,7 @@ impl<T: Float> Plan<T> {
             .map(|result| Input { node: result.node().cloned(), value: result.saved(true) })
             .collect();
         let lines = lines_of(trace, &results);
+        builder.find_computed(&lines);
         let reads = lines.iter().flat_map(Line::reads).chain(&results);
         for constant in reads.filter(|input| !builder.is_made(input)).collect::<Vec<_>>() {
             builder.constant(constant);

@@ -162,7 +162,11 @@ fn search_chunk<T: Number>(lane: &[T], order: impl Order<T>, asked: bool) -> (us
             let (mut start, mut best) = (0, None);
             for (i, block) in lane.chunks(BLOCK).enumerate() {
                 // Numbers alone are compared in half the time.
-                let x = if has_nan { winner(block, wins) } else { winner(block, |x, best| order.exceeds(x, best)) };
+                let x = if has_nan {
+                    winner(block, wins)
+                } else {
+                    winner(block, |x, best| order.exceeds(x, best))
+                };
                 if best.is_none_or(|best| wins(x, best)) {
                     (start, best) = (i * BLOCK, Some(x));
                 }
