@@ -44,3 +44,32 @@ fn a_parameter_before_and_after_its_update_is_not_the_same() {
         assert_ne!(compiled_after.value(), compiled_before.value());
     }
 }
+
+/// Forward and backward pass of a small network are one routine; what is left is the check of the loss and the updates.
+#[test]
+fn a_small_step_is_a_routine() {
+    let rng = &mut seeded(0);
+    let mut model: Sequential<f64> =
+        Sequential::new().push(Linear::new(2, 8, rng)).push(Sigmoid).push(Linear::new(8, 1, rng));
+    let mut step =
+        Compiled::new(|model: &mut Sequential<f64>, sgd: &mut Sgd<f64>, (x, y): (Var<f64>, Var<f64>)| {
+            let loss = model.forward(&x).mse_loss(&y);
+            sgd.step(model, &loss.clone().backward());
+            loss
+        });
+    let (x, y) = (Tensor::randn([4, 2], rng), Tensor::randn([4, 1], rng));
+    let mut sgd = Sgd::new(0.1);
+    for _ in 0..3 {
+        let _ = step.call(&mut model, &mut sgd, (x.clone().into(), y.clone().into()));
+    }
+    let plan = step.plan().expect("it was called").to_string();
+    let names: Vec<&str> = plan
+        .lines()
+        .filter_map(|line| {
+            line.split(['(', ' ']).find(|word| {
+                ["routine", "fused", "update", "assert", "linear", "matmul", "sum"].contains(word)
+            })
+        })
+        .collect();
+    assert_eq!(names, ["routine", "assert", "update", "update", "update", "update"], "{plan}");
+}
