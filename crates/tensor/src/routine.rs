@@ -134,7 +134,8 @@ impl<T: Float> Routine<T> {
         }
         let mut slices: SmallVec<[&mut [T]; 12]> = SmallVec::new();
         for output in outputs {
-            slices.push(output.memory().expect("not shared"));
+            let len = output.len();
+            slices.push(&mut output.memory().expect("not shared")[..len]);
         }
         T::run_routine(&mut self.kernel, &elements, &mut slices);
     }

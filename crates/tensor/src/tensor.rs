@@ -204,8 +204,8 @@ impl<T: Element> Tensor<T> {
         self.buffer.get_mut().is_some()
     }
 
-    /// The memory as a contiguous tensor of another shape with as many elements, whose values mean nothing; `None` if it is
-    /// shared, or not of this size.
+    /// The memory as a contiguous tensor of another shape with at most as many elements, whose values mean nothing; `None` if it
+    /// is shared or too small.
     #[doc(hidden)]
     #[inline]
     pub fn into_memory(mut self, shape: &[usize]) -> Option<Self> {
@@ -216,7 +216,7 @@ impl<T: Element> Tensor<T> {
         {
             self.layout = Layout::contiguous(shape);
         }
-        (self.layout.len() == size).then_some(self)
+        (self.layout.len() <= size).then_some(self)
     }
 
     /// Whether the two are the same elements of one buffer.

@@ -31,16 +31,21 @@ pub struct Plan<T: Float> {
     /// The shapes of the members; empty of those that are no numbers.
     pub(super) members: Vec<Shape>,
     pub(super) results: Vec<Place>,
-    /// Memory for values of one size that are not read at the same time; nothing while a value has it.
-    pub(super) registers: Vec<Option<Tensor<T>>>,
-    /// The number of elements of each register.
-    pub(super) sizes: Vec<usize>,
+    pub(super) registers: Registers<T>,
     /// The values that are indices or masks.
     pub(super) discrete: Vec<u32>,
     /// The register of each value.
     pub(super) register_of: Vec<Option<u32>>,
     /// The values that are constants: the inputs come before them, the results of instructions behind.
     pub(super) constants: Range<usize>,
+}
+
+/// Memory for values that are not read at the same time.
+pub(super) struct Registers<T> {
+    /// Nothing while a value has it, and before the first run.
+    pub(super) memory: Vec<Option<Tensor<T>>>,
+    /// The number of elements of each.
+    pub(super) sizes: Vec<usize>,
 }
 
 /// The place of an operand: a member of the model, or a value.
@@ -211,7 +216,8 @@ impl<T: Float> Plan<T> {
         let results: Vec<Place> = results.iter().map(|result| builder.place(result)).collect();
         let Builder { values, instructions, member_shapes, discrete, .. } = builder;
         let shapes = values.iter().map(|value| value.shape().into()).collect();
-        let (registers, register_of) = (Vec::new(), vec![None; values.len()]);
+        let registers = Registers { memory: Vec::new(), sizes: Vec::new() };
+        let register_of = vec![None; values.len()];
         let mut plan = Self {
             instructions,
             values,
@@ -221,7 +227,6 @@ impl<T: Float> Plan<T> {
             results,
             discrete,
             registers,
-            sizes: Vec::new(),
             register_of,
             constants,
         };

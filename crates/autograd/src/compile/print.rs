@@ -190,7 +190,7 @@ impl<T: Float> Plan<T> {
             .filter(|(_, memory)| **memory == Memory::Own)
             .map(|(&result, _)| size(&self.shapes[result as usize]));
         let constants = self.values[self.constants.clone()].iter().map(|value| size(value.shape()));
-        own.chain(self.sizes.iter().copied()).chain(constants).sum::<usize>() * size_of::<T>()
+        own.chain(self.registers.sizes.iter().copied()).chain(constants).sum::<usize>() * size_of::<T>()
     }
 
     /// The plan as a picture in SVG: instructions from top to bottom, each below the values that it reads.

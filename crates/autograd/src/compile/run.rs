@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gradus_tensor::{Float, Shape, Tensor};
 use smallvec::SmallVec;
 
-use super::plan::{Instruction, Kind, Memory, Place, Plan, Rule};
+use super::plan::{Instruction, Kind, Memory, Place, Plan, Registers, Rule};
 use crate::tape::node::{Input, Node, Origin, Saved};
 use crate::tape::{Context, Inputs, OperandValue, Var, mode};
 
@@ -50,7 +50,7 @@ impl<T: Float> Plan<T> {
                 for &value in &instruction.dies {
                     let dead = std::mem::replace(&mut values[value as usize], Saved::nothing());
                     if let (Some(register), Saved::Value(memory)) = (register_of[value as usize], dead) {
-                        registers[register as usize] = Some(memory);
+                        registers.memory[register as usize] = Some(memory);
                     }
                 }
             }
@@ -69,13 +69,15 @@ impl<T: Float> Plan<T> {
 fn prepare<'a, T: Float>(
     memory: Memory,
     value: &'a mut Saved<T>,
-    registers: &mut [Option<Tensor<T>>],
+    registers: &mut Registers<T>,
     shape: &[usize],
 ) -> &'a mut Tensor<T> {
-    if let Memory::Register(register) = memory
-        && let Some(tensor) = registers[register as usize].take().and_then(|memory| memory.into_memory(shape))
-    {
-        *value = Saved::Value(tensor);
+    if let Memory::Register(register) = memory {
+        let known = registers.memory[register as usize].take().and_then(|memory| memory.into_memory(shape));
+        let new = || Tensor::zeros([registers.sizes[register as usize]]).into_memory(shape);
+        if let Some(tensor) = known.or_else(new) {
+            *value = Saved::Value(tensor);
+        }
     }
     sole(value, || Tensor::zeros(shape))
 }
@@ -141,7 +143,7 @@ fn operand<'a, T: Float>(
 fn execute<T: Float>(
     instruction: &mut Instruction<T>,
     values: &mut [Saved<T>],
-    registers: &mut [Option<Tensor<T>>],
+    registers: &mut Registers<T>,
     shapes: &[Shape],
     members: &mut [External<'_, T>],
     update: UpdateFunction<'_, T>,
@@ -166,7 +168,10 @@ fn execute<T: Float>(
             let inputs = instruction.operands.iter().map(|&place| number(place, values, members));
             let results = &mut results[..instruction.results.len()];
             for (i, value) in results.iter_mut().enumerate() {
-                sole(value, || routine.new_output(i));
+                match instruction.memory[i] {
+                    Memory::Own | Memory::New => sole(value, || routine.new_output(i)),
+                    memory @ Memory::Register(_) => prepare(memory, value, registers, &shapes[first + i]),
+                };
             }
             return routine.run(inputs, results.iter_mut().filter_map(Saved::value_mut));
         }
