@@ -133,7 +133,7 @@ impl Client {
             // A plaintext is overwritten when it is dropped.
             let plaintext = Plaintext::try_encode(&slots[..], Encoding::simd(), &self.engine)?;
             let mut bytes = Vec::new();
-            write_ciphertext(&self.key.try_encrypt(&plaintext, &mut rng())?, &mut bytes);
+            write_ciphertext(&self.key.try_encrypt(&plaintext, &mut rng())?, true, &mut bytes);
             Ok(bytes)
         })?;
         let envelope = Envelope { query: rng().random(), ..self.envelope };

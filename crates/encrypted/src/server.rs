@@ -143,12 +143,15 @@ impl Session<'_> {
                 }
             };
         }
-        let mut body = Vec::new();
-        for value in &mut values {
-            value.switch_to_level(engine.moduli().len() - server.plan.reply_moduli)?;
-            write_ciphertext(value, &mut body);
-        }
-        Ok(Reply::new(query.envelope(), &body))
+        let dropped = engine.moduli().len() - server.plan.reply_moduli;
+        let ciphertexts = parallel::map(values.len(), |output| {
+            let mut value = values[output].clone();
+            value.switch_to_level(dropped)?;
+            let mut bytes = Vec::new();
+            write_ciphertext(&value, false, &mut bytes);
+            Ok(bytes)
+        })?;
+        Ok(Reply::new(query.envelope(), &ciphertexts.concat()))
     }
 }
 

@@ -57,9 +57,9 @@ pub(crate) fn context(engine: &BfvParameters, count: usize) -> Result<&Arc<Conte
 }
 
 /// Appends a ciphertext: its number of polynomials, whether the last is a seed, the seed, and the other polynomials as values
-/// at the roots of unity.
-pub(crate) fn write_ciphertext(ciphertext: &Ciphertext, bytes: &mut Vec<u8>) {
-    let seed = proto::Ciphertext::from(ciphertext).seed;
+/// at the roots of unity. Only a fresh encryption has a seed.
+pub(crate) fn write_ciphertext(ciphertext: &Ciphertext, fresh: bool, bytes: &mut Vec<u8>) {
+    let seed = if fresh { proto::Ciphertext::from(ciphertext).seed } else { Vec::new() };
     bytes.push(ciphertext.len() as u8);
     bytes.push(u8::from(!seed.is_empty()));
     bytes.extend_from_slice(&seed);
