@@ -34,7 +34,9 @@ pub(crate) fn weighted_sum(
             } else {
                 let mut sums = vec![0_i128; degree];
                 for (numbers, weight) in terms {
-                    sums.iter_mut().zip(numbers).for_each(|(sum, &x)| *sum += i128::from(weight) * i128::from(x));
+                    sums.iter_mut()
+                        .zip(numbers)
+                        .for_each(|(sum, &x)| *sum += i128::from(weight) * i128::from(x));
                 }
                 numbers.extend(sums.into_iter().map(|sum| sum.rem_euclid(i128::from(modulus)) as u64));
             }

@@ -169,15 +169,20 @@ impl Client {
         let mut reader = Reader::new(Reply::KIND, reply.body());
         let mut ciphertexts = Vec::new();
         for _ in 0..self.description.reply_ciphertexts() {
-            ciphertexts.push(read_ciphertext(&mut reader, &self.engine, self.description.reply_moduli, &[2, 3])?);
+            ciphertexts.push(read_ciphertext(
+                &mut reader,
+                &self.engine,
+                self.description.reply_moduli,
+                &[2, 3],
+            )?);
         }
         reader.end()?;
         let opened = parallel::map(ciphertexts.len(), |place| self.open(&ciphertexts[place], place))?;
         let budget = opened.iter().map(|(_, budget)| *budget).fold(f64::INFINITY, f64::min);
         let integers: Vec<i64> = match packing {
-            Packing::Batch => {
-                (0..pending.samples).flat_map(|sample| opened.iter().map(move |(slots, _)| slots[sample])).collect()
-            }
+            Packing::Batch => (0..pending.samples)
+                .flat_map(|sample| opened.iter().map(move |(slots, _)| slots[sample]))
+                .collect(),
             Packing::Single => (0..outputs).map(|output| opened[0].0[output * stride]).collect(),
         };
         let step = self.description.output_step;
@@ -204,7 +209,8 @@ impl Client {
     /// log2(q / 2 |t phase mod q|), where t times the phase is t times the noise, as t (q / t) is q.
     fn budget(&self, ciphertext: &Ciphertext) -> Result<f64, EncryptedError> {
         let context = ciphertext[0].ctx();
-        let as_polynomial = Poly::try_convert_from(&self.coefficients[..], context, false, Representation::PowerBasis)?;
+        let as_polynomial =
+            Poly::try_convert_from(&self.coefficients[..], context, false, Representation::PowerBasis)?;
         let mut key = Zeroizing::new(as_polynomial);
         key.change_representation(Representation::Ntt);
         let mut power = key.clone();
@@ -221,7 +227,8 @@ impl Client {
         *phase *= &BigUint::from(self.description.parameters.plaintext);
         let modulus = context.modulus();
         let half = modulus >> 1;
-        let noises = Vec::<BigUint>::from(&*phase).into_iter().map(|x| if x > half { modulus - x } else { x });
+        let noises =
+            Vec::<BigUint>::from(&*phase).into_iter().map(|x| if x > half { modulus - x } else { x });
         let largest = noises.max().unwrap_or_default().max(BigUint::from(1_u32));
         Ok(log2(modulus) - log2(&largest) - 1.0)
     }

@@ -51,7 +51,9 @@ pub enum EncryptedError {
         bound: f64,
     },
     /// A layer is too wide for the packing of one sample.
-    #[error("layer {layer}: it has {width} outputs or inputs, and {limit} fit into a ciphertext: use `Packing::Batch`")]
+    #[error(
+        "layer {layer}: it has {width} outputs or inputs, and {limit} fit into a ciphertext: use `Packing::Batch`"
+    )]
     Width {
         /// The place and the type of the layer.
         layer: String,
@@ -100,7 +102,9 @@ pub enum EncryptedError {
     #[error("the checksum of the message does not fit: its bytes have changed on the way")]
     Checksum,
     /// A message with other parameters or for another network.
-    #[error("{kind}: made for another network or other parameters; this is setup {expected:016x}, and not {found:016x}")]
+    #[error(
+        "{kind}: made for another network or other parameters; this is setup {expected:016x}, and not {found:016x}"
+    )]
     Setup {
         /// The kind of the message.
         kind: &'static str,
@@ -131,7 +135,9 @@ pub enum EncryptedError {
         fault: String,
     },
     /// A ciphertext that does not decrypt: made under another key, changed, or computed wrongly.
-    #[error("output {output}: the noise of the ciphertext is too large to decrypt it: it was made with another key, or changed")]
+    #[error(
+        "output {output}: the noise of the ciphertext is too large to decrypt it: it was made with another key, or changed"
+    )]
     Undecryptable {
         /// The first output that does not decrypt.
         output: usize,

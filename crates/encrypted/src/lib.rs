@@ -55,11 +55,10 @@
 //!
 //! - **Security level.** Degrees of 4,096, 8,192 and 16,384 with moduli of at most 109, 218 and 438 bits: the limits that the
 //!   homomorphic encryption standard (Albrecht et al., homomorphicencryption.org, 2018) tabulates for 128 bits against
-//!   classical attacks known then, in its strictest column, for ternary secrets. Keys and errors here are centred binomial with a
-//!   standard deviation of 3.16 (the standard assumes 3.19, and tabulates 111, 220 and 440 bits for secrets drawn like
-//!   errors). The primes are those that `fhe` calls "about 128 bits of security". We have not repeated the estimate. A client
-//!   takes no other parameters, whatever a server asks for. Keys with unusually large coefficients are drawn again, which
-//!   happens with a probability below 2^-40.
+//!   classical attacks known then, for ternary secrets. Keys and errors here are wider than ternary, centred binomial with a
+//!   standard deviation of 3.16; the standard assumes 3.19 for errors. The primes are those that `fhe` calls "about 128 bits of
+//!   security". We have not repeated the estimate. A client takes no other parameters, whatever a server asks for. Keys
+//!   with unusually large coefficients are drawn again, which happens with a probability below 2^-40.
 //! - **Engine.** `fhe` 0.1 is young, and we know of no independent audit of it, nor of this crate. Computations with the secret
 //!   key are meant to take constant time in `fhe`; [`Client::decrypt`] also measures the noise, which takes variable time.
 //!   Decrypt where nobody can time it.

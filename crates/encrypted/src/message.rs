@@ -173,7 +173,8 @@ impl<'a> Reader<'a> {
     }
 
     pub(crate) fn take(&mut self, count: usize) -> Result<&'a [u8], EncryptedError> {
-        let (taken, rest) = self.rest.split_at_checked(count).ok_or_else(|| self.fault("its body is too short"))?;
+        let (taken, rest) =
+            self.rest.split_at_checked(count).ok_or_else(|| self.fault("its body is too short"))?;
         self.rest = rest;
         Ok(taken)
     }

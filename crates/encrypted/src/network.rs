@@ -29,7 +29,10 @@ impl AffineMap {
 
     /// The largest sum of absolute weights of an output: by this factor noise grows.
     pub(crate) fn largest_norm(&self) -> f64 {
-        self.rows.iter().map(|row| row.iter().map(|&(_, w)| w.unsigned_abs() as f64).sum()).fold(0.0, f64::max)
+        self.rows
+            .iter()
+            .map(|row| row.iter().map(|&(_, w)| w.unsigned_abs() as f64).sum())
+            .fold(0.0, f64::max)
     }
 }
 
@@ -120,7 +123,8 @@ impl IntegerNetwork {
                 expected: "below 2^31".into(),
             });
         }
-        let rows = weight.iter().map(|row| row.iter().copied().enumerate().filter(|&(_, w)| w != 0).collect());
+        let rows =
+            weight.iter().map(|row| row.iter().copied().enumerate().filter(|&(_, w)| w != 0).collect());
         let map = AffineMap { inputs: width, rows: rows.collect(), bias: bias.to_vec() };
         let name = format!("{} (linear)", self.stages.len());
         self.affine(name, map)

@@ -18,8 +18,12 @@ pub(crate) fn map<R: Send>(
     }
     let parts: Vec<_> = thread::scope(|scope| {
         let part = &part;
-        let handles: Vec<_> = (0..count).step_by(share).map(|first| scope.spawn(move || part(first))).collect();
-        handles.into_iter().map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        let handles: Vec<_> =
+            (0..count).step_by(share).map(|first| scope.spawn(move || part(first))).collect();
+        handles
+            .into_iter()
+            .map(|handle| handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     });
     let parts: Vec<Vec<R>> = parts.into_iter().collect::<Result<_, _>>()?;
     Ok(parts.into_iter().flatten().collect())

@@ -33,7 +33,9 @@ pub(crate) enum Step {
 impl Step {
     /// The strides of the sums after the products: each adds the values rotated by it.
     pub(crate) fn folds(self) -> Vec<usize> {
-        let doubled = |from: usize, to: usize| std::iter::successors(Some(from), |x| Some(2 * x)).take_while(move |x| *x < to).collect();
+        let doubled = |from: usize, to: usize| {
+            std::iter::successors(Some(from), |x| Some(2 * x)).take_while(move |x| *x < to).collect()
+        };
         match self {
             Self::Spread { outputs, chunk, .. } => doubled(outputs, outputs * chunk),
             Self::Diagonals { inputs, outputs } => doubled(outputs, inputs),
@@ -103,21 +105,36 @@ impl Plan {
         Err(last.expect("the table has choices"))
     }
 
-    fn with(network: &IntegerNetwork, packing: Packing, degree: usize, count: usize) -> Result<Self, EncryptedError> {
-        let widest = network.stages.iter().reduce(|a, b| if b.bound > a.bound { b } else { a }).expect("not empty");
+    fn with(
+        network: &IntegerNetwork,
+        packing: Packing,
+        degree: usize,
+        count: usize,
+    ) -> Result<Self, EncryptedError> {
+        let widest =
+            network.stages.iter().reduce(|a, b| if b.bound > a.bound { b } else { a }).expect("not empty");
         // Inputs are plaintexts, too.
         let (low, high) = network.input_range().into_inner();
         let bound = widest.bound.max(low.abs()).max(high.abs());
-        let parameters = Parameters::for_bound(degree, count, bound).ok_or_else(|| EncryptedError::Bound {
-            layer: widest.name.clone(),
-            bound: (bound as f64).log2(),
-            limit: Parameters::largest_bound(degree).log2(),
-        })?;
+        let parameters =
+            Parameters::for_bound(degree, count, bound).ok_or_else(|| EncryptedError::Bound {
+                layer: widest.name.clone(),
+                bound: (bound as f64).log2(),
+                limit: Parameters::largest_bound(degree).log2(),
+            })?;
         let steps = match packing {
             Packing::Batch => Vec::new(),
             Packing::Single => steps(network, parameters.row())?,
         };
-        let mut plan = Self { packing, parameters, steps, relinearize: false, reply_moduli: count, reply_noise: 0.0, rows: Vec::new() };
+        let mut plan = Self {
+            packing,
+            parameters,
+            steps,
+            relinearize: false,
+            reply_moduli: count,
+            reply_noise: 0.0,
+            rows: Vec::new(),
+        };
         let (mut noise, mut parts) = (parameters.fresh(), 2);
         for (place, stage) in network.stages.iter().enumerate() {
             noise = match plan.steps.get(place) {
@@ -214,10 +231,12 @@ impl Plan {
 fn steps(network: &IntegerNetwork, row: usize) -> Result<Vec<Step>, EncryptedError> {
     let last = network.stages.len() - 1;
     let place = |(place, stage): (usize, &crate::network::Stage)| {
-        let (inputs, outputs) = (stage.map.inputs.next_power_of_two(), stage.map.rows.len().next_power_of_two());
-        let width = if place == 0 { outputs } else { inputs.max(outputs) };
-        if width > row {
-            return Err(EncryptedError::Width { layer: stage.name.clone(), width, limit: row });
+        let (inputs, outputs) =
+            (stage.map.inputs.next_power_of_two(), stage.map.rows.len().next_power_of_two());
+        let widest =
+            if place == 0 { stage.map.rows.len() } else { stage.map.inputs.max(stage.map.rows.len()) };
+        if widest > row {
+            return Err(EncryptedError::Width { layer: stage.name.clone(), width: widest, limit: row });
         }
         Ok(if place == 0 {
             let chunk = inputs.min(row / outputs);
@@ -247,7 +266,11 @@ fn step_noise(step: Step, parameters: &Parameters, noise: f64) -> f64 {
 impl Display for Plan {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let (n, q, t) = (self.degree(), self.modulus_bits(), self.plaintext_modulus());
-        writeln!(f, "{:?}: degree {n}, ciphertext modulus of {q:.0} bits, plaintext modulus {t}", self.packing)?;
+        writeln!(
+            f,
+            "{:?}: degree {n}, ciphertext modulus of {q:.0} bits, plaintext modulus {t}",
+            self.packing
+        )?;
         for PlanRow { layer, bound, budget } in &self.rows {
             writeln!(f, "  {layer}: values up to {bound}, at least {budget:.1} bits of noise budget left")?;
         }

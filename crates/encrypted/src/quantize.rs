@@ -45,7 +45,10 @@ impl Quantization {
             low <= high && low.is_finite() && high.is_finite() && (low, high) != (0.0, 0.0),
             "inputs: the range is {low}..={high}: it must be finite and not empty, and have more than 0"
         );
-        assert!((1..=1 << 20).contains(&levels), "inputs: there are {levels} levels: there must be 1 to 2^20");
+        assert!(
+            (1..=1 << 20).contains(&levels),
+            "inputs: there are {levels} levels: there must be 1 to 2^20"
+        );
         Self { low, high, inputs: levels, ..self }
     }
 
@@ -56,7 +59,10 @@ impl Quantization {
     #[must_use]
     #[track_caller]
     pub fn weights(self, levels: u32) -> Self {
-        assert!((1..=1 << 20).contains(&levels), "weights: there are {levels} levels: there must be 1 to 2^20");
+        assert!(
+            (1..=1 << 20).contains(&levels),
+            "weights: there are {levels} levels: there must be 1 to 2^20"
+        );
         Self { weights: levels, ..self }
     }
 
@@ -126,7 +132,11 @@ impl IntegerNetwork {
 impl<T: Float> Segment<T> {
     /// The network with this segment behind it, and the shape of its output.
     #[track_caller]
-    fn append_to(self, network: IntegerNetwork, levels: u32) -> Result<(IntegerNetwork, Vec<usize>), EncryptedError> {
+    fn append_to(
+        self,
+        network: IntegerNetwork,
+        levels: u32,
+    ) -> Result<(IntegerNetwork, Vec<usize>), EncryptedError> {
         if self.names.is_empty() {
             return Ok((network, self.shape));
         }
@@ -134,7 +144,10 @@ impl<T: Float> Segment<T> {
         let batch = |rows: usize| [&[rows], &self.shape[..]].concat();
         let units = Tensor::<T>::eye(inputs).reshape(batch(inputs));
         let (images, bias) = no_grad(|| {
-            (self.layers.forward(units).value().clone(), self.layers.forward(Tensor::zeros(batch(1))).value().clone())
+            (
+                self.layers.forward(units).value().clone(),
+                self.layers.forward(Tensor::zeros(batch(1))).value().clone(),
+            )
         });
         let shape = bias.shape()[1..].to_vec();
         let numbers = |tensor: &Tensor<T>| tensor.cast::<f64>().to_vec();
@@ -164,7 +177,11 @@ impl<T: Float> Segment<T> {
 }
 
 /// The layers of a sequence and of those in it, with their places.
-fn flatten<'a, T: Float>(model: &'a Sequential<T>, prefix: &str, layers: &mut Vec<(String, &'a dyn Layer<T>)>) {
+fn flatten<'a, T: Float>(
+    model: &'a Sequential<T>,
+    prefix: &str,
+    layers: &mut Vec<(String, &'a dyn Layer<T>)>,
+) {
     for (place, layer) in model.iter().enumerate() {
         match layer.as_any().downcast_ref::<Sequential<T>>() {
             Some(inner) => flatten(inner, &format!("{prefix}{place}."), layers),
@@ -195,7 +212,18 @@ fn is_affine<T: Float>(layer: &dyn Layer<T>) -> bool {
         ($($type:ty),*) => { $(layer.is::<$type>())||* };
     }
     is!(
-        Linear<T>, Conv1d<T>, Conv2d<T>, ConvTranspose1d<T>, ConvTranspose2d<T>, BatchNorm1d<T>, BatchNorm2d<T>,
-        AvgPool1d, AvgPool2d, AdaptiveAvgPool1d, AdaptiveAvgPool2d, Flatten, Dropout
+        Linear<T>,
+        Conv1d<T>,
+        Conv2d<T>,
+        ConvTranspose1d<T>,
+        ConvTranspose2d<T>,
+        BatchNorm1d<T>,
+        BatchNorm2d<T>,
+        AvgPool1d,
+        AvgPool2d,
+        AdaptiveAvgPool1d,
+        AdaptiveAvgPool2d,
+        Flatten,
+        Dropout
     )
 }

@@ -97,8 +97,22 @@ impl Description {
         for number in &mut numbers {
             *number = reader.number()?;
         }
-        let [degree, count, plaintext, reply, inputs, low, high, input, outputs, output, spread, chunk, stride, rotations] =
-            numbers;
+        let [
+            degree,
+            count,
+            plaintext,
+            reply,
+            inputs,
+            low,
+            high,
+            input,
+            outputs,
+            output,
+            spread,
+            chunk,
+            stride,
+            rotations,
+        ] = numbers;
         let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let parameters = Parameters::named(size(degree), size(count), plaintext)
             .ok_or_else(|| reader.fault("its parameters are not among those of this crate"))?;
@@ -106,7 +120,8 @@ impl Description {
         if size(rotations) > row {
             return Err(reader.fault("it asks for more rotations than there are"));
         }
-        let rotations = (0..rotations).map(|_| Ok(size(reader.number()?))).collect::<Result<Vec<_>, EncryptedError>>()?;
+        let rotations =
+            (0..rotations).map(|_| Ok(size(reader.number()?))).collect::<Result<Vec<_>, EncryptedError>>()?;
         let description = Self {
             packing: if flags[0] == 1 { Packing::Single } else { Packing::Batch },
             parameters,

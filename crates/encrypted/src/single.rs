@@ -25,7 +25,11 @@ pub(crate) struct Encoded {
 
 impl Encoded {
     /// The slots of a map; `Step` says which weight belongs where.
-    pub(crate) fn new(step: Step, map: &AffineMap, engine: &Arc<BfvParameters>) -> Result<Self, EncryptedError> {
+    pub(crate) fn new(
+        step: Step,
+        map: &AffineMap,
+        engine: &Arc<BfvParameters>,
+    ) -> Result<Self, EncryptedError> {
         let row = engine.degree() / 2;
         let (count, stride) = match step {
             Step::Spread { ciphertexts, .. } => (ciphertexts, 1),
@@ -44,7 +48,9 @@ impl Encoded {
             }
             Step::Strided { inputs } => map.weight(slot / inputs, slot % inputs),
         };
-        let slots = |value: &dyn Fn(usize) -> i64| -> Vec<i64> { (0..2 * row).map(|slot| value(slot % row)).collect() };
+        let slots = |value: &dyn Fn(usize) -> i64| -> Vec<i64> {
+            (0..2 * row).map(|slot| value(slot % row)).collect()
+        };
         let factors = (0..count).map(|factor| centred(&slots(&|slot| weight(factor, slot)), engine));
         let bias = slots(&|slot| {
             let output = if stride > 1 { slot / stride } else { slot % map.rows.len().next_power_of_two() };
@@ -60,7 +66,11 @@ impl Encoded {
     }
 
     /// The map of the values of ciphertexts.
-    pub(crate) fn apply(&self, values: &[Ciphertext], keys: &EvaluationKeys) -> Result<Ciphertext, EncryptedError> {
+    pub(crate) fn apply(
+        &self,
+        values: &[Ciphertext],
+        keys: &EvaluationKeys,
+    ) -> Result<Ciphertext, EncryptedError> {
         let mut sum: Option<Ciphertext> = None;
         // The last diagonal first: with each step all that came before are rotated once more.
         for (place, factor) in self.factors.iter().enumerate().rev() {
@@ -94,7 +104,8 @@ fn centred(slots: &[i64], engine: &Arc<BfvParameters>) -> Result<Poly, Encrypted
     let (context, t) = (engine.context_at_level(0)?, engine.plaintext() as i64);
     let whole = Poly::try_convert_from(&encode(slots, engine)?, context, true, Representation::PowerBasis)?;
     // Every modulus of a ciphertext is larger than t: the first row has the coefficients themselves.
-    let coefficients: Vec<i64> = whole.coefficients().iter().take(engine.degree()).map(|&c| c as i64).collect();
+    let coefficients: Vec<i64> =
+        whole.coefficients().iter().take(engine.degree()).map(|&c| c as i64).collect();
     let centred: Vec<i64> = coefficients.into_iter().map(|c| if c > t / 2 { c - t } else { c }).collect();
     let mut factor = Poly::try_convert_from(&centred, context, true, Representation::PowerBasis)?;
     factor.change_representation(Representation::Ntt);

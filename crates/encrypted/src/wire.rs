@@ -90,7 +90,9 @@ pub(crate) fn read_ciphertext(
         for &modulus in context.moduli() {
             let packed = reader.take(engine.degree() / 8 * bits(modulus) as usize)?;
             let row = unpack(packed, modulus);
-            numbers.extend(row.ok_or_else(|| reader.fault("a number of a ciphertext is not below its modulus"))?);
+            numbers.extend(
+                row.ok_or_else(|| reader.fault("a number of a ciphertext is not below its modulus"))?,
+            );
         }
         polynomials.push(Poly::try_convert_from(numbers, context, true, Representation::Ntt)?);
     }
@@ -159,7 +161,11 @@ fn read_block<'a>(reader: &mut Reader<'a>) -> Result<&'a [u8], EncryptedError> {
 }
 
 /// Appends the keys for products and rotations.
-pub(crate) fn write_keys(relinearize: Option<&RelinearizationKey>, rotate: Option<&EvaluationKey>, bytes: &mut Vec<u8>) {
+pub(crate) fn write_keys(
+    relinearize: Option<&RelinearizationKey>,
+    rotate: Option<&EvaluationKey>,
+    bytes: &mut Vec<u8>,
+) {
     write_block(&relinearize.map_or_else(Vec::new, Serialize::to_bytes), bytes);
     write_block(&rotate.map_or_else(Vec::new, Serialize::to_bytes), bytes);
 }
@@ -176,7 +182,8 @@ pub(crate) fn read_keys(
         return Err(reader.fault("the keys are for another computation"));
     }
     let first = if relinearize {
-        let key = proto::RelinearizationKey::decode(blocks[0]).map_err(|_| reader.fault("a key cannot be read"))?;
+        let key =
+            proto::RelinearizationKey::decode(blocks[0]).map_err(|_| reader.fault("a key cannot be read"))?;
         if let Some(fault) = fault_of_switch(key.ksk.as_ref(), engine) {
             return Err(reader.fault(fault));
         }

@@ -134,11 +134,20 @@ proptest! {
 fn frames_that_are_wrong() {
     let bytes = TALK.query.as_bytes();
     let query = |bytes: Vec<u8>| error(Query::from_bytes(bytes));
-    assert_eq!(query(b"PNG".to_vec()), "the bytes are not a message of encrypted inference: it does not begin with GRADUSHE");
+    assert_eq!(
+        query(b"PNG".to_vec()),
+        "the bytes are not a message of encrypted inference: it does not begin with GRADUSHE"
+    );
     assert_eq!(query(bytes[..20].to_vec()), "the message has 20 bytes: it must have 51");
     let cut = bytes[..bytes.len() - 1].to_vec();
-    assert_eq!(query(cut), format!("the message has {} bytes: it must have {}", bytes.len() - 1, bytes.len()));
-    assert_eq!(query(forged(bytes, |bytes| bytes[8] = 9)), "the message has version 9: this program reads version 1");
+    assert_eq!(
+        query(cut),
+        format!("the message has {} bytes: it must have {}", bytes.len() - 1, bytes.len())
+    );
+    assert_eq!(
+        query(forged(bytes, |bytes| bytes[8] = 9)),
+        "the message has version 9: this program reads version 1"
+    );
     assert_eq!(query(TALK.reply.as_bytes().to_vec()), "the message is reply: it must be query");
     let mut changed = bytes.to_vec();
     changed[100] ^= 1;
@@ -159,14 +168,20 @@ fn bodies_that_are_wrong() {
     assert_eq!(body(|bytes| bytes.truncate(60)), "query: its body is too short");
     assert_eq!(body(|bytes| bytes.push(0)), "query: its body is too long");
     assert_eq!(body(|bytes| bytes[43] = 7), "query: a ciphertext has 7 polynomials: it must have [2]");
-    assert_eq!(body(|bytes| bytes[80..90].fill(255)), "query: a number of a ciphertext is not below its modulus");
+    assert_eq!(
+        body(|bytes| bytes[80..90].fill(255)),
+        "query: a number of a ciphertext is not below its modulus"
+    );
 }
 
 #[test]
 fn messages_of_another_network_or_client() {
     let talk = &*TALK;
     let other_network = Server::new(small(), Packing::Batch).unwrap();
-    assert!(error(other_network.session(&talk.keys)).starts_with("keys: made for another network or other parameters"));
+    assert!(
+        error(other_network.session(&talk.keys))
+            .starts_with("keys: made for another network or other parameters")
+    );
 
     let other = Client::new(SERVER.setup()).unwrap();
     let (query, pending) = other.encrypt_integers(&[0, 0]).unwrap();

@@ -34,7 +34,7 @@ proptest! {
         let model: Sequential<f64> =
             Sequential::new().push(inner).push(Flatten).push(Linear::new(2 * pooled * pooled, 3, rng));
         let shape = [channels, side, side];
-        let network = IntegerNetwork::quantize(&model, &shape, &levels(1 << 16))?;
+        let network = IntegerNetwork::quantize(&model, &shape, &levels(1 << 12))?;
         prop_assert_eq!((network.inputs(), network.outputs(), network.degree()), (channels * side * side, 3, 2));
 
         let x = inputs(network.inputs(), rng);
@@ -43,7 +43,7 @@ proptest! {
         let float = no_grad(|| model.forward((x.cast::<f64>() / 8.0).reshape([1, channels, side, side]))).value().to_vec();
         for (y, float) in network.evaluate(&x.to_vec())?.into_iter().zip(float) {
             let y = y as f64 * network.output_step();
-            prop_assert!((y - float).abs() < 1e-3, "{y} {float}");
+            prop_assert!((y - float).abs() < 5e-3, "{y} {float}");
         }
     }
 }
@@ -61,7 +61,8 @@ fn convolutions_are_evaluated_on_ciphertexts() {
     for packing in [Packing::Batch, Packing::Single] {
         equals_plain(&network, packing, std::slice::from_ref(&sample));
     }
-    let names: Vec<_> = Plan::new(&network, Packing::Batch).unwrap().rows().iter().map(|row| row.layer.clone()).collect();
+    let names: Vec<_> =
+        Plan::new(&network, Packing::Batch).unwrap().rows().iter().map(|row| row.layer.clone()).collect();
     assert_eq!(names, ["0 (Conv2d)", "2 (Flatten) to 3 (Linear)"]);
 }
 

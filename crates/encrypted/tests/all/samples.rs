@@ -7,8 +7,8 @@ use proptest::prelude::*;
 /// The width of a layer, its weights and biases drawn row by row, and whether it is squared.
 type Layer = (usize, Vec<i64>, Vec<i64>, bool);
 
-fn layer(squares: impl Strategy<Value = bool>) -> impl Strategy<Value = Layer> {
-    (1_usize..=5, vec(-7_i64..=7, 25), vec(-20_i64..=20, 5), squares)
+fn layer(largest: i64) -> impl Strategy<Value = Layer> {
+    (1_usize..=4, vec(-largest..=largest, 25), vec(-5_i64..=5, 5), any::<bool>())
 }
 
 /// A network of the layers, each as wide as drawn.
@@ -25,10 +25,14 @@ fn build(inputs: usize, (low, high): (i64, i64), layers: &[Layer]) -> IntegerNet
     network
 }
 
-/// Networks of up to three layers of up to five units, of which up to `squares` are squared, and samples in range.
-pub(crate) fn networks(squares: usize) -> impl Strategy<Value = (IntegerNetwork, Vec<Vec<i64>>)> {
-    let range = (-8_i64..=2, 0_i64..=8).prop_map(|(low, width)| (low, low + width));
-    (1_usize..=5, range, vec(layer(any::<bool>()), 1..=3)).prop_flat_map(move |(inputs, range, mut layers)| {
+/// Networks of up to three layers of up to four units with weights up to `largest`, of which up to `squares` are squared, and
+/// samples in range.
+pub(crate) fn networks(
+    squares: usize,
+    largest: i64,
+) -> impl Strategy<Value = (IntegerNetwork, Vec<Vec<i64>>)> {
+    let range = (-3_i64..=2, 0_i64..=6).prop_map(|(low, width)| (low, low + width));
+    (1_usize..=5, range, vec(layer(largest), 1..=3)).prop_flat_map(move |(inputs, range, mut layers)| {
         let mut left = squares;
         for (.., square) in &mut layers {
             *square &= left > 0;
