@@ -18,9 +18,10 @@ pub(crate) fn weighted_sum(
     let (first, degree) = (&values[0], engine.degree());
     let norm: u128 = row.iter().map(|&(_, weight)| u128::from(weight.unsigned_abs())).sum();
     let mut polynomials = Vec::with_capacity(first.len());
-    for part in 0..first.len() {
-        let mut numbers = Vec::with_capacity(first[0].ctx().moduli().len() * degree);
-        for (place, &modulus) in first[0].ctx().moduli().iter().enumerate() {
+    for (part, polynomial) in first.iter().enumerate() {
+        let context = polynomial.ctx();
+        let mut numbers = Vec::with_capacity(context.moduli().len() * degree);
+        for (place, &modulus) in context.moduli().iter().enumerate() {
             let terms = row.iter().map(|&(input, weight)| {
                 let all = values[input][part].coefficients().to_slice().expect("contiguous");
                 (&all[place * degree..][..degree], weight)
@@ -41,7 +42,6 @@ pub(crate) fn weighted_sum(
                 numbers.extend(sums.into_iter().map(|sum| sum.rem_euclid(i128::from(modulus)) as u64));
             }
         }
-        let context = first[0].ctx();
         polynomials.push(Poly::try_convert_from(numbers, context, true, Representation::Ntt)?);
     }
     Ok(Ciphertext::new(polynomials, engine)?)

@@ -79,9 +79,10 @@ impl Client {
     /// # Errors
     /// [`EncryptedError::Engine`] if the engine refuses.
     pub fn keys(&self) -> Result<Keys, EncryptedError> {
-        let relinearize = match self.description.relinearize {
-            true => Some(RelinearizationKey::new(&self.key, &mut rng())?),
-            false => None,
+        let relinearize = if self.description.relinearize {
+            Some(RelinearizationKey::new(&self.key, &mut rng())?)
+        } else {
+            None
         };
         let rotate = if self.description.rotations.is_empty() {
             None

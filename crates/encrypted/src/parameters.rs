@@ -64,7 +64,7 @@ impl Parameters {
         let step = 2 * degree as u64;
         // At least 2^10, as the engine has no smaller primes with slots.
         let least = (2 * bound as u64).max(1 << 10);
-        let plaintext = (least / step + 1..).map(|k| k * step + 1).find(|&p| is_prime(p))?;
+        let plaintext = (least / step + 1..u64::MAX / step).map(|k| k * step + 1).find(|&p| is_prime(p))?;
         Some(Self { degree, moduli, plaintext })
     }
 
@@ -112,12 +112,12 @@ impl Parameters {
     // polynomials is at most the largest coefficient of one times the sum of absolute coefficients of the other.
 
     /// An encryption with the secret key: an error, and a message rounded to a multiple of q / t.
-    pub(crate) fn fresh(&self) -> f64 {
+    pub(crate) fn fresh() -> f64 {
         LARGEST_ERROR + 1.0
     }
 
     /// After adding a plaintext, which is rounded as above.
-    pub(crate) fn add_plain(&self, noise: f64) -> f64 {
+    pub(crate) fn add_plain(noise: f64) -> f64 {
         noise + 1.0
     }
 
@@ -126,7 +126,7 @@ impl Parameters {
         noise * (self.degree as f64 * self.plaintext as f64 / 2.0)
     }
 
-    /// What a key switch adds, a rotation or the way back to two polynomials: digits up to q_i times errors of the key.
+    /// What a key switch adds, a rotation or the way back to two polynomials: digits up to the moduli times errors of the key.
     pub(crate) fn key_switch(&self) -> f64 {
         let digits: f64 = self.moduli.iter().map(|&q| q as f64).sum();
         LARGEST_ERROR * self.degree as f64 * digits

@@ -135,10 +135,10 @@ impl Plan {
             reply_noise: 0.0,
             rows: Vec::new(),
         };
-        let (mut noise, mut parts) = (parameters.fresh(), 2);
+        let (mut noise, mut parts) = (Parameters::fresh(), 2);
         for (place, stage) in network.stages.iter().enumerate() {
             noise = match plan.steps.get(place) {
-                None => parameters.add_plain(noise * stage.map.largest_norm()),
+                None => Parameters::add_plain(noise * stage.map.largest_norm()),
                 Some(step) => step_noise(*step, &parameters, noise),
             };
             for _ in 0..stage.squares {
@@ -260,7 +260,7 @@ fn step_noise(step: Step, parameters: &Parameters, noise: f64) -> f64 {
     for _ in step.folds() {
         noise = 2.0 * noise + parameters.key_switch();
     }
-    parameters.add_plain(noise)
+    Parameters::add_plain(noise)
 }
 
 impl Display for Plan {
