@@ -49,7 +49,8 @@ fn too_many_squares() {
 
 #[test]
 fn layers_too_wide_for_one_sample() {
-    let network = IntegerNetwork::new(1, 0..=1).unwrap().linear(&vec![vec![1]; 8193], &vec![0; 8193]).unwrap();
+    let network =
+        IntegerNetwork::new(1, 0..=1).unwrap().linear(&vec![vec![1]; 8193], &vec![0; 8193]).unwrap();
     assert_eq!(
         error(Plan::new(&network, Packing::Single)),
         "layer 0 (linear): it has 8193 outputs or inputs, and 8192 fit into a ciphertext: use `Packing::Batch`"
