@@ -1,0 +1,23 @@
+//! Federated learning.
+
+#![forbid(unsafe_code)]
+
+// The derive macro refers to the facade, `gradus`.
+extern crate gradus_nn as gradus;
+
+mod aggregate;
+mod client;
+mod error;
+mod layout;
+mod privacy;
+mod sampling;
+mod simulation;
+mod strategy;
+
+pub use client::{Client, Report, Round};
+pub use error::{ClientError, FederatedError};
+pub use layout::Layout;
+pub use privacy::{Privacy, PrivacyRecord};
+pub use sampling::Sampling;
+pub use simulation::{Evaluation, RoundReport, Simulation};
+pub use strategy::{FedAdam, FedAvg, FedProx, Strategy};

@@ -1,0 +1,6 @@
+//! Federations in one process, privacy, secure aggregation.
+
+mod common;
+mod federation;
+mod privacy;
+mod sound;
