@@ -56,6 +56,19 @@ pub struct Round {
     pub(crate) seed: u64,
     pub(crate) proximal: f64,
     pub(crate) global: State,
+    pub(crate) settings: BTreeMap<String, Setting>,
+}
+
+/// A setting that a server sends with a round.
+#[derive(Debug, Clone, PartialEq)]
+#[allow(missing_docs, reason = "named after their values")]
+pub enum Setting {
+    Float(f64),
+    Integer(i128),
+    Bool(bool),
+    Text(String),
+    Bytes(Vec<u8>),
+    List(Vec<Setting>),
 }
 
 impl Round {
@@ -67,6 +80,11 @@ impl Round {
     /// The factor mu of the proximal term; 0 unless the strategy is [`FedProx`](crate::FedProx).
     pub fn proximal(&self) -> f64 {
         self.proximal
+    }
+
+    /// A setting that the server of Flower sent along. A [`Simulation`](crate::Simulation) sends none.
+    pub fn setting(&self, name: &str) -> Option<&Setting> {
+        self.settings.get(name)
     }
 
     /// A generator for this client and this round, the same in every run.

@@ -269,7 +269,7 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Simulation<M, C, T> {
         }
         #[cfg(feature = "secure-aggregation")]
         let sum = match &self.secure {
-            Some(secure) => secure.sum(number, self.seed, &report.drawn, contributions, &self.layout)?,
+            Some(secure) => secure.sum(number, &report.drawn, contributions, &self.layout)?,
             None => aggregate::sum(contributions, self.layout.len()),
         };
         #[cfg(not(feature = "secure-aggregation"))]
@@ -292,8 +292,8 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Simulation<M, C, T> {
         let number = client as u64;
         let fitted = self.clients[client].fit(&mut model, &round);
         let report = fitted.map_err(|source| FederatedError::Client { client: number, source })?;
-        check(number, &report)?;
         let mut change = self.layout.change(number, global, &model.state())?;
+        check(number, &report)?;
         let mut weight = report.examples as f64;
         if let Some(privacy) = &self.privacy {
             privacy.clip(&mut change.numbers);
@@ -327,6 +327,7 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Simulation<M, C, T> {
             seed: mix([self.seed, self.rounds, client as u64]),
             proximal: self.strategy.proximal(),
             global: global.clone(),
+            settings: BTreeMap::new(),
         }
     }
 

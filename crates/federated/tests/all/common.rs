@@ -66,6 +66,7 @@ impl Client<Model> for Points {
             let loss = self.loss(model) + round.proximal_term(model);
             sgd.step(model, &loss.backward());
         }
+        let loss = self.loss(model).item();
         match self.way {
             Way::Number(number) => model.parameters_mut()[0].update(|value| {
                 let mut numbers = value.to_vec();
@@ -82,7 +83,7 @@ impl Client<Model> for Points {
             Way::InfiniteLoss => return Ok(Report::new(1).metric("loss", f64::INFINITY)),
             Way::Sound => (),
         }
-        Ok(Report::new(self.x.shape()[0]).metric("loss", self.loss(model).item()))
+        Ok(Report::new(self.x.shape()[0]).metric("loss", loss))
     }
 
     fn evaluate(&mut self, model: &Model, _round: &Round) -> Result<Report, ClientError> {

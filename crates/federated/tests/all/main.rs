@@ -3,4 +3,6 @@
 mod common;
 mod federation;
 mod privacy;
+#[cfg(feature = "secure-aggregation")]
+mod secure;
 mod sound;
