@@ -29,6 +29,21 @@ pub trait Strategy {
     }
 }
 
+impl<S: Strategy + ?Sized> Strategy for Box<S> {
+    fn proximal(&self) -> f64 {
+        (**self).proximal()
+    }
+    fn step(&mut self, change: &mut [f64]) {
+        (**self).step(change);
+    }
+    fn state(&self) -> State {
+        (**self).state()
+    }
+    fn load_state(&mut self, state: &State) -> Result<(), FederatedError> {
+        (**self).load_state(state)
+    }
+}
+
 /// Federated averaging: the model moves by the mean update (McMahan, Moore, Ramage, Hampson and Arcas,
 /// "Communication-efficient learning of deep networks from decentralized data", 2017, algorithm 1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

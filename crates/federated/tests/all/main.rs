@@ -2,6 +2,8 @@
 
 mod common;
 mod federation;
+#[cfg(feature = "flower")]
+mod flower;
 mod privacy;
 #[cfg(feature = "secure-aggregation")]
 mod secure;
