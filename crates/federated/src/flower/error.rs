@@ -40,6 +40,16 @@ pub enum FlowerError {
         /// The fault.
         fault: String,
     },
+    /// A server whose certificate is not signed by one of the link's, or that cannot agree on how to encrypt.
+    #[error("{call}: the connection to {server} is not safe: {fault}")]
+    Tls {
+        /// The call.
+        call: &'static str,
+        /// The address of the server.
+        server: String,
+        /// The fault.
+        fault: String,
+    },
     /// An address, a key or a certificate that cannot be used.
     #[error("{operation}: {fault}")]
     Settings {

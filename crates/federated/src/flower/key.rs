@@ -69,7 +69,7 @@ impl NodeKey {
     /// Headers that prove who calls and when.
     pub(super) fn headers(&self, now: SystemTime) -> [(&'static str, String); 3] {
         let time = iso_8601(now);
-        let hash = Sha256::digest(time.as_bytes());
+        let hash: [u8; 32] = Sha256::digest(time.as_bytes()).into();
         let signature: DerSignature =
             self.secret.sign_prehash(&hash).expect("a hash of 32 bytes can be signed");
         [
@@ -143,7 +143,7 @@ mod tests {
         let key = NodeKey::generate().unwrap();
         assert!(key.public_pem().starts_with("-----BEGIN PUBLIC KEY-----\nMHYwEAYHKoZIzj0CAQYFK4EEACIDYgAE"));
         let [_, (_, time), _] = key.headers(UNIX_EPOCH);
-        let hash = Sha256::digest(time.as_bytes());
+        let hash: [u8; 32] = Sha256::digest(time.as_bytes()).into();
         let signature: DerSignature = key.secret.sign_prehash(&hash).unwrap();
         VerifyingKey::from(&key.secret).verify_prehash(&hash, &signature).unwrap();
         assert!(

@@ -1,5 +1,6 @@
 //! Calls over HTTP: signed, encrypted, repeated with growing pauses.
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -183,16 +184,24 @@ impl Link {
 
     fn failure<C: Call>(&self, error: ureq::Error) -> Failure {
         use ureq::Error as E;
+        let fault = error.to_string();
         match error {
-            E::Io(_) | E::Timeout(_) | E::HostNotFound | E::ConnectionFailed => {
-                Failure::Away(error.to_string())
+            E::Tls(_) | E::Pem(_) | E::Rustls(_) => Failure::Final(self.unsafe_connection::<C>(fault)),
+            // So rustls reports a certificate that it does not trust.
+            E::Io(error) if error.kind() == ErrorKind::InvalidData => {
+                Failure::Final(self.unsafe_connection::<C>(fault))
             }
+            E::Io(_) | E::Timeout(_) | E::HostNotFound | E::ConnectionFailed => Failure::Away(fault),
             E::BadUri(_) | E::Http(_) => Failure::Final(FlowerError::Settings {
                 operation: "Link::new",
-                fault: format!("the address {:?} cannot be called: {error}", self.server),
+                fault: format!("the address {:?} cannot be called: {fault}", self.server),
             }),
-            other => Failure::Final(self.nonsense(C::PATH, other.to_string())),
+            _ => Failure::Final(self.nonsense(C::PATH, fault)),
         }
+    }
+
+    fn unsafe_connection<C: Call>(&self, fault: String) -> FlowerError {
+        FlowerError::Tls { call: C::PATH, server: self.server.clone(), fault }
     }
 
     /// The error of an answer that contradicts itself.

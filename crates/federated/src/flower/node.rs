@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use gradus_autograd::Float;
-use gradus_nn::{Module, State};
+use gradus_nn::{Module, State, StateTensor};
 
 use super::objects::{Builder, Objects, name};
 use super::records::{self, Content};
@@ -38,8 +38,8 @@ const JOINS: u32 = 4;
 ///
 /// ```no_run
 /// # use gradus_federated::{Client, flower::{FlowerError, Link, Node}};
-/// # fn run(model: gradus_nn::Linear, client: impl Client<gradus_nn::Linear>) -> Result<(), FlowerError> {
-/// let link = Link::new("https://flower.example.org:9092")?.root_certificates(include_str!("../../Cargo.toml"))?;
+/// # fn run(model: gradus_nn::Linear, client: impl Client<gradus_nn::Linear>, authority: &str) -> Result<(), FlowerError> {
+/// let link = Link::new("https://flower.example.org:9092")?.root_certificates(authority)?;
 /// let mut node = Node::new(link, model, client);
 /// node.run(|progress| progress.evaluated < 3)?;
 /// let model = node.into_model();
@@ -272,13 +272,12 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
             dst_task_id: metadata.src_task_id,
         };
         let (parts, error) = match records {
-            Ok(tree) => {
-                *(if kind == "train" { &mut self.progress.trained } else { &mut self.progress.evaluated }) +=
-                    1;
+            Ok(tree) if kind == "train" => {
+                self.progress.trained += 1;
                 (vec![tree], None)
             }
-            Err(error) => {
-                self.progress.failed += 1;
+            Ok(tree) => {
+                self.progress.evaluated += 1;
                 (Vec::new(), Some(ErrorReply { code: CLIENT_RAISED, reason: error.to_string() }))
             }
         };
@@ -354,12 +353,14 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
             trees: vec![reply.tree.clone()],
             seconds: vec![reply.seconds],
         };
-        let pushed = self.link.call(&request);
-        if let Err(FlowerError::Refused { .. }) = &pushed {
-            // The run is over, or the message too late: no later attempt would be taken.
-            self.reply = None;
-        }
-        let answer = pushed?;
+        let answer = match self.link.call(&request) {
+            Err(error @ FlowerError::Refused { .. }) => {
+                // The run is over, or the message too late: no later attempt would be taken.
+                self.reply = None;
+                return Err(error);
+            }
+            answer => answer?,
+        };
         for object_id in answer.objects_to_push {
             let Some(content) = reply.objects.get(&object_id).cloned() else {
                 return Err(self
@@ -377,17 +378,14 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
     }
 }
 
-fn not_finite(state: &State) -> Option<String> {
-    use gradus_nn::StateTensor::{F32, F64};
-    let fault = |(name, tensor): (&str, _)| {
-        let finite = match tensor {
-            &F32(ref tensor) => tensor.iter().all(f32::is_finite),
-            &F64(ref tensor) => tensor.iter().all(f64::is_finite),
-            _ => true,
-        };
-        (!finite).then(|| name.to_string())
+/// The first tensor with NaN or an infinity.
+fn not_finite(state: &State) -> Option<&str> {
+    let is_finite = |tensor: &StateTensor| match tensor {
+        StateTensor::F32(tensor) => tensor.iter().all(f32::is_finite),
+        StateTensor::F64(tensor) => tensor.iter().all(f64::is_finite),
+        _ => true,
     };
-    state.iter().find_map(fault)
+    state.iter().find(|(_, tensor)| !is_finite(tensor)).map(|(name, _)| name)
 }
 
 fn check(report: &Report) -> Result<(), ClientError> {

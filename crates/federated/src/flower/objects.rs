@@ -17,7 +17,8 @@ pub(super) type Objects = BTreeMap<String, Vec<u8>>;
 
 /// The name of an object: the SHA-256 of its bytes.
 pub(super) fn name(content: &[u8]) -> String {
-    Sha256::digest(content).iter().fold(String::new(), |mut text, byte| {
+    let hash: [u8; 32] = Sha256::digest(content).into();
+    hash.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").expect("a string takes all");
         text
     })

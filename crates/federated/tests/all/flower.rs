@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -39,7 +39,7 @@ fn server(mut answer: impl FnMut(&str, &[u8]) -> Answer + Send + 'static) -> Str
     address
 }
 
-fn request(stream: &TcpStream) -> Option<(String, Vec<u8>)> {
+fn request(stream: impl Read) -> Option<(String, Vec<u8>)> {
     let mut reader = BufReader::new(stream);
     let (mut line, mut length) = (String::new(), 0);
     reader.read_line(&mut line).ok()?;
@@ -119,6 +119,12 @@ fn field(message: &[u8], tag: u64) -> Vec<u8> {
     fields(message).into_iter().find(|(found, _)| *found == tag).unwrap_or_else(|| panic!("no field {tag}")).1
 }
 
+/// The name of an object.
+fn hash(content: &[u8]) -> String {
+    let hash: [u8; 32] = Sha256::digest(content).into();
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// Objects by name, and the tree of a message.
 #[derive(Default, Clone)]
 struct Store {
@@ -131,7 +137,7 @@ impl Store {
         let names: Vec<&str> = parts.iter().map(|(name, _)| name.as_str()).collect();
         let mut content = format!("{kind} {} {}\0", names.join(","), body.len()).into_bytes();
         content.extend(body);
-        let name: String = Sha256::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
+        let name = hash(&content);
         self.objects.insert(name.clone(), content);
         let children = parts.iter().flat_map(|(_, tree)| bytes(2, tree));
         let tree = bytes(1, name.as_bytes()).into_iter().chain(children).collect();
@@ -303,8 +309,7 @@ fn a_message_is_trained_and_answered_although_the_server_is_away_for_a_while() {
     let (messages, objects) = &*pushed.lock().unwrap();
     assert_eq!(messages.len(), 1);
     for (name, content) in objects {
-        let hash: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(*name, hash);
+        assert_eq!(*name, hash(content));
     }
     // The numbers stand at the end of the chunks.
     let tail = |parameter: usize| -> Vec<u8> {
@@ -404,4 +409,51 @@ fn a_server_that_was_started_again_is_joined_again() {
     });
     let error = node(&address).run(|_| true).unwrap_err();
     assert!(matches!(error, FlowerError::Refused { status: 401, .. }), "{error}");
+}
+
+/// As [`server`], with TLS and the certificate of the tests.
+fn tls_server() -> String {
+    use rustls::pki_types::pem::PemObject;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let certificate = CertificateDer::from_pem_slice(include_bytes!("../tls/server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("../tls/server.key")).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls_graviola::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("https://localhost:{}", listener.local_addr().unwrap().port());
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(stream) = stream else { return };
+            let connection = rustls::ServerConnection::new(config.clone()).unwrap();
+            let mut stream = rustls::StreamOwned::new(connection, stream);
+            let Some((path, _)) = request(&mut stream) else { continue };
+            let (status, body) = joined(path.rsplit('/').next().unwrap_or_default()).unwrap();
+            let head = format!(
+                "HTTP/1.1 {status} Answer\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                body.len()
+            );
+            drop(stream.write_all(&[head.as_bytes(), &body].concat()));
+            stream.conn.send_close_notify();
+            drop(stream.flush());
+        }
+    });
+    address
+}
+
+#[test]
+fn certificates_are_checked() {
+    let address = tls_server();
+    let node = |link: Link| -> Node<Model, Points, f64> { Node::new(link, model(), Points::new(0, 5)) };
+    let trusting = link(&address).root_certificates(include_str!("../tls/authority.pem")).unwrap();
+    node(trusting).run(|_| false).unwrap();
+    let others = link(&address).root_certificates(include_str!("../tls/other.pem")).unwrap();
+    for link in [link(&address), others] {
+        let error = node(link).run(|_| false).unwrap_err();
+        assert!(matches!(error, FlowerError::Tls { call: "register-node", .. }), "{error}");
+    }
 }
