@@ -170,17 +170,8 @@ fn three_rounds_with_an_unmodified_flower() {
             thread::sleep(Duration::from_millis(200));
         }
         let supernode_port = free_port().to_string();
-        processes.start(
-            "flower-supernode",
-            &[
-                "--insecure",
-                "--superlink",
-                &address,
-                "--port",
-                &supernode_port,
-                "--disable-runtime-dependency-installation",
-            ],
-        );
+        processes
+            .start("flower-supernode", &["--insecure", "--superlink", &address, "--port", &supernode_port]);
         let settings = format!("nodes=3 out='{}'", result.display());
         let mut run = processes.command("flwr", "run.log");
         let mut run = run.args(["run", "app", "gradus", "--run-config", &settings]).spawn().unwrap();

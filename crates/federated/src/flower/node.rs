@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use gradus_autograd::Float;
-use gradus_nn::{Module, State, StateTensor};
+use gradus_nn::{Module, State};
 
 use super::objects::{Builder, Objects, name};
 use super::records::{self, Content};
@@ -17,7 +17,7 @@ use super::wire::{
     PushMessagesRequest, PushObjectRequest, RegisterNodeRequest, UnregisterNodeRequest,
 };
 use super::{FlowerError, Link};
-use crate::client::{Client, Report, Round, Setting};
+use crate::client::{Client, Round, Setting};
 use crate::error::ClientError;
 use crate::sampling::mix;
 
@@ -278,6 +278,10 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
             }
             Ok(tree) => {
                 self.progress.evaluated += 1;
+                (vec![tree], None)
+            }
+            Err(error) => {
+                self.progress.failed += 1;
                 (Vec::new(), Some(ErrorReply { code: CLIENT_RAISED, reason: error.to_string() }))
             }
         };
@@ -316,7 +320,7 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
                 model.train();
                 let report = self.client.fit(&mut model, &round)?;
                 let state = model.state();
-                if let Some(name) = not_finite(&state) {
+                if let Some(name) = records::not_finite(&state) {
                     return Err(
                         format!("{name:?} is not finite after training: the update is not sent").into()
                     );
@@ -338,7 +342,7 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
             }
             other => return Err(format!("this node knows no messages of the type {other:?}").into()),
         };
-        check(&report)?;
+        records::check(&report)?;
         parts.push(("metrics".to_string(), records::metrics(builder, &report)));
         Ok(builder.record("RecordDict", parts))
     }
@@ -375,23 +379,5 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
         }
         self.reply = None;
         Ok(())
-    }
-}
-
-/// The first tensor with NaN or an infinity.
-fn not_finite(state: &State) -> Option<&str> {
-    let is_finite = |tensor: &StateTensor| match tensor {
-        StateTensor::F32(tensor) => tensor.iter().all(f32::is_finite),
-        StateTensor::F64(tensor) => tensor.iter().all(f64::is_finite),
-        _ => true,
-    };
-    state.iter().find(|(_, tensor)| !is_finite(tensor)).map(|(name, _)| name)
-}
-
-fn check(report: &Report) -> Result<(), ClientError> {
-    match report.metrics.iter().find(|(_, value)| !value.is_finite()) {
-        _ if report.examples == 0 => Err("there are no examples".into()),
-        Some((name, value)) => Err(format!("the metric {name:?} is {value}").into()),
-        None => Ok(()),
     }
 }

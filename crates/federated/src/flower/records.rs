@@ -9,6 +9,7 @@ use prost::Message;
 use super::objects::{Builder, Object, Objects, array_bytes};
 use super::wire::{ObjectTree, RecordValue, Signeds, Value, ValueItem, ValueRecord};
 use crate::client::{Report, Setting};
+use crate::error::ClientError;
 
 /// The content of a message: arrays and settings.
 #[derive(Debug, Default, PartialEq)]
@@ -110,4 +111,23 @@ pub(super) fn metrics(builder: &mut Builder, report: &Report) -> ObjectTree {
     let metrics = report.metrics.iter().map(|(name, value)| (name.clone(), Value::Double(*value)));
     let items = std::iter::once(examples).chain(metrics).map(item).collect();
     builder.message("MetricRecord", Vec::new(), &ValueRecord { items })
+}
+
+/// The first tensor with NaN or an infinity.
+pub(super) fn not_finite(state: &State) -> Option<&str> {
+    let is_finite = |tensor: &StateTensor| match tensor {
+        StateTensor::F32(tensor) => tensor.iter().all(f32::is_finite),
+        StateTensor::F64(tensor) => tensor.iter().all(f64::is_finite),
+        _ => true,
+    };
+    state.iter().find(|(_, tensor)| !is_finite(tensor)).map(|(name, _)| name)
+}
+
+/// Refuses reports that no mean can use.
+pub(super) fn check(report: &Report) -> Result<(), ClientError> {
+    match report.metrics.iter().find(|(_, value)| !value.is_finite()) {
+        _ if report.examples == 0 => Err("there are no examples".into()),
+        Some((name, value)) => Err(format!("the metric {name:?} is {value}").into()),
+        None => Ok(()),
+    }
 }

@@ -193,7 +193,7 @@ fn buffers_are_averaged_counters_grow_frozen_parameters_stay() {
     let data = [Tensor::randn([4, 2], rng), Tensor::randn([12, 2], rng)];
     let means = data.clone().map(|x| {
         let net = net.clone();
-        net.forward(&x);
+        drop(net.forward(&x));
         net.state().tensor::<f32>("1.running_mean").unwrap().to_vec()
     });
     let mut federated = Simulation::new(net, data.map(Normal)).unwrap();

@@ -18,22 +18,24 @@ fn terms(threshold: usize, len: usize) -> Terms {
 }
 
 /// Clients whose keys went out, and a server with the roster.
-fn advertised(terms: Terms, ids: &[u64]) -> (Vec<SecureClient<Advertised>>, SecureServer<Letters>, Vec<u8>) {
+type Advertising = (Vec<SecureClient<Advertised>>, SecureServer<Letters>, Vec<u8>);
+
+fn advertised(terms: Terms, ids: &[u64]) -> Result<Advertising, SecureError> {
     let (mut server, mut clients) = (SecureServer::new(terms), Vec::new());
     for &id in ids {
         let (client, keys) = SecureClient::seeded_for_tests(terms, id, 1000 + id);
         assert_eq!(server.receive(&keys).unwrap(), id);
         clients.push(client);
     }
-    let (server, roster) = server.close().unwrap();
-    (clients, server, roster)
+    let (server, roster) = server.close()?;
+    Ok((clients, server, roster))
 }
 
 type Sharing = (Vec<SecureClient<Shared>>, SecureServer<Vectors>, BTreeMap<u64, Vec<u8>>);
 
 /// Clients that shared their secrets; those of whom `stays` says no have dropped out before.
 fn shared(terms: Terms, ids: &[u64], stays: impl Fn(u64) -> bool) -> Result<Sharing, SecureError> {
-    let (clients, mut server, roster) = advertised(terms, ids);
+    let (clients, mut server, roster) = advertised(terms, ids)?;
     let mut sharing = Vec::new();
     for (client, &id) in clients.into_iter().zip(ids) {
         if stays(id) {
@@ -276,7 +278,7 @@ fn messages_that_do_not_belong() {
     );
     assert_eq!(server.close().unwrap_err().to_string(), "public keys: 1 clients, and the threshold is 2");
     // A client does not take a roster in which it stands under other keys, as a server that stands between would need.
-    let (_, _, roster) = advertised(t, &[1, 2]);
+    let (_, _, roster) = advertised(t, &[1, 2]).unwrap();
     assert_eq!(
         client.share(&roster).unwrap_err().to_string(),
         "client 1: is not in the roster under its own keys"

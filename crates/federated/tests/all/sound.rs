@@ -89,7 +89,7 @@ fn arguments_that_make_no_sense() {
 #[test]
 #[should_panic(expected = "FedProx::new: `mu` is -1: it must be at least 0 and finite")]
 fn a_negative_proximal_factor() {
-    drop(gradus_federated::FedProx::new(-1.0));
+    let _ = gradus_federated::FedProx::new(-1.0);
 }
 
 #[test]
