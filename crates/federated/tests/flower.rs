@@ -1,4 +1,4 @@
-//! Two nodes of gradus and one in Python in a federation of an unmodified Flower, on this machine.
+//! Two nodes of gradus in a federation of an unmodified Flower, on this machine.
 //!
 //! Flower is found on the path, or in the virtual environment that `GRADUS_FLOWER` names; `.ci/engines` makes one. Without it
 //! the test says that it was skipped.
@@ -169,10 +169,7 @@ fn three_rounds_with_an_unmodified_flower() {
         while TcpStream::connect(&address).is_err() && begun.elapsed() < LIMIT {
             thread::sleep(Duration::from_millis(200));
         }
-        let supernode_port = free_port().to_string();
-        processes
-            .start("flower-supernode", &["--insecure", "--superlink", &address, "--port", &supernode_port]);
-        let settings = format!("nodes=3 out='{}'", result.display());
+        let settings = format!("nodes=2 out='{}'", result.display());
         let mut run = processes.command("flwr", "run.log");
         let mut run = run.args(["run", "app", "gradus", "--run-config", &settings]).spawn().unwrap();
         while !result.exists() && begun.elapsed() < LIMIT {

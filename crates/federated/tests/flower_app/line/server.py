@@ -1,9 +1,10 @@
 """Three rounds of Flower's own FedAvg over a linear model, which starts at 0."""
 
 import json
+import traceback
 
 import numpy as np
-from flwr.app import ArrayRecord, Context
+from flwr.app import Array, ArrayRecord, Context
 from flwr.serverapp import Grid, ServerApp
 from flwr.serverapp.strategy import FedAvg
 
@@ -12,11 +13,21 @@ app = ServerApp()
 
 @app.main()
 def main(grid: Grid, context: Context) -> None:
+    try:
+        _run(grid, context)
+    except Exception:
+        # Where the test shows it.
+        with open(str(context.run_config["out"]) + ".log", "w", encoding="utf-8") as file:
+            traceback.print_exc(file=file)
+        raise
+
+
+def _run(grid: Grid, context: Context) -> None:
     nodes = int(context.run_config["nodes"])
     arrays = ArrayRecord(
         {
-            "weight": _array(np.zeros((1, 2), dtype=np.float32)),
-            "bias": _array(np.zeros(1, dtype=np.float32)),
+            "weight": Array(np.zeros((1, 2), dtype=np.float32)),
+            "bias": Array(np.zeros(1, dtype=np.float32)),
         }
     )
     strategy = FedAvg(min_train_nodes=nodes, min_evaluate_nodes=nodes, min_available_nodes=nodes)
@@ -30,8 +41,3 @@ def main(grid: Grid, context: Context) -> None:
     with open(str(context.run_config["out"]), "w", encoding="utf-8") as file:
         json.dump(report, file)
 
-
-def _array(array):
-    from flwr.app import Array
-
-    return Array(array)
