@@ -156,7 +156,7 @@ impl Panels {
             }),
             Left::Wide(x) => {
                 for half in 0..2 {
-                    let wide = path.widen_half(data, half);
+                    let wide = Path::widen_half(data, half);
                     in_tiles(path.tile_rows(), count, |row, tile| {
                         let rows = Rows {
                             first: x.as_slice()[row * stride..].as_ptr(),
@@ -263,11 +263,13 @@ impl Path {
     }
 
     /// Half of the columns of a panel as 16-bit integers.
-    fn widen_half(self, panel: &[i8], half: usize) -> Buffer<i16> {
+    fn widen_half(panel: &[i8], half: usize) -> Buffer<i16> {
         widened(panel.len() / 2, |wide| {
             let halves = panel.as_chunks::<{ HALF * QUAD }>().0.iter().skip(half).step_by(2);
             for (wide, panel) in wide.as_chunks_mut::<{ HALF * QUAD }>().0.iter_mut().zip(halves) {
-                *wide = panel.map(|w| MaybeUninit::new(w.into()));
+                for (wide, &w) in wide.iter_mut().zip(panel) {
+                    wide.write(w.into());
+                }
             }
         })
     }
