@@ -1,8 +1,8 @@
 //! Errors and panics, word for word.
 
 use gradus_autograd::{Tensor, no_grad, seeded};
-use gradus_nn::{BatchNorm2d, Linear, Module, Relu, Sequential, State, StateTensor};
-use gradus_quant::{FourBit, LearnedStep, Observer, Params, QLinear, QuantError, Quantizer, Scheme};
+use gradus_nn::{BatchNorm2d, Linear, Lstm, Module, Relu, Sequential, State, StateTensor};
+use gradus_quant::{FourBit, LearnedStep, Observer, Params, QLinear, QLstm, QuantError, Quantizer, Scheme};
 
 fn message<V: std::fmt::Debug>(result: Result<V, QuantError>) -> String {
     result.expect_err("it is wrong").to_string()
