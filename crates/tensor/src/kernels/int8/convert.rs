@@ -51,14 +51,15 @@ fn quantize_row<T: Float>(x: &[T], bytes: &mut [u8], scale: T, [zero, low, high]
     for (byte, &x) in bytes.iter_mut().zip(x) {
         nan |= x.is_nan();
         let level = (x / scale).round() + zero;
-        let level = if level < low { low } else { level };
+        // NaN as well becomes the lowest level.
+        let level = if level >= low { level } else { low };
         let level = if level > high { high } else { level };
         *byte = to_byte(level.to_f64() as f32);
     }
     nan
 }
 
-/// A whole number from 0 to 255 as a byte, and NaN as some byte. The sum ends with the bits of the number: unlike a conversion, which
+/// A whole number from 0 to 255 as a byte. The sum ends with the bits of the number: unlike a conversion, which
 /// has to cut off, this is a loop of vector instructions.
 #[inline(always)]
 fn to_byte(level: f32) -> u8 {

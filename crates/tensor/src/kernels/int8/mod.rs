@@ -1,7 +1,7 @@
 //! Products of 8-bit integers, summed up exactly in 32 bits.
 //!
 //! The left matrix has bytes without a sign, the right one with: this is what the instructions multiply. Numbers with a sign
-//! on the left are moved up by 128 beforehand, and a zero point is taken off afterwards, by the sums of the columns. Sums
+//! on the left are moved up to begin at 0 beforehand, and a zero point is taken off afterwards, by the sums of the columns. Sums
 //! wrap around on the way, which changes nothing: whatever fits in the end is exact. So every instruction set, any number of
 //! threads and every layout give the same bits.
 
