@@ -194,29 +194,27 @@ fn readers<'b, T: Float>(
     };
     let is_dense = kind == Kind::Dense;
     let (mut norms, mut is_flat): (Vec<&mut dyn Channels<T>>, bool) = (Vec::new(), is_dense);
+    let flat = |layer: &str| format!("layer {layer:?} needs images, and what goes into it is flat");
     for (layer, part) in after {
         match part {
             Part::Elementwise => {}
             Part::Flatten => is_flat = true,
-            Part::Pool if !is_flat => {}
-            Part::Norm(norm) if !is_flat || is_dense => norms.push(&mut **norm),
-            Part::Weighted(reader, Kind::Convolution) if !is_flat => return Ok((norms, &mut **reader)),
-            Part::Weighted(reader, Kind::Dense) if is_flat => {
-                if is_dense && reader.inputs() != channels {
-                    let inputs = reader.inputs();
-                    return refuse(format!(
+            Part::Pool if is_flat => return refuse(flat(layer)),
+            Part::Pool => {}
+            Part::Norm(_) if is_flat && !is_dense => return refuse(flat(layer)),
+            Part::Norm(norm) => norms.push(&mut **norm),
+            Part::Weighted(reader, reader_kind) => {
+                let inputs = reader.inputs();
+                return match (*reader_kind, is_flat) {
+                    (Kind::Convolution, true) => refuse(flat(layer)),
+                    (Kind::Dense, false) => {
+                        refuse(format!("the dense layer {layer:?} reads images: `Flatten` must be before it"))
+                    }
+                    _ if is_dense && inputs != channels => refuse(format!(
                         "the dense layer {layer:?} reads {inputs} numbers of {channels} outputs"
-                    ));
-                }
-                return Ok((norms, &mut **reader));
-            }
-            Part::Weighted(_, Kind::Dense) => {
-                return refuse(format!(
-                    "the dense layer {layer:?} reads images: `Flatten` must be before it"
-                ));
-            }
-            Part::Pool | Part::Norm(_) | Part::Weighted(..) => {
-                return refuse(format!("layer {layer:?} needs images, and what goes into it is flat"));
+                    )),
+                    _ => Ok((norms, &mut **reader)),
+                };
             }
             Part::Other(kind) => {
                 return refuse(format!("it is not known what layer {layer:?}, a {kind}, does with them"));

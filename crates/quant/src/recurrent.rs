@@ -128,7 +128,7 @@ impl<T: Float> Cells<T> {
                     fault.get_or_insert(error);
                 }
             };
-            no_grad(|| self.run(&Var::constant(x), None, count, step, watch));
+            let _ = no_grad(|| self.run(&Var::constant(x), None, count, step, watch));
         }
         if let Some(error) = fault {
             return Err(error);
