@@ -197,10 +197,9 @@ fn readers<'b, T: Float>(
     let flat = |layer: &str| format!("layer {layer:?} needs images, and what goes into it is flat");
     for (layer, part) in after {
         match part {
-            Part::Elementwise => {}
             Part::Flatten => is_flat = true,
             Part::Pool if is_flat => return refuse(flat(layer)),
-            Part::Pool => {}
+            Part::Elementwise | Part::Pool => {}
             Part::Norm(_) if is_flat && !is_dense => return refuse(flat(layer)),
             Part::Norm(norm) => norms.push(&mut **norm),
             Part::Weighted(reader, reader_kind) => {

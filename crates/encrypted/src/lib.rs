@@ -42,7 +42,7 @@
 //!
 //! // The client reads the outputs: those of the network in plain integers.
 //! let answer = client.decrypt(&Reply::from_bytes(reply.as_bytes().to_vec())?, pending)?;
-//! assert_eq!(answer.integers.slice(0, 0).to_vec(), server.network().evaluate(&[0, 3, 6, 15])?);
+//! assert_eq!(answer.integers.select(0, 0).to_vec(), server.network().evaluate(&[0, 3, 6, 15])?);
 //! assert_eq!(answer.outputs.shape(), [2, 2]);
 //! # Ok::<(), gradus_encrypted::EncryptedError>(())
 //! ```

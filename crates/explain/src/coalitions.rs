@@ -65,7 +65,7 @@ pub(crate) struct Game<'a, T: Float> {
     pub(crate) features: Features,
 }
 
-impl<'a, T: Float> Game<'a, T> {
+impl<T: Float> Game<'_, T> {
     /// The number of groups.
     pub(crate) fn groups(&self) -> usize {
         self.features.len()

@@ -112,7 +112,7 @@ impl Round {
                 Some(StateTensor::F64(start)) => start.cast::<T>(),
                 _ => panic!("proximal_term: the model of the federation has no parameter {name:?}"),
             };
-            term = term + (parameter - start).square().sum(..);
+            term += (parameter - start).square().sum(..);
         }
         term * T::from_f64(0.5 * self.proximal)
     }

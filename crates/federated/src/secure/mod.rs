@@ -39,7 +39,7 @@ mod simulated;
 pub use client::{Advertised, Masked, SecureClient, Shared};
 pub use error::SecureError;
 pub use fixed::FixedPoint;
-pub use server::{Keys, Letters, Reveals, SecureServer, Vectors};
+pub use server::{Inboxes, Keys, Letters, Reveals, SecureServer, Vectors};
 pub use simulated::SecureAggregation;
 
 /// What clients and server agree on before they begin, by other means than the messages.

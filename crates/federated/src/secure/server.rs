@@ -56,6 +56,9 @@ impl std::fmt::Debug for PublicKeys {
     }
 }
 
+/// A message for each client, by its number.
+pub type Inboxes = BTreeMap<u64, Vec<u8>>;
+
 impl SecureServer<Keys> {
     /// A server that waits for public keys.
     pub fn new(terms: Terms) -> Self {
@@ -122,7 +125,7 @@ impl SecureServer<Letters> {
     ///
     /// # Errors
     /// If there are fewer clients than the threshold.
-    pub fn close(self) -> Result<(SecureServer<Vectors>, BTreeMap<u64, Vec<u8>>), SecureError> {
+    pub fn close(self) -> Result<(SecureServer<Vectors>, Inboxes), SecureError> {
         let Self { terms, step: Letters { roster, letters } } = self;
         terms.enough("sealed shares", letters.len())?;
         let inbox = |&recipient: &u64| {
