@@ -71,6 +71,9 @@ pub use gradus_data as data;
 #[cfg(feature = "explain")]
 #[doc(inline)]
 pub use gradus_explain as explain;
+#[cfg(feature = "privacy")]
+#[doc(inline)]
+pub use gradus_privacy as privacy;
 #[cfg(feature = "quant")]
 #[doc(inline)]
 pub use gradus_quant as quant;
