@@ -101,6 +101,12 @@ fn epsilon(index: &Value, case: &Value) -> Outcome {
     if !is_sound(tolerance(case, "tol"), got, truth, bound) {
         faults.push(format!("epsilon_rdp: got {got:?}, want {truth:?} to {bound:?}"));
     }
+    if !case["epsilon_pld"].is_null() {
+        let (got, want) = (accountant.tight_epsilon(delta).unwrap(), of("epsilon_pld"));
+        if !is_sound(tolerance(case, "tol_pld"), got, want, truth) {
+            faults.push(format!("epsilon_pld: got {got:?}, want {want:?} to {truth:?}"));
+        }
+    }
     if !case["epsilon_gaussian"].is_null() {
         let (got, want) = (gaussian_epsilon(s, steps, delta).unwrap(), of("epsilon_gaussian"));
         if !tolerance(case, "tol").accepts(got, want) {

@@ -90,6 +90,26 @@ proptest! {
         }
     }
 
+    /// The distribution of the loss gives less than its moments, and no less than the truth.
+    #[test]
+    fn the_tight_epsilon(s in 0.3..10.0, steps in 1_usize..200, delta in 1e-8..1e-3, q in 1e-3..1.0, whole: bool) {
+        let q = if whole { 1.0 } else { q };
+        let of = |s: f64, delta: f64| {
+            let mut accountant = Accountant::new();
+            accountant.add(q, s, steps / 2).unwrap();
+            accountant.add(q, s, steps.div_ceil(2)).unwrap();
+            (accountant.tight_epsilon(delta).unwrap(), accountant.epsilon(delta).unwrap())
+        };
+        let (tight, moments) = of(s, delta);
+        prop_assert!(tight < 0.999 * moments || moments == 0.0 || moments > 100.0, "{tight} {moments}");
+        let slack = |x: f64| x * 1.002 + 1e-4;
+        prop_assert!(of(s * 1.3, delta).0 <= slack(tight) && of(s, delta / 3.0).0 >= tight);
+        if whole {
+            let exact = gaussian_epsilon(s, steps, delta).unwrap();
+            prop_assert!(exact <= tight && tight <= slack(exact), "{exact} {tight}");
+        }
+    }
+
     /// The noise for an epsilon keeps it, and a little less would not.
     #[test]
     fn noise_for_an_epsilon(q in 1e-3..1.0, steps in 1_usize..2000, epsilon in 0.05..50.0, delta in 1e-8..1e-3) {
