@@ -48,10 +48,10 @@ impl Data {
 fn network(side: usize, rng: &mut impl Rng) -> Sequential {
     let padding = || Conv::new().padding(1);
     Sequential::new()
-        .push(Conv2d::new(1, 16, 3, padding(), rng))
+        .push(Conv2d::new(1, 8, 3, padding(), rng))
         .push(Tanh)
         .push(MaxPool2d::new(2))
-        .push(Conv2d::new(16, 16, 3, padding(), rng))
+        .push(Conv2d::new(8, 16, 3, padding(), rng))
         .push(Tanh)
         .push(MaxPool2d::new(2))
         .push(Flatten)
@@ -89,12 +89,14 @@ impl Row {
 }
 
 /// Trains to an epsilon.
-fn train(data: &Data, plan: Plan, wanted: f64, rate: f64) -> Result<Row, Box<dyn Error>> {
+fn train(data: &Data, plan: Plan, wanted: f64) -> Result<Row, Box<dyn Error>> {
     let (images, labels) = &data.train;
     let noise = plan.noise_multiplier(wanted)?;
+    // The more noise, the smaller the steps.
+    let rate = 4.0 / (2.0 + noise);
     let mut private = DpSgd::new(labels.len(), plan.sampling_rate)?.max_norm(0.5)?.noise_multiplier(noise)?;
     let mut model = network(images.shape()[2], &mut seeded(1));
-    let mut sgd = Sgd::new(rate).momentum(0.9);
+    let mut sgd = Sgd::new(rate);
     let mut curve = Vec::new();
     let steps_of_epoch = (1.0 / plan.sampling_rate).round() as usize;
     let batches = PoissonBatches::new((images, labels), plan.sampling_rate, SecureRng::new()?);
@@ -131,7 +133,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("epsilon    noise  RDP says  tighter   test accuracy");
     let mut rows = Vec::new();
     for wanted in [1.0, 3.0, 8.0, f64::INFINITY] {
-        let row = train(&data, plan, wanted, 1.0)?;
+        let row = train(&data, plan, wanted)?;
         println!(
             "{:>7} {:8.3} {:9.3} {:8.3} {:13.2} %",
             row.wanted,

@@ -11,7 +11,8 @@
 //! Gaussian noise in proportion to this bound hides what it did. [`DpSgd`] makes such gradients, and any optimizer takes them.
 //!
 //! **The bill.** [`Accountant`] counts steps and gives epsilon after any number of them, [`Plan`] before the first, and the noise
-//! for an epsilon that is wanted. Values are true upper bounds; [`gaussian_epsilon`] is exact, without sampling.
+//! for an epsilon that is wanted. No value is below the true one, which [`Accountant::tight_epsilon`] comes near to;
+//! [`gaussian_epsilon`] is exact, without sampling.
 //!
 //! ```
 //! use gradus_privacy::{Accountant, Plan};
@@ -32,6 +33,7 @@
 //! | batches by independent draws | `gradus::data::PoissonBatches`, with a [`SecureRng`] |
 //! | a batch that does not fit into memory | [`DpSgd::clipped_sum`], [`ClippedSum::accumulate`], [`DpSgd::add_noise`] |
 //! | epsilon before, during and after training | [`Plan::epsilon`], [`DpSgd::epsilon`], [`Accountant`] |
+//! | a smaller epsilon for the same steps | [`Accountant::tight_epsilon`] |
 //! | the noise for an epsilon | [`Plan::noise_multiplier`] |
 //! | training that goes on from a checkpoint | [`Stateful`](gradus_nn::Stateful) of [`DpSgd`] and [`Accountant`] |
 //!

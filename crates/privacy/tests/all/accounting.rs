@@ -15,7 +15,7 @@ fn at_most(x: f64, y: f64) -> bool {
 proptest! {
     /// A larger order, a larger share, and less noise give more away.
     #[test]
-    fn rdp_rises(q in 1e-6..1.0, s in 0.06..20.0, order in 1.05..70.0, more in 1.0001..2.0) {
+    fn rdp_rises(q in 1e-6..1.0_f64, s in 0.06..20.0_f64, order in 1.05..70.0, more in 1.0001..2.0) {
         let value = rdp(q, s, order).unwrap();
         prop_assert!(value > 0.0);
         prop_assert!(at_most(value, rdp(q, s, order * more).unwrap()));
@@ -27,7 +27,7 @@ proptest! {
 
     /// At order 2 the moment is 1 + q^2 (exp(1 / s^2) - 1).
     #[test]
-    fn the_second_moment(q in 1e-6..1.0, s in 0.06..20.0) {
+    fn the_second_moment(q in 1e-6..1.0_f64, s in 0.06..20.0_f64) {
         let want = q * q * (1.0 / (s * s)).exp_m1();
         let got = log_moment(q, s, 2.0);
         prop_assert!((got - want.ln_1p()).abs() <= 1e-12 * got, "{got} {want}");
@@ -35,7 +35,7 @@ proptest! {
 
     /// log(A) is convex in the order: between two integers it is below the chord, and above the chords on either side.
     #[test]
-    fn moments_between_integers(q in 1e-6..0.999, s in 0.06..20.0, below in 1_u32..40, part in 0.01..0.99) {
+    fn moments_between_integers(q in 1e-6..0.999_f64, s in 0.06..20.0_f64, below in 1_u32..40, part in 0.01..0.99) {
         let low = f64::from(below);
         let of = |order: f64| if order <= 1.0 { 0.0 } else { log_moment(q, s, order) };
         let value = of(low + part);
@@ -51,7 +51,7 @@ proptest! {
     #[test]
     fn composition_adds(
         q in 1e-4..1.0, s in 0.4..8.0, other in 0.4..8.0, first in 0_usize..500, second in 0_usize..500,
-        delta in 1e-9..1e-2,
+        delta in 1e-9..1e-2_f64,
     ) {
         let counted = |steps: &[(f64, usize)]| {
             let mut accountant = Accountant::new();
@@ -76,7 +76,7 @@ proptest! {
 
     /// Without sampling the exact epsilon solves its equation, and is below what the accountant says.
     #[test]
-    fn the_exact_epsilon(s in 0.3..20.0, steps in 1_usize..100, delta in 1e-10..1e-2) {
+    fn the_exact_epsilon(s in 0.3..20.0_f64, steps in 1_usize..100, delta in 1e-10..1e-2_f64) {
         let exact = gaussian_epsilon(s, steps, delta).unwrap();
         let bound = Plan { sampling_rate: 1.0, steps, delta }.epsilon(s).unwrap();
         prop_assert!(exact <= bound, "{exact} {bound}");
@@ -92,7 +92,7 @@ proptest! {
 
     /// The distribution of the loss gives less than its moments, and no less than the truth.
     #[test]
-    fn the_tight_epsilon(s in 0.3..10.0, steps in 1_usize..200, delta in 1e-8..1e-3, q in 1e-3..1.0, whole: bool) {
+    fn the_tight_epsilon(s in 0.3..10.0_f64, steps in 1_usize..200, delta in 1e-8..1e-3_f64, q in 1e-3..1.0_f64, whole: bool) {
         let q = if whole { 1.0 } else { q };
         let of = |s: f64, delta: f64| {
             let mut accountant = Accountant::new();
@@ -112,7 +112,7 @@ proptest! {
 
     /// The noise for an epsilon keeps it, and a little less would not.
     #[test]
-    fn noise_for_an_epsilon(q in 1e-3..1.0, steps in 1_usize..2000, epsilon in 0.05..50.0, delta in 1e-8..1e-3) {
+    fn noise_for_an_epsilon(q in 1e-3..1.0, steps in 1_usize..2000, epsilon in 0.05..50.0, delta in 1e-8..1e-3_f64) {
         let plan = Plan { sampling_rate: q, steps, delta };
         let noise = plan.noise_multiplier(epsilon).unwrap();
         prop_assert!(plan.epsilon(noise).unwrap() <= epsilon);

@@ -149,12 +149,15 @@ impl Layer<f64> for Largest {
     }
 }
 
+/// A layer inside of a model inside of a model.
+fn with(layer: impl Layer<f64> + 'static) -> Sequential<f64> {
+    Sequential::new().push(Sequential::new().push(layer)).push(cnn(0))
+}
+
 #[test]
 fn statistics_of_examples_are_refused() {
-    let with =
-        |layer: Box<dyn Layer<f64>>| Sequential::new().push(Sequential::new().push(layer)).push(cnn(0));
     let mut private = DpSgd::new(100, 0.1).unwrap();
-    let mut model = with(Box::new(BatchNorm2d::new(1)));
+    let mut model = with(BatchNorm2d::new(1));
     let error = gradients(&mut private, &model, 4).unwrap_err();
     assert!(
         matches!(&error, PrivacyError::Layer { name, kind } if name == "0.0" && kind == "BatchNorm2d"),
@@ -163,7 +166,7 @@ fn statistics_of_examples_are_refused() {
     model.eval();
     let _ = gradients(&mut private, &model, 4).unwrap();
 
-    let model = with(Box::new(Largest { seen: Buffer::new([0.0]) }));
+    let model = with(Largest { seen: Buffer::new([0.0]) });
     let (before, error) = (model.state(), gradients(&mut private, &model, 4).unwrap_err());
     assert!(matches!(&error, PrivacyError::Buffer { name } if name == "0.0.seen"), "{error}");
     assert_eq!(model.state(), before);

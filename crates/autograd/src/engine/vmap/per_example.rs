@@ -236,10 +236,12 @@ impl<T: Float> PerExampleGradients<T> {
             weights.len(),
             self.parameters.len()
         );
-        weights.iter().for_each(|weights| self.check_weights("weighted_each", weights));
-        let sums = self.parameters.iter().zip(weights);
-        let sums = sums.map(|((parameter, gradients), weights)| (parameter, gradients.weighted(weights)));
-        Gradients::of(sums, self.losses.sum(..).item())
+        let mut sums = Vec::with_capacity(weights.len());
+        for ((parameter, gradients), weights) in self.parameters.iter().zip(weights) {
+            self.check_weights("weighted_each", weights);
+            sums.push((parameter, gradients.weighted(weights)));
+        }
+        Gradients::of(sums.into_iter(), self.losses.sum(..).item())
     }
 
     /// The sum of the gradients of all examples, each times its weight, for an optimizer: with weights `1 / batch` it is the
