@@ -15,7 +15,7 @@ fn at_most(x: f64, y: f64) -> bool {
 proptest! {
     /// A larger order, a larger share, and less noise give more away.
     #[test]
-    fn rdp_rises(q in 1e-6..1.0_f64, s in 0.06..20.0_f64, order in 1.05..70.0, more in 1.0001..2.0) {
+    fn rdp_rises(q in 1e-6..1.0_f64, s in 0.06..20.0_f64, order in 1.05..70.0, more in 1.0001..2.0_f64) {
         let value = rdp(q, s, order).unwrap();
         prop_assert!(value > 0.0);
         prop_assert!(at_most(value, rdp(q, s, order * more).unwrap()));
@@ -35,7 +35,7 @@ proptest! {
 
     /// log(A) is convex in the order: between two integers it is below the chord, and above the chords on either side.
     #[test]
-    fn moments_between_integers(q in 1e-6..0.999_f64, s in 0.06..20.0_f64, below in 1_u32..40, part in 0.01..0.99) {
+    fn moments_between_integers(q in 1e-6..0.999_f64, s in 0.06..20.0_f64, below in 1_u32..40, part in 0.01..0.99_f64) {
         let low = f64::from(below);
         let of = |order: f64| if order <= 1.0 { 0.0 } else { log_moment(q, s, order) };
         let value = of(low + part);
