@@ -96,6 +96,11 @@ impl<T: Element> Tensor<T> {
         self.buffer.get_mut().map(|buffer| &mut buffer[places])
     }
 
+    /// All elements of the buffer, to write to, if no other tensor shares it.
+    pub(crate) fn memory(&mut self) -> Option<&mut [T]> {
+        self.buffer.get_mut()
+    }
+
     /// The order of axes in which the elements are contiguous, if in logical order they are not (as in a transposed
     /// matrix). Changes in place keep it.
     pub(crate) fn memory_order(&self) -> Option<Shape> {
@@ -317,6 +322,6 @@ impl<T: Element, const N: usize> IndexMut<[usize; N]> for Tensor<T> {
 #[doc(hidden)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
-    from: Layout,
-    to: Layout,
+    pub(crate) from: Layout,
+    pub(crate) to: Layout,
 }

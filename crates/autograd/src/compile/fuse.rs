@@ -143,7 +143,7 @@ impl<'a, T: Float> Fuser<'a, T> {
                     .then_some(Part::Reduce(reduction, axes.len()))
             }
             Fusion::Reshape | Fusion::Expand => Some(Part::Same),
-            Fusion::Permute => None,
+            Fusion::Permute | Fusion::Matmul | Fusion::Linear | Fusion::MeanSquaredDifference => None,
         }
     }
 

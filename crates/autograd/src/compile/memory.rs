@@ -52,7 +52,7 @@ impl<T: Float> Plan<T> {
         let mut own = vec![false; self.values.len()];
         for instruction in &mut self.instructions {
             let prepared = match &instruction.kind {
-                Kind::Fused(..) => true,
+                Kind::Fused(..) | Kind::Routine(..) => true,
                 Kind::Operation(operation) => operation.writes_into(),
                 _ => false,
             };
@@ -68,7 +68,8 @@ impl<T: Float> Plan<T> {
             instruction.takes = taken.is_some();
             for &result in &instruction.results {
                 let size: usize = self.shapes[result as usize].iter().product();
-                let register = prepared && size > SMALL && !self.results.contains(&Place::Value(result));
+                let is_shared = prepared && !matches!(instruction.kind, Kind::Routine(..));
+                let register = is_shared && size > SMALL && !self.results.contains(&Place::Value(result));
                 let register = register.then(|| {
                     let place = free.iter().position(|&register| self.sizes[register as usize] == size);
                     place.map_or_else(

@@ -45,7 +45,7 @@ impl<T: Float> Plan<T> {
         }
         let Self { instructions, values, registers, register_of, shapes, .. } = self;
         mode::with_recording(false, || {
-            for instruction in instructions.iter() {
+            for instruction in instructions.iter_mut() {
                 execute(instruction, values, registers, shapes, members, update);
                 for &value in &instruction.dies {
                     let dead = std::mem::replace(&mut values[value as usize], Saved::nothing());
@@ -77,12 +77,18 @@ fn prepare<'a, T: Float>(
     {
         *value = Saved::Value(tensor);
     }
+    sole(value, || Tensor::zeros(shape))
+}
+
+/// A value's memory, if nobody shares it, or else new memory in its place.
+#[inline]
+fn sole<T: Float>(value: &mut Saved<T>, new: impl FnOnce() -> Tensor<T>) -> &mut Tensor<T> {
     let is_ready = match value {
         Saved::Value(tensor) => tensor.is_sole(),
         _ => false,
     };
     if !is_ready {
-        *value = Saved::Value(Tensor::zeros(shape));
+        *value = Saved::Value(new());
     }
     let Saved::Value(tensor) = value else { unreachable!("it was made so") };
     tensor
@@ -133,7 +139,7 @@ fn operand<'a, T: Float>(
 
 #[track_caller]
 fn execute<T: Float>(
-    instruction: &Instruction<T>,
+    instruction: &mut Instruction<T>,
     values: &mut [Saved<T>],
     registers: &mut [Option<Tensor<T>>],
     shapes: &[Shape],
@@ -143,7 +149,7 @@ fn execute<T: Float>(
     // Operands come before results.
     let first = instruction.results.first().map_or(values.len(), |&result| result as usize);
     let operands = |values| gather(&instruction.operands, |place| operand(place, values, members));
-    let result = match &instruction.kind {
+    let result = match &mut instruction.kind {
         Kind::Nothing => return,
         Kind::Fused(pass, _) => {
             let (values, results) = values.split_at_mut(first);
@@ -154,6 +160,15 @@ fn execute<T: Float>(
             }
             let inputs = gather(&instruction.operands, |place| number(place, values, members));
             return pass.run(&inputs, &mut outputs);
+        }
+        Kind::Routine(routine, _) => {
+            let (values, results) = values.split_at_mut(first);
+            let inputs = instruction.operands.iter().map(|&place| number(place, values, members));
+            let results = &mut results[..instruction.results.len()];
+            for (i, value) in results.iter_mut().enumerate() {
+                sole(value, || routine.new_output(i));
+            }
+            return routine.run(inputs, results.iter_mut().filter_map(Saved::value_mut));
         }
         Kind::Operation(operation) if instruction.memory[0] != Memory::New => {
             let (values, results) = values.split_at_mut(first);
@@ -188,12 +203,15 @@ fn execute<T: Float>(
             return;
         }
         Kind::Update { member, optimizer, place } => {
-            // A gradient may be a view of the parameter itself.
-            let gradient = number(instruction.operands[0], values, members).clone();
+            let gradient = match instruction.operands[0] {
+                Place::Value(value) => values[value as usize].value().expect("gradients are numbers"),
+                // Itself, or another one.
+                place @ Place::Member(_) => &number(place, values, members).clone(),
+            };
             let External::Number(parameter) = &mut members[*member as usize] else {
                 unreachable!("parameters are numbers")
             };
-            return update(*optimizer, *place, parameter, &gradient);
+            return update(*optimizer, *place, parameter, gradient);
         }
         Kind::Assign { member } => {
             let value = number(instruction.operands[0], values, members).clone();
