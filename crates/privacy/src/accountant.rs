@@ -154,6 +154,10 @@ impl Accountant {
     /// If delta is not between 0 and 1.
     pub fn tight_epsilon(&self, delta: f64) -> Result<f64> {
         let moments = self.epsilon(delta)?;
+        // Beyond, exponentials overflow.
+        if moments > 600.0 {
+            return Ok(moments);
+        }
         let steps = self.phases.iter().map(|phase| Steps {
             sampling_rate: phase.sampling_rate,
             noise_multiplier: phase.noise_multiplier,
