@@ -51,6 +51,7 @@ fn files_are_short() {
         "federated",
         "train",
         "quant",
+        "privacy",
         "derive",
         "gradus",
     ] {

@@ -1,5 +1,5 @@
 //! Results of gradus held against stored results of `PyTorch`: values, gradients, second derivatives and forward
-//! mode of single operations, in any layout, whole training runs, files that other programs wrote, and explanations.
+//! mode of single operations, in any layout, whole training runs, files that other programs wrote, explanations, and private training.
 //!
 //!     cargo test --release -p gradus-tests --test conformance
 //!

@@ -31,6 +31,7 @@
 //! | random changes of a batch, the same for any number of threads | [`Batches::augment`], [`augment`](mod@augment) |
 //! | batches made on other threads | [`Batches::prefetch`] |
 //! | training that stops and goes on in the middle of an epoch | [`Loader`] |
+//! | batches by independent draws, for private training | [`PoissonBatches`] |
 //! | parts and folds | [`order::split`], [`order::folds`], [`Subset`] |
 //! | uneven parts, for clients of a federation | [`order::dirichlet`] |
 //! | sequences of several lengths | [`pad_sequence`], [`Batches::bucket`] |
@@ -48,6 +49,7 @@ mod error;
 mod impute;
 mod loader;
 pub mod order;
+mod poisson;
 mod prefetch;
 pub mod read;
 mod scale;
@@ -58,6 +60,7 @@ pub use dataset::{Dataset, Subset};
 pub use error::DataError;
 pub use impute::Impute;
 pub use loader::Loader;
+pub use poisson::PoissonBatches;
 pub use prefetch::Prefetch;
 pub use scale::{MinMax, Standardize};
 pub use sequences::{pad_sequence, unpad};

@@ -79,6 +79,9 @@ pub use gradus_explain as explain;
 #[cfg(feature = "federated")]
 #[doc(inline)]
 pub use gradus_federated as federated;
+#[cfg(feature = "privacy")]
+#[doc(inline)]
+pub use gradus_privacy as privacy;
 #[cfg(feature = "quant")]
 #[doc(inline)]
 pub use gradus_quant as quant;

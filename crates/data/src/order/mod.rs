@@ -98,6 +98,22 @@ fn drawn(indices: &Tensor<i64>) -> Vec<usize> {
     indices.iter().map(|i| i as usize).collect()
 }
 
+/// Each of the numbers from 0 to `count - 1` with probability `rate`, by itself: an order of random length, in rising order. The
+/// probability is right to 2^-53.
+///
+/// # Panics
+/// If the rate is not from 0 to 1.
+#[track_caller]
+pub fn poisson(count: usize, rate: f64, rng: &mut (impl Rng + ?Sized)) -> Vec<usize> {
+    check_rate("poisson", rate);
+    (0..count).filter(|_| f64::from_random_bits(rng.next_u64()) < rate).collect()
+}
+
+#[track_caller]
+pub(crate) fn check_rate(operation: &str, rate: f64) {
+    assert!((0.0..=1.0).contains(&rate), "{operation}: the rate is {rate}: it must be from 0 to 1");
+}
+
 /// The number of positive weights.
 #[track_caller]
 fn check_weights<T: Float>(operation: &str, weights: &Tensor<T>) -> usize {

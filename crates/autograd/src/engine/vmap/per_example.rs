@@ -142,6 +142,19 @@ impl<T: Float> OfParameter<T> {
         }
     }
 
+    /// Bounds of the squares from above: rounding may leave next to nothing of a sum of products that cancel, and then the
+    /// squares say less than what another order of additions would give.
+    fn squares_at_most(&self) -> Tensor<T> {
+        let Self::Product(left, right) = self else { return self.squares() };
+        let [m, r, n] = [left.shape()[1], left.shape()[2], right.shape()[2]];
+        if r == 1 {
+            return self.squares();
+        }
+        // An element of the product is wrong by (m + n + r) eps times what its terms add up to without their signs at most.
+        let lengths = left.norm(2.0, 1) * right.norm(2.0, 2);
+        self.squares() + lengths.sum(1).square() * (T::EPSILON * T::from_f64((m + n + r) as f64))
+    }
+
     /// The sum of the gradients times a weight each.
     fn weighted(&self, weights: &Tensor<T>) -> Tensor<T> {
         let size = weights.len();
@@ -175,10 +188,60 @@ impl<T: Float> PerExampleGradients<T> {
         found.map(|(_, gradients)| gradients.whole())
     }
 
+    #[track_caller]
+    fn check_weights(&self, operation: &str, weights: &Tensor<T>) {
+        assert!(
+            weights.shape() == self.losses.shape(),
+            "{operation}: the weights have shape {:?}, and there are {} examples: there must be one for each",
+            weights.shape(),
+            self.losses.len()
+        );
+    }
+
     /// The Euclidean norm of all gradients of each example as one vector, `[batch]`.
     pub fn norms(&self) -> Tensor<T> {
         let zeros = Tensor::zeros(self.losses.shape());
         self.parameters.iter().fold(zeros, |sum, (_, gradients)| sum + gradients.squares()).sqrt()
+    }
+
+    /// The norms of the gradients of each parameter, `[batch]`, in the order in which the parameters were given, rounded up:
+    /// a gradient, as [`weighted_each`](Self::weighted_each) adds it up, is at most as long, but for the rounding of a sum of
+    /// squares. One that is a sum of products which cancel gets a larger bound than its norm.
+    pub fn norm_bounds(&self) -> Vec<Tensor<T>> {
+        self.parameters.iter().map(|(_, gradients)| gradients.squares_at_most().sqrt()).collect()
+    }
+
+    /// The sum of the gradients of all examples, each times a weight for its example and its parameter: `[batch]` weights for
+    /// each parameter, in the order in which these were given. [`Gradients::loss`] is the sum of the losses.
+    ///
+    /// ```
+    /// use gradus_autograd::{Tensor, Var, gradients_per_example};
+    ///
+    /// // Each parameter clipped to norm 1 by itself.
+    /// let [w, v] = [1.0_f64, 2.0].map(|x| Var::leaf(Tensor::from([x])));
+    /// let x = Var::constant([[0.5], [4.0]]);
+    /// let gradients = gradients_per_example(|x| x[0].dot(&w) + x[0].dot(&v) * 2.0, &[&w, &v], &[&x], &[Some(0)]);
+    /// let clip = |norms: Tensor<f64>| norms.map(|norm| 1.0 / norm.max(1.0));
+    /// let sum = gradients.weighted_each(&gradients.norm_bounds().into_iter().map(clip).collect::<Vec<_>>());
+    /// assert_eq!((sum.get(&w), sum.get(&v)), (Some(&Tensor::from([1.5])), Some(&Tensor::from([2.0]))));
+    /// ```
+    ///
+    /// # Panics
+    /// If there is not one list for each parameter, and in it one weight for each example.
+    #[track_caller]
+    pub fn weighted_each(&self, weights: &[Tensor<T>]) -> Gradients<T> {
+        assert!(
+            weights.len() == self.parameters.len(),
+            "weighted_each: there are {} lists of weights and {} parameters: there must be one for each",
+            weights.len(),
+            self.parameters.len()
+        );
+        let mut sums = Vec::with_capacity(weights.len());
+        for ((parameter, gradients), weights) in self.parameters.iter().zip(weights) {
+            self.check_weights("weighted_each", weights);
+            sums.push((parameter, gradients.weighted(weights)));
+        }
+        Gradients::of(sums.into_iter(), self.losses.sum(..).item())
     }
 
     /// The sum of the gradients of all examples, each times its weight, for an optimizer: with weights `1 / batch` it is the
@@ -188,12 +251,7 @@ impl<T: Float> PerExampleGradients<T> {
     /// If there is not one weight for each example.
     #[track_caller]
     pub fn weighted(&self, weights: &Tensor<T>) -> Gradients<T> {
-        assert!(
-            weights.shape() == self.losses.shape(),
-            "weighted: the weights have shape {:?}, and there are {} examples: there must be one for each",
-            weights.shape(),
-            self.losses.len()
-        );
+        self.check_weights("weighted", weights);
         let sums =
             self.parameters.iter().map(|(parameter, gradients)| (parameter, gradients.weighted(weights)));
         Gradients::of(sums, (&self.losses * weights).sum(..).item())
