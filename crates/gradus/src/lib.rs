@@ -68,6 +68,9 @@ pub use gradus_compress as compress;
 #[cfg(feature = "data")]
 #[doc(inline)]
 pub use gradus_data as data;
+#[cfg(feature = "distributed")]
+#[doc(inline)]
+pub use gradus_distributed as distributed;
 #[cfg(feature = "explain")]
 #[doc(inline)]
 pub use gradus_explain as explain;
