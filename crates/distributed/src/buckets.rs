@@ -24,16 +24,13 @@ struct Bucket<T> {
 impl<T: Float> Buckets<T> {
     /// A bucket is full once it has `size` bytes or more.
     pub(crate) fn new(parameters: &[&Parameter<T>], size: usize) -> Self {
-        let (mut lengths, mut places) = (vec![0], Vec::with_capacity(parameters.len()));
-        for parameter in parameters.iter().rev() {
-            if lengths[lengths.len() - 1] * size_of::<T>() >= size {
-                lengths.push(0);
-            }
-            let bucket = lengths.len() - 1;
-            places.push((bucket, lengths[bucket]));
-            lengths[bucket] += parameter.len();
+        let places = places(parameters, size);
+        let mut lengths = Vec::new();
+        // In the order of the buckets.
+        for (parameter, &(bucket, first)) in parameters.iter().zip(&places).rev() {
+            lengths.resize(bucket + 1, 0);
+            lengths[bucket] = first + parameter.len();
         }
-        places.reverse();
         let bucket = |missing| Bucket { numbers: vec![T::ZERO; missing], missing };
         Self { buckets: lengths.into_iter().map(bucket).collect(), places, taken: 0 }
     }
@@ -42,7 +39,11 @@ impl<T: Float> Buckets<T> {
     pub(crate) fn put(&mut self, parameter: usize, gradient: &Tensor<T>) {
         let (bucket, first) = self.places[parameter];
         let bucket = &mut self.buckets[bucket];
-        bucket.numbers[first..first + gradient.len()].copy_from_slice(&gradient.to_vec());
+        let numbers = &mut bucket.numbers[first..first + gradient.len()];
+        match gradient.as_slice() {
+            Some(gradient) => numbers.copy_from_slice(gradient),
+            None => numbers.copy_from_slice(&gradient.to_vec()),
+        }
         bucket.missing -= gradient.len();
     }
 
@@ -71,4 +72,19 @@ impl<T: Float> Buckets<T> {
         self.taken += count;
         taken.iter_mut().map(|bucket| std::mem::take(&mut bucket.numbers)).collect()
     }
+}
+
+/// For each parameter its bucket, and its first element there.
+pub(crate) fn places<T: Float>(parameters: &[&Parameter<T>], size: usize) -> Vec<(usize, usize)> {
+    let (mut bucket, mut length) = (0, 0);
+    let mut places = Vec::with_capacity(parameters.len());
+    for parameter in parameters.iter().rev() {
+        if length * size_of::<T>() >= size {
+            (bucket, length) = (bucket + 1, 0);
+        }
+        places.push((bucket, length));
+        length += parameter.len();
+    }
+    places.reverse();
+    places
 }

@@ -6,7 +6,7 @@ use std::{panic, thread};
 use gradus_autograd::{Float, Gradients, Tensor, Var};
 use gradus_nn::{Buffer, Counter, Member, Module, Parameter, Path};
 
-use crate::buckets::Buckets;
+use crate::buckets::{Buckets, places};
 use crate::error::DistributedError;
 use crate::group::{Call, Group, NUMBERS};
 use crate::shards::Part;
@@ -111,7 +111,7 @@ impl Group {
         };
         let state = digest_of(&buffers, &steps);
         let (gradients, states_are_equal) =
-            self.finish(call, &parameters, own.as_ref(), sums, &weights, state)?;
+            self.finish(call, &parameters, own.as_ref(), &sums, &weights, state)?;
 
         // A rank without examples counts the batch as the others do.
         let mut most = steps.clone();
@@ -154,7 +154,7 @@ impl Group {
         own.iter().for_each(|own| buckets.fill(&parameters, own));
         let mut sums = buckets.rest();
         sums.iter_mut().try_for_each(|bucket| self.weighted_sum(call, bucket, &weights))?;
-        Ok(self.finish(call, &parameters, own.as_ref(), sums, &weights, 0)?.0)
+        Ok(self.finish(call, &parameters, own.as_ref(), &sums, &weights, 0)?.0)
     }
 
     /// Of each rank, its share of the examples. `all` is their number if it is known.
@@ -235,7 +235,7 @@ impl Group {
         call: Call,
         parameters: &[&Parameter<T>],
         own: Option<&Gradients<T>>,
-        sums: Vec<Vec<T>>,
+        sums: &[Vec<T>],
         weights: &[f64],
         state: u64,
     ) -> Result<(Gradients<T>, bool), DistributedError> {
@@ -254,16 +254,14 @@ impl Group {
             }
         }
         let loss = ranks.iter().zip(weights).map(|(rank, weight)| rank.loss * weight).sum();
-        // Buckets begin with the last parameter.
-        let mut numbers = sums.into_iter().flatten();
-        let mut found = Vec::with_capacity(parameters.len());
-        for (parameter, any) in parameters.iter().zip(any).rev() {
-            let sum: Vec<T> = numbers.by_ref().take(parameter.len()).collect();
-            if any != 0 {
-                let sum = Tensor::from_vec(sum, parameter.shape()).expect("as many numbers as elements");
-                found.push((&***parameter, sum));
-            }
-        }
+        let places = places(parameters, self.bucket());
+        let sum = |parameter: &Parameter<T>, (bucket, first): (usize, usize)| {
+            let sum = sums[bucket][first..first + parameter.len()].to_vec();
+            Tensor::from_vec(sum, parameter.shape()).expect("as many numbers as elements")
+        };
+        let found = parameters.iter().zip(places).zip(any).filter(|(_, any)| *any != 0);
+        let found = found
+            .map(|((parameter, place), _)| -> (&Var<T>, Tensor<T>) { (parameter, sum(parameter, place)) });
         let states_are_equal = ranks.iter().all(|rank| rank.state == ranks[0].state);
         Ok((Gradients::from_leaves(T::from_f64(loss), found), states_are_equal))
     }

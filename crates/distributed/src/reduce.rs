@@ -28,6 +28,9 @@ impl Group {
         bucket: &mut [T],
         weights: &[f64],
     ) -> Result<(), DistributedError> {
+        if self.size() == 1 {
+            return Ok(());
+        }
         let scratch = &mut *self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
         let Scratch { send, receive, sums } = scratch;
         let (rank, size, len) = (self.rank(), self.size(), bucket.len());

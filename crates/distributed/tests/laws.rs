@@ -107,7 +107,8 @@ proptest! {
             (mean, group.sum(&[value * weight as f64, weight as f64]).unwrap(), rows)
         });
         for (mean, sum, rows) in &found {
-            prop_assert!(if weights == 0 { mean.is_nan() } else { (mean - all / weights as f64).abs() < 1e-12 });
+            let right = if weights == 0 { mean.is_nan() } else { (mean - all / weights as f64).abs() < 1e-12 };
+            prop_assert!(right, "{}", mean);
             prop_assert!((sum[0] - all).abs() < 1e-12 && sum[1] == weights as f64);
             prop_assert!(rows.shape() == [weights, 2] && (rows.sum(..).item() - 2.0 * all).abs() < 1e-12);
             prop_assert_eq!((sum, rows), (&found[0].1, &found[0].2));

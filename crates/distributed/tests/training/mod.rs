@@ -9,17 +9,17 @@ use gradus_nn::{
     Adam, BatchNorm1d, Dropout, Linear, Losses, Module, Optimizer, Sequential, State, Stateful, Tanh,
 };
 
-pub const EXAMPLES: usize = 50;
+pub(crate) const EXAMPLES: usize = 50;
 /// The last batch has two examples.
-pub const BATCH: usize = 8;
-pub const EPOCHS: usize = 4;
+pub(crate) const BATCH: usize = 8;
+pub(crate) const EPOCHS: usize = 4;
 
 /// The rows of a tensor.
-pub fn rows(x: &Tensor<f64>, indices: &[usize]) -> Tensor<f64> {
+pub(crate) fn rows(x: &Tensor<f64>, indices: &[usize]) -> Tensor<f64> {
     x.index_select(0, &indices.iter().map(|&i| i as i64).collect())
 }
 
-pub fn model(noisy: bool) -> Sequential<f64> {
+pub(crate) fn model(noisy: bool) -> Sequential<f64> {
     let rng = &mut seeded(3);
     let model = Sequential::new().push(Linear::new(6, 16, rng));
     let model = if noisy { model.push(BatchNorm1d::new(16)).push(Dropout::new(0.2, 0)) } else { model };
@@ -28,7 +28,7 @@ pub fn model(noisy: bool) -> Sequential<f64> {
 
 /// The state of the model after all epochs, and the loss of the last one. `before` is called before each step, with its
 /// number.
-pub fn train(
+pub(crate) fn train(
     group: &Group,
     noisy: bool,
     checkpoint: Option<&Path>,
@@ -75,7 +75,7 @@ pub fn train(
 
 /// The largest difference of two states of the same model.
 #[allow(dead_code)] // Each test file has a copy of this module.
-pub fn distance(a: &State, b: &State) -> f64 {
+pub(crate) fn distance(a: &State, b: &State) -> f64 {
     let difference = |name: &str| {
         let (a, b) = (a.tensor::<f64>(name)?, b.tensor::<f64>(name)?);
         Some((a - b).abs().max(..).item())
