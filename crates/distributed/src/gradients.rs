@@ -42,8 +42,8 @@ impl Group {
     ///
     /// Buffers that the forward pass has changed, such as running statistics, become the mean over the ranks by their number
     /// of examples. Layers that mix the examples of a batch see the rank's part alone: batch normalisation in training
-    /// normalises by the statistics of a part, so there the gradients are not the whole batch's. Each rank draws its own
-    /// masks of dropout; counters go on as on one rank.
+    /// normalises by the statistics of a part, so there the gradients are not the whole batch's, and a part needs two examples
+    /// at least. Each rank draws its own masks of dropout; counters go on as on one rank.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, seeded};

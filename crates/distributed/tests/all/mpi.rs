@@ -1,7 +1,4 @@
 //! Jobs of several processes under `mpirun`, which start this test program again as their ranks.
-#![cfg(feature = "mpi")]
-
-mod training;
 
 use std::fmt::Write as _;
 use std::fs::{self, File};
@@ -10,10 +7,10 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 use std::{env, process, thread};
 
+use crate::training::{BATCH, EXAMPLES, train};
 use gradus_autograd::seeded;
 use gradus_distributed::{DistributedError, Group, Threads, run};
 use gradus_nn::{Linear, State};
-use training::{BATCH, EXAMPLES, train};
 
 /// What the ranks do.
 const WORK: &str = "GRADUS_TEST_RANKS";
@@ -130,7 +127,7 @@ fn job(ranks: usize, work: &str, folder: PathBuf) -> Job {
     let log = folder.join("log");
     let mut command = Command::new("mpirun");
     command.args(["--oversubscribe", "-n", &ranks.to_string()]).arg(env::current_exe().unwrap());
-    command.args(["--exact", "rank", "--nocapture", "--test-threads=1"]);
+    command.args(["--exact", "mpi::rank", "--nocapture", "--test-threads=1"]);
     command.env(WORK, work).env(FOLDER, &folder).env("GRADUS_NUM_THREADS", "1");
     command.env("OMPI_ALLOW_RUN_AS_ROOT", "1").env("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1");
     if work == "late" {

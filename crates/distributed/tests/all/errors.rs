@@ -175,6 +175,6 @@ fn processes_without_mpi() {
     }
     let this = std::env::current_exe().unwrap();
     let mut run = Command::new(this);
-    run.args(["--exact", "processes_without_mpi"]).env(wanted, "").env("OMPI_COMM_WORLD_SIZE", "2");
+    run.args(["--exact", "errors::processes_without_mpi"]).env(wanted, "").env("OMPI_COMM_WORLD_SIZE", "2");
     assert!(run.status().unwrap().success());
 }
