@@ -7,7 +7,7 @@ use gradus_nn::Parameter;
 /// is 0.
 #[derive(Debug)]
 pub(crate) struct Buckets<T> {
-    buckets: Vec<Bucket<T>>,
+    all: Vec<Bucket<T>>,
     /// For each parameter its bucket, and its first element there.
     places: Vec<(usize, usize)>,
     /// The buckets that were taken out.
@@ -32,13 +32,13 @@ impl<T: Float> Buckets<T> {
             lengths[bucket] = first + parameter.len();
         }
         let bucket = |missing| Bucket { numbers: vec![T::ZERO; missing], missing };
-        Self { buckets: lengths.into_iter().map(bucket).collect(), places, taken: 0 }
+        Self { all: lengths.into_iter().map(bucket).collect(), places, taken: 0 }
     }
 
     /// Adds the gradient of a parameter.
     pub(crate) fn put(&mut self, parameter: usize, gradient: &Tensor<T>) {
         let (bucket, first) = self.places[parameter];
-        let bucket = &mut self.buckets[bucket];
+        let bucket = &mut self.all[bucket];
         let numbers = &mut bucket.numbers[first..first + gradient.len()];
         match gradient.as_slice() {
             Some(gradient) => numbers.copy_from_slice(gradient),
@@ -58,17 +58,17 @@ impl<T: Float> Buckets<T> {
 
     /// The next buckets, as far as they are full: all ranks take them in the same order.
     pub(crate) fn full(&mut self) -> Vec<Vec<T>> {
-        let full = self.buckets[self.taken..].iter().take_while(|bucket| bucket.missing == 0).count();
+        let full = self.all[self.taken..].iter().take_while(|bucket| bucket.missing == 0).count();
         self.take(full)
     }
 
     /// The buckets that are left.
     pub(crate) fn rest(mut self) -> Vec<Vec<T>> {
-        self.take(self.buckets.len() - self.taken)
+        self.take(self.all.len() - self.taken)
     }
 
     fn take(&mut self, count: usize) -> Vec<Vec<T>> {
-        let taken = &mut self.buckets[self.taken..self.taken + count];
+        let taken = &mut self.all[self.taken..self.taken + count];
         self.taken += count;
         taken.iter_mut().map(|bucket| std::mem::take(&mut bucket.numbers)).collect()
     }

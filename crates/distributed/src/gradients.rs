@@ -33,6 +33,9 @@ struct After {
     state: u64,
 }
 
+/// The gradients of a rank's part, if it has one, and the sums of the buckets.
+type OwnAndSums<T> = (Option<Gradients<T>>, Vec<Vec<T>>);
+
 impl Group {
     /// The gradients of the mean loss of a batch, of which each rank computes its part: equal to the gradients of the whole
     /// batch up to rounding, with the same bits on every rank. All ranks then make the same step.
@@ -104,7 +107,9 @@ impl Group {
             self.overlapped(call, &parameters, loss, buckets, &weights)?
         } else {
             let own = loss.map(Var::backward);
-            (own.as_ref()).into_iter().for_each(|own| buckets.fill(&parameters, own));
+            if let Some(own) = &own {
+                buckets.fill(&parameters, own);
+            }
             let mut sums = buckets.rest();
             sums.iter_mut().try_for_each(|bucket| self.weighted_sum(call, bucket, &weights))?;
             (own, sums)
@@ -151,7 +156,9 @@ impl Group {
         let (call, parameters) = (Call::Reduce, trainable(model));
         let weights = self.weights(call, &parameters, samples.unwrap_or(0), 0, None)?;
         let mut buckets = Buckets::new(&parameters, self.bucket());
-        own.iter().for_each(|own| buckets.fill(&parameters, own));
+        if let Some(own) = &own {
+            buckets.fill(&parameters, own);
+        }
         let mut sums = buckets.rest();
         sums.iter_mut().try_for_each(|bucket| self.weighted_sum(call, bucket, &weights))?;
         Ok(self.finish(call, &parameters, own.as_ref(), &sums, &weights, 0)?.0)
@@ -205,7 +212,7 @@ impl Group {
         loss: Option<Var<T>>,
         mut buckets: Buckets<T>,
         weights: &[f64],
-    ) -> Result<(Option<Gradients<T>>, Vec<Vec<T>>), DistributedError> {
+    ) -> Result<OwnAndSums<T>, DistributedError> {
         thread::scope(|scope| {
             // Made in here: a panic of the backward pass closes it, and the thread ends.
             let (full, waiting) = channel::<Vec<T>>();
@@ -310,7 +317,9 @@ fn digest_of<T: Float + Wire>(buffers: &[&Buffer<T>], steps: &[i64]) -> u64 {
         T::write(&buffer.value().to_vec(), &mut bytes);
         digest.bytes(&bytes);
     }
-    steps.iter().for_each(|&step| digest.word(step.cast_unsigned()));
+    for &step in steps {
+        digest.word(step.cast_unsigned());
+    }
     digest.0
 }
 

@@ -73,7 +73,9 @@ impl Group {
             digests.push(digest.0.cast_signed());
         }
         let mut all = Digest::new();
-        digests.iter().for_each(|&digest| all.word(digest.cast_unsigned()));
+        for &digest in &digests {
+            all.word(digest.cast_unsigned());
+        }
         let mut numbers = first(digests.len() as u64);
         numbers[1] = all.0;
         let met = self.meet(Call::CheckSame, numbers)?;
