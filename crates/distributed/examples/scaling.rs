@@ -61,7 +61,7 @@ fn measure(group: &Group, name: &str) -> Result<(), DistributedError> {
         let start = Instant::now();
         let gradients = group.backward(&model, &part, |model, rows| {
             let rows = rows[0]..rows[0] + rows.len();
-            model.forward(&Var::constant(x.slice(0, rows.clone()))).cross_entropy(&y.slice(0, rows))
+            model.forward(Var::constant(x.slice(0, rows.clone()))).cross_entropy(y.slice(0, rows))
         })?;
         sgd.step(&mut model, &gradients);
         steps.push(start.elapsed().as_secs_f64());

@@ -34,7 +34,7 @@ fn gradients(
         let part = group.sharding(order.len().max(ranks)).unwrap().of(order).next().unwrap();
         let gradients = group
             .backward(&model, &part, |model, indices| {
-                model.forward(&Var::constant(rows(&x, indices))).mse_loss(&rows(&y, indices))
+                model.forward(Var::constant(rows(&x, indices))).mse_loss(rows(&y, indices))
             })
             .unwrap();
         (gradients.loss(), named(&model, &gradients))
@@ -56,7 +56,7 @@ proptest! {
         let order: Vec<usize> = (0..samples).rev().collect();
         let (x, y) = data(seed, samples);
         let model = mlp(seed);
-        let whole = model.forward(&Var::constant(rows(&x, &order))).mse_loss(&rows(&y, &order)).backward();
+        let whole = model.forward(Var::constant(rows(&x, &order))).mse_loss(rows(&y, &order)).backward();
         let parts = gradients(ranks, (bucket, overlap), seed, &order);
         for (rank, (loss, gradients)) in parts.iter().enumerate() {
             prop_assert!((loss - whole.loss()).abs() < 1e-12 * (1.0 + whole.loss()), "{rank}: {loss} {}", whole.loss());
@@ -138,12 +138,12 @@ fn one_rank_is_plain_training() {
             .push(Dropout::new(0.5, 1))
     };
     let (plain, model) = (make(), make());
-    let whole = plain.forward(&Var::constant(&x)).mse_loss(&y).backward();
+    let whole = plain.forward(Var::constant(&x)).mse_loss(&y).backward();
     let group = Group::single();
     let part = group.sharding(6).unwrap().of((0..6).collect::<Vec<_>>()).next().unwrap();
     let found = group
         .backward(&model, &part, |model, indices| {
-            model.forward(&Var::constant(rows(&x, indices))).mse_loss(&rows(&y, indices))
+            model.forward(Var::constant(rows(&x, indices))).mse_loss(rows(&y, indices))
         })
         .unwrap();
     assert_eq!((found.loss(), named(&model, &found)), (whole.loss(), named(&plain, &whole)));
@@ -157,7 +157,7 @@ fn statistics_and_counters() {
     let (x, _) = data(1, 7);
     let whole = BatchNorm1d::<f64>::new(3);
     for batch in [0..4, 4..7] {
-        let _ = whole.forward(&Var::constant(x.slice(0, batch)));
+        let _ = whole.forward(Var::constant(x.slice(0, batch)));
     }
     let states = Threads::run(4, |group| {
         let mut norm = BatchNorm1d::<f64>::new(3);
@@ -166,7 +166,7 @@ fn statistics_and_counters() {
             let gradients = group.backward(&norm, &part, |norm, indices| {
                 // Statistics of single examples have no variance; two of the same have the same mean.
                 let x = rows(&x, indices);
-                norm.forward(&Var::constant(Tensor::cat(&[&x, &x], 0))).square().mean(..)
+                norm.forward(Var::constant(Tensor::cat(&[&x, &x], 0))).square().mean(..)
             });
             let _ = gradients.unwrap();
         }

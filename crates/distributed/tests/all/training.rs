@@ -54,7 +54,7 @@ pub(crate) fn train(
             let gradients = group.backward(&model, &part, |model, indices| {
                 // Batch normalisation needs two examples at least, and parts of the last batch have one.
                 let indices = [indices, indices].concat();
-                model.forward(&Var::constant(rows(&x, &indices))).mse_loss(&rows(&y, &indices))
+                model.forward(Var::constant(rows(&x, &indices))).mse_loss(rows(&y, &indices))
             })?;
             sum += gradients.loss();
             steps += 1.0;
