@@ -76,8 +76,9 @@ best = {key: min(times) for key, times in found.items()}
 print("infer_256, microseconds: the least time of", rounds, "rounds, and the median of the rounds")
 for (peer, kind), times in found.items():
     print(f"{peer:16} {kind:8} {min(times):8.0f} {statistics.median(times):8.0f}")
-for kind in ("static", "dynamic"):
+# PyTorch's fbgemm rounds inputs to 7 bits, as `static7` does.
+for kind, theirs in (("static", "static"), ("static7", "static"), ("dynamic", "dynamic")):
     ours = best["gradus", kind]
-    peers = {peer: time for (peer, other), time in best.items() if other == kind and peer != "gradus"}
+    peers = {peer: time for (peer, other), time in best.items() if other == theirs and peer != "gradus"}
     text = ", ".join(f"{ours / time:.2f} of {peer}" for peer, time in peers.items())
     print(f"{kind}: {ours / best['gradus', 'f32']:.2f} of gradus f32, {text}")

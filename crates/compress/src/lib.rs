@@ -3,7 +3,7 @@
 //! | way | what is saved | items |
 //! | --- | --- | --- |
 //! | pruning of weights | zeros, which a sparse file leaves out | [`Scores`], [`Masks`], [`Gradual`] |
-//! | pruning of channels | parameters, memory and time | [`Scores`], [`Channels`], [`keep_channels`] |
+//! | pruning of channels | parameters, memory and time | [`Scores`], [`shrink`] of a `Sequential`, [`keep_channels`] |
 //! | low rank | parameters and time | [`LowRankLinear`], [`LowRankConv2d`] |
 //! | shared weights | bits a weight | [`Shared`] |
 //! | distillation | a smaller model learns from a large one | `DistillationLoss` of the losses |
@@ -38,6 +38,7 @@ mod error;
 mod lora;
 mod low_rank;
 mod prune;
+mod sequential;
 mod share;
 
 pub use channels::{Channels, keep_channels};
@@ -45,4 +46,5 @@ pub use error::CompressError;
 pub use lora::Lora;
 pub use low_rank::{LowRankConv2d, LowRankLinear, rank_for};
 pub use prune::{Gradual, Masks, Scope, Scores, Unit};
+pub use sequential::{prunable, shrink};
 pub use share::Shared;

@@ -111,6 +111,13 @@ fn all_but_first<T: Float>(weight: &Tensor<T>) -> Vec<isize> {
     (1..weight.rank() as isize).collect()
 }
 
+/// Scores by the names of parameters, of computations of your own.
+impl<T: Float> FromIterator<(String, Tensor<T>)> for Scores<T> {
+    fn from_iter<I: IntoIterator<Item = (String, Tensor<T>)>>(scores: I) -> Self {
+        Self(scores.into_iter().collect())
+    }
+}
+
 /// Which weights or channels of a model stay, by the names of parameters.
 ///
 /// Masks are values beside the model: they fit its clones and what is loaded from its files, and have a
@@ -211,6 +218,11 @@ impl Masks {
             }
         });
         Ok(())
+    }
+
+    /// The names of the parameters that have masks.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     /// The mask of a parameter: true is what stays. Masks of channels have size 1 along all axes but the first.

@@ -32,6 +32,7 @@
 //! | batches made on other threads | [`Batches::prefetch`] |
 //! | training that stops and goes on in the middle of an epoch | [`Loader`] |
 //! | parts and folds | [`order::split`], [`order::folds`], [`Subset`] |
+//! | uneven parts, for clients of a federation | [`order::dirichlet`] |
 //! | sequences of several lengths | [`pad_sequence`], [`Batches::bucket`] |
 //! | features of one size, missing ones filled | [`Standardize`], [`MinMax`], [`Impute`] |
 

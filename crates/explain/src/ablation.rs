@@ -2,11 +2,8 @@
 
 use gradus_autograd::{Float, Tensor, Var};
 
-use crate::coalitions::{Game, GroupAttribution};
+use crate::coalitions::{GameOptions, GroupAttribution, game_options};
 use crate::error::Result;
-use crate::features::{Features, features_option};
-use crate::input::{Baseline, baseline_option};
-use crate::passes::{Passes, pass_options};
 use crate::target::Target;
 
 /// Feature ablation: f(x) less f of x without a group, whose numbers are those of the baseline.
@@ -26,9 +23,7 @@ use crate::target::Target;
 /// ```
 #[derive(Debug, Clone)]
 pub struct FeatureAblation<T: Float = f32> {
-    features: Option<Features>,
-    baseline: Baseline<T>,
-    passes: Passes,
+    options: GameOptions<T>,
 }
 
 impl<T: Float> Default for FeatureAblation<T> {
@@ -40,12 +35,10 @@ impl<T: Float> Default for FeatureAblation<T> {
 impl<T: Float> FeatureAblation<T> {
     /// Each number by itself is replaced by 0.
     pub fn new() -> Self {
-        Self { features: None, baseline: Baseline(None), passes: Passes::default() }
+        Self { options: GameOptions::default() }
     }
 
-    features_option! {}
-    baseline_option! {}
-    pass_options! {}
+    game_options! {}
 
     /// The attributions of the rows of `x` `[batch, ...]`.
     ///
@@ -58,8 +51,7 @@ impl<T: Float> FeatureAblation<T> {
         x: &Tensor<T>,
         target: impl Into<Target>,
     ) -> Result<GroupAttribution<T>> {
-        let options = (self.features.as_ref(), &self.baseline, &self.passes);
-        let game = Game::new(&model, x, target, options)?;
+        let game = self.options.game(&model, x, target)?;
         let (n, groups) = (game.input.rows(), game.groups());
         let without = game.values(groups, &|coalition, group| coalition != group)?;
         let lost = |(row, group): (usize, usize)| game.input.outputs[row] - without[group * n + row];

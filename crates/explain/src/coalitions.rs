@@ -1,6 +1,6 @@
 //! A model as a game: its output when only some features are there.
 
-use gradus_autograd::{Float, Tensor, Var};
+use gradus_autograd::{Float, Tensor};
 
 use crate::error::{ExplainError, Result};
 use crate::features::Features;
@@ -17,6 +17,45 @@ pub struct GroupAttribution<T: Float> {
     pub coefficients: Tensor<T>,
 }
 
+/// The options of methods that leave groups of features out.
+#[derive(Debug, Clone)]
+pub(crate) struct GameOptions<T: Float> {
+    pub(crate) features: Option<Features>,
+    pub(crate) baseline: Baseline<T>,
+    pub(crate) passes: Passes,
+}
+
+impl<T: Float> Default for GameOptions<T> {
+    fn default() -> Self {
+        Self { features: None, baseline: Baseline(None), passes: Passes::default() }
+    }
+}
+
+impl<T: Float> GameOptions<T> {
+    /// The game of a model, whose target is given for each row of `x`.
+    pub(crate) fn game<'a>(
+        &'a self,
+        model: Model<'a, T>,
+        x: &Tensor<T>,
+        target: impl Into<Target>,
+    ) -> Result<Game<'a, T>> {
+        let input = Input::new(model, x, &target.into(), &self.passes)?;
+        let reference = self.baseline.of(&input)?;
+        let features = Features::of(self.features.as_ref(), &input)?;
+        Ok(Game { model, passes: &self.passes, input, reference, features })
+    }
+}
+
+/// Methods that set these options, for a method of explanation with a field `options`.
+macro_rules! game_options {
+    () => {
+        crate::features::features_option! { options.features }
+        crate::input::baseline_option! { options.baseline }
+        crate::passes::pass_options! { options.passes }
+    };
+}
+pub(crate) use game_options;
+
 /// A model with the rows to explain; features that are not there have the numbers of the baseline.
 pub(crate) struct Game<'a, T: Float> {
     model: Model<'a, T>,
@@ -27,19 +66,6 @@ pub(crate) struct Game<'a, T: Float> {
 }
 
 impl<'a, T: Float> Game<'a, T> {
-    pub(crate) fn new(
-        model: &'a dyn Fn(&Var<T>) -> Var<T>,
-        x: &Tensor<T>,
-        target: impl Into<Target>,
-        options: (Option<&Features>, &Baseline<T>, &'a Passes),
-    ) -> Result<Self> {
-        let (features, baseline, passes) = options;
-        let input = Input::new(model, x, &target.into(), passes)?;
-        let reference = baseline.of(&input)?;
-        let features = Features::of(features, &input)?;
-        Ok(Self { model, passes, input, reference, features })
-    }
-
     /// The number of groups.
     pub(crate) fn groups(&self) -> usize {
         self.features.len()

@@ -70,8 +70,8 @@ impl<T: Float> DeepLift<T> {
         self
     }
 
-    baseline_option! {}
-    pass_options! {}
+    baseline_option! { baseline }
+    pass_options! { passes }
 
     /// The attributions of the rows of `x` `[batch, ...]`.
     ///

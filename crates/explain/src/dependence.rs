@@ -66,7 +66,7 @@ impl<T: Float> PartialDependence<T> {
         self
     }
 
-    pass_options! {}
+    pass_options! { passes }
 
     /// The outputs over the rows of `x` `[rows, ...]`.
     ///

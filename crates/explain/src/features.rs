@@ -200,13 +200,13 @@ fn moved(points: &[Vec<f64>], groups: &[usize], count: usize) -> Vec<usize> {
     points.iter().map(nearest).collect()
 }
 
-/// The method that sets the features, for a method of explanation with a field `features`.
+/// The method that sets the features, in a field of a method of explanation.
 macro_rules! features_option {
-    () => {
+    ($($field:ident).+) => {
         /// Sets the groups of numbers that are replaced together. Without it, each number by itself.
         #[must_use]
         pub fn features(mut self, features: crate::features::Features) -> Self {
-            self.features = Some(features);
+            self.$($field).+ = Some(features);
             self
         }
     };

@@ -48,7 +48,7 @@ impl GradCam {
         self
     }
 
-    pass_options! {}
+    pass_options! { passes }
 
     /// The maps of the rows of `x` `[batch, ...]`, for a model that gives (activation, output).
     ///

@@ -4,8 +4,106 @@ use gradus_autograd::{Context, Float, TapeNode, Tensor, Var, vjp_with};
 
 use crate::error::Result;
 use crate::input::Input;
-use crate::passes::{Passes, derivative};
+use crate::passes::{Backward, Model, Passes, derivative, pass_options};
 use crate::target::Target;
+
+/// Explanations by one gradient, with options: [`gradient()`], [`saliency`], [`input_x_gradient`] and [`guided_backprop`] are those
+/// without.
+///
+/// ```
+/// use gradus_autograd::{Tensor, Var};
+/// use gradus_explain::{OneGradient, saliency};
+///
+/// let model = |x: &Var<f64>| x.square().sum(1).unsqueeze(1);
+/// let x = Tensor::arange(6.0).reshape([3, 2]);
+/// // One image after another, where many of them do not fit the memory.
+/// assert_eq!(OneGradient::new().chunk(1).saliency(model, &x, 0)?, saliency(model, &x, 0)?);
+/// # Ok::<(), gradus_explain::ExplainError>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct OneGradient {
+    passes: Passes,
+}
+
+impl OneGradient {
+    /// Without options.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pass_options! { passes }
+
+    /// As [`gradient()`].
+    ///
+    /// # Errors
+    /// As [`gradient()`].
+    pub fn gradient<T: Float>(
+        &self,
+        model: impl Fn(&Var<T>) -> Var<T>,
+        x: &Tensor<T>,
+        target: impl Into<Target>,
+    ) -> Result<Tensor<T>> {
+        self.by(&model, x, &target.into(), &derivative)
+    }
+
+    /// As [`saliency`].
+    ///
+    /// # Errors
+    /// As [`gradient()`].
+    pub fn saliency<T: Float>(
+        &self,
+        model: impl Fn(&Var<T>) -> Var<T>,
+        x: &Tensor<T>,
+        target: impl Into<Target>,
+    ) -> Result<Tensor<T>> {
+        Ok(self.gradient(model, x, target)?.abs())
+    }
+
+    /// As [`input_x_gradient`].
+    ///
+    /// # Errors
+    /// As [`gradient()`].
+    pub fn input_x_gradient<T: Float>(
+        &self,
+        model: impl Fn(&Var<T>) -> Var<T>,
+        x: &Tensor<T>,
+        target: impl Into<Target>,
+    ) -> Result<Tensor<T>> {
+        Ok(self.gradient(model, x, target)? * x)
+    }
+
+    /// As [`guided_backprop`].
+    ///
+    /// # Errors
+    /// As [`gradient()`].
+    pub fn guided_backprop<T: Float>(
+        &self,
+        model: impl Fn(&Var<T>) -> Var<T>,
+        x: &Tensor<T>,
+        target: impl Into<Target>,
+    ) -> Result<Tensor<T>> {
+        let rule = |node: &TapeNode<T>, context: &Context<T>| {
+            // The derivative at the output of a `relu` is 1 where that is positive.
+            let guided = |output: Var<T>| {
+                let is_closed = output.value().le(T::ZERO);
+                vec![Some(context.cotangent().value().relu().masked_fill(&is_closed, T::ZERO).into())]
+            };
+            (node.operation() == "relu").then(|| guided(context.output()))
+        };
+        self.by(&model, x, &target.into(), &|x, y, cotangent| vjp_with(y, cotangent, &[x], rule).remove(0))
+    }
+
+    /// The result of a backward pass. The outputs, which say what the classes are, are computed in silence.
+    fn by<T: Float>(
+        &self,
+        model: Model<T>,
+        x: &Tensor<T>,
+        target: &Target,
+        backward: Backward<T>,
+    ) -> Result<Tensor<T>> {
+        Input::new(model, x, target, &self.passes)?.gradients(model, &self.passes, backward)
+    }
+}
 
 /// The gradient of each row's output with respect to the input `[batch, ...]`, in its shape.
 ///
@@ -30,8 +128,7 @@ pub fn gradient<T: Float>(
     x: &Tensor<T>,
     target: impl Into<Target>,
 ) -> Result<Tensor<T>> {
-    let input = Input::new(&model, x, &target.into(), &Passes::default())?;
-    input.gradients(&model, &derivative)
+    OneGradient::new().gradient(model, x, target)
 }
 
 /// The magnitude of the [`gradient`]: how much the output changes with each number (Simonyan, Vedaldi and Zisserman, "Deep
@@ -44,7 +141,7 @@ pub fn saliency<T: Float>(
     x: &Tensor<T>,
     target: impl Into<Target>,
 ) -> Result<Tensor<T>> {
-    Ok(gradient(model, x, target)?.abs())
+    OneGradient::new().saliency(model, x, target)
 }
 
 /// The input times its [`gradient`] (Shrikumar et al., "Not just a black box", 2016): of a linear function the share that
@@ -57,7 +154,7 @@ pub fn input_x_gradient<T: Float>(
     x: &Tensor<T>,
     target: impl Into<Target>,
 ) -> Result<Tensor<T>> {
-    Ok(gradient(model, x, target)? * x)
+    OneGradient::new().input_x_gradient(model, x, target)
 }
 
 /// The gradient of each row's output, of which every `relu` lets only the positive part through, where its input is positive
@@ -84,14 +181,5 @@ pub fn guided_backprop<T: Float>(
     x: &Tensor<T>,
     target: impl Into<Target>,
 ) -> Result<Tensor<T>> {
-    let input = Input::new(&model, x, &target.into(), &Passes::default())?;
-    let rule = |node: &TapeNode<T>, context: &Context<T>| {
-        // The derivative at the output of a `relu` is 1 where that is positive.
-        let guided = |output: Var<T>| {
-            let is_closed = output.value().le(T::ZERO);
-            vec![Some(context.cotangent().value().relu().masked_fill(&is_closed, T::ZERO).into())]
-        };
-        (node.operation() == "relu").then(|| guided(context.output()))
-    };
-    input.gradients(&model, &|x, y, cotangent| vjp_with(y, cotangent, &[x], rule).remove(0))
+    OneGradient::new().guided_backprop(model, x, target)
 }

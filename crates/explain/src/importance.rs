@@ -65,8 +65,8 @@ impl PermutationImportance {
         Self { repeats, seed, features: None, passes: Passes::default() }
     }
 
-    features_option! {}
-    pass_options! {}
+    features_option! { features }
+    pass_options! { passes }
 
     /// The losses of the groups on `x` `[rows, ...]`. `score` takes all outputs `[rows, classes]`, in the order of the rows, and gives
     /// a number that is larger for a better model: an accuracy, or a loss with a minus.

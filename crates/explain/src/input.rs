@@ -63,12 +63,17 @@ impl<T: Float> Input<T> {
     }
 
     /// The gradients of all rows, in the shape of the input.
-    pub(crate) fn gradients(&self, model: Model<T>, backward: Backward<T>) -> Result<Tensor<T>> {
+    pub(crate) fn gradients(
+        &self,
+        model: Model<T>,
+        passes: &Passes,
+        backward: Backward<T>,
+    ) -> Result<Tensor<T>> {
         let fill = |row: usize, to: &mut Vec<T>| to.extend(self.row(row));
         let rows = Rows { shape: self.row_shape(), count: self.rows(), fill: &fill };
         let mut all = Vec::with_capacity(self.data.len());
         let mut take = |_, gradient: &[T]| all.extend(gradient);
-        Passes::default().gradients_by(model, &rows, &|row| self.classes[row], &mut take, backward)?;
+        passes.gradients_by(model, &rows, &|row| self.classes[row], &mut take, backward)?;
         Ok(Tensor::from_vec(all, &self.shape).expect("each row has its gradient"))
     }
 }
@@ -117,13 +122,13 @@ impl<T: Float> Reference<T> {
     }
 }
 
-/// The method that sets the baseline, for a method of explanation with a field `baseline`.
+/// The method that sets the baseline, in a field of a method of explanation.
 macro_rules! baseline_option {
-    () => {
+    ($($field:ident).+) => {
         /// Sets the baseline, an input that means "nothing": `[1, ...]` for all rows, or `[batch, ...]`. Without it, zeros.
         #[must_use]
         pub fn baseline(mut self, baseline: impl Into<gradus_autograd::Tensor<T>>) -> Self {
-            self.baseline = crate::input::Baseline(Some(baseline.into()));
+            self.$($field).+ = crate::input::Baseline(Some(baseline.into()));
             self
         }
     };

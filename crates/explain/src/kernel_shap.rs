@@ -2,11 +2,8 @@
 
 use gradus_autograd::{Float, Rng, Tensor, Var, seeded};
 
-use crate::coalitions::{Game, GroupAttribution};
+use crate::coalitions::{Game, GameOptions, GroupAttribution, game_options};
 use crate::error::{ExplainError, Result};
-use crate::features::{Features, features_option};
-use crate::input::{Baseline, baseline_option};
-use crate::passes::{Passes, pass_options};
 use crate::surrogate::solve;
 use crate::target::Target;
 
@@ -29,9 +26,7 @@ use crate::target::Target;
 #[derive(Debug, Clone)]
 pub struct KernelShap<T: Float = f32> {
     coalitions: Coalitions,
-    features: Option<Features>,
-    baseline: Baseline<T>,
-    passes: Passes,
+    options: GameOptions<T>,
 }
 
 #[derive(Debug, Clone)]
@@ -50,7 +45,7 @@ impl<T: Float> KernelShap<T> {
     /// With at most 2048 coalitions.
     pub fn new() -> Self {
         let coalitions = Coalitions::Drawn { samples: 2048, seed: 0 };
-        Self { coalitions, features: None, baseline: Baseline(None), passes: Passes::default() }
+        Self { coalitions, options: GameOptions::default() }
     }
 
     /// Sets the most coalitions. If there are no more than that, all are taken; or else that many are drawn with a seed, each
@@ -74,9 +69,7 @@ impl<T: Float> KernelShap<T> {
         self
     }
 
-    features_option! {}
-    baseline_option! {}
-    pass_options! {}
+    game_options! {}
 
     /// The values of the rows of `x` `[batch, ...]`.
     ///
@@ -89,8 +82,7 @@ impl<T: Float> KernelShap<T> {
         x: &Tensor<T>,
         target: impl Into<Target>,
     ) -> Result<GroupAttribution<T>> {
-        let options = (self.features.as_ref(), &self.baseline, &self.passes);
-        let game = Game::new(&model, x, target, options)?;
+        let game = self.options.game(&model, x, target)?;
         let (n, groups) = (game.input.rows(), game.groups());
         let baseline = game.baseline()?;
         let whole: Vec<f64> = game.input.outputs.iter().zip(&baseline).map(|(x, base)| x - base).collect();

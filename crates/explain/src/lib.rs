@@ -64,7 +64,7 @@ pub use dependence::{Dependence, PartialDependence};
 pub use error::ExplainError;
 pub use features::Features;
 pub use grad_cam::{GradCam, Interpolation, resize};
-pub use gradient::{gradient, guided_backprop, input_x_gradient, saliency};
+pub use gradient::{OneGradient, gradient, guided_backprop, input_x_gradient, saliency};
 pub use importance::{Importance, PermutationImportance};
 pub use integrated::{Attribution, IntegratedGradients};
 pub use kernel_shap::KernelShap;

@@ -2,11 +2,10 @@
 
 use gradus_autograd::{Float, Rng, Tensor, Var, seeded};
 
-use crate::coalitions::Game;
+use crate::coalitions::{GameOptions, game_options};
 use crate::error::{ExplainError, Result};
-use crate::features::{Features, features_option};
-use crate::input::{Baseline, Input, baseline_option, tensor};
-use crate::passes::{Passes, Rows, check_output, pass_options};
+use crate::input::{Input, tensor};
+use crate::passes::{Rows, check_output};
 use crate::surrogate::{Fit, Penalty};
 use crate::target::Target;
 
@@ -48,9 +47,7 @@ pub struct Lime<T: Float = f32> {
     samples: Samples,
     distance: Distance,
     penalty: Penalty,
-    features: Option<Features>,
-    baseline: Baseline<T>,
-    passes: Passes,
+    options: GameOptions<T>,
 }
 
 #[derive(Debug, Clone)]
@@ -82,9 +79,7 @@ impl<T: Float> Lime<T> {
             samples: Samples::Drawn { samples, seed },
             distance: Distance::Cosine { width: 0.25 },
             penalty: Penalty::Ridge { alpha: 1.0 },
-            features: None,
-            baseline: Baseline(None),
-            passes: Passes::default(),
+            options: GameOptions::default(),
         }
     }
 
@@ -133,9 +128,7 @@ impl<T: Float> Lime<T> {
         self
     }
 
-    features_option! {}
-    baseline_option! {}
-    pass_options! {}
+    game_options! {}
 
     /// Linear models of the outputs in the groups that are kept: 1, or replaced by the baseline: 0. For the rows of `x`
     /// `[batch, ...]`.
@@ -149,8 +142,7 @@ impl<T: Float> Lime<T> {
         x: &Tensor<T>,
         target: impl Into<Target>,
     ) -> Result<Surrogate<T>> {
-        let options = (self.features.as_ref(), &self.baseline, &self.passes);
-        let game = Game::new(&model, x, target, options)?;
+        let game = self.options.game(&model, x, target)?;
         let (n, groups) = (game.input.rows(), game.groups());
         let coalitions = match &self.samples {
             Samples::Given(given) => game.check(given)?,
@@ -208,7 +200,7 @@ impl<T: Float> Lime<T> {
         deviations: &Tensor<T>,
     ) -> Result<Surrogate<T>> {
         let (samples, seed) = self.drawn("explain_table");
-        let input = Input::new(&model, x, &target.into(), &self.passes)?;
+        let input = Input::new(&model, x, &target.into(), &self.options.passes)?;
         if deviations.shape() != input.row_shape() {
             let (shape, expected) = (deviations.shape().to_vec(), vec![input.row_shape().to_vec()]);
             return Err(ExplainError::Shape { kind: "deviation", shape, expected });
@@ -223,7 +215,7 @@ impl<T: Float> Lime<T> {
             );
         };
         let rows = Rows { shape: input.row_shape(), count: input.rows() * samples, fill: &fill };
-        let values = self.passes.values(&model, &rows, &|job| input.classes[job / samples])?;
+        let values = self.options.passes.values(&model, &rows, &|job| input.classes[job / samples])?;
         let width = 0.75 * (columns as f64).sqrt();
         let length = |z: &Vec<f64>| z.iter().map(|z| z * z).sum::<f64>().sqrt();
         let weights: Vec<f64> = z.iter().map(|z| kernel(length(z), width)).collect();
@@ -272,7 +264,7 @@ impl<T: Float> Lime<T> {
         }
         let coalitions = without_words(words.len(), samples, &mut seeded(seed));
         let mut y = Vec::with_capacity(samples);
-        self.passes.each(samples, |range| {
+        self.options.passes.each(samples, |range| {
             let kept = |coalition: &Vec<bool>| {
                 words.iter().zip(coalition).filter(|(_, kept)| **kept).map(|(word, _)| *word).collect()
             };

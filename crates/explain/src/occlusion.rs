@@ -43,8 +43,8 @@ impl<T: Float> Occlusion<T> {
         self
     }
 
-    baseline_option! {}
-    pass_options! {}
+    baseline_option! { baseline }
+    pass_options! { passes }
 
     /// The attributions of the rows of `x` `[batch, ...]`, in its shape. A number that no window covers has 0.
     ///

@@ -36,9 +36,9 @@ impl Debug for Passes {
     }
 }
 
-/// Methods that set the options of passes, for a method of explanation with a field `passes`.
+/// Methods that set the options of passes, in a field of a method of explanation.
 macro_rules! pass_options {
-    () => {
+    ($($field:ident).+) => {
         /// Sets the most rows that the model sees in one pass; 256 at first. More are faster, and take more memory; the
         /// results are the same.
         ///
@@ -47,7 +47,7 @@ macro_rules! pass_options {
         #[must_use]
         #[track_caller]
         pub fn chunk(mut self, rows: usize) -> Self {
-            self.passes.set_chunk(rows);
+            self.$($field).+.set_chunk(rows);
             self
         }
 
@@ -55,7 +55,7 @@ macro_rules! pass_options {
         /// terminal, `Progress::counter` of `gradus-train`.
         #[must_use]
         pub fn progress(mut self, tell: impl Fn(usize, usize) + Send + Sync + 'static) -> Self {
-            self.passes.set_progress(tell);
+            self.$($field).+.set_progress(tell);
             self
         }
     };

@@ -2,11 +2,8 @@
 
 use gradus_autograd::{Float, Tensor, Var};
 
-use crate::coalitions::{Game, GroupAttribution};
+use crate::coalitions::{GameOptions, GroupAttribution, game_options};
 use crate::error::{ExplainError, Result};
-use crate::features::{Features, features_option};
-use crate::input::{Baseline, baseline_option};
-use crate::passes::{Passes, pass_options};
 use crate::target::Target;
 
 /// More groups would take millions of passes.
@@ -27,9 +24,7 @@ const MOST: usize = 20;
 /// ```
 #[derive(Debug, Clone)]
 pub struct ShapleyValues<T: Float = f32> {
-    features: Option<Features>,
-    baseline: Baseline<T>,
-    passes: Passes,
+    options: GameOptions<T>,
 }
 
 impl<T: Float> Default for ShapleyValues<T> {
@@ -41,12 +36,10 @@ impl<T: Float> Default for ShapleyValues<T> {
 impl<T: Float> ShapleyValues<T> {
     /// Each number is a group, and the baseline is 0.
     pub fn new() -> Self {
-        Self { features: None, baseline: Baseline(None), passes: Passes::default() }
+        Self { options: GameOptions::default() }
     }
 
-    features_option! {}
-    baseline_option! {}
-    pass_options! {}
+    game_options! {}
 
     /// The values of the rows of `x` `[batch, ...]`.
     ///
@@ -58,8 +51,7 @@ impl<T: Float> ShapleyValues<T> {
         x: &Tensor<T>,
         target: impl Into<Target>,
     ) -> Result<GroupAttribution<T>> {
-        let options = (self.features.as_ref(), &self.baseline, &self.passes);
-        let game = Game::new(&model, x, target, options)?;
+        let game = self.options.game(&model, x, target)?;
         let (n, groups) = (game.input.rows(), game.groups());
         if groups > MOST {
             return Err(ExplainError::TooManyGroups { groups, most: MOST });

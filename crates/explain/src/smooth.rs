@@ -86,7 +86,7 @@ impl<T: Float> SmoothGrad<T> {
         self
     }
 
-    pass_options! {}
+    pass_options! { passes }
 
     /// The gradients, put together, in the shape of `x` `[batch, ...]`.
     ///

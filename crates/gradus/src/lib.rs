@@ -3,7 +3,9 @@
 //! This crate re-exports the others: tensors and errors of `gradus-tensor`, variables, the tape and gradients of
 //! `gradus-autograd`, layers, losses and optimizers of `gradus-nn`, data sets and readers of `gradus-data` ([`data`], feature `data`), and what
 //! surrounds the steps of training of `gradus-train` ([`train`] and [`metrics`], feature `train`). The feature `explain` adds
-//! `gradus::explain`: why a model decides as it does. Most programs start with the [`prelude`]. With the
+//! `gradus::explain`: why a model decides as it does, `encrypted` adds `gradus::encrypted`: inference on ciphertexts, and
+//! `federated` adds `gradus::federated`: training on data that stay with their owners. Most programs start with the
+//! [`prelude`]. With the
 //! feature `npy`, `gradus::npy` and `gradus::npz` read and write the files of NumPy; with the feature `ndarray`,
 //! tensors are made from arrays of the crate `ndarray` and turn into them.
 //!
@@ -71,9 +73,15 @@ pub use gradus_data as data;
 #[cfg(feature = "distributed")]
 #[doc(inline)]
 pub use gradus_distributed as distributed;
+#[cfg(feature = "encrypted")]
+#[doc(inline)]
+pub use gradus_encrypted as encrypted;
 #[cfg(feature = "explain")]
 #[doc(inline)]
 pub use gradus_explain as explain;
+#[cfg(feature = "federated")]
+#[doc(inline)]
+pub use gradus_federated as federated;
 #[cfg(feature = "quant")]
 #[doc(inline)]
 pub use gradus_quant as quant;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use gradus_autograd::{AsVar, Float, Tensor, Var, cat, stack};
+use gradus_autograd::{AsVar, Float, Tensor, Var, cat, no_grad, stack};
 use gradus_nn::{Gru, LayerId, Lstm, Member, MemberMut, Module, Path, RecurrentLayer, layer_scope};
 
-use crate::core::{Core, run};
+use crate::core::{Core, Input, run};
 use crate::error::QuantError;
+use crate::observer::Observer;
 use crate::params::{Params, Scheme};
 
 /// One layer in one direction: the products with the input and with the state.
@@ -28,6 +29,9 @@ impl<T: Float> Cell<T> {
         })
     }
 }
+
+/// Who looks at the inputs and states that are quantised: it is told the number of the cell, and of a state `true`.
+type Watch<'a, T> = &'a mut dyn FnMut(usize, bool, &Tensor<T>);
 
 /// One step: the contributions of input and state to the gates, and the states before, to the states after; the first of them is the
 /// output.
@@ -71,6 +75,7 @@ impl<T: Float> Cells<T> {
         states: Option<&[&Var<T>]>,
         count: usize,
         step: Step<T>,
+        watch: Watch<'_, T>,
     ) -> (Var<T>, Vec<Var<T>>) {
         let mut x = if self.batch_first { x.transpose(0, 1) } else { x.clone() };
         let zeros = Var::constant(Tensor::zeros([x.shape()[1], self.hidden]));
@@ -84,6 +89,7 @@ impl<T: Float> Cells<T> {
                     let first =
                         |i: usize| states.map_or_else(|| zeros.clone(), |states| states[i].select(0, place));
                     let mut states: Vec<Var<T>> = (0..count).map(first).collect();
+                    watch(place as usize, false, x.value());
                     let gates = run(&cell.input, &x);
                     let mut steps: Vec<isize> = (0..x.shape()[0] as isize).collect();
                     if direction == 1 {
@@ -91,6 +97,7 @@ impl<T: Float> Cells<T> {
                     }
                     let mut outputs = Vec::new();
                     for &at in &steps {
+                        watch(place as usize, true, states[0].value());
                         states = step(&gates.select(0, at), &run(&cell.state, &states[0]), &states);
                         outputs.push(states[0].clone());
                     }
@@ -109,6 +116,33 @@ impl<T: Float> Cells<T> {
         (if self.batch_first { x.transpose(0, 1) } else { x }, last)
     }
 
+    /// Fixes the ranges of inputs and states to those that are seen in these sequences.
+    #[track_caller]
+    fn calibrate(&mut self, sequences: &[Tensor<T>], count: usize, step: Step<T>) -> Result<(), QuantError> {
+        let observer = || Observer::min_max(&Scheme::uint8());
+        let mut observers: Vec<[Observer; 2]> = self.all.iter().map(|_| [observer(), observer()]).collect();
+        let mut fault = None;
+        for x in sequences {
+            let watch: Watch<'_, T> = &mut |cell, is_state, x| {
+                if let Err(error) = observers[cell][usize::from(is_state)].observe(x) {
+                    fault.get_or_insert(error);
+                }
+            };
+            let _ = no_grad(|| self.run(&Var::constant(x), None, count, step, watch));
+        }
+        if let Some(error) = fault {
+            return Err(error);
+        }
+        let params: Vec<[Params; 2]> = (observers.iter())
+            .map(|[input, state]| Ok([input.params()?, state.params()?]))
+            .collect::<Result<_, QuantError>>()?;
+        for (cell, [input, state]) in self.all.iter_mut().zip(params) {
+            Arc::make_mut(&mut cell.input).set_input(Input::Static(input));
+            Arc::make_mut(&mut cell.state).set_input(Input::Static(state));
+        }
+        Ok(())
+    }
+
     /// The names of the products of each cell, as in `ih_l0` and `hh_l0_reverse`.
     fn names(&self) -> impl Iterator<Item = [String; 2]> + use<T> {
         let directions = self.directions;
@@ -121,14 +155,14 @@ impl<T: Float> Cells<T> {
 
 /// A recurrent layer of integers in place of one of numbers.
 macro_rules! recurrent {
-    ($(#[$doc:meta])* $name:ident of $float:ident) => {
+    ($(#[$doc:meta])* $name:ident of $float:ident: $step:ident on $states:literal) => {
         $(#[$doc])*
         #[derive(Debug, Clone)]
         pub struct $name<T: Float = f32>(Cells<T>);
 
         impl<T: Float> $name<T> {
             /// The layers with weights of 8 bits, a scale for each row of a weight; inputs and states are quantised in each step by
-            /// the range of their numbers. The dropout between layers is left out, as in evaluation mode.
+            /// the range of their numbers (dynamic quantisation). The dropout between layers is left out, as in evaluation mode.
             ///
             /// # Errors
             /// If a number of the layers is NaN or infinite.
@@ -140,9 +174,23 @@ macro_rules! recurrent {
                     hidden: layer.layers[0].weight_hh.shape()[1],
                 }))
             }
+
+            /// The layers with fixed ranges of the inputs and states of each layer (static quantisation): from the least to the largest
+            /// number in these sequences, which have the shape of an input of `forward`, from states of 0 on.
+            ///
+            /// # Errors
+            /// If the sequences have no steps, or a number is NaN or infinite.
+            ///
+            /// # Panics
+            /// If the shapes do not fit.
+            #[track_caller]
+            pub fn calibrated(mut self, sequences: &[Tensor<T>]) -> Result<Self, QuantError> {
+                self.0.calibrate(sequences, $states, $step)?;
+                Ok(self)
+            }
         }
 
-        /// Members are those of a [`QLinear`](crate::QLinear) for each weight, `ih_l0.weight` and so on.
+        /// Members are those of a [`QLinear`](crate::QLinear) for each weight, `ih_l0.weight` and so on: of calibrated layers also `input`.
         impl<T: Float> Module<T> for $name<T> {
             fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {
                 visitor(path, Member::Layer(LayerId::of(self)));
@@ -167,7 +215,7 @@ macro_rules! recurrent {
 }
 
 recurrent! {
-    /// An [`Lstm`] whose weights are 8-bit integers (dynamic quantisation).
+    /// An [`Lstm`] whose weights are 8-bit integers.
     ///
     /// ```
     /// use gradus_autograd::{Tensor, seeded};
@@ -180,13 +228,17 @@ recurrent! {
     /// let ((y, [h, _]), (expected, _)) = (quantized.forward(&x, None), layer.forward(&x, None));
     /// assert!(y.value().allclose(expected.value(), 0.0, 0.02));
     /// assert_eq!((h.shape(), quantized.parameter_count()), (&[2, 3, 16][..], 0));
+    ///
+    /// // With ranges that are known before, it need not look at the numbers.
+    /// let (y, _) = quantized.calibrated(&[x.clone()])?.forward(&x, None);
+    /// assert!(y.value().allclose(expected.value(), 0.0, 0.02));
     /// # Ok::<(), gradus_quant::QuantError>(())
     /// ```
-    QLstm of Lstm
+    QLstm of Lstm: lstm_step on 2
 }
 recurrent! {
-    /// A [`Gru`] whose weights are 8-bit integers (dynamic quantisation); see [`QLstm`] for an example.
-    QGru of Gru
+    /// A [`Gru`] whose weights are 8-bit integers; see [`QLstm`] for an example.
+    QGru of Gru: gru_step on 1
 }
 
 impl<T: Float> QLstm<T> {
@@ -198,7 +250,7 @@ impl<T: Float> QLstm<T> {
     pub fn forward(&self, x: impl AsVar<T>, state: Option<[&Var<T>; 2]>) -> (Var<T>, [Var<T>; 2]) {
         let scope = layer_scope(self);
         let states = state.as_ref().map(|state| &state[..]);
-        let (y, last) = self.0.run(&x.as_var(), states, 2, lstm_step);
+        let (y, last) = self.0.run(&x.as_var(), states, 2, lstm_step, &mut |_, _, _| {});
         (scope.gives(y), last.try_into().expect("two states"))
     }
 }
@@ -212,7 +264,7 @@ impl<T: Float> QGru<T> {
     pub fn forward(&self, x: impl AsVar<T>, state: Option<&Var<T>>) -> (Var<T>, Var<T>) {
         let scope = layer_scope(self);
         let states = state.as_ref().map(std::slice::from_ref);
-        let (y, mut last) = self.0.run(&x.as_var(), states, 1, gru_step);
+        let (y, mut last) = self.0.run(&x.as_var(), states, 1, gru_step, &mut |_, _, _| {});
         (scope.gives(y), last.remove(0))
     }
 }

@@ -61,6 +61,10 @@ impl<T: Float> Fused<T> {
         self.stages.output_shape(output)
     }
 
+    pub(crate) fn stages(&self) -> &Stages<T> {
+        &self.stages
+    }
+
     /// Writes each output into a tensor with as many elements, contiguous, of which nobody shares the buffer.
     ///
     /// # Panics

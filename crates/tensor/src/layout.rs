@@ -48,7 +48,7 @@ impl<'a, T> Strided<'a, T> {
 
 /// Whether two lists are equal that are nearly always short: `==` would call `memcmp`.
 #[inline]
-pub(crate) fn same(a: &[usize], b: &[usize]) -> bool {
+pub(crate) fn same<N: PartialEq>(a: &[N], b: &[N]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
 }
 
@@ -138,6 +138,31 @@ impl Layout {
         // The offset of an empty layout may lie beyond the buffer.
         let start = if len == 0 { 0 } else { self.offset };
         Some(start..start + len)
+    }
+
+    /// Whether another layout has the same shape and strides.
+    #[inline]
+    pub(crate) fn is_parallel_to(&self, other: &Self) -> bool {
+        match (&self.shape[..], &self.strides[..], &other.shape[..], &other.strides[..]) {
+            // The usual ranks, without a loop.
+            (&[a], &[s], &[b], &[t]) => a == b && s == t,
+            (&[a, b], &[s, t], &[c, d], &[u, v]) => a == c && b == d && s == u && t == v,
+            (shape, strides, others, steps) => same(shape, others) && same(strides, steps),
+        }
+    }
+
+    /// Whether another layout has the same shape and order of elements, and neither has gaps: in row-major or, of a matrix,
+    /// column-major order. It may say no where axes of size 1 have odd strides.
+    #[inline]
+    pub(crate) fn is_dense_as(&self, other: &Self) -> bool {
+        match (&self.shape[..], &self.strides[..], &other.shape[..], &other.strides[..]) {
+            (&[size], &[1], &[others], &[1]) => size == others,
+            (&[rows, columns], &[row, column], &[others, of_others], &[next, step]) => {
+                let is_same = rows == others && columns == of_others && row == next && column == step;
+                is_same && (column == 1 && row == columns as isize || row == 1 && column == rows as isize)
+            }
+            _ => same(&self.shape, &other.shape) && self.is_contiguous() && other.is_contiguous(),
+        }
     }
 
     /// Whether the elements in logical order are neighbours in the buffer, first to last.

@@ -31,6 +31,8 @@ mod ndarray;
 pub mod npy;
 mod ops;
 mod print;
+#[doc(hidden)]
+pub mod routine;
 mod runtime;
 mod shape;
 mod slice;

@@ -96,6 +96,11 @@ impl<T: Element> Tensor<T> {
         self.buffer.get_mut().map(|buffer| &mut buffer[places])
     }
 
+    /// All elements of the buffer, to write to, if no other tensor shares it.
+    pub(crate) fn memory(&mut self) -> Option<&mut [T]> {
+        self.buffer.get_mut()
+    }
+
     /// The order of axes in which the elements are contiguous, if in logical order they are not (as in a transposed
     /// matrix). Changes in place keep it.
     pub(crate) fn memory_order(&self) -> Option<Shape> {
@@ -199,8 +204,8 @@ impl<T: Element> Tensor<T> {
         self.buffer.get_mut().is_some()
     }
 
-    /// The memory as a contiguous tensor of another shape with as many elements, whose values mean nothing; `None` if it is
-    /// shared, or not of this size.
+    /// The memory as a contiguous tensor of another shape with at most as many elements, whose values mean nothing; `None` if it
+    /// is shared or too small.
     #[doc(hidden)]
     #[inline]
     pub fn into_memory(mut self, shape: &[usize]) -> Option<Self> {
@@ -211,7 +216,7 @@ impl<T: Element> Tensor<T> {
         {
             self.layout = Layout::contiguous(shape);
         }
-        (self.layout.len() == size).then_some(self)
+        (self.layout.len() <= size).then_some(self)
     }
 
     /// Whether the two are the same elements of one buffer.
@@ -317,6 +322,6 @@ impl<T: Element, const N: usize> IndexMut<[usize; N]> for Tensor<T> {
 #[doc(hidden)]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
-    from: Layout,
-    to: Layout,
+    pub(crate) from: Layout,
+    pub(crate) to: Layout,
 }

@@ -1,13 +1,14 @@
 //! A forward pass with numbers and with 8-bit integers.
 
 use gradus::prelude::*;
-use gradus::quant::Quantizer;
+use gradus::quant::{Quantizer, Scheme};
 
 use crate::bench::Bench;
 
 const BATCH: usize = 256;
 
-/// Times `infer_256`, a perceptron 784-512-256-10 on 256 rows, with numbers, dynamic and static integers.
+/// Times `infer_256`, a perceptron 784-512-256-10 on 256 rows, with numbers, dynamic and static integers, and static ones whose inputs have
+/// 7 bits.
 pub(crate) fn all(bench: &mut Bench) {
     let rng = &mut seeded(0);
     let x = Tensor::<f32>::randn([BATCH, 784], rng);
@@ -20,13 +21,21 @@ pub(crate) fn all(bench: &mut Bench) {
     let quantizer = Quantizer::new();
     let mut dynamic = model.clone();
     quantizer.dynamic(&mut dynamic).expect("weights are finite");
-    let mut fixed = model.clone();
-    quantizer.observe(&mut fixed);
-    let _ = no_grad(|| fixed.forward(&x));
-    quantizer.convert(&mut fixed).expect("it was observed");
-    for (name, model) in
-        [("infer_256_f32", model), ("infer_256_dynamic", dynamic), ("infer_256_static", fixed)]
-    {
+    let fixed = |quantizer: &Quantizer| {
+        let mut fixed = model.clone();
+        quantizer.observe(&mut fixed);
+        let _ = no_grad(|| fixed.forward(&x));
+        quantizer.convert(&mut fixed).expect("it was observed");
+        fixed
+    };
+    let seven = Quantizer::new().schemes(Scheme::weights(), Scheme::uint8().levels(0..=127));
+    let (eight, seven) = (fixed(&quantizer), fixed(&seven));
+    for (name, model) in [
+        ("infer_256_f32", model),
+        ("infer_256_dynamic", dynamic),
+        ("infer_256_static", eight),
+        ("infer_256_static7", seven),
+    ] {
         let (model, x) = (&model, &x);
         bench.time(name, || move || no_grad(|| model.forward(x)));
     }

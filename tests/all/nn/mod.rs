@@ -18,6 +18,7 @@ mod losses;
 mod models;
 mod modes;
 mod optimizers;
+mod plans;
 mod resuming;
 mod saving;
 mod schedules;

@@ -20,6 +20,8 @@ pub(super) struct Builder<T: Float> {
     calls: AddressMap<usize, usize>,
     /// The nodes that stand for numbers of counters.
     drawn: AddressSet<usize>,
+    /// The nodes that are computed from members and inputs.
+    computed: AddressSet<usize>,
     /// The values that are indices or masks.
     pub(super) discrete: Vec<u32>,
     pub(super) member_shapes: Vec<Shape>,
@@ -99,6 +101,7 @@ impl<T: Float> Builder<T> {
             instructions: Vec::new(),
             calls: AddressMap::default(),
             drawn: drawn.collect(),
+            computed: AddressSet::default(),
             discrete: Vec::new(),
             member_shapes,
             changed: Vec::new(),
@@ -126,14 +129,25 @@ impl<T: Float> Builder<T> {
         place
     }
 
-    /// Whether the value is a member, an input or the result of an instruction.
+    /// Whether the value is a member, an input or computed from some. What is computed from constants is a constant.
     pub(super) fn is_made(&self, input: &Input<T>) -> bool {
-        let node = input.node.as_ref();
-        node.is_some_and(|node| {
-            let address = address(node);
-            let is_made = !node.is_leaf() && node.number > self.start;
-            is_made || self.places.contains_key(&address) || self.drawn.contains(&address)
-        })
+        let Some(node) = &input.node else { return false };
+        let address = address(node);
+        self.places.contains_key(&address)
+            || self.drawn.contains(&address)
+            || self.computed.contains(&address)
+    }
+
+    /// Notes which nodes are computed from members and inputs.
+    pub(super) fn find_computed(&mut self, lines: &[Line<T>]) {
+        for line in lines {
+            if let Line::Node(node) = line
+                && !node.is_leaf()
+                && node.inputs.iter().any(|input| self.is_made(input))
+            {
+                self.computed.insert(address(node));
+            }
+        }
     }
 
     /// The place of a constant; of a leaf that is neither a member nor an input its value is one.
@@ -173,6 +187,12 @@ impl<T: Float> Builder<T> {
 
     #[track_caller]
     pub(super) fn line(&mut self, line: &Line<T>, members: &[Member<T>]) {
+        if let Line::Node(node) = line
+            && !node.is_leaf()
+            && !self.computed.contains(&address(node))
+        {
+            return;
+        }
         let operands: Vec<Place> = line.reads().iter().map(|input| self.place(input)).collect();
         let kind = match line {
             Line::Node(node) => return self.node(node, operands),
@@ -233,12 +253,32 @@ impl<T: Float> Builder<T> {
                 return self.gradient(node, &gradient.call, gradient.input, operands);
             }
         };
+        if let Some(place) = self.equal(&kind, &operands, &node.shape) {
+            self.places.insert(address(node), place);
+            return;
+        }
         let value = self.new_value(Saved::Shape(node.shape.clone()));
         if !matches!(kind, Kind::Operation(_) | Kind::View(..)) {
             self.discrete.push(value);
         }
         self.places.insert(address(node), Place::Value(value));
         self.instruction(kind, operands, vec![value]);
+    }
+
+    /// The result of an instruction before that computes the same.
+    fn equal(&self, kind: &Kind<T>, operands: &[Place], shape: &[usize]) -> Option<Place> {
+        let is_changed = |place: &Place| self.changed.iter().any(|(changed, _)| changed == place);
+        if operands.is_empty() || operands.iter().any(is_changed) {
+            return None;
+        }
+        let is_equal = |instruction: &&Instruction<T>| {
+            let of_shape = |&result: &u32| self.values[result as usize].shape() == shape;
+            instruction.operands == operands
+                && instruction.results.first().is_some_and(of_shape)
+                && computes_the_same(&instruction.kind, kind)
+        };
+        let known = self.instructions.iter().find(is_equal)?;
+        Some(Place::Value(known.results[0]))
     }
 
     fn gradient(&mut self, node: &Arc<Node<T>>, call: &Arc<RuleCall<T>>, input: usize, operands: Vec<Place>) {
@@ -258,6 +298,30 @@ impl<T: Float> Builder<T> {
         if let Kind::Rule(rule) = &mut instruction.kind {
             rule.wanted.push(input);
         }
+    }
+}
+
+/// Whether two operations on the same operands, with results of one shape, are known to have the same results.
+fn computes_the_same<T: Float>(one: &Kind<T>, other: &Kind<T>) -> bool {
+    match (one, other) {
+        (Kind::View(one, _), Kind::View(other, _)) => one == other,
+        (Kind::Operation(one), Kind::Operation(other)) if one.kind() == other.kind() => {
+            let is_known = |fusion: &Fusion| {
+                matches!(
+                    fusion,
+                    Fusion::Matmul | Fusion::Linear | Fusion::MeanSquaredDifference | Fusion::Reduce(..)
+                )
+            };
+            match (one.expression(), other.expression()) {
+                // As text, 0 is not -0.
+                (Some(one), Some(other)) => one == other && one.to_string() == other.to_string(),
+                (None, None) => {
+                    one.fusion().filter(is_known).is_some_and(|fusion| Some(fusion) == other.fusion())
+                }
+                _ => false,
+            }
+        }
+        _ => false,
     }
 }
 

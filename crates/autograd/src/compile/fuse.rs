@@ -7,13 +7,14 @@ use gradus_tensor::fused::{Function, Fused, FusedStep, Reduction};
 use gradus_tensor::{Float, Shape};
 use smallvec::SmallVec;
 
-use super::memory::SMALL;
 use super::plan::{Instruction, Kind, Place, Plan};
 use crate::scalar::Expression;
 use crate::tape::Fusion;
 
 /// The longest row whose reduction is a part of a pass: rows have to stay in the first-level cache.
 const LONGEST_ROW: usize = 4096;
+/// The most elements of an operation with broadcast operands that becomes a pass by itself.
+const SMALL: usize = 4096;
 
 /// The part of an instruction in a fused pass.
 enum Part {
@@ -143,7 +144,7 @@ impl<'a, T: Float> Fuser<'a, T> {
                     .then_some(Part::Reduce(reduction, axes.len()))
             }
             Fusion::Reshape | Fusion::Expand => Some(Part::Same),
-            Fusion::Permute => None,
+            Fusion::Permute | Fusion::Matmul | Fusion::Linear | Fusion::MeanSquaredDifference => None,
         }
     }
 
@@ -274,12 +275,19 @@ impl<'a, T: Float> Fuser<'a, T> {
         order
     }
 
-    /// The pass of a unit with several members, or of an elementwise operation on few elements, which then needs no new memory.
+    /// The pass of a unit with several members, or of an elementwise operation, which then needs no new memory.
     fn fused(&self, unit: &Unit) -> Option<Instruction<T>> {
         let domain = unit.domain.as_ref()?;
         if let [i] = unit.members[..] {
+            let is_elementwise = |part: &Part| matches!(part, Part::Elementwise(_));
+            self.part(i).filter(is_elementwise)?;
+            // Rows that are repeated in several ways would be written out.
+            let is_plain = |place: &Place| {
+                let shape = self.shape(*place);
+                *shape == domain[..] || shape.iter().product::<usize>() == 1
+            };
             let is_small = domain.iter().product::<usize>() <= SMALL;
-            is_small.then(|| self.part(i)).flatten().filter(|part| matches!(part, Part::Elementwise(_)))?;
+            (is_small || self.plan.instructions[i].operands.iter().all(is_plain)).then_some(())?;
         }
         let row_axes = unit.row_axes.unwrap_or(0);
         let (mut steps, mut inputs): (Vec<FusedStep<T>>, Vec<Place>) = (Vec::new(), Vec::new());

@@ -5,8 +5,9 @@ use gradus_tensor::{Float, Shape};
 use super::plan::{Kind, Memory, Place, Plan};
 use crate::tape::node::Saved;
 
-/// The most elements of a value that keeps memory of its own.
-pub(super) const SMALL: usize = 4096;
+/// The most elements of a result that keeps memory of its own: taking memory that others use, too, costs as long as computing
+/// so many.
+const KEPT: usize = 256;
 
 impl<T: Float> Plan<T> {
     /// Numbers the results of instructions in their order, so that operands come before results.
@@ -44,15 +45,15 @@ impl<T: Float> Plan<T> {
         self.register_of = vec![None; count];
     }
 
-    /// Gives results memory: small ones, and results of the step, keep their own; a large one takes memory of its size whose
-    /// value is read no more.
+    /// Gives results memory: small ones, and results of the step, keep their own; a large one takes memory whose value is read no
+    /// more.
     pub(super) fn assign_registers(&mut self) {
         let mut free: Vec<u32> = Vec::new();
         let kept = |value| (value as usize) < self.constants.end;
         let mut own = vec![false; self.values.len()];
         for instruction in &mut self.instructions {
             let prepared = match &instruction.kind {
-                Kind::Fused(..) => true,
+                Kind::Fused(..) | Kind::Routine(..) => true,
                 Kind::Operation(operation) => operation.writes_into(),
                 _ => false,
             };
@@ -68,18 +69,12 @@ impl<T: Float> Plan<T> {
             instruction.takes = taken.is_some();
             for &result in &instruction.results {
                 let size: usize = self.shapes[result as usize].iter().product();
-                let register = prepared && size > SMALL && !self.results.contains(&Place::Value(result));
-                let register = register.then(|| {
-                    let place = free.iter().position(|&register| self.sizes[register as usize] == size);
-                    place.map_or_else(
-                        || {
-                            self.registers.push(None);
-                            self.sizes.push(size);
-                            (self.registers.len() - 1) as u32
-                        },
-                        |place| free.swap_remove(place),
-                    )
-                });
+                let is_shared = match &instruction.kind {
+                    Kind::Routine(routine, _) => routine.new_output(instruction.memory.len()).is_contiguous(),
+                    _ => prepared,
+                };
+                let register = is_shared && size > KEPT && !self.results.contains(&Place::Value(result));
+                let register = register.then(|| take_register(&mut free, &mut self.registers.sizes, size));
                 instruction.memory.push(match register {
                     Some(register) => Memory::Register(register),
                     None if prepared => Memory::Own,
@@ -89,6 +84,8 @@ impl<T: Float> Plan<T> {
                 let inherited = taken.and_then(|operand| self.register_of[operand as usize]);
                 self.register_of[result as usize] = register.or(inherited);
             }
+            let count = self.registers.sizes.len();
+            self.registers.memory.resize_with(count, || None);
             free.extend(instruction.dies.iter().filter_map(|&value| self.register_of[value as usize]));
         }
     }
@@ -116,4 +113,20 @@ impl<T: Float> Plan<T> {
             }
         }
     }
+}
+
+/// A free register for a number of elements: the smallest that is large enough, or else the largest, which grows, or a new one.
+fn take_register(free: &mut Vec<u32>, sizes: &mut Vec<usize>, size: usize) -> u32 {
+    let fits = |register: &u32| sizes[*register as usize] >= size;
+    let best = free.iter().copied().filter(fits).min_by_key(|&register| sizes[register as usize]);
+    let Some(register) =
+        best.or_else(|| free.iter().copied().max_by_key(|&register| sizes[register as usize]))
+    else {
+        sizes.push(size);
+        return (sizes.len() - 1) as u32;
+    };
+    free.retain(|&other| other != register);
+    let own = &mut sizes[register as usize];
+    *own = size.max(*own);
+    register
 }

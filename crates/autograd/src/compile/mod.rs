@@ -1,7 +1,8 @@
 //! A step that is recorded once and run again without recording.
 //!
 //! `trace` collects the operations of a function, its backward passes included, and its effects on a model. `build` makes the
-//! instructions of a `plan` of them, `fuse` makes one pass of instructions over the same elements, and `memory` says where
+//! instructions of a `plan` of them, `fuse` makes one pass of instructions over the same elements, `routines` puts small
+//! instructions together, and `memory` says where
 //! results go. `run` runs the plan on other numbers. The user's side, with models and
 //! optimizers, is `Compiled` of `gradus-nn`.
 
@@ -10,6 +11,7 @@ mod fuse;
 mod memory;
 mod plan;
 mod print;
+mod routines;
 mod run;
 mod trace;
 mod variables;

@@ -5,13 +5,15 @@ use std::panic::Location;
 use std::sync::Arc;
 
 use gradus_tensor::fused::Fused;
+use gradus_tensor::routine::Routine;
 use gradus_tensor::{Float, Shape, Tensor, View};
 
 use super::build::{Builder, Line, lines_of};
+use super::routines::Strides;
 use super::trace::Trace;
 use crate::tape::node::{Input, Node, Saved};
 use crate::tape::rule_call::RuleCall;
-use crate::tape::{DiscreteOperation, Operand, Operation};
+use crate::tape::{DiscreteOperation, Operand, OperandValue, Operation};
 
 /// A step as a list of instructions, which a compiled function runs on other inputs and members of the model.
 ///
@@ -29,16 +31,21 @@ pub struct Plan<T: Float> {
     /// The shapes of the members; empty of those that are no numbers.
     pub(super) members: Vec<Shape>,
     pub(super) results: Vec<Place>,
-    /// Memory for values of one size that are not read at the same time; nothing while a value has it.
-    pub(super) registers: Vec<Option<Tensor<T>>>,
-    /// The number of elements of each register.
-    pub(super) sizes: Vec<usize>,
+    pub(super) registers: Registers<T>,
     /// The values that are indices or masks.
     pub(super) discrete: Vec<u32>,
     /// The register of each value.
     pub(super) register_of: Vec<Option<u32>>,
     /// The values that are constants: the inputs come before them, the results of instructions behind.
     pub(super) constants: Range<usize>,
+}
+
+/// Memory for values that are not read at the same time.
+pub(super) struct Registers<T> {
+    /// Nothing while a value has it, and before the first run.
+    pub(super) memory: Vec<Option<Tensor<T>>>,
+    /// The number of elements of each.
+    pub(super) sizes: Vec<usize>,
 }
 
 /// The place of an operand: a member of the model, or a value.
@@ -68,6 +75,8 @@ pub(super) enum Kind<T: Float> {
     Nothing,
     /// Elementwise operations and reductions of rows in one pass, with their names.
     Fused(Fused<T>, Vec<&'static str>),
+    /// Small instructions, one after another, with their names.
+    Routine(Routine<T>, Vec<String>),
     Operation(Arc<dyn Operation<T>>),
     /// An operation whose result is a view of the operand.
     View(View, Arc<dyn Operation<T>>),
@@ -177,12 +186,25 @@ impl<T: Float> Plan<T> {
         members: &[Member<T>],
     ) -> Self {
         let mut builder = Builder::new(&trace, members);
+        let strides_of = |operand: &Operand<T>| match operand.value() {
+            OperandValue::Number(value) => Some(value.strides().into()),
+            OperandValue::Indices(_) | OperandValue::Mask(_) => None,
+        };
+        let strides: Vec<Option<Strides>> = inputs.iter().map(strides_of).collect();
+        let member_strides: Vec<Option<Strides>> = members
+            .iter()
+            .map(|member| match member {
+                Member::Var(operand) => strides_of(operand),
+                Member::Address(_) => None,
+            })
+            .collect();
         let inputs: Vec<Place> = inputs.iter().map(|input| builder.input(*input)).collect();
         let results: Vec<Input<T>> = results
             .iter()
             .map(|result| Input { node: result.node().cloned(), value: result.saved(true) })
             .collect();
         let lines = lines_of(trace, &results);
+        builder.find_computed(&lines);
         let reads = lines.iter().flat_map(Line::reads).chain(&results);
         for constant in reads.filter(|input| !builder.is_made(input)).collect::<Vec<_>>() {
             builder.constant(constant);
@@ -194,7 +216,8 @@ impl<T: Float> Plan<T> {
         let results: Vec<Place> = results.iter().map(|result| builder.place(result)).collect();
         let Builder { values, instructions, member_shapes, discrete, .. } = builder;
         let shapes = values.iter().map(|value| value.shape().into()).collect();
-        let (registers, register_of) = (Vec::new(), vec![None; values.len()]);
+        let registers = Registers { memory: Vec::new(), sizes: Vec::new() };
+        let register_of = vec![None; values.len()];
         let mut plan = Self {
             instructions,
             values,
@@ -204,11 +227,11 @@ impl<T: Float> Plan<T> {
             results,
             discrete,
             registers,
-            sizes: Vec::new(),
             register_of,
             constants,
         };
         plan.fuse();
+        plan.make_routines(&strides, &member_strides);
         plan.number_results();
         plan.find_deaths();
         plan.assign_registers();

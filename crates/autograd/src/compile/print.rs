@@ -71,6 +71,7 @@ impl<T: Float> Instruction<T> {
         match &self.kind {
             Kind::Nothing => "nothing",
             Kind::Fused(..) => "fused",
+            Kind::Routine(..) => "routine",
             Kind::Operation(operation) | Kind::View(_, operation) => operation.name(),
             Kind::Indices(operation) => operation.name(),
             Kind::Mask(operation) => operation.name(),
@@ -82,10 +83,20 @@ impl<T: Float> Instruction<T> {
         }
     }
 
+    /// The operations that it is made of.
+    pub(super) fn short(&self) -> String {
+        match &self.kind {
+            Kind::Fused(_, names) if names.len() > 1 => format!("fused({})", names.join(", ")),
+            Kind::Fused(_, names) => names[0].into(),
+            _ => self.name().into(),
+        }
+    }
+
     /// The number of operations that it is made of.
     fn operations(&self) -> usize {
         match &self.kind {
             Kind::Fused(_, names) => names.len(),
+            Kind::Routine(_, names) => names.len(),
             _ => 1,
         }
     }
@@ -98,6 +109,7 @@ impl<T: Float> Instruction<T> {
             Kind::Mask(operation) => format!("{operation:?}"),
             Kind::Rule(rule) => format!("{:?} {:?}", rule.operation, rule.wanted),
             Kind::Fused(pass, _) => format!("{pass:?}"),
+            Kind::Routine(routine, _) => format!("{routine:?}"),
             _ => String::new(),
         };
         if text.is_empty() { text } else { format!(" {text}") }
@@ -125,6 +137,7 @@ impl<T: Float> Display for Instruction<T> {
                 write!(f, "{} member{member}", self.name())?;
             }
             Kind::Fused(_, names) => write!(f, "fused({})", names.join(", "))?,
+            Kind::Routine(_, names) => write!(f, "routine({})", names.join(", "))?,
             _ => f.write_str(self.name())?,
         }
         self.operands.iter().try_for_each(|operand| write!(f, " {operand}"))
@@ -177,7 +190,7 @@ impl<T: Float> Plan<T> {
             .filter(|(_, memory)| **memory == Memory::Own)
             .map(|(&result, _)| size(&self.shapes[result as usize]));
         let constants = self.values[self.constants.clone()].iter().map(|value| size(value.shape()));
-        own.chain(self.sizes.iter().copied()).chain(constants).sum::<usize>() * size_of::<T>()
+        own.chain(self.registers.sizes.iter().copied()).chain(constants).sum::<usize>() * size_of::<T>()
     }
 
     /// The plan as a picture in SVG: instructions from top to bottom, each below the values that it reads.
@@ -213,6 +226,7 @@ impl<T: Float> Plan<T> {
                 instruction.results.iter().any(|&result| self.results.contains(&Place::Value(result)));
             let name = match &instruction.kind {
                 Kind::Fused(_, names) => names.join(" "),
+                Kind::Routine(_, names) => names.join(" "),
                 _ => instruction.name().into(),
             };
             let shapes: Vec<String> = instruction

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use gradus_tensor::{Float, Shape, Tensor};
 use smallvec::SmallVec;
 
-use super::plan::{Instruction, Kind, Memory, Place, Plan, Rule};
+use super::plan::{Instruction, Kind, Memory, Place, Plan, Registers, Rule};
 use crate::tape::node::{Input, Node, Origin, Saved};
 use crate::tape::{Context, Inputs, OperandValue, Var, mode};
 
@@ -45,12 +45,12 @@ impl<T: Float> Plan<T> {
         }
         let Self { instructions, values, registers, register_of, shapes, .. } = self;
         mode::with_recording(false, || {
-            for instruction in instructions.iter() {
+            for instruction in instructions.iter_mut() {
                 execute(instruction, values, registers, shapes, members, update);
                 for &value in &instruction.dies {
                     let dead = std::mem::replace(&mut values[value as usize], Saved::nothing());
                     if let (Some(register), Saved::Value(memory)) = (register_of[value as usize], dead) {
-                        registers[register as usize] = Some(memory);
+                        registers.memory[register as usize] = Some(memory);
                     }
                 }
             }
@@ -69,20 +69,28 @@ impl<T: Float> Plan<T> {
 fn prepare<'a, T: Float>(
     memory: Memory,
     value: &'a mut Saved<T>,
-    registers: &mut [Option<Tensor<T>>],
+    registers: &mut Registers<T>,
     shape: &[usize],
 ) -> &'a mut Tensor<T> {
-    if let Memory::Register(register) = memory
-        && let Some(tensor) = registers[register as usize].take().and_then(|memory| memory.into_memory(shape))
-    {
-        *value = Saved::Value(tensor);
+    if let Memory::Register(register) = memory {
+        let known = registers.memory[register as usize].take().and_then(|memory| memory.into_memory(shape));
+        let new = || Tensor::zeros([registers.sizes[register as usize]]).into_memory(shape);
+        if let Some(tensor) = known.or_else(new) {
+            *value = Saved::Value(tensor);
+        }
     }
+    sole(value, || Tensor::zeros(shape))
+}
+
+/// A value's memory, if nobody shares it, or else new memory in its place.
+#[inline]
+fn sole<T: Float>(value: &mut Saved<T>, new: impl FnOnce() -> Tensor<T>) -> &mut Tensor<T> {
     let is_ready = match value {
         Saved::Value(tensor) => tensor.is_sole(),
         _ => false,
     };
     if !is_ready {
-        *value = Saved::Value(Tensor::zeros(shape));
+        *value = Saved::Value(new());
     }
     let Saved::Value(tensor) = value else { unreachable!("it was made so") };
     tensor
@@ -133,9 +141,9 @@ fn operand<'a, T: Float>(
 
 #[track_caller]
 fn execute<T: Float>(
-    instruction: &Instruction<T>,
+    instruction: &mut Instruction<T>,
     values: &mut [Saved<T>],
-    registers: &mut [Option<Tensor<T>>],
+    registers: &mut Registers<T>,
     shapes: &[Shape],
     members: &mut [External<'_, T>],
     update: UpdateFunction<'_, T>,
@@ -143,7 +151,7 @@ fn execute<T: Float>(
     // Operands come before results.
     let first = instruction.results.first().map_or(values.len(), |&result| result as usize);
     let operands = |values| gather(&instruction.operands, |place| operand(place, values, members));
-    let result = match &instruction.kind {
+    let result = match &mut instruction.kind {
         Kind::Nothing => return,
         Kind::Fused(pass, _) => {
             let (values, results) = values.split_at_mut(first);
@@ -154,6 +162,18 @@ fn execute<T: Float>(
             }
             let inputs = gather(&instruction.operands, |place| number(place, values, members));
             return pass.run(&inputs, &mut outputs);
+        }
+        Kind::Routine(routine, _) => {
+            let (values, results) = values.split_at_mut(first);
+            let inputs = instruction.operands.iter().map(|&place| number(place, values, members));
+            let results = &mut results[..instruction.results.len()];
+            for (i, value) in results.iter_mut().enumerate() {
+                match instruction.memory[i] {
+                    Memory::Own | Memory::New => sole(value, || routine.new_output(i)),
+                    memory @ Memory::Register(_) => prepare(memory, value, registers, &shapes[first + i]),
+                };
+            }
+            return routine.run(inputs, results.iter_mut().filter_map(Saved::value_mut));
         }
         Kind::Operation(operation) if instruction.memory[0] != Memory::New => {
             let (values, results) = values.split_at_mut(first);
@@ -188,12 +208,15 @@ fn execute<T: Float>(
             return;
         }
         Kind::Update { member, optimizer, place } => {
-            // A gradient may be a view of the parameter itself.
-            let gradient = number(instruction.operands[0], values, members).clone();
+            let gradient = match instruction.operands[0] {
+                Place::Value(value) => values[value as usize].value().expect("gradients are numbers"),
+                // Itself, or another one.
+                place @ Place::Member(_) => &number(place, values, members).clone(),
+            };
             let External::Number(parameter) = &mut members[*member as usize] else {
                 unreachable!("parameters are numbers")
             };
-            return update(*optimizer, *place, parameter, &gradient);
+            return update(*optimizer, *place, parameter, gradient);
         }
         Kind::Assign { member } => {
             let value = number(instruction.operands[0], values, members).clone();

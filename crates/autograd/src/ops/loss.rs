@@ -7,7 +7,7 @@ use super::operations::operations;
 use crate::engine::{batched_composition, forward_of_composition, gradients_of_composition};
 use crate::ops::chained;
 use crate::scalar::Real;
-use crate::tape::{Indices, Mask, Operand, Saves, Var, apply};
+use crate::tape::{Fusion, Indices, Mask, Operand, Saves, Var, apply};
 
 operations! {
     /// The inputs are logits and targets.
@@ -28,31 +28,14 @@ operations! {
 
     Nonlinear MseLoss {}: "mse_loss", saves Saves::INPUTS,
         shape |x| broadcast_shapes("mse_loss", x[0], x[1]).map(|_| Shape::new()),
-        forward |x| {
-            let squares = x[0].zip(
-                "mse_loss",
-                x[1],
-                #[inline(always)]
-                |x, target| {
-                    let difference = x - target;
-                    difference * difference
-                },
-            );
-            let mean = squares.mean(..);
-            if mean.item().is_finite() || mean.item().is_nan() {
-                return mean;
-            }
-            // Perhaps squares are too large, and their mean is not.
-            let distances = (x[0] - x[1]).abs();
-            let unit = distances.max(..).item().power_of_two();
-            (distances / unit).square().mean(..) * unit * unit
-        },
+        forward |x| x[0].mean_squared_difference(x[1]),
         vjp |context, input| {
             let operands = [context.cotangent(), &context.input(input), &context.input(1 - input)];
             let factor = mse_factor(context.shape(input));
             apply(MseGradient { factor }, &operands)
         },
-        batched |batch| batched_composition(batch, |x| (&x[0] - &x[1]).square().mean(..));
+        batched |batch| batched_composition(batch, |x| (&x[0] - &x[1]).square().mean(..)),
+        fusion Fusion::MeanSquaredDifference;
 
     /// The gradient of [`CrossEntropy`], from a cotangent, logits and targets: softmax less one at the targets, in
     /// one pass.

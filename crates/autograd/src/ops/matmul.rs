@@ -7,7 +7,7 @@ use gradus_tensor::{Float, OrPanic};
 
 use super::operations::operations;
 use super::view::is_transpose;
-use crate::tape::{Saves, Var, apply};
+use crate::tape::{Fusion, Saves, Var, apply};
 
 operations! {
     /// The product of matrices, or of stacks of matrices.
@@ -25,7 +25,8 @@ operations! {
             let [x, y] = [0, 1].map(|input| batch.aligned(input, rank));
             x.matmul(&y)
         },
-        into |x, y| x[0].matmul_into(x[1], y);
+        into |x, y| x[0].matmul_into(x[1], y),
+        fusion Fusion::Matmul;
 
     Multilinear Outer {}: "outer",
         shape |x| outer_shape(x[0], x[1]),
@@ -85,7 +86,8 @@ operations! {
             let y = rows.matmul(&batch.given(1).t()).reshape(all);
             bias.map_or(y.clone(), |bias| y + batch.aligned(bias, rank))
         },
-        into |x, y| x[0].linear_into(x[1], x.get(2), y);
+        into |x, y| x[0].linear_into(x[1], x.get(2), y),
+        fusion Fusion::Linear;
 }
 
 /// The two matrices that a matrix is the product of, if it is one on the tape, perhaps transposed.

@@ -113,6 +113,14 @@ impl<T: Float> Saved<T> {
         }
     }
 
+    /// The numbers, to write to.
+    pub(crate) fn value_mut(&mut self) -> Option<&mut Tensor<T>> {
+        match self {
+            Self::Value(value) => Some(value),
+            _ => None,
+        }
+    }
+
     /// The numbers, if they are kept.
     pub(crate) fn value(&self) -> Option<&Tensor<T>> {
         match self {

@@ -176,6 +176,12 @@ pub enum Fusion {
     Expand,
     /// The elements of the input in another order: never a part of a pass, but a view.
     Permute,
+    /// The product of two matrices.
+    Matmul,
+    /// A dense layer: the product with a transposed matrix, and an optional bias.
+    Linear,
+    /// The mean of the squared differences of two inputs of one shape.
+    MeanSquaredDifference,
 }
 
 /// The values of the inputs, for a forward pass.

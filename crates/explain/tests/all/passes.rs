@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 
 use gradus_autograd::{Tensor, Var, seeded};
 use gradus_explain::{
-    DeepLift, Features, GradCam, IntegratedGradients, KernelShap, Lime, Occlusion, PartialDependence,
-    PermutationImportance, ShapleyValues, SmoothGrad, Target,
+    DeepLift, Features, GradCam, IntegratedGradients, KernelShap, Lime, Occlusion, OneGradient,
+    PartialDependence, PermutationImportance, ShapleyValues, SmoothGrad, Target,
 };
 
 use crate::networks::{Between, Cnn, blobs, perceptron};
@@ -26,6 +26,8 @@ fn the_size_of_a_chunk_has_no_influence() {
         most.set(rows);
         [
             IntegratedGradients::new().steps(7).chunk(rows).explain(model, x, 0).unwrap().values,
+            OneGradient::new().chunk(rows).saliency(model, x, 0).unwrap(),
+            OneGradient::new().chunk(rows).guided_backprop(model, x, 0).unwrap(),
             DeepLift::new().chunk(rows).explain(model, x, 0).unwrap().values,
             SmoothGrad::new(3, 0.1, 0).chunk(rows).explain(model, x, 0).unwrap(),
             Occlusion::new([2]).chunk(rows).explain(model, x, Target::Predicted).unwrap(),

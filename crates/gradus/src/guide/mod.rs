@@ -18,14 +18,15 @@
 //! | [12. Questions](crate::guide::ch12_questions) | Why is there no in-place operation, no GPU, no `f16`? |
 //! | [13. Explanations](crate::guide::ch13_explain) | Why does my network decide so, and can I believe it? |
 //! | [14. Compiled functions](crate::guide::ch14_compiled) | When is a step worth recording once, and what can it not do? |
+//! | [15. Smaller networks](crate::guide::ch15_smaller) | What can go from my network, and what does it cost? |
 //!
 //! Two documents of the repository go deeper: CONVENTIONS.md says which value and which derivative each function has at
 //! kinks, ties, zeros and infinities, and ARCHITECTURE.md how the library is built and how to add to it.
 
-/// Modules that hold a chapter each. A chapter that needs a feature is shown without it, and tested with it.
+/// Modules that hold a chapter each. A chapter that needs features is shown without them, and tested with them.
 macro_rules! chapters {
-    ($($name:ident: $file:literal $(needs $feature:literal)?;)*) => {$(
-        #[cfg_attr(all($(any(not(doctest), feature = $feature))?), doc = include_str!($file))]
+    ($($name:ident: $file:literal $(needs $($feature:literal),+)?;)*) => {$(
+        #[cfg_attr(all($($(any(not(doctest), feature = $feature)),+)?), doc = include_str!($file))]
         pub mod $name {}
     )*};
 }
@@ -45,4 +46,5 @@ chapters! {
     ch12_questions: "12_questions.md";
     ch13_explain: "13_explain.md" needs "explain";
     ch14_compiled: "14_compiled.md";
+    ch15_smaller: "15_smaller.md" needs "quant", "compress";
 }

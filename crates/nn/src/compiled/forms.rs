@@ -15,6 +15,12 @@ pub(super) struct Form {
     strides: SmallVec<[isize; 4]>,
 }
 
+/// Whether two lists are equal that are nearly always short: `==` would call `memcmp`.
+#[inline]
+fn same<N: PartialEq>(a: &[N], b: &[N]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
+}
+
 #[derive(Debug, PartialEq)]
 pub(super) enum MemberForm {
     Parameter {
@@ -35,7 +41,7 @@ impl Form {
 
     #[inline]
     pub(super) fn fits<E: Element>(&self, tensor: &Tensor<E>) -> bool {
-        self.shape[..] == *tensor.shape() && self.strides[..] == tensor.strides()[..]
+        same(&self.shape, tensor.shape()) && same(&self.strides, tensor.strides())
     }
 
     pub(super) fn of_operand<T: Float>(operand: OperandValue<'_, T>) -> Self {

@@ -61,6 +61,7 @@ activations! {
         high: f64 = 1.0, "The upper bound of the output."
     } => hardtanh;
     Softsign => softsign;
+    Square => square;
     Relu => relu;
     Relu6 => relu6;
     LeakyRelu { negative_slope: f64 = 0.01, "The slope for negative inputs." } => leaky_relu;

@@ -14,7 +14,7 @@ mod transformer;
 
 pub use activation::{
     Celu, Elu, Gelu, GeluTanh, Glu, Hardsigmoid, Hardswish, Hardtanh, LeakyRelu, LogSoftmax, Logsigmoid,
-    Mish, Relu, Relu6, Selu, Sigmoid, Silu, Softmax, Softplus, Softsign, Tanh,
+    Mish, Relu, Relu6, Selu, Sigmoid, Silu, Softmax, Softplus, Softsign, Square, Tanh,
 };
 pub use attention::MultiheadAttention;
 pub use conv::{Conv1d, Conv2d, ConvTranspose1d, ConvTranspose2d};

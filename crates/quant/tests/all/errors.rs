@@ -1,8 +1,8 @@
 //! Errors and panics, word for word.
 
 use gradus_autograd::{Tensor, no_grad, seeded};
-use gradus_nn::{BatchNorm2d, Linear, Module, Relu, Sequential, State, StateTensor};
-use gradus_quant::{FourBit, LearnedStep, Observer, Params, QLinear, QuantError, Quantizer, Scheme};
+use gradus_nn::{BatchNorm2d, Linear, Lstm, Module, Relu, Sequential, State, StateTensor};
+use gradus_quant::{FourBit, LearnedStep, Observer, Params, QLinear, QLstm, QuantError, Quantizer, Scheme};
 
 fn message<V: std::fmt::Debug>(result: Result<V, QuantError>) -> String {
     result.expect_err("it is wrong").to_string()
@@ -212,4 +212,15 @@ fn a_backward_pass_names_the_layer() {
     let layer = QLinear::new(&Linear::<f32>::new(2, 3, &mut seeded(0))).unwrap();
     let x = gradus_autograd::Var::leaf([[1.0, 2.0]]);
     let _ = layer.forward(&x).sum(..).backward();
+}
+
+#[test]
+fn recurrent_layers_are_calibrated_with_finite_steps() {
+    let layer = QLstm::new(&Lstm::<f32>::new(2, 3, 1, &mut seeded(0))).unwrap();
+    let error = |sequences: &[Tensor<f32>]| layer.clone().calibrated(sequences).unwrap_err().to_string();
+    let none = "observer: no numbers were observed: run the model on some batches of data first";
+    assert_eq!(error(&[]), none);
+    assert_eq!(error(&[Tensor::zeros([0, 1, 2])]), none);
+    let x = Tensor::from([[[0.0, f32::NAN]]]);
+    assert_eq!(error(&[x]), "observe: the number at [0, 0, 1] is NaN: all numbers must be finite");
 }

@@ -110,6 +110,31 @@ proptest! {
         }
     }
 
+    /// With fixed ranges an example's result does not depend on the others of its batch; the state of a layer has the ranges.
+    #[test]
+    fn calibrated_recurrent_layers_look_at_no_numbers(bidirectional: bool, seed: u64) {
+        let rng = &mut seeded(seed);
+        let make = if bidirectional { Lstm::<f32>::bidirectional } else { Lstm::new };
+        let lstm = make(5, 8, 2, rng);
+        let gru = Gru::<f32>::new(5, 8, 1, rng);
+        let x = Tensor::randn([4, 3, 5], rng);
+        let sequences = [x.clone(), &x * 0.5];
+        let layer = QLstm::new(&lstm).unwrap().calibrated(&sequences).unwrap();
+        let (y, _) = layer.forward(&x, None);
+        prop_assert!(y.value().allclose(lstm.forward(&x, None).0.value(), 0.0, 0.05));
+        let (alone, _) = layer.forward(x.slice(1, 1..2), None);
+        prop_assert_eq!(alone.value(), &y.value().slice(1, 1..2));
+        let mut other = QLstm::new(&make(5, 8, 2, rng)).unwrap().calibrated(&[Tensor::ones([1, 1, 5])]).unwrap();
+        other.load_state(&layer.state()).unwrap();
+        let (loaded, _) = other.forward(&x, None);
+        prop_assert_eq!(loaded.value(), y.value());
+        let layer = QGru::new(&gru).unwrap().calibrated(&sequences).unwrap();
+        let (y, _) = layer.forward(&x, None);
+        prop_assert!(y.value().allclose(gru.forward(&x, None).0.value(), 0.0, 0.05));
+        let (alone, _) = layer.forward(x.slice(1, 1..2), None);
+        prop_assert_eq!(alone.value(), &y.value().slice(1, 1..2));
+    }
+
     #[test]
     fn folding_changes_nothing(with_bias: bool, affine: bool, seed: u64) {
         let rng = &mut seeded(seed);

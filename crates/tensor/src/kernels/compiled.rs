@@ -12,6 +12,7 @@ use super::fused::{self, FusedStep, Given, Stages};
 use super::int8::convert as int8;
 use super::recurrent::{gru, lstm};
 use super::reduce::{self, sum};
+use super::routine::{self, Routine};
 use super::{attention, conv, copy, matmul, norm, pool, softmax};
 use crate::kernels::attention::{Attention, Head};
 use crate::kernels::conv::Geometry;
@@ -108,6 +109,10 @@ Kernels for f32, f64: {
         shape: &[usize], row_axes: usize, inputs: &[&[usize]], steps: &[FusedStep<Self>], outputs: &[u32]
     ) -> Stages<Self>;
     fused::run_stages(stages: &Stages<Self>, inputs: &[Given<'_, Self>], outputs: &mut [&mut [Self]]) -> ();
+
+    routine::run_routine(
+        routine: &mut Routine<Self>, inputs: &[Strided<'_, Self>], outputs: &mut [&mut [Self]]
+    ) -> ();
 
     attention::attention(
         heads: &[Head<'_, Self>], size: [usize; 2], attention: Attention<Self>

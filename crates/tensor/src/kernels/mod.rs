@@ -21,16 +21,20 @@ pub(crate) mod range;
 mod recurrent;
 mod reduce;
 pub(crate) mod reflect;
+pub(crate) mod routine;
 mod runs;
 mod scan;
 mod softmax;
+pub(crate) mod squares;
 pub(crate) mod svd;
 
 pub(crate) use attention::{Attention, Head};
 pub(crate) use compiled::{ElementKernels, Kernels, NumberKernels};
 pub(crate) use conv::Geometry;
 pub(crate) use copy::{Elements, copy, in_order};
-pub(crate) use elementwise::{choose, map, map_inplace, zip, zip_inplace, zip_inplace_many, zip_many};
+pub(crate) use elementwise::{
+    choose, map, map_inplace, zip, zip_inplace, zip_inplace_many, zip_many, zip_slices_inplace,
+};
 pub(crate) use index::{Additions, update};
 pub(crate) use int8::{Panels, convert as int8_convert};
 pub(crate) use matmul::{Gemm, MatrixRef, overwrite_product, products};
@@ -39,3 +43,4 @@ pub(crate) use recurrent::Sizes;
 pub(crate) use reduce::{Fold, reduce, reduce_lanes};
 pub(crate) use runs::for_each_run;
 pub(crate) use scan::{recurrence, running_products, running_sums};
+pub(crate) use squares::{mean_of_large_squares, squared_difference};

@@ -4,6 +4,7 @@
 //! instruction set and any number of threads. It is part of gradus's own `gradus-quant`, which explains scales and zero points.
 
 use std::fmt::{self, Debug, Formatter};
+use std::ops::Range;
 
 use crate::element::Float;
 use crate::error::{OrPanic, TensorError};
@@ -25,9 +26,9 @@ pub struct Levels {
 }
 
 impl Levels {
-    /// The distance from levels to bytes without a sign.
+    /// The distance from levels to bytes without a sign: these are as small as they can be, as products of 7 bits are faster.
     fn shift(self) -> i32 {
-        if self.low < 0 { 128 } else { 0 }
+        (-self.low).max(0)
     }
 
     fn byte(self, level: i32) -> u8 {
@@ -89,8 +90,9 @@ impl Codes {
         Tensor::from_vec(levels, &self.shape).or_panic()
     }
 
-    fn zero(&self) -> u8 {
-        self.levels.byte(self.levels.zero_point)
+    /// The bytes of 0 and of the highest level.
+    fn zero_and_most(&self) -> [u8; 2] {
+        [self.levels.byte(self.levels.zero_point), self.levels.bounds()[1]]
     }
 }
 
@@ -159,11 +161,8 @@ impl Weights {
             TensorError::mismatch("quantized linear", &x.shape, &self.shape, expected).panic()
         }
         let rows: usize = x.shape[..x.shape.len() - 1].iter().product();
-        let mut data = Buffer::filled(rows * panels.out_stride(), 0_i32);
-        let out = data.get_mut().expect("nobody else has it");
-        panels.multiply(x.data.as_slice(), rows, x.zero(), bias, out);
         Sums {
-            groups: vec![data],
+            groups: vec![panels.multiply((rows, rows), |_| x.data.clone(), x.zero_and_most(), bias)],
             rows: x.shape[..x.shape.len() - 1].into(),
             columns: panels.columns(),
             stride: panels.out_stride(),
@@ -194,16 +193,19 @@ impl Weights {
         let at_once = (MOST / (places * self.groups[0].row_stride()).max(1)).clamp(1, geometry.batch.max(1));
         let of_group = |(group, panels): (usize, &Panels)| {
             let bias = bias.map(|bias| &bias[group * panels.columns()..][..panels.columns()]);
-            let mut sums = Buffer::filled(geometry.batch * places * stride, 0_i32);
-            let images =
-                sums.get_mut().expect("nobody else has it").chunks_mut((at_once * places * stride).max(1));
-            for (first, out) in (0..geometry.batch).step_by(at_once).zip(images) {
-                let part = Geometry { batch: at_once.min(geometry.batch - first), ..geometry };
-                let x_part = &x.data.as_slice()[first * of_image..];
-                let patches = int8_convert::patches(x_part, x_stride, &part, group, x.zero());
-                panels.multiply(patches.as_slice(), part.batch * places, x.zero(), bias, out);
-            }
-            sums
+            let patches = |rows: Range<usize>| {
+                let [first, end] = [rows.start, rows.end].map(|row| row / places);
+                let part = Geometry { batch: end - first, ..geometry };
+                int8_convert::patches(
+                    &x.data.as_slice()[first * of_image..],
+                    x_stride,
+                    &part,
+                    group,
+                    x.zero_and_most()[0],
+                )
+            };
+            let rows = (geometry.batch * places, at_once * places);
+            panels.multiply(rows, patches, x.zero_and_most(), bias)
         };
         Sums {
             groups: self.groups.iter().enumerate().map(of_group).collect(),

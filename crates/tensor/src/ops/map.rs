@@ -73,6 +73,18 @@ impl<T: Element> Tensor<T> {
         self.zip_assign("zip_inplace", other, f);
     }
 
+    /// The elements of a tensor that lies in its buffer as this one does, both filling theirs; `None` also if this one's is
+    /// shared.
+    #[inline]
+    fn beside<'a, U: Element>(&mut self, other: &'a Tensor<U>) -> Option<&'a [U]> {
+        let (own, others) = (self.layout(), other.layout());
+        if own.offset != 0 || others.offset != 0 || !own.is_dense_as(others) {
+            return None;
+        }
+        let len = own.len();
+        (other.buffer().len() == len && self.memory()?.len() == len).then(|| other.buffer())
+    }
+
     /// [`zip_inplace`](Self::zip_inplace) under another name.
     #[track_caller]
     pub(crate) fn zip_assign<U: Element>(
@@ -81,6 +93,9 @@ impl<T: Element> Tensor<T> {
         other: &Tensor<U>,
         f: impl Fn(T, U) -> T + Sync,
     ) {
+        if let Some(elements) = self.beside(other) {
+            return kernels::zip_slices_inplace(self.memory().expect("just seen"), elements, f);
+        }
         let shape = copied(self.shape());
         if !expands(other.shape(), &shape) {
             let expected = "counted from the end, sizes must be equal or the second one 1";

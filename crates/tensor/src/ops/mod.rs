@@ -16,6 +16,7 @@ mod index;
 pub mod int8;
 pub(crate) mod join;
 mod linalg;
+mod loss;
 mod map;
 mod math;
 pub(crate) mod matmul;

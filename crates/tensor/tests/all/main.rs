@@ -32,6 +32,7 @@ mod recurrent;
 mod reduce;
 mod reproducible;
 mod reshape;
+mod routine;
 mod rows;
 mod sample;
 mod scans;

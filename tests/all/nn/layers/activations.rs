@@ -3,7 +3,7 @@
 use gradus::prelude::*;
 use gradus::{
     Celu, Elu, Gelu, GeluTanh, Glu, Hardsigmoid, Hardswish, Hardtanh, LeakyRelu, LogSoftmax, Logsigmoid,
-    Mish, Relu, Relu6, Selu, Sigmoid, Silu, Softmax, Softplus, Softsign, Tanh,
+    Mish, Relu, Relu6, Selu, Sigmoid, Silu, Softmax, Softplus, Softsign, Square, Tanh,
 };
 
 use super::{Entry, Sample, nothing};
@@ -43,6 +43,7 @@ pub(super) fn layers() -> Vec<Entry> {
         Tanh {} => |x, s| logistic(&(x * 2.0)) * 2.0 - 1.0, None;
         Hardtanh { low: -s.number(), high: s.number() } => |x, s| x.maximum(low).minimum(high), None;
         Softsign {} => |x, s| x / (x.abs() + 1.0), None;
+        Square {} => |x, s| x * x, None;
         Relu {} => |x, s| (x + x.abs()) / 2.0, None;
         Relu6 {} => |x, s| x.maximum(0.0).minimum(6.0), None;
         LeakyRelu { negative_slope: s.number() } => |x, s| x.maximum(0.0) + x.minimum(0.0) * negative_slope, None;

@@ -6,9 +6,9 @@
 //! by one.
 
 mod function;
-mod plan;
+pub(crate) mod plan;
 mod planner;
-mod run;
+pub(crate) mod run;
 mod stages;
 
 use smallvec::SmallVec;
@@ -18,8 +18,8 @@ pub(crate) use stages::Stages;
 
 use crate::element::Float;
 use crate::kernels::reduce::Reduction as _;
-use crate::kernels::reduce::extremes::{Extreme, beats, undercuts};
-use crate::kernels::reduce::sum::{Sum, itself};
+use crate::kernels::reduce::extremes::{Extreme, Largest, Smallest};
+use crate::kernels::reduce::sum::{Sum, itself, square_from};
 use crate::layout::Strided;
 
 /// A step of a program; operands are numbers of earlier steps.
@@ -46,13 +46,19 @@ pub enum Reduction {
 }
 
 impl Reduction {
+    /// The sum of the squares of a row, or their mean.
+    fn of_squares<T: Float>(self, row: &[T]) -> T {
+        let divisor = if self == Self::Mean { T::from_f64(row.len() as f64) } else { T::ONE };
+        Sum { each: square_from(T::ZERO), divisor }.lane(row)
+    }
+
     fn of<T: Float>(self, row: &[T]) -> T {
         let sum = |divisor| Sum { each: itself, divisor }.lane(row);
         match self {
             Self::Sum => sum(T::ONE),
             Self::Mean => sum(T::from_f64(row.len() as f64)),
-            Self::Max => Extreme(beats).lane(row),
-            Self::Min => Extreme(undercuts).lane(row),
+            Self::Max => Extreme(Largest).lane(row),
+            Self::Min => Extreme(Smallest).lane(row),
         }
     }
 }

@@ -10,11 +10,11 @@ use crate::layout::copied;
 use crate::shape::Shape;
 
 /// The elements of a tile: registers of so many stay in the first-level cache.
-pub(super) const TILE: usize = 512;
+pub(crate) const TILE: usize = 512;
 
 /// How often a value changes; each includes the ones before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Extent {
+pub(crate) enum Extent {
     Once,
     /// One number for each row.
     Row,
@@ -22,7 +22,7 @@ pub(super) enum Extent {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Work<T> {
+pub(crate) enum Work<T> {
     /// Results of elements side by side.
     Loop(Loop<T>),
     /// The number of each row to its elements.
@@ -30,54 +30,56 @@ pub(super) enum Work<T> {
     /// One row to all rows.
     Repeat,
     Reduce(Reduction),
+    /// A sum or a mean of the squares of rows.
+    ReduceSquares(Reduction),
     /// Partial results of a reduction of rows of several tiles, in the tile's place.
     Accumulate(Reduction),
 }
 
 /// What happens to some slots of a tile.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Instruction<T> {
-    pub(super) work: Work<T>,
+pub(crate) struct Instruction<T> {
+    pub(crate) work: Work<T>,
     /// The extent of the result.
-    pub(super) extent: Extent,
-    pub(super) operands: [u32; 3],
-    pub(super) to: u32,
+    pub(crate) extent: Extent,
+    pub(crate) operands: [u32; 3],
+    pub(crate) to: u32,
 }
 
 /// An input of a program.
 #[derive(Debug)]
-pub(super) struct Input {
-    pub(super) shape: Shape,
-    pub(super) extent: Extent,
-    pub(super) used: bool,
+pub(crate) struct Input {
+    pub(crate) shape: Shape,
+    pub(crate) extent: Extent,
+    pub(crate) used: bool,
 }
 
 /// The plan of a program. Instructions name slots: inputs, then constants, outputs and registers.
 #[derive(Debug)]
-pub(super) struct Program<T> {
-    pub(super) shape: Shape,
+pub(crate) struct Program<T> {
+    pub(crate) shape: Shape,
     /// The number of axes of a row.
-    pub(super) row_axes: usize,
+    pub(crate) row_axes: usize,
     /// The number of rows, and the elements of one.
-    pub(super) rows: usize,
-    pub(super) length: usize,
+    pub(crate) rows: usize,
+    pub(crate) length: usize,
     /// The rows of a tile, and the elements of each of them.
-    pub(super) tile_rows: usize,
-    pub(super) tile_length: usize,
-    pub(super) inputs: Vec<Input>,
-    pub(super) constants: Vec<T>,
-    pub(super) outputs: SmallVec<[Extent; 4]>,
+    pub(crate) tile_rows: usize,
+    pub(crate) tile_length: usize,
+    pub(crate) inputs: Vec<Input>,
+    pub(crate) constants: Vec<T>,
+    pub(crate) outputs: SmallVec<[Extent; 4]>,
     /// Reductions of rows of several tiles, and the registers of their partial results.
-    pub(super) accumulated: Vec<(Reduction, u32)>,
+    pub(crate) accumulated: Vec<(Reduction, u32)>,
     /// The place of each register in the memory for all of them, counted in elements; a register holds several values,
     /// one after another.
-    pub(super) registers: Vec<usize>,
+    pub(crate) registers: Vec<usize>,
     /// The elements of all registers.
-    pub(super) scratch: usize,
+    pub(crate) scratch: usize,
     /// For each part of the work.
-    pub(super) prologue: Vec<Instruction<T>>,
+    pub(crate) prologue: Vec<Instruction<T>>,
     /// For each tile.
-    pub(super) body: Vec<Instruction<T>>,
+    pub(crate) body: Vec<Instruction<T>>,
 }
 
 /// How the elements of an input of shape `from` change over the shape, of which the last `row_axes` make a row.
@@ -110,7 +112,7 @@ fn best_row_axes(inputs: &[&[usize]], shape: &[usize]) -> usize {
 impl<T: Float> Program<T> {
     /// The plan for outputs, which are numbers of steps, and for accumulated reductions of steps; with these, no step
     /// reduces.
-    pub(super) fn new(
+    pub(crate) fn new(
         shape: &[usize],
         row_axes: Option<usize>,
         inputs: &[&[usize]],
@@ -156,7 +158,7 @@ impl<T: Float> Program<T> {
     }
 
     /// The number of values of this extent in a tile.
-    pub(super) fn tile_size(&self, extent: Extent) -> usize {
+    pub(crate) fn tile_size(&self, extent: Extent) -> usize {
         match extent {
             Extent::Once => 1,
             Extent::Row => self.tile_rows,
@@ -165,7 +167,7 @@ impl<T: Float> Program<T> {
     }
 
     /// The number of values of this extent in all.
-    pub(super) fn size(&self, extent: Extent) -> usize {
+    pub(crate) fn size(&self, extent: Extent) -> usize {
         match extent {
             Extent::Once => 1,
             Extent::Row => self.rows,
@@ -174,7 +176,7 @@ impl<T: Float> Program<T> {
     }
 
     /// Whether an input has one row for all.
-    pub(super) fn repeats(&self, input: usize) -> bool {
+    pub(crate) fn repeats(&self, input: usize) -> bool {
         let Input { shape, extent, .. } = &self.inputs[input];
         let row = &shape[shape.len().saturating_sub(self.row_axes)..];
         *extent == Extent::Element
@@ -183,7 +185,7 @@ impl<T: Float> Program<T> {
     }
 
     /// The shape of a value of this extent.
-    pub(super) fn shape_of(&self, extent: Extent) -> Shape {
+    pub(crate) fn shape_of(&self, extent: Extent) -> Shape {
         let rank = self.shape.len();
         let kept = match extent {
             Extent::Once => 0,
@@ -195,7 +197,7 @@ impl<T: Float> Program<T> {
 }
 
 /// The steps that a step uses.
-pub(super) fn operands_of<T>(step: &FusedStep<T>) -> &[u32] {
+pub(crate) fn operands_of<T>(step: &FusedStep<T>) -> &[u32] {
     match step {
         FusedStep::Input(_) | FusedStep::Constant(_) => &[],
         FusedStep::Apply(_, operands) => operands,

@@ -102,6 +102,9 @@ impl<'a, T: Float> Planner<'a, T> {
             let pair = planner.pair(number);
             planner.pairs.push(pair);
         }
+        for number in 0..steps.len() {
+            planner.join_squares(number);
+        }
         planner
     }
 
@@ -134,6 +137,22 @@ impl<'a, T: Float> Planner<'a, T> {
             }
         }
         None
+    }
+
+    /// Computes squares together with their sum, if nobody else uses them.
+    fn join_squares(&mut self, number: usize) {
+        let FusedStep::Reduce(Reduction::Sum | Reduction::Mean, operand) = self.steps[number] else { return };
+        let squares = self.values[operand as usize];
+        if let FusedStep::Apply(Function::Square, operands) = &self.steps[operand as usize]
+            && squares.uses == 1
+            && squares.last_use == number
+            && squares.extent == Extent::Element
+            && self.pairs[operand as usize].is_none()
+        {
+            self.is_paired[operand as usize] = true;
+            let x = &mut self.values[operands[0] as usize];
+            x.last_use = x.last_use.max(number);
+        }
     }
 
     pub(super) fn plan(mut self) -> Program<T> {
@@ -215,6 +234,11 @@ impl<'a, T: Float> Planner<'a, T> {
                 (Work::Loop(function), slots)
             }
             FusedStep::Apply(function, operands) => self.apply(*function, operands, extent),
+            FusedStep::Reduce(reduction, operand) if self.is_paired[*operand as usize] => {
+                let [x] = operands_of(&self.steps[*operand as usize]) else { unreachable!("it is a square") };
+                released = SmallVec::from_slice(&[*x]);
+                (Work::ReduceSquares(*reduction), [self.at_extent(*x, Extent::Element); 3])
+            }
             FusedStep::Reduce(reduction, operand) => {
                 (Work::Reduce(*reduction), [self.at_extent(*operand, Extent::Element); 3])
             }

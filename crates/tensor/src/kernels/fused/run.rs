@@ -13,7 +13,7 @@ use super::{Given, Reduction};
 use crate::element::Float;
 use crate::kernels::copy::copy;
 use crate::kernels::parts::{PART, SHARED};
-use crate::kernels::reduce::extremes::{beats, undercuts};
+use crate::kernels::reduce::extremes::{Largest, Order as _, Smallest};
 use crate::kernels::reduce::sum::{Partial, join_partial_sums, partial_sums};
 use crate::layout::{Strided, same};
 use crate::runtime::{Buffer, Pointer, for_each_piece_of};
@@ -24,12 +24,12 @@ const CHUNK: usize = PART / TILE;
 const STACK: usize = 512;
 
 /// The slots of a tile, its place and its size.
-struct Tile<'a, T> {
-    slots: &'a [*mut T],
-    rows: usize,
-    len: usize,
+pub(crate) struct Tile<'a, T> {
+    pub(crate) slots: &'a [*mut T],
+    pub(crate) rows: usize,
+    pub(crate) len: usize,
     /// Its number among those of its piece.
-    number: usize,
+    pub(crate) number: usize,
 }
 
 impl<T: Float> Tile<'_, T> {
@@ -38,7 +38,7 @@ impl<T: Float> Tile<'_, T> {
     /// # Safety
     /// The slots must be as the plan says.
     #[inline(always)]
-    unsafe fn run(&self, instructions: &[Instruction<T>]) {
+    pub(crate) unsafe fn run(&self, instructions: &[Instruction<T>]) {
         for instruction in instructions {
             let slot = |number: u32| {
                 debug_assert!((number as usize) < self.slots.len());
@@ -90,6 +90,12 @@ impl<T: Float> Tile<'_, T> {
                         out.add(row).write(reduction.of(&elements[row * length..][..length]));
                     }
                 }
+                Work::ReduceSquares(reduction) => {
+                    let elements = from_raw_parts(x, self.len);
+                    for row in 0..self.rows {
+                        out.add(row).write(reduction.of_squares(&elements[row * length..][..length]));
+                    }
+                }
                 Work::Accumulate(reduction) => {
                     let elements = from_raw_parts(x, self.len);
                     let partial = match reduction {
@@ -114,8 +120,8 @@ pub(super) fn join<T: Float>(reduction: Reduction, parts: &mut [Partial<T>]) -> 
     };
     match reduction {
         Reduction::Sum | Reduction::Mean => join_partial_sums(parts),
-        Reduction::Max => extreme(&beats),
-        Reduction::Min => extreme(&undercuts),
+        Reduction::Max => extreme(&|x, best| Largest.wins(x, best)),
+        Reduction::Min => extreme(&|x, best| Smallest.wins(x, best)),
     }
 }
 

@@ -130,6 +130,14 @@ impl<T: Float> Stages<T> {
         &self.output_shapes[output]
     }
 
+    /// The program, if it is one tile.
+    pub(crate) fn single_tile(&self) -> Option<&Program<T>> {
+        let [Stage { program, accumulated, .. }] = &self.list[..] else { return None };
+        let Program { rows, length, tile_rows, tile_length, .. } = program;
+        let is_one = *rows == *tile_rows && length == tile_length && rows * length > 0;
+        (accumulated.is_empty() && is_one).then_some(program)
+    }
+
     pub(super) fn run(&self, inputs: &[Given<'_, T>], outputs: &mut [&mut [T]]) {
         if let [Stage { program, accumulated, .. }] = &self.list[..]
             && accumulated.is_empty()

@@ -51,11 +51,20 @@ fn quantize_row<T: Float>(x: &[T], bytes: &mut [u8], scale: T, [zero, low, high]
     for (byte, &x) in bytes.iter_mut().zip(x) {
         nan |= x.is_nan();
         let level = (x / scale).round() + zero;
-        let level = if level < low { low } else { level };
+        // NaN as well becomes the lowest level.
+        let level = if level >= low { level } else { low };
         let level = if level > high { high } else { level };
-        *byte = level.to_f64() as f32 as i32 as u8;
+        *byte = to_byte(level.to_f64() as f32);
     }
     nan
+}
+
+/// A whole number from 0 to 255 as a byte. The sum ends with the bits of the number: unlike a conversion, which
+/// has to cut off, this is a loop of vector instructions.
+#[inline(always)]
+fn to_byte(level: f32) -> u8 {
+    const ALIGNED: f32 = 1.5 * (1_u32 << 23) as f32;
+    (level + ALIGNED).to_bits() as u8
 }
 
 /// `sum * row_scale * column_scale + bias` for rows of sums that are `stride` apart. There is one scale for all rows or columns, or
@@ -112,7 +121,7 @@ pub(crate) fn requantize_rows(
                 || {
                     for ((out, &sum), &factor) in out.iter_mut().zip(sums).zip(&factors) {
                         let level = (f64::from(sum) * factor).round_ties_even() + zero;
-                        *out = level.clamp(low, high) as f32 as i32 as u8;
+                        *out = to_byte(level.clamp(low, high) as f32);
                     }
                 },
             );

@@ -1,7 +1,7 @@
 //! Products of 8-bit integers, summed up exactly in 32 bits.
 //!
 //! The left matrix has bytes without a sign, the right one with: this is what the instructions multiply. Numbers with a sign
-//! on the left are moved up by 128 beforehand, and a zero point is taken off afterwards, by the sums of the columns. Sums
+//! on the left are moved up to begin at 0 beforehand, and a zero point is taken off afterwards, by the sums of the columns. Sums
 //! wrap around on the way, which changes nothing: whatever fits in the end is exact. So every instruction set, any number of
 //! threads and every layout give the same bits.
 
@@ -10,6 +10,9 @@
 pub(crate) mod convert;
 mod tiles;
 
+use std::mem::MaybeUninit;
+use std::ops::Range;
+
 use self::tiles::{HALF, Rows};
 use crate::runtime::{Buffer, InstructionSet, Pointer, dispatch, for_each_piece_of};
 
@@ -17,8 +20,10 @@ use crate::runtime::{Buffer, InstructionSet, Pointer, dispatch, for_each_piece_o
 pub(crate) const QUAD: usize = 4;
 /// The columns of a panel.
 const PANEL: usize = 16;
-/// The rows of a piece of work: as 16-bit integers they stay in the second cache.
-const BLOCK: usize = 96;
+/// The rows of the largest tile.
+const TILE: usize = 12;
+/// The bytes of the left matrix in a piece of work, if that is many rows.
+const BLOCK: usize = 128 * 1024;
 /// From this many multiplications on, work is shared among threads.
 const SHARED: usize = 1 << 20;
 
@@ -78,33 +83,49 @@ impl Panels {
         self.columns.next_multiple_of(PANEL)
     }
 
-    /// `sum over terms of (x - zero_point) * w + bias` for the rows of `x`, which are [`row_stride`](Self::row_stride) apart; what
-    /// lies between rows has no influence. The rows of `out` are [`out_stride`](Self::out_stride) apart.
+    /// `sum over terms of (x - zero_point) * w + bias` for each row x of the left matrix. `left` makes some rows, `at_once` at most,
+    /// which are [`row_stride`](Self::row_stride) apart; what lies between rows has no influence. No byte of a row is larger than
+    /// `most`. The rows of the sums are [`out_stride`](Self::out_stride) apart.
     pub(crate) fn multiply(
         &self,
-        x: &[u8],
-        rows: usize,
-        zero_point: u8,
+        (rows, at_once): (usize, usize),
+        left: impl Fn(Range<usize>) -> Buffer<u8>,
+        [zero_point, most]: [u8; 2],
         bias: Option<&[i32]>,
-        out: &mut [i32],
-    ) {
-        let (stride, out_stride) = (self.row_stride(), self.out_stride());
-        assert!(x.len() >= rows * stride && out.len() >= rows * out_stride, "there are fewer rows");
+    ) -> Buffer<i32> {
+        let out_stride = self.out_stride();
         let mut start = vec![0_i32; out_stride];
         for (column, (start, &sum)) in start.iter_mut().zip(self.sums.as_slice()).enumerate() {
             let bias = bias.and_then(|bias| bias.get(column)).copied().unwrap_or(0);
             *start = bias.wrapping_sub(sum.wrapping_mul(zero_point.into()));
         }
-        let path = Path::current();
-        let panels = out_stride / PANEL;
+        let path = Path::of(most);
+        // SAFETY: the parts cover the result, and `multiply_rows` writes each of them.
+        unsafe {
+            Buffer::build(rows * out_stride, |out| {
+                for first in (0..rows).step_by(at_once.max(1)) {
+                    let end = rows.min(first + at_once);
+                    let out = &mut out[first * out_stride..end * out_stride];
+                    self.multiply_rows(path, left(first..end).as_slice(), &start, out);
+                }
+            })
+        }
+    }
+
+    /// The products of rows, added to `start`; all sums are written.
+    fn multiply_rows(&self, path: Path, x: &[u8], start: &[i32], out: &mut [MaybeUninit<i32>]) {
+        let (stride, out_stride) = (self.row_stride(), self.out_stride());
+        let (rows, panels) = (out.len().checked_div(out_stride).unwrap_or(0), out_stride / PANEL);
+        assert!(x.len() >= rows * stride, "there are fewer rows");
+        let at_once = block_rows(rows, stride);
+        let blocks = rows.div_ceil(at_once);
         // Few rows are shared panel by panel, many block by block.
-        let blocks = rows.div_ceil(BLOCK);
         let cuts = if blocks < 8 { panels } else { 1 };
         let shared = rows * self.terms * self.columns >= SHARED;
-        let out = Pointer(out.as_mut_ptr());
+        let out = Pointer(out.as_mut_ptr().cast());
         for_each_piece_of(blocks, shared && cuts == 1, &|block| {
-            let first = block * BLOCK;
-            let count = BLOCK.min(rows - first);
+            let first = block * at_once;
+            let count = at_once.min(rows - first);
             let left = path.left(&x[first * stride..][..count * stride]);
             for_each_piece_of(cuts, shared && cuts > 1, &|cut| {
                 for panel in cut * panels / cuts..(cut + 1) * panels / cuts {
@@ -121,11 +142,8 @@ impl Panels {
         let (stride, out_stride, quads) = (self.row_stride(), self.out_stride(), self.terms.div_ceil(QUAD));
         let data = &self.data.as_slice()[panel * quads * PANEL * QUAD..][..quads * PANEL * QUAD];
         match left {
-            #[cfg(not(target_arch = "x86_64"))]
-            Left::Bytes(_) => unreachable!("only VNNI reads bytes"),
-            #[cfg(target_arch = "x86_64")]
-            Left::Bytes(x) => {
-                let rows = |row: usize| Rows {
+            Left::Bytes(x) => in_tiles(path.tile_rows(), count, |row, tile| {
+                let rows = Rows {
                     first: x[row * stride..].as_ptr(),
                     stride,
                     quads,
@@ -133,40 +151,29 @@ impl Panels {
                     out: unsafe { out.add(row * out_stride) },
                     out_stride,
                 };
-                in_tiles::<12>(count, |row, whole| {
-                    // SAFETY: `Path::current` looked for the instructions; rows, panel, start and result have the sizes.
-                    unsafe {
-                        if whole {
-                            tiles::vnni::<12>(&rows(row), data.as_ptr(), start.as_ptr());
-                        } else {
-                            tiles::vnni::<1>(&rows(row), data.as_ptr(), start.as_ptr());
-                        }
-                    }
-                });
-            }
+                // SAFETY: `Path::of` looked for the instructions and at the bytes; rows, panel, start and result have the sizes.
+                unsafe { path.byte_tile(tile, &rows, data.as_ptr(), start.as_ptr()) }
+            }),
             Left::Wide(x) => {
-                let x = x.as_slice();
-                let mut wide = Buffer::filled(quads * HALF * QUAD, 0_i16);
-                let wide = wide.get_mut().expect("nobody else has it");
                 for half in 0..2 {
-                    path.widen_half(data, half, wide);
-                    let rows = |row: usize| Rows {
-                        first: x[row * stride..].as_ptr(),
-                        stride,
-                        quads,
-                        // SAFETY: as many rows follow in the result as in the block.
-                        out: unsafe { out.add(row * out_stride + half * HALF) },
-                        out_stride,
-                    };
-                    let start = start[half * HALF..].as_ptr();
-                    in_tiles::<6>(count, |row, whole| {
+                    let wide = Path::widen_half(data, half);
+                    in_tiles(path.tile_rows(), count, |row, tile| {
+                        let rows = Rows {
+                            first: x.as_slice()[row * stride..].as_ptr(),
+                            stride,
+                            quads,
+                            // SAFETY: as many rows follow in the result as in the block.
+                            out: unsafe { out.add(row * out_stride + half * HALF) },
+                            out_stride,
+                        };
                         // SAFETY: as above.
                         unsafe {
-                            if whole {
-                                path.wide_tile::<6>(&rows(row), wide.as_ptr(), start);
-                            } else {
-                                path.wide_tile::<1>(&rows(row), wide.as_ptr(), start);
-                            }
+                            path.wide_tile(
+                                tile,
+                                &rows,
+                                wide.as_slice().as_ptr(),
+                                start[half * HALF..].as_ptr(),
+                            );
                         }
                     });
                 }
@@ -175,17 +182,28 @@ impl Panels {
     }
 }
 
-/// Calls `tile` with the first row of each whole tile, and then of each single row that is left.
+/// The rows of a piece of work: whole tiles of every path, in pieces of about one size, which stay in the second cache as 16-bit
+/// integers.
+fn block_rows(rows: usize, stride: usize) -> usize {
+    let most = (BLOCK / stride.max(1)).clamp(TILE, 16 * TILE);
+    rows.div_ceil(rows.div_ceil(most).max(1)).next_multiple_of(TILE).max(TILE)
+}
+
+/// Calls `tile` with the first row and the number of rows of each tile: `largest` at first, then fewer.
 #[inline(always)]
-fn in_tiles<const R: usize>(rows: usize, tile: impl Fn(usize, bool)) {
-    let whole = rows - rows % R;
-    (0..whole).step_by(R).for_each(|row| tile(row, true));
-    (whole..rows).for_each(|row| tile(row, false));
+fn in_tiles(largest: usize, rows: usize, tile: impl Fn(usize, usize)) {
+    let mut row = 0;
+    for size in [12, 6, 4, 2, 1].into_iter().filter(|&size| size <= largest) {
+        while rows - row >= size {
+            tile(row, size);
+            row += size;
+        }
+    }
 }
 
 /// The rows of a block as the tiles read them.
 enum Left<'a> {
-    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only VNNI reads bytes"))]
+    #[cfg_attr(not(target_arch = "x86_64"), allow(dead_code, reason = "only instructions of x86 read bytes"))]
     Bytes(&'a [u8]),
     Wide(Buffer<i16>),
 }
@@ -195,6 +213,9 @@ enum Left<'a> {
 enum Path {
     #[cfg(target_arch = "x86_64")]
     Vnni,
+    /// Bytes up to 127.
+    #[cfg(target_arch = "x86_64")]
+    Avx2Low,
     #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "aarch64")]
@@ -203,10 +224,13 @@ enum Path {
 }
 
 impl Path {
-    fn current() -> Self {
+    /// The best instructions for bytes up to `most`.
+    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables, reason = "only AVX2 looks at it"))]
+    fn of(most: u8) -> Self {
         #[cfg(target_arch = "x86_64")]
         return match InstructionSet::current() {
             InstructionSet::Avx512 if is_x86_feature_detected!("avx512vnni") => Self::Vnni,
+            InstructionSet::Avx512 | InstructionSet::Avx2 if most < 128 => Self::Avx2Low,
             InstructionSet::Avx512 | InstructionSet::Avx2 => Self::Avx2,
             InstructionSet::Portable => Self::Portable,
         };
@@ -216,38 +240,85 @@ impl Path {
         Self::Portable
     }
 
+    /// The rows of the largest tile, for which there are registers.
+    fn tile_rows(self) -> usize {
+        #[cfg(target_arch = "x86_64")]
+        if self == Self::Vnni {
+            return TILE;
+        }
+        TILE / 2
+    }
+
     /// The rows of a block as the tiles read them.
     fn left(self, x: &[u8]) -> Left<'_> {
         #[cfg(target_arch = "x86_64")]
-        if self == Self::Vnni {
+        if matches!(self, Self::Vnni | Self::Avx2Low) {
             return Left::Bytes(x);
         }
-        let mut wide = Buffer::filled(x.len(), 0_i16);
-        let elements = wide.get_mut().expect("nobody else has it");
-        dispatch(
-            #[inline(always)]
-            || elements.iter_mut().zip(x).for_each(|(wide, &x)| *wide = x.into()),
-        );
-        Left::Wide(wide)
+        Left::Wide(widened(x.len(), |wide| {
+            for (wide, &x) in wide.iter_mut().zip(x) {
+                wide.write(x.into());
+            }
+        }))
     }
 
     /// Half of the columns of a panel as 16-bit integers.
-    fn widen_half(self, panel: &[i8], half: usize, wide: &mut [i16]) {
+    fn widen_half(panel: &[i8], half: usize) -> Buffer<i16> {
+        widened(panel.len() / 2, |wide| {
+            let halves = panel.as_chunks::<{ HALF * QUAD }>().0.iter().skip(half).step_by(2);
+            for (wide, panel) in wide.as_chunks_mut::<{ HALF * QUAD }>().0.iter_mut().zip(halves) {
+                for (wide, &w) in wide.iter_mut().zip(panel) {
+                    wide.write(w.into());
+                }
+            }
+        })
+    }
+
+    /// A tile of so many rows and the columns of a panel.
+    ///
+    /// # Safety
+    /// As [`tiles::vnni`], and the machine must have the instructions.
+    #[inline(always)]
+    #[cfg_attr(not(target_arch = "x86_64"), allow(unused_variables, reason = "there are no such tiles"))]
+    unsafe fn byte_tile(self, tile: usize, rows: &Rows<u8>, panel: *const i8, start: *const i32) {
         #[cfg(target_arch = "x86_64")]
-        if self == Self::Avx2 {
-            // SAFETY: `current` looked for the instructions; both have as many quads.
-            return unsafe { tiles::widen_half(panel, half, wide) };
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (self, tile) {
+                (Self::Vnni, 12) => tiles::vnni::<12>(rows, panel, start),
+                (Self::Vnni, 6) => tiles::vnni::<6>(rows, panel, start),
+                (Self::Vnni, 4) => tiles::vnni::<4>(rows, panel, start),
+                (Self::Vnni, 2) => tiles::vnni::<2>(rows, panel, start),
+                (Self::Vnni, _) => tiles::vnni::<1>(rows, panel, start),
+                (_, 6) => tiles::avx2_low::<6>(rows, panel, start),
+                (_, 4) => tiles::avx2_low::<4>(rows, panel, start),
+                (_, 2) => tiles::avx2_low::<2>(rows, panel, start),
+                _ => tiles::avx2_low::<1>(rows, panel, start),
+            }
         }
-        let halves = panel.as_chunks::<{ HALF * QUAD }>().0;
-        for (wide, panel) in wide.as_chunks_mut().0.iter_mut().zip(halves.iter().skip(half).step_by(2)) {
-            *wide = panel.map(i16::from);
+    }
+
+    /// A tile of so many rows and half of the columns of a panel.
+    ///
+    /// # Safety
+    /// As [`tiles::portable`], and the machine must have the instructions.
+    #[inline(always)]
+    unsafe fn wide_tile(self, tile: usize, rows: &Rows<i16>, panel: *const i16, start: *const i32) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match tile {
+                6 => self.wide_rows::<6>(rows, panel, start),
+                4 => self.wide_rows::<4>(rows, panel, start),
+                2 => self.wide_rows::<2>(rows, panel, start),
+                _ => self.wide_rows::<1>(rows, panel, start),
+            }
         }
     }
 
     /// # Safety
     /// As [`tiles::portable`], and the machine must have the instructions.
     #[inline(always)]
-    unsafe fn wide_tile<const R: usize>(self, rows: &Rows<i16>, panel: *const i16, start: *const i32) {
+    unsafe fn wide_rows<const R: usize>(self, rows: &Rows<i16>, panel: *const i16, start: *const i32) {
         // SAFETY: the caller's promise.
         unsafe {
             match self {
@@ -258,5 +329,18 @@ impl Path {
                 _ => tiles::portable::<R>(rows, panel, start),
             }
         }
+    }
+}
+
+/// A buffer of 16-bit integers, all of which `fill` writes.
+fn widened(len: usize, fill: impl FnOnce(&mut [MaybeUninit<i16>])) -> Buffer<i16> {
+    // SAFETY: both users write all of them: one for each byte.
+    unsafe {
+        Buffer::build(len, |wide| {
+            dispatch(
+                #[inline(always)]
+                || fill(wide),
+            );
+        })
     }
 }

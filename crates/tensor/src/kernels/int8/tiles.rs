@@ -1,7 +1,7 @@
 //! Tiles of sums: some rows of the left matrix times the columns of one panel, for each instruction set.
 //!
 //! Terms are taken four at a time, as the instruction VPDPBUSD does. The other instruction sets multiply 16-bit integers,
-//! whose products never overflow a sum of two: the instruction for 8 bits, VPMADDUBSW, would cut sums off.
+//! whose products never overflow a sum of two. The instruction for 8 bits, VPMADDUBSW, cuts sums off, unless one factor has 7 bits.
 
 #[cfg(target_arch = "aarch64")]
 use std::arch::aarch64::*;
@@ -59,26 +59,6 @@ pub(super) unsafe fn portable<const R: usize>(rows: &Rows<i16>, panel: *const i1
     }
 }
 
-/// Half of the columns of a panel as 16-bit integers.
-///
-/// # Safety
-/// The machine must have AVX2; `panel` has `PANEL * QUAD` numbers a quad, and `wide` half as many.
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-pub(super) unsafe fn widen_half(panel: &[i8], half: usize, wide: &mut [i16]) {
-    let (panels, wides) =
-        (panel.as_chunks::<{ PANEL * QUAD }>().0, wide.as_chunks_mut::<{ HALF * QUAD }>().0);
-    for (panel, wide) in panels.iter().zip(wides) {
-        for part in [0, 16] {
-            // SAFETY: 16 numbers follow within the half, and in the same place of `wide`.
-            unsafe {
-                let bytes = _mm_loadu_si128(panel.as_ptr().add(half * HALF * QUAD + part).cast());
-                _mm256_storeu_si256(wide.as_mut_ptr().add(part).cast(), _mm256_cvtepi8_epi16(bytes));
-            }
-        }
-    }
-}
-
 /// [`portable`] with VPMADDWD: sixteen products an instruction, added up in pairs.
 ///
 /// # Safety
@@ -107,6 +87,37 @@ pub(super) unsafe fn avx2<const R: usize>(rows: &Rows<i16>, panel: *const i16, s
             let start = _mm256_loadu_si256(start.cast());
             let out = rows.out.add(row * rows.out_stride);
             _mm256_storeu_si256(out.cast(), _mm256_add_epi32(columns, start));
+        }
+    }
+}
+
+/// `R` rows of bytes up to 127 times a whole panel, with VPMADDUBSW: a sum of two products is 127 * 128 * 2 at most, which 16 bits
+/// hold.
+///
+/// # Safety
+/// As [`portable`], with `PANEL` in place of `HALF`, on a machine with AVX2.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+pub(super) unsafe fn avx2_low<const R: usize>(rows: &Rows<u8>, panel: *const i8, start: *const i32) {
+    let one = _mm256_set1_epi16(1);
+    // SAFETY: the caller's promise.
+    let mut sums = [[0, 8].map(|half| unsafe { _mm256_loadu_si256(start.add(half).cast()) }); R];
+    for quad in 0..rows.quads {
+        // SAFETY: the caller's promise.
+        let w =
+            [0, 32].map(|half| unsafe { _mm256_loadu_si256(panel.add(quad * PANEL * QUAD + half).cast()) });
+        for (row, sums) in sums.iter_mut().enumerate() {
+            // SAFETY: the caller's promise.
+            let x = unsafe { rows.first.add(row * rows.stride + quad * QUAD).cast::<i32>().read_unaligned() };
+            let x = _mm256_set1_epi32(x);
+            sums[0] = _mm256_add_epi32(sums[0], _mm256_madd_epi16(_mm256_maddubs_epi16(x, w[0]), one));
+            sums[1] = _mm256_add_epi32(sums[1], _mm256_madd_epi16(_mm256_maddubs_epi16(x, w[1]), one));
+        }
+    }
+    for (row, sums) in sums.into_iter().enumerate() {
+        for (half, sum) in [0, 8].into_iter().zip(sums) {
+            // SAFETY: the caller's promise.
+            unsafe { _mm256_storeu_si256(rows.out.add(row * rows.out_stride + half).cast(), sum) };
         }
     }
 }

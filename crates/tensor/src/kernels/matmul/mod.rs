@@ -6,13 +6,15 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 mod cuts;
-mod narrow;
+pub(crate) mod narrow;
+
+pub(crate) use narrow::is_narrow;
 
 use gemm_common::Parallelism;
 
 use crate::element::Float;
 use crate::kernels::matmul::cuts::Cuts;
-use crate::kernels::matmul::narrow::{is_narrow, narrow_product};
+use crate::kernels::matmul::narrow::narrow_product;
 use crate::runtime::Buffer;
 use crate::runtime::{Pointer, for_each_part, for_each_piece_of};
 

@@ -10,6 +10,12 @@ use crate::runtime::Buffer;
 
 /// The rows of a block that go to one partial sum, and are added to it at once.
 const STREAMS: usize = BLOCK / WIDTH;
+
+/// The elements that [`sum_across_in`] needs for its stack.
+pub(crate) fn stack_size(rows: usize, columns: usize) -> usize {
+    depth(rows.div_ceil(BLOCK)) * WIDTH.min(rows) * columns
+}
+
 /// The sums of `each` of the elements of columns.
 #[inline(always)]
 pub(super) fn sum_across<'a, T: Number>(
@@ -17,10 +23,20 @@ pub(super) fn sum_across<'a, T: Number>(
     out: &'a mut [MaybeUninit<T>],
     each: impl Term<T>,
 ) -> &'a mut [T] {
+    let mut stack = Buffer::filled(stack_size(rows.count, out.len()), T::ZERO);
+    sum_across_in(rows, out, each, stack.get_mut().expect("nobody else has it"))
+}
+
+/// [`sum_across`] with memory for its stack.
+#[inline(always)]
+pub(super) fn sum_across_in<'a, T: Number>(
+    rows: Rows<'_, T>,
+    out: &'a mut [MaybeUninit<T>],
+    each: impl Term<T>,
+    stack: &mut [T],
+) -> &'a mut [T] {
     let columns = out.len();
     let (blocks, level) = (rows.count.div_ceil(BLOCK), WIDTH.min(rows.count) * columns);
-    let mut scratch = Buffer::filled(depth(blocks) * level, T::ZERO);
-    let stack = scratch.get_mut().expect("nobody else has it");
     tree(
         blocks,
         #[inline(always)]

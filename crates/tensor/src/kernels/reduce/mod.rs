@@ -9,6 +9,7 @@
 use std::mem::{MaybeUninit, take};
 
 mod columns;
+pub(crate) use columns::stack_size;
 pub(crate) mod extremes;
 pub(crate) mod sum;
 
@@ -16,7 +17,7 @@ use crate::element::{Element, Float, Number};
 use crate::kernels::copy::in_order;
 use crate::kernels::parts::{PART, SHARED, fill, fill_narrow};
 use crate::kernels::range::{self, is_finite};
-use crate::kernels::reduce::extremes::{Extreme, Place, beats, undercuts};
+use crate::kernels::reduce::extremes::{Extreme, Largest, Place, Smallest};
 use crate::kernels::reduce::sum::{Sum, itself, square_from};
 use crate::kernels::runs::at;
 use crate::kernels::runs::{MergedAxes, merge_axes, place};
@@ -91,12 +92,12 @@ pub(crate) fn product_along<T: Number>(x: Strided<'_, T>, axes: &[usize]) -> Buf
 
 /// The largest or the smallest elements along axes.
 pub(crate) fn extreme_along<T: Number>(x: Strided<'_, T>, axes: &[usize], largest: bool) -> Buffer<T> {
-    if largest { reduce(x, axes, &Extreme(beats)) } else { reduce(x, axes, &Extreme(undercuts)) }
+    if largest { reduce(x, axes, &Extreme(Largest)) } else { reduce(x, axes, &Extreme(Smallest)) }
 }
 
 /// Where the largest or the smallest elements along axes are.
 pub(crate) fn place_along<T: Number>(x: Strided<'_, T>, axes: &[usize], largest: bool) -> Buffer<i64> {
-    if largest { reduce(x, axes, &Place(beats)) } else { reduce(x, axes, &Place(undercuts)) }
+    if largest { reduce(x, axes, &Place(Largest)) } else { reduce(x, axes, &Place(Smallest)) }
 }
 
 /// The results of a reduction of the elements along `axes` (rising, from the front), in row-major order of the

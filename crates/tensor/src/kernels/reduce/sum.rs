@@ -15,7 +15,7 @@ use std::mem::MaybeUninit;
 
 use crate::element::{Float, Number};
 use crate::kernels::range::{headroom, is_finite};
-use crate::kernels::reduce::columns::sum_across;
+use crate::kernels::reduce::columns::{sum_across, sum_across_in};
 use crate::kernels::reduce::{Reduction, Rows};
 use crate::runtime::Buffer;
 use crate::runtime::dispatch;
@@ -72,7 +72,19 @@ impl<T: Number, E: Term<T>> Reduction<T> for Sum<T, E> {
 
     #[inline(always)]
     fn across(&self, rows: Rows<'_, T>, out: &mut [MaybeUninit<T>]) {
-        let results = sum_across(rows, out, self.each);
+        self.finish_all(rows, sum_across(rows, out, self.each));
+    }
+}
+
+impl<T: Number, E: Term<T>> Sum<T, E> {
+    /// [`across`](Reduction::across) with memory for the stack, of [`stack_size`](super::stack_size) elements.
+    #[inline(always)]
+    pub(crate) fn across_in(&self, rows: Rows<'_, T>, out: &mut [MaybeUninit<T>], stack: &mut [T]) {
+        self.finish_all(rows, sum_across_in(rows, out, self.each, stack));
+    }
+
+    #[inline(always)]
+    fn finish_all(&self, rows: Rows<'_, T>, results: &mut [T]) {
         let mut all = true;
         for result in results.iter_mut() {
             *result = self.finish(*result);
@@ -88,9 +100,7 @@ impl<T: Number, E: Term<T>> Reduction<T> for Sum<T, E> {
             }
         }
     }
-}
 
-impl<T: Number, E: Term<T>> Sum<T, E> {
     #[inline(always)]
     fn finish(&self, sum: T) -> T {
         if self.divisor == T::ONE { sum } else { sum / self.divisor }

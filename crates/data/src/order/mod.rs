@@ -17,10 +17,14 @@
 //! }
 //! ```
 
+mod dirichlet;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use gradus_autograd::{Float, Rng, Tensor};
+
+pub use dirichlet::dirichlet;
 
 /// The numbers from 0 to `count - 1`, each order equally likely; see [`Tensor::randperm`].
 pub fn shuffled(count: usize, rng: &mut (impl Rng + ?Sized)) -> Vec<usize> {

@@ -1,0 +1,145 @@
+//! Sequences with fewer channels.
+
+use gradus_autograd::{Conv, Pool, Tensor, Var, seeded};
+use gradus_compress::{Masks, Scope, Scores, Unit, prunable, shrink};
+use gradus_nn::{
+    BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Module, Parameter, Relu, Sequential, Tanh,
+};
+use proptest::prelude::*;
+
+/// Images of 8 x 8 pixels to four classes; a sequence within the sequence.
+fn cnn(seed: u64) -> Sequential<f64> {
+    let rng = &mut seeded(seed);
+    let conv = |inputs, outputs, rng: &mut _| Conv2d::new(inputs, outputs, 3, Conv::new().padding(1), rng);
+    let mut norm = BatchNorm2d::new(6);
+    norm.running_mean.set(Tensor::randn([6], rng));
+    norm.bias.as_mut().unwrap().set(Tensor::randn([6], rng));
+    let first = Sequential::new().push(conv(1, 6, rng)).push(norm).push(Relu).push(MaxPool2d(Pool::new(2)));
+    let mut model = Sequential::new()
+        .push(first)
+        .push(conv(6, 5, rng))
+        .push(Tanh)
+        .push(Flatten)
+        .push(Linear::new(5 * 16, 7, rng))
+        .push(Dropout::new(0.5, seed))
+        .push(Relu)
+        .push(Linear::new(7, 4, rng));
+    model.eval();
+    model
+}
+
+/// Sets the channels of a parameter that do not stay to 0.
+fn clear(parameter: &mut Parameter<f64>, mask: &Tensor<bool>) {
+    let mut sizes = vec![1; parameter.rank()];
+    sizes[0] = mask.len();
+    parameter.set(parameter.value() * mask.reshape(sizes).cast::<f64>());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+
+    /// A model without channels gives what the whole one gives if they are 0.
+    #[test]
+    fn fewer_channels_are_channels_of_0(seed: u64, rate in 0.0..0.9, by_activation: bool) {
+        let (mut model, rng) = (cnn(seed), &mut seeded(!seed));
+        let names = prunable(&model);
+        prop_assert_eq!(&names, &["0.0.weight", "1.weight", "4.weight"]);
+        let x = Tensor::randn([3, 1, 8, 8], rng);
+        let scores = if by_activation {
+            Scores::of_activations(&model, &x, |y| y.square().mean(..))
+        } else {
+            Scores::magnitude(&model, Unit::Channel, |name| names.iter().any(|known| known == name))
+        };
+        let masks = Masks::prune(&scores, rate, Scope::Each).unwrap();
+        let mut zeroed = model.clone();
+        for (name, parameter) in model.named_parameters().into_iter().map(|(name, x)| (name, x.clone())).collect::<Vec<_>>() {
+            // The normalisation behind the first layer has its channels as well.
+            let layer = name.rsplit_once('.').unwrap().0;
+            let of = if layer == "0.1" { "0.0" } else { layer };
+            if let Some(mask) = masks.get(&format!("{of}.weight")) {
+                let place = model.named_parameters().iter().position(|(other, _)| *other == name).unwrap();
+                let mut parameter = parameter;
+                clear(&mut parameter, &mask.flatten(..));
+                zeroed.parameters_mut()[place].set(parameter.value().clone());
+            }
+        }
+        let expected = zeroed.forward(&x);
+        let changes = shrink(&mut model, &masks).unwrap();
+        let left = |channels: usize| channels - ((rate * channels as f64).round() as usize).min(channels - 1);
+        let want: Vec<_> = names.into_iter().zip([6, 5, 7]).map(|(name, channels)| (name, channels, left(channels))).collect();
+        prop_assert_eq!(changes, want);
+        prop_assert!(model.forward(&x).value().allclose(expected.value(), 1e-12, 1e-12));
+        let y = model.clone().forward(&x);
+        prop_assert_eq!(y.shape(), [3, 4]);
+    }
+
+    /// The score is the change of a loss that is linear in the channel, of each sample for itself.
+    #[test]
+    fn scores_of_activations_are_changes_of_the_loss(seed: u64) {
+        let rng = &mut seeded(seed);
+        let (first, second) = (Linear::<f64>::new(4, 3, rng), Linear::new(3, 2, rng));
+        let model = Sequential::new().push(first.clone()).push(Tanh).push(second.clone());
+        let x = Tensor::randn([5, 4], rng);
+        let scores = Scores::of_activations(&model, &x, |y| y.sum(..));
+        let hidden = first.forward(&x).tanh().into_value();
+        let loss = |hidden: &Tensor<f64>| second.forward(hidden).sum(1).into_value();
+        let changes: Tensor<f64> = (0..3).map(|channel| {
+            let mask: Tensor<f64> = (0..3).map(|other| f64::from(other != channel)).collect();
+            (loss(&hidden) - loss(&(&hidden * mask))).abs().mean(..).item()
+        }).collect();
+        let expected = &changes / changes.norm(2.0, ..);
+        prop_assert!(scores.get("0.weight").unwrap().flatten(..).allclose(&expected, 1e-12, 1e-12));
+    }
+}
+
+fn refusal(mut model: Sequential<f64>, name: &str, channels: usize, lost: usize) -> String {
+    let mask: Tensor<bool> = (0..channels).map(|channel| channel >= lost).collect();
+    let before = model.state();
+    let mut state = gradus_nn::State::new();
+    state.insert(name, mask.reshape([channels, 1]));
+    let error = shrink(&mut model, &Masks::from_state(&state).unwrap()).unwrap_err();
+    assert_eq!(model.state().names().collect::<Vec<_>>(), before.names().collect::<Vec<_>>());
+    error.to_string()
+}
+
+#[test]
+fn refusals_name_the_layer() {
+    let rng = &mut seeded(0);
+    let mut dense = |inputs, outputs| Linear::<f64>::new(inputs, outputs, rng);
+    let (a, b, tokens) = (dense(4, 4), dense(4, 2), dense(8, 2));
+    let residual = Sequential::new().push(a.clone()).push_fn(|x: &Var<f64>| x + x.tanh()).push(b.clone());
+    let found = [
+        refusal(residual, "0.weight", 4, 1),
+        refusal(Sequential::new().push(a.clone()).push(b.clone()), "1.weight", 2, 1),
+        refusal(Sequential::new().push(a.clone()).push(b.clone()), "0.weight", 4, 4),
+        refusal(Sequential::new().push(a.clone()).push(b.clone()), "0.weight", 3, 1),
+        refusal(Sequential::new().push(a.clone()).push(b.clone()), "0.bias", 4, 1),
+        refusal(Sequential::new().push(a.clone()).push(Flatten).push(tokens), "0.weight", 4, 1),
+        refusal(
+            Sequential::new().push(Conv2d::new(1, 4, 3, Conv::new(), &mut seeded(0))).push(b.clone()),
+            "0.weight",
+            4,
+            1,
+        ),
+        refusal(
+            Sequential::new()
+                .push(Conv2d::new(2, 4, 3, Conv::new().groups(2), &mut seeded(0)))
+                .push(Flatten)
+                .push(b),
+            "0.weight",
+            4,
+            1,
+        ),
+    ];
+    let expected = [
+        "\"0.weight\" cannot lose channels: it is not known what layer \"1\", a Function, does with them",
+        "\"1.weight\" cannot lose channels: they are outputs of the model; `prunable` names the weights that can",
+        "\"0.weight\" would lose all channels: prune less, or the same share of each with `Scope::Each`",
+        "\"0.weight\" has 4 channels, the mask is for 3",
+        "\"0.bias\" is no weight of a dense layer or a convolution in the sequence",
+        "\"0.weight\" cannot lose channels: the dense layer \"2\" reads 8 numbers of 4 outputs",
+        "\"0.weight\" cannot lose channels: the dense layer \"1\" reads images: `Flatten` must be before it",
+        "\"0.weight\" cannot lose channels: the convolution has 2 groups: channels can be left out of one group only",
+    ];
+    assert_eq!(found, expected.map(|fault| format!("shrink: {fault}")));
+}

@@ -1,0 +1,156 @@
+//! The identity of a node: a key of the curve P-384, and signed headers.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use p384::SecretKey;
+use p384::ecdsa::signature::hazmat::PrehashSigner;
+use p384::ecdsa::{DerSignature, SigningKey};
+use p384::pkcs8::{DecodePrivateKey, EncodePublicKey, LineEnding};
+use sha2::{Digest, Sha256};
+
+use super::FlowerError;
+
+/// The key by which a server knows a node: of the curve P-384 (FIPS 186-5), as Flower's own nodes have it.
+#[derive(Clone)]
+pub struct NodeKey {
+    secret: SigningKey,
+    public: String,
+}
+
+impl std::fmt::Debug for NodeKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "NodeKey({:?})", self.public)
+    }
+}
+
+impl NodeKey {
+    /// A new key, from the generator of the operating system.
+    ///
+    /// # Errors
+    /// If the operating system gives no random bytes.
+    pub fn generate() -> Result<Self, FlowerError> {
+        loop {
+            let mut bytes = [0; 48];
+            getrandom::fill(&mut bytes).map_err(FlowerError::Randomness)?;
+            // Fails only for 0 and numbers beyond the order of the curve.
+            if let Ok(secret) = SecretKey::from_slice(&bytes) {
+                return Self::of(&secret);
+            }
+        }
+    }
+
+    /// A key from a file in the format PKCS 8, `-----BEGIN PRIVATE KEY-----`, as `openssl genpkey -algorithm EC -pkeyopt
+    /// ec_paramgen_curve:P-384` writes it. `ssh-keygen -p -m PKCS8` converts one of OpenSSH.
+    ///
+    /// # Errors
+    /// If the text is no such key.
+    pub fn from_pkcs8_pem(text: &str) -> Result<Self, FlowerError> {
+        let secret = SecretKey::from_pkcs8_pem(text).map_err(|error| FlowerError::Settings {
+            operation: "NodeKey::from_pkcs8_pem",
+            fault: format!("it is no private key of the curve P-384 in PKCS 8: {error}"),
+        })?;
+        Self::of(&secret)
+    }
+
+    fn of(secret: &SecretKey) -> Result<Self, FlowerError> {
+        let public = secret.public_key().to_public_key_pem(LineEnding::LF);
+        let public = public.map_err(|error| FlowerError::Settings {
+            operation: "NodeKey",
+            fault: format!("the public key cannot be written: {error}"),
+        })?;
+        Ok(Self { secret: SigningKey::from(secret), public })
+    }
+
+    /// The public key, `-----BEGIN PUBLIC KEY-----`: what an operator registers with the server.
+    pub fn public_pem(&self) -> &str {
+        &self.public
+    }
+
+    /// Headers that prove who calls and when.
+    pub(super) fn headers(&self, now: SystemTime) -> [(&'static str, String); 3] {
+        let time = iso_8601(now);
+        let hash: [u8; 32] = Sha256::digest(time.as_bytes()).into();
+        let signature: DerSignature =
+            self.secret.sign_prehash(&hash).expect("a hash of 32 bytes can be signed");
+        [
+            ("flwr-public-key", base64(self.public.as_bytes())),
+            ("flwr-timestamp", time),
+            ("flwr-signature", base64(signature.as_bytes())),
+        ]
+    }
+}
+
+/// The time in UTC as ISO 8601; the date by the algorithm of Hinnant ("chrono-compatible low-level date algorithms", 2013).
+fn iso_8601(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (seconds, micros) = (since.as_secs(), since.subsec_micros());
+    let days = seconds / 86_400 + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    let [hour, minute, second] = [seconds / 3600 % 24, seconds / 60 % 60, seconds % 60];
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}+00:00")
+}
+
+/// Base 64 (RFC 4648).
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let number =
+            (0..3).fold(0, |number, i| number << 8 | usize::from(chunk.get(i).copied().unwrap_or(0)));
+        for place in 0..4 {
+            text.push(if place <= chunk.len() {
+                char::from(DIGITS[number >> (18 - 6 * place) & 63])
+            } else {
+                '='
+            });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use p384::ecdsa::VerifyingKey;
+    use p384::ecdsa::signature::hazmat::PrehashVerifier;
+
+    use super::*;
+
+    #[test]
+    fn times_and_base_64() {
+        let at = |seconds, micros| {
+            iso_8601(UNIX_EPOCH + Duration::from_secs(seconds) + Duration::from_micros(micros))
+        };
+        assert_eq!(at(0, 0), "1970-01-01T00:00:00.000000+00:00");
+        assert_eq!(at(951_782_399, 1), "2000-02-28T23:59:59.000001+00:00");
+        assert_eq!(at(951_782_400, 0), "2000-02-29T00:00:00.000000+00:00");
+        assert_eq!(at(1_796_000_461, 500_000), "2026-11-30T01:01:01.500000+00:00");
+        for (text, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")]
+        {
+            assert_eq!(base64(text.as_bytes()), coded);
+        }
+    }
+
+    #[test]
+    fn a_signature_of_the_time() {
+        let key = NodeKey::generate().unwrap();
+        assert!(key.public_pem().starts_with("-----BEGIN PUBLIC KEY-----\nMHYwEAYHKoZIzj0CAQYFK4EEACIDYgAE"));
+        let [_, (_, time), _] = key.headers(UNIX_EPOCH);
+        let hash: [u8; 32] = Sha256::digest(time.as_bytes()).into();
+        let signature: DerSignature = key.secret.sign_prehash(&hash).unwrap();
+        VerifyingKey::from(&key.secret).verify_prehash(&hash, &signature).unwrap();
+        assert!(
+            NodeKey::from_pkcs8_pem("-----BEGIN")
+                .unwrap_err()
+                .to_string()
+                .starts_with("NodeKey::from_pkcs8_pem: ")
+        );
+    }
+}
