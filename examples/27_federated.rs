@@ -134,7 +134,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for client in &clients {
         let counts =
             (0..CLASSES as i64).map(|digit| client.labels.iter().filter(|&label| label == digit).count());
-        println!("  {}", counts.map(|count| format!("{count:4}")).collect::<String>());
+        println!("  {}", counts.map(|count| format!("{count:4}")).collect::<Vec<_>>().concat());
     }
 
     let model = Mlp::new(rng);

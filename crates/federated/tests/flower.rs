@@ -85,8 +85,10 @@ impl Processes {
     fn logs(&self) -> String {
         let logs = fs::read_dir(&self.folder).unwrap().filter_map(|entry| Some(entry.ok()?.path()));
         let logs = logs.filter(|path| path.extension().is_some_and(|ending| ending == "log"));
-        logs.map(|path| format!("{}:\n{}\n", path.display(), fs::read_to_string(&path).unwrap_or_default()))
-            .collect()
+        let log = |path: PathBuf| {
+            format!("{}:\n{}\n", path.display(), fs::read_to_string(&path).unwrap_or_default())
+        };
+        logs.map(log).collect::<Vec<_>>().concat()
     }
 }
 

@@ -70,6 +70,9 @@ pub use gradus_compress as compress;
 #[cfg(feature = "data")]
 #[doc(inline)]
 pub use gradus_data as data;
+#[cfg(feature = "distributed")]
+#[doc(inline)]
+pub use gradus_distributed as distributed;
 #[cfg(feature = "encrypted")]
 #[doc(inline)]
 pub use gradus_encrypted as encrypted;

@@ -7,10 +7,10 @@ use crate::error::{PrivacyError, Result};
 /// How the gradient of an example is clipped to a norm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Clipping {
-    /// All parameters together, as one vector: times min(1, max_norm / norm).
+    /// All parameters together, as one vector: times `min(1, max_norm / norm)`.
     #[default]
     Flat,
-    /// Each of n parameters by itself, to max_norm / sqrt(n), so that the whole has norm `max_norm` at most, too: a layer with
+    /// Each of n parameters by itself, to `max_norm / sqrt(n)`, so that the whole has norm `max_norm` at most, too: a layer with
     /// large gradients does not shrink the others.
     PerTensor,
 }

@@ -5,7 +5,7 @@ use std::f64::consts::{SQRT_2, TAU};
 use crate::error::{Result, noise, probability};
 
 /// The exact epsilon of a number of steps of the Gaussian mechanism on the whole data set (`sampling_rate` 1): no accountant
-/// can be below it. With m = sqrt(steps) / noise_multiplier it solves
+/// can be below it. With `m = sqrt(steps) / noise_multiplier` it solves
 ///
 /// ```text
 /// Phi(m / 2 - e / m) - exp(e) Phi(-m / 2 - e / m) = delta

@@ -177,7 +177,9 @@ fn compose(parts: &[(Losses, usize)], cells: usize, first: i64) -> Vec<f64> {
         }
     }
     // The transform of the conjugate is the inverse.
-    product.iter_mut().for_each(|x| x[1] = -x[1]);
+    for x in &mut product {
+        x[1] = -x[1];
+    }
     transform(&mut product);
     let at = |i: usize| product[(first + i as i64).rem_euclid(cells as i64) as usize][0] / cells as f64;
     (0..cells).map(|i| at(i).max(0.0)).collect()

@@ -31,7 +31,7 @@ pub(crate) fn check_layers<T: Float>(model: &impl Module<T>) -> Result<()> {
             Member::Mode(training) => owner.is_training |= training,
             Member::Buffer(_) => owner.has_buffers = true,
             Member::Layer(id) => {
-                layers.push(Seen { name, kind: id.type_name(), is_training: false, has_buffers: false })
+                layers.push(Seen { name, kind: id.type_name(), is_training: false, has_buffers: false });
             }
             _ => (),
         }

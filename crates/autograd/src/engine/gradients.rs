@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gradus_tensor::{Float, OrPanic, Tensor};
 
 use super::checks::{check_cotangent, check_directions, first_on_tape, not_tracked, require, scalar_seed};
-use super::reverse::{OtherRule, Reach, walk};
+use super::reverse::{LeafIsComplete, OtherRule, Reach, walk};
 use crate::compile;
 use crate::tape::node::{AddressSet, Node, address};
 use crate::tape::{Found, Var, example, mode};
@@ -28,20 +28,11 @@ use crate::tape::{Found, Var, example, mode};
 #[derive(Debug)]
 #[must_use]
 pub struct Gradients<T: Float = f32> {
-    by_leaf: Found<T>,
-    loss: T,
+    pub(super) by_leaf: Found<T>,
+    pub(super) loss: T,
 }
 
 impl<T: Float> Gradients<T> {
-    /// These gradients of variables that are on the tape.
-    pub(super) fn of<'a>(gradients: impl Iterator<Item = (&'a Var<T>, Tensor<T>)>, loss: T) -> Self {
-        let found = gradients.filter_map(|(x, gradient)| {
-            let node = x.node()?;
-            Some((address(node), (Arc::clone(node), gradient.into())))
-        });
-        Self { by_leaf: found.collect(), loss }
-    }
-
     /// The gradient with respect to a leaf, in its shape; `None` if the result does not depend on it.
     #[track_caller]
     pub fn get(&self, leaf: &Var<T>) -> Option<&Tensor<T>> {
@@ -177,6 +168,12 @@ impl<T: Float> Var<T> {
     #[track_caller]
     #[inline(never)]
     pub fn backward(self) -> Gradients<T> {
+        self.backward_telling(None)
+    }
+
+    /// [`backward`](Self::backward), which tells of each leaf whose gradient is complete.
+    #[track_caller]
+    pub(super) fn backward_telling(self, complete: Option<&LeafIsComplete<T>>) -> Gradients<T> {
         let seed = scalar_seed("backward", &self);
         let loss = self.numbers().item();
         compile::note_finite(&self);
@@ -190,7 +187,7 @@ impl<T: Float> Var<T> {
             "backward: the result is {loss}{}",
             first_on_tape(&self, "infinite number", Tensor::isinf)
         );
-        self.walk_back("backward", &seed, loss)
+        self.walk_back("backward", &seed, loss, complete)
     }
 
     /// The gradients of <`cotangent`, this variable> with respect to all leaves that it depends on.
@@ -201,15 +198,21 @@ impl<T: Float> Var<T> {
     pub fn backward_with(self, cotangent: &Tensor<T>) -> Gradients<T> {
         check_cotangent("backward_with", &self, cotangent);
         let loss = (self.numbers() * cotangent).sum(..).item();
-        self.walk_back("backward_with", cotangent, loss)
+        self.walk_back("backward_with", cotangent, loss, None)
     }
 
     #[track_caller]
-    fn walk_back(self, function: &str, cotangent: &Tensor<T>, loss: T) -> Gradients<T> {
+    fn walk_back(
+        self,
+        function: &str,
+        cotangent: &Tensor<T>,
+        loss: T,
+        complete: Option<&LeafIsComplete<T>>,
+    ) -> Gradients<T> {
         let Some(root) = self.into_parts().1.filter(|node| node.is_differentiable) else {
             not_tracked(function)
         };
-        let reach = Reach { wanted: &|_| false, floor: 0, ends: &|_| false, rule: None };
+        let reach = Reach { wanted: &|_| false, floor: 0, ends: &|_| false, rule: None, complete };
         let by_leaf = mode::with_recording(false, || walk(root, cotangent.into(), reach)).or_panic();
         Gradients { by_leaf, loss }
     }
@@ -368,6 +371,7 @@ pub(crate) fn gradients_within<T: Float>(
         floor,
         ends: &|node| ends.contains(&address(node)),
         rule,
+        complete: None,
     };
     // In `vmap`, all that depends on an example has to be recorded, to be run again on the others.
     let for_examples = !recording && mode::has_examples() && example::depends(root);

@@ -5,6 +5,7 @@ mod composed;
 mod forward;
 mod gradients;
 mod jacobian;
+mod pieces;
 #[cfg(feature = "proptest")]
 mod replay;
 mod reverse;

@@ -12,7 +12,7 @@ use gradus_tensor::{Float, Shape, Tensor};
 
 use super::vmap;
 use crate::tape::anomaly::{call_of, is_finite};
-use crate::tape::node::{Node, address};
+use crate::tape::node::{AddressMap, AddressSet, Node, address};
 use crate::tape::rule_call::RuleCall;
 use crate::tape::{Context, Found, Operation, Var, example, mode, watch};
 
@@ -83,7 +83,12 @@ pub(crate) struct Reach<'a, T: Float> {
     pub(crate) ends: &'a dyn Fn(&Arc<Node<T>>) -> bool,
     /// Rules in place of the operations' own, for nodes that it has one for.
     pub(crate) rule: Option<&'a OtherRule<'a, T>>,
+    /// Is told of each leaf as soon as its gradient is complete.
+    pub(crate) complete: Option<&'a LeafIsComplete<'a, T>>,
 }
+
+/// Takes a leaf and its gradient.
+pub(crate) type LeafIsComplete<'a, T> = dyn Fn(&Arc<Node<T>>, &Var<T>) + 'a;
 
 /// The gradients of a node by another rule than its operation's; `None` for the operation's own.
 pub(crate) type OtherRule<'a, T> = dyn Fn(&Arc<Node<T>>, &Context<T>) -> Option<Vec<Option<Var<T>>>> + 'a;
@@ -97,12 +102,13 @@ pub(crate) type OtherRule<'a, T> = dyn Fn(&Arc<Node<T>>, &Context<T>) -> Option<
 pub(crate) fn walk<T: Float>(
     root: Arc<Node<T>>,
     cotangent: Var<T>,
-    Reach { wanted, floor, ends, rule }: Reach<'_, T>,
+    Reach { wanted, floor, ends, rule, complete }: Reach<'_, T>,
 ) -> Result<Found<T>, BackwardError> {
     let _scope = watch::named("backward", file!());
     let leads_on = |node: &Arc<Node<T>>| !node.is_leaf() && node.depth > floor && !ends(node);
     // Shared with the rules, which may add to a gradient in place.
     let gradients = RefCell::new(Found::with_capacity_and_hasher(FEW, BuildHasherDefault::new()));
+    let mut complete = complete.map(|complete| (complete, uses_of_leaves(&root)));
     let mut pending = BinaryHeap::new();
     if leads_on(&root) {
         pending.push(Pending(Arc::clone(&root)));
@@ -142,11 +148,39 @@ pub(crate) fn walk<T: Float>(
         if let Some(anomaly) = anomaly {
             return Err(anomaly);
         }
+        if let Some((complete, uses)) = &mut complete {
+            for leaf in leaves(&node) {
+                let left = uses.get_mut(&address(leaf)).expect("its uses were counted");
+                *left -= 1;
+                if *left == 0 {
+                    complete(leaf, &gradients.borrow()[&address(leaf)].1);
+                }
+            }
+        }
         if wanted(&node) {
             gradients.borrow_mut().insert(address(&node), (node, gradient));
         }
     }
     Ok(gradients.into_inner())
+}
+
+/// The leaves among the inputs of a node that have a gradient; one that is there twice, twice.
+fn leaves<T: Float>(node: &Node<T>) -> impl Iterator<Item = &Arc<Node<T>>> {
+    node.inputs.iter().filter_map(|input| input.differentiable()).filter(|input| input.is_leaf())
+}
+
+/// For each leaf, the number of inputs of other nodes that it is, and so of contributions to its gradient.
+fn uses_of_leaves<T: Float>(root: &Arc<Node<T>>) -> AddressMap<usize, usize> {
+    let mut uses = AddressMap::<usize, usize>::default();
+    let (mut seen, mut ahead) = (AddressSet::<usize>::default(), vec![root]);
+    while let Some(node) = ahead.pop() {
+        if seen.insert(address(node)) {
+            leaves(node).for_each(|leaf| *uses.entry(address(leaf)).or_default() += 1);
+            let inputs = node.inputs.iter().filter_map(|input| input.differentiable());
+            ahead.extend(inputs.filter(|input| !input.is_leaf()));
+        }
+    }
+    uses
 }
 
 /// The error of a gradient with a number that is not finite.

@@ -122,7 +122,7 @@ fn field(message: &[u8], tag: u64) -> Vec<u8> {
 /// The name of an object.
 fn hash(content: &[u8]) -> String {
     let hash: [u8; 32] = Sha256::digest(content).into();
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.map(|byte| format!("{byte:02x}")).concat()
 }
 
 /// Objects by name, and the tree of a message.
@@ -352,13 +352,11 @@ fn with_objects(model: Model, points: Points, change: impl Fn(&mut Vec<u8>) + Se
     });
     let mut node: Node<Model, Points, f64> =
         Node::new(link(&address), model, points).poll(Duration::from_millis(1));
-    match node.run(|progress| progress.failed + progress.trained == 0) {
-        Err(error) => error.to_string(),
-        Ok(()) => {
-            assert_eq!(node.progress().failed, 1);
-            replied.lock().unwrap().clone()
-        }
+    if let Err(error) = node.run(|progress| progress.failed + progress.trained == 0) {
+        return error.to_string();
     }
+    assert_eq!(node.progress().failed, 1);
+    replied.lock().unwrap().clone()
 }
 
 #[test]

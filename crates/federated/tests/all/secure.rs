@@ -311,11 +311,9 @@ fn a_changed_letter_is_noticed() {
     }
     assert_eq!((masking[0].unread(), masking[1].unread()), (vec![4], vec![]));
     let (mut server, survivors) = server.close().unwrap();
-    let mut revealed = 0;
-    for client in masking {
+    for (revealed, client) in masking.into_iter().enumerate() {
         assert!(revealed >= 3 || server.sum().is_err());
         server.receive(&client.reveal(&survivors).unwrap()).unwrap();
-        revealed += 1;
     }
     assert_eq!(server.sum().unwrap(), [10, 10]);
 }

@@ -254,6 +254,6 @@ impl<T: Float> PerExampleGradients<T> {
         self.check_weights("weighted", weights);
         let sums =
             self.parameters.iter().map(|(parameter, gradients)| (parameter, gradients.weighted(weights)));
-        Gradients::of(sums, (&self.losses * weights).sum(..).item())
+        Gradients::from_leaves((&self.losses * weights).sum(..).item(), sums)
     }
 }
