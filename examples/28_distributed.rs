@@ -75,7 +75,7 @@ fn train(group: &Group) -> Result<(), Box<dyn Error>> {
     while loader.epoch() < epochs {
         sgd.follow(&schedule::cosine(epochs, 0.0), loader.epoch());
         let (mut sum, mut seen) = (0.0, 0);
-        while let Some(part) = loader.next() {
+        for part in loader.by_ref() {
             let gradients = group.backward(&mlp, &part, |mlp, indices| {
                 let (images, labels) = train.batch(indices);
                 mlp.forward(images).cross_entropy(&labels)

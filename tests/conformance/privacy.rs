@@ -178,7 +178,7 @@ fn results(folder: &Path, index: &Value, case: &Value, archive: &Archive) -> BTr
     let key = |role: &str| text(&case["tensors"][role], "key").to_string();
     let parameter = |model: &Sequential<f64>, ours: &str| -> Var<f64> {
         let named = model.named_parameters().into_iter().find(|(name, _)| name == ours);
-        (&**named.expect("a parameter of the model").1).clone()
+        (**named.expect("a parameter of the model").1).clone()
     };
     let (x, targets) =
         (Var::constant(archive.f64(&key("input"))), Indices::constant(archive.i64(&key("target"))));

@@ -55,7 +55,9 @@ proptest! {
     ) {
         let counted = |steps: &[(f64, usize)]| {
             let mut accountant = Accountant::new();
-            steps.iter().for_each(|&(s, steps)| accountant.add(q, s, steps).unwrap());
+            for &(s, steps) in &steps {
+                accountant.add(q, s, steps).unwrap();
+            }
             accountant
         };
         let together = counted(&[(s, first), (other, second)]);

@@ -22,7 +22,9 @@ fn every_sample_joins_by_itself() {
     let within = |value: f64, want: f64, deviation: f64| {
         assert!((value - want).abs() < 6.5 * deviation, "{value} {want} {deviation}");
     };
-    counts.iter().for_each(|count| within(count / n, rate, (variance / n).sqrt()));
+    for count in &counts {
+        within(count / n, rate, (variance / n).sqrt());
+    }
     within(pairs / n, rate * rate, rate / n.sqrt());
     let mean = sizes.iter().sum::<f64>() / n;
     let spread = sizes.iter().map(|size| (size - 10.0).powi(2)).sum::<f64>() / n;

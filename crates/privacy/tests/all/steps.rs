@@ -21,7 +21,7 @@ fn numbers(model: &Sequential<f64>, gradients: &Gradients<f64>) -> Vec<f64> {
     model.parameters().into_iter().flat_map(|parameter| gradients.get(parameter).unwrap().to_vec()).collect()
 }
 
-/// Normal numbers of the standard deviation noise_multiplier max_norm / expected batch, from the secure generator.
+/// Normal numbers of the standard deviation `noise_multiplier * max_norm / expected_batch`, from the secure generator.
 #[test]
 fn noise_has_its_deviation() {
     let rng = &mut seeded(0);

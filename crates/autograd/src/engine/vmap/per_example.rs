@@ -241,7 +241,7 @@ impl<T: Float> PerExampleGradients<T> {
             self.check_weights("weighted_each", weights);
             sums.push((parameter, gradients.weighted(weights)));
         }
-        Gradients::of(sums.into_iter(), self.losses.sum(..).item())
+        Gradients::from_leaves(self.losses.sum(..).item(), sums)
     }
 
     /// The sum of the gradients of all examples, each times its weight, for an optimizer: with weights `1 / batch` it is the
