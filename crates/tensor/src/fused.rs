@@ -61,6 +61,11 @@ impl<T: Float> Fused<T> {
         self.stages.output_shape(output)
     }
 
+    /// Whether the pass is one tile, so that it can be a step of a routine.
+    pub fn is_single_tile(&self) -> bool {
+        self.stages.single_tile().is_some()
+    }
+
     pub(crate) fn stages(&self) -> &Stages<T> {
         &self.stages
     }

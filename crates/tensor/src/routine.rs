@@ -51,10 +51,15 @@ impl<T: Float> Routine<T> {
         Self { kernel: kernel::Routine::new() }
     }
 
-    /// The number of steps; views are none.
+    /// The number of steps; a view adds none.
     #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
     pub fn len(&self) -> usize {
         self.kernel.len()
+    }
+
+    /// The number of elements that the routine keeps between its runs.
+    pub fn memory_len(&self) -> usize {
+        self.kernel.memory_len()
     }
 
     /// The state now.
@@ -63,6 +68,9 @@ impl<T: Float> Routine<T> {
     }
 
     /// Drops all inputs and steps that were added since.
+    ///
+    /// # Panics
+    /// If outputs were made since.
     pub fn go_back(&mut self, mark: Mark) {
         self.kernel.go_back(mark.0);
     }
@@ -133,7 +141,12 @@ impl<T: Float> Routine<T> {
             elements.push(input.strided());
         }
         let mut slices: SmallVec<[&mut [T]; 12]> = SmallVec::new();
-        for output in outputs {
+        for (number, output) in outputs.enumerate() {
+            let expected = self.kernel.output_layout(number);
+            assert!(
+                output.offset() == 0 && output.layout().is_parallel_to(expected),
+                "an output lies otherwise in memory"
+            );
             let len = output.len();
             slices.push(&mut output.memory().expect("not shared")[..len]);
         }

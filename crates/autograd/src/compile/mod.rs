@@ -2,9 +2,8 @@
 //!
 //! `trace` collects the operations of a function, its backward passes included, and its effects on a model. `build` makes the
 //! instructions of a `plan` of them, `fuse` makes one pass of instructions over the same elements, `routines` puts small
-//! instructions together, and `memory` says where
-//! results go. `run` runs the plan on other numbers. The user's side, with models and
-//! optimizers, is `Compiled` of `gradus-nn`.
+//! instructions together, and `memory` says where results go. `run` runs the plan on other numbers. The user's side, with
+//! models and optimizers, is `Compiled` of `gradus-nn`.
 
 mod build;
 mod fuse;

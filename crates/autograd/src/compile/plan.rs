@@ -110,7 +110,7 @@ pub(super) enum Memory {
     New,
     /// The memory of the value, which keeps it from run to run.
     Own,
-    /// Memory that other values of its size use, too.
+    /// Memory that other values use, too.
     Register(u32),
 }
 

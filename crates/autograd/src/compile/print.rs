@@ -190,6 +190,11 @@ impl<T: Float> Plan<T> {
             .filter(|(_, memory)| **memory == Memory::Own)
             .map(|(&result, _)| size(&self.shapes[result as usize]));
         let constants = self.values[self.constants.clone()].iter().map(|value| size(value.shape()));
+        let of_routines = self.instructions.iter().map(|instruction| match &instruction.kind {
+            Kind::Routine(routine, _) => routine.memory_len(),
+            _ => 0,
+        });
+        let own = own.chain(of_routines);
         own.chain(self.registers.sizes.iter().copied()).chain(constants).sum::<usize>() * size_of::<T>()
     }
 

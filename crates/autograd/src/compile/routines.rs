@@ -4,6 +4,8 @@
 //! passes and sums run one after another in a [`Routine`], which has found these before. Instructions that cannot be part of
 //! it wait until it is done, as long as nothing in it reads their results.
 
+use std::collections::VecDeque;
+
 use gradus_tensor::Float;
 use gradus_tensor::routine::Routine;
 use smallvec::SmallVec;
@@ -31,26 +33,32 @@ struct Draft<'a, T: Float> {
 impl<T: Float> Plan<T> {
     /// Makes routines of small instructions.
     pub(super) fn make_routines(&mut self, inputs: &[Option<Strides>], members: &[Option<Strides>]) {
-        let mut waiting: Vec<Instruction<T>> = std::mem::take(&mut self.instructions);
+        let mut waiting: VecDeque<Instruction<T>> = std::mem::take(&mut self.instructions).into();
         let mut contiguous = vec![false; self.values.len()];
-        while !waiting.is_empty() {
-            let mut draft = Draft {
-                plan: self,
-                strides: [inputs, members],
-                contiguous: &contiguous,
-                routine: Routine::new(),
-                inputs: Vec::new(),
-                known: Vec::new(),
-                joined: Vec::new(),
+        while let Some(first) = waiting.front() {
+            let routine = if may_join(first) {
+                let mut draft = Draft {
+                    plan: self,
+                    strides: [inputs, members],
+                    contiguous: &contiguous,
+                    routine: Routine::new(),
+                    inputs: Vec::new(),
+                    known: Vec::new(),
+                    joined: Vec::new(),
+                };
+                let instructions = waiting.make_contiguous();
+                draft.collect(instructions);
+                draft.finish(instructions)
+            } else {
+                None
             };
-            draft.collect(&waiting);
-            let next = match draft.finish(&waiting) {
+            let next = match routine {
                 Some((routine, joined)) => {
                     let mut number = 0..;
                     waiting.retain(|_| number.next().is_some_and(|i| joined.binary_search(&i).is_err()));
                     routine
                 }
-                None => waiting.remove(0),
+                None => waiting.pop_front().expect("there is a first one"),
             };
             for (i, &result) in next.results.iter().enumerate() {
                 contiguous[result as usize] = match &next.kind {
@@ -75,7 +83,7 @@ impl<T: Float> Draft<'_, T> {
                 Place::Value(value) => late[value as usize],
                 Place::Member(member) => changed[member as usize],
             });
-            if !waits && self.join(instruction) {
+            if !waits && may_join(instruction) && self.join(instruction) {
                 self.joined.push(i);
                 continue;
             }
@@ -212,7 +220,16 @@ impl<T: Float> Draft<'_, T> {
         let mut operand = instructions[view].operands[0];
         loop {
             let Place::Value(viewed) = operand else { return true };
-            if !self.routine.is_whole(number) || self.is_read_outside(viewed, joined, instructions) {
+            let is_other_view = |&&i: &&usize| {
+                let other = &instructions[i];
+                i != view && matches!(other.kind, Kind::View(..)) && other.operands[0] == operand
+            };
+            let others = joined.iter().filter(is_other_view).map(|&i| instructions[i].results[0]);
+            let shares = others
+                .filter(|&other| other != value)
+                .any(|other| self.is_read_outside(other, joined, instructions));
+            if shares || !self.routine.is_whole(number) || self.is_read_outside(viewed, joined, instructions)
+            {
                 return true;
             }
             let maker = joined.iter().find(|&&i| instructions[i].results.contains(&viewed));
@@ -228,6 +245,22 @@ impl<T: Float> Draft<'_, T> {
         let Kind::Update { member, .. } = instruction.kind else { return false };
         let strides = self.strides[1][member as usize].as_ref();
         strides == Some(&row_major(&self.plan.members[member as usize]))
+    }
+}
+
+/// Whether an instruction is of a kind that a routine can have, if it is small enough.
+fn may_join<T: Float>(instruction: &Instruction<T>) -> bool {
+    match &instruction.kind {
+        Kind::Fused(pass, _) => pass.is_single_tile(),
+        Kind::View(..) => true,
+        Kind::Operation(operation) => {
+            let fusion = operation.fusion();
+            matches!(
+                fusion,
+                Some(Fusion::Matmul | Fusion::Linear | Fusion::MeanSquaredDifference | Fusion::Reduce(..))
+            )
+        }
+        _ => false,
     }
 }
 

@@ -55,7 +55,7 @@ proptest! {
     ) {
         let counted = |steps: &[(f64, usize)]| {
             let mut accountant = Accountant::new();
-            for &(s, steps) in &steps {
+            for &(s, steps) in steps {
                 accountant.add(q, s, steps).unwrap();
             }
             accountant

@@ -184,6 +184,47 @@ fn what_is_too_large_is_refused() {
     let x = routine.input(&[512, 512], &[512, 1]).unwrap();
     assert!(routine.matmul(x, x).is_none() && routine.reduce(Reduction::Sum, x, &[0], &[512]).is_none());
     assert!(routine.input(&[2], &[-1]).is_none());
+    assert!(routine.input(&[2], &[1 << 40]).is_none());
+}
+
+/// Memory is made for the shapes that are asked for, so they must be the ones that steps write.
+#[test]
+fn what_does_not_fit_is_refused() {
+    let mut routine = Routine::<f32>::new();
+    let x = routine.input(&[4, 8], &[8, 1]).unwrap();
+    for axes in [&[][..], &[2], &[1, 0], &[0, 0]] {
+        assert!(routine.reduce(Reduction::Sum, x, axes, &[8]).is_none());
+    }
+    assert!(routine.reduce(Reduction::Sum, x, &[0], &[1]).is_none());
+    let steps =
+        vec![FusedStep::Input(0), FusedStep::Apply(Function::named("exp").unwrap(), [0].as_slice().into())];
+    let pass = Fused::new(&[4, 8], 0, &[&[4, 8]], steps, &[1]);
+    assert!(routine.fused(&pass, &[x], &[&[1]]).is_none() && routine.fused(&pass, &[], &[&[4, 8]]).is_none());
+    // Another part of the same buffer is no view of the first one.
+    let whole = Tensor::<f32>::zeros([64]);
+    let part = whole.slice(0, 0..32).reshape([4, 8]);
+    assert!(routine.view(x, &part.view_to(&whole).unwrap()).is_none());
+}
+
+#[test]
+fn a_routine_that_has_run_stays_as_it_is() {
+    let mut routine = Routine::<f32>::new();
+    let x = routine.input(&[2, 3], &[3, 1]).unwrap();
+    let mark = routine.mark();
+    let sums = routine.reduce(Reduction::Sum, x, &[1], &[2]).unwrap();
+    routine.output(sums, true);
+    let message = |action: &mut dyn FnMut()| caught(action).map(|(message, ..)| message);
+    assert!(
+        message(&mut || routine.go_back(mark)).is_some_and(|message| message.contains("outputs were made"))
+    );
+    let (input, mut turned) = (Tensor::<f32>::ones([2, 3]), Tensor::<f32>::zeros([4]).slice(0, 2..));
+    let otherwise = message(&mut || routine.run([&input].into_iter(), [&mut turned].into_iter()));
+    assert!(otherwise.is_some_and(|message| message.contains("an output lies otherwise")));
+    let mut out = routine.new_output(0);
+    routine.run([&input].into_iter(), [&mut out].into_iter());
+    assert_eq!(out, Tensor::from([3.0, 3.0]));
+    let more = message(&mut || drop(routine.reduce(Reduction::Sum, x, &[0], &[3])));
+    assert!(more.is_some_and(|message| message.contains("takes no more steps")));
 }
 
 #[test]

@@ -16,11 +16,13 @@ const SMALL: usize = 1024;
 pub(crate) struct Mark([usize; 6]);
 
 impl Layout {
-    /// The number of elements from the first to behind the last one, if no stride is negative and there are elements.
+    /// The number of elements from the start of the slot to behind the last one, if no stride is negative and there are
+    /// elements, whose places fit into 32 bits.
     fn reach(&self) -> Option<usize> {
         let is_forward = self.strides.iter().all(|&stride| stride >= 0) && !self.shape.contains(&0);
         let steps = self.shape.iter().zip(&self.strides).map(|(&size, &stride)| (size - 1) * stride as usize);
-        is_forward.then(|| steps.sum::<usize>() + 1)
+        let reach = is_forward.then(|| self.offset + steps.sum::<usize>() + 1);
+        reach.filter(|&reach| u32::try_from(reach).is_ok())
     }
 
     /// The places of all elements, in logical order.
@@ -51,17 +53,19 @@ impl<T: Float> Routine<T> {
     }
 
     pub(crate) fn mark(&self) -> Mark {
-        let Self { values, slots, steps, inputs, input_slots, registers, .. } = self;
-        Mark([values.len(), slots.len(), steps.len(), inputs.len(), input_slots.len(), *registers])
+        let Self { values, slots, steps, inputs, input_slots, outputs, .. } = self;
+        Mark([values.len(), slots.len(), steps.len(), inputs.len(), input_slots.len(), outputs.len()])
     }
 
-    pub(crate) fn go_back(&mut self, Mark([values, slots, steps, inputs, input_slots, registers]): Mark) {
+    /// # Panics
+    /// If outputs were made since.
+    pub(crate) fn go_back(&mut self, Mark([values, slots, steps, inputs, input_slots, outputs]): Mark) {
+        assert!(self.outputs.len() == outputs, "go_back: outputs were made since the mark");
         self.values.truncate(values);
         self.slots.truncate(slots);
         self.steps.truncate(steps);
         self.inputs.truncate(inputs);
         self.input_slots.truncate(input_slots);
-        self.registers = registers;
     }
 
     /// The number of steps.
@@ -69,7 +73,18 @@ impl<T: Float> Routine<T> {
         self.steps.len()
     }
 
+    /// The elements of the memory of its own, without outputs.
+    pub(crate) fn memory_len(&self) -> usize {
+        let size = |slot: &Slot<T>| match slot {
+            Slot::Own(len) => *len,
+            Slot::Constant(_) => 1,
+            Slot::Input | Slot::Output | Slot::Register(_) => 0,
+        };
+        self.registers + self.slots.iter().map(size).sum::<usize>()
+    }
+
     fn slot(&mut self, slot: Slot<T>) -> u32 {
+        assert!(self.memory.is_none(), "a routine that has run takes no more steps");
         self.slots.push(slot);
         (self.slots.len() - 1) as u32
     }
@@ -119,7 +134,8 @@ impl<T: Float> Routine<T> {
         }
         let offset = (layout.offset + to.offset).checked_sub(from.offset)?;
         let layout = Layout { offset, ..to.clone() };
-        layout.reach()?;
+        // A view has no elements but those of the value that it is a view of.
+        (layout.reach()? <= self.values[value as usize].layout.reach()?).then_some(())?;
         Some(self.value(slot, layout))
     }
 
@@ -131,6 +147,10 @@ impl<T: Float> Routine<T> {
         shapes: &[&[usize]],
     ) -> Option<Vec<u32>> {
         let program = stages.single_tile()?;
+        let is_size =
+            |(shape, &extent): (&&[usize], &Extent)| shape.iter().product::<usize>() == program.size(extent);
+        let is_all = inputs.len() == program.inputs.len() && shapes.len() == program.outputs.len();
+        (is_all && shapes.iter().zip(&program.outputs).all(is_size)).then_some(())?;
         let mut slots: Vec<u32> = Vec::with_capacity(program.inputs.len());
         for (number, &input) in inputs.iter().enumerate() {
             slots.push(self.pass_input(program, number, input)?);
@@ -220,9 +240,13 @@ impl<T: Float> Routine<T> {
     ) -> Option<u32> {
         let layout = self.values[value as usize].layout.clone();
         let rank = layout.rank();
+        let are_axes = axes.last().is_some_and(|&last| last < rank) && axes.is_sorted_by(|a, b| a < b);
+        if !are_axes || layout.len() > SMALL {
+            return None;
+        }
         let length: usize = axes.iter().map(|&axis| layout.shape[axis]).product();
-        let count = layout.len() / length.max(1);
-        if axes.is_empty() || layout.len() > SMALL {
+        let count = layout.len() / length;
+        if shape.iter().product::<usize>() != count {
             return None;
         }
         let is_sum = matches!(reduction, Reduction::Sum | Reduction::Mean);
@@ -274,6 +298,7 @@ impl<T: Float> Routine<T> {
     /// Makes a value an output; a copy of it, if it is an input, a part of an array, an output already, or wanted contiguous
     /// and small.
     pub(crate) fn output(&mut self, value: u32, contiguous: bool) {
+        assert!(self.memory.is_none(), "a routine that has run has no more outputs");
         let is_whole = self.is_whole(value);
         let Value { slot, layout } = self.values[value as usize].clone();
         let is_wanted = layout.is_contiguous() || !contiguous || layout.len() > SMALL;

@@ -56,17 +56,17 @@ fn prepare<T: Float>(routine: &mut Routine<T>) {
     let mut memory = Buffer::filled(registers + routine.slots.iter().map(size).sum::<usize>(), T::ZERO);
     let elements = memory.get_mut().expect("nobody else has it");
     let mut next = registers;
+    let mut starts = Vec::with_capacity(routine.slots.len());
     for slot in &routine.slots {
-        let start = match *slot {
-            Slot::Register(start) => start,
-            _ => next,
-        };
-        next += size(slot);
+        starts.push(if let Slot::Register(start) = *slot { start } else { next });
         if let Slot::Constant(x) = *slot {
-            elements[start] = x;
+            elements[next] = x;
         }
-        routine.table.0.push(elements[start..].as_mut_ptr());
+        next += size(slot);
     }
+    // One address for all: another borrow of the elements would end the ones before.
+    let first = elements.as_mut_ptr();
+    routine.table.0.extend(starts.into_iter().map(|start| first.wrapping_add(start)));
     routine.memory = Some(memory);
 }
 
