@@ -36,7 +36,7 @@ pub trait Channels<T: Float = f32> {
 /// normalisation, and the inputs of the layers that read them. A dense layer behind a flattened image reads all
 /// pixels of a channel side by side, so it keeps as many inputs for each.
 ///
-/// The layers get smaller; outputs are those of the old model with the other channels set to 0 behind the normalisation.
+/// The layers get smaller; outputs are as the old model gives them with the other channels set to 0 behind the normalisation.
 ///
 /// ```
 /// use gradus_autograd::{Conv, Tensor, seeded};

@@ -7,7 +7,7 @@ use gradus_nn::{MemberMut, Module, Parameter, Path, State, StateError};
 
 use crate::error::{CompressError, check_rate};
 
-/// What is scored and pruned as one.
+/// A part of a parameter that is scored and pruned as one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// A single weight.
@@ -16,7 +16,7 @@ pub enum Unit {
     Channel,
 }
 
-/// What competes with each other for a place.
+/// The units that compete with each other for a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// The units of all parameters.

@@ -4,15 +4,15 @@ use gradus_autograd::{Float, Tensor, Var, grad, keepdim};
 use gradus_nn::{
     AdaptiveAvgPool1d, AdaptiveAvgPool2d, AdaptiveMaxPool1d, AdaptiveMaxPool2d, AvgPool1d, AvgPool2d,
     BatchNorm1d, BatchNorm2d, Celu, Conv1d, Conv2d, Dropout, Elu, Flatten, Gelu, GeluTanh, Hardsigmoid,
-    Hardswish, Hardtanh, Layer, LeakyRelu, Linear, Logsigmoid, MaxPool1d, MaxPool2d, Mish, Relu, Relu6, Selu,
-    Sequential, Sigmoid, Silu, Softplus, Softsign, Tanh,
+    Hardswish, Hardtanh, Layer, LeakyRelu, Linear, Logsigmoid, MaxPool1d, MaxPool2d, Mish, Module, Relu,
+    Relu6, Selu, Sequential, Sigmoid, Silu, Softplus, Softsign, Square, Tanh,
 };
 
 use crate::channels::{Channels, keep_channels};
 use crate::error::CompressError;
 use crate::prune::{Masks, Scores};
 
-/// What a layer does with the channels of its input.
+/// The effect of a layer on the channels of its input.
 enum Part<'a, T: Float> {
     /// Makes new ones of them.
     Weighted(&'a mut dyn Channels<T>, Kind),
@@ -47,8 +47,8 @@ impl<'a, T: Float> Part<'a, T> {
             )*};
         }
         if any_of!(
-            Sigmoid Logsigmoid Hardsigmoid Tanh Hardtanh Softsign Relu Relu6 LeakyRelu Elu Celu Selu Gelu GeluTanh Silu Hardswish
-            Mish Softplus Dropout
+            Sigmoid Logsigmoid Hardsigmoid Tanh Hardtanh Softsign Square Relu Relu6 LeakyRelu Elu Celu Selu Gelu GeluTanh Silu
+            Hardswish Mish Softplus Dropout
         ) {
             return Self::Elementwise;
         }
@@ -89,8 +89,8 @@ fn parts<'a, T: Float>(
     }
 }
 
-/// The names of the weights whose channels [`shrink`] can leave out: those of all dense layers and convolutions but the last, whose
-/// outputs are those of the model.
+/// The names of the weights whose channels [`shrink`] can leave out: of all dense layers and convolutions but the last, which gives
+/// the outputs of the model.
 pub fn prunable<T: Float>(model: &Sequential<T>) -> Vec<String> {
     let (mut model, mut found) = (model.clone(), Vec::new());
     parts(&mut model, "", &mut found);
@@ -104,7 +104,7 @@ pub fn prunable<T: Float>(model: &Sequential<T>) -> Vec<String> {
 /// numbers, pooling, dropout and `Flatten`: the layer, the normalisation behind it and the layer that reads them get smaller.
 /// Gives the names of the weights with the number of their channels before and after.
 ///
-/// Outputs are those of the old model with these channels set to 0 where the next dense layer or convolution reads them.
+/// Outputs are as the old model gives them with these channels set to 0 where the next dense layer or convolution reads them.
 /// The parameters that change have new identities: make a new optimizer for further training.
 ///
 /// ```
@@ -227,7 +227,8 @@ impl<T: Float> Scores<T> {
     /// The change of the loss, to first order, if a channel were 0 for one sample, in magnitude, and on average over the batch
     /// `x` (Molchanov et al., "Pruning convolutional neural networks for resource efficient inference", 2017, equations 6 to 8, and the
     /// 2-norm of each layer as in equation 9): `|mean(z dL/dz)|` of the outputs z of the channel behind normalisation and activation.
-    /// `loss` gives the loss for the output of the model. Of several batches, sum the scores with [`add`](Self::add).
+    /// `loss` gives the loss for the output of the model, which runs in evaluation mode and stays as it is. Of several batches, sum
+    /// the scores with [`add`](Self::add).
     ///
     /// ```
     /// use gradus_autograd::{Tensor, seeded};
@@ -249,10 +250,12 @@ impl<T: Float> Scores<T> {
         x: &Tensor<T>,
         loss: impl FnOnce(&Var<T>) -> Var<T>,
     ) -> Self {
+        let mut model = model.clone();
+        model.eval();
         let (mut copy, mut kinds) = (model.clone(), Vec::new());
         parts(&mut copy, "", &mut kinds);
         let mut layers = Vec::new();
-        leaves(model, &mut layers);
+        leaves(&model, &mut layers);
         // The newest output of each prunable layer, while layers change each channel by itself.
         let (mut outputs, mut open) = (Vec::<(String, Kind, Var<T>)>::new(), false);
         let mut y = Var::constant(x);

@@ -3,7 +3,8 @@
 use gradus_autograd::{Conv, Pool, Tensor, Var, seeded};
 use gradus_compress::{Masks, Scope, Scores, Unit, prunable, shrink};
 use gradus_nn::{
-    BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Module, Parameter, Relu, Sequential, Tanh,
+    BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Module, Parameter, Relu,
+    Sequential, Square, Tanh,
 };
 use proptest::prelude::*;
 
@@ -22,7 +23,7 @@ fn cnn(seed: u64) -> Sequential<f64> {
         .push(Flatten)
         .push(Linear::new(5 * 16, 7, rng))
         .push(Dropout::new(0.5, seed))
-        .push(Relu)
+        .push(Square)
         .push(Linear::new(7, 4, rng));
     model.eval();
     model
@@ -90,6 +91,21 @@ proptest! {
         let expected = &changes / changes.norm(2.0, ..);
         prop_assert!(scores.get("0.weight").unwrap().flatten(..).allclose(&expected, 1e-12, 1e-12));
     }
+}
+
+/// Running statistics and the masks of dropout, in training mode.
+#[test]
+fn scores_of_activations_leave_the_model_as_it_was() {
+    let rng = &mut seeded(0);
+    let model = Sequential::<f64>::new()
+        .push(Linear::new(4, 3, rng))
+        .push(BatchNorm1d::new(3))
+        .push(Dropout::new(0.5, 1))
+        .push(Linear::new(3, 2, rng));
+    let (x, before) = (Tensor::randn([5, 4], rng), model.state());
+    let scores = || Scores::of_activations(&model, &x, |y| y.square().mean(..));
+    assert_eq!(scores().get("0.weight").unwrap(), scores().get("0.weight").unwrap());
+    assert_eq!(model.state(), before);
 }
 
 fn refusal(mut model: Sequential<f64>, name: &str, channels: usize, lost: usize) -> String {

@@ -69,7 +69,7 @@ pub enum DistributedError {
     },
 }
 
-/// The message, which `unwrap` and an error that `main` returns show.
+/// The message: `unwrap` shows it, and so does `main` if it returns the error.
 impl fmt::Debug for DistributedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")

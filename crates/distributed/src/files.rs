@@ -1,8 +1,9 @@
 //! Checkpoints, which rank 0 writes and reads.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
-use gradus_nn::State;
+use gradus_nn::{State, StateError};
 
 use crate::error::DistributedError;
 use crate::group::{Call, Group, NUMBERS};
@@ -51,7 +52,11 @@ impl Group {
     /// If the file cannot be read, on every rank; or a rank is gone or makes another call.
     pub fn load(&self, path: impl AsRef<Path>) -> Result<Option<State>, DistributedError> {
         let path = path.as_ref();
-        let read = if self.is_first() && path.exists() { State::read(path).map(Some) } else { Ok(None) };
+        let read = match self.is_first().then(|| State::read(path)) {
+            None => Ok(None),
+            Some(Err(StateError::Io { source, .. })) if source.kind() == ErrorKind::NotFound => Ok(None),
+            Some(read) => read.map(Some),
+        };
         let (kind, mut bytes, own) =
             match read.and_then(|state| state.as_ref().map(State::to_bytes).transpose()) {
                 Ok(None) => (NOTHING, Vec::new(), None),

@@ -12,7 +12,7 @@ use crate::group::{Call, Group, NUMBERS};
 use crate::shards::Part;
 use crate::wire::{Digest, Wire};
 
-/// What the ranks tell each other before they compute gradients.
+/// The numbers that ranks exchange before they compute gradients.
 #[derive(Debug, Clone, Copy)]
 struct Before {
     samples: usize,
@@ -20,9 +20,10 @@ struct Before {
     batch: u64,
     /// Of the sizes of the parameters.
     sizes: u64,
+    bucket: u64,
 }
 
-/// What they tell each other afterwards.
+/// The numbers that ranks exchange afterwards.
 #[derive(Debug, Clone, Copy)]
 struct After {
     /// The mean loss of the samples.
@@ -74,7 +75,8 @@ impl Group {
     /// ```
     ///
     /// # Errors
-    /// If a rank is gone or makes another call; if ranks have other batches, or parameters of other sizes.
+    /// If a rank is gone or makes another call; if ranks have other batches, parameters of other sizes or another
+    /// [bucket](Self::set_bucket).
     ///
     /// # Panics
     /// As the loss and [`Var::backward`] do.
@@ -138,7 +140,8 @@ impl Group {
     /// Gradients of leaves that are not parameters of the model are left out.
     ///
     /// # Errors
-    /// If a rank is gone or makes another call, or has parameters of other sizes; if no rank has an example.
+    /// If a rank is gone or makes another call, or has parameters of other sizes or another [bucket](Self::set_bucket); if no
+    /// rank has an example.
     ///
     /// # Panics
     /// If a number of examples is 0.
@@ -175,10 +178,15 @@ impl Group {
     ) -> Result<Vec<f64>, DistributedError> {
         let sizes = digest(parameters.iter().map(|parameter| parameter.len() as i64));
         let mut numbers = [0; NUMBERS];
-        numbers[..3].copy_from_slice(&[samples as u64, batch, sizes]);
+        numbers[..4].copy_from_slice(&[samples as u64, batch, sizes, self.bucket() as u64]);
         let ranks = self.meet(call, numbers)?.into_iter();
         let ranks: Vec<Before> = ranks
-            .map(|[samples, batch, sizes, ..]| Before { samples: samples as usize, batch, sizes })
+            .map(|[samples, batch, sizes, bucket, ..]| Before {
+                samples: samples as usize,
+                batch,
+                sizes,
+                bucket,
+            })
             .collect();
         let call = call.name();
         if let Some(rank) = ranks.iter().position(|rank| rank.sizes != ranks[0].sizes) {
@@ -190,6 +198,13 @@ impl Group {
         if let Some(rank) = ranks.iter().position(|rank| rank.batch != ranks[0].batch) {
             return fault(format!(
                 "the batch of rank {rank} has other examples than the batch of rank 0: orders must come from the same seed"
+            ));
+        }
+        let bucket = ranks[0].bucket;
+        if let Some(rank) = ranks.iter().position(|rank| rank.bucket != bucket) {
+            return fault(format!(
+                "rank {rank} reduces {} bytes at once, rank 0 {bucket}: `set_bucket` needs the same number on every rank",
+                ranks[rank].bucket
             ));
         }
         let samples: usize = ranks.iter().map(|rank| rank.samples).sum();

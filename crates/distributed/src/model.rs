@@ -20,8 +20,9 @@ impl Group {
         if self.size() == 1 {
             return Ok(());
         }
-        let state = if self.is_first() { model.state().to_bytes() } else { Ok(Vec::new()) };
-        let mut bytes = state.unwrap_or_default();
+        let mut bytes = Vec::new();
+        let state = if self.is_first() { model.state().to_bytes().map(|own| bytes = own) } else { Ok(()) };
+        self.agree(call, state.map_err(Into::into))?;
         let length = self.meet(call, first(bytes.len() as u64))?[0][0];
         bytes.resize(length as usize, 0);
         self.broadcast_bytes(call, &mut bytes)?;

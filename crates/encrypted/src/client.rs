@@ -35,7 +35,7 @@ pub struct Client {
     envelope: Envelope,
 }
 
-/// What the client remembers of a query until the reply comes. It is used up by one decryption.
+/// A query that waits for its reply. It is used up by one decryption.
 #[derive(Debug)]
 pub struct Pending {
     query: u64,
@@ -57,8 +57,8 @@ impl Client {
     /// A client of the server that sent the setup, with a new secret key.
     ///
     /// # Errors
-    /// [`EncryptedError::Malformed`] if the setup contradicts itself or names parameters that are not among those of this
-    /// crate, which may not be secure.
+    /// [`EncryptedError::Malformed`] if the setup contradicts itself or names parameters that this crate does not have,
+    /// which may not be secure.
     pub fn new(setup: &Setup) -> Result<Self, EncryptedError> {
         let description = Description::from_message(setup)?;
         let engine = description.parameters.engine()?;
@@ -112,7 +112,15 @@ impl Client {
     /// [`EncryptedError::Samples`] if there are more than [`capacity`](Self::capacity), their size does not fit, or a
     /// number is out of range or not finite.
     pub fn encrypt(&self, samples: &Tensor) -> Result<(Query, Pending), EncryptedError> {
-        let step = self.description.input_step;
+        let Description { inputs, input_step: step, .. } = self.description;
+        let rows = samples.shape().first().copied().unwrap_or(0);
+        if samples.len() != rows * inputs {
+            let fault = format!(
+                "have shape {:?}: they must have [samples, ...], with {inputs} numbers each",
+                samples.shape()
+            );
+            return Err(EncryptedError::Samples { fault });
+        }
         let levels: Vec<i64> = samples.to_vec().into_iter().map(|x| level(x.into(), step)).collect();
         self.encrypt_integers(&levels)
     }

@@ -159,7 +159,7 @@ impl From<fhe_math::Error> for EncryptedError {
     }
 }
 
-/// The message, which `unwrap` and an error that `main` returns show.
+/// The message: `unwrap` shows it, and so does `main` if it returns the error.
 impl fmt::Debug for EncryptedError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")

@@ -40,7 +40,7 @@
 //! let session = server.session(&Keys::from_bytes(keys)?)?;
 //! let reply = session.evaluate(&Query::from_bytes(query.as_bytes().to_vec())?)?;
 //!
-//! // The client reads the outputs: those of the network in plain integers.
+//! // The client reads the outputs: the same as from the network in plain integers.
 //! let answer = client.decrypt(&Reply::from_bytes(reply.as_bytes().to_vec())?, pending)?;
 //! assert_eq!(answer.integers.select(0, 0).to_vec(), server.network().evaluate(&[0, 3, 6, 15])?);
 //! assert_eq!(answer.outputs.shape(), [2, 2]);
@@ -49,15 +49,15 @@
 //!
 //! [`Packing`] chooses between throughput and latency: thousands of samples at once, or one sample soon.
 //!
-//! # What is and is not promised
+//! # Promises and limits
 //!
 //! The scheme is BFV (Brakerski, 2012; Fan and Vercauteren, 2012) as the crate `fhe` implements it.
 //!
 //! - **Security level.** Degrees of 4,096, 8,192 and 16,384 with moduli of at most 109, 218 and 438 bits: the limits that the
 //!   homomorphic encryption standard (Albrecht et al., homomorphicencryption.org, 2018) tabulates for 128 bits against
 //!   classical attacks known then, for ternary secrets. Keys and errors here are wider than ternary, centred binomial with a
-//!   standard deviation of 3.16; the standard assumes 3.19 for errors. The primes are those that `fhe` calls "about 128 bits of
-//!   security". We have not repeated the estimate. A client takes no other parameters, whatever a server asks for. Keys
+//!   standard deviation of 3.16; the standard assumes 3.19 for errors. The primes come from `fhe`, which calls them "about 128 bits
+//!   of security". We have not repeated the estimate. A client takes no other parameters, whatever a server asks for. Keys
 //!   with unusually large coefficients are drawn again, which happens with a probability below 2^-40.
 //! - **Engine.** `fhe` 0.1 is young, and we know of no independent audit of it, nor of this crate. Computations with the secret
 //!   key are meant to take constant time in `fhe`; [`Client::decrypt`] also measures the noise, which takes variable time.

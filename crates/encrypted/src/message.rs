@@ -33,7 +33,7 @@ pub(crate) struct Envelope {
 }
 
 impl Envelope {
-    /// An error unless setup and key are those of another envelope.
+    /// An error unless setup and key are the same as in another envelope.
     pub(crate) fn belongs_to(self, kind: &'static str, expected: Self) -> Result<(), EncryptedError> {
         if self.setup != expected.setup {
             return Err(EncryptedError::Setup { kind, found: self.setup, expected: expected.setup });
@@ -45,8 +45,8 @@ impl Envelope {
     }
 }
 
-/// A checksum of 64 bits. A change within eight bytes is always found, any other with probability 1 - 2^-64 unless made on
-/// purpose: each step is a bijection of the state and of the word.
+/// A checksum of 64 bits. A change within one word of eight bytes is always found, as each step is a bijection of the state and
+/// of the word; any other very probably, unless made on purpose.
 pub(crate) fn checksum(bytes: &[u8]) -> u64 {
     let mut state = bytes.len() as u64 ^ 0x9e37_79b9_7f4a_7c15;
     for chunk in bytes.chunks(8) {

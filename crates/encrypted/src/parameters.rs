@@ -8,8 +8,8 @@ use fhe_util::is_prime;
 use crate::error::EncryptedError;
 
 /// Degrees and ciphertext moduli of 109, 218 and 438 bits: for these degrees the largest that have a security of 128 bits
-/// in the table of the homomorphic encryption standard (Albrecht et al., 2018, table 1, classical attacks). The primes are
-/// those of `fhe`'s `default_parameters_128`. A network may use the first few of a row: a smaller modulus is more secure.
+/// in the table of the homomorphic encryption standard (Albrecht et al., 2018, table 1, classical attacks). The primes come
+/// from `fhe`'s `default_parameters_128`. A network may use the first few of a row: a smaller modulus is more secure.
 const TABLE: [(usize, &[u64]); 3] = [
     (4096, &[0xf_fffe_e001, 0xf_fffc_4001, 0x1f_fffe_0001]),
     (8192, &[0x7ff_fffd_8001, 0x7ff_fffc_8001, 0xfff_ffff_c001, 0xfff_fff6_c001, 0xfff_ffeb_c001]),
@@ -126,7 +126,7 @@ impl Parameters {
         noise * (self.degree as f64 * self.plaintext as f64 / 2.0)
     }
 
-    /// What a key switch adds, a rotation or the way back to two polynomials: digits up to the moduli times errors of the key.
+    /// The noise of a key switch, a rotation or the way back to two polynomials: digits up to the moduli times errors of the key.
     pub(crate) fn key_switch(&self) -> f64 {
         let digits: f64 = self.moduli.iter().map(|&q| q as f64).sum();
         LARGEST_ERROR * self.degree as f64 * digits

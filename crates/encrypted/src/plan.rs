@@ -53,7 +53,7 @@ impl Step {
     }
 }
 
-/// What is proven about a stage of a network: an affine map with the squares after it.
+/// The proven bound and noise of a stage of a network: an affine map with the squares after it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PlanRow {
     /// The place and the type of the layers.
@@ -199,7 +199,7 @@ impl Plan {
         }
     }
 
-    /// What is proven about each stage.
+    /// The proven bound and noise of each stage.
     pub fn rows(&self) -> &[PlanRow] {
         &self.rows
     }

@@ -17,7 +17,7 @@ use crate::single::Encoded;
 use crate::wire::{read_ciphertext, read_keys, write_ciphertext};
 
 /// The side that has the model. It sees no sample and no output; clients see no weight, but learn what outputs tell (see
-/// [the crate](crate#what-is-and-is-not-promised)).
+/// [the crate](crate#promises-and-limits)).
 pub struct Server {
     network: IntegerNetwork,
     plan: Plan,

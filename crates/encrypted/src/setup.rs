@@ -1,4 +1,4 @@
-//! What a client knows of a network.
+//! The part of a network that a client knows.
 
 use crate::error::EncryptedError;
 use crate::message::{Envelope, Reader, Setup, checksum};

@@ -175,7 +175,7 @@ impl<T: Float> Core<T> {
         }
     }
 
-    /// What a unit of the sums is worth, for all outputs or for each.
+    /// The worth of a unit of the sums, for all outputs or for each.
     fn unit(&self, input: f64) -> Vec<f64> {
         self.weight_scale.iter().map(|&scale| input * f64::from(scale)).collect()
     }

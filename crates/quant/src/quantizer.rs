@@ -261,7 +261,7 @@ fn replace<T: Float>(
     Ok(Conversion { rows })
 }
 
-/// What became of the layers that have parameters; printed as a table.
+/// The layers that have parameters, before and after; printed as a table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conversion {
     /// The layers in order.

@@ -30,7 +30,7 @@ impl<T: Float> Cell<T> {
     }
 }
 
-/// Who looks at the inputs and states that are quantised: it is told the number of the cell, and of a state `true`.
+/// A function that sees the inputs and states that are quantised: it is told the number of the cell, and of a state `true`.
 type Watch<'a, T> = &'a mut dyn FnMut(usize, bool, &Tensor<T>);
 
 /// One step: the contributions of input and state to the gates, and the states before, to the states after; the first of them is the
@@ -105,9 +105,11 @@ impl<T: Float> Cells<T> {
                         outputs.reverse();
                     }
                     last.iter_mut().zip(states).for_each(|(last, state)| last.push(state));
-                    // A sequence without steps has outputs without elements.
-                    let none = gates.slice(-1, ..self.hidden as isize);
-                    if outputs.is_empty() { none } else { stack(&outputs.iter().collect::<Vec<_>>(), 0) }
+                    if outputs.is_empty() {
+                        // A sequence without steps has outputs without elements.
+                        return gates.slice(-1, ..self.hidden as isize);
+                    }
+                    stack(&outputs.iter().collect::<Vec<_>>(), 0)
                 })
                 .collect();
             x = cat(&outputs.iter().collect::<Vec<_>>(), -1);

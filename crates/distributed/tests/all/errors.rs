@@ -1,7 +1,10 @@
-//! What goes wrong is named, on every rank.
+//! Faults are named, on every rank.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use gradus_autograd::{Tensor, seeded};
-use gradus_distributed::{DistributedError, Group, Threads};
+use gradus_distributed::{Communicator, DistributedError, Group, Threads};
 use gradus_nn::{Linear, Module, Parameter};
 
 /// The errors of the ranks.
@@ -46,6 +49,52 @@ fn a_peer_that_is_gone() {
     // Rank 2 may hear first that rank 0 has given up.
     assert_eq!(found[0], "wait: rank 1 is gone");
     assert!(found[1] == "wait: rank 1 is gone" || found[1] == "wait: rank 0 is gone", "{}", found[1]);
+}
+
+/// One of some ranks that never answer.
+struct Silent {
+    ranks: usize,
+    is_ended: Arc<AtomicBool>,
+}
+
+impl Communicator for Silent {
+    fn rank(&self) -> usize {
+        0
+    }
+    fn size(&self) -> usize {
+        self.ranks
+    }
+    fn exchange(
+        &self,
+        call: &'static str,
+        _: Option<(usize, &[u8])>,
+        _: Option<(usize, &mut [u8])>,
+    ) -> Result<(), DistributedError> {
+        Err(DistributedError::Lost { call, rank: 1, fault: "is silent".into() })
+    }
+    fn abort(&self, _: i32) {
+        self.is_ended.store(true, Relaxed);
+    }
+}
+
+/// A single rank that does not reach the end of the job ends no process: the caller of `run` gets its error.
+#[test]
+fn only_several_ranks_are_ended() {
+    for (ranks, expected) in [(1, false), (2, true)] {
+        let is_ended = Arc::new(AtomicBool::new(false));
+        drop(Group::new(Box::new(Silent { ranks, is_ended: Arc::clone(&is_ended) })));
+        assert_eq!(is_ended.load(Relaxed), expected);
+    }
+}
+
+/// A checkpoint that cannot be looked at is not taken for one that is not there.
+#[test]
+fn checkpoints_that_cannot_be_read() {
+    let file = std::env::current_exe().unwrap();
+    assert_eq!(Group::single().load(file.with_extension("absent")).unwrap(), None);
+    let found = errors(2, |group| group.load(file.join("below")));
+    assert!(found[0].starts_with("read "), "{}", found[0]);
+    assert_eq!(found[1], format!("rank 0: {}", found[0]));
 }
 
 /// A backward pass that panics, while another thread adds up gradients, lets nobody wait.
@@ -139,6 +188,14 @@ fn batches_that_differ() {
     assert_eq!(found, [fault; 3]);
     let found = errors(2, |group| group.reduce(&Parameter::new([1.0_f32]), None));
     assert_eq!(found, ["reduce: no rank has an example"; 2]);
+    let found = errors(2, |group| {
+        group.set_bucket(4 * (group.rank() + 1));
+        let p = Parameter::new([1.0_f32, 2.0]);
+        group.reduce(&p, Some((p.sum(..).backward(), 1)))
+    });
+    let fault =
+        "reduce: rank 1 reduces 8 bytes at once, rank 0 4: `set_bucket` needs the same number on every rank";
+    assert_eq!(found, [fault; 2]);
     let found = errors(2, |group| {
         let p = Parameter::new(vec![1.0_f32; group.rank() + 1]);
         group.reduce(&p, Some((p.sum(..).backward(), 1)))

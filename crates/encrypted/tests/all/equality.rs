@@ -1,5 +1,6 @@
 //! Encrypted evaluations equal plain ones.
 
+use gradus_autograd::Tensor;
 use gradus_encrypted::{Client, IntegerNetwork, Packing, Server};
 use proptest::prelude::*;
 
@@ -66,6 +67,14 @@ fn samples_that_do_not_fit() {
     assert_eq!(message(&[]), "the samples have 0 numbers: the network takes 2");
     assert_eq!(message(&[1, 5]), "the samples have 5 at input 1: inputs are from 0 to 4");
     assert_eq!(message(&[1, 2, 3, 4]), "the samples are 2: at most 1 fit into a query");
-    let nan = gradus_autograd::Tensor::from([[f32::NAN, 1.0]]);
+    let nan = Tensor::from([[f32::NAN, 1.0]]);
     assert!(client.encrypt(&nan).unwrap_err().to_string().ends_with("at input 0: inputs are from 0 to 4"));
+    // One sample, without an axis of samples, and four numbers that could be two samples.
+    for shape in [&[2][..], &[1, 4], &[4, 1], &[]] {
+        let fault = client.encrypt(&Tensor::zeros(shape)).unwrap_err().to_string();
+        let expected =
+            format!("the samples have shape {shape:?}: they must have [samples, ...], with 2 numbers each");
+        assert_eq!(fault, expected);
+    }
+    assert!(client.encrypt(&Tensor::zeros([1, 2, 1])).is_ok());
 }

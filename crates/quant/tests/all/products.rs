@@ -100,6 +100,21 @@ proptest! {
     }
 }
 
+/// The byte outside of images may be larger than every level.
+#[test]
+fn a_zero_point_above_the_levels() {
+    let of = Levels { low: 0, high: 5, zero_point: 200 };
+    let (x, conv) = (levels(&[1, 4, 3, 3], 0..=5, 0), Conv::new().padding(1));
+    let w = Tensor::full([8, 4, 3, 3], 127_i64);
+    let sums = Weights::new(&bytes(&w), &[8, 4, 3, 3], 1).conv2d(
+        &Codes::new(&numbers(&x, of), &[0.5], of),
+        &conv,
+        None,
+    );
+    let expected = difference(&x, of).conv2d(&w.cast(), None, conv);
+    assert_eq!(sums.to_tensor(), expected.cast::<i64>());
+}
+
 #[test]
 fn rows_have_scales_of_their_own_and_nan_is_seen() {
     let x = Tensor::from([[1.0_f32, -2.0], [10.0, 20.0]]);

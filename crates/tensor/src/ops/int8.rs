@@ -90,9 +90,10 @@ impl Codes {
         Tensor::from_vec(levels, &self.shape).or_panic()
     }
 
-    /// The bytes of 0 and of the highest level.
+    /// The bytes of 0, which stands outside of images even if it is no level, and of the highest level or 0.
     fn zero_and_most(&self) -> [u8; 2] {
-        [self.levels.byte(self.levels.zero_point), self.levels.bounds()[1]]
+        let zero = self.levels.byte(self.levels.zero_point);
+        [zero, self.levels.bounds()[1].max(zero)]
     }
 }
 
@@ -170,8 +171,8 @@ impl Weights {
         }
     }
 
-    /// As [`linear`](Self::linear), for a convolution of images, `[batch, inputs, height, width]`. What lies outside an image
-    /// is 0.
+    /// As [`linear`](Self::linear), for a convolution of images, `[batch, inputs, height, width]`. Numbers outside an image
+    /// are 0.
     ///
     /// # Panics
     /// If the shapes do not fit.
@@ -275,7 +276,7 @@ impl Sums {
         Buffer::collect(self.rows.iter().product::<usize>() * self.columns, elements)
     }
 
-    /// What belongs to the outputs of a group, of one for all or one for each output.
+    /// The part for the outputs of a group, of one for all or one for each output.
     fn of_group<'a, E>(&self, group: usize, all: &'a [E]) -> &'a [E] {
         if all.len() == 1 { all } else { &all[group * self.columns..][..self.columns] }
     }
