@@ -22,7 +22,7 @@
 //! use gradus_nn::{Linear, Sequential, Square};
 //!
 //! let rng = &mut seeded(0);
-//! let model = Sequential::new().push(Linear::new(4, 3, rng)).push(Square).push(Linear::new(3, 2, rng));
+//! let model = Sequential::<f32>::new().push(Linear::new(4, 3, rng)).push(Square).push(Linear::new(3, 2, rng));
 //! let levels = Quantization::new().inputs(0.0..=1.0, 15).weights(7);
 //!
 //! // The server turns its trained model into integers and publishes the setup.
