@@ -47,6 +47,20 @@ impl Report {
         self.metrics.insert(name.into(), value);
         self
     }
+
+    /// Why no mean can use it, if so.
+    pub(crate) fn fault(&self) -> Option<String> {
+        match self.examples {
+            0 => return Some("it has no examples".into()),
+            // Flower counts in signed numbers.
+            many if i64::try_from(many).is_err() => {
+                return Some(format!("it has {many} examples, more than 2^63 - 1"));
+            }
+            _ => (),
+        }
+        let (name, value) = self.metrics.iter().find(|(_, value)| !value.is_finite())?;
+        Some(format!("the metric {name:?} is {value}"))
+    }
 }
 
 /// What a client is told of a round.
@@ -130,7 +144,7 @@ pub(crate) fn means(reports: &[Report]) -> Report {
     }
     let mean = |(name, (sum, weight)): (&str, (f64, f64))| (name.to_string(), sum / weight);
     Report {
-        examples: reports.iter().map(|report| report.examples).sum(),
+        examples: reports.iter().fold(0, |sum, report| sum.saturating_add(report.examples)),
         metrics: sums.into_iter().map(mean).collect(),
     }
 }

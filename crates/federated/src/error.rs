@@ -11,7 +11,7 @@ pub type ClientError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum FederatedError {
-    /// A number that makes no sense.
+    /// An argument out of range.
     #[error("{operation}: `{argument}` is {got}: it must be {expected}")]
     Argument {
         /// The name of the function.

@@ -139,6 +139,24 @@ impl Layout {
         Ok(change)
     }
 
+    /// The name of the tensor that has a number of the vector, and its place there.
+    #[cfg(feature = "secure-aggregation")]
+    pub(crate) fn place(&self, index: usize) -> Option<(&str, usize)> {
+        let mut start = 0;
+        self.entries.iter().filter(|entry| entry.role <= Role::Buffer).find_map(|entry| {
+            start += entry.len();
+            (index < start).then(|| (entry.name.as_str(), index + entry.len() - start))
+        })
+    }
+
+    /// Whether all trainable parameters and buffers of a state are finite.
+    pub(crate) fn is_finite(&self, state: &State) -> bool {
+        self.entries
+            .iter()
+            .filter(|entry| entry.role <= Role::Buffer)
+            .all(|entry| state.get(&entry.name).is_some_and(|tensor| numbers(tensor).all(f64::is_finite)))
+    }
+
     /// The global state, moved by a vector of differences; each sum is rounded once to the type of the parameter.
     pub(crate) fn moved(&self, global: &State, numbers_by: &[f64], counters: Option<&[i64]>) -> State {
         assert_eq!(numbers_by.len(), self.len, "as many differences as numbers");

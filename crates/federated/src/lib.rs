@@ -22,7 +22,8 @@
 //!
 //! *[`Privacy`]* bounds what the sequence of models says of any one client, by an epsilon that an accountant derives from
 //! [`PrivacyRecord`]. It holds against everybody who sees the models, and with noise of the clients and masks also against
-//! an honest but curious server. The price is accuracy: with few clients, noise that protects drowns what is learnt.
+//! an honest but curious server: it knows who takes part, so the rate of sampling is 1 then, for the rounds that a client takes
+//! part in. The price is accuracy: with few clients, noise that protects drowns what is learnt.
 //!
 //! *Secure aggregation* hides single updates from an honest but curious server, and says nothing of what their sum reveals;
 //! its module has the details. The two are for different things and go together.

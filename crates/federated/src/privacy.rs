@@ -1,6 +1,8 @@
 //! Differential privacy of updates: a bound on what one client may change, and noise over the sum.
 
-use gradus_autograd::{Rng, Tensor, seeded};
+use chacha20::ChaCha20Rng;
+use gradus_autograd::{Tensor, seeded};
+use rand::SeedableRng;
 
 use crate::error::FederatedError;
 
@@ -10,7 +12,11 @@ use crate::error::FederatedError;
 ///
 /// So the sum of a round is one Gaussian mechanism of sensitivity `clip` with respect to adding or removing one client with
 /// all of its data; an accountant of the sampled Gaussian mechanism turns [`PrivacyRecord`] into epsilon and delta. The noise
-/// covers trainable parameters and buffers. Counters stay as they are.
+/// covers trainable parameters and buffers, which it can make negative: a variance of batch normalisation, for one. Counters
+/// stay as they are.
+///
+/// The probability of taking part helps only against those who do not know who did: with noise of the server
+/// [`Simulation`](crate::Simulation) draws clients from the operating system's generator, and the server itself knows them.
 ///
 /// What it does not cover: the metrics and numbers of examples of a [`RoundReport`](crate::RoundReport), which are for
 /// experiments; and who took part. Noise in floating-point numbers is not exactly Gaussian (Mironov, "On significance of the
@@ -38,7 +44,7 @@ pub struct Privacy {
 pub struct PrivacyRecord {
     /// The number of rounds in which a noisy sum was used.
     pub rounds: u64,
-    /// The probability with which each client takes part in a round.
+    /// The probability with which each client takes part in a round; 1 with [noise of the clients](Privacy::noise_by_clients).
     pub sampling_rate: f64,
     /// The standard deviation of the noise of a sum, divided by the norm that an update is clipped to.
     pub noise_multiplier: f64,
@@ -69,6 +75,10 @@ impl Privacy {
     /// Lets each client add its share of the noise before anything leaves it, in place of the server: the noise multiplier
     /// divided by the root of `minimum`. The sum of at least `minimum` updates then has the noise that was asked for, and a
     /// round with fewer is refused. Together with secure aggregation the server sees nothing but that sum.
+    ///
+    /// More participants bring more noise, so the sum tells how many they are. What is hidden is therefore the update of a
+    /// client in a round whose participants are known: neighbours have an update of zeros there in its place, and the
+    /// sampling gives nothing. To hide which of two updates it was takes up to twice the epsilon.
     ///
     /// # Errors
     /// If `minimum` is 0.
@@ -115,6 +125,11 @@ impl Privacy {
         self.noise_multiplier
     }
 
+    /// Whether the noise follows from a seed.
+    pub(crate) fn is_seeded(&self) -> bool {
+        self.seed.is_some()
+    }
+
     /// The least number of updates of a round, if clients add the noise.
     pub fn minimum(&self) -> Option<usize> {
         self.by_clients
@@ -154,7 +169,7 @@ impl Privacy {
             Some(seed) => {
                 Tensor::<f64>::randn(shape, &mut seeded(crate::sampling::mix([seed, place[0], place[1]])))
             }
-            None => Tensor::<f64>::randn(shape, &mut secure_generator()?),
+            None => Tensor::<f64>::randn(shape, &mut secure_generator().map_err(FederatedError::Randomness)?),
         };
         for (x, noise) in numbers.iter_mut().zip(noise.iter()) {
             *x += deviation * noise;
@@ -164,8 +179,8 @@ impl Privacy {
 }
 
 /// ChaCha20 with a key from the operating system.
-pub(crate) fn secure_generator() -> Result<impl Rng, FederatedError> {
+pub(crate) fn secure_generator() -> Result<ChaCha20Rng, getrandom::Error> {
     let mut key = [0; 32];
-    getrandom::fill(&mut key).map_err(FederatedError::Randomness)?;
-    Ok(<chacha20::ChaCha20Rng as rand::SeedableRng>::from_seed(key))
+    getrandom::fill(&mut key)?;
+    Ok(ChaCha20Rng::from_seed(key))
 }

@@ -53,7 +53,7 @@ impl Sampling {
     }
 }
 
-/// The numbers below `count` whose coins, which fall so with this probability, fell so.
+/// Each number below `count` with this probability.
 pub(crate) fn coins(count: usize, probability: f64, rng: &mut impl Rng) -> Vec<usize> {
     let draws = Tensor::<f64>::rand([count], rng);
     (0..count).filter(|&i| draws[[i]] < probability).collect()

@@ -10,7 +10,7 @@ use crate::aggregate::{self, Contribution};
 use crate::client::{Client, Report, Round, means};
 use crate::error::FederatedError;
 use crate::layout::Layout;
-use crate::privacy::{Privacy, PrivacyRecord};
+use crate::privacy::{Privacy, PrivacyRecord, secure_generator};
 use crate::sampling::{Sampling, coins, mix};
 use crate::strategy::{FedAvg, Strategy};
 
@@ -19,7 +19,7 @@ use crate::strategy::{FedAvg, Strategy};
 /// A round gives a copy of the model to each client that was drawn, checks every update that comes back, averages those that
 /// are sound, weighted by their numbers of examples, and lets the [`Strategy`] make its step. An update that is not sound is
 /// left out and reported; if nothing is left, the model stays as it was. All draws follow from the seed, the round and the
-/// client, so that a run is repeatable.
+/// client, so that a run is repeatable; with [`Privacy`] the noise and the choice of clients come from the operating system.
 ///
 /// ```
 /// use gradus_autograd::{Tensor, seeded};
@@ -181,7 +181,7 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Simulation<M, C, T> {
         self
     }
 
-    /// Sets the seed of all draws; 0 by default.
+    /// Sets the seed of all draws that privacy does not keep from everybody; 0 by default.
     #[must_use]
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
@@ -200,8 +200,10 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Simulation<M, C, T> {
 
     /// What an accountant needs to know, if updates are private.
     pub fn privacy_record(&self) -> Option<PrivacyRecord> {
-        let noise_multiplier = self.privacy.as_ref()?.noise_multiplier();
-        let sampling_rate = self.sampling.rate(self.clients.len());
+        let privacy = self.privacy.as_ref()?;
+        let noise_multiplier = privacy.noise_multiplier();
+        let is_hidden = privacy.minimum().is_none();
+        let sampling_rate = if is_hidden { self.sampling.rate(self.clients.len()) } else { 1.0 };
         Some(PrivacyRecord { rounds: self.private_rounds, sampling_rate, noise_multiplier })
     }
 
@@ -220,7 +222,14 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Simulation<M, C, T> {
         self.rounds += 1;
         let number = self.rounds;
         let rng = &mut seeded(mix([self.seed, number, u64::MAX]));
-        let drawn = self.sampling.draw(self.clients.len(), rng);
+        let drawn = match &self.privacy {
+            // Sampling hides a client only from those who do not know who was drawn.
+            Some(privacy) if !privacy.is_seeded() => {
+                let rng = &mut secure_generator().map_err(FederatedError::Randomness)?;
+                self.sampling.draw(self.clients.len(), rng)
+            }
+            _ => self.sampling.draw(self.clients.len(), rng),
+        };
         let gone: Vec<usize> = coins(drawn.len(), self.drop_out, rng).into_iter().map(|i| drawn[i]).collect();
         let global = self.model.state();
         let mut report = RoundReport {
@@ -233,7 +242,13 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Simulation<M, C, T> {
         };
         let mut contributions = Vec::new();
         for &client in drawn.iter().filter(|client| !gone.contains(client)) {
-            match self.fit(client, &global) {
+            let fitted = self.fit(client, &global);
+            #[cfg(feature = "secure-aggregation")]
+            let fitted = fitted.and_then(|contribution| match &self.secure {
+                Some(secure) => secure.check(drawn.len(), &contribution, &self.layout).map(|()| contribution),
+                None => Ok(contribution),
+            });
+            match fitted {
                 Ok(contribution) => contributions.push(contribution),
                 Err(error) => report.rejected.push(error),
             }
@@ -245,7 +260,12 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Simulation<M, C, T> {
         }
         self.strategy.step(&mut numbers[..self.layout.parameters()]);
         let counters = Some(mean.counters.as_slice()).filter(|counters| !counters.is_empty());
-        self.model.load_state(&self.layout.moved(&global, &numbers, counters))?;
+        let next = self.layout.moved(&global, &numbers, counters);
+        // Steps and types may be too narrow for finite means.
+        if !self.layout.is_finite(&next) {
+            return Err(FederatedError::Overflow { round: number });
+        }
+        self.model.load_state(&next)?;
         let reports: Vec<Report> = contributions.iter().map(|c| c.report.clone()).collect();
         report.used = contributions.iter().map(|c| c.client).collect();
         report.mean = means(&reports);
@@ -349,9 +369,9 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Simulation<M, C, T> {
     pub fn load_state(&mut self, state: &State) -> Result<(), FederatedError> {
         let (rounds, private_rounds) = (state.value("rounds")?, state.value("private_rounds")?);
         let strategy = self.strategy.state();
-        self.strategy.load_state(&state.part("strategy."))?;
+        self.strategy.load_state(&state.part("strategy."), self.layout.parameters())?;
         if let Err(error) = self.model.load_state(&state.part("model.")) {
-            self.strategy.load_state(&strategy)?;
+            self.strategy.load_state(&strategy, self.layout.parameters())?;
             return Err(error.into());
         }
         (self.rounds, self.private_rounds) = (rounds, private_rounds);
@@ -361,12 +381,5 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Simulation<M, C, T> {
 
 /// Refuses reports that no mean can use.
 fn check(client: u64, report: &Report) -> Result<(), FederatedError> {
-    let refuse = |fault: String| Err(FederatedError::Report { client, fault });
-    if report.examples == 0 {
-        return refuse("it has no examples".into());
-    }
-    match report.metrics.iter().find(|(_, value)| !value.is_finite()) {
-        Some((name, value)) => refuse(format!("the metric {name:?} is {value}")),
-        None => Ok(()),
-    }
+    report.fault().map_or(Ok(()), |fault| Err(FederatedError::Report { client, fault }))
 }

@@ -20,12 +20,19 @@ pub trait Strategy {
         State::new()
     }
 
-    /// Loads what [`state`](Self::state) gave.
+    /// Loads what [`state`](Self::state) gave, for a model with `len` numbers in its trainable parameters.
     ///
     /// # Errors
-    /// If it is the state of another strategy; this one is then as it was.
-    fn load_state(&mut self, _state: &State) -> Result<(), FederatedError> {
-        Ok(())
+    /// If it is the state of another strategy or for another model; this one is then as it was.
+    fn load_state(&mut self, state: &State, len: usize) -> Result<(), FederatedError> {
+        let _ = len;
+        match state.names().next() {
+            None => Ok(()),
+            Some(name) => Err(FederatedError::Model {
+                name: name.into(),
+                fault: "is of another strategy: this one keeps nothing".into(),
+            }),
+        }
     }
 }
 
@@ -39,8 +46,8 @@ impl<S: Strategy + ?Sized> Strategy for Box<S> {
     fn state(&self) -> State {
         (**self).state()
     }
-    fn load_state(&mut self, state: &State) -> Result<(), FederatedError> {
-        (**self).load_state(state)
+    fn load_state(&mut self, state: &State, len: usize) -> Result<(), FederatedError> {
+        (**self).load_state(state, len)
     }
 }
 
@@ -152,7 +159,7 @@ impl Strategy for FedAdam {
         state
     }
 
-    fn load_state(&mut self, state: &State) -> Result<(), FederatedError> {
+    fn load_state(&mut self, state: &State, len: usize) -> Result<(), FederatedError> {
         let moment = |name: &str| {
             let tensor = state.tensor::<f64>(name).filter(|tensor| tensor.shape().len() == 1);
             tensor.map(gradus_nn::Tensor::to_vec).ok_or_else(|| FederatedError::Model {
@@ -161,9 +168,15 @@ impl Strategy for FedAdam {
             })
         };
         let moments = [moment("m")?, moment("v")?];
-        if moments[0].len() != moments[1].len() {
-            let fault = "has another length than \"m\": it is not a state of FedAdam".into();
-            return Err(FederatedError::Model { name: "v".into(), fault });
+        for (name, moment) in ["m", "v"].into_iter().zip(&moments) {
+            let refuse = |fault| Err(FederatedError::Model { name: name.into(), fault });
+            // Before the first round there are none.
+            if moment.len() != len && !moments.iter().all(Vec::is_empty) {
+                return refuse(format!("has {} numbers, and the model {len}", moment.len()));
+            }
+            if moment.iter().any(|x| !x.is_finite() || name == "v" && *x < 0.0) {
+                return refuse("has numbers that no round gives: NaN, infinite or a negative square".into());
+            }
         }
         self.moments = moments;
         Ok(())

@@ -145,6 +145,7 @@ fn node(port: u16, seed: u64, count: usize, stop: &AtomicBool) -> Result<(Progre
 #[test]
 fn three_rounds_with_an_unmodified_flower() {
     let Some(bin) = flower() else {
+        assert!(std::env::var_os("GRADUS_FLOWER").is_none(), "there is no Flower where GRADUS_FLOWER says");
         eprintln!("skipped: Flower is not installed (flwr {FLOWER_VERSION}; see .ci/engines)");
         return;
     };

@@ -28,7 +28,8 @@ pub fn default_orders() -> &'static [f64] {
 /// epsilon = min over orders a of   rdp(a) + log(1 - 1 / a) - log(delta a) / (a - 1)
 /// ```
 ///
-/// Epsilon holds for all steps together, also for who sees every model on the way, and is never below what is true.
+/// Epsilon holds for all steps together, also for who sees every model on the way, and is never below the true one, but for
+/// rounding (1e-12 of it).
 ///
 /// Its [`state`](Self::state) is the list of the steps. In a checkpoint beside the model, it goes on with it. Steps that come
 /// after a checkpoint and are thrown away with their model do count for whoever has seen that model.
@@ -75,7 +76,7 @@ impl Accountant {
     /// Of no steps yet, with other orders. More orders give a smaller epsilon, or the same.
     ///
     /// # Errors
-    /// If there are no orders, or one is not above 1 and at most 65536.
+    /// If there are no orders, or one is not from 1.000001 to 65536.
     pub fn with_orders(orders: impl Into<Vec<f64>>) -> Result<Self> {
         let orders = orders.into();
         checked("the number of orders", orders.len() as f64, !orders.is_empty(), "1 or larger")?;
@@ -136,8 +137,8 @@ impl Accountant {
     /// A smaller epsilon for the same steps, from the whole distribution of the privacy loss on a grid in place of its moments
     /// (Koskela, Jälkö and Honkela, "Computing tight differential privacy guarantees using FFT", 2020; Doroshenko et al.,
     /// "Connect the dots", 2022). It is pessimistic: the grid, what it cuts off and the rounding of the transform count against
-    /// it. It takes up to a second. Never above [`epsilon`](Self::epsilon), which it is where a grid does not do: with hardly
-    /// any noise, or a tiny delta.
+    /// it. It takes up to a second or two for each kind of steps. Never above [`epsilon`](Self::epsilon), which it is where a
+    /// grid does not do: with hardly any noise, or a tiny delta.
     ///
     /// ```
     /// use gradus_privacy::{Accountant, gaussian_epsilon};
@@ -177,6 +178,9 @@ impl Accountant {
     fn best(&self, delta: f64) -> Result<(f64, f64)> {
         let delta = probability(delta)?;
         let of_order = |(&a, r): (&f64, f64)| {
+            if r.is_nan() {
+                return (f64::INFINITY, a);
+            }
             // The total variation is at most sqrt(1 - exp(-r)) (Bretagnolle and Huber, 1979): below delta nothing is left.
             if delta * delta + (-r).exp_m1() > 0.0 {
                 return (0.0, a);

@@ -112,7 +112,7 @@ pub(crate) fn probability(value: f64) -> Result<f64> {
     checked("delta", value, value > 0.0 && value < 1.0, "between 0 and 1, and far below 1 / samples")
 }
 
-/// An order of Renyi differential privacy.
+/// An order of Renyi differential privacy. Closer to 1, differences cancel.
 pub(crate) fn order(value: f64) -> Result<f64> {
-    checked("order", value, value > 1.0 && value <= 65536.0, "above 1, and at most 65536")
+    checked("order", value, (1.000_001..=65536.0).contains(&value), "from 1.000001 to 65536")
 }

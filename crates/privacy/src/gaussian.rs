@@ -11,7 +11,8 @@ use crate::error::{Result, noise, probability};
 /// Phi(m / 2 - e / m) - exp(e) Phi(-m / 2 - e / m) = delta
 /// ```
 ///
-/// (Balle and Wang, "Improving the Gaussian mechanism for differential privacy", 2018). The result is rounded up.
+/// (Balle and Wang, "Improving the Gaussian mechanism for differential privacy", 2018). The result is rounded up;
+/// deltas below 1e-15 drown in the rounding of the left side.
 ///
 /// ```
 /// use gradus_privacy::{Plan, gaussian_epsilon};

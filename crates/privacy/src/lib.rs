@@ -11,8 +11,8 @@
 //! Gaussian noise in proportion to this bound hides what it did. [`DpSgd`] makes such gradients, and any optimizer takes them.
 //!
 //! **The bill.** [`Accountant`] counts steps and gives epsilon after any number of them, [`Plan`] before the first, and the noise
-//! for an epsilon that is wanted. No value is below the true one, which [`Accountant::tight_epsilon`] comes near to;
-//! [`gaussian_epsilon`] is exact, without sampling.
+//! for an epsilon that is wanted. No value is below the true one, but for rounding, and [`Accountant::tight_epsilon`] comes
+//! near to it; [`gaussian_epsilon`] is exact, without sampling.
 //!
 //! ```
 //! use gradus_privacy::{Accountant, Plan};
@@ -40,7 +40,7 @@
 //! # What is not promised
 //!
 //! - *Neighbours* differ by one example, added or removed. To hide whether an example was replaced by another takes up to twice
-//!   the epsilon; to hide a person who gave k examples, about k times.
+//!   the epsilon; to hide a person who gave k examples, k times. Delta grows as well, to k exp((k - 1) epsilon) delta.
 //! - *Losses, accuracies and errors* on the training data are not private, nor is the time that a step takes. What is looked at to
 //!   choose a model, a learning rate or a number of steps has its own price, which is not counted: each run on the same
 //!   data adds its epsilon.
@@ -52,7 +52,8 @@
 //!   learn more than epsilon says (Mironov, "On significance of the least significant bits for differential privacy",
 //!   2012; Holohan and Braghin, "Secure random sampling in differential privacy", 2021). Noise is added in double precision
 //!   and rounded afterwards for parameters of `f32`, which makes this harder and rules nothing out. Sums are right to their
-//!   rounding, about 1e-6 of the clipping norm for each example.
+//!   rounding, about 1e-6 of the clipping norm for each example. In `f32` a clipping norm below 1e-18 bounds nothing, because
+//!   squares of such numbers vanish.
 //! - Memory is not wiped, and nobody has audited this crate.
 
 #![forbid(unsafe_code)]

@@ -56,23 +56,49 @@ fn one_way(steps: &[&Steps], delta: f64, added: bool) -> Option<f64> {
         let (q, s) = (steps.sampling_rate, steps.noise_multiplier);
         steps.count as f64 * (q * q * (1.0 / (s * s)).exp_m1()).min(1.0 / (s * s))
     };
-    let mut width = (steps.iter().map(variance).sum::<f64>() / total).sqrt() / 50.0;
+    let width = (steps.iter().map(variance).sum::<f64>() / total).sqrt() / 50.0;
+    // The losses of one step alone must fit.
+    let span = |steps: &&Steps| {
+        let (low, high) = bounds(steps.noise_multiplier);
+        loss(steps, high) - loss(steps, low)
+    };
+    let mut width = steps.iter().map(span).fold(width * MOST_CELLS as f64, f64::max) / MOST_CELLS as f64;
     let tail = delta * 1e-6;
+    // What is lost above the window, at infinity, and by the rounding of transform and powers.
+    let lost = tail + total * BEYOND + (total + 10.0) * 32.0 * f64::EPSILON;
+    if delta <= 2.0 * lost || width < f64::MIN_POSITIVE {
+        return None;
+    }
     loop {
         let parts: Vec<(Losses, usize)> =
             steps.iter().map(|steps| (Losses::of_step(steps, width, added), steps.count)).collect();
         let (low, high) = window(&parts, width, tail);
         let cells = (((high - low) / width).ceil() as usize + 2).next_power_of_two();
         if cells <= MOST_CELLS {
-            // What is lost above the window, at infinity, and by the rounding of transform and powers.
-            let lost = tail + total * BEYOND + (total + 10.0) * 32.0 * f64::EPSILON;
-            return (delta > 2.0 * lost).then(|| {
-                let sums = compose(&parts, cells, (low / width).floor() as i64);
-                smallest(&sums, (low / width).floor() as i64, width, delta - lost)
-            });
+            let first = (low / width).floor() as i64;
+            return Some(smallest(&compose(&parts, cells, first), first, width, delta - lost));
         }
         width *= 2.0;
     }
+}
+
+/// The loss of an outcome. With an example x is about 1 with probability q, else about 0; without it about 0. The likelihoods
+/// have the ratio exp(loss) with loss(x) = log(1 - q + q exp((2 x - 1) / (2 s^2))), which rises.
+fn loss(steps: &Steps, x: f64) -> f64 {
+    let (q, s) = (steps.sampling_rate, steps.noise_multiplier);
+    let exponent = (2.0 * x - 1.0) / (2.0 * s * s);
+    // Each way keeps its digits where the other one cancels.
+    if q < 0.5 {
+        (q * exponent.exp_m1()).ln_1p()
+    } else {
+        let (idle, joined) = ((-q).ln_1p(), q.ln() + exponent);
+        idle.max(joined) + (-(idle - joined).abs()).exp().ln_1p()
+    }
+}
+
+/// The outcomes that are looked at.
+fn bounds(s: f64) -> (f64, f64) {
+    (-DEVIATIONS * s, 1.0 + DEVIATIONS * s)
 }
 
 /// The distribution of the loss of one step.
@@ -84,20 +110,9 @@ struct Losses {
 }
 
 impl Losses {
-    /// With an example x is about 1 with probability q, else about 0; without it about 0. The likelihoods have the ratio
-    /// exp(loss) with loss(x) = log(1 - q + q exp((2 x - 1) / (2 s^2))), which rises.
     fn of_step(steps: &Steps, width: f64, added: bool) -> Self {
         let (q, s) = (steps.sampling_rate, steps.noise_multiplier);
-        // Each way keeps its digits where the other one cancels.
-        let loss = |x: f64| {
-            let exponent = (2.0 * x - 1.0) / (2.0 * s * s);
-            if q < 0.5 {
-                (q * exponent.exp_m1()).ln_1p()
-            } else {
-                let (idle, joined) = ((-q).ln_1p(), q.ln() + exponent);
-                idle.max(joined) + (-(idle - joined).abs()).exp().ln_1p()
-            }
-        };
+        let loss = |x: f64| loss(steps, x);
         let place = |loss: f64| {
             let log = if q < 0.5 {
                 (loss.exp_m1() / q).ln_1p()
@@ -106,7 +121,7 @@ impl Losses {
             };
             s * s * log + 0.5
         };
-        let (low, high) = (-DEVIATIONS * s, 1.0 + DEVIATIONS * s);
+        let (low, high) = bounds(s);
         let bell = |x: f64| (-x * x / (2.0 * s * s)).exp() / (s * std::f64::consts::TAU.sqrt());
         let density = |x: f64| if added { bell(x) } else { (1.0 - q) * bell(x) + q * bell(x - 1.0) };
         let first = (loss(low) / width).floor() as i64;
@@ -149,7 +164,7 @@ impl Losses {
     }
 }
 
-/// Where the sum of all losses is but with probability `tail` on each side (Chernoff).
+/// An interval that holds the sum of all losses except with probability `tail` on each side (Chernoff).
 fn window(parts: &[(Losses, usize)], width: f64, tail: f64) -> (f64, f64) {
     let (mut low, mut high) = (f64::NEG_INFINITY, f64::INFINITY);
     for t in (-10..16).map(|power| 2_f64.powi(power)) {

@@ -26,8 +26,7 @@ use crate::error::{Result, noise, order as order_of, rate};
 /// ```
 ///
 /// # Errors
-/// If the rate is not from 0 to 1, the noise multiplier is negative, or the order is not above 1 and at
-/// most 65536.
+/// If the rate is not from 0 to 1, the noise multiplier is negative, or the order is not from 1.000001 to 65536.
 pub fn rdp(sampling_rate: f64, noise_multiplier: f64, order: f64) -> Result<f64> {
     Ok(of_step(rate(sampling_rate)?, noise(noise_multiplier)?, order_of(order)?))
 }
@@ -48,13 +47,15 @@ pub(crate) fn of_step(q: f64, s: f64, a: f64) -> f64 {
 /// The noise below which orders that are not integers are bounded from above: the integral would take thousands of points,
 /// for an epsilon of hundreds.
 const LEAST_NOISE: f64 = 0.05;
+/// The order from which they are, for the same reason.
+const MOST_ORDER: f64 = 2000.0;
 
 /// log(A).
 fn log_moment(q: f64, s: f64, a: f64) -> f64 {
     let (below, part) = (a.floor(), a.fract());
     if part == 0.0 {
         log_1p_exp(log_sum(q, s, a as u32))
-    } else if s >= LEAST_NOISE {
+    } else if s >= LEAST_NOISE && a < MOST_ORDER {
         log_1p_exp(log_integral(q, s, a))
     } else {
         // log(A) is convex in a, so a chord lies above it; at 1 it is 0.
@@ -71,7 +72,7 @@ fn log_1p_exp(x: f64) -> f64 {
 /// log(A - 1) for an integer a: the sum of C(a, k) (1 - q)^(a - k) q^k (exp((k^2 - k) / (2 s^2)) - 1) over k from 2 to a. The
 /// weights of all k add up to 1, so that no term is negative and nothing cancels where A is near 1.
 fn log_sum(q: f64, s: f64, a: u32) -> f64 {
-    let mut log_choose = 0.0;
+    let mut log_choose = f64::from(a).ln();
     let term = |k: u32| {
         log_choose += (f64::from(a - k + 1) / f64::from(k)).ln();
         let k = f64::from(k);
@@ -80,7 +81,7 @@ fn log_sum(q: f64, s: f64, a: u32) -> f64 {
             if exponent < 30.0 { exponent.exp_m1().ln() } else { exponent + (-(-exponent).exp()).ln_1p() };
         log_choose + (f64::from(a) - k) * (-q).ln_1p() + k * q.ln() + log_expm1
     };
-    log_sum_exp(&(1..=a).map(term).collect::<Vec<_>>())
+    log_sum_exp(&(2..=a).map(term).collect::<Vec<_>>())
 }
 
 /// log(A - 1) by the trapezoid rule.
@@ -94,7 +95,7 @@ fn log_integral(q: f64, s: f64, a: f64) -> f64 {
     let (step, low, high) = (s.min(1.0) / 3.0, -10.0, a / s + 10.0);
     let term = |i: usize| {
         let u = low + i as f64 * step;
-        log_gap(q, (2.0 * s * u - 1.0) / (2.0 * s * s), a) - u * u / 2.0
+        log_gap(q, (u - 0.5 / s) / s, a) - u * u / 2.0
     };
     let terms: Vec<f64> = (0..((high - low) / step).ceil() as usize).map(term).collect();
     log_sum_exp(&terms) + (step / std::f64::consts::TAU.sqrt()).ln()
@@ -127,7 +128,7 @@ fn log_gap(q: f64, e: f64, a: f64) -> f64 {
 /// log(sum of exp)
 fn log_sum_exp(terms: &[f64]) -> f64 {
     let most = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if most == f64::NEG_INFINITY {
+    if most.is_infinite() {
         return most;
     }
     most + terms.iter().map(|term| (term - most).exp()).sum::<f64>().ln()

@@ -4,7 +4,7 @@ use gradus_autograd::{Rng, Tensor};
 
 use super::shuffled;
 
-/// Divides labelled samples among `parts` so that each part has labels of its own liking: for every label, the shares of the
+/// Divides labelled samples among `parts` so that each part has its own mix of labels: for every label, the shares of the
 /// parts are drawn from a Dirichlet distribution (Yurochkin et al., "Bayesian nonparametric federated learning of neural
 /// networks", 2019, after Hsu, Qi and Brown, "Measuring the effects of non-identical data distribution for federated visual
 /// classification", 2019, who draw the shares of the labels for parts of one size).

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A server that cannot be reached, refuses or answers nonsense. What was learnt is still in the node, which can go on.
+/// A server that cannot be reached, refuses or answers nonsense. The node still has its model, and can go on.
 #[derive(thiserror::Error)]
 #[non_exhaustive]
 pub enum FlowerError {

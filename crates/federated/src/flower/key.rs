@@ -118,8 +118,10 @@ fn base64(bytes: &[u8]) -> String {
 mod tests {
     use std::time::Duration;
 
+    use p384::PublicKey;
     use p384::ecdsa::VerifyingKey;
     use p384::ecdsa::signature::hazmat::PrehashVerifier;
+    use p384::pkcs8::DecodePublicKey;
 
     use super::*;
 
@@ -138,14 +140,54 @@ mod tests {
         }
     }
 
+    /// Written by OpenSSL 3.0, for this test alone.
+    const PRIVATE: &str = "\
+-----BEGIN PRIVATE KEY-----
+MIG2AgEAMBAGByqGSM49AgEGBSuBBAAiBIGeMIGbAgEBBDCjrkg93WqO4M6Yzwop
+3YLX944OD/Idwo7O4ljYX13DADo4RJgIsrt7dKChwWFdDbWhZANiAATXxVBfaPfv
+IuQsm9gKZByRTm67jUqAli5G9mUiPhMKqLvTP5XqHM2jpUroAIBoybRwMwWcfssK
+26wVGUdLkq/QqccTuKHyCtZ86CJxom+DKzwa5NEmNlgX2wHxkNzwWHo=
+-----END PRIVATE KEY-----
+";
+    const PUBLIC: &str = "\
+-----BEGIN PUBLIC KEY-----
+MHYwEAYHKoZIzj0CAQYFK4EEACIDYgAE18VQX2j37yLkLJvYCmQckU5uu41KgJYu
+RvZlIj4TCqi70z+V6hzNo6VK6ACAaMm0cDMFnH7LCtusFRlHS5Kv0KnHE7ih8grW
+fOgicaJvgys8GuTRJjZYF9sB8ZDc8Fh6
+-----END PUBLIC KEY-----
+";
+
+    /// The bytes of text in base 64.
+    fn decoded(text: &str) -> Vec<u8> {
+        let digit = |c: u8| (0..64).find(|i| base64(&[i << 2]).as_bytes()[0] == c);
+        let (mut bits, mut count, mut bytes) = (0_u32, 0, Vec::new());
+        for digit in text.bytes().map_while(digit) {
+            (bits, count) = (bits << 6 | u32::from(digit), count + 6);
+            if count >= 8 {
+                count -= 8;
+                bytes.push((bits >> count) as u8);
+            }
+        }
+        bytes
+    }
+
     #[test]
-    fn a_signature_of_the_time() {
-        let key = NodeKey::generate().unwrap();
-        assert!(key.public_pem().starts_with("-----BEGIN PUBLIC KEY-----\nMHYwEAYHKoZIzj0CAQYFK4EEACIDYgAE"));
-        let [_, (_, time), _] = key.headers(UNIX_EPOCH);
-        let hash: [u8; 32] = Sha256::digest(time.as_bytes()).into();
-        let signature: DerSignature = key.secret.sign_prehash(&hash).unwrap();
-        VerifyingKey::from(&key.secret).verify_prehash(&hash, &signature).unwrap();
+    fn headers_prove_who_calls_and_when() {
+        let [generated, read] = [NodeKey::generate().unwrap(), NodeKey::from_pkcs8_pem(PRIVATE).unwrap()];
+        assert_eq!(read.public_pem(), PUBLIC);
+        for key in [generated, read] {
+            let [(_, public), (_, time), (_, signature)] = key.headers(UNIX_EPOCH);
+            let pem = String::from_utf8(decoded(&public)).unwrap();
+            assert_eq!(pem, key.public_pem());
+            let verifier = VerifyingKey::from(&PublicKey::from_public_key_pem(&pem).unwrap());
+            let signature = DerSignature::from_bytes(&decoded(&signature)).unwrap();
+            let verify = |time: &str| {
+                let hash: [u8; 32] = Sha256::digest(time.as_bytes()).into();
+                verifier.verify_prehash(&hash, &signature)
+            };
+            verify(&time).unwrap();
+            assert!(verify("1970-01-01T00:00:01.000000+00:00").is_err());
+        }
         assert!(
             NodeKey::from_pkcs8_pem("-----BEGIN")
                 .unwrap_err()

@@ -173,7 +173,7 @@ impl Link {
         match response.status().as_u16() {
             200 => <C::Answer as prost::Message>::decode(&bytes[..])
                 .map_err(|error| Failure::Final(self.nonsense(C::PATH, error.to_string()))),
-            status @ (502..=504) => Err(Failure::Away(format!("status {status}"))),
+            status @ (408 | 429 | 500 | 502..=504) => Err(Failure::Away(format!("status {status}"))),
             status => {
                 let text = String::from_utf8_lossy(&bytes[..bytes.len().min(400)]).into_owned();
                 let (call, server) = (C::PATH, self.server.clone());

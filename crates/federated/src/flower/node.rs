@@ -101,7 +101,7 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
         self
     }
 
-    /// The model, as the last training left it.
+    /// The model: as the last training left it, or as the server has sent it for an evaluation since.
     pub fn model(&self) -> &M {
         &self.model
     }
@@ -123,7 +123,7 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
     ///
     /// # Errors
     /// If the server stays away, refuses calls or answers nonsense. The node keeps its model and a reply that did not go
-    /// out, which goes first when `run` is called again.
+    /// out, which goes first when `run` is called again; a reply that the server refuses is dropped.
     pub fn run(&mut self, mut go_on: impl FnMut(Progress) -> bool) -> Result<(), FlowerError> {
         let mut joins = 0;
         loop {
@@ -199,7 +199,7 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
             let nonsense = |fault: &str| self.link.nonsense("pull-messages", fault);
             match (&answer.messages[..], &answer.trees[..]) {
                 ([], _) => thread::sleep(self.poll),
-                ([message, ..], [tree, ..]) => {
+                ([message], [tree]) => {
                     let metadata =
                         message.metadata.as_ref().ok_or_else(|| nonsense("a message without metadata"))?;
                     let objects = self.pull(node, metadata.run_id, tree)?;
@@ -211,7 +211,7 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
                     self.link.call(&confirm)?;
                     self.reply = Some(self.answer(metadata, &objects, &tree.object_id));
                 }
-                _ => return Err(nonsense("a message without objects")),
+                _ => return Err(nonsense("messages and objects that are not one each")),
             }
         }
     }
@@ -300,7 +300,11 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
         builder: &mut Builder,
     ) -> Result<ObjectTree, ClientError> {
         let Content { arrays, settings } = content;
-        self.model.load_state(&arrays)?;
+        if let Some(name) = records::not_finite(&arrays) {
+            return Err(format!("{name:?} from the server is not finite: the model stays as it was").into());
+        }
+        let mut model = self.model.clone();
+        model.load_state(&arrays)?;
         let number = |name: &str| match settings.get(name) {
             Some(Setting::Integer(i)) => u64::try_from(*i).ok(),
             _ => None,
@@ -312,11 +316,10 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
         };
         let number = number("server-round").unwrap_or(self.progress.trained as u64 + 1);
         let seed = mix([0, number, self.id.unwrap_or(0)]);
-        let round = Round { number, seed, proximal, global: self.model.state(), settings };
+        let round = Round { number, seed, proximal, global: model.state(), settings };
         let mut parts = Vec::new();
         let report = match kind {
             "train" => {
-                let mut model = self.model.clone();
                 model.train();
                 let report = self.client.fit(&mut model, &round)?;
                 let state = model.state();
@@ -336,13 +339,15 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
                 report
             }
             "evaluate" => {
-                let mut model = self.model.clone();
+                self.model = model.clone();
                 model.eval();
                 self.client.evaluate(&model, &round)?
             }
             other => return Err(format!("this node knows no messages of the type {other:?}").into()),
         };
-        records::check(&report)?;
+        if let Some(fault) = report.fault() {
+            return Err(format!("the report is not sent: {fault}").into());
+        }
         parts.push(("metrics".to_string(), records::metrics(builder, &report)));
         Ok(builder.record("RecordDict", parts))
     }
@@ -358,7 +363,7 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
             seconds: vec![reply.seconds],
         };
         let answer = match self.link.call(&request) {
-            Err(error @ FlowerError::Refused { .. }) => {
+            Err(error @ FlowerError::Refused { status: 400..=499, .. }) => {
                 // The run is over, or the message too late: no later attempt would be taken.
                 self.reply = None;
                 return Err(error);

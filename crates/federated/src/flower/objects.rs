@@ -1,6 +1,6 @@
 //! Flower's objects: a record, an array, a chunk of an array, each with the hashes of its parts and a hash as its name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use prost::Message;
@@ -73,7 +73,7 @@ pub(super) struct Builder {
 impl Builder {
     /// Adds an object with its parts, of which equal ones are one.
     pub(super) fn add(&mut self, kind: &str, mut parts: Vec<ObjectTree>, body: &[u8]) -> ObjectTree {
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         parts.retain(|part| seen.insert(part.object_id.clone()));
         let names: Vec<&str> = parts.iter().map(|part| part.object_id.as_str()).collect();
         let mut content = format!("{kind} {} {}\0", names.join(","), body.len()).into_bytes();

@@ -9,7 +9,6 @@ use prost::Message;
 use super::objects::{Builder, Object, Objects, array_bytes};
 use super::wire::{ObjectTree, RecordValue, Signeds, Value, ValueItem, ValueRecord};
 use crate::client::{Report, Setting};
-use crate::error::ClientError;
 
 /// The content of a message: arrays and settings.
 #[derive(Debug, Default, PartialEq)]
@@ -121,13 +120,4 @@ pub(super) fn not_finite(state: &State) -> Option<&str> {
         _ => true,
     };
     state.iter().find(|(_, tensor)| !is_finite(tensor)).map(|(name, _)| name)
-}
-
-/// Refuses reports that no mean can use.
-pub(super) fn check(report: &Report) -> Result<(), ClientError> {
-    match report.metrics.iter().find(|(_, value)| !value.is_finite()) {
-        _ if report.examples == 0 => Err("there are no examples".into()),
-        Some((name, value)) => Err(format!("the metric {name:?} is {value}").into()),
-        None => Ok(()),
-    }
 }

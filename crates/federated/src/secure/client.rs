@@ -8,8 +8,9 @@ use x25519_dalek::StaticSecret;
 
 use super::keys::{Key, Use, agree, commitment, derive, mask, open, public, seal};
 use super::messages::{Kind, Reader, Writer};
-use super::shamir::{LIMBS, Share, split};
+use super::shamir::{LIMBS, Share, is_share, split};
 use super::{SecureError, Terms};
+use crate::privacy::secure_generator;
 
 /// A client in one step of the protocol, which its type names: [`Advertised`], [`Shared`] or [`Masked`]. Each step uses up
 /// the one before, so that no step is taken twice: two vectors under one mask would show their difference.
@@ -52,7 +53,8 @@ macro_rules! silent {
         }
     )*};
 }
-silent! { Advertised Shared Masked }
+pub(super) use silent;
+silent! { Advertised Shared Masked PublicKeys }
 
 /// The public keys of a client: for masks and for letters.
 #[derive(Clone, Copy, PartialEq)]
@@ -77,9 +79,8 @@ impl SecureClient<Advertised> {
     /// # Errors
     /// If the operating system gives no random bytes.
     pub fn new(terms: Terms, id: u64) -> Result<(Self, Vec<u8>), SecureError> {
-        let mut key = [0; 32];
-        getrandom::fill(&mut key).map_err(SecureError::Randomness)?;
-        Ok(Self::of_generator(terms, id, ChaCha20Rng::from_seed(key)))
+        let rng = secure_generator().map_err(SecureError::Randomness)?;
+        Ok(Self::of_generator(terms, id, rng))
     }
 
     /// As [`new`](Self::new), with keys that follow from a seed: for tests. Whoever knows the seed knows the masks.
@@ -186,13 +187,18 @@ impl SecureClient<Shared> {
     }
 }
 
+/// Nothing, if they are not of the field: the server would refuse them.
 fn read_shares(text: &[u8]) -> Option<[Share; 2]> {
+    if text.len() != 2 * 8 * LIMBS {
+        return None;
+    }
     let numbers: Vec<u64> = text
         .chunks_exact(8)
         .map(|bytes| u64::from_le_bytes(bytes.try_into().expect("eight bytes")))
         .collect();
     let (key, seed) = numbers.split_at_checked(LIMBS)?;
-    Some([key.try_into().ok()?, seed.try_into().ok()?])
+    let shares = [key.try_into().ok()?, seed.try_into().ok()?];
+    shares.iter().all(is_share).then_some(shares)
 }
 
 impl SecureClient<Masked> {

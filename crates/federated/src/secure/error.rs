@@ -49,7 +49,7 @@ pub enum SecureError {
         /// The largest number.
         limit: f64,
     },
-    /// A number that makes no sense.
+    /// An argument out of range.
     #[error("{operation}: `{argument}` is {got}: it must be {expected}")]
     Argument {
         /// The name of the function.

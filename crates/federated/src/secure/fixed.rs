@@ -38,13 +38,13 @@ impl FixedPoint {
         }
     }
 
-    /// The words of numbers, each rounded to the nearest multiple.
+    /// The words of numbers, each rounded toward zero: no vector gets longer than it was clipped to.
     ///
     /// # Errors
     /// If a number is not finite, or so large that a sum could overflow.
     pub fn encode(&self, numbers: &[f64]) -> Result<Vec<u64>, SecureError> {
         let word = |(index, &value): (usize, &f64)| {
-            let scaled = (value * self.scale()).round();
+            let scaled = (value * self.scale()).trunc();
             // As `f64` the limit may be rounded up; so it is itself refused.
             if scaled.abs() < self.limit as f64 {
                 Ok((scaled as i64).cast_unsigned())

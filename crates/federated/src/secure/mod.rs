@@ -25,7 +25,7 @@
 //! vector. Let messages travel over authenticated channels, and let an honest server publish the roster.
 //! The sum itself may say much: with two clients, each knows the other's vector. Combine it with [`Privacy`](crate::Privacy).
 //! Nothing stops a client from sending a wrong vector: under the masks nobody can check it, not even for its size.
-//! The crates below are well kept, but this protocol's implementation has had no independent audit.
+//! Keys and seeds are not wiped from memory, and this implementation has had no independent audit.
 
 mod client;
 mod error;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use x25519_dalek::StaticSecret;
 
-use super::client::PublicKeys;
+use super::client::{PublicKeys, silent};
 use super::keys::{Key, Use, agree, commitment, derive, mask, public};
 use super::messages::{Kind, Reader, Writer};
 use super::shamir::{Share, join};
@@ -43,18 +43,13 @@ pub struct Vectors {
 }
 
 /// The step in which shares of secrets come in.
-#[derive(Debug)]
 pub struct Reveals {
     vectors: Vectors,
     /// For each revealing client its point and its shares.
     shares: BTreeMap<u64, (u64, BTreeMap<u64, Share>)>,
 }
 
-impl std::fmt::Debug for PublicKeys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("PublicKeys")
-    }
-}
+silent! { Reveals }
 
 /// A message for each client, by its number.
 pub type Inboxes = BTreeMap<u64, Vec<u8>>;
@@ -216,28 +211,22 @@ impl SecureServer<Reveals> {
     /// The sum of the survivors' words, modulo `2^64`, without any mask.
     ///
     /// # Errors
-    /// If fewer clients than the threshold have revealed shares of a secret, or shares do not fit their secret. More messages
-    /// may still come, and the sum be asked for again.
+    /// If fewer clients than the threshold have revealed shares of a secret, or shares do not fit their secret. One false
+    /// share does no harm where there is one more than the threshold. More messages may still come, and the sum be asked for
+    /// again.
     pub fn sum(&self) -> Result<Vec<u64>, SecureError> {
         let terms = &self.terms;
         let Vectors { roster, commitments, survivors, sum } = &self.step.vectors;
         let mut sum = sum.clone();
         for (&id, known) in commitments {
-            let secret = self.secret(id)?;
-            let wrong = || SecureError::client(id, "has secrets that the revealed shares do not fit");
             if survivors.contains(&id) {
-                if commitment(terms, id, &secret) != *known {
-                    return Err(wrong());
-                }
+                let secret = self.secret(id, |secret| commitment(terms, id, secret) == *known)?;
                 mask(&mut sum, &derive(terms, Use::Own, [id, id], &secret), false);
             } else {
-                if public(secret) != roster[&id].mask {
-                    return Err(wrong());
-                }
                 // The masks that the survivors share with a client that has gone.
-                let key = StaticSecret::from(secret);
+                let key = StaticSecret::from(self.secret(id, |secret| public(*secret) == roster[&id].mask)?);
                 for &other in survivors {
-                    let shared = agree(&key, &roster[&other].mask).ok_or_else(wrong)?;
+                    let shared = agree(&key, &roster[&other].mask).ok_or_else(|| misfit(id))?;
                     mask(&mut sum, &derive(terms, Use::Pair, [id, other], &shared), id < other);
                 }
             }
@@ -245,12 +234,21 @@ impl SecureServer<Reveals> {
         Ok(sum)
     }
 
-    fn secret(&self, id: u64) -> Result<Key, SecureError> {
+    /// The secret of a client, from the first run of neighbouring shares that gives one that fits.
+    fn secret(&self, id: u64, fits: impl Fn(&Key) -> bool) -> Result<Key, SecureError> {
         let shares = self.step.shares.values();
         let shares: Vec<(u64, Share)> =
             shares.filter_map(|(point, shares)| Some((*point, *shares.get(&id)?))).collect();
         self.terms.enough("revealed shares", shares.len())?;
-        join(&shares[..self.terms.threshold])
-            .ok_or_else(|| SecureError::client(id, "has secrets that the revealed shares do not fit"))
+        let run = |start: usize| -> Vec<(u64, Share)> {
+            shares.iter().cycle().skip(start).take(self.terms.threshold).copied().collect()
+        };
+        (0..shares.len())
+            .find_map(|start| join(&run(start)).filter(|secret| fits(secret)))
+            .ok_or_else(|| misfit(id))
     }
+}
+
+fn misfit(id: u64) -> SecureError {
+    SecureError::client(id, "has secrets that the revealed shares do not fit")
 }

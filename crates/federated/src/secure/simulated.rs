@@ -11,7 +11,7 @@ use crate::layout::Layout;
 /// clients that drop out or send nothing usable do so after they have shared their secrets.
 ///
 /// The mean is the plain one, rounded to fixed point. Counters stay as they are. The reports of clients, with metrics and
-/// numbers of examples, are not masked.
+/// numbers of examples, and their errors are not masked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SecureAggregation {
     threshold: usize,
@@ -39,6 +39,24 @@ impl SecureAggregation {
         Ok(self)
     }
 
+    /// Refuses a contribution that is too large for fixed point.
+    pub(crate) fn check(
+        &self,
+        drawn: usize,
+        contribution: &Contribution,
+        layout: &Layout,
+    ) -> Result<(), FederatedError> {
+        let client = contribution.client;
+        let encoded = FixedPoint::new(self.fraction_bits, drawn)?.encode(&weighted(contribution));
+        let Err(SecureError::Range { index, value, limit }) = encoded else { return Ok(()) };
+        let Some((name, at)) = layout.place(index) else {
+            let fault = format!("it has {value} examples: masks take at most {limit}");
+            return Err(FederatedError::Report { client, fault });
+        };
+        let fault = format!("has {value} as element {at}, times its weight: masks take at most {limit}");
+        Err(FederatedError::Update { client, name: name.into(), fault })
+    }
+
     /// The weighted sum of the contributions, by the protocol of all clients that were drawn.
     pub(crate) fn sum(
         &self,
@@ -53,10 +71,8 @@ impl SecureAggregation {
         }
         let fixed = FixedPoint::new(self.fraction_bits, drawn.len())?;
         let mut vectors = BTreeMap::new();
-        for Contribution { client, weight, change, .. } in contributions {
-            let mut numbers: Vec<f64> = change.numbers.iter().map(|x| x * weight).collect();
-            numbers.push(*weight);
-            vectors.insert(*client, fixed.encode(&numbers)?);
+        for contribution in contributions {
+            vectors.insert(contribution.client, fixed.encode(&weighted(contribution))?);
         }
         let mut session = [0; 16];
         getrandom::fill(&mut session).map_err(FederatedError::Randomness)?;
@@ -65,6 +81,11 @@ impl SecureAggregation {
         let weight = numbers.pop().expect("the weight is the last number");
         Ok(Sum { numbers, weight, counters: Vec::new() })
     }
+}
+
+/// The numbers of a contribution times its weight, and the weight.
+fn weighted(Contribution { weight, change, .. }: &Contribution) -> Vec<f64> {
+    change.numbers.iter().map(|x| x * weight).chain([*weight]).collect()
 }
 
 /// The protocol, each message as bytes. Clients without a vector drop out after they have shared their secrets.

@@ -155,9 +155,18 @@ fn a_state_of_another_simulation_changes_nothing() {
         error.to_string(),
         "the model cannot be averaged: \"m\" is missing or no vector of f64: it is not a state of FedAdam"
     );
-    let mut other = before.clone();
-    other.insert("model.0.weight", Tensor::<f64>::zeros([7]));
-    assert!(federated.load_state(&other).is_err());
+    for (name, numbers) in [
+        ("model.0.weight", vec![0.0; 7]),
+        ("strategy.m", vec![0.0; 2]),
+        ("strategy.v", vec![0.0; 2]),
+        ("strategy.v", vec![0.1, -0.1, 0.1]),
+        ("strategy.m", vec![f64::NAN; 3]),
+    ] {
+        let mut other = before.clone();
+        other.insert(name, numbers.iter().copied().collect::<Tensor<f64>>());
+        assert!(federated.load_state(&other).is_err(), "{name} {numbers:?}");
+    }
+    assert!(simulation(2).load_state(&before).is_err(), "FedAvg keeps nothing");
     assert_eq!(federated.state(), before);
 }
 

@@ -4,6 +4,8 @@ mod common;
 mod federation;
 #[cfg(feature = "flower")]
 mod flower;
+#[cfg(feature = "flower")]
+mod flower_server;
 mod privacy;
 #[cfg(feature = "secure-aggregation")]
 mod secure;

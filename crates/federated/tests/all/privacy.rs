@@ -93,6 +93,18 @@ fn the_default_noise_cannot_be_repeated() {
     );
 }
 
+/// The seed of a simulation says nothing of who takes part in a private round.
+#[test]
+fn nobody_knows_who_is_drawn() {
+    let drawn = |privacy: Privacy| {
+        let mut federated = simulation(40).privacy(privacy).sampling(Sampling::Poisson(0.5)).unwrap();
+        federated.round().unwrap().drawn
+    };
+    let privacy = || Privacy::new(0.1, 1.0).unwrap();
+    assert_ne!(drawn(privacy()), drawn(privacy()));
+    assert_eq!(drawn(privacy().seeded_noise_for_tests(1)), drawn(privacy().seeded_noise_for_tests(2)));
+}
+
 #[test]
 fn what_an_accountant_needs() {
     let mut federated =
@@ -109,6 +121,10 @@ fn what_an_accountant_needs() {
         Some(PrivacyRecord { rounds: 10, sampling_rate: 0.05, noise_multiplier: 1.5 })
     );
     assert_eq!(simulation(2).privacy_record(), None);
+    // Noise of the clients tells how many they are: sampling gives nothing.
+    let privacy = Privacy::new(0.1, 1.5).unwrap().noise_by_clients(1).unwrap();
+    let federated = simulation(4).privacy(privacy).sampling(Sampling::Poisson(0.5)).unwrap();
+    assert_eq!(federated.privacy_record().unwrap().sampling_rate, 1.0);
 }
 
 #[test]

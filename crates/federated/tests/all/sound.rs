@@ -1,7 +1,7 @@
 //! Updates that are not sound are left out, and the round goes on.
 
 use gradus_federated::{Sampling, Simulation};
-use gradus_nn::{Linear, Sequential};
+use gradus_nn::Sequential;
 
 use crate::common::{Model, Points, Way, model, numbers, simulation};
 
@@ -42,6 +42,34 @@ fn bad_updates_are_left_out_with_client_and_parameter() {
         assert_eq!(report.mean.examples, 15);
     }
     assert_eq!(with(Way::Fails).evaluate().rejected[0].to_string(), "client 2: the battery is empty");
+}
+
+#[test]
+fn examples_beyond_all_numbers_do_not_overflow() {
+    let clients = (0..3).map(|i| Points::new(i, 5).way(Way::Examples(i64::MAX as u64)));
+    let mut federated = Simulation::<_, _, f64>::new(model(), clients).unwrap();
+    assert_eq!(federated.round().unwrap().mean.examples, u64::MAX);
+    let report = with(Way::Examples(1 << 63)).round().unwrap();
+    assert_eq!(
+        report.rejected[0].to_string(),
+        "client 2: its report is left out: it has 9223372036854775808 examples, more than 2^63 - 1"
+    );
+}
+
+#[cfg(feature = "secure-aggregation")]
+#[test]
+fn what_masks_cannot_hold_is_left_out() {
+    use gradus_federated::SecureAggregation;
+    for (way, fault) in [
+        (Way::Number(1e13), "client 2: its update is left out: \"0.weight\" has 1"),
+        (Way::Examples(1 << 60), "client 2: its "),
+    ] {
+        let mut federated = with(way).secure_aggregation(SecureAggregation::new(2).unwrap());
+        let report = federated.round().unwrap();
+        assert_eq!((report.used, report.rejected.len()), (vec![0, 1], 1));
+        let message = report.rejected[0].to_string();
+        assert!(message.starts_with(fault) && message.contains("masks take at most"), "{message}");
+    }
 }
 
 #[test]
@@ -98,5 +126,4 @@ fn the_layout_of_a_model() {
     assert_eq!((layout.len(), layout.parameters(), layout.is_empty()), (3, 3, false));
     let empty = Sequential::<f32>::new();
     assert!(gradus_federated::Layout::of(&empty).unwrap().is_empty());
-    drop(Linear::<f32>::new(1, 1, &mut gradus_autograd::seeded(0)));
 }

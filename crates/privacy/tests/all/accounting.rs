@@ -112,6 +112,16 @@ proptest! {
         }
     }
 
+    /// However little noise there is, or much: no number is lost, and none comes out as no loss at all.
+    #[test]
+    fn rdp_is_a_number(q in 1e-6..1.0_f64, log in -300.0..300.0_f64, order in 1.000_001..70.0_f64) {
+        let s = 10_f64.powf(log);
+        for order in [order, order.ceil() + 1.0] {
+            let value = rdp(q, s, order).unwrap();
+            prop_assert!(value >= 0.0 && (s > 1e-3 || value > 1.0), "{q} {s} {order}: {value}");
+        }
+    }
+
     /// The noise for an epsilon keeps it, and a little less would not.
     #[test]
     fn noise_for_an_epsilon(q in 1e-3..1.0, steps in 1_usize..2000, epsilon in 0.05..50.0, delta in 1e-8..1e-3_f64) {
@@ -149,6 +159,9 @@ fn nothing_and_everything() {
     assert_eq!(epsilon(0.5, f64::INFINITY), 0.0);
     assert_eq!(epsilon(0.5, 0.0), f64::INFINITY);
     assert!(epsilon(0.5, 0.01).is_finite());
+    for noise in [1e-154, 1e-155, 1e-200] {
+        assert_eq!(epsilon(0.01, noise), f64::INFINITY, "{noise}");
+    }
     assert_eq!(
         Plan { sampling_rate: 0.5, steps: 9, delta: 1e-5 }.noise_multiplier(f64::INFINITY).unwrap(),
         0.0
@@ -156,6 +169,19 @@ fn nothing_and_everything() {
     assert_eq!(gaussian_epsilon(0.0, 1, 1e-5).unwrap(), f64::INFINITY);
     assert_eq!(gaussian_epsilon(0.0, 0, 1e-5).unwrap(), 0.0);
     assert_eq!(gaussian_epsilon(1e9, 1, 1e-5).unwrap(), 0.0);
+}
+
+/// Losses that a fine grid could not hold, and deltas that none can.
+#[test]
+fn tight_epsilon_of_hardly_any_sampling() {
+    let mut accountant = Accountant::new();
+    accountant.add(1e-8, 0.5, 100).unwrap();
+    for delta in [1e-9, 1e-318] {
+        assert!(accountant.tight_epsilon(delta).unwrap() <= accountant.epsilon(delta).unwrap());
+    }
+    let mut accountant = Accountant::new();
+    accountant.add(0.5, 1e200, 100).unwrap();
+    assert_eq!(accountant.tight_epsilon(1e-9).unwrap(), 0.0);
 }
 
 /// A checkpoint goes on with what was counted, and a state that does not fit changes nothing.

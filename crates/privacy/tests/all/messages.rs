@@ -16,7 +16,7 @@ fn numbers_out_of_range() {
     assert_eq!(message(rdp(1.5, 1.0, 2.0)), "sampling_rate is 1.5: it must be from 0 to 1");
     assert_eq!(message(rdp(f64::NAN, 1.0, 2.0)), "sampling_rate is NaN: it must be from 0 to 1");
     assert_eq!(message(rdp(0.5, -1.0, 2.0)), "noise_multiplier is -1: it must be 0 or larger");
-    assert_eq!(message(rdp(0.5, 1.0, 1.0)), "order is 1: it must be above 1, and at most 65536");
+    assert_eq!(message(rdp(0.5, 1.0, 1.0)), "order is 1: it must be from 1.000001 to 65536");
     let delta = "delta is 0: it must be between 0 and 1, and far below 1 / samples";
     assert_eq!(message(Accountant::new().epsilon(0.0)), delta);
     assert_eq!(message(gaussian_epsilon(1.0, 1, 0.0)), delta);
