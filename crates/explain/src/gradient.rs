@@ -15,7 +15,7 @@ use crate::target::Target;
 /// use gradus_explain::{OneGradient, saliency};
 ///
 /// let model = |x: &Var<f64>| x.square().sum(1).unsqueeze(1);
-/// let x = Tensor::arange(6.0).reshape([3, 2]);
+/// let x = Tensor::arange(0.0, 6.0, 1.0).reshape([3, 2]);
 /// // One image after another, where many of them do not fit the memory.
 /// assert_eq!(OneGradient::new().chunk(1).saliency(model, &x, 0)?, saliency(model, &x, 0)?);
 /// # Ok::<(), gradus_explain::ExplainError>(())

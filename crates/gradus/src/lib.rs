@@ -3,10 +3,9 @@
 //! This crate re-exports the others: tensors and errors of `gradus-tensor`, variables, the tape and gradients of
 //! `gradus-autograd`, layers, losses and optimizers of `gradus-nn`, data sets and readers of `gradus-data` ([`data`], feature `data`), and what
 //! surrounds the steps of training of `gradus-train` ([`train`] and [`metrics`], feature `train`). The feature `explain` adds
-//! `gradus::explain`: why a model decides as it does, `encrypted` adds `gradus::encrypted`: inference on ciphertexts, and
-//! `federated` adds `gradus::federated`: training on data that stay with their owners. Most programs start with the
-//! [`prelude`]. With the
-//! feature `npy`, `gradus::npy` and `gradus::npz` read and write the files of NumPy; with the feature `ndarray`,
+//! `gradus::explain`: why a model decides as it does, `quant` and `compress` the modules for smaller networks; `privacy`, `encrypted`,
+//! `federated` and `distributed` the ones for data that must not be seen and for many machines. Most programs start with the
+//! [`prelude`]. With the feature `npy`, `gradus::npy` and `gradus::npz` read and write the files of NumPy; with the feature `ndarray`,
 //! tensors are made from arrays of the crate `ndarray` and turn into them.
 //!
 //! ```

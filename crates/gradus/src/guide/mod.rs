@@ -19,6 +19,7 @@
 //! | [13. Explanations](crate::guide::ch13_explain) | Why does my network decide so, and can I believe it? |
 //! | [14. Compiled functions](crate::guide::ch14_compiled) | When is a step worth recording once, and what can it not do? |
 //! | [15. Smaller networks](crate::guide::ch15_smaller) | What can go from my network, and what does it cost? |
+//! | [16. Private and distributed](crate::guide::ch16_private_and_distributed) | My data must not be seen, or one machine is not enough: which way is mine? |
 //!
 //! Two documents of the repository go deeper: CONVENTIONS.md says which value and which derivative each function has at
 //! kinks, ties, zeros and infinities, and ARCHITECTURE.md how the library is built and how to add to it.
@@ -47,4 +48,5 @@ chapters! {
     ch13_explain: "13_explain.md" needs "explain";
     ch14_compiled: "14_compiled.md";
     ch15_smaller: "15_smaller.md" needs "quant", "compress";
+    ch16_private_and_distributed: "16_private_and_distributed.md" needs "privacy", "data", "federated", "encrypted", "distributed";
 }

@@ -185,24 +185,16 @@ pub(crate) fn zip_inplace<T: Element, U: Element>(
     y: Strided<'_, U>,
     f: impl Fn(T, U) -> T + Sync,
 ) {
-    zip_lines_inplace(x, shape, y, &|x: &mut [T], y: &[U]| zip_line_inplace(x, y, &f));
-}
-
-/// [`zip_inplace`] of elements side by side.
-pub(crate) fn zip_slices_inplace<T: Element, U: Element>(x: &mut [T], y: &[U], f: impl Fn(T, U) -> T + Sync) {
-    let length = part_length(x.len());
-    for_each_part(x, length, |start, x| zip_line_inplace(x, &y[start..start + x.len()], &f));
-}
-
-fn zip_line_inplace<T: Element, U: Element>(x: &mut [T], y: &[U], f: &impl Fn(T, U) -> T) {
-    dispatch(
-        #[inline(always)]
-        || {
-            for (x, &y) in x.iter_mut().zip(y) {
-                *x = f(*x, y);
-            }
-        },
-    );
+    zip_lines_inplace(x, shape, y, &|x: &mut [T], y: &[U]| {
+        dispatch(
+            #[inline(always)]
+            || {
+                for (x, &y) in x.iter_mut().zip(y) {
+                    *x = f(*x, y);
+                }
+            },
+        );
+    });
 }
 
 /// [`zip_inplace`] with a function of lines, compiled once for all of them.

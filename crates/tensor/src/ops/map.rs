@@ -5,7 +5,7 @@ use std::any::Any;
 use crate::element::Element;
 use crate::error::{OrPanic, TensorError};
 use crate::kernels;
-use crate::layout::{copied, same};
+use crate::layout::{Layout, Strided, copied, same};
 use crate::shape::{Shape, broadcast_shapes, expands};
 use crate::tensor::Tensor;
 
@@ -94,7 +94,10 @@ impl<T: Element> Tensor<T> {
         f: impl Fn(T, U) -> T + Sync,
     ) {
         if let Some(elements) = self.beside(other) {
-            return kernels::zip_slices_inplace(self.memory().expect("just seen"), elements, f);
+            // In the order of the memory, whatever the axes are.
+            let layout = Layout::contiguous(&[elements.len()]);
+            let elements = Strided { data: elements, layout: &layout };
+            return kernels::zip_inplace(self.memory().expect("just seen"), &layout.shape, elements, f);
         }
         let shape = copied(self.shape());
         if !expands(other.shape(), &shape) {
