@@ -223,7 +223,7 @@ fn a_routine_that_has_run_stays_as_it_is() {
     let mut out = routine.new_output(0);
     routine.run([&input].into_iter(), [&mut out].into_iter());
     assert_eq!(out, Tensor::from([3.0, 3.0]));
-    let more = message(&mut || drop(routine.reduce(Reduction::Sum, x, &[0], &[3])));
+    let more = message(&mut || _ = routine.reduce(Reduction::Sum, x, &[0], &[3]));
     assert!(more.is_some_and(|message| message.contains("takes no more steps")));
 }
 
