@@ -27,7 +27,7 @@ pub struct Surrogate<T: Float> {
 /// variants near the input (Ribeiro, Singh and Guestrin, "Why should I trust you?", 2016).
 ///
 /// [`explain`](Self::explain) takes groups of numbers away, superpixels of an image for example
-/// ([`Features::superpixels`]); [`explain_table`](Self::explain_table) adds noise to the columns of a table;
+/// ([`Features::superpixels`](crate::Features::superpixels)); [`explain_table`](Self::explain_table) adds noise to the columns of a table;
 /// [`explain_words`](Self::explain_words) takes words out of a text.
 ///
 /// ```
