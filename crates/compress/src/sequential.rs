@@ -183,7 +183,7 @@ pub fn shrink<T: Float>(
 /// Layers of normalisation, and the layer that reads what they give.
 type Readers<'b, T> = (Vec<&'b mut dyn Channels<T>>, &'b mut dyn Channels<T>);
 
-/// The layers of normalisation behind a layer with so many channels, and the next one with a weight.
+/// The layers of normalisation behind a layer with this number of channels, and the next layer with a weight.
 fn readers<'b, T: Float>(
     name: &str,
     (kind, channels): (Kind, usize),

@@ -60,7 +60,7 @@ pub struct PlanRow {
     pub layer: String,
     /// No value is larger in absolute value, for any input in range.
     pub bound: i64,
-    /// At least so many bits of noise budget are left, for any key and any errors.
+    /// The least number of bits of noise budget that is left, for any key and any errors.
     pub budget: f64,
 }
 
@@ -227,7 +227,7 @@ impl Plan {
     }
 }
 
-/// The layouts of the maps of a network, in rows of so many slots.
+/// The layouts of the maps of a network, in rows of this number of slots.
 fn steps(network: &IntegerNetwork, row: usize) -> Result<Vec<Step>, EncryptedError> {
     let last = network.stages.len() - 1;
     let place = |(place, stage): (usize, &crate::network::Stage)| {

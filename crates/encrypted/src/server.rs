@@ -43,7 +43,7 @@ impl Server {
         Ok(Self { network, setup: description.to_message(), plan, description, engine, encoded })
     }
 
-    /// What clients need to know: send it to them. It has the parameters, the range of inputs and the layouts; of the weights
+    /// The public part of the network, to be sent to clients. It has the parameters, the range of inputs and the layouts; of the weights
     /// only what the plaintext modulus and the scale of outputs tell.
     pub fn setup(&self) -> &Setup {
         &self.setup

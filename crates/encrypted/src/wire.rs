@@ -20,7 +20,7 @@ fn bits(modulus: u64) -> u32 {
     u64::BITS - (modulus - 1).leading_zeros()
 }
 
-/// Appends numbers of so many bits. Their number is a multiple of 8.
+/// Appends numbers of `bits` bits each. Their count is a multiple of 8.
 fn pack(numbers: &[u64], bits: u32, bytes: &mut Vec<u8>) {
     let (mut pool, mut filled) = (0_u128, 0);
     for &number in numbers {
@@ -34,7 +34,7 @@ fn pack(numbers: &[u64], bits: u32, bytes: &mut Vec<u8>) {
     }
 }
 
-/// Numbers of so many bits; `None` if one reaches the modulus.
+/// Reads numbers of `bits` bits each; `None` if one reaches the modulus.
 fn unpack(bytes: &[u8], modulus: u64) -> Option<Vec<u64>> {
     let bits = bits(modulus);
     let mut numbers = Vec::with_capacity(bytes.len() * 8 / bits as usize);
@@ -51,7 +51,7 @@ fn unpack(bytes: &[u8], modulus: u64) -> Option<Vec<u64>> {
     numbers.iter().all(|&x| x < modulus).then_some(numbers)
 }
 
-/// The context of ciphertexts with so many moduli.
+/// The context of ciphertexts with this number of moduli.
 pub(crate) fn context(engine: &BfvParameters, count: usize) -> Result<&Arc<Context>, EncryptedError> {
     Ok(engine.context_at_level(engine.moduli().len() - count)?)
 }
@@ -71,7 +71,7 @@ pub(crate) fn write_ciphertext(ciphertext: &Ciphertext, fresh: bool, bytes: &mut
     }
 }
 
-/// A ciphertext with so many moduli and a number of polynomials in `parts`.
+/// A ciphertext with this number of moduli and a number of polynomials in `parts`.
 pub(crate) fn read_ciphertext(
     reader: &mut Reader<'_>,
     engine: &Arc<BfvParameters>,

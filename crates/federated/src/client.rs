@@ -63,7 +63,7 @@ impl Report {
     }
 }
 
-/// What a client is told of a round.
+/// The settings of a round for a client.
 #[derive(Debug, Clone)]
 pub struct Round {
     pub(crate) number: u64,

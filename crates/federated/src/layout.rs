@@ -32,7 +32,7 @@ enum Role {
     Counter,
 }
 
-/// What a client changed: the differences of its numbers, in the order of a [`Layout`], and its counters.
+/// The changes of a client: the differences of its numbers, in the order of a [`Layout`], and its counters.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Change {
     pub(crate) numbers: Vec<f64>,

@@ -39,7 +39,7 @@ pub struct Privacy {
     seed: Option<u64>,
 }
 
-/// What an accountant needs to know of a simulation.
+/// The numbers of a simulation that an accountant needs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PrivacyRecord {
     /// The number of rounds in which a noisy sum was used.

@@ -93,7 +93,7 @@ pub struct RoundReport {
     pub mean: Report,
 }
 
-/// What clients say of the model.
+/// The metrics of the model that clients report.
 #[derive(Debug)]
 pub struct Evaluation {
     /// The sum of examples and the weighted means of the metrics.
@@ -198,7 +198,7 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Simulation<M, C, T> {
         &self.clients
     }
 
-    /// What an accountant needs to know, if updates are private.
+    /// The numbers that an accountant needs, if updates are private.
     pub fn privacy_record(&self) -> Option<PrivacyRecord> {
         let privacy = self.privacy.as_ref()?;
         let noise_multiplier = privacy.noise_multiplier();

@@ -64,7 +64,7 @@ fn one_way(steps: &[&Steps], delta: f64, added: bool) -> Option<f64> {
     };
     let mut width = steps.iter().map(span).fold(width * MOST_CELLS as f64, f64::max) / MOST_CELLS as f64;
     let tail = delta * 1e-6;
-    // What is lost above the window, at infinity, and by the rounding of transform and powers.
+    // The mass that is lost above the window, at infinity, and by the rounding of transform and powers.
     let lost = tail + total * BEYOND + (total + 10.0) * 32.0 * f64::EPSILON;
     if delta <= 2.0 * lost || width < f64::MIN_POSITIVE {
         return None;

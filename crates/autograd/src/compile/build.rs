@@ -129,7 +129,7 @@ impl<T: Float> Builder<T> {
         place
     }
 
-    /// Whether the value is a member, an input or computed from some. What is computed from constants is a constant.
+    /// Whether the value is a member, an input or computed from one. A value that is computed from constants alone is a constant.
     pub(super) fn is_made(&self, input: &Input<T>) -> bool {
         let Some(node) = &input.node else { return false };
         let address = address(node);

@@ -5,8 +5,8 @@ use gradus_tensor::{Float, Shape};
 use super::plan::{Kind, Memory, Place, Plan};
 use crate::tape::node::Saved;
 
-/// The most elements of a result that keeps memory of its own: taking memory that others use, too, costs as long as computing
-/// so many.
+/// The most elements of a result that keeps memory of its own: up to this size, taking shared memory costs more time than the
+/// computation.
 const KEPT: usize = 256;
 
 impl<T: Float> Plan<T> {

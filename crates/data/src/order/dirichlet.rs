@@ -67,7 +67,7 @@ pub fn dirichlet(
 }
 
 /// A draw from the symmetric Dirichlet distribution: independent gamma variables, divided by their sum. They are kept as
-/// logarithms, as those of a small concentration are less than the least `f64`.
+/// logarithms, as samples with a small concentration are less than the least `f64`.
 fn shares(count: usize, concentration: f64, rng: &mut (impl Rng + ?Sized)) -> Vec<f64> {
     let logs: Vec<f64> = (0..count).map(|_| log_gamma_variable(concentration, rng)).collect();
     let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);

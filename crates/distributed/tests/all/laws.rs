@@ -93,7 +93,7 @@ proptest! {
         }
     }
 
-    /// Numbers of all ranks, reduced, are those of everything at once.
+    /// Reducing the numbers of all ranks gives the same as reducing everything at once.
     #[test]
     fn metrics_of_all_ranks(values in prop::collection::vec((-2.0..2.0, 0_usize..5), 1..5)) {
         let all: f64 = values.iter().map(|(value, weight)| value * *weight as f64).sum();
@@ -219,7 +219,7 @@ fn parameters_that_only_some_reach() {
     assert_eq!(found, vec![[Some(0.25 + 0.25 * 3.0 + 0.5), Some(0.25 * 2.0), None]; 3]);
 }
 
-/// What is frozen does not travel, and stays without a gradient.
+/// Frozen parameters do not travel, and stay without a gradient.
 #[test]
 fn frozen_parameters() {
     let found = Threads::run(2, |group| {

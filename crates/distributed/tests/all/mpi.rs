@@ -12,7 +12,7 @@ use gradus_autograd::seeded;
 use gradus_distributed::{DistributedError, Group, Threads, run};
 use gradus_nn::{Linear, State};
 
-/// What the ranks do.
+/// The program of a rank.
 const WORK: &str = "GRADUS_TEST_RANKS";
 const FOLDER: &str = "GRADUS_TEST_FOLDER";
 /// A job that takes longer has hung.

@@ -59,7 +59,7 @@ pub struct Node<M, C, T = f32> {
     element: PhantomData<fn() -> T>,
 }
 
-/// What a node has done.
+/// The work that a node has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
     /// The number of messages that were answered with a trained model.
@@ -111,7 +111,7 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
         self.model
     }
 
-    /// What the node has done so far.
+    /// The work that the node has done so far.
     pub fn progress(&self) -> Progress {
         self.progress
     }

@@ -42,7 +42,7 @@ pub use fixed::FixedPoint;
 pub use server::{Inboxes, Keys, Letters, Reveals, SecureServer, Vectors};
 pub use simulated::SecureAggregation;
 
-/// What clients and server agree on before they begin, by other means than the messages.
+/// The terms on which clients and server agree before they begin, by other means than the messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
     session: [u8; 16],

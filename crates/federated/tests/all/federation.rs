@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use crate::common::{Model, Points, distance, model, numbers, simulation};
 
-/// What each client would make of the model, computed by hand.
+/// The model that each client would make, computed by hand.
 fn local(clients: &[Points], start: &Model) -> Vec<Vec<f64>> {
     let train = |client: &Points| {
         let mut model = start.clone();

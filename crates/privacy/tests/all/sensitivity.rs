@@ -1,4 +1,4 @@
-//! What one example can do.
+//! The influence of one example.
 
 use gradus_autograd::{Conv, Examples, Gradients, Indices, Operand, Tensor, Var, seeded};
 use gradus_nn::{
