@@ -143,7 +143,13 @@ impl Layout {
     /// Whether another layout has the same shape and strides.
     #[inline]
     pub(crate) fn is_parallel_to(&self, other: &Self) -> bool {
-        match (&self.shape[..], &self.strides[..], &other.shape[..], &other.strides[..]) {
+        self.has(&other.shape, &other.strides)
+    }
+
+    /// Whether these are the shape and the strides.
+    #[inline]
+    pub(crate) fn has(&self, shape: &[usize], strides: &[isize]) -> bool {
+        match (&self.shape[..], &self.strides[..], shape, strides) {
             // The usual ranks, without a loop.
             (&[a], &[s], &[b], &[t]) => a == b && s == t,
             (&[a, b], &[s, t], &[c, d], &[u, v]) => a == c && b == d && s == u && t == v,

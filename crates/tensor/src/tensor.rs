@@ -219,6 +219,13 @@ impl<T: Element> Tensor<T> {
         (self.layout.len() <= size).then_some(self)
     }
 
+    /// Whether these are the shape and the strides.
+    #[doc(hidden)]
+    #[inline]
+    pub fn lies_in(&self, shape: &[usize], strides: &[isize]) -> bool {
+        self.layout.has(shape, strides)
+    }
+
     /// Whether the two are the same elements of one buffer.
     #[doc(hidden)]
     pub fn is_same_view(&self, other: &Self) -> bool {

@@ -20,6 +20,13 @@ pub enum External<'a, T: Float> {
     Other,
 }
 
+/// The operands that a program does not make.
+struct Outside<'a, 'v, 'm, T: Float> {
+    /// The first values of the program.
+    inputs: &'a [OperandValue<'v, T>],
+    members: &'a mut [External<'m, T>],
+}
+
 /// The change of a parameter by an optimizer: its address when the program was made, the place of the parameter among
 /// its states, the parameter and the gradient.
 pub type UpdateFunction<'a, T> = &'a mut dyn FnMut(usize, usize, &mut Tensor<T>, &Tensor<T>);
@@ -31,22 +38,19 @@ impl<T: Float> Plan<T> {
     /// As the operations do, and if a result whose gradient is taken is NaN.
     #[doc(hidden)]
     #[track_caller]
-    pub fn run<'v>(
+    pub fn run(
         &mut self,
-        inputs: impl Iterator<Item = OperandValue<'v, T>>,
+        inputs: &[OperandValue<'_, T>],
         members: &mut [External<'_, T>],
         update: UpdateFunction<'_, T>,
         mut take: impl FnMut(OperandValue<'_, T>),
     ) {
-        for (&place, input) in self.inputs.iter().zip(inputs) {
-            if let Place::Value(value) = place {
-                self.values[value as usize] = input.saved();
-            }
-        }
+        assert_eq!(inputs.len(), self.inputs.len(), "run: the plan has other inputs");
+        let outside = &mut Outside { inputs, members };
         let Self { instructions, values, registers, register_of, shapes, .. } = self;
         mode::with_recording(false, || {
             for instruction in instructions.iter_mut() {
-                execute(instruction, values, registers, shapes, members, update);
+                execute(instruction, values, registers, shapes, outside, update);
                 for &value in &instruction.dies {
                     let dead = std::mem::replace(&mut values[value as usize], Saved::nothing());
                     if let (Some(register), Saved::Value(memory)) = (register_of[value as usize], dead) {
@@ -56,10 +60,7 @@ impl<T: Float> Plan<T> {
             }
         });
         for &place in &self.results {
-            take(operand(place, &self.values, members));
-        }
-        for value in 0..self.constants.start {
-            self.values[value] = Saved::nothing();
+            take(operand(place, &self.values, outside));
         }
     }
 }
@@ -117,9 +118,9 @@ fn gather<O: Copy>(places: &[Place], operand: impl Fn(Place) -> O) -> SmallVec<[
 fn number<'a, T: Float>(
     place: Place,
     values: &'a [Saved<T>],
-    members: &'a [External<'_, T>],
+    outside: &'a Outside<'_, '_, '_, T>,
 ) -> &'a Tensor<T> {
-    match operand(place, values, members) {
+    match operand(place, values, outside) {
         OperandValue::Number(value) => value,
         OperandValue::Indices(_) | OperandValue::Mask(_) => unreachable!("the operand is numbers"),
     }
@@ -128,11 +129,14 @@ fn number<'a, T: Float>(
 fn operand<'a, T: Float>(
     place: Place,
     values: &'a [Saved<T>],
-    members: &'a [External<'_, T>],
+    outside: &'a Outside<'_, '_, '_, T>,
 ) -> OperandValue<'a, T> {
     match place {
-        Place::Value(value) => values[value as usize].operand().expect("it was computed before"),
-        Place::Member(member) => match &members[member as usize] {
+        Place::Value(value) => match outside.inputs.get(value as usize) {
+            Some(input) => *input,
+            None => values[value as usize].operand().expect("it was computed before"),
+        },
+        Place::Member(member) => match &outside.members[member as usize] {
             External::Number(value) => OperandValue::Number(value),
             External::Counter(_) | External::Other => unreachable!("operands are values"),
         },
@@ -145,12 +149,12 @@ fn execute<T: Float>(
     values: &mut [Saved<T>],
     registers: &mut Registers<T>,
     shapes: &[Shape],
-    members: &mut [External<'_, T>],
+    outside: &mut Outside<'_, '_, '_, T>,
     update: UpdateFunction<'_, T>,
 ) {
     // Operands come before results.
     let first = instruction.results.first().map_or(values.len(), |&result| result as usize);
-    let operands = |values| gather(&instruction.operands, |place| operand(place, values, members));
+    let operands = |values| gather(&instruction.operands, |place| operand(place, values, outside));
     let result = match &mut instruction.kind {
         Kind::Nothing => return,
         Kind::Fused(pass, _) => {
@@ -160,12 +164,12 @@ fn execute<T: Float>(
             {
                 outputs.push(prepare(memory, value, registers, shape));
             }
-            let inputs = gather(&instruction.operands, |place| number(place, values, members));
+            let inputs = gather(&instruction.operands, |place| number(place, values, outside));
             return pass.run(&inputs, &mut outputs);
         }
         Kind::Routine(routine, _) => {
             let (values, results) = values.split_at_mut(first);
-            let inputs = instruction.operands.iter().map(|&place| number(place, values, members));
+            let inputs = instruction.operands.iter().map(|&place| number(place, values, outside));
             let results = &mut results[..instruction.results.len()];
             for (i, value) in results.iter_mut().enumerate() {
                 match instruction.memory[i] {
@@ -189,7 +193,7 @@ fn execute<T: Float>(
                     }
                 }
                 place => {
-                    let operand = number(place, values, members);
+                    let operand = number(place, values, outside);
                     operand.viewed(view).ok_or_else(|| operand.clone())
                 }
             };
@@ -209,24 +213,27 @@ fn execute<T: Float>(
         }
         Kind::Update { member, optimizer, place } => {
             let gradient = match instruction.operands[0] {
-                Place::Value(value) => values[value as usize].value().expect("gradients are numbers"),
+                Place::Value(value) => match outside.inputs.get(value as usize) {
+                    Some(OperandValue::Number(gradient)) => *gradient,
+                    _ => values[value as usize].value().expect("gradients are numbers"),
+                },
                 // Itself, or another one.
-                place @ Place::Member(_) => &number(place, values, members).clone(),
+                place @ Place::Member(_) => &number(place, values, outside).clone(),
             };
-            let External::Number(parameter) = &mut members[*member as usize] else {
+            let External::Number(parameter) = &mut outside.members[*member as usize] else {
                 unreachable!("parameters are numbers")
             };
             return update(*optimizer, *place, parameter, gradient);
         }
         Kind::Assign { member } => {
-            let value = number(instruction.operands[0], values, members).clone();
-            if let External::Number(buffer) = &mut members[*member as usize] {
+            let value = number(instruction.operands[0], values, outside).clone();
+            if let External::Number(buffer) = &mut outside.members[*member as usize] {
                 **buffer = value;
             }
             return;
         }
         Kind::Count { member } => {
-            let External::Counter(counter) = &mut members[*member as usize] else {
+            let External::Counter(counter) = &mut outside.members[*member as usize] else {
                 unreachable!("it is a counter")
             };
             let number = **counter;
@@ -237,7 +244,7 @@ fn execute<T: Float>(
         }
         Kind::NotNan { call } => {
             assert!(
-                !number(instruction.operands[0], values, members).item().is_nan(),
+                !number(instruction.operands[0], values, outside).item().is_nan(),
                 "backward: the result is NaN, and so would be the gradients; in a compiled step, at {call}"
             );
             return;

@@ -44,7 +44,8 @@ operations! {
         shape |x| softmax_minus_one_hot_shape(x[1], *axis as isize, x[2]),
         forward |x| {
             let targets = x.indices(2);
-            let count = targets.iter().filter(|&target| Some(target) != *ignore_index).count();
+            let ignored = ignore_index.map(|ignored| targets.iter().filter(|&target| target == ignored).count());
+            let count = targets.len() - ignored.unwrap_or(0);
             let scale = x[0].item() / T::from_f64(count as f64);
             if scale == T::ZERO {
                 return Tensor::zeros(x[1].shape());

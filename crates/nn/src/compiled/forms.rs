@@ -15,12 +15,6 @@ pub(super) struct Form {
     strides: SmallVec<[isize; 4]>,
 }
 
-/// Whether two lists are equal that are nearly always short: `==` would call `memcmp`.
-#[inline]
-fn same<N: PartialEq>(a: &[N], b: &[N]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b)
-}
-
 #[derive(Debug, PartialEq)]
 pub(super) enum MemberForm {
     Parameter {
@@ -41,7 +35,7 @@ impl Form {
 
     #[inline]
     pub(super) fn fits<E: Element>(&self, tensor: &Tensor<E>) -> bool {
-        same(&self.shape, tensor.shape()) && same(&self.strides, tensor.strides())
+        tensor.lies_in(&self.shape, &self.strides)
     }
 
     pub(super) fn of_operand<T: Float>(operand: OperandValue<'_, T>) -> Self {

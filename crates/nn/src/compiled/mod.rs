@@ -266,7 +266,7 @@ impl<R: Variables<T>, T: Float> Recorded<R, T> {
         let mut outputs: SmallVec<[Output<T>; 2]> = SmallVec::new();
         let addresses = &self.optimizers;
         self.program.run(
-            values.into_iter(),
+            &values,
             &mut members,
             &mut |address, place, parameter, gradient| {
                 let number = addresses.iter().position(|other| *other == address).expect("it was given");

@@ -185,16 +185,31 @@ pub(crate) fn zip_inplace<T: Element, U: Element>(
     y: Strided<'_, U>,
     f: impl Fn(T, U) -> T + Sync,
 ) {
-    zip_lines_inplace(x, shape, y, &|x: &mut [T], y: &[U]| {
-        dispatch(
-            #[inline(always)]
-            || {
-                for (x, &y) in x.iter_mut().zip(y) {
-                    *x = f(*x, y);
-                }
-            },
-        );
-    });
+    zip_lines_inplace(x, shape, y, &|x: &mut [T], y: &[U]| zip_line_inplace(x, y, &f));
+}
+
+/// [`zip_inplace`] of as many elements as are in `x`, side by side.
+pub(crate) fn zip_slices_inplace<T: Element, U: Element>(
+    x: &mut [T],
+    y: &[U],
+    f: impl Fn(T, U) -> T + Sync,
+) {
+    let part = |start: usize, x: &mut [T]| zip_line_inplace(x, &y[start..start + x.len()], &f);
+    // Compiled once for all functions.
+    let part: &(dyn Fn(usize, &mut [T]) + Sync) = &part;
+    for_each_part(x, part_length(x.len()), part);
+}
+
+#[inline]
+fn zip_line_inplace<T: Element, U: Element>(x: &mut [T], y: &[U], f: &impl Fn(T, U) -> T) {
+    dispatch(
+        #[inline(always)]
+        || {
+            for (x, &y) in x.iter_mut().zip(y) {
+                *x = f(*x, y);
+            }
+        },
+    );
 }
 
 /// [`zip_inplace`] with a function of lines, compiled once for all of them.

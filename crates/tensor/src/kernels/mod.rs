@@ -32,7 +32,9 @@ pub(crate) use attention::{Attention, Head};
 pub(crate) use compiled::{ElementKernels, Kernels, NumberKernels};
 pub(crate) use conv::Geometry;
 pub(crate) use copy::{Elements, copy, in_order};
-pub(crate) use elementwise::{choose, map, map_inplace, zip, zip_inplace, zip_inplace_many, zip_many};
+pub(crate) use elementwise::{
+    choose, map, map_inplace, zip, zip_inplace, zip_inplace_many, zip_many, zip_slices_inplace,
+};
 pub(crate) use index::{Additions, update};
 pub(crate) use int8::{Panels, convert as int8_convert};
 pub(crate) use matmul::{Gemm, MatrixRef, overwrite_product, products};

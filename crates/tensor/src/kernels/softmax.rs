@@ -4,6 +4,8 @@
 
 use std::mem::MaybeUninit;
 
+use smallvec::SmallVec;
+
 use crate::element::Float;
 use crate::kernels::parts::{PART, SHARED, fill};
 use crate::kernels::reduce::extremes::largest;
@@ -21,22 +23,202 @@ pub(crate) unsafe fn for_each_row<T: Float>(
     length: usize,
     row: impl Fn(usize, &[T], &mut [MaybeUninit<T>]) + Sync,
 ) -> Buffer<T> {
+    // SAFETY: the caller's promise.
+    unsafe { for_each_block(x, length, 1, row) }
+}
+
+/// The results of `block(number of its first row, x, out)` for each block of `rows` rows of `length` elements; the last one
+/// may have fewer.
+///
+/// # Safety
+/// `block` must write every element it is given.
+#[inline(always)]
+unsafe fn for_each_block<T: Float>(
+    x: &[T],
+    length: usize,
+    rows: usize,
+    block: impl Fn(usize, &[T], &mut [MaybeUninit<T>]) + Sync,
+) -> Buffer<T> {
+    let length = length.max(1);
     let part = if x.len() < SHARED { x.len() } else { (PART / length).max(1) * length };
-    // SAFETY: parts are whole rows, each of which `row` writes.
+    // SAFETY: parts are whole rows, all of which `block` writes.
     unsafe {
         fill(
             x.len(),
             part,
             #[inline(always)]
             |start, out| {
-                let rows = x[start..start + out.len()].chunks_exact(length.max(1));
-                let first = start / length.max(1);
-                for (i, (x, out)) in (first..).zip(rows.zip(out.chunks_exact_mut(length.max(1)))) {
-                    row(i, x, out);
+                let x = x[start..start + out.len()].chunks(rows * length);
+                for (i, (x, out)) in x.zip(out.chunks_mut(rows * length)).enumerate() {
+                    block(start / length + i * rows, x, out);
                 }
             },
         )
     }
+}
+
+/// The most elements of short rows whose powers are taken at once: those of a single row would leave most of a vector empty.
+const BLOCK: usize = 512;
+/// The most rows of a block.
+const ROWS: usize = 32;
+
+/// The number of rows of this length that are taken at once.
+fn rows_at_once(length: usize) -> usize {
+    (BLOCK / length.max(1)).clamp(1, ROWS)
+}
+
+/// For each row of a block its largest element, and the sum of e^(x - largest).
+struct Block<T> {
+    shifts: [T; ROWS],
+    sums: [T; ROWS],
+}
+
+impl<T: Float> Block<T> {
+    /// Writes e^(x - shift) for rows of `length` elements, where the shift is the largest element of the row; returns what is
+    /// written.
+    #[inline(always)]
+    fn write_powers<'a>(x: &[T], length: usize, out: &'a mut [MaybeUninit<T>]) -> (Self, &'a mut [T]) {
+        let mut block = Self { shifts: [T::ZERO; ROWS], sums: [T::ZERO; ROWS] };
+        let length = length.max(1);
+        for (shift, x) in block.shifts.iter_mut().zip(x.chunks_exact(length)) {
+            *shift = largest(x);
+        }
+        let powers = if x.len() == length {
+            let shift = block.shifts[0];
+            write_all(out, x.iter().map(|&x| (x - shift).exp()))
+        } else {
+            let out = write_all(out, x.iter().copied());
+            for (x, &shift) in out.chunks_exact_mut(length).zip(&block.shifts) {
+                for x in x {
+                    *x -= shift;
+                }
+            }
+            for x in &mut *out {
+                *x = x.exp();
+            }
+            out
+        };
+        for (sum, powers) in block.sums.iter_mut().zip(powers.chunks_exact(length)) {
+            *sum = T::sum_row(powers);
+        }
+        (block, powers)
+    }
+}
+
+/// e^x / sum(e^x) of each row of `length` elements.
+pub(crate) fn softmax_rows<T: Float>(x: &[T], length: usize) -> Buffer<T> {
+    // SAFETY: `write_powers` writes all.
+    unsafe {
+        for_each_block(
+            x,
+            length,
+            rows_at_once(length),
+            #[inline(always)]
+            |_, x, out| {
+                let (block, powers) = Block::write_powers(x, length, out);
+                for (powers, sum) in powers.chunks_exact_mut(length).zip(block.sums) {
+                    // The sum is at least 1, so neither this nor its reciprocal is out of range.
+                    let scale = sum.reciprocal();
+                    for power in powers {
+                        *power *= scale;
+                    }
+                }
+            },
+        )
+    }
+}
+
+/// x - log(sum(e^x)) of each row of `length` elements.
+pub(crate) fn log_softmax_rows<T: Float>(x: &[T], length: usize) -> Buffer<T> {
+    // SAFETY: `write_powers` writes all.
+    unsafe {
+        for_each_block(
+            x,
+            length,
+            rows_at_once(length),
+            #[inline(always)]
+            |_, x, out| {
+                let (block, powers) = Block::write_powers(x, length, out);
+                let rows = powers.chunks_exact_mut(length).zip(x.chunks_exact(length));
+                for ((out, x), (shift, sum)) in rows.zip(block.shifts.into_iter().zip(block.sums)) {
+                    let log = sum.log();
+                    for (out, &x) in out.iter_mut().zip(x) {
+                        *out = (x - shift) - log;
+                    }
+                }
+            },
+        )
+    }
+}
+
+/// -log(softmax) at the target of each row of `length` elements; 0 without a target.
+pub(crate) fn cross_entropy_rows<T: Float>(x: &[T], length: usize, targets: &[Option<usize>]) -> Buffer<T> {
+    let part = if x.len() < SHARED { targets.len() } else { (PART / length).max(1) };
+    let rows = rows_at_once(length);
+    // SAFETY: every element of the part is written.
+    unsafe {
+        fill(
+            targets.len(),
+            part,
+            #[inline(always)]
+            |start, out| {
+                let mut powers: SmallVec<[MaybeUninit<T>; BLOCK]> =
+                    SmallVec::from_elem(MaybeUninit::uninit(), rows * length);
+                for (i, out) in out.chunks_mut(rows).enumerate() {
+                    let first = start + i * rows;
+                    let x = &x[first * length..(first + out.len()) * length];
+                    let (mut block, _) = Block::write_powers(x, length, &mut powers[..x.len()]);
+                    for sum in &mut block.sums[..out.len()] {
+                        *sum = sum.log();
+                    }
+                    for (row, out) in out.iter_mut().enumerate() {
+                        // Two differences of near numbers: log(sum(e^x)) - x would lose the digits of a small loss.
+                        let loss = |target| block.sums[row] - (x[row * length + target] - block.shifts[row]);
+                        out.write(targets[first + row].map_or(T::ZERO, loss));
+                    }
+                }
+            },
+        )
+    }
+}
+
+/// `scale` times the difference of the softmax of each row of `length` elements and 1 at its target; zeros without a
+/// target.
+pub(crate) fn softmax_minus_one_hot_rows<T: Float>(
+    x: &[T],
+    length: usize,
+    targets: &[Option<usize>],
+    scale: T,
+) -> Buffer<T> {
+    // SAFETY: `write_powers` writes all.
+    unsafe {
+        for_each_block(
+            x,
+            length,
+            rows_at_once(length),
+            #[inline(always)]
+            |first, x, out| {
+                let (block, powers) = Block::write_powers(x, length, out);
+                let rows = powers.chunks_exact_mut(length).zip(&targets[first..]);
+                for ((powers, target), sum) in rows.zip(block.sums) {
+                    let Some(target) = *target else {
+                        powers.fill(T::ZERO);
+                        continue;
+                    };
+                    powers[target] -= sum;
+                    let factor = scale / sum;
+                    for power in powers {
+                        *power *= factor;
+                    }
+                }
+            },
+        )
+    }
+}
+
+/// log(sum(e^x)) along axes.
+pub(crate) fn logsumexp_along<T: Float>(x: Strided<'_, T>, axes: &[usize]) -> Buffer<T> {
+    reduce(x, axes, &LogSumExp)
 }
 
 /// The sum of e^(x - shift), bit by bit that of a row of these powers.
@@ -56,115 +238,6 @@ fn sum_powers<T: Float>(x: &[T], shift: T) -> T {
     }
     let mut powers = Buffer::filled(x.len(), T::ZERO);
     through(x, shift, powers.get_mut().expect("nobody else has it"))
-}
-
-/// Writes e^(x - shift), where the shift is the largest element; returns it, what is written, and the sum of that.
-#[inline(always)]
-fn write_powers<'a, T: Float>(x: &[T], out: &'a mut [MaybeUninit<T>]) -> (T, &'a mut [T], T) {
-    let shift = largest(x);
-    let powers = write_all(out, x.iter().map(|&x| (x - shift).exp()));
-    let sum = T::sum_row(powers);
-    (shift, powers, sum)
-}
-
-/// e^x / sum(e^x) of each row of `length` elements.
-pub(crate) fn softmax_rows<T: Float>(x: &[T], length: usize) -> Buffer<T> {
-    // SAFETY: `write_powers` writes all.
-    unsafe {
-        for_each_row(
-            x,
-            length,
-            #[inline(always)]
-            |_, x, out| {
-                let (_, powers, sum) = write_powers(x, out);
-                // The sum is at least 1, so neither this nor its reciprocal is out of range.
-                let scale = sum.reciprocal();
-                for power in powers {
-                    *power *= scale;
-                }
-            },
-        )
-    }
-}
-
-/// x - log(sum(e^x)) of each row of `length` elements.
-pub(crate) fn log_softmax_rows<T: Float>(x: &[T], length: usize) -> Buffer<T> {
-    // SAFETY: `write_powers` writes all.
-    unsafe {
-        for_each_row(
-            x,
-            length,
-            #[inline(always)]
-            |_, x, out| {
-                let (shift, powers, sum) = write_powers(x, out);
-                let log = sum.log();
-                for (out, &x) in powers.iter_mut().zip(x) {
-                    *out = (x - shift) - log;
-                }
-            },
-        )
-    }
-}
-
-/// -log(softmax) at the target of each row of `length` elements; 0 without a target.
-pub(crate) fn cross_entropy_rows<T: Float>(x: &[T], length: usize, targets: &[Option<usize>]) -> Buffer<T> {
-    let part = if x.len() < SHARED { targets.len() } else { (PART / length).max(1) };
-    // SAFETY: every element of the part is written.
-    unsafe {
-        fill(
-            targets.len(),
-            part,
-            #[inline(always)]
-            |start, out| {
-                for (i, out) in (start..).zip(out) {
-                    let Some(target) = targets[i] else {
-                        out.write(T::ZERO);
-                        continue;
-                    };
-                    let x = &x[i * length..(i + 1) * length];
-                    let shift = largest(x);
-                    let sum = sum_powers(x, shift);
-                    // Two differences of near numbers: log(sum(e^x)) - x would lose the digits of a small loss.
-                    out.write(sum.log() - (x[target] - shift));
-                }
-            },
-        )
-    }
-}
-
-/// `scale` times the difference of the softmax of each row of `length` elements and 1 at its target; zeros without a
-/// target.
-pub(crate) fn softmax_minus_one_hot_rows<T: Float>(
-    x: &[T],
-    length: usize,
-    targets: &[Option<usize>],
-    scale: T,
-) -> Buffer<T> {
-    // SAFETY: `write_powers` and `write_all` write all.
-    unsafe {
-        for_each_row(
-            x,
-            length,
-            #[inline(always)]
-            |i, x, out| {
-                let Some(target) = targets[i] else {
-                    write_all(out, x.iter().map(|_| T::ZERO));
-                    return;
-                };
-                let (_, powers, sum) = write_powers(x, out);
-                powers[target] -= sum;
-                let factor = scale / sum;
-                for power in powers {
-                    *power *= factor;
-                }
-            },
-        )
-    }
-}
-
-/// log(sum(e^x)) along axes.
-pub(crate) fn logsumexp_along<T: Float>(x: Strided<'_, T>, axes: &[usize]) -> Buffer<T> {
-    reduce(x, axes, &LogSumExp)
 }
 
 /// log(sum(e^x)).

@@ -5,7 +5,7 @@ use std::any::Any;
 use crate::element::Element;
 use crate::error::{OrPanic, TensorError};
 use crate::kernels;
-use crate::layout::{Layout, Strided, copied, same};
+use crate::layout::{copied, same};
 use crate::shape::{Shape, broadcast_shapes, expands};
 use crate::tensor::Tensor;
 
@@ -73,16 +73,17 @@ impl<T: Element> Tensor<T> {
         self.zip_assign("zip_inplace", other, f);
     }
 
-    /// The elements of a tensor that lies in its buffer as this one does, both filling theirs; `None` also if this one's is
-    /// shared.
+    /// The elements of this tensor and of one that lies in its buffer as this one does, both filling theirs; `None` also if
+    /// this one's is shared.
     #[inline]
-    fn beside<'a, U: Element>(&mut self, other: &'a Tensor<U>) -> Option<&'a [U]> {
+    fn beside<'a, U: Element>(&'a mut self, other: &'a Tensor<U>) -> Option<(&'a mut [T], &'a [U])> {
         let (own, others) = (self.layout(), other.layout());
         if own.offset != 0 || others.offset != 0 || !own.is_dense_as(others) {
             return None;
         }
-        let len = own.len();
-        (other.buffer().len() == len && self.memory()?.len() == len).then(|| other.buffer())
+        let (len, others) = (own.len(), other.buffer());
+        let own = self.memory()?;
+        (own.len() == len && others.len() == len).then_some((own, others))
     }
 
     /// [`zip_inplace`](Self::zip_inplace) under another name.
@@ -93,11 +94,9 @@ impl<T: Element> Tensor<T> {
         other: &Tensor<U>,
         f: impl Fn(T, U) -> T + Sync,
     ) {
-        if let Some(elements) = self.beside(other) {
-            // In the order of the memory, whatever the axes are.
-            let layout = Layout::contiguous(&[elements.len()]);
-            let elements = Strided { data: elements, layout: &layout };
-            return kernels::zip_inplace(self.memory().expect("just seen"), &layout.shape, elements, f);
+        // In the order of the memory, whatever the axes are.
+        if let Some((own, others)) = self.beside(other) {
+            return kernels::zip_slices_inplace(own, others, f);
         }
         let shape = copied(self.shape());
         if !expands(other.shape(), &shape) {

@@ -72,7 +72,7 @@ impl<T: Float> Tensor<T> {
     fn indices(&self, axis: usize, targets: &Tensor<i64>, ignore_index: Option<i64>) -> Vec<Option<usize>> {
         let classes = self.shape()[axis];
         let mut indices = Vec::with_capacity(targets.len());
-        for target in targets {
+        for &target in targets.contiguous().data() {
             let is_class = (0..classes as i64).contains(&target);
             if ignore_index == Some(target) {
                 indices.push(None);

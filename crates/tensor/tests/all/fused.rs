@@ -246,6 +246,56 @@ law! {
     }
 }
 
+law! {
+    /// Differences that several steps compute again, sums of their squares, and a scale and a shift in one loop.
+    [f32 f64]
+    fn normalisations(
+        rows in 1..5_usize,
+        length in prop::sample::select(vec![1, 5, 100, 513, 1025]),
+        [divides, turned, given, by_row, keeps] in any::<[bool; 5]>(),
+        seed in any::<u64>(),
+    ) {
+        let mut rng = seeded(seed);
+        let [x, column, row] = [[rows, length], [1, length], [rows, 1]].map(|shape| Tensor::<T>::randn(shape, &mut rng));
+        let (weight, bias) = if by_row { (row.exp(), row.sin()) } else { (column.exp(), column.sin()) };
+        let centre = if given { row } else { x.mean(keepdim(1)) };
+        let difference = &x - &centre;
+        let variance = difference.square().mean(keepdim(1));
+        let eps: T = 1e-5;
+        let moved = &variance + eps;
+        let scaled = if divides { &difference / moved.sqrt() } else { &difference * moved.rsqrt() };
+        let normal = scaled * &weight + &bias;
+
+        let ordered = |[a, b]: [u32; 2]| if turned { [b, a] } else { [a, b] };
+        let centre_step = if given { FusedStep::Input(3) } else { FusedStep::Reduce(Reduction::Mean, 0) };
+        let steps = vec![
+            FusedStep::Input(0),
+            FusedStep::Input(1),
+            FusedStep::Input(2),
+            centre_step,
+            step("sub", &[0, 3]),
+            step("square", &[4]),
+            FusedStep::Reduce(Reduction::Mean, 5),
+            FusedStep::Constant(eps),
+            step("add", &[6, 7]),
+            step(if divides { "sqrt" } else { "rsqrt" }, &[8]),
+            if divides { step("div", &[4, 9]) } else { step("mul", &ordered([4, 9])) },
+            step("mul", &ordered([10, 1])),
+            step("add", &ordered([11, 2])),
+        ];
+        let expected = [normal, difference, variance];
+        let outputs = &[12, 4, 6][..if keeps { 3 } else { 1 }];
+        let shapes = [x.shape(), weight.shape(), bias.shape(), centre.shape()];
+        let fused = Fused::new(x.shape(), 1, &shapes, steps, outputs);
+        let mut results: Vec<Tensor<T>> =
+            (0..outputs.len()).map(|output| Tensor::zeros(fused.shape_of_output(output))).collect();
+        fused.run(&[&x, &weight, &bias, &centre], &mut results.iter_mut().collect::<Vec<_>>());
+        for (result, expected) in results.iter().zip(&expected) {
+            prop_assert_eq!(bits(result), bits(expected));
+        }
+    }
+}
+
 /// Of a long row, the partial results of sums may be out of range where the sum or the mean is not.
 #[test]
 fn long_sums_have_headroom() {

@@ -7,21 +7,24 @@ use std::mem::MaybeUninit;
 use crate::element::Float;
 use crate::runtime::InstructionSet;
 
-/// The loop of a function: where the results go, and up to three operands.
+/// The most operands of a loop.
+pub(crate) const OPERANDS: usize = 5;
+
+/// The loop of a function: where the results go, and the operands.
 ///
 /// # Safety
 /// The machine must have the instructions that it was compiled for. An operand must have as many elements as there are
 /// results, or one if the loop takes it as a number, and overlap with none of them; one that the function does not have
 /// can be anywhere.
-pub(super) type Loop<T> = unsafe fn(&mut [MaybeUninit<T>], *const T, *const T, *const T);
+pub(super) type Loop<T> = unsafe fn(&mut [MaybeUninit<T>], &[*const T; OPERANDS]);
 
 /// Which operands are one number for all elements: bit k for operand k.
 pub(super) type Numbers = u8;
 
 /// The result of a function on one element of each operand.
 trait Formula {
-    const OPERANDS: usize;
-    fn of<T: Float>(x: T, y: T, z: T) -> T;
+    const COUNT: usize;
+    fn of<T: Float>(operands: [T; OPERANDS]) -> T;
 }
 
 /// The loop, for all instruction sets.
@@ -31,17 +34,18 @@ trait Formula {
 #[inline(always)]
 unsafe fn each<T: Float, F: Formula, const NUMBERS: Numbers>(
     out: &mut [MaybeUninit<T>],
-    operands: [*const T; 3],
+    operands: &[*const T; OPERANDS],
 ) {
+    // Written elements might be the addresses, for all that the compiler knows.
+    let operands = *operands;
     for (i, out) in out.iter_mut().enumerate() {
-        let mut elements = [T::ZERO; 3];
-        for k in 0..F::OPERANDS {
+        let mut elements = [T::ZERO; OPERANDS];
+        for k in 0..F::COUNT {
             let place = if NUMBERS >> k & 1 == 1 { 0 } else { i };
             // SAFETY: an operand has an element for each result, or the one.
             elements[k] = unsafe { *operands[k].add(place) };
         }
-        let [x, y, z] = elements;
-        out.write(F::of(x, y, z));
+        out.write(F::of(elements));
     }
 }
 
@@ -51,12 +55,10 @@ unsafe fn each<T: Float, F: Formula, const NUMBERS: Numbers>(
 /// As for [`Loop`].
 unsafe fn portable<T: Float, F: Formula, const NUMBERS: Numbers>(
     out: &mut [MaybeUninit<T>],
-    x: *const T,
-    y: *const T,
-    z: *const T,
+    operands: &[*const T; OPERANDS],
 ) {
     // SAFETY: as the caller promises.
-    unsafe { each::<T, F, NUMBERS>(out, [x, y, z]) }
+    unsafe { each::<T, F, NUMBERS>(out, operands) }
 }
 
 /// The loop with vectors of 256 bits.
@@ -67,12 +69,10 @@ unsafe fn portable<T: Float, F: Formula, const NUMBERS: Numbers>(
 #[target_feature(enable = "avx2,fma")]
 unsafe fn avx2<T: Float, F: Formula, const NUMBERS: Numbers>(
     out: &mut [MaybeUninit<T>],
-    x: *const T,
-    y: *const T,
-    z: *const T,
+    operands: &[*const T; OPERANDS],
 ) {
     // SAFETY: as the caller promises.
-    unsafe { each::<T, F, NUMBERS>(out, [x, y, z]) }
+    unsafe { each::<T, F, NUMBERS>(out, operands) }
 }
 
 /// The loop with vectors of 512 bits.
@@ -83,12 +83,10 @@ unsafe fn avx2<T: Float, F: Formula, const NUMBERS: Numbers>(
 #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
 unsafe fn avx512<T: Float, F: Formula, const NUMBERS: Numbers>(
     out: &mut [MaybeUninit<T>],
-    x: *const T,
-    y: *const T,
-    z: *const T,
+    operands: &[*const T; OPERANDS],
 ) {
     // SAFETY: as the caller promises.
-    unsafe { each::<T, F, NUMBERS>(out, [x, y, z]) }
+    unsafe { each::<T, F, NUMBERS>(out, operands) }
 }
 
 /// The loop for the instruction set in use.
@@ -118,14 +116,14 @@ fn truth<T: Float>(holds: bool) -> T {
     if holds { T::ONE } else { T::ZERO }
 }
 
-/// A formula for each line: its type, the number of operands, and the result.
+/// A formula for each line: its type, the operands, and the result.
 macro_rules! formulas {
-    ($($name:ident $operands:literal |$x:tt, $y:tt, $z:tt| $result:expr;)*) => {$(
+    ($($name:ident |$($x:ident),*| $result:expr;)*) => {$(
         pub(super) struct $name;
         impl Formula for $name {
-            const OPERANDS: usize = $operands;
+            const COUNT: usize = [$(stringify!($x)),*].len();
             #[inline(always)]
-            fn of<T: Float>($x: T, $y: T, $z: T) -> T {
+            fn of<T: Float>([$($x,)* ..]: [T; OPERANDS]) -> T {
                 $result
             }
         }
@@ -145,25 +143,28 @@ macro_rules! functions {
         called_with { $($called_with:ident $called_with_name:ident;)* }
     ) => {
         mod formula {
-            use super::{Float, Formula, truth};
+            use super::{Float, Formula, OPERANDS, truth};
 
             formulas! {
-                Itself 1 |x, _, _| x;
-                MulAdd 3 |x, y, z| x * y + z;
-                MulSub 3 |x, y, z| x * y - z;
-                SubMul 3 |x, y, z| z - x * y;
-                MulMul 3 |x, y, z| x * y * z;
-                AddTimes 3 |x, y, z| (x + y) * z;
-                SubTimes 3 |x, y, z| (x - y) * z;
-                SubExp 2 |x, y, _| (x - y).exp();
-                SubSquare 2 |x, y, _| (x - y).square();
-                Polygamma 2 |x, order, _| x.polygamma(order.to_f64() as usize);
-                Select 3 |condition, x, y| if condition == T::ZERO { y } else { x };
-                $($mixed 2 |$x, $y, _| $mixed_result;)*
-                $($unary 1 |x, _, _| x.$unary_name();)*
-                $($function 1 |x, _, _| x.$function_name();)*
-                $($called 1 |x, _, _| x.$called_name();)*
-                $($called_with 2 |x, y, _| x.$called_with_name(y);)*
+                Itself |x| x;
+                MulAdd |x, y, z| x * y + z;
+                MulSub |x, y, z| x * y - z;
+                SubMul |x, y, z| z - x * y;
+                MulMul |x, y, z| x * y * z;
+                AddTimes |x, y, z| (x + y) * z;
+                SubTimes |x, y, z| (x - y) * z;
+                SubDiv |x, y, z| (x - y) / z;
+                SubTimesMulAdd |x, y, z, v, w| (x - y) * z * v + w;
+                SubDivMulAdd |x, y, z, v, w| (x - y) / z * v + w;
+                SubExp |x, y| (x - y).exp();
+                SubSquare |x, y| (x - y).square();
+                Polygamma |x, order| x.polygamma(order.to_f64() as usize);
+                Select |condition, x, y| if condition == T::ZERO { y } else { x };
+                $($mixed |$x, $y| $mixed_result;)*
+                $($unary |x| x.$unary_name();)*
+                $($function |x| x.$function_name();)*
+                $($called |x| x.$called_name();)*
+                $($called_with |x, y| x.$called_with_name(y);)*
             }
         }
 
@@ -326,13 +327,34 @@ pub(super) fn pair<T: Float>(
         (Function::Mul, Function::Sub, 1) => with!(SubMul: 0 2 4 6),
         (Function::Mul, Function::Mul, _) => with!(MulMul: 0 2 4),
         (Function::Add, Function::Mul, _) => with!(AddTimes: 0 2 4 6),
-        (Function::Sub, Function::Mul, _) => with!(SubTimes: 0 1 2 4),
+        (Function::Sub, Function::Mul, _) => with!(SubTimes: 0 1 2 4 6),
+        (Function::Sub, Function::Div, 0) => with!(SubDiv: 0 2 4 6),
         (Function::Sub, Function::Square, _) => with!(SubSquare: 0 2),
         (Function::Sub, Function::Exp, _) => match numbers {
             0 => Some(wide_functions::<T, formula::SubExp, 0>()),
             2 => Some(wide_functions::<T, formula::SubExp, 2>()),
             _ => None,
         },
+        _ => None,
+    }
+}
+
+/// The loop of two pairs, the result of the first being a factor of the second: over the operands of the first, then the
+/// others of the second.
+pub(super) fn two_pairs<T: Float>(
+    first: [Function; 2],
+    second: [Function; 2],
+    numbers: Numbers,
+) -> Option<Loop<T>> {
+    if second != [Function::Mul, Function::Add] {
+        return None;
+    }
+    // A normalisation of rows, with a scale and a shift for each column or for each row.
+    match (first, numbers) {
+        ([Function::Sub, Function::Mul], 0b00110) => Some(wide::<T, formula::SubTimesMulAdd, 0b00110>()),
+        ([Function::Sub, Function::Mul], 0b11110) => Some(wide::<T, formula::SubTimesMulAdd, 0b11110>()),
+        ([Function::Sub, Function::Div], 0b00110) => Some(wide::<T, formula::SubDivMulAdd, 0b00110>()),
+        ([Function::Sub, Function::Div], 0b11110) => Some(wide::<T, formula::SubDivMulAdd, 0b11110>()),
         _ => None,
     }
 }

@@ -1,11 +1,11 @@
 //! Programs of elementwise steps and reductions of rows, run over tiles that stay in the first-level cache.
 //!
-//! [`stages`] cuts a program whose rows are too long for that, [`plan`] and [`planner`] make instructions of the
-//! steps, [`function`] has
-//! the loop of each function, and [`run`] shares tiles among threads. The results are the bits of the same operations one
-//! by one.
+//! [`stages`] cuts a program whose rows are too long for that, [`plan`] and [`planner`] make instructions of the steps,
+//! [`pairs`] finds which of them are one loop, [`function`] has the loop of each function, and [`run`] shares tiles among
+//! threads. The results are the bits of the same operations one by one.
 
 mod function;
+mod pairs;
 pub(crate) mod plan;
 mod planner;
 pub(crate) mod run;
@@ -14,6 +14,7 @@ mod stages;
 use smallvec::SmallVec;
 
 pub use function::Function;
+pub(crate) use function::OPERANDS;
 pub(crate) use stages::Stages;
 
 use crate::element::Float;
@@ -46,10 +47,10 @@ pub enum Reduction {
 }
 
 impl Reduction {
-    /// The sum of the squares of a row, or their mean.
-    fn of_squares<T: Float>(self, row: &[T]) -> T {
+    /// The sum of the squares of the distances from a number, or their mean.
+    fn of_squares<T: Float>(self, row: &[T], origin: T) -> T {
         let divisor = if self == Self::Mean { T::from_f64(row.len() as f64) } else { T::ONE };
-        Sum { each: square_from(T::ZERO), divisor }.lane(row)
+        Sum { each: square_from(origin), divisor }.lane(row)
     }
 
     fn of<T: Float>(self, row: &[T]) -> T {

@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::function::Loop;
+use super::function::{Loop, OPERANDS};
 use super::planner::Planner;
 use crate::element::Float;
 use crate::kernels::fused::{FusedStep, Reduction};
@@ -30,8 +30,8 @@ pub(crate) enum Work<T> {
     /// One row to all rows.
     Repeat,
     Reduce(Reduction),
-    /// A sum or a mean of the squares of rows.
-    ReduceSquares(Reduction),
+    /// A sum or a mean of the squares of rows; with an extent, of their distances from the second operand.
+    ReduceSquares(Reduction, Option<Extent>),
     /// Partial results of a reduction of rows of several tiles, in the tile's place.
     Accumulate(Reduction),
 }
@@ -42,7 +42,7 @@ pub(crate) struct Instruction<T> {
     pub(crate) work: Work<T>,
     /// The extent of the result.
     pub(crate) extent: Extent,
-    pub(crate) operands: [u32; 3],
+    pub(crate) operands: [u32; OPERANDS],
     pub(crate) to: u32,
 }
 

@@ -2,41 +2,43 @@
 
 use smallvec::SmallVec;
 
-use super::function::{Function, Loop, Numbers, copies, pair};
+use super::function::{Function, Numbers, OPERANDS, copies};
+use super::pairs::{Pair, Squares};
 use super::plan::{Extent, Instruction, Program, TILE, Work, operands_of};
 use super::{FusedStep, Reduction};
 use crate::element::Float;
 
 /// The value of a step.
 #[derive(Debug, Clone, Copy)]
-struct Value {
-    extent: Extent,
+pub(super) struct Value {
+    pub(super) extent: Extent,
     /// The last step that uses it; `usize::MAX` if an output does.
-    last_use: usize,
+    pub(super) last_use: usize,
     slot: Option<u32>,
     /// A register of its own with the number for each element, where it has one for each row or for all.
     splat: Option<u32>,
-    /// How many operands it is, if no output.
-    uses: usize,
+    /// How many operands it is.
+    pub(super) uses: usize,
+    /// How many of these are of steps that compute it themselves.
+    pub(super) joined: usize,
 }
 
-/// A step and the one whose result only it uses, as one loop over these operands.
-struct Pair<T> {
-    function: Loop<T>,
-    operands: SmallVec<[u32; 3]>,
-    numbers: Numbers,
+impl Value {
+    /// Whether every step that uses it computes it itself.
+    pub(super) fn is_joined(&self) -> bool {
+        self.joined == self.uses && self.last_use != usize::MAX
+    }
 }
 
 pub(super) struct Planner<'a, T> {
     program: Program<T>,
-    steps: &'a [FusedStep<T>],
+    pub(super) steps: &'a [FusedStep<T>],
     outputs: &'a [u32],
     accumulated: &'a [(Reduction, u32)],
-    values: Vec<Value>,
+    pub(super) values: Vec<Value>,
     /// For a step that is computed together with one of its operands.
-    pairs: Vec<Option<Pair<T>>>,
-    /// Whether a step is computed together with the one that uses it.
-    is_paired: Vec<bool>,
+    pub(super) pairs: Vec<Option<Pair<T>>>,
+    pub(super) squares: Vec<Option<Squares>>,
     /// Registers of an extent that nobody uses any more.
     free: Vec<(Extent, u32)>,
     first_constant: u32,
@@ -61,7 +63,7 @@ impl<'a, T: Float> Planner<'a, T> {
                     operands.iter().map(|&x| values[x as usize].extent).max().expect("operands")
                 }
             };
-            values.push(Value { extent, last_use: 0, slot: None, splat: None, uses: 0 });
+            values.push(Value { extent, last_use: 0, slot: None, splat: None, uses: 0, joined: 0 });
         }
         for &output in outputs.iter().chain(accumulated.iter().map(|(_, step)| step)) {
             values[output as usize].last_use = usize::MAX;
@@ -92,72 +94,19 @@ impl<'a, T: Float> Planner<'a, T> {
             accumulated,
             values,
             pairs: Vec::new(),
-            is_paired: vec![false; steps.len()],
+            squares: Vec::new(),
             free,
             first_constant,
             first_output,
             first_register,
         };
-        for number in 0..steps.len() {
-            let pair = planner.pair(number);
-            planner.pairs.push(pair);
-        }
-        for number in 0..steps.len() {
-            planner.join_squares(number);
-        }
+        planner.find_pairs();
         planner
-    }
-
-    /// A step together with one of its operands, if there is a loop for both, and nobody else uses the operand.
-    fn pair(&mut self, number: usize) -> Option<Pair<T>> {
-        let FusedStep::Apply(second, others) = &self.steps[number] else { return None };
-        let extent = self.values[number].extent;
-        for (k, &operand) in others.iter().enumerate() {
-            let before = self.values[operand as usize];
-            let FusedStep::Apply(first, operands) = &self.steps[operand as usize] else { continue };
-            if before.uses != 1 || before.last_use != number || before.extent != extent {
-                continue;
-            }
-            if self.pairs[operand as usize].is_some() {
-                continue;
-            }
-            let mut operands = operands.clone();
-            if matches!(first, Function::Add | Function::Mul) && self.is_number(operands[0], extent) {
-                operands.swap(0, 1);
-            }
-            operands.extend(others.iter().enumerate().filter(|(other, _)| *other != k).map(|(_, &x)| x));
-            let numbers = self.numbers(&operands, extent);
-            if let Some(function) = pair([*first, *second], k, numbers) {
-                self.is_paired[operand as usize] = true;
-                for &operand in &operands {
-                    let value = &mut self.values[operand as usize];
-                    value.last_use = value.last_use.max(number);
-                }
-                return Some(Pair { function, operands, numbers });
-            }
-        }
-        None
-    }
-
-    /// Computes squares together with their sum, if nobody else uses them.
-    fn join_squares(&mut self, number: usize) {
-        let FusedStep::Reduce(Reduction::Sum | Reduction::Mean, operand) = self.steps[number] else { return };
-        let squares = self.values[operand as usize];
-        if let FusedStep::Apply(Function::Square, operands) = &self.steps[operand as usize]
-            && squares.uses == 1
-            && squares.last_use == number
-            && squares.extent == Extent::Element
-            && self.pairs[operand as usize].is_none()
-        {
-            self.is_paired[operand as usize] = true;
-            let x = &mut self.values[operands[0] as usize];
-            x.last_use = x.last_use.max(number);
-        }
     }
 
     pub(super) fn plan(mut self) -> Program<T> {
         for (number, step) in self.steps.iter().enumerate() {
-            if self.values[number].last_use == 0 || self.is_paired[number] {
+            if self.values[number].last_use == 0 || self.values[number].is_joined() {
                 continue;
             }
             match step {
@@ -174,13 +123,13 @@ impl<'a, T: Float> Planner<'a, T> {
             self.program.outputs.push(extent);
             let (from, to) = (self.slot(output), self.first_output + number as u32);
             if from != to {
-                self.emit(Work::Loop(copies(false)), extent, [from; 3], to);
+                self.emit(Work::Loop(copies(false)), extent, [from; OPERANDS], to);
             }
         }
         for &(reduction, step) in self.accumulated {
             let from = self.at_extent(step, Extent::Element);
             let to = self.new_register(TILE);
-            self.emit(Work::Accumulate(reduction), Extent::Element, [from; 3], to);
+            self.emit(Work::Accumulate(reduction), Extent::Element, [from; OPERANDS], to);
             self.program.accumulated.push((reduction, to));
         }
         self.program
@@ -197,13 +146,13 @@ impl<'a, T: Float> Planner<'a, T> {
         self.values[number].slot = Some(slot);
         if self.program.tile_rows > 1 && self.program.repeats(input) {
             let to = self.new_register(self.program.tile_size(Extent::Element));
-            let repeat = Instruction { work: Work::Repeat, extent: Extent::Element, operands: [slot; 3], to };
+            let repeat = Instruction { work: Work::Repeat, extent: Extent::Element, operands: [slot; OPERANDS], to };
             self.program.prologue.push(repeat);
             self.values[number].slot = Some(to);
         }
     }
 
-    fn emit(&mut self, work: Work<T>, extent: Extent, operands: [u32; 3], to: u32) {
+    fn emit(&mut self, work: Work<T>, extent: Extent, operands: [u32; OPERANDS], to: u32) {
         let once = extent == Extent::Once;
         let list = if once { &mut self.program.prologue } else { &mut self.program.body };
         list.push(Instruction { work, extent, operands, to });
@@ -225,22 +174,27 @@ impl<'a, T: Float> Planner<'a, T> {
 
     fn step(&mut self, number: usize, step: &FusedStep<T>, output: Option<u32>) {
         let extent = self.values[number].extent;
-        let mut released: SmallVec<[u32; 3]> = operands_of(step).into();
+        let mut released: SmallVec<[u32; OPERANDS]> = operands_of(step).into();
         let (work, operands) = match step {
             _ if self.pairs[number].is_some() => {
-                let Pair { function, operands, numbers } = self.pairs[number].take().expect("just seen");
+                let Pair { function, operands, numbers, .. } = self.pairs[number].take().expect("just seen");
                 let slots = self.slots(&operands, numbers, extent);
                 released = operands;
                 (Work::Loop(function), slots)
             }
             FusedStep::Apply(function, operands) => self.apply(*function, operands, extent),
-            FusedStep::Reduce(reduction, operand) if self.is_paired[*operand as usize] => {
-                let [x] = operands_of(&self.steps[*operand as usize]) else { unreachable!("it is a square") };
-                released = SmallVec::from_slice(&[*x]);
-                (Work::ReduceSquares(*reduction), [self.at_extent(*x, Extent::Element); 3])
+            FusedStep::Reduce(reduction, _) if self.squares[number].is_some() => {
+                let Squares { x, origin } = self.squares[number].expect("just seen");
+                let slot = self.at_extent(x, Extent::Element);
+                released = std::iter::once(x).chain(origin).collect();
+                let extent = origin.map(|origin| self.values[origin as usize].extent);
+                let origin = origin.map_or(slot, |origin| self.slot(origin));
+                let mut operands = [slot; OPERANDS];
+                operands[1] = origin;
+                (Work::ReduceSquares(*reduction, extent), operands)
             }
             FusedStep::Reduce(reduction, operand) => {
-                (Work::Reduce(*reduction), [self.at_extent(*operand, Extent::Element); 3])
+                (Work::Reduce(*reduction), [self.at_extent(*operand, Extent::Element); OPERANDS])
             }
             FusedStep::Input(_) | FusedStep::Constant(_) => unreachable!("these need no instruction"),
         };
@@ -252,7 +206,7 @@ impl<'a, T: Float> Planner<'a, T> {
         }
     }
 
-    fn apply(&mut self, function: Function, operands: &[u32], extent: Extent) -> (Work<T>, [u32; 3]) {
+    fn apply(&mut self, function: Function, operands: &[u32], extent: Extent) -> (Work<T>, [u32; OPERANDS]) {
         assert_eq!(operands.len(), function.operands(), "{function:?}: the number of operands");
         let numbers = self.numbers(operands, extent);
         let (function_of, numbers) = match function.with_numbers(numbers) {
@@ -267,14 +221,14 @@ impl<'a, T: Float> Planner<'a, T> {
     }
 
     /// Which operands are numbers for results of this extent.
-    fn numbers(&self, operands: &[u32], extent: Extent) -> Numbers {
+    pub(super) fn numbers(&self, operands: &[u32], extent: Extent) -> Numbers {
         let is_number = |k: usize| Numbers::from(self.is_number(operands[k], extent));
         (0..operands.len()).fold(0, |numbers, k| numbers | is_number(k) << k)
     }
 
     /// The slots of operands, of which some are taken as numbers.
-    fn slots(&mut self, operands: &[u32], numbers: Numbers, extent: Extent) -> [u32; 3] {
-        let mut slots = [0; 3];
+    fn slots(&mut self, operands: &[u32], numbers: Numbers, extent: Extent) -> [u32; OPERANDS] {
+        let mut slots = [0; OPERANDS];
         for (k, &operand) in operands.iter().enumerate() {
             let is_number = numbers >> k & 1 == 1;
             slots[k] = if is_number { self.slot(operand) } else { self.at_extent(operand, extent) };
@@ -287,7 +241,7 @@ impl<'a, T: Float> Planner<'a, T> {
     }
 
     /// Whether a value is one number for all elements of a tile's result of this extent.
-    fn is_number(&self, step: u32, extent: Extent) -> bool {
+    pub(super) fn is_number(&self, step: u32, extent: Extent) -> bool {
         match (self.values[step as usize].extent, extent) {
             (Extent::Once, Extent::Row | Extent::Element) => true,
             (Extent::Row, Extent::Element) => self.program.tile_rows == 1,
@@ -313,7 +267,7 @@ impl<'a, T: Float> Planner<'a, T> {
             _ => self.register(extent),
         };
         let list = if own == Extent::Once { &mut self.program.prologue } else { &mut self.program.body };
-        list.push(Instruction { work, extent, operands: [from; 3], to });
+        list.push(Instruction { work, extent, operands: [from; OPERANDS], to });
         if extent == Extent::Element {
             self.values[step as usize].splat = Some(to);
         }

@@ -50,14 +50,14 @@ impl<T: Float> Tile<'_, T> {
                 Extent::Row => self.rows,
                 Extent::Element => self.len,
             };
-            let ([x, y, z], out) = (instruction.operands.map(slot), slot(instruction.to));
+            let (operands, out) = (instruction.operands.map(slot), slot(instruction.to));
             // SAFETY: the plan gives each instruction a slot for its results that is none of its operands', and slots
             // have as many elements as their extent says; its loops are made for this machine.
             unsafe {
                 if let Work::Loop(function) = instruction.work {
-                    function(from_raw_parts_mut(out.cast(), len), x, y, z);
+                    function(from_raw_parts_mut(out.cast(), len), &operands.map(<*mut T>::cast_const));
                 } else {
-                    self.run_rows(instruction.work, x, out);
+                    self.run_rows(instruction.work, [operands[0], operands[1]], out);
                 }
             }
         }
@@ -67,7 +67,7 @@ impl<T: Float> Tile<'_, T> {
     ///
     /// # Safety
     /// As for [`run`](Self::run).
-    unsafe fn run_rows(&self, work: Work<T>, x: *const T, out: *mut T) {
+    unsafe fn run_rows(&self, work: Work<T>, [x, y]: [*mut T; 2], out: *mut T) {
         let length = self.len / self.rows.max(1);
         // SAFETY: as the caller promises; what an instruction does not read may be elsewhere.
         unsafe {
@@ -90,10 +90,15 @@ impl<T: Float> Tile<'_, T> {
                         out.add(row).write(reduction.of(&elements[row * length..][..length]));
                     }
                 }
-                Work::ReduceSquares(reduction) => {
+                Work::ReduceSquares(reduction, origins) => {
                     let elements = from_raw_parts(x, self.len);
                     for row in 0..self.rows {
-                        out.add(row).write(reduction.of_squares(&elements[row * length..][..length]));
+                        let origin = match origins {
+                            Some(Extent::Row) => *y.add(row),
+                            Some(_) => *y,
+                            None => T::ZERO,
+                        };
+                        out.add(row).write(reduction.of_squares(&elements[row * length..][..length], origin));
                     }
                 }
                 Work::Accumulate(reduction) => {

@@ -188,8 +188,8 @@ pub(crate) fn write_products<T: Float>(
 /// Writes `lhs x rhs + bias` to `out`, whose rows are `row_stride` apart.
 ///
 /// # Safety
-/// `out` must be valid for writes of all elements, which nobody else reads or writes meanwhile, and the
-/// elements of both operands must lie in their buffers.
+/// `out` must be valid for writes of all elements, which nobody else reads or writes meanwhile, the elements of both
+/// operands must lie in their buffers, and a bias must have an element for each column.
 pub(crate) unsafe fn product<T: Float>(
     out: *mut T,
     row_stride: usize,
@@ -199,12 +199,14 @@ pub(crate) unsafe fn product<T: Float>(
 ) {
     if lhs.columns == 0 || bias.is_some() {
         for row in 0..lhs.rows {
-            for column in 0..rhs.columns {
-                // SAFETY: the caller's promise.
-                unsafe {
-                    out.add(row * row_stride + column).write(bias.map_or(T::ZERO, |bias| bias[column]));
-                };
-            }
+            // SAFETY: the caller's promise; a bias has an element for each column.
+            unsafe {
+                let out = out.add(row * row_stride);
+                match bias {
+                    Some(bias) => out.copy_from_nonoverlapping(bias.as_ptr(), rhs.columns),
+                    None => (0..rhs.columns).for_each(|column| out.add(column).write(T::ZERO)),
+                }
+            };
         }
     }
     if lhs.columns == 0 {

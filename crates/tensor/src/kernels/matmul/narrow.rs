@@ -196,13 +196,35 @@ impl<T: Float, M: Copy> Panel<T, M> {
                     } else {
                         let mut rest = [T::ZERO; MOST_LANES];
                         sum.store(rest.as_mut_ptr());
-                        for (lane, &sum) in rest[..left].iter().enumerate() {
-                            out.add(i * V::LANES + lane).write(sum);
-                        }
+                        copy_few(rest.as_ptr(), out.add(i * V::LANES), left);
                     }
                 }
             }
         }
         ROWS
+    }
+}
+
+/// Copies fewer than [`MOST_LANES`] numbers, in a few instructions where `copy_from` would call `memcpy`.
+///
+/// # Safety
+/// So many must be readable and writable.
+#[inline(always)]
+unsafe fn copy_few<T>(from: *const T, to: *mut T, count: usize) {
+    #[inline(always)]
+    unsafe fn copy_piece<T, const LEN: usize>(from: *const T, to: *mut T, count: usize) {
+        if count & LEN != 0 {
+            // The longer pieces come first.
+            let done = count & !(2 * LEN - 1);
+            // SAFETY: the caller's promise.
+            unsafe { to.add(done).copy_from_nonoverlapping(from.add(done), LEN) };
+        }
+    }
+    // SAFETY: the caller's promise.
+    unsafe {
+        copy_piece::<T, 8>(from, to, count);
+        copy_piece::<T, 4>(from, to, count);
+        copy_piece::<T, 2>(from, to, count);
+        copy_piece::<T, 1>(from, to, count);
     }
 }

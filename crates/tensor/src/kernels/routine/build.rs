@@ -3,7 +3,7 @@
 use super::{Matrix, Routine, Slot, Step, Table, Value};
 use crate::element::Float;
 use crate::kernels::fused::plan::{Extent, Instruction, Program, Work};
-use crate::kernels::fused::{Reduction, Stages};
+use crate::kernels::fused::{OPERANDS, Reduction, Stages};
 use crate::kernels::matmul::is_narrow;
 use crate::kernels::reduce::stack_size;
 use crate::layout::{Layout, copied};
@@ -267,7 +267,7 @@ impl<T: Float> Routine<T> {
         let from = self.contiguous(lanes, &lanes_shape)?;
         let (result, to) = self.result(shape);
         let instruction =
-            Instruction { work: Work::Reduce(reduction), extent: Extent::Row, operands: [from; 3], to };
+            Instruction { work: Work::Reduce(reduction), extent: Extent::Row, operands: [from; OPERANDS], to };
         self.steps.push(Step::Pass { instructions: vec![instruction], rows: count, len: count * length });
         Some(result)
     }
