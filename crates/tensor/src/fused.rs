@@ -66,6 +66,11 @@ impl<T: Float> Fused<T> {
         self.stages.single_tile().is_some()
     }
 
+    /// Whether an output can take the place of an input of this shape: see [`FusedInput::Output`].
+    pub fn can_overwrite(&self, output: usize, input: &[usize]) -> bool {
+        self.stages.can_overwrite(output, input)
+    }
+
     pub(crate) fn stages(&self) -> &Stages<T> {
         &self.stages
     }

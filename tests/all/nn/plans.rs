@@ -1,7 +1,7 @@
 //! What a plan leaves out, and what it must not.
 
 use gradus::prelude::*;
-use gradus::{Compiled, Var};
+use gradus::{Compiled, Var, track_memory};
 
 #[test]
 fn equal_results_are_computed_once_and_constants_are_folded() {
@@ -72,4 +72,52 @@ fn a_small_step_is_a_routine() {
         })
         .collect();
     assert_eq!(names, ["routine", "assert", "update", "update", "update", "update"], "{plan}");
+}
+
+/// The bytes of tensors at the peak of a step of training, after some others.
+fn peak_of_step(sizes: &[usize], batch: usize, activation: fn(&Var) -> Var, compiles: bool) -> usize {
+    let train = || {
+        let rng = &mut seeded(0);
+        let mut layers: Vec<Linear> =
+            sizes.windows(2).map(|pair| Linear::new(pair[0], pair[1], rng)).collect();
+        let x = Var::from(Tensor::<f32>::randn([batch, sizes[0]], rng));
+        let labels = Tensor::<f32>::rand([batch], rng) * sizes[sizes.len() - 1] as f32;
+        let targets = Indices::from(labels.cast::<i64>());
+        let mut sgd = Sgd::new(0.01);
+        let step = move |layers: &mut Vec<Linear>, sgd: &mut Sgd, (x, targets): (Var, Indices)| {
+            let (last, hidden) = layers.split_last().unwrap();
+            let hidden = hidden.iter().fold(x, |x, layer| activation(&layer.forward(&x)));
+            let loss = last.forward(&hidden).cross_entropy(&targets);
+            sgd.step(layers, &loss.clone().backward());
+            loss
+        };
+        let mut compiled = Compiled::new(step);
+        let mut call = || {
+            let inputs = (x.clone(), targets.clone());
+            if compiles {
+                compiled.call(&mut layers, &mut sgd, inputs)
+            } else {
+                step(&mut layers, &mut sgd, inputs)
+            }
+        };
+        for _ in 0..3 {
+            let _ = call();
+        }
+        track_memory(call).1.peak
+    };
+    track_memory(train).0
+}
+
+#[test]
+fn a_plan_needs_no_more_memory_than_the_step_without_it() {
+    for (sizes, batch, activation) in [
+        (&[64, 128, 10][..], 64, Var::relu as fn(&Var) -> Var),
+        (&[196, 128, 64, 10], 128, Var::relu),
+        (&[100, 100, 100, 100, 100, 100], 50, Var::tanh),
+        (&[30, 200, 40], 300, Var::sigmoid),
+    ] {
+        let [eager, compiled] =
+            [false, true].map(|compiles| peak_of_step(sizes, batch, activation, compiles));
+        assert!(compiled <= eager, "{sizes:?}: {compiled} bytes, and {eager} without a plan");
+    }
 }

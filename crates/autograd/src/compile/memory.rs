@@ -2,7 +2,7 @@
 
 use gradus_tensor::{Float, Shape};
 
-use super::plan::{Kind, Memory, Place, Plan};
+use super::plan::{Instruction, Kind, Memory, Place, Plan};
 use crate::tape::node::Saved;
 
 /// The most elements of a result that keeps memory of its own: up to this size, taking shared memory costs more time than the
@@ -10,6 +10,39 @@ use crate::tape::node::Saved;
 const KEPT: usize = 256;
 
 impl<T: Float> Plan<T> {
+    /// Moves the updates of parameters to where their gradients are known and the parameters are read no more, so that the
+    /// memory of a gradient is free for the next one.
+    pub(super) fn advance_updates(&mut self) {
+        let mut ordered: Vec<Instruction<T>> = Vec::with_capacity(self.instructions.len());
+        for instruction in std::mem::take(&mut self.instructions) {
+            let place = match (&instruction.kind, &instruction.operands[..]) {
+                (&Kind::Update { member, .. }, &[gradient]) => {
+                    // A view that is still read would make the update copy the parameter.
+                    let mut views = vec![Place::Member(member)];
+                    for other in ordered.iter().filter(|other| matches!(other.kind, Kind::View(..))) {
+                        if views.contains(&other.operands[0]) {
+                            views.extend(other.results.iter().map(|&value| Place::Value(value)));
+                        }
+                    }
+                    let waits_for = |other: &Instruction<T>| {
+                        let is_read = other.operands.iter().any(|operand| views.contains(operand));
+                        let is_gradient = match gradient {
+                            Place::Value(value) => other.results.contains(&value),
+                            Place::Member(gradient) => other.kind.changes() == Some(gradient),
+                        };
+                        // A loss that is NaN must be found before.
+                        let is_other = other.kind.is_effect() && !matches!(other.kind, Kind::Update { .. });
+                        is_read || is_gradient || is_other || other.kind.changes() == Some(member)
+                    };
+                    ordered.iter().rposition(waits_for).map_or(0, |before| before + 1)
+                }
+                _ => ordered.len(),
+            };
+            ordered.insert(place, instruction);
+        }
+        self.instructions = ordered;
+    }
+
     /// Numbers the results of instructions in their order, so that operands come before results.
     pub(super) fn number_results(&mut self) {
         // Values that became parts of passes get no number.
@@ -66,15 +99,28 @@ impl<T: Float> Plan<T> {
                 }
                 _ => None,
             };
-            instruction.takes = taken.is_some();
-            for &result in &instruction.results {
+            instruction.takes = taken;
+            for place in 0..instruction.results.len() {
+                let result = instruction.results[place];
                 let size: usize = self.shapes[result as usize].iter().product();
                 let is_shared = match &instruction.kind {
                     Kind::Routine(routine, _) => routine.new_output(instruction.memory.len()).is_contiguous(),
                     _ => prepared,
                 };
                 let register = is_shared && size > KEPT && !self.results.contains(&Place::Value(result));
-                let register = register.then(|| take_register(&mut free, &mut self.registers.sizes, size));
+                let register = register.then(|| {
+                    // Writing over an operand takes another copy of each tile, so memory that is free comes first.
+                    let is_free =
+                        free.iter().any(|&register| self.registers.sizes[register as usize] >= size);
+                    let over =
+                        if is_free { None } else { instruction.overwritten(&self.shapes, &self.register_of) };
+                    if let Some((operand, register)) = over {
+                        instruction.takes = Some(operand);
+                        instruction.dies.retain(|&value| value != operand);
+                        return register;
+                    }
+                    take_register(&mut free, &mut self.registers.sizes, size)
+                });
                 instruction.memory.push(match register {
                     Some(register) => Memory::Register(register),
                     None if prepared => Memory::Own,
@@ -112,6 +158,20 @@ impl<T: Float> Plan<T> {
                 }
             }
         }
+    }
+}
+
+impl<T: Float> Instruction<T> {
+    /// An operand of a pass that nobody reads later, whose place the first result can take, and its register.
+    fn overwritten(&self, shapes: &[Shape], register_of: &[Option<u32>]) -> Option<(u32, u32)> {
+        let Kind::Fused(pass, _) = &self.kind else { return None };
+        let is_first = self.memory.is_empty() && self.takes.is_none();
+        let dying = self.dies.iter().filter(|&&value| {
+            is_first
+                && self.operands.contains(&Place::Value(value))
+                && pass.can_overwrite(0, &shapes[value as usize])
+        });
+        dying.filter_map(|&value| Some((value, register_of[value as usize]?))).next()
     }
 }
 

@@ -65,8 +65,8 @@ pub(super) struct Instruction<T: Float> {
     pub(super) dies: Vec<u32>,
     /// The memory that the results are written to.
     pub(super) memory: Vec<Memory>,
-    /// Whether a view takes the memory of its operand.
-    pub(super) takes: bool,
+    /// The operand whose memory becomes the one of a result: of a view, or of a pass that writes over what it reads.
+    pub(super) takes: Option<u32>,
 }
 
 #[derive(Default)]
@@ -232,6 +232,7 @@ impl<T: Float> Plan<T> {
         };
         plan.fuse();
         plan.make_routines(&strides, &member_strides);
+        plan.advance_updates();
         plan.number_results();
         plan.find_deaths();
         plan.assign_registers();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use gradus_tensor::fused::FusedInput;
 use gradus_tensor::{Float, Shape, Tensor};
 use smallvec::SmallVec;
 
@@ -159,13 +160,32 @@ fn execute<T: Float>(
         Kind::Nothing => return,
         Kind::Fused(pass, _) => {
             let (values, results) = values.split_at_mut(first);
-            let mut outputs: SmallVec<[&mut Tensor<T>; 2]> = SmallVec::new();
-            for ((value, &memory), shape) in results.iter_mut().zip(&instruction.memory).zip(&shapes[first..])
-            {
-                outputs.push(prepare(memory, value, registers, shape));
+            let over = instruction.takes.filter(|&operand| {
+                let Saved::Value(operand) = &mut values[operand as usize] else { return false };
+                operand.is_contiguous() && operand.is_sole()
+            });
+            if let Some(operand) = over {
+                results[0] = std::mem::replace(&mut values[operand as usize], Saved::nothing());
             }
-            let inputs = gather(&instruction.operands, |place| number(place, values, outside));
-            return pass.run(&inputs, &mut outputs);
+            let mut outputs: SmallVec<[&mut Tensor<T>; 2]> = SmallVec::new();
+            for (i, ((value, &memory), shape)) in
+                results.iter_mut().zip(&instruction.memory).zip(&shapes[first..]).enumerate()
+            {
+                outputs.push(if i == 0 && over.is_some() {
+                    value.value_mut().expect("it was just put there")
+                } else {
+                    prepare(memory, value, registers, shape)
+                });
+            }
+            if over.is_none() {
+                let inputs = gather(&instruction.operands, |place| number(place, values, outside));
+                return pass.run(&inputs, &mut outputs);
+            }
+            let input = |place| match place {
+                Place::Value(value) if Some(value) == over => FusedInput::Output(0),
+                place => FusedInput::Tensor(number(place, values, outside)),
+            };
+            return pass.run_with(&gather(&instruction.operands, input), &mut outputs);
         }
         Kind::Routine(routine, _) => {
             let (values, results) = values.split_at_mut(first);
@@ -186,7 +206,7 @@ fn execute<T: Float>(
         }
         Kind::View(view, operation) => {
             let viewed = match instruction.operands[0] {
-                Place::Value(value) if instruction.takes => {
+                Place::Value(value) if instruction.takes.is_some() => {
                     match std::mem::replace(&mut values[value as usize], Saved::nothing()) {
                         Saved::Value(operand) => operand.into_viewed(view),
                         _ => unreachable!("the operand is numbers"),

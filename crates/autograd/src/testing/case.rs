@@ -191,7 +191,7 @@ impl Sample {
         for _ in 0..2 {
             let mut members: Vec<External<f64>> = others.iter_mut().map(External::Number).collect();
             let mut got = Vec::new();
-            program.run(std::iter::empty(), &mut members, &mut |_, _, _, _| (), |value| {
+            program.run(&[], &mut members, &mut |_, _, _, _| (), |value| {
                 let OperandValue::Number(value) = value else { unreachable!("the results are numbers") };
                 got.push(value.clone());
             });

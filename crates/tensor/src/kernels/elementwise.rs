@@ -189,11 +189,7 @@ pub(crate) fn zip_inplace<T: Element, U: Element>(
 }
 
 /// [`zip_inplace`] of as many elements as are in `x`, side by side.
-pub(crate) fn zip_slices_inplace<T: Element, U: Element>(
-    x: &mut [T],
-    y: &[U],
-    f: impl Fn(T, U) -> T + Sync,
-) {
+pub(crate) fn zip_slices_inplace<T: Element, U: Element>(x: &mut [T], y: &[U], f: impl Fn(T, U) -> T + Sync) {
     let part = |start: usize, x: &mut [T]| zip_line_inplace(x, &y[start..start + x.len()], &f);
     // Compiled once for all functions.
     let part: &(dyn Fn(usize, &mut [T]) + Sync) = &part;

@@ -67,15 +67,14 @@ impl<T: Float> Tensor<T> {
     /// The product of two matrices that fit, plus a vector added to each row.
     fn matrix_product(&self, right: &Self, bias: Option<&Self>) -> Self {
         let (left_matrix, right_matrix) = (self.as_matrix(), right.as_matrix());
-        let (m, k, n) = (left_matrix.rows, left_matrix.columns, right_matrix.columns);
         if !turns_first(left_matrix, right_matrix) {
             let bias = bias.map(Self::elements);
             return Self::from_buffer(
                 kernels::products(&[(left_matrix, right_matrix)], bias.as_deref()),
-                &[m, n],
+                &[left_matrix.rows, right_matrix.columns],
             );
         }
-        if m * (k + n) >= k * n {
+        if !turns_whole(left_matrix, right_matrix) {
             return self.matrix_product(&right.contiguous(), bias);
         }
         let turned = right.t().matrix_product(&self.t().contiguous(), None).t().contiguous();
@@ -94,7 +93,7 @@ impl<T: Float> Tensor<T> {
     pub fn matmul_into(&self, other: &Self, out: &mut Self) {
         if let (&[_, inner], &[k, _]) = (self.shape(), other.shape())
             && inner == k
-            && out.overwrite(self.as_matrix(), other.as_matrix(), None)
+            && out.overwrite([self.as_matrix(), other.as_matrix()], None, || other.contiguous())
         {
             return;
         }
@@ -114,22 +113,37 @@ impl<T: Float> Tensor<T> {
             && bias.is_none_or(|bias| *bias.shape() == [columns])
         {
             let bias = bias.map(Self::elements);
-            if out.overwrite(self.as_matrix(), weight.as_matrix().t(), bias.as_deref()) {
+            let matrices = [self.as_matrix(), weight.as_matrix().t()];
+            if out.overwrite(matrices, bias.as_deref(), || weight.t().contiguous()) {
                 return;
             }
         }
         *out = self.linear(weight, bias);
     }
 
-    /// Writes the product of two matrices that fit over this tensor, if that can be done at once.
+    /// Writes the product of two matrices that fit over this tensor, if that can be done at once; `right` gives a contiguous
+    /// copy of the right one.
     #[inline]
-    fn overwrite(&mut self, left: MatrixRef<T>, right: MatrixRef<T>, bias: Option<&[T]>) -> bool {
-        let is_empty = left.rows == 0 || left.columns == 0 || right.columns == 0;
-        if *self.shape() != [left.rows, right.columns] || is_empty || turns_first(left, right) {
+    fn overwrite(
+        &mut self,
+        [lhs, rhs]: [MatrixRef<T>; 2],
+        bias: Option<&[T]>,
+        right: impl FnOnce() -> Self,
+    ) -> bool {
+        let (m, k, n) = (lhs.rows, lhs.columns, rhs.columns);
+        if *self.shape() != [m, n] || m == 0 || k == 0 || n == 0 {
+            return false;
+        }
+        let turns = turns_first(lhs, rhs);
+        if turns && turns_whole(lhs, rhs) {
             return false;
         }
         let Some(out) = self.writable() else { return false };
-        kernels::overwrite_product(out, left, right, bias);
+        if turns {
+            kernels::overwrite_product(out, lhs, right().as_matrix(), bias);
+        } else {
+            kernels::overwrite_product(out, lhs, rhs, bias);
+        }
         true
     }
 
@@ -185,6 +199,12 @@ fn turns_first<T: Float>(left: MatrixRef<T>, right: MatrixRef<T>) -> bool {
     // The stride of an axis of one element does not matter.
     let against = k > 1 && n > 1 && right.row_stride.abs() < right.column_stride.abs();
     against && m * k * n >= LARGE && m >= 32
+}
+
+/// Whether that is the whole product, transposed, in place of the right matrix: fewer elements move.
+fn turns_whole<T: Float>(left: MatrixRef<T>, right: MatrixRef<T>) -> bool {
+    let (m, k, n) = (left.rows, left.columns, right.columns);
+    m * (k + n) < k * n
 }
 
 /// The shape of [`Tensor::matmul`].

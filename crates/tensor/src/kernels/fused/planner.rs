@@ -146,7 +146,8 @@ impl<'a, T: Float> Planner<'a, T> {
         self.values[number].slot = Some(slot);
         if self.program.tile_rows > 1 && self.program.repeats(input) {
             let to = self.new_register(self.program.tile_size(Extent::Element));
-            let repeat = Instruction { work: Work::Repeat, extent: Extent::Element, operands: [slot; OPERANDS], to };
+            let repeat =
+                Instruction { work: Work::Repeat, extent: Extent::Element, operands: [slot; OPERANDS], to };
             self.program.prologue.push(repeat);
             self.values[number].slot = Some(to);
         }

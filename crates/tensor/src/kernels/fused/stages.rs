@@ -130,6 +130,14 @@ impl<T: Float> Stages<T> {
         &self.output_shapes[output]
     }
 
+    /// Whether an output can be written over an input of this shape.
+    pub(crate) fn can_overwrite(&self, output: usize, input: &[usize]) -> bool {
+        // Of several stages, a later one might read the input again.
+        let [Stage { program, accumulated, .. }] = &self.list[..] else { return false };
+        let is_element = program.outputs.get(output) == Some(&Extent::Element);
+        accumulated.is_empty() && is_element && program.shape[..] == *input
+    }
+
     /// The program, if it is one tile.
     pub(crate) fn single_tile(&self) -> Option<&Program<T>> {
         let [Stage { program, accumulated, .. }] = &self.list[..] else { return None };

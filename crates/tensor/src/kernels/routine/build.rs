@@ -266,8 +266,12 @@ impl<T: Float> Routine<T> {
         let lanes_shape = copied(&self.values[lanes as usize].layout.shape);
         let from = self.contiguous(lanes, &lanes_shape)?;
         let (result, to) = self.result(shape);
-        let instruction =
-            Instruction { work: Work::Reduce(reduction), extent: Extent::Row, operands: [from; OPERANDS], to };
+        let instruction = Instruction {
+            work: Work::Reduce(reduction),
+            extent: Extent::Row,
+            operands: [from; OPERANDS],
+            to,
+        };
         self.steps.push(Step::Pass { instructions: vec![instruction], rows: count, len: count * length });
         Some(result)
     }
