@@ -23,15 +23,11 @@ fn main() -> Result<(), DistributedError> {
             for overlap in [false, true] {
                 let ends = Threads::connected(2).into_iter();
                 let ends = ends.map(|threads| Network { threads, latency: 100e-6, bytes: bits / 8.0 });
-                let measure = |end| -> Result<(), DistributedError> {
-                    let group = Group::new(Box::new(end));
+                let results = Threads::run_on(ends, |group| {
                     group.set_overlap(overlap);
-                    measure(&group, &format!("two threads, {} Mbit/s, overlap {overlap}", bits / 1e6))
-                };
-                std::thread::scope(|scope| {
-                    let ranks: Vec<_> = ends.map(|end| scope.spawn(move || measure(end))).collect();
-                    ranks.into_iter().try_for_each(|rank| rank.join().expect("a rank does not panic"))
-                })?;
+                    measure(group, &format!("two threads, {} Mbit/s, overlap {overlap}", bits / 1e6))
+                });
+                results.into_iter().collect::<Result<(), _>>()?;
             }
         }
         return Ok(());

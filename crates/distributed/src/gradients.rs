@@ -18,7 +18,7 @@ struct Before {
     samples: usize,
     /// Of the whole batch.
     batch: u64,
-    /// Of the sizes of the parameters.
+    /// Of the sizes of the model's members.
     sizes: u64,
     bucket: u64,
 }
@@ -75,7 +75,7 @@ impl Group {
     /// ```
     ///
     /// # Errors
-    /// If a rank is gone or makes another call; if ranks have other batches, parameters of other sizes or another
+    /// If a rank is gone or makes another call; if ranks have other batches, models of other sizes or another
     /// [bucket](Self::set_bucket).
     ///
     /// # Panics
@@ -93,7 +93,7 @@ impl Group {
         let call = Call::Backward;
         let parameters = trainable(model);
         let weights =
-            self.weights(call, &parameters, part.indices().len(), part.digest(), Some(part.batch().len()))?;
+            self.weights(call, model, part.indices().len(), part.digest(), Some(part.batch().len()))?;
         let (buffers, counters) = buffers_and_counters(model);
         let before: Vec<i64> = counters.iter().map(|counter| counter.get()).collect();
         // Another place in the sequence of random numbers for each rank.
@@ -140,7 +140,7 @@ impl Group {
     /// Gradients of leaves that are not parameters of the model are left out.
     ///
     /// # Errors
-    /// If a rank is gone or makes another call, or has parameters of other sizes or another [bucket](Self::set_bucket); if no
+    /// If a rank is gone or makes another call, or has a model of other sizes or another [bucket](Self::set_bucket); if no
     /// rank has an example.
     ///
     /// # Panics
@@ -157,7 +157,7 @@ impl Group {
         );
         let (own, samples) = gradients.unzip();
         let (call, parameters) = (Call::Reduce, trainable(model));
-        let weights = self.weights(call, &parameters, samples.unwrap_or(0), 0, None)?;
+        let weights = self.weights(call, model, samples.unwrap_or(0), 0, None)?;
         let mut buckets = Buckets::new(&parameters, self.bucket());
         if let Some(own) = &own {
             buckets.fill(&parameters, own);
@@ -171,14 +171,13 @@ impl Group {
     fn weights<T: Float>(
         &self,
         call: Call,
-        parameters: &[&Parameter<T>],
+        model: &impl Module<T>,
         samples: usize,
         batch: u64,
         all: Option<usize>,
     ) -> Result<Vec<f64>, DistributedError> {
-        let sizes = digest(parameters.iter().map(|parameter| parameter.len() as i64));
         let mut numbers = [0; NUMBERS];
-        numbers[..4].copy_from_slice(&[samples as u64, batch, sizes, self.bucket() as u64]);
+        numbers[..4].copy_from_slice(&[samples as u64, batch, sizes(model), self.bucket() as u64]);
         let ranks = self.meet(call, numbers)?.into_iter();
         let ranks: Vec<Before> = ranks
             .map(|[samples, batch, sizes, bucket, ..]| Before {
@@ -188,12 +187,10 @@ impl Group {
                 bucket,
             })
             .collect();
-        let call = call.name();
-        if let Some(rank) = ranks.iter().position(|rank| rank.sizes != ranks[0].sizes) {
-            let fault =
-                format!("the parameters of rank {rank} have other sizes than the parameters of rank 0");
-            return Err(DistributedError::ModelsDiffer { call, fault });
+        if ranks.iter().any(|rank| rank.sizes != ranks[0].sizes) {
+            return Err(self.models_differ(call, model));
         }
+        let call = call.name();
         let fault = |fault: String| Err(DistributedError::Batch { call, fault });
         if let Some(rank) = ranks.iter().position(|rank| rank.batch != ranks[0].batch) {
             return fault(format!(
@@ -318,6 +315,14 @@ impl Group {
 /// The parameters that may have a gradient: the same on every rank, as `broadcast` has checked.
 fn trainable<T: Float>(model: &impl Module<T>) -> Vec<&Parameter<T>> {
     model.parameters().into_iter().filter(|parameter| parameter.is_trainable()).collect()
+}
+
+/// A fingerprint of the sizes of all that travels: trainable parameters, buffers, counters.
+fn sizes<T: Float>(model: &impl Module<T>) -> u64 {
+    let (buffers, counters) = buffers_and_counters(model);
+    let parameters = trainable(model).into_iter().map(|parameter| parameter.len() as i64);
+    let buffers = buffers.into_iter().map(|buffer| buffer.value().len() as i64);
+    digest(parameters.chain([-1]).chain(buffers).chain([-1, counters.len() as i64]))
 }
 
 fn digest(numbers: impl Iterator<Item = i64>) -> u64 {

@@ -282,7 +282,7 @@ impl Group {
     }
 
     /// [`meet`](Self::meet) with the length of this rank's contribution.
-    fn lengths(&self, call: Call, own: usize) -> Result<Vec<usize>, DistributedError> {
+    pub(crate) fn lengths(&self, call: Call, own: usize) -> Result<Vec<usize>, DistributedError> {
         let mut numbers = [0; NUMBERS];
         numbers[0] = own as u64;
         Ok(self.meet(call, numbers)?.iter().map(|numbers| numbers[0] as usize).collect())

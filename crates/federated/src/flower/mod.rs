@@ -23,6 +23,7 @@ mod link;
 mod node;
 mod objects;
 mod records;
+mod reply;
 mod wire;
 
 pub use error::FlowerError;
