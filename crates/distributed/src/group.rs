@@ -9,7 +9,7 @@ use gradus_autograd::Tensor;
 use crate::communicator::{Communicator, Single};
 use crate::error::DistributedError;
 use crate::reduce::Scratch;
-use crate::wire::{Digest, Wire};
+use crate::wire::{Digest, Wire, bytes};
 
 /// The ranks of a job, as one of them sees it.
 ///
@@ -295,10 +295,8 @@ impl Group {
         own: &[E],
         lengths: &[usize],
     ) -> Result<Vec<Vec<E>>, DistributedError> {
-        let mut bytes = Vec::new();
-        E::write(own, &mut bytes);
         let lengths: Vec<usize> = lengths.iter().map(|length| length * E::SIZE).collect();
-        let all = self.gather_bytes(call, &bytes, &lengths)?;
+        let all = self.gather_bytes(call, &bytes(own), &lengths)?;
         Ok(all.iter().map(|bytes| E::read(bytes).collect()).collect())
     }
 
