@@ -71,7 +71,7 @@ impl Group {
 
 /// Two ranges of a slice that do not overlap.
 fn disjoint(bytes: &mut [u8], one: Range<usize>, other: Range<usize>) -> (&[u8], &mut [u8]) {
-    if one.start < other.start {
+    if one.end <= other.start {
         let (low, high) = bytes.split_at_mut(other.start);
         (&low[one], &mut high[..other.len()])
     } else {
