@@ -146,6 +146,15 @@ fn runs_are_repeatable_and_go_on_from_a_state() {
 }
 
 #[test]
+fn poisson_sampling_draws_at_its_rate() {
+    let mut federated = simulation(40).sampling(Sampling::Poisson(0.3)).unwrap();
+    let drawn: usize = (0..30).map(|_| federated.round().unwrap().drawn.len()).sum();
+    // Of 1,200 coins the share is known to 0.013; six times that.
+    let share = drawn as f64 / 1200.0;
+    assert!((share - 0.3).abs() < 0.08, "{share}");
+}
+
+#[test]
 fn a_state_of_another_simulation_changes_nothing() {
     let mut federated = simulation(2).strategy(FedAdam::new(0.1));
     federated.round().unwrap();
