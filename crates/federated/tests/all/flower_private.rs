@@ -39,8 +39,8 @@ fn sent(privacy: Option<Privacy>, count: usize) -> (Vec<Vec<f64>>, u64) {
                 let Array::F64(array) = npy::from_bytes(body).unwrap() else { panic!("the type") };
                 sink.0.push(array);
             } else if head.starts_with("MetricRecord") {
-                let item = fields(body).into_iter().map(|(_, item)| item);
-                let item = item.filter(|item| field(item, 1) == b"num-examples").next_back().unwrap();
+                let mut items = fields(body).into_iter().map(|(_, item)| item);
+                let item = items.find(|item| field(item, 1) == b"num-examples").unwrap();
                 // A zigzag integer below 64.
                 sink.1 = u64::from(*item.last().unwrap() / 2);
             }
