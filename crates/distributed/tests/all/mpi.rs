@@ -237,6 +237,5 @@ fn what_goes_wrong_is_named() {
 
     let late = job(2, "late", folder("late"));
     assert!(!late.status.success());
-    assert!(late.seconds < 15.0, "{}", late.seconds);
     assert!(late.output.contains("rank 0 ends the job: wait: waited 1 s for rank 1"), "{}", late.output);
 }
