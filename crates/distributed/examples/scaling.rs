@@ -4,34 +4,31 @@
 //! cargo build --release -p gradus-distributed --example scaling --features mpi
 //! GRADUS_NUM_THREADS=1 mpirun -n 1 target/release/examples/scaling
 //! GRADUS_NUM_THREADS=1 mpirun -n 2 target/release/examples/scaling
+//! GRADUS_NUM_THREADS=1 mpirun -n 2 target/release/examples/scaling 1024 # examples in a batch; 256 without a number
 //! GRADUS_NUM_THREADS=1 target/release/examples/scaling network
 //! ```
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use gradus_autograd::{Gradients, Tensor, Var, seeded};
+use gradus_autograd::{Tensor, Var, seeded};
 use gradus_distributed::{Communicator, DistributedError, Group, Threads, run};
-use gradus_nn::{Linear, Losses, Module, Optimizer, Relu, Sequential, Sgd};
+use gradus_nn::{Linear, Losses, Optimizer, Relu, Sequential, Sgd};
 
-const BATCH: usize = 256;
 const ROUNDS: usize = 30;
 
 fn main() -> Result<(), DistributedError> {
+    let batch = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(256);
     if std::env::args().any(|argument| argument == "network") {
         for bits in [1e9, 1e8] {
             for overlap in [false, true] {
                 let ends = Threads::connected(2).into_iter();
                 let ends = ends.map(|threads| Network { threads, latency: 100e-6, bytes: bits / 8.0 });
-                let measure = |end| -> Result<(), DistributedError> {
-                    let group = Group::new(Box::new(end));
+                let results = Threads::run_on(ends, |group| {
                     group.set_overlap(overlap);
-                    measure(&group, &format!("two threads, {} Mbit/s, overlap {overlap}", bits / 1e6))
-                };
-                std::thread::scope(|scope| {
-                    let ranks: Vec<_> = ends.map(|end| scope.spawn(move || measure(end))).collect();
-                    ranks.into_iter().try_for_each(|rank| rank.join().expect("a rank does not panic"))
-                })?;
+                    measure(group, batch, &format!("two threads, {} Mbit/s, overlap {overlap}", bits / 1e6))
+                });
+                results.into_iter().collect::<Result<(), _>>()?;
             }
         }
         return Ok(());
@@ -39,49 +36,58 @@ fn main() -> Result<(), DistributedError> {
     run(|group| {
         for overlap in [false, true] {
             group.set_overlap(overlap);
-            measure(group, &format!("{} ranks, overlap {overlap}", group.size()))?;
+            measure(group, batch, &format!("{} ranks, overlap {overlap}", group.size()))?;
         }
         Ok(())
     })
 }
 
-/// The least and the median time of a step, and of its reduction alone.
-fn measure(group: &Group, name: &str) -> Result<(), DistributedError> {
+/// The least and the median time of a step and of its parts, each alone: the loss and gradients of this rank's part of the
+/// batch, the reduction, the optimizer.
+fn measure(group: &Group, batch: usize, name: &str) -> Result<(), DistributedError> {
     let rng = &mut seeded(0);
-    let (x, y) = (Tensor::<f32>::randn([BATCH, 784], rng), Tensor::randint([BATCH], 0..10, rng));
+    let (x, y) = (Tensor::<f32>::randn([batch, 784], rng), Tensor::randint([batch], 0..10, rng));
     let mut model = Sequential::<f32>::new().push(Linear::new(784, 512, rng)).push(Relu);
     model = model.push(Linear::new(512, 256, rng)).push(Relu).push(Linear::new(256, 10, rng));
     let mut sgd = Sgd::new(0.01);
     group.broadcast(&mut model)?;
-    let order: Vec<usize> = (0..BATCH).collect();
-    let (mut steps, mut reductions) = (Vec::new(), Vec::new());
+    let loss = |model: &Sequential, rows: &[usize]| {
+        let rows = rows[0]..rows[0] + rows.len();
+        model.forward(Var::constant(x.slice(0, rows.clone()))).cross_entropy(y.slice(0, rows))
+    };
+    let order: Vec<usize> = (0..batch).collect();
+    let part = group.sharding(batch)?.of(order).next().expect("there is one batch");
+    let mut all = [const { Vec::new() }; 4];
     for _ in 0..ROUNDS {
-        let part = group.sharding(BATCH)?.of(order.clone()).next().expect("there is one batch");
+        let mut time = |which: usize, start: Instant| all[which].push(start.elapsed().as_secs_f64());
         group.wait()?;
         let start = Instant::now();
-        let gradients = group.backward(&model, &part, |model, rows| {
-            let rows = rows[0]..rows[0] + rows.len();
-            model.forward(Var::constant(x.slice(0, rows.clone()))).cross_entropy(y.slice(0, rows))
-        })?;
+        let gradients = group.backward(&model, &part, loss)?;
         sgd.step(&mut model, &gradients);
-        steps.push(start.elapsed().as_secs_f64());
-        let own = model.parameters().into_iter().map(|p| -> (&Var, Tensor) { (p, Tensor::ones(p.shape())) });
-        let own = Gradients::from_leaves(0.0, own);
+        time(0, start);
         group.wait()?;
         let start = Instant::now();
-        let _ = group.reduce(&model, Some((own, 1)))?;
-        reductions.push(start.elapsed().as_secs_f64());
+        let own = loss(&model, part.indices()).backward();
+        time(1, start);
+        group.wait()?;
+        let start = Instant::now();
+        let gradients = group.reduce(&model, Some((own, part.indices().len())))?;
+        time(2, start);
+        group.wait()?;
+        let start = Instant::now();
+        sgd.step(&mut model, &gradients);
+        time(3, start);
     }
     if group.is_first() {
-        let bytes = 4 * model.parameter_count();
-        println!("{name}: {bytes} bytes; step {}; reduction alone {}", times(steps), times(reductions));
+        let [step, part, reduction, optimizer] = all.map(times);
+        println!("{name}: step {step}; part {part}, reduction {reduction}, optimizer {optimizer}");
     }
     Ok(())
 }
 
 fn times(mut seconds: Vec<f64>) -> String {
     seconds.sort_by(f64::total_cmp);
-    format!("{:.2} ms (median {:.2})", 1e3 * seconds[0], 1e3 * seconds[seconds.len() / 2])
+    format!("{:.2} ms ({:.2})", 1e3 * seconds[0], 1e3 * seconds[seconds.len() / 2])
 }
 
 /// A network between threads: each message takes its time, during which the processor is free.

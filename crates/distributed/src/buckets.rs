@@ -1,50 +1,63 @@
 //! Gradients side by side, in buckets that travel at once.
 
+use std::marker::PhantomData;
+use std::ops::Range;
+
 use gradus_autograd::{Float, Gradients, Tensor};
 use gradus_nn::Parameter;
 
-/// The gradients of all parameters, from the last, whose gradient is complete first, to the first. A gradient that is missing
-/// is 0.
+use crate::wire::Wire;
+
+/// The gradients of all parameters as bytes, from the last, whose gradient is complete first, to the first. A gradient that
+/// is missing is 0.
 #[derive(Debug)]
 pub(crate) struct Buckets<T> {
-    all: Vec<Bucket<T>>,
-    /// For each parameter its bucket, and its first element there.
-    places: Vec<(usize, usize)>,
+    all: Vec<Bucket>,
+    /// For each parameter its bucket, and its bytes there.
+    places: Vec<(usize, Range<usize>)>,
+    /// Whether the gradient of a parameter is there.
+    is_there: Vec<bool>,
     /// The buckets that were taken out.
     taken: usize,
+    element: PhantomData<T>,
 }
 
 #[derive(Debug)]
-struct Bucket<T> {
-    numbers: Vec<T>,
-    /// The elements that are not there yet.
+struct Bucket {
+    bytes: Vec<u8>,
+    /// The bytes that are not there yet.
     missing: usize,
 }
 
-impl<T: Float> Buckets<T> {
-    /// A bucket is full once it has `size` bytes or more.
-    pub(crate) fn new(parameters: &[&Parameter<T>], size: usize) -> Self {
+impl<T: Float + Wire> Buckets<T> {
+    /// A bucket is full once it has `size` bytes or more. Memory of earlier buckets is used again, whatever is in it.
+    pub(crate) fn new(parameters: &[&Parameter<T>], size: usize, memory: &mut Vec<Vec<u8>>) -> Self {
         let places = places(parameters, size);
         let mut lengths = Vec::new();
         // In the order of the buckets.
-        for (parameter, &(bucket, first)) in parameters.iter().zip(&places).rev() {
+        for (bucket, place) in places.iter().rev() {
             lengths.resize(bucket + 1, 0);
-            lengths[bucket] = first + parameter.len();
+            lengths[*bucket] = place.end;
         }
-        let bucket = |missing| Bucket { numbers: vec![T::ZERO; missing], missing };
-        Self { all: lengths.into_iter().map(bucket).collect(), places, taken: 0 }
+        let mut memory = memory.drain(..);
+        let bucket = |missing| {
+            let mut bytes = memory.next().unwrap_or_default();
+            bytes.resize(missing, 0);
+            Bucket { bytes, missing }
+        };
+        let all = lengths.into_iter().map(bucket).collect();
+        Self { all, is_there: vec![false; places.len()], places, taken: 0, element: PhantomData }
     }
 
     /// Adds the gradient of a parameter.
     pub(crate) fn put(&mut self, parameter: usize, gradient: &Tensor<T>) {
-        let (bucket, first) = self.places[parameter];
-        let bucket = &mut self.all[bucket];
-        let numbers = &mut bucket.numbers[first..first + gradient.len()];
-        match gradient.as_slice() {
-            Some(gradient) => numbers.copy_from_slice(gradient),
-            None => numbers.copy_from_slice(&gradient.to_vec()),
-        }
-        bucket.missing -= gradient.len();
+        let (bucket, place) = &self.places[parameter];
+        let bucket = &mut self.all[*bucket];
+        bucket.missing -= place.len();
+        self.is_there[parameter] = true;
+        let gradient = gradient.contiguous();
+        let elements = gradient.as_slice().expect("just made contiguous");
+        T::write(elements.iter().copied(), &mut bucket.bytes[place.clone()]);
     }
 
     /// Adds all gradients that there are.
@@ -57,33 +70,40 @@ impl<T: Float> Buckets<T> {
     }
 
     /// The next buckets, as far as they are full: all ranks take them in the same order.
-    pub(crate) fn full(&mut self) -> Vec<Vec<T>> {
+    pub(crate) fn full(&mut self) -> Vec<Vec<u8>> {
         let full = self.all[self.taken..].iter().take_while(|bucket| bucket.missing == 0).count();
         self.take(full)
     }
 
     /// The buckets that are left.
-    pub(crate) fn rest(mut self) -> Vec<Vec<T>> {
+    pub(crate) fn rest(mut self) -> Vec<Vec<u8>> {
+        for ((bucket, place), _) in self.places.iter().zip(&self.is_there).filter(|(_, there)| !**there) {
+            self.all[*bucket].bytes[place.clone()].fill(0);
+        }
         self.take(self.all.len() - self.taken)
     }
 
-    fn take(&mut self, count: usize) -> Vec<Vec<T>> {
+    fn take(&mut self, count: usize) -> Vec<Vec<u8>> {
         let taken = &mut self.all[self.taken..self.taken + count];
         self.taken += count;
-        taken.iter_mut().map(|bucket| std::mem::take(&mut bucket.numbers)).collect()
+        taken.iter_mut().map(|bucket| std::mem::take(&mut bucket.bytes)).collect()
     }
 }
 
-/// For each parameter its bucket, and its first element there.
-pub(crate) fn places<T: Float>(parameters: &[&Parameter<T>], size: usize) -> Vec<(usize, usize)> {
+/// For each parameter its bucket, and its bytes there.
+pub(crate) fn places<T: Float + Wire>(
+    parameters: &[&Parameter<T>],
+    size: usize,
+) -> Vec<(usize, Range<usize>)> {
     let (mut bucket, mut length) = (0, 0);
     let mut places = Vec::with_capacity(parameters.len());
     for parameter in parameters.iter().rev() {
-        if length * size_of::<T>() >= size {
+        if length >= size {
             (bucket, length) = (bucket + 1, 0);
         }
-        places.push((bucket, length));
-        length += parameter.len();
+        let end = length + parameter.len() * T::SIZE;
+        places.push((bucket, length..end));
+        length = end;
     }
     places.reverse();
     places

@@ -1,5 +1,7 @@
 //! Gradients of a batch from the gradients of its parts.
 
+use std::ops::Range;
+use std::sync::PoisonError;
 use std::sync::mpsc::channel;
 use std::{panic, thread};
 
@@ -10,7 +12,7 @@ use crate::buckets::{Buckets, places};
 use crate::error::DistributedError;
 use crate::group::{Call, Group, NUMBERS};
 use crate::shards::Part;
-use crate::wire::{Digest, Wire};
+use crate::wire::{Digest, Wire, bytes};
 
 /// The numbers that ranks exchange before they compute gradients.
 #[derive(Debug, Clone, Copy)]
@@ -18,7 +20,7 @@ struct Before {
     samples: usize,
     /// Of the whole batch.
     batch: u64,
-    /// Of the sizes of the parameters.
+    /// Of the sizes of the model's members.
     sizes: u64,
     bucket: u64,
 }
@@ -35,7 +37,7 @@ struct After {
 }
 
 /// The gradients of a rank's part, if it has one, and the sums of the buckets.
-type OwnAndSums<T> = (Option<Gradients<T>>, Vec<Vec<T>>);
+type OwnAndSums<T> = (Option<Gradients<T>>, Vec<Vec<u8>>);
 
 impl Group {
     /// The gradients of the mean loss of a batch, of which each rank computes its part: equal to the gradients of the whole
@@ -75,7 +77,7 @@ impl Group {
     /// ```
     ///
     /// # Errors
-    /// If a rank is gone or makes another call; if ranks have other batches, parameters of other sizes or another
+    /// If a rank is gone or makes another call; if ranks have other batches, models of other sizes or another
     /// [bucket](Self::set_bucket).
     ///
     /// # Panics
@@ -93,7 +95,7 @@ impl Group {
         let call = Call::Backward;
         let parameters = trainable(model);
         let weights =
-            self.weights(call, &parameters, part.indices().len(), part.digest(), Some(part.batch().len()))?;
+            self.weights(call, model, part.indices().len(), part.digest(), Some(part.batch().len()))?;
         let (buffers, counters) = buffers_and_counters(model);
         let before: Vec<i64> = counters.iter().map(|counter| counter.get()).collect();
         // Another place in the sequence of random numbers for each rank.
@@ -104,7 +106,7 @@ impl Group {
         let steps: Vec<i64> =
             counters.iter().zip(&places).map(|(counter, &place)| counter.get().wrapping_sub(place)).collect();
 
-        let mut buckets = Buckets::new(&parameters, self.bucket());
+        let mut buckets = self.buckets(&parameters);
         let (own, sums) = if self.overlap() {
             self.overlapped(call, &parameters, loss, buckets, &weights)?
         } else {
@@ -113,12 +115,12 @@ impl Group {
                 buckets.fill(&parameters, own);
             }
             let mut sums = buckets.rest();
-            sums.iter_mut().try_for_each(|bucket| self.weighted_sum(call, bucket, &weights))?;
+            sums.iter_mut().try_for_each(|bucket| self.weighted_sum::<T>(call, bucket, &weights))?;
             (own, sums)
         };
         let state = digest_of(&buffers, &steps);
         let (gradients, states_are_equal) =
-            self.finish(call, &parameters, own.as_ref(), &sums, &weights, state)?;
+            self.finish(call, &parameters, own.as_ref(), sums, &weights, state)?;
 
         // A rank without examples counts the batch as the others do.
         let mut most = steps.clone();
@@ -140,7 +142,7 @@ impl Group {
     /// Gradients of leaves that are not parameters of the model are left out.
     ///
     /// # Errors
-    /// If a rank is gone or makes another call, or has parameters of other sizes or another [bucket](Self::set_bucket); if no
+    /// If a rank is gone or makes another call, or has a model of other sizes or another [bucket](Self::set_bucket); if no
     /// rank has an example.
     ///
     /// # Panics
@@ -157,28 +159,32 @@ impl Group {
         );
         let (own, samples) = gradients.unzip();
         let (call, parameters) = (Call::Reduce, trainable(model));
-        let weights = self.weights(call, &parameters, samples.unwrap_or(0), 0, None)?;
-        let mut buckets = Buckets::new(&parameters, self.bucket());
+        let weights = self.weights(call, model, samples.unwrap_or(0), 0, None)?;
+        let mut buckets = self.buckets(&parameters);
         if let Some(own) = &own {
             buckets.fill(&parameters, own);
         }
         let mut sums = buckets.rest();
-        sums.iter_mut().try_for_each(|bucket| self.weighted_sum(call, bucket, &weights))?;
-        Ok(self.finish(call, &parameters, own.as_ref(), &sums, &weights, 0)?.0)
+        sums.iter_mut().try_for_each(|bucket| self.weighted_sum::<T>(call, bucket, &weights))?;
+        Ok(self.finish(call, &parameters, own.as_ref(), sums, &weights, 0)?.0)
+    }
+
+    fn buckets<T: Float + Wire>(&self, parameters: &[&Parameter<T>]) -> Buckets<T> {
+        let memory = &mut self.scratch.lock().unwrap_or_else(PoisonError::into_inner).buckets;
+        Buckets::new(parameters, self.bucket(), memory)
     }
 
     /// Of each rank, its share of the examples. `all` is their number if it is known.
     fn weights<T: Float>(
         &self,
         call: Call,
-        parameters: &[&Parameter<T>],
+        model: &impl Module<T>,
         samples: usize,
         batch: u64,
         all: Option<usize>,
     ) -> Result<Vec<f64>, DistributedError> {
-        let sizes = digest(parameters.iter().map(|parameter| parameter.len() as i64));
         let mut numbers = [0; NUMBERS];
-        numbers[..4].copy_from_slice(&[samples as u64, batch, sizes, self.bucket() as u64]);
+        numbers[..4].copy_from_slice(&[samples as u64, batch, sizes(model), self.bucket() as u64]);
         let ranks = self.meet(call, numbers)?.into_iter();
         let ranks: Vec<Before> = ranks
             .map(|[samples, batch, sizes, bucket, ..]| Before {
@@ -188,12 +194,10 @@ impl Group {
                 bucket,
             })
             .collect();
-        let call = call.name();
-        if let Some(rank) = ranks.iter().position(|rank| rank.sizes != ranks[0].sizes) {
-            let fault =
-                format!("the parameters of rank {rank} have other sizes than the parameters of rank 0");
-            return Err(DistributedError::ModelsDiffer { call, fault });
+        if ranks.iter().any(|rank| rank.sizes != ranks[0].sizes) {
+            return Err(self.models_differ(call, model));
         }
+        let call = call.name();
         let fault = |fault: String| Err(DistributedError::Batch { call, fault });
         if let Some(rank) = ranks.iter().position(|rank| rank.batch != ranks[0].batch) {
             return fault(format!(
@@ -230,9 +234,10 @@ impl Group {
     ) -> Result<OwnAndSums<T>, DistributedError> {
         thread::scope(|scope| {
             // Made in here: a panic of the backward pass closes it, and the thread ends.
-            let (full, waiting) = channel::<Vec<T>>();
-            let thread = scope.spawn(move || -> Result<Vec<Vec<T>>, DistributedError> {
-                let sum = |mut bucket: Vec<T>| self.weighted_sum(call, &mut bucket, weights).map(|()| bucket);
+            let (full, waiting) = channel::<Vec<u8>>();
+            let thread = scope.spawn(move || -> Result<Vec<Vec<u8>>, DistributedError> {
+                let sum =
+                    |mut bucket: Vec<u8>| self.weighted_sum::<T>(call, &mut bucket, weights).map(|()| bucket);
                 waiting.into_iter().map(sum).collect()
             });
             // A thread that has ended has an error, which it returns.
@@ -257,7 +262,7 @@ impl Group {
         call: Call,
         parameters: &[&Parameter<T>],
         own: Option<&Gradients<T>>,
-        sums: &[Vec<T>],
+        sums: Vec<Vec<u8>>,
         weights: &[f64],
         state: u64,
     ) -> Result<(Gradients<T>, bool), DistributedError> {
@@ -276,16 +281,23 @@ impl Group {
             }
         }
         let loss = ranks.iter().zip(weights).map(|(rank, weight)| rank.loss * weight).sum();
-        let places = places(parameters, self.bucket());
-        let sum = |parameter: &Parameter<T>, (bucket, first): (usize, usize)| {
-            let sum = sums[bucket][first..first + parameter.len()].to_vec();
-            Tensor::from_vec(sum, parameter.shape()).expect("as many numbers as elements")
+        let scratch = &mut *self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = scratch.numbers.take().and_then(|numbers| numbers.downcast::<Vec<T>>().ok());
+        let mut numbers = kept.unwrap_or_default();
+        let mut sum = |parameter: &Parameter<T>, (bucket, place): (usize, Range<usize>)| {
+            numbers.clear();
+            numbers.extend(T::read(&sums[bucket][place]));
+            Tensor::from(&numbers[..]).reshape(parameter.shape())
         };
-        let found = parameters.iter().zip(places).zip(any).filter(|(_, any)| *any != 0);
+        let found = parameters.iter().zip(places(parameters, self.bucket())).zip(any);
         let found = found
+            .filter(|(_, any)| *any != 0)
             .map(|((parameter, place), _)| -> (&Var<T>, Tensor<T>) { (parameter, sum(parameter, place)) });
+        let gradients = Gradients::from_leaves(T::from_f64(loss), found);
+        scratch.buckets = sums;
+        scratch.numbers = Some(numbers);
         let states_are_equal = ranks.iter().all(|rank| rank.state == ranks[0].state);
-        Ok((Gradients::from_leaves(T::from_f64(loss), found), states_are_equal))
+        Ok((gradients, states_are_equal))
     }
 
     /// Buffers become their means over the ranks.
@@ -294,8 +306,10 @@ impl Group {
         buffers: &[&Buffer<T>],
         weights: &[f64],
     ) -> Result<(), DistributedError> {
-        let mut numbers: Vec<T> = buffers.iter().flat_map(|buffer| buffer.value().to_vec()).collect();
-        self.weighted_sum(Call::Backward, &mut numbers, weights)?;
+        let numbers: Vec<T> = buffers.iter().flat_map(|buffer| buffer.value().to_vec()).collect();
+        let mut sums = bytes(&numbers);
+        self.weighted_sum::<T>(Call::Backward, &mut sums, weights)?;
+        let numbers: Vec<T> = T::read(&sums).collect();
         let mut rest = &numbers[..];
         for buffer in buffers {
             let value = buffer.value();
@@ -320,6 +334,14 @@ fn trainable<T: Float>(model: &impl Module<T>) -> Vec<&Parameter<T>> {
     model.parameters().into_iter().filter(|parameter| parameter.is_trainable()).collect()
 }
 
+/// A fingerprint of the sizes of all that travels: trainable parameters, buffers, counters.
+fn sizes<T: Float>(model: &impl Module<T>) -> u64 {
+    let (buffers, counters) = buffers_and_counters(model);
+    let parameters = trainable(model).into_iter().map(|parameter| parameter.len() as i64);
+    let buffers = buffers.into_iter().map(|buffer| buffer.value().len() as i64);
+    digest(parameters.chain([-1]).chain(buffers).chain([-1, counters.len() as i64]))
+}
+
 fn digest(numbers: impl Iterator<Item = i64>) -> u64 {
     let mut digest = Digest::new();
     numbers.for_each(|number| digest.word(number.cast_unsigned()));
@@ -327,10 +349,9 @@ fn digest(numbers: impl Iterator<Item = i64>) -> u64 {
 }
 
 fn digest_of<T: Float + Wire>(buffers: &[&Buffer<T>], steps: &[i64]) -> u64 {
-    let (mut digest, mut bytes) = (Digest::new(), Vec::new());
+    let mut digest = Digest::new();
     for buffer in buffers {
-        T::write(&buffer.value().to_vec(), &mut bytes);
-        digest.bytes(&bytes);
+        digest.bytes(&bytes(&buffer.value().to_vec()));
     }
     for &step in steps {
         digest.word(step.cast_unsigned());

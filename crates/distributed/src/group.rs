@@ -9,7 +9,7 @@ use gradus_autograd::Tensor;
 use crate::communicator::{Communicator, Single};
 use crate::error::DistributedError;
 use crate::reduce::Scratch;
-use crate::wire::{Digest, Wire};
+use crate::wire::{Digest, Wire, bytes};
 
 /// The ranks of a job, as one of them sees it.
 ///
@@ -282,7 +282,7 @@ impl Group {
     }
 
     /// [`meet`](Self::meet) with the length of this rank's contribution.
-    fn lengths(&self, call: Call, own: usize) -> Result<Vec<usize>, DistributedError> {
+    pub(crate) fn lengths(&self, call: Call, own: usize) -> Result<Vec<usize>, DistributedError> {
         let mut numbers = [0; NUMBERS];
         numbers[0] = own as u64;
         Ok(self.meet(call, numbers)?.iter().map(|numbers| numbers[0] as usize).collect())
@@ -295,10 +295,8 @@ impl Group {
         own: &[E],
         lengths: &[usize],
     ) -> Result<Vec<Vec<E>>, DistributedError> {
-        let mut bytes = Vec::new();
-        E::write(own, &mut bytes);
         let lengths: Vec<usize> = lengths.iter().map(|length| length * E::SIZE).collect();
-        let all = self.gather_bytes(call, &bytes, &lengths)?;
+        let all = self.gather_bytes(call, &bytes(own), &lengths)?;
         Ok(all.iter().map(|bytes| E::read(bytes).collect()).collect())
     }
 

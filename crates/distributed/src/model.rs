@@ -41,10 +41,15 @@ impl Group {
         if all.iter().all(|numbers| numbers[..2] == all[0][..2]) {
             return Ok(());
         }
-        let lengths: Vec<usize> = all.iter().map(|numbers| numbers[0] as usize).collect();
-        let texts = self.gather_bytes(Call::Broadcast, own.as_bytes(), &lengths)?;
+        self.check_members(Call::Broadcast, &own)
+    }
+
+    /// Compares the members of the models line by line.
+    fn check_members(&self, call: Call, own: &str) -> Result<(), DistributedError> {
+        let lengths = self.lengths(call, own.len())?;
+        let texts = self.gather_bytes(call, own.as_bytes(), &lengths)?;
         let texts: Vec<_> = texts.iter().map(|bytes| String::from_utf8_lossy(bytes)).collect();
-        let other = texts.iter().position(|text| *text != texts[0]).unwrap_or(0);
+        let Some(other) = texts.iter().position(|text| *text != texts[0]) else { return Ok(()) };
         let (mut here, mut there) = (texts[0].lines(), texts[other].lines());
         let pair = loop {
             match (here.next(), there.next()) {
@@ -54,7 +59,16 @@ impl Group {
         };
         let [here, there] = [pair.0, pair.1].map(|line| line.unwrap_or("no more members"));
         let fault = format!("rank 0 has {here}, rank {other} has {there}");
-        Err(DistributedError::ModelsDiffer { call: "broadcast", fault })
+        Err(DistributedError::ModelsDiffer { call: call.name(), fault })
+    }
+
+    /// The error of ranks whose models have members of other sizes.
+    pub(crate) fn models_differ<T: Float>(&self, call: Call, model: &impl Module<T>) -> DistributedError {
+        let members = self.check_members(call, &describe(model).join("\n"));
+        members.err().unwrap_or_else(|| {
+            let fault = "a rank has members of other sizes than rank 0".into();
+            DistributedError::ModelsDiffer { call: call.name(), fault }
+        })
     }
 
     /// Checks that all numbers of the model have the same bits on every rank, as they have after

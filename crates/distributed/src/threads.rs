@@ -32,16 +32,29 @@ impl Threads {
     /// If `ranks` is 0, or a rank panics: the others are told that it is gone.
     #[track_caller]
     pub fn run<R: Send>(ranks: usize, f: impl Fn(&Group) -> R + Sync) -> Vec<R> {
-        let run = |threads: Self| {
-            let group = Group::new(Box::new(threads));
+        Self::run_on(Self::connected(ranks), f)
+    }
+
+    /// Runs a function once for each of these ends, as [`run`](Self::run) does: for a [`Communicator`] of your own around
+    /// [`connected`](Self::connected) threads.
+    ///
+    /// # Panics
+    /// If a rank panics: the others are told that it is gone.
+    pub fn run_on<C: Communicator + 'static, R: Send>(
+        ends: impl IntoIterator<Item = C>,
+        f: impl Fn(&Group) -> R + Sync,
+    ) -> Vec<R> {
+        let run = |end: C| {
+            // The group is made, and dropped, on its own thread.
+            let group = Group::new(Box::new(end));
             let result = f(&group);
             // An error reaches the others by the error that they get.
             let _ = group.leave();
             result
         };
         let results: Vec<_> = thread::scope(|scope| {
-            let threads: Vec<_> =
-                Self::connected(ranks).into_iter().map(|rank| scope.spawn(|| run(rank))).collect();
+            let run = &run;
+            let threads: Vec<_> = ends.into_iter().map(|end| scope.spawn(move || run(end))).collect();
             threads.into_iter().map(thread::ScopedJoinHandle::join).collect()
         });
         results.into_iter().map(|result| result.unwrap_or_else(|panic| panic::resume_unwind(panic))).collect()

@@ -8,9 +8,9 @@ pub trait Wire: Element {
     #[doc(hidden)]
     const SIZE: usize = size_of::<Self>();
 
-    /// Replaces the contents of a buffer by these elements.
+    /// Writes elements to a buffer of their size.
     #[doc(hidden)]
-    fn write(elements: &[Self], bytes: &mut Vec<u8>);
+    fn write(elements: impl IntoIterator<Item = Self>, bytes: &mut [u8]);
 
     /// The elements of a buffer.
     #[doc(hidden)]
@@ -20,8 +20,7 @@ pub trait Wire: Element {
 macro_rules! impl_wire {
     ($($type:ty),*) => {$(
         impl Wire for $type {
-            fn write(elements: &[Self], bytes: &mut Vec<u8>) {
-                bytes.resize(elements.len() * Self::SIZE, 0);
+            fn write(elements: impl IntoIterator<Item = Self>, bytes: &mut [u8]) {
                 for (bytes, element) in bytes.as_chunks_mut().0.iter_mut().zip(elements) {
                     *bytes = element.to_le_bytes();
                 }
@@ -33,6 +32,13 @@ macro_rules! impl_wire {
     )*};
 }
 impl_wire!(f32, f64, i64);
+
+/// The bytes of elements.
+pub(crate) fn bytes<E: Wire>(elements: &[E]) -> Vec<u8> {
+    let mut bytes = vec![0; elements.len() * E::SIZE];
+    E::write(elements.iter().copied(), &mut bytes);
+    bytes
+}
 
 /// A fingerprint of bytes: FNV-1a (Fowler, Noll and Vo, 1991) by words of 64 bits. It finds accidents, not attacks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -146,16 +146,12 @@ impl Privacy {
         self.add_noise(self.deviation(), [round, u64::MAX], sum)
     }
 
-    /// Adds a client's share of the noise to its clipped update, if the clients add it.
+    /// A client's part: clips its update, and adds its share of the noise if the clients add it.
     ///
     /// # Errors
     /// If the operating system gives no random bytes.
-    pub(crate) fn noise_of_client(
-        &self,
-        round: u64,
-        client: u64,
-        update: &mut [f64],
-    ) -> Result<(), FederatedError> {
+    pub(crate) fn protect(&self, round: u64, client: u64, update: &mut [f64]) -> Result<(), FederatedError> {
+        self.clip(update);
         let Some(minimum) = self.by_clients else { return Ok(()) };
         self.add_noise(self.deviation() / (minimum as f64).sqrt(), [round, client], update)
     }

@@ -316,8 +316,7 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Simulation<M, C, T> {
         check(number, &report)?;
         let mut weight = report.examples as f64;
         if let Some(privacy) = &self.privacy {
-            privacy.clip(&mut change.numbers);
-            privacy.noise_of_client(self.rounds, number, &mut change.numbers)?;
+            privacy.protect(self.rounds, number, &mut change.numbers)?;
             weight = 1.0;
         }
         Ok(Contribution { client: number, weight, change, report })

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use gradus_autograd::{Tensor, seeded};
 use gradus_distributed::{Communicator, DistributedError, Group, Threads};
-use gradus_nn::{Linear, Module, Parameter};
+use gradus_nn::{Buffer, Counter, Linear, Module, Parameter};
 
 /// The errors of the ranks.
 fn errors<R: Send>(ranks: usize, f: impl Fn(&Group) -> Result<R, DistributedError> + Sync) -> Vec<String> {
@@ -37,15 +37,7 @@ fn other_calls() {
 fn a_peer_that_is_gone() {
     let mut ends = Threads::connected(3);
     drop(ends.remove(1));
-    let found: Vec<String> = std::thread::scope(|scope| {
-        let wait = |end: Threads| {
-            // The group is made, and dropped, on its own thread.
-            let group = Group::new(Box::new(end));
-            group.wait().unwrap_err().to_string()
-        };
-        let threads: Vec<_> = ends.into_iter().map(|end| scope.spawn(move || wait(end))).collect();
-        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
-    });
+    let found = Threads::run_on(ends, |group| group.wait().unwrap_err().to_string());
     // Rank 2 may hear first that rank 0 has given up.
     assert_eq!(found[0], "wait: rank 1 is gone");
     assert!(found[1] == "wait: rank 1 is gone" || found[1] == "wait: rank 0 is gone", "{}", found[1]);
@@ -151,7 +143,7 @@ fn numbers_that_differ() {
     let found = errors(2, |group| {
         let mut layer = Linear::<f32>::new(2, 1, &mut seeded(group.rank() as u64));
         group.broadcast(&mut layer)?;
-        group.check_same(&layer)?;
+        group.check_same(&layer).unwrap();
         if group.rank() == 1 {
             layer.bias.as_mut().unwrap().update(|bias| *bias += 1e-6);
         }
@@ -196,13 +188,35 @@ fn batches_that_differ() {
     let fault =
         "reduce: rank 1 reduces 8 bytes at once, rank 0 4: `set_bucket` needs the same number on every rank";
     assert_eq!(found, [fault; 2]);
-    let found = errors(2, |group| {
-        let p = Parameter::new(vec![1.0_f32; group.rank() + 1]);
-        group.reduce(&p, Some((p.sum(..).backward(), 1)))
-    });
-    let fault =
-        "reduce: the models differ: the parameters of rank 1 have other sizes than the parameters of rank 0";
-    assert_eq!(found, [fault; 2]);
+}
+
+/// Models that were not compared by `broadcast`: everything that travels must have the same size.
+#[test]
+fn models_of_other_sizes() {
+    type Model = (Parameter, Vec<Buffer>, Vec<Counter>);
+    let model = |parameter: usize, buffers: usize, counters: usize| -> Model {
+        let buffers = vec![Buffer::new(Tensor::<f32>::zeros([buffers])); 2];
+        (Parameter::new(vec![1.0_f32; parameter]), buffers, vec![Counter::new(0); counters])
+    };
+    for (other, here, there) in [
+        (model(3, 4, 1), "parameter `0` of shape [2], f32", "parameter `0` of shape [3], f32"),
+        (model(2, 5, 1), "buffer `1.0` of shape [4], f32", "buffer `1.0` of shape [5], f32"),
+        (model(2, 4, 2), "no more members", "counter `2.1`"),
+    ] {
+        let found = errors(3, |group| {
+            let model = if group.rank() == 2 { other.clone() } else { model(2, 4, 1) };
+            let part = group.sharding(3)?.of([0, 1, 2]).next().unwrap();
+            let loss = |model: &Model, _: &[usize]| model.0.sum(..);
+            let reduced = group.reduce(&model, Some((loss(&model, &[]).backward(), 1))).unwrap_err();
+            assert_eq!(
+                reduced.to_string(),
+                format!("reduce: the models differ: rank 0 has {here}, rank 2 has {there}")
+            );
+            group.backward(&model, &part, loss)
+        });
+        let fault = format!("backward: the models differ: rank 0 has {here}, rank 2 has {there}");
+        assert_eq!(found, vec![fault; 3]);
+    }
 }
 
 #[test]

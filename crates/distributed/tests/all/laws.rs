@@ -3,7 +3,7 @@
 use crate::training::{BATCH, EXAMPLES, distance, rows, train};
 use gradus_autograd::{Gradients, Tensor, Var, seeded};
 use gradus_distributed::{DistributedError, Group, Threads};
-use gradus_nn::{BatchNorm1d, Dropout, Linear, Losses, Module, Parameter, Sequential, Tanh};
+use gradus_nn::{BatchNorm1d, Buffer, Dropout, Linear, Losses, Module, Parameter, Sequential, Tanh};
 use proptest::prelude::*;
 
 type Named = Vec<(String, Tensor<f64>)>;
@@ -178,6 +178,21 @@ fn statistics_and_counters() {
     assert_eq!(states[0].value::<i64>("num_batches_tracked").unwrap(), 2);
 }
 
+/// A buffer of a rank without examples has no part in the mean: it may not even be finite.
+#[test]
+fn buffers_of_a_rank_without_examples() {
+    let found = Threads::run(2, |group| {
+        let model = (Parameter::new([1.0_f64]), Buffer::new([f64::INFINITY]));
+        let part = group.sharding(2).unwrap().of([0]).next().unwrap();
+        let gradients = group.backward(&model, &part, |model, _| {
+            model.1.set([3.0]);
+            model.0.sum(..)
+        });
+        (part.indices().len(), gradients.unwrap().loss(), model.1.value().item())
+    });
+    assert_eq!(found, [(0, 1.0, 3.0), (1, 1.0, 3.0)]);
+}
+
 #[test]
 fn each_rank_drops_other_elements() {
     let found = Threads::run(3, |group| {
@@ -207,6 +222,9 @@ fn parameters_that_only_some_reach() {
         group.set_overlap(true);
         let model = (Parameter::new([2.0_f64]), Parameter::new([3.0]), Parameter::new([5.0]));
         let part = group.sharding(4).unwrap().of([0, 1, 2, 3]).next().unwrap();
+        // The gradients of an earlier step do not come back.
+        let all = group.backward(&model, &part, |model, _| (&model.0 * &model.1 * &model.2).sum(..));
+        assert_eq!(all.unwrap().get(&model.2).map(Tensor::item), Some(6.0));
         let gradients = group.backward(&model, &part, |model, indices| {
             let even = |i: &usize| i.is_multiple_of(2);
             // One example, or two.
@@ -246,16 +264,17 @@ fn reduce_by_hand() {
     assert!(found.iter().all(|found| *found.as_ref().unwrap() == (4.0, Some(4.0))));
 }
 
-/// Single precision: sums are rounded once.
+/// Single precision: sums are rounded once, of more numbers than are added up at once, too.
 #[test]
 fn single_precision_is_rounded_once() {
     let found = Threads::run(3, |group| {
-        let p = Parameter::new([0.0_f32]);
+        let p = Parameter::new(Tensor::<f32>::zeros([5000]));
         let slope = [1.0, 1.0 + f32::EPSILON, 1.0][group.rank()];
         let gradients = group.reduce(&p, Some(((&p * slope).sum(..).backward(), 1))).unwrap();
-        gradients.get(&p).unwrap().item()
+        gradients.get(&p).unwrap().clone()
     });
-    assert_eq!(found, [((3.0 + f64::from(f32::EPSILON)) / 3.0) as f32; 3]);
+    let expected = Tensor::full([5000], ((3.0 + f64::from(f32::EPSILON)) / 3.0) as f32);
+    assert_eq!(found, vec![expected; 3]);
 }
 
 /// A job that stopped goes on with the same bits; a file that cannot be written is an error on every rank.

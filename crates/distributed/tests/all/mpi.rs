@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 use std::{env, process, thread};
 
 use crate::training::{BATCH, EXAMPLES, train};
-use gradus_autograd::seeded;
+use gradus_autograd::{Tensor, seeded};
 use gradus_distributed::{DistributedError, Group, Threads, run};
-use gradus_nn::{Linear, State};
+use gradus_nn::{Buffer, Linear, Parameter, State};
 
 /// The program of a rank.
 const WORK: &str = "GRADUS_TEST_RANKS";
@@ -30,6 +30,11 @@ fn rank() {
                 thread::sleep(10 * LIMIT);
             }
             group.wait()
+        }
+        "other buffers" => {
+            let model = (Parameter::new([1.0_f32]), Buffer::new(Tensor::<f32>::zeros([1 + group.rank()])));
+            let part = group.sharding(2)?.of([0, 1]).next().unwrap();
+            group.backward(&model, &part, |model, _| model.0.sum(..)).map(drop)
         }
         "many bytes" => many_bytes(group),
         _ => train_until(group, &work, &folder),
@@ -74,14 +79,12 @@ fn train_until(group: &Group, end: &str, folder: &Path) -> Result<(), Distribute
 
 /// Messages of several MiB, of different lengths, and reductions of several buckets.
 fn many_bytes(group: &Group) -> Result<(), DistributedError> {
-    use gradus_autograd::Tensor;
-    use gradus_nn::Parameter;
     let own = Tensor::<f32>::full([700_000 * group.rank()], group.rank() as f32);
     let all = group.gather(&own)?;
     assert_eq!((all.len(), all.sum(..).item()), (2_100_000, 3_500_000.0));
-    let mut p = Parameter::new(Tensor::<f32>::full([1_000_003], group.rank() as f32));
+    let mut p = Parameter::new(Tensor::<f32>::full([1_000_003], group.rank() as f32 + 5.0));
     group.broadcast(&mut p)?;
-    assert_eq!(p.value().abs().max(..).item(), 0.0);
+    assert!(p.value().iter().all(|x| x == 5.0));
     let gradients = group.reduce(&p, Some(((&p * (group.rank() + 1) as f32).sum(..).backward(), 1)))?;
     assert!(gradients.get(&p).unwrap().iter().all(|g| g == 2.0));
     Ok(())
@@ -222,10 +225,15 @@ fn what_goes_wrong_is_named() {
         return;
     }
     let models = job(2, "models", folder("models"));
-    assert!(!models.status.success());
+    assert_eq!(models.status.code(), Some(1));
     let fault = "the models differ: rank 0 has parameter `weight` of shape [3, 2], f32, rank 1 has parameter `weight` of \
                  shape [4, 2], f32";
     assert!(models.output.contains(fault), "{}", models.output);
+
+    let buffers = job(2, "other buffers", folder("buffers"));
+    assert!(!buffers.status.success());
+    let fault = "backward: the models differ: rank 0 has buffer `1` of shape [1], f32, rank 1 has buffer `1` of shape [2], f32";
+    assert!(buffers.output.contains(fault), "{}", buffers.output);
 
     let late = job(2, "late", folder("late"));
     assert!(!late.status.success());

@@ -61,9 +61,19 @@ impl NodeKey {
         Ok(Self { secret: SigningKey::from(secret), public })
     }
 
-    /// The public key, `-----BEGIN PUBLIC KEY-----`: what an operator registers with the server.
+    /// The public key, `-----BEGIN PUBLIC KEY-----`.
     pub fn public_pem(&self) -> &str {
         &self.public
+    }
+
+    /// The public key in one line of OpenSSH (RFC 5656): the text of the file that an operator gives to
+    /// `flwr supernode register`.
+    pub fn public_openssh(&self) -> String {
+        const KIND: &str = "ecdsa-sha2-nistp384";
+        let point = self.secret.verifying_key().to_sec1_point(false);
+        let parts = [KIND.as_bytes(), b"nistp384", point.as_bytes()];
+        let part = |part: &[u8]| [&(part.len() as u32).to_be_bytes(), part].concat();
+        format!("{KIND} {}\n", base64(&parts.map(part).concat()))
     }
 
     /// Headers that prove who calls and when.
@@ -157,6 +167,11 @@ fOgicaJvgys8GuTRJjZYF9sB8ZDc8Fh6
 -----END PUBLIC KEY-----
 ";
 
+    /// By `ssh-keygen -i -m PKCS8`.
+    const OPENSSH: &str = "ecdsa-sha2-nistp384 \
+        AAAAE2VjZHNhLXNoYTItbmlzdHAzODQAAAAIbmlzdHAzODQAAABhBNfFUF9o9+8i5Cyb2ApkHJFObruNSoCWLkb2\
+        ZSI+Ewqou9M/leoczaOlSugAgGjJtHAzBZx+ywrbrBUZR0uSr9CpxxO4ofIK1nzoInGib4MrPBrk0SY2WBfbAfGQ3PBYeg==\n";
+
     /// The bytes of text in base 64.
     fn decoded(text: &str) -> Vec<u8> {
         let digit = |c: u8| (0..64).find(|i| base64(&[i << 2]).as_bytes()[0] == c);
@@ -174,7 +189,7 @@ fOgicaJvgys8GuTRJjZYF9sB8ZDc8Fh6
     #[test]
     fn headers_prove_who_calls_and_when() {
         let [generated, read] = [NodeKey::generate().unwrap(), NodeKey::from_pkcs8_pem(PRIVATE).unwrap()];
-        assert_eq!(read.public_pem(), PUBLIC);
+        assert_eq!((read.public_pem(), read.public_openssh().as_str()), (PUBLIC, OPENSSH));
         for key in [generated, read] {
             let [(_, public), (_, time), (_, signature)] = key.headers(UNIX_EPOCH);
             let pem = String::from_utf8(decoded(&public)).unwrap();

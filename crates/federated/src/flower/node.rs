@@ -1,30 +1,28 @@
 //! A node of a federation: pulls messages, trains and evaluates, pushes replies.
 
-use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use gradus_autograd::Float;
-use gradus_nn::{Module, State};
+use gradus_nn::Module;
 
-use super::objects::{Builder, Objects, name};
-use super::records::{self, Content};
+use super::objects::{Objects, name};
+use super::reply::Reply;
 use super::wire::{
-    ActivateNodeRequest, ConfirmRequest, DeactivateNodeRequest, Empty, Envelope, ErrorReply,
-    HeartbeatRequest, Metadata, NodeId, ObjectTree, PullMessagesRequest, PullObjectRequest,
-    PushMessagesRequest, PushObjectRequest, RegisterNodeRequest, UnregisterNodeRequest,
+    ActivateNodeRequest, ConfirmRequest, DeactivateNodeRequest, HeartbeatRequest, Metadata, NodeId,
+    ObjectTree, PullMessagesRequest, PullObjectRequest, PushMessagesRequest, PushObjectRequest,
+    RegisterNodeRequest, UnregisterNodeRequest,
 };
 use super::{FlowerError, Link};
-use crate::client::{Client, Round, Setting};
-use crate::error::ClientError;
-use crate::sampling::mix;
+use crate::client::Client;
+use crate::error::FederatedError;
+use crate::layout::Layout;
+use crate::privacy::{Privacy, PrivacyRecord};
 
 /// How long the server waits for a heartbeat, in seconds; a node sends one when four fifths of it are over.
 const HEARTBEAT: f64 = 30.0;
-/// Flower's code for an error in a client's own code.
-const CLIENT_RAISED: i64 = 2;
 /// How often a node joins, in one run, a server that forgets it.
 const JOINS: u32 = 4;
 
@@ -49,11 +47,14 @@ const JOINS: u32 = 4;
 #[derive(Debug)]
 pub struct Node<M, C, T = f32> {
     link: Link,
-    model: M,
-    client: C,
-    id: Option<u64>,
+    pub(super) model: M,
+    pub(super) client: C,
+    pub(super) privacy: Option<(Privacy, Layout)>,
+    pub(super) id: Option<u64>,
     poll: Duration,
-    progress: Progress,
+    pub(super) progress: Progress,
+    /// A message whose objects have not all been pulled.
+    message: Option<(Metadata, ObjectTree)>,
     /// A reply that has not gone out yet.
     reply: Option<Reply>,
     element: PhantomData<fn() -> T>,
@@ -70,14 +71,6 @@ pub struct Progress {
     pub failed: usize,
 }
 
-#[derive(Debug)]
-struct Reply {
-    envelope: Envelope,
-    tree: ObjectTree,
-    objects: Objects,
-    seconds: f64,
-}
-
 impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
     /// A node that has not called its server yet. It asks for messages every 3 seconds.
     pub fn new(link: Link, model: M, client: C) -> Self {
@@ -86,9 +79,11 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
             link,
             model,
             client,
+            privacy: None,
             id: None,
             poll,
             progress: Progress::default(),
+            message: None,
             reply: None,
             element: PhantomData,
         }
@@ -99,6 +94,35 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
     pub fn poll(mut self, pause: Duration) -> Self {
         self.poll = pause;
         self
+    }
+
+    /// Clips the updates of this node, and adds its share of the noise to each, before they leave it: the same as for a client
+    /// of a [`Simulation`](crate::Simulation) with [noise of the clients](Privacy::noise_by_clients). Its replies count one
+    /// example, so that strategies such as `FedAvg` give all updates the same weight; reports of evaluations are not covered.
+    ///
+    /// All nodes need the same settings, and the strategy's `min_train_nodes` must be the `minimum` of the noise: the sum has
+    /// the noise that was asked for if the server keeps to that. The server itself sees each update, with that share of the
+    /// noise alone; `noise_by_clients(1)` protects from it, too. Without noise updates are clipped, for strategies of Flower
+    /// that add the noise on the server.
+    ///
+    /// # Errors
+    /// If the noise is left to the server, or the model has tensors of 8 or 16 bits.
+    pub fn privacy(mut self, privacy: Privacy) -> Result<Self, FederatedError> {
+        if privacy.minimum().is_none() && privacy.noise_multiplier() > 0.0 {
+            let expected =
+                "0, with the noise of a strategy of Flower, or shared by the nodes with `noise_by_clients`";
+            let multiplier = privacy.noise_multiplier();
+            return Err(FederatedError::argument("Node::privacy", "noise_multiplier", multiplier, expected));
+        }
+        self.privacy = Some((privacy, Layout::of(&self.model)?));
+        Ok(self)
+    }
+
+    /// The numbers that an accountant needs, if updates are private: of what others than the server see.
+    pub fn privacy_record(&self) -> Option<PrivacyRecord> {
+        let (privacy, _) = self.privacy.as_ref()?;
+        let (rounds, noise_multiplier) = (self.progress.trained as u64, privacy.noise_multiplier());
+        Some(PrivacyRecord { rounds, sampling_rate: 1.0, noise_multiplier })
     }
 
     /// The model: as the last training left it, or as the server has sent it for an evaluation since.
@@ -122,8 +146,9 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
     /// A server that is away is called again, as the [`Link`] says; one that has forgotten the node is joined again.
     ///
     /// # Errors
-    /// If the server stays away, refuses calls or answers nonsense. The node keeps its model and a reply that did not go
-    /// out, which goes first when `run` is called again; a reply that the server refuses is dropped.
+    /// If the server stays away, refuses calls or answers nonsense. The node keeps its model, a message that it has
+    /// not read to its end and a reply that did not go out, which go first when `run` is called again; a reply that the server
+    /// refuses is dropped.
     pub fn run(&mut self, mut go_on: impl FnMut(Progress) -> bool) -> Result<(), FlowerError> {
         let mut joins = 0;
         loop {
@@ -192,24 +217,36 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
         let node = Some(NodeId { node_id: id });
         loop {
             self.push(node)?;
+            if let Some((metadata, tree)) = self.message.take() {
+                let objects = match self.pull(node, metadata.run_id, &tree) {
+                    // It is still there when the server is back.
+                    Err(error @ FlowerError::Unreachable { .. }) => {
+                        self.message = Some((metadata, tree));
+                        return Err(error);
+                    }
+                    objects => objects?,
+                };
+                let message_object_id = tree.object_id.clone();
+                let confirm = ConfirmRequest { node, run_id: metadata.run_id, message_object_id };
+                let confirmed = self.link.call(&confirm);
+                // The server gives each message once: it is answered in any case.
+                self.reply = Some(self.answer(&metadata, &objects, &tree.object_id));
+                confirmed?;
+                continue;
+            }
             if !go_on(self.progress) {
                 return Ok(());
             }
-            let answer = self.link.call(&PullMessagesRequest { node })?;
+            let mut answer = self.link.call(&PullMessagesRequest { node })?;
             let nonsense = |fault: &str| self.link.nonsense("pull-messages", fault);
-            match (&answer.messages[..], &answer.trees[..]) {
-                ([], _) => thread::sleep(self.poll),
-                ([message], [tree]) => {
-                    let metadata =
-                        message.metadata.as_ref().ok_or_else(|| nonsense("a message without metadata"))?;
-                    let objects = self.pull(node, metadata.run_id, tree)?;
-                    let confirm = ConfirmRequest {
-                        node,
-                        run_id: metadata.run_id,
-                        message_object_id: tree.object_id.clone(),
-                    };
-                    self.link.call(&confirm)?;
-                    self.reply = Some(self.answer(metadata, &objects, &tree.object_id));
+            match (answer.messages.pop(), answer.trees.pop()) {
+                _ if !answer.messages.is_empty() || !answer.trees.is_empty() => {
+                    return Err(nonsense("messages and objects that are not one each"));
+                }
+                (None, None) => thread::sleep(self.poll),
+                (Some(message), Some(tree)) => {
+                    let metadata = message.metadata.ok_or_else(|| nonsense("a message without metadata"))?;
+                    self.message = Some((metadata, tree));
                 }
                 _ => return Err(nonsense("messages and objects that are not one each")),
             }
@@ -248,108 +285,6 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
             objects.insert(found, content);
         }
         Ok(objects)
-    }
-
-    /// Does what a message asks for, and makes the reply: what came of it, or the error.
-    fn answer(&mut self, metadata: &Metadata, objects: &Objects, message: &str) -> Reply {
-        let begun = Instant::now();
-        let mut builder = Builder::default();
-        let kind = metadata.message_type.split('.').next().unwrap_or_default().to_string();
-        let content = records::read(objects, message).map_err(ClientError::from);
-        let records = content.and_then(|content| self.records(&kind, content, &mut builder));
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-        let mut reply = Metadata {
-            run_id: metadata.run_id,
-            message_id: String::new(),
-            src_node_id: metadata.dst_node_id,
-            dst_node_id: metadata.src_node_id,
-            reply_to_message_id: metadata.message_id.clone(),
-            group_id: metadata.group_id.clone(),
-            ttl: metadata.created_at + metadata.ttl - now,
-            message_type: metadata.message_type.clone(),
-            created_at: now,
-            src_task_id: metadata.dst_task_id,
-            dst_task_id: metadata.src_task_id,
-        };
-        let (parts, error) = match records {
-            Ok(tree) if kind == "train" => {
-                self.progress.trained += 1;
-                (vec![tree], None)
-            }
-            Ok(tree) => {
-                self.progress.evaluated += 1;
-                (vec![tree], None)
-            }
-            Err(error) => {
-                self.progress.failed += 1;
-                (Vec::new(), Some(ErrorReply { code: CLIENT_RAISED, reason: error.to_string() }))
-            }
-        };
-        let body = Envelope { metadata: Some(reply.clone()), content: None, error: error.clone() };
-        let tree = builder.message("Message", parts, &body);
-        reply.message_id.clone_from(&tree.object_id);
-        let content = error.is_none().then_some(Empty {});
-        let envelope = Envelope { metadata: Some(reply), content, error };
-        Reply { envelope, tree, objects: builder.objects, seconds: begun.elapsed().as_secs_f64() }
-    }
-
-    fn records(
-        &mut self,
-        kind: &str,
-        content: Content,
-        builder: &mut Builder,
-    ) -> Result<ObjectTree, ClientError> {
-        let Content { arrays, settings } = content;
-        if let Some(name) = records::not_finite(&arrays) {
-            return Err(format!("{name:?} from the server is not finite: the model stays as it was").into());
-        }
-        let mut model = self.model.clone();
-        model.load_state(&arrays)?;
-        let number = |name: &str| match settings.get(name) {
-            Some(Setting::Integer(i)) => u64::try_from(*i).ok(),
-            _ => None,
-        };
-        let proximal = match settings.get("proximal-mu") {
-            Some(Setting::Float(mu)) => *mu,
-            Some(Setting::Integer(mu)) => *mu as f64,
-            _ => 0.0,
-        };
-        let number = number("server-round").unwrap_or(self.progress.trained as u64 + 1);
-        let seed = mix([0, number, self.id.unwrap_or(0)]);
-        let round = Round { number, seed, proximal, global: model.state(), settings };
-        let mut parts = Vec::new();
-        let report = match kind {
-            "train" => {
-                model.train();
-                let report = self.client.fit(&mut model, &round)?;
-                let state = model.state();
-                if let Some(name) = records::not_finite(&state) {
-                    return Err(
-                        format!("{name:?} is not finite after training: the update is not sent").into()
-                    );
-                }
-                self.model = model;
-                // No counters that the server's model does not have.
-                let names: BTreeSet<&str> = arrays.names().collect();
-                let mut sent = State::new();
-                for (name, tensor) in state.iter().filter(|(name, _)| names.contains(name)) {
-                    sent.insert(name, tensor.clone());
-                }
-                parts.push(("arrays".to_string(), records::arrays(builder, &sent)?));
-                report
-            }
-            "evaluate" => {
-                self.model = model.clone();
-                model.eval();
-                self.client.evaluate(&model, &round)?
-            }
-            other => return Err(format!("this node knows no messages of the type {other:?}").into()),
-        };
-        if let Some(fault) = report.fault() {
-            return Err(format!("the report is not sent: {fault}").into());
-        }
-        parts.push(("metrics".to_string(), records::metrics(builder, &report)));
-        Ok(builder.record("RecordDict", parts))
     }
 
     /// Pushes the reply that is waiting, if there is one.

@@ -146,6 +146,15 @@ fn runs_are_repeatable_and_go_on_from_a_state() {
 }
 
 #[test]
+fn poisson_sampling_draws_at_its_rate() {
+    let mut federated = simulation(40).sampling(Sampling::Poisson(0.3)).unwrap();
+    let drawn: usize = (0..30).map(|_| federated.round().unwrap().drawn.len()).sum();
+    // Of 1,200 coins the share is known to 0.013; six times that.
+    let share = drawn as f64 / 1200.0;
+    assert!((share - 0.3).abs() < 0.08, "{share}");
+}
+
+#[test]
 fn a_state_of_another_simulation_changes_nothing() {
     let mut federated = simulation(2).strategy(FedAdam::new(0.1));
     federated.round().unwrap();
@@ -172,7 +181,8 @@ fn a_state_of_another_simulation_changes_nothing() {
 
 #[test]
 fn buffers_are_averaged_counters_grow_frozen_parameters_stay() {
-    struct Normal(Tensor);
+    /// Examples, and the number of forward passes over them.
+    struct Normal(Tensor, usize);
     type Net = Sequential<f32>;
     impl gradus_federated::Client<Net> for Normal {
         fn fit(
@@ -181,6 +191,7 @@ fn buffers_are_averaged_counters_grow_frozen_parameters_stay() {
             _: &gradus_federated::Round,
         ) -> Result<gradus_federated::Report, gradus_federated::ClientError> {
             assert!(model.is_training());
+            (1..self.1).for_each(|_| drop(model.forward(&self.0)));
             let loss = model.forward(&self.0).square().mean(..);
             gradus_nn::Optimizer::step(&mut gradus_nn::Sgd::new(0.1), model, &loss.backward());
             Ok(gradus_federated::Report::new(self.0.shape()[0]))
@@ -191,7 +202,8 @@ fn buffers_are_averaged_counters_grow_frozen_parameters_stay() {
             _: &gradus_federated::Round,
         ) -> Result<gradus_federated::Report, gradus_federated::ClientError> {
             assert!(!model.is_training());
-            Ok(gradus_federated::Report::new(1))
+            let examples = self.0.shape()[0];
+            Ok(gradus_federated::Report::new(examples).metric("examples", examples as f64))
         }
     }
     let rng = &mut seeded(3);
@@ -199,23 +211,27 @@ fn buffers_are_averaged_counters_grow_frozen_parameters_stay() {
         Net::new().push(Linear::new(2, 3, rng)).push(BatchNorm1d::new(3)).push(Dropout::new(0.5, 9));
     net.freeze(|name| name == "0.bias");
     let before = net.state();
-    let data = [Tensor::randn([4, 2], rng), Tensor::randn([12, 2], rng)];
-    let means = data.clone().map(|x| {
+    let data = [(Tensor::randn([4, 2], rng), 2), (Tensor::randn([12, 2], rng), 1)];
+    let means = data.clone().map(|(x, passes)| {
         let net = net.clone();
-        drop(net.forward(&x));
+        (0..passes).for_each(|_| drop(net.forward(&x)));
         net.state().tensor::<f32>("1.running_mean").unwrap().to_vec()
     });
-    let mut federated = Simulation::new(net, data.map(Normal)).unwrap();
+    // Adam makes steps of the parameters alone.
+    let clients = data.map(|(x, passes)| Normal(x, passes));
+    let mut federated = Simulation::new(net, clients).unwrap().strategy(FedAdam::new(0.1));
     federated.round().unwrap();
     let after = federated.model().state();
     assert_eq!(after.get("0.bias"), before.get("0.bias"));
     assert_ne!(after.get("0.weight"), before.get("0.weight"));
-    assert_eq!(after.value::<i64>("1.num_batches_tracked").unwrap(), 1);
+    assert_eq!(after.value::<i64>("1.num_batches_tracked").unwrap(), 2, "the largest");
     let running = after.tensor::<f32>("1.running_mean").unwrap().to_vec();
     for ((mean, first), second) in running.iter().zip(&means[0]).zip(&means[1]) {
         assert!((mean - (0.25 * first + 0.75 * second)).abs() < 1e-6);
     }
-    assert_eq!(federated.evaluate().mean.examples, 2);
+    let mean = federated.evaluate().mean;
+    // Weighted by examples: (4 * 4 + 12 * 12) / 16.
+    assert_eq!((mean.examples, mean.metrics["examples"]), (16, 10.0));
 }
 
 proptest! {

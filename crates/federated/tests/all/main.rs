@@ -5,6 +5,8 @@ mod federation;
 #[cfg(feature = "flower")]
 mod flower;
 #[cfg(feature = "flower")]
+mod flower_private;
+#[cfg(feature = "flower")]
 mod flower_server;
 mod privacy;
 #[cfg(feature = "secure-aggregation")]
