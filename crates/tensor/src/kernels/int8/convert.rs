@@ -1,9 +1,12 @@
 //! Numbers to bytes and back, and the rows of bytes that a convolution multiplies.
 
+use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::QUAD;
 use crate::element::Float;
 use crate::kernels::conv::{Geometry, area};
-use crate::runtime::{Buffer, dispatch, for_each_part};
+use crate::runtime::{Buffer, dispatch};
 
 /// The elements from which on work is shared.
 const SHARED: usize = 64 * 1024;
@@ -26,36 +29,45 @@ pub(crate) fn quantize_rows<T: Float>(
     let stride = length.next_multiple_of(QUAD);
     let rows = x.len().checked_div(length).unwrap_or(0);
     let [zero, low, high] = [zero_point, levels[0], levels[1]].map(|level| T::from_f64(level.into()));
-    let nan = std::sync::atomic::AtomicBool::new(false);
-    let mut out = Buffer::filled(rows * stride, 0_u8);
-    let bytes = out.get_mut().expect("nobody else has it");
-    for_each_part(bytes, part_length(rows, stride), |start, part| {
-        for (row, bytes) in (start / stride.max(1)..).zip(part.chunks_exact_mut(stride.max(1))) {
-            let x = &x[row * length..][..length];
-            let scale = T::from_f64(scales[row % scales.len()].into());
-            let found = dispatch(
-                #[inline(always)]
-                || quantize_row(x, bytes, scale, [zero, low, high]),
-            );
-            if found {
-                nan.store(true, std::sync::atomic::Ordering::Relaxed);
+    let nan = AtomicBool::new(false);
+    // SAFETY: a part is whole rows, each of which `quantize_row` writes.
+    let out = unsafe {
+        Buffer::build_parts(rows * stride, part_length(rows, stride), |start, part| {
+            for (row, bytes) in (start / stride.max(1)..).zip(part.chunks_exact_mut(stride.max(1))) {
+                let x = &x[row * length..][..length];
+                let scale = T::from_f64(scales[row % scales.len()].into());
+                let found = dispatch(
+                    #[inline(always)]
+                    || quantize_row(x, bytes, scale, [zero, low, high]),
+                );
+                if found {
+                    nan.store(true, Ordering::Relaxed);
+                }
             }
-        }
-    });
+        })
+    };
     (out, nan.into_inner())
 }
 
+/// Writes all bytes of a row; whether a number is NaN.
 #[inline(always)]
-fn quantize_row<T: Float>(x: &[T], bytes: &mut [u8], scale: T, [zero, low, high]: [T; 3]) -> bool {
+fn quantize_row<T: Float>(
+    x: &[T],
+    bytes: &mut [MaybeUninit<u8>],
+    scale: T,
+    [zero, low, high]: [T; 3],
+) -> bool {
     let mut nan = false;
+    let (bytes, rest) = bytes.split_at_mut(x.len());
     for (byte, &x) in bytes.iter_mut().zip(x) {
         nan |= x.is_nan();
         let level = (x / scale).round() + zero;
         // NaN as well becomes the lowest level.
         let level = if level >= low { level } else { low };
         let level = if level > high { high } else { level };
-        *byte = to_byte(level.to_f64() as f32);
+        byte.write(to_byte(level.to_f64() as f32));
     }
+    rest.fill(MaybeUninit::new(0));
     nan
 }
 
@@ -82,21 +94,25 @@ pub(crate) fn scale_rows<T: Float>(
         (0..columns).map(|c| T::from_f64(row_scale * column_scales[c % column_scales.len()])).collect()
     };
     let shared_factors = (row_scales.len() == 1).then(|| factors(row_scales[0]));
-    Buffer::in_parts(rows * columns, part_length(rows, columns), T::ZERO, |start, part| {
-        for (row, out) in (start / columns.max(1)..).zip(part.chunks_exact_mut(columns.max(1))) {
-            let own = shared_factors.is_none().then(|| factors(row_scales[row]));
-            let factors = shared_factors.as_ref().or(own.as_ref()).expect("one of them");
-            let sums = &sums[row * stride..][..columns];
-            dispatch(
-                #[inline(always)]
-                || {
-                    for (((out, &sum), &factor), &bias) in out.iter_mut().zip(sums).zip(factors).zip(&bias) {
-                        *out = T::from_i64(sum.into()) * factor + bias;
-                    }
-                },
-            );
-        }
-    })
+    // SAFETY: a part is whole rows, and there is a sum, a factor and a bias for each column.
+    unsafe {
+        Buffer::build_parts(rows * columns, part_length(rows, columns), |start, part| {
+            for (row, out) in (start / columns.max(1)..).zip(part.chunks_exact_mut(columns.max(1))) {
+                let own = shared_factors.is_none().then(|| factors(row_scales[row]));
+                let factors = &shared_factors.as_ref().or(own.as_ref()).expect("one of them")[..columns];
+                let (sums, bias) = (&sums[row * stride..][..columns], &bias[..columns]);
+                dispatch(
+                    #[inline(always)]
+                    || {
+                        for (((out, &sum), &factor), &bias) in out.iter_mut().zip(sums).zip(factors).zip(bias)
+                        {
+                            out.write(T::from_i64(sum.into()) * factor + bias);
+                        }
+                    },
+                );
+            }
+        })
+    }
 }
 
 /// `round(sum * factor) + zero_point`, halves to even, cut to the levels, for rows of sums that are `stride` apart; with one factor

@@ -24,6 +24,8 @@ const PANEL: usize = 16;
 const TILE: usize = 12;
 /// The bytes of the left matrix in a piece of work, if that is many rows.
 const BLOCK: usize = 128 * 1024;
+/// The pieces of work that rows of bytes are cut into, if they are enough for as many tiles.
+const BLOCKS: usize = 32;
 /// From this many multiplications on, work is shared among threads.
 const SHARED: usize = 1 << 20;
 
@@ -117,7 +119,7 @@ impl Panels {
         let (stride, out_stride) = (self.row_stride(), self.out_stride());
         let (rows, panels) = (out.len().checked_div(out_stride).unwrap_or(0), out_stride / PANEL);
         assert!(x.len() >= rows * stride, "there are fewer rows");
-        let at_once = block_rows(rows, stride);
+        let at_once = path.block_rows(rows, stride);
         let blocks = rows.div_ceil(at_once);
         // Few rows are shared panel by panel, many block by block.
         let cuts = if blocks < 8 { panels } else { 1 };
@@ -182,13 +184,6 @@ impl Panels {
     }
 }
 
-/// The rows of a piece of work: whole tiles of every path, in pieces of about one size, which stay in the second cache as 16-bit
-/// integers.
-fn block_rows(rows: usize, stride: usize) -> usize {
-    let most = (BLOCK / stride.max(1)).clamp(TILE, 16 * TILE);
-    rows.div_ceil(rows.div_ceil(most).max(1)).next_multiple_of(TILE).max(TILE)
-}
-
 /// Calls `tile` with the first row and the number of rows of each tile: `largest` at first, then fewer.
 #[inline(always)]
 fn in_tiles(largest: usize, rows: usize, tile: impl Fn(usize, usize)) {
@@ -249,10 +244,26 @@ impl Path {
         TILE / 2
     }
 
+    /// Whether tiles read bytes, and not 16-bit integers.
+    fn reads_bytes(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return matches!(self, Self::Vnni | Self::Avx2Low);
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+
+    /// The rows of a piece of work: whole tiles, in pieces of about one size, which stay in the second cache as 16-bit integers.
+    /// Bytes are not made wide for each block, so there may be many: a thread then has the rows that it has before and after.
+    fn block_rows(self, rows: usize, stride: usize) -> usize {
+        let blocks = if self.reads_bytes() { BLOCKS } else { 1 };
+        let most = (BLOCK / stride.max(1)).min(rows.div_ceil(blocks)).clamp(TILE, 16 * TILE);
+        rows.div_ceil(rows.div_ceil(most).max(1)).next_multiple_of(TILE).max(TILE)
+    }
+
     /// The rows of a block as the tiles read them.
     fn left(self, x: &[u8]) -> Left<'_> {
         #[cfg(target_arch = "x86_64")]
-        if matches!(self, Self::Vnni | Self::Avx2Low) {
+        if self.reads_bytes() {
             return Left::Bytes(x);
         }
         Left::Wide(widened(x.len(), |wide| {
