@@ -33,7 +33,7 @@ pub trait Channels<T: Float = f32> {
 }
 
 /// Keeps the channels at these places between layers: the outputs of the first one, what lies beside them in layers of
-/// normalisation, and the inputs of the layers that read them. A dense layer behind a flattened image reads all
+/// normalisation, and the inputs of the layers that read them. A dense layer or a normalisation behind a flattened image has all
 /// pixels of a channel side by side, so it keeps as many inputs for each.
 ///
 /// The layers get smaller; outputs are as the old model gives them with the other channels set to 0 behind the normalisation.
@@ -65,20 +65,13 @@ pub fn keep_channels<T: Float>(
     let channels = first.outputs();
     let refuse = |fault: String| CompressError::Layer { operation: "keep_channels", fault };
     check("keep_channels", kept, channels)?;
-    for norm in &*norms {
-        if norm.inputs() != channels {
+    let inputs_of_norms = norms.iter().map(|norm| ("normalises", norm.inputs()));
+    let inputs_of_readers = readers.iter().map(|reader| ("reads", reader.inputs()));
+    for (does, inputs) in inputs_of_norms.chain(inputs_of_readers) {
+        if channels == 0 || !inputs.is_multiple_of(channels) {
             return Err(refuse(format!(
-                "a normalisation has {} channels and the layer before it {channels} outputs: they must be equal",
-                norm.inputs()
-            )));
-        }
-    }
-    for reader in &*readers {
-        if channels == 0 || !reader.inputs().is_multiple_of(channels) {
-            return Err(refuse(format!(
-                "a layer reads {} inputs, of a layer with {channels} outputs: it must be the same number, or a \
-                 multiple for each pixel",
-                reader.inputs()
+                "a layer {does} {inputs} inputs, of a layer with {channels} outputs: it must be the same number, or a \
+                 multiple for each pixel"
             )));
         }
     }
@@ -86,15 +79,13 @@ pub fn keep_channels<T: Float>(
     check_groups("keep_channels", first.groups())?;
     readers.iter().try_for_each(|reader| check_groups("keep_channels", reader.groups()))?;
     first.keep_outputs(kept)?;
-    for norm in norms {
-        norm.keep_outputs(kept)?;
-    }
-    for reader in readers {
-        let pixels = reader.inputs() / channels;
+    let keep = |layer: &mut dyn Channels<T>| {
+        let pixels = layer.inputs() / channels;
         let spread: Vec<usize> = kept.iter().flat_map(|place| place * pixels..(place + 1) * pixels).collect();
-        reader.keep_inputs(&spread)?;
-    }
-    Ok(())
+        layer.keep_inputs(&spread)
+    };
+    norms.iter_mut().try_for_each(|norm| keep(&mut **norm))?;
+    readers.iter_mut().try_for_each(|reader| keep(&mut **reader))
 }
 
 fn check(operation: &'static str, kept: &[usize], count: usize) -> Result<(), CompressError> {

@@ -16,8 +16,10 @@ use crate::prune::{Masks, Scores};
 enum Part<'a, T: Float> {
     /// Makes new ones of them.
     Weighted(&'a mut dyn Channels<T>, Kind),
-    /// Normalises each by itself.
+    /// Normalises each by itself, or after `Flatten` each number.
     Norm(&'a mut dyn Channels<T>),
+    /// Normalises each channel of images by itself.
+    ImageNorm(&'a mut dyn Channels<T>),
     /// Changes each number by itself.
     Elementwise,
     /// Makes fewer numbers of each channel.
@@ -65,7 +67,7 @@ impl<'a, T: Float> Part<'a, T> {
             Conv1d => |layer| Self::Weighted(layer, Kind::Convolution);
             Conv2d => |layer| Self::Weighted(layer, Kind::Convolution);
             BatchNorm1d => |layer| Self::Norm(layer);
-            BatchNorm2d => |layer| Self::Norm(layer);
+            BatchNorm2d => |layer| Self::ImageNorm(layer);
         }
         let name = layer.type_name().split('<').next().unwrap_or("");
         Self::Other(name.rsplit("::").next().unwrap_or("").to_owned())
@@ -133,7 +135,9 @@ pub fn prunable<T: Float>(model: &Sequential<T>) -> Vec<String> {
 /// # Errors
 /// If a mask is not one of a [`prunable`] weight, leaves no channel, or has another number of them; if there is a layer of another
 /// type, such as a function or a block with a residual connection, between a layer that is pruned and the next; if a convolution has
-/// groups; if a dense layer reads images that were not flattened, or more than one place of a sequence. The model is then as it was.
+/// groups; if a dense layer reads images that were not flattened, or more than one place of a sequence, as a normalisation. The model is
+/// then as it was. A dense layer before a `BatchNorm1d` is taken to make rows, `[batch, features]`: of sequences, whose steps would be
+/// normalised, nothing in the layers tells.
 pub fn shrink<T: Float>(
     model: &mut Sequential<T>,
     masks: &Masks,
@@ -200,8 +204,21 @@ fn readers<'b, T: Float>(
             Part::Flatten => is_flat = true,
             Part::Pool if is_flat => return refuse(flat(layer)),
             Part::Elementwise | Part::Pool => {}
-            Part::Norm(_) if is_flat && !is_dense => return refuse(flat(layer)),
-            Part::Norm(norm) => norms.push(&mut **norm),
+            Part::ImageNorm(_) if is_flat => return refuse(flat(layer)),
+            Part::Norm(norm) | Part::ImageNorm(norm) => {
+                let inputs = norm.inputs();
+                let fits = if is_flat && !is_dense {
+                    channels > 0 && inputs.is_multiple_of(channels)
+                } else {
+                    inputs == channels
+                };
+                if !fits {
+                    return refuse(format!(
+                        "the normalisation {layer:?} has {inputs} channels, of {channels} outputs"
+                    ));
+                }
+                norms.push(&mut **norm);
+            }
             Part::Weighted(reader, reader_kind) => {
                 let inputs = reader.inputs();
                 return match (*reader_kind, is_flat) {
@@ -267,7 +284,7 @@ impl<T: Float> Scores<T> {
                     outputs.push((format!("{name}.weight"), *kind, y.clone()));
                     open = true;
                 }
-                Part::Norm(_) | Part::Elementwise if open => {
+                Part::Norm(_) | Part::ImageNorm(_) | Part::Elementwise if open => {
                     outputs.last_mut().expect("one is open").2 = y.clone();
                 }
                 _ => open = false,

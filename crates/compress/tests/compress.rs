@@ -268,6 +268,14 @@ fn errors_say_what_would_be_right() {
     assert_eq!(error(1.0), "prune: `rate` is 1: it must be at least 0 and less than 1");
     assert_eq!(error(-0.1), "prune: `rate` is -0.1: it must be at least 0 and less than 1");
     assert_eq!(error(f64::NAN), "prune: `rate` is NaN: it must be at least 0 and less than 1");
+    for (from, to, name, rate) in
+        [(-0.1, 0.5, "from", "-0.1"), (0.0, 1.0, "to", "1"), (f64::NAN, 0.5, "from", "NaN")]
+    {
+        assert_eq!(
+            Gradual::new(from, to, 9).unwrap_err().to_string(),
+            format!("Gradual::new: `{name}` is {rate}: it must be at least 0 and less than 1")
+        );
+    }
     let none = Scores::magnitude(&model, Unit::Weight, |_| false);
     assert!(
         Masks::prune(&none, 0.5, Scope::Each)

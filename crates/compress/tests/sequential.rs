@@ -3,7 +3,7 @@
 use gradus_autograd::{Conv, Pool, Tensor, Var, seeded};
 use gradus_compress::{Masks, Scope, Scores, Unit, prunable, shrink};
 use gradus_nn::{
-    BatchNorm1d, BatchNorm2d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Module, Parameter, Relu,
+    BatchNorm1d, BatchNorm2d, Conv1d, Conv2d, Dropout, Flatten, Linear, MaxPool2d, Module, Parameter, Relu,
     Sequential, Square, Tanh,
 };
 use proptest::prelude::*;
@@ -74,6 +74,36 @@ proptest! {
         prop_assert_eq!(y.shape(), [3, 4]);
     }
 
+    /// Behind `Flatten` a normalisation has a mean for each pixel: those of a channel that goes go with it.
+    #[test]
+    fn normalised_pixels_go_with_their_channel(seed: u64, length in 1..4_usize, lost in 1..3_usize) {
+        let rng = &mut seeded(seed);
+        let pixels = 3 * length;
+        let mut norm = BatchNorm1d::new(pixels);
+        norm.running_mean.set(Tensor::randn([pixels], rng));
+        norm.running_var.set(Tensor::<f64>::rand([pixels], rng) + 0.1);
+        norm.bias.as_mut().unwrap().set(Tensor::randn([pixels], rng));
+        let mut model = Sequential::<f64>::new()
+            .push(Conv1d::new(2, 3, 1, Conv::new(), rng))
+            .push(Flatten)
+            .push(norm)
+            .push(Tanh)
+            .push(Linear::new(pixels, 4, rng));
+        model.eval();
+        let mask: Tensor<bool> = (0..3).map(|channel| channel >= lost).collect();
+        // The whole model, whose last layer reads 0 of the channels that go.
+        let mut zeroed = model.clone();
+        let reads = mask.cast::<f64>().unsqueeze(1).expand([3, length]).reshape([1, pixels]);
+        let weight = model.named_parameters().iter().position(|(name, _)| name == "4.weight").unwrap();
+        zeroed.parameters_mut()[weight].update(|weight| *weight *= &reads);
+        let mut state = gradus_nn::State::new();
+        state.insert("0.weight", mask.reshape([3, 1, 1]));
+        let changes = shrink(&mut model, &Masks::from_state(&state).unwrap()).unwrap();
+        prop_assert_eq!(changes, [("0.weight".to_string(), 3, 3 - lost)]);
+        let x = Tensor::randn([5, 2, length], rng);
+        prop_assert!(model.forward(&x).value().allclose(zeroed.forward(&x).value(), 1e-12, 1e-12));
+    }
+
     /// The score is the change of a loss that is linear in the channel, of each sample for itself.
     #[test]
     fn scores_of_activations_are_changes_of_the_loss(seed: u64) {
@@ -130,7 +160,7 @@ fn refusals_name_the_layer() {
         refusal(Sequential::new().push(a.clone()).push(b.clone()), "0.weight", 4, 4),
         refusal(Sequential::new().push(a.clone()).push(b.clone()), "0.weight", 3, 1),
         refusal(Sequential::new().push(a.clone()).push(b.clone()), "0.bias", 4, 1),
-        refusal(Sequential::new().push(a.clone()).push(Flatten).push(tokens), "0.weight", 4, 1),
+        refusal(Sequential::new().push(a.clone()).push(Flatten).push(tokens.clone()), "0.weight", 4, 1),
         refusal(
             Sequential::new().push(Conv2d::new(1, 4, 3, Conv::new(), &mut seeded(0))).push(b.clone()),
             "0.weight",
@@ -141,6 +171,33 @@ fn refusals_name_the_layer() {
             Sequential::new()
                 .push(Conv2d::new(2, 4, 3, Conv::new().groups(2), &mut seeded(0)))
                 .push(Flatten)
+                .push(b.clone()),
+            "0.weight",
+            4,
+            1,
+        ),
+        refusal(
+            Sequential::new().push(a.clone()).push(Flatten).push(BatchNorm1d::new(8)).push(tokens),
+            "0.weight",
+            4,
+            1,
+        ),
+        refusal(Sequential::new().push(a).push(BatchNorm1d::new(6)).push(b.clone()), "0.weight", 4, 1),
+        refusal(
+            Sequential::new()
+                .push(Conv2d::new(2, 4, 3, Conv::new(), &mut seeded(0)))
+                .push(Flatten)
+                .push(BatchNorm1d::new(6))
+                .push(b.clone()),
+            "0.weight",
+            4,
+            1,
+        ),
+        refusal(
+            Sequential::new()
+                .push(Conv2d::new(2, 4, 3, Conv::new(), &mut seeded(0)))
+                .push(Flatten)
+                .push(BatchNorm2d::new(4))
                 .push(b),
             "0.weight",
             4,
@@ -156,6 +213,10 @@ fn refusals_name_the_layer() {
         "\"0.weight\" cannot lose channels: the dense layer \"2\" reads 8 numbers of 4 outputs",
         "\"0.weight\" cannot lose channels: the dense layer \"1\" reads images: `Flatten` must be before it",
         "\"0.weight\" cannot lose channels: the convolution has 2 groups: channels can be left out of one group only",
+        "\"0.weight\" cannot lose channels: the normalisation \"2\" has 8 channels, of 4 outputs",
+        "\"0.weight\" cannot lose channels: the normalisation \"1\" has 6 channels, of 4 outputs",
+        "\"0.weight\" cannot lose channels: the normalisation \"2\" has 6 channels, of 4 outputs",
+        "\"0.weight\" cannot lose channels: layer \"2\" needs images, and what goes into it is flat",
     ];
     assert_eq!(found, expected.map(|fault| format!("shrink: {fault}")));
 }

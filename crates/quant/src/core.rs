@@ -237,7 +237,11 @@ impl<T: Float> Core<T> {
             return if codes.has_nan() { y * T::NAN } else { y };
         }
         let units: Vec<f64> = self.weight_scale.iter().map(|&scale| scale.into()).collect();
-        self.product(&codes).scaled(&scales, &units, self.bias.as_ref().map(Buffer::value).as_ref())
+        let bias = self.bias.as_ref().map(Buffer::value);
+        match &self.conv {
+            Some(conv) => self.weight.weights.conv2d_scaled(&codes, conv, (scales[0], &units), bias.as_ref()),
+            None => self.product(&codes).scaled(&scales, &units, bias.as_ref()),
+        }
     }
 
     pub(crate) fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {

@@ -32,4 +32,4 @@ pub use observer::Observer;
 pub use params::{Params, Scheme};
 pub use prepared::Prepared;
 pub use quantizer::{Conversion, ConversionRow, Quantizer, Replaceable};
-pub use recurrent::{QGru, QLstm};
+pub use recurrent::{QGru, QLstm, QRnn};

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use gradus_autograd::{AsVar, Float, Tensor, Var, cat, no_grad, stack};
-use gradus_nn::{Gru, LayerId, Lstm, Member, MemberMut, Module, Path, RecurrentLayer, layer_scope};
+use gradus_nn::{
+    Gru, Layer, LayerId, Lstm, Member, MemberMut, Module, Path, RecurrentLayer, Rnn, layer_scope,
+};
 
 use crate::core::{Core, Input, run};
 use crate::error::QuantError;
@@ -33,9 +35,20 @@ impl<T: Float> Cell<T> {
 /// A function that sees the inputs and states that are quantised: it is told the number of the cell, and of a state `true`.
 type Watch<'a, T> = &'a mut dyn FnMut(usize, bool, &Tensor<T>);
 
-/// One step: the contributions of input and state to the gates, and the states before, to the states after; the first of them is the
-/// output.
-type Step<T> = fn(&Var<T>, &Var<T>, &[Var<T>]) -> Vec<Var<T>>;
+/// The rule of a kind of layer.
+trait Step<T: Float> {
+    /// The number of states.
+    const STATES: usize;
+
+    /// One step: the contributions of input and state to the gates, and the states before, to the states after; the first of them
+    /// is the output.
+    #[track_caller]
+    fn step(&self, x: &Var<T>, h: &Var<T>, states: &[Var<T>]) -> Vec<Var<T>>;
+
+    /// The members of the layer besides its products.
+    fn visit<'a>(&'a self, _: Path<'_>, _: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {}
+    fn visit_mut<'a>(&'a mut self, _: Path<'_>, _: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>)) {}
+}
 
 /// Part `i` of equal parts along the last axis, each as wide as a state.
 fn gate<T: Float>(gates: &Var<T>, i: usize, state: &Var<T>) -> Var<T> {
@@ -43,43 +56,73 @@ fn gate<T: Float>(gates: &Var<T>, i: usize, state: &Var<T>) -> Var<T> {
     gates.slice(-1, i as isize * hidden..(i as isize + 1) * hidden)
 }
 
-fn lstm_step<T: Float>(x: &Var<T>, h: &Var<T>, states: &[Var<T>]) -> Vec<Var<T>> {
-    let (gates, c) = (x + h, &states[1]);
-    let [i, f, g, o] = [0, 1, 2, 3].map(|i| gate(&gates, i, c));
-    let c = f.sigmoid() * c + i.sigmoid() * g.tanh();
-    vec![o.sigmoid() * c.tanh(), c]
+/// Long short-term memory, with the states h and c.
+#[derive(Debug, Clone)]
+struct LstmStep;
+
+impl<T: Float> Step<T> for LstmStep {
+    const STATES: usize = 2;
+
+    fn step(&self, x: &Var<T>, h: &Var<T>, states: &[Var<T>]) -> Vec<Var<T>> {
+        let (gates, c) = (x + h, &states[1]);
+        let [i, f, g, o] = [0, 1, 2, 3].map(|i| gate(&gates, i, c));
+        let c = f.sigmoid() * c + i.sigmoid() * g.tanh();
+        vec![o.sigmoid() * c.tanh(), c]
+    }
 }
 
-fn gru_step<T: Float>(x: &Var<T>, h: &Var<T>, states: &[Var<T>]) -> Vec<Var<T>> {
-    let state = &states[0];
-    let [r, z] = [0, 1].map(|i| (gate(x, i, state) + gate(h, i, state)).sigmoid());
-    let n = (gate(x, 2, state) + r * gate(h, 2, state)).tanh();
-    vec![&n + z * (state - &n)]
+/// A gated recurrent unit.
+#[derive(Debug, Clone)]
+struct GruStep;
+
+impl<T: Float> Step<T> for GruStep {
+    const STATES: usize = 1;
+
+    fn step(&self, x: &Var<T>, h: &Var<T>, states: &[Var<T>]) -> Vec<Var<T>> {
+        let state = &states[0];
+        let [r, z] = [0, 1].map(|i| (gate(x, i, state) + gate(h, i, state)).sigmoid());
+        let n = (gate(x, 2, state) + r * gate(h, 2, state)).tanh();
+        vec![&n + z * (state - &n)]
+    }
+}
+
+/// A plain layer, with its activation.
+#[derive(Debug, Clone)]
+struct RnnStep<T: Float> {
+    activation: Box<dyn Layer<T>>,
+}
+
+impl<T: Float> Step<T> for RnnStep<T> {
+    const STATES: usize = 1;
+
+    fn step(&self, x: &Var<T>, h: &Var<T>, _: &[Var<T>]) -> Vec<Var<T>> {
+        vec![self.activation.forward(&(x + h))]
+    }
+    fn visit<'a>(&'a self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, Member<'a, T>)) {
+        self.activation.visit(path.field("activation"), visitor);
+    }
+    fn visit_mut<'a>(&'a mut self, path: Path<'_>, visitor: &mut dyn FnMut(Path<'_>, MemberMut<'a, T>)) {
+        self.activation.visit_mut(path.field("activation"), visitor);
+    }
 }
 
 /// The layers on top of each other, each of one or two directions.
 #[derive(Debug, Clone)]
-struct Cells<T: Float> {
+struct Cells<T: Float, S> {
     all: Vec<Cell<T>>,
+    rule: S,
     directions: usize,
     batch_first: bool,
     hidden: usize,
 }
 
-impl<T: Float> Cells<T> {
+impl<T: Float, S: Step<T>> Cells<T, S> {
     /// The outputs `[steps, batch, directions hidden]`, and the last states, each `[layers directions, batch, hidden]`.
     #[track_caller]
-    fn run(
-        &self,
-        x: &Var<T>,
-        states: Option<&[&Var<T>]>,
-        count: usize,
-        step: Step<T>,
-        watch: Watch<'_, T>,
-    ) -> (Var<T>, Vec<Var<T>>) {
+    fn run(&self, x: &Var<T>, states: Option<&[&Var<T>]>, watch: Watch<'_, T>) -> (Var<T>, Vec<Var<T>>) {
         let mut x = if self.batch_first { x.transpose(0, 1) } else { x.clone() };
         let zeros = Var::constant(Tensor::zeros([x.shape()[1], self.hidden]));
-        let mut last: Vec<Vec<Var<T>>> = vec![Vec::new(); count];
+        let mut last: Vec<Vec<Var<T>>> = vec![Vec::new(); S::STATES];
         for (layer, cells) in self.all.chunks(self.directions).enumerate() {
             let outputs: Vec<Var<T>> = cells
                 .iter()
@@ -88,7 +131,7 @@ impl<T: Float> Cells<T> {
                     let place = (layer * self.directions + direction) as isize;
                     let first =
                         |i: usize| states.map_or_else(|| zeros.clone(), |states| states[i].select(0, place));
-                    let mut states: Vec<Var<T>> = (0..count).map(first).collect();
+                    let mut states: Vec<Var<T>> = (0..S::STATES).map(first).collect();
                     watch(place as usize, false, x.value());
                     let gates = run(&cell.input, &x);
                     let mut steps: Vec<isize> = (0..x.shape()[0] as isize).collect();
@@ -98,7 +141,8 @@ impl<T: Float> Cells<T> {
                     let mut outputs = Vec::new();
                     for &at in &steps {
                         watch(place as usize, true, states[0].value());
-                        states = step(&gates.select(0, at), &run(&cell.state, &states[0]), &states);
+                        let h = run(&cell.state, &states[0]);
+                        states = self.rule.step(&gates.select(0, at), &h, &states);
                         outputs.push(states[0].clone());
                     }
                     if direction == 1 {
@@ -120,7 +164,7 @@ impl<T: Float> Cells<T> {
 
     /// Fixes the ranges of inputs and states to those that are seen in these sequences.
     #[track_caller]
-    fn calibrate(&mut self, sequences: &[Tensor<T>], count: usize, step: Step<T>) -> Result<(), QuantError> {
+    fn calibrate(&mut self, sequences: &[Tensor<T>]) -> Result<(), QuantError> {
         let observer = || Observer::min_max(&Scheme::uint8());
         let mut observers: Vec<[Observer; 2]> = self.all.iter().map(|_| [observer(), observer()]).collect();
         let mut fault = None;
@@ -130,7 +174,7 @@ impl<T: Float> Cells<T> {
                     fault.get_or_insert(error);
                 }
             };
-            let _ = no_grad(|| self.run(&Var::constant(x), None, count, step, watch));
+            let _ = no_grad(|| self.run(&Var::constant(x), None, watch));
         }
         if let Some(error) = fault {
             return Err(error);
@@ -146,7 +190,7 @@ impl<T: Float> Cells<T> {
     }
 
     /// The names of the products of each cell, as in `ih_l0` and `hh_l0_reverse`.
-    fn names(&self) -> impl Iterator<Item = [String; 2]> + use<T> {
+    fn names(&self) -> impl Iterator<Item = [String; 2]> + use<T, S> {
         let directions = self.directions;
         (0..self.all.len()).map(move |i| {
             let suffix = if i % directions == 1 { "_reverse" } else { "" };
@@ -157,10 +201,10 @@ impl<T: Float> Cells<T> {
 
 /// A recurrent layer of integers in place of one of numbers.
 macro_rules! recurrent {
-    ($(#[$doc:meta])* $name:ident of $float:ident: $step:ident on $states:literal) => {
+    ($(#[$doc:meta])* $name:ident of $float:ident: |$layer:ident| $rule:ty = $initial:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone)]
-        pub struct $name<T: Float = f32>(Cells<T>);
+        pub struct $name<T: Float = f32>(Cells<T, $rule>);
 
         impl<T: Float> $name<T> {
             /// The layers with weights of 8 bits, a scale for each row of a weight; inputs and states are quantised in each step by
@@ -168,12 +212,13 @@ macro_rules! recurrent {
             ///
             /// # Errors
             /// If a number of the layers is NaN or infinite.
-            pub fn new(layer: &$float<T>) -> Result<Self, QuantError> {
+            pub fn new($layer: &$float<T>) -> Result<Self, QuantError> {
                 Ok(Self(Cells {
-                    all: layer.layers.iter().map(Cell::new).collect::<Result<_, _>>()?,
-                    directions: 1 + usize::from(layer.bidirectional),
-                    batch_first: layer.batch_first,
-                    hidden: layer.layers[0].weight_hh.shape()[1],
+                    all: $layer.layers.iter().map(Cell::new).collect::<Result<_, _>>()?,
+                    rule: $initial,
+                    directions: 1 + usize::from($layer.bidirectional),
+                    batch_first: $layer.batch_first,
+                    hidden: $layer.layers[0].weight_hh.shape()[1],
                 }))
             }
 
@@ -187,7 +232,7 @@ macro_rules! recurrent {
             /// If the shapes do not fit.
             #[track_caller]
             pub fn calibrated(mut self, sequences: &[Tensor<T>]) -> Result<Self, QuantError> {
-                self.0.calibrate(sequences, $states, $step)?;
+                self.0.calibrate(sequences)?;
                 Ok(self)
             }
         }
@@ -200,6 +245,7 @@ macro_rules! recurrent {
                     cell.input.visit(path.field(&input), visitor);
                     cell.state.visit(path.field(&state), visitor);
                 }
+                self.0.rule.visit(path, visitor);
             }
             fn visit_mut<'a>(
                 &'a mut self,
@@ -211,6 +257,7 @@ macro_rules! recurrent {
                     Arc::make_mut(&mut cell.input).visit_mut(path.field(&input), visitor);
                     Arc::make_mut(&mut cell.state).visit_mut(path.field(&state), visitor);
                 }
+                self.0.rule.visit_mut(path, visitor);
             }
         }
     };
@@ -236,11 +283,15 @@ recurrent! {
     /// assert!(y.value().allclose(expected.value(), 0.0, 0.02));
     /// # Ok::<(), gradus_quant::QuantError>(())
     /// ```
-    QLstm of Lstm: lstm_step on 2
+    QLstm of Lstm: |layer| LstmStep = LstmStep
 }
 recurrent! {
     /// A [`Gru`] whose weights are 8-bit integers; see [`QLstm`] for an example.
-    QGru of Gru: gru_step on 1
+    QGru of Gru: |layer| GruStep = GruStep
+}
+recurrent! {
+    /// An [`Rnn`] whose weights are 8-bit integers; see [`QLstm`] for an example. Its activation is the one of the layer.
+    QRnn of Rnn: |layer| RnnStep<T> = RnnStep { activation: layer.activation.clone() }
 }
 
 impl<T: Float> QLstm<T> {
@@ -252,21 +303,28 @@ impl<T: Float> QLstm<T> {
     pub fn forward(&self, x: impl AsVar<T>, state: Option<[&Var<T>; 2]>) -> (Var<T>, [Var<T>; 2]) {
         let scope = layer_scope(self);
         let states = state.as_ref().map(|state| &state[..]);
-        let (y, last) = self.0.run(&x.as_var(), states, 2, lstm_step, &mut |_, _, _| {});
+        let (y, last) = self.0.run(&x.as_var(), states, &mut |_, _, _| {});
         (scope.gives(y), last.try_into().expect("two states"))
     }
 }
 
-impl<T: Float> QGru<T> {
-    /// Outputs and the last state, with the shapes of [`Gru::forward`]. It has no derivative: a backward pass through it panics.
-    ///
-    /// # Panics
-    /// If the shapes do not fit.
-    #[track_caller]
-    pub fn forward(&self, x: impl AsVar<T>, state: Option<&Var<T>>) -> (Var<T>, Var<T>) {
-        let scope = layer_scope(self);
-        let states = state.as_ref().map(std::slice::from_ref);
-        let (y, mut last) = self.0.run(&x.as_var(), states, 1, gru_step, &mut |_, _, _| {});
-        (scope.gives(y), last.remove(0))
-    }
+/// The `forward` of layers with one state.
+macro_rules! one_state {
+    ($($name:ident of $float:literal),*) => {$(
+        impl<T: Float> $name<T> {
+            #[doc = concat!("Outputs and the last state, with the shapes of [`", $float, "::forward`](gradus_nn::", $float, "::forward).")]
+            /// It has no derivative: a backward pass through it panics.
+            ///
+            /// # Panics
+            /// If the shapes do not fit.
+            #[track_caller]
+            pub fn forward(&self, x: impl AsVar<T>, state: Option<&Var<T>>) -> (Var<T>, Var<T>) {
+                let scope = layer_scope(self);
+                let states = state.as_ref().map(std::slice::from_ref);
+                let (y, mut last) = self.0.run(&x.as_var(), states, &mut |_, _, _| {});
+                (scope.gives(y), last.remove(0))
+            }
+        }
+    )*};
 }
+one_state!(QGru of "Gru", QRnn of "Rnn");

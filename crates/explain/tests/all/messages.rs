@@ -4,7 +4,8 @@ use gradus_autograd::{Tensor, Var, no_grad};
 use gradus_explain::{
     Bars, DeepLift, ExplainError, FeatureAblation, Features, GradCam, HeatMaps, IntegratedGradients,
     Interpolation, KernelShap, Lime, Occlusion, PartialDependence, Penalty, PermutationImportance,
-    Quadrature, ShapleyValues, SmoothGrad, Words, gradient, resize, saliency,
+    Quadrature, ShapleyValues, SmoothGrad, Words, gradient, guided_backprop, input_x_gradient, resize,
+    saliency,
 };
 
 use crate::panics;
@@ -81,6 +82,33 @@ fn inputs_targets_and_outputs() {
     assert!(ShapleyValues::new().explain(|x: &Var<f64>| x.detach(), x, 0).is_ok());
 }
 
+/// Every method looks at the output of the model.
+#[test]
+fn outputs_that_are_no_classes() {
+    let x = &two();
+    let sum = |x: &Var<f64>| x.sum(1);
+    let text = "the model's output has shape [2]: for 2 rows it must be [2, classes]";
+    fails(gradient(sum, x, 0), text);
+    fails(saliency(sum, x, 0), text);
+    fails(input_x_gradient(sum, x, 0), text);
+    fails(guided_backprop(sum, x, 0), text);
+    fails(IntegratedGradients::new().explain(sum, x, 0), text);
+    fails(SmoothGrad::new(2, 0.1, 0).explain(sum, x, 0), text);
+    fails(DeepLift::new().explain(sum, x, 0), text);
+    fails(Occlusion::new([1]).explain(sum, x, 0), text);
+    fails(FeatureAblation::new().explain(sum, x, 0), text);
+    fails(ShapleyValues::new().explain(sum, x, 0), text);
+    fails(KernelShap::new().explain(sum, x, 0), text);
+    fails(Lime::new(9, 0).explain(sum, x, 0), text);
+    fails(
+        PermutationImportance::new(2, 0).explain(sum, x, |output: &Tensor<f64>| output.sum(..).item()),
+        text,
+    );
+    fails(PartialDependence::new(0).explain(sum, x), text);
+    let image = Tensor::<f64>::ones([2, 1, 2, 2]);
+    fails(GradCam::new().explain(|x: &Var<f64>| (x.relu(), x.sum([1, 2, 3])), &image, 0), text);
+}
+
 #[test]
 fn baselines_noise_and_features() {
     let x = &two();
@@ -90,6 +118,7 @@ fn baselines_noise_and_features() {
     fails(DeepLift::new().baseline(wrong.clone()).explain(same, x, 0), text);
     fails(Occlusion::new([1]).baseline(wrong.clone()).explain(same, x, 0), text);
     fails(ShapleyValues::new().baseline(wrong.clone()).explain(same, x, 0), text);
+    fails(KernelShap::new().baseline(wrong.clone()).explain(same, x, 0), text);
     fails(Lime::new(9, 0).baseline(wrong.clone()).explain(same, x, 0), text);
     fails(
         FeatureAblation::new().baseline(Tensor::zeros([3, 2])).explain(same, x, 0),

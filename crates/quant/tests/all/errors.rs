@@ -90,6 +90,26 @@ fn layers_that_cannot_be_quantised() {
     );
 }
 
+/// Ranges that were never seen, by whatever way, are no ranges; and the layers of numbers stay.
+#[test]
+fn conversion_without_data_names_the_layer() {
+    let model: Sequential = Sequential::new().push(Relu).push(Linear::new(2, 2, &mut seeded(0)));
+    let none = "1: no numbers were observed: run the model on some batches of data first";
+    let histogram = Quantizer::new().histogram(16);
+    let (mut trained, mut counted) = (model.clone(), model);
+    histogram.observe(&mut counted);
+    Quantizer::new().train(&mut trained);
+    for model in [&mut trained, &mut counted] {
+        assert_eq!(message(Quantizer::new().convert(model)), none);
+        // A batch without numbers changes nothing.
+        let _ = no_grad(|| model.forward(Tensor::zeros([0, 2])));
+        assert_eq!(message(Quantizer::new().convert(model)), none);
+        assert_eq!(model.parameter_count(), 6);
+        let _ = no_grad(|| model.forward(Tensor::ones([1, 2])));
+        assert_eq!(Quantizer::new().convert(model).unwrap().replaced(), 1);
+    }
+}
+
 /// No layer is replaced if one of them cannot be.
 #[test]
 fn a_model_is_converted_as_a_whole() {

@@ -1,8 +1,8 @@
 //! Integer layers against the layers that they were made from, and against exact arithmetic.
 
 use gradus_autograd::{Conv, Tensor, Var, seeded};
-use gradus_nn::{BatchNorm2d, Conv2d, Gru, Linear, Lstm, Module, State};
-use gradus_quant::{FourBit, Params, QConv2d, QGru, QLinear, QLstm, Scheme, fold_batch_norm};
+use gradus_nn::{BatchNorm2d, Conv2d, Gru, Linear, Lstm, Module, Relu6, Rnn, State};
+use gradus_quant::{FourBit, Params, QConv2d, QGru, QLinear, QLstm, QRnn, Scheme, fold_batch_norm};
 use proptest::prelude::*;
 
 proptest! {
@@ -87,7 +87,7 @@ proptest! {
     }
 
     #[test]
-    fn recurrent_layers_are_near(bidirectional: bool, batch_first: bool, seed: u64) {
+    fn recurrent_layers_are_near(bidirectional: bool, batch_first: bool, clipped: bool, seed: u64) {
         let rng = &mut seeded(seed);
         let make = if bidirectional { Lstm::<f32>::bidirectional } else { Lstm::new };
         let mut lstm = make(5, 8, 2, rng);
@@ -95,6 +95,12 @@ proptest! {
         let make = if bidirectional { Gru::<f32>::bidirectional } else { Gru::new };
         let mut gru = make(5, 8, 2, rng);
         gru.batch_first = batch_first;
+        let make = if bidirectional { Rnn::<f32>::bidirectional } else { Rnn::new };
+        let mut rnn = make(5, 8, 2, rng);
+        rnn.batch_first = batch_first;
+        if clipped {
+            rnn = rnn.activation(Relu6);
+        }
         let x = Tensor::randn([4, 3, 5], rng);
         let parts = if bidirectional { 4 } else { 2 };
         let state = Var::constant(Tensor::randn([parts, if batch_first { 4 } else { 3 }, 8], rng));
@@ -106,6 +112,9 @@ proptest! {
             prop_assert!(near(&y, &want) && near(&h, &want_h) && near(&c, &want_c));
             let (y, h) = QGru::new(&gru).unwrap().forward(&x, state);
             let (want, want_h) = gru.forward(&x, state);
+            prop_assert!(near(&y, &want) && near(&h, &want_h));
+            let (y, h) = QRnn::new(&rnn).unwrap().forward(&x, state);
+            let (want, want_h) = rnn.forward(&x, state);
             prop_assert!(near(&y, &want) && near(&h, &want_h));
         }
     }
@@ -133,6 +142,33 @@ proptest! {
         prop_assert!(y.value().allclose(gru.forward(&x, None).0.value(), 0.0, 0.05));
         let (alone, _) = layer.forward(x.slice(1, 1..2), None);
         prop_assert_eq!(alone.value(), &y.value().slice(1, 1..2));
+        let rnn = Rnn::<f32>::new(5, 8, 2, rng);
+        let layer = QRnn::new(&rnn).unwrap().calibrated(&sequences).unwrap();
+        let (y, _) = layer.forward(&x, None);
+        prop_assert!(y.value().allclose(rnn.forward(&x, None).0.value(), 0.0, 0.05));
+        let (alone, _) = layer.forward(x.slice(1, 1..2), None);
+        prop_assert_eq!(alone.value(), &y.value().slice(1, 1..2));
+    }
+
+    /// A step is the one of the layer with the weights that the levels stand for, on the state that the levels stand for.
+    #[test]
+    fn a_plain_step_computes_with_levels(seed: u64) {
+        let rng = &mut seeded(seed);
+        let mut rnn = Rnn::<f64>::new(3, 4, 1, rng);
+        let layer = QRnn::new(&rnn).unwrap();
+        let rounded = |x: &Tensor<f64>, scheme: &Scheme| {
+            let params = Params::of(x, scheme).unwrap();
+            params.dequantize::<f64>(&params.quantize(x).unwrap())
+        };
+        let cell = &mut rnn.layers[0];
+        for weight in [&mut cell.weight_ih, &mut cell.weight_hh] {
+            weight.set(rounded(weight.value(), &Scheme::weights()));
+        }
+        let (x, h) = (Tensor::randn([1, 2, 3], rng), Tensor::randn([1, 2, 4], rng));
+        let (y, _) = layer.forward(&x, Some(&Var::constant(&h)));
+        let state = Var::constant(rounded(&h, &Scheme::uint8()));
+        let (expected, _) = rnn.forward(rounded(&x, &Scheme::uint8()), Some(&state));
+        prop_assert!(y.value().allclose(expected.value(), 1e-12, 1e-12));
     }
 
     #[test]

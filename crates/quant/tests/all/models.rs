@@ -2,9 +2,10 @@
 
 use gradus_autograd::{Conv, Tensor, no_grad, seeded};
 use gradus_nn::{
-    Adam, BatchNorm2d, Conv2d, Flatten, Linear, Losses, Module, Optimizer, Relu, Sequential, State, Tanh,
+    Adam, BatchNorm2d, Conv2d, Flatten, Layer, Linear, Losses, Module, Optimizer, Relu, Rnn, Sequential,
+    State, Tanh,
 };
-use gradus_quant::{Quantizer, Scheme, fold_batch_norms};
+use gradus_quant::{QRnn, Quantizer, Replaceable, Scheme, fold_batch_norms};
 
 fn cnn(seed: u64) -> Sequential {
     let rng = &mut seeded(seed);
@@ -84,4 +85,58 @@ fn training_knows_of_rounding() {
     // The integer layer does what the rounded one did.
     assert!((loss(&model) - trained).abs() < 1e-3 * trained, "{trained} {}", loss(&model));
     assert!(loss(&model) < 0.8 * loss(&rounded), "{} {}", loss(&model), loss(&rounded));
+}
+
+/// A recurrent layer has an integer form of its own, a type; the dense layer is replaced.
+#[derive(Module, Clone)]
+struct Reader<R> {
+    recurrent: R,
+    out: Box<dyn Layer>,
+}
+
+impl<R> Replaceable for Reader<R> {
+    fn layers_mut(&mut self) -> Vec<(String, &mut Box<dyn Layer>)> {
+        vec![("out".into(), &mut self.out)]
+    }
+}
+
+/// Sequences `[steps, batch, 2]` to the sign of the sum of all numbers, after training.
+#[test]
+fn a_model_with_a_plain_recurrent_layer_is_converted_saved_and_loaded() {
+    let rng = &mut seeded(4);
+    let x = Tensor::<f32>::randn([6, 200, 2], rng);
+    let y = x.sum([0, 2]).gt(0.0).cast::<i64>();
+    let mut model = Reader { recurrent: Rnn::new(2, 24, 1, rng), out: Box::new(Linear::new(24, 2, rng)) };
+    let mut adam = Adam::new(0.01);
+    for _ in 0..100 {
+        let (_, h) = model.recurrent.forward(&x, None);
+        let gradients = model.out.forward(&h.select(0, -1)).cross_entropy(&y).backward();
+        adam.step(&mut model, &gradients);
+    }
+    let expected = model.out.forward(&model.recurrent.forward(&x, None).1.select(0, -1));
+    let right = |logits: &Tensor| logits.argmax(1).eq(&y).cast::<f32>().mean(..).item();
+    assert!(right(expected.value()) > 0.95, "{}", right(expected.value()));
+
+    let quantizer = Quantizer::new();
+    let convert = |model: &Reader<Rnn>, x: &Tensor| {
+        let recurrent = QRnn::new(&model.recurrent).unwrap().calibrated(&[x.clone()]).unwrap();
+        let mut integers = Reader { recurrent, out: model.out.clone() };
+        assert_eq!(quantizer.observe(&mut integers).replaced(), 1);
+        let _ = integers.out.forward(&integers.recurrent.forward(x, None).1.select(0, -1));
+        assert!(quantizer.convert(&mut integers).unwrap().left().is_empty());
+        integers
+    };
+    let pass = |model: &Reader<QRnn>| model.out.forward(&model.recurrent.forward(&x, None).1.select(0, -1));
+    let integers = convert(&model, &x);
+    let got = pass(&integers);
+    assert!(got.value().allclose(expected.value(), 0.0, 0.3));
+    assert!(right(got.value()) > right(expected.value()) - 0.02);
+
+    let bytes = integers.state().to_bytes().unwrap();
+    assert_eq!(integers.parameter_count(), 0);
+    let other = Reader { recurrent: Rnn::new(2, 24, 1, rng), out: Box::new(Linear::new(24, 2, rng)) };
+    let mut other = convert(&other, &(&x * 0.5));
+    assert_ne!(pass(&other).value(), got.value());
+    other.load_state(&State::from_bytes(&bytes).unwrap()).unwrap();
+    assert_eq!(pass(&other).value(), got.value());
 }

@@ -65,22 +65,26 @@ proptest! {
     #[test]
     fn convolutions_are_exact(
         (batch, groups, inputs, outputs) in (0..3_usize, 1..3_usize, 1..4_usize, 1..10_usize),
-        size in (3..9_usize, 3..9_usize),
-        kernel in (1..4_usize, 1..4_usize),
-        (stride, padding, dilation) in (1..3_isize, 0..2_isize, 1..2_isize),
+        size in (5..9_usize, 5..9_usize),
+        kernel in (1..6_usize, 1..6_usize),
+        (stride, padding, dilation) in (1..3_isize, 0..3_isize, 1..3_isize),
         of in prop::sample::select(vec![SIGNED, UNSIGNED, FEW]),
         seed: u64,
     ) {
+        // Taps must lie within the image.
+        let dilation = if kernel.0.max(kernel.1) > 3 { 1 } else { dilation };
         let conv = Conv::new().stride(stride).padding(padding).dilation(dilation).groups(groups);
         let x = levels(&[batch, groups * inputs, size.0, size.1], of.low.into()..=of.high.into(), seed);
         let shape = [groups * outputs, inputs, kernel.0, kernel.1];
         let w = levels(&shape, -127..=127, seed ^ 1);
-        let sums = Weights::new(&bytes(&w), &shape, groups).conv2d(&Codes::new(&numbers(&x, of), &[0.5], of), &conv, None);
-        let expected = difference(&x, of).conv2d(&w.cast(), None, conv);
+        let (weights, codes) = (Weights::new(&bytes(&w), &shape, groups), Codes::new(&numbers(&x, of), &[0.5], of));
+        let sums = weights.conv2d(&codes, &conv, None);
+        let expected = difference(&x, of).conv2d(&w.cast(), None, conv.clone());
         prop_assert_eq!(sums.to_tensor(), expected.cast::<i64>());
         let scales: Vec<f64> = (0..shape[0]).map(|i| i as f64 + 1.0).collect();
         let bias = Tensor::<f64>::randn([shape[0]], &mut seeded(seed));
         let scaled = sums.scaled(&[0.25], &scales, Some(&bias));
+        prop_assert_eq!(&weights.conv2d_scaled(&codes, &conv, (0.25, &scales), Some(&bias)), &scaled);
         let factors = Tensor::from(scales.clone()).reshape([shape[0], 1, 1]);
         prop_assert_eq!(scaled, &expected * factors * 0.25 + bias.reshape([shape[0], 1, 1]));
         let factors: Vec<f64> = scales.iter().map(|scale| scale * 1e-3).collect();

@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 
 use super::conv::weight as conv_weight;
 use super::fused::{self, FusedStep, Given, Stages};
-use super::int8::convert as int8;
+use super::int8::{Panels, conv as int8_conv, convert as int8};
 use super::recurrent::{gru, lstm};
 use super::reduce::{self, sum};
 use super::routine::{self, Routine};
@@ -104,6 +104,10 @@ Kernels for f32, f64: {
     ) -> (Buffer<u8>, bool);
     int8::scale_rows(
         sums: &[i32], stride: usize, columns: usize, scales: [&[f64]; 2], bias: Option<&[Self]>
+    ) -> Buffer<Self>;
+    int8_conv::conv2d_scaled(
+        groups: &[Panels], x: (&[u8], usize), geometry: &Geometry, padding_and_most: [u8; 2], scales: (f64, &[f64]),
+        bias: Option<&[Self]>
     ) -> Buffer<Self>;
     fused::plan(
         shape: &[usize], row_axes: usize, inputs: &[&[usize]], steps: &[FusedStep<Self>], outputs: &[u32]

@@ -169,6 +169,15 @@ impl Transposition {
     }
 }
 
+/// Writes `data[j * rows + i]` to `out[i * columns + j]`, all elements.
+pub(crate) fn transpose_into<T: Copy>(data: &[T], out: &mut [MaybeUninit<T>], [rows, columns]: [usize; 2]) {
+    assert!(data.len() == rows * columns && out.len() == rows * columns, "sizes differ");
+    dispatch_narrow(
+        #[inline(always)]
+        || transpose(data, (0, rows as isize), out, columns, [rows, columns]),
+    );
+}
+
 /// Writes element `start + i + j * stride` to `out[i * row + j]`.
 #[inline(always)]
 fn transpose<T: Copy>(

@@ -36,7 +36,7 @@ pub(crate) use elementwise::{
     choose, map, map_inplace, zip, zip_inplace, zip_inplace_many, zip_many, zip_slices_inplace,
 };
 pub(crate) use index::{Additions, update};
-pub(crate) use int8::{Panels, convert as int8_convert};
+pub(crate) use int8::{Panels, conv as int8_conv, convert as int8_convert};
 pub(crate) use matmul::{Gemm, MatrixRef, overwrite_product, products};
 pub(crate) use pool::{Window, Windows};
 pub(crate) use recurrent::Sizes;

@@ -8,6 +8,7 @@ use std::ops::Range;
 
 use crate::element::Float;
 use crate::error::{OrPanic, TensorError};
+use crate::kernels::int8_conv::of_group;
 use crate::kernels::{Geometry, Panels, int8_convert};
 use crate::ops::conv::Conv;
 use crate::runtime::Buffer;
@@ -180,13 +181,7 @@ impl Weights {
     pub fn conv2d(&self, x: &Codes, conv: &Conv, bias: Option<&[i32]>) -> Sums {
         /// The bytes of patches that are made at once.
         const MOST: usize = 4 << 20;
-        let shape = conv.output_shape("quantized conv2d", 2, &x.shape, &self.shape, None).or_panic();
-        assert!(
-            x.shape.len() == 4,
-            "quantized conv2d: the input has shape {:?}; it must have a batch",
-            x.shape
-        );
-        let geometry = conv.geometry(&x.shape, &self.shape, &shape);
+        let (shape, geometry) = self.conv_geometry(x, conv);
         let x_stride = x.shape[3].next_multiple_of(4);
         let of_image = x.shape[1] * x.shape[2] * x_stride;
         let places = shape[2] * shape[3];
@@ -215,6 +210,40 @@ impl Weights {
             stride,
             is_image: true,
         }
+    }
+
+    /// `sum * scale * output_scale + bias` of the sums of [`conv2d`](Self::conv2d), which are never all in memory. There is one output
+    /// scale, or one for each output.
+    ///
+    /// # Panics
+    /// If the shapes do not fit.
+    #[track_caller]
+    pub fn conv2d_scaled<T: Float>(
+        &self,
+        x: &Codes,
+        conv: &Conv,
+        (scale, output_scales): (f64, &[f64]),
+        bias: Option<&Tensor<T>>,
+    ) -> Tensor<T> {
+        let (shape, geometry) = self.conv_geometry(x, conv);
+        let (bytes, scales) = ((x.data.as_slice(), x.shape[3].next_multiple_of(4)), (scale, output_scales));
+        let bias = bias.map(Tensor::contiguous);
+        let bias = bias.as_ref().map(Tensor::data);
+        let data = T::conv2d_scaled(&self.groups, bytes, &geometry, x.zero_and_most(), scales, bias);
+        Tensor::from_buffer(data, &shape)
+    }
+
+    /// The shape of the result of a convolution, and its sizes.
+    #[track_caller]
+    fn conv_geometry(&self, x: &Codes, conv: &Conv) -> (Shape, Geometry) {
+        let shape = conv.output_shape("quantized conv2d", 2, &x.shape, &self.shape, None).or_panic();
+        assert!(
+            x.shape.len() == 4,
+            "quantized conv2d: the input has shape {:?}; it must have a batch",
+            x.shape
+        );
+        let geometry = conv.geometry(&x.shape, &self.shape, &shape);
+        (shape, geometry)
     }
 }
 
@@ -247,8 +276,8 @@ impl Sums {
         let bias = bias.map(Tensor::contiguous);
         let bias = bias.as_ref().map(Tensor::data);
         self.joined(|group, sums| {
-            let bias = bias.map(|bias| self.of_group(group, bias));
-            let scales = [row_scales, self.of_group(group, scales)];
+            let bias = bias.map(|bias| of_group(bias, group, self.columns));
+            let scales = [row_scales, of_group(scales, group, self.columns)];
             T::scale_rows(sums, self.stride, self.columns, scales, bias)
         })
     }
@@ -258,7 +287,7 @@ impl Sums {
         let (zero, bounds) = (levels.byte(levels.zero_point), levels.bounds());
         let length = self.columns.next_multiple_of(4);
         self.joined(|group, sums| {
-            let factors = self.of_group(group, factors);
+            let factors = of_group(factors, group, self.columns);
             let bytes = int8_convert::requantize_rows(sums, self.stride, self.columns, factors, zero, bounds);
             self.columns_of(bytes.as_slice(), length, |byte| i64::from(byte) - i64::from(levels.shift()))
         })
@@ -276,19 +305,18 @@ impl Sums {
         Buffer::collect(self.rows.iter().product::<usize>() * self.columns, elements)
     }
 
-    /// The part for the outputs of a group, of one for all or one for each output.
-    fn of_group<'a, E>(&self, group: usize, all: &'a [E]) -> &'a [E] {
-        if all.len() == 1 { all } else { &all[group * self.columns..][..self.columns] }
-    }
-
     /// The results of `f` for each group, side by side.
     fn joined<E: crate::element::Element>(&self, f: impl Fn(usize, &[i32]) -> Buffer<E>) -> Tensor<E> {
         let mut shape = self.rows.clone();
         shape.push(self.columns);
-        let groups: Vec<Tensor<E>> = (self.groups.iter().enumerate())
+        let mut groups: Vec<Tensor<E>> = (self.groups.iter().enumerate())
             .map(|(group, sums)| Tensor::from_buffer(f(group, sums.as_slice()), &shape))
             .collect();
-        let all = Tensor::cat(&groups.iter().collect::<Vec<_>>(), -1);
+        // One group alone need not be copied.
+        let all = match groups.len() {
+            1 => groups.remove(0),
+            _ => Tensor::cat(&groups.iter().collect::<Vec<_>>(), -1),
+        };
         if self.is_image { all.permute([0, 3, 1, 2]) } else { all }
     }
 }

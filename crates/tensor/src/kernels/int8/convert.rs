@@ -154,39 +154,75 @@ pub(crate) fn patches(
     group: usize,
     padding: u8,
 ) -> Buffer<u8> {
-    let Geometry { batch, groups, inputs, input, kernel, output, .. } = *geometry;
-    let stride = (inputs * area(kernel)).next_multiple_of(QUAD);
+    let Geometry { batch, groups, inputs, input, kernel, output, stride, dilation, .. } = *geometry;
+    let row_stride = (inputs * area(kernel)).next_multiple_of(QUAD);
     let plane = input[0] * x_stride;
-    let of_image = area(output) * stride;
-    Buffer::in_parts(batch * of_image, of_image.max(1), 0, |start, part| {
-        let image = start / of_image.max(1);
+    let of_image = area(output) * row_stride;
+    if of_image == 0 {
+        return Buffer::filled(0, 0);
+    }
+    Buffer::in_parts(batch * of_image, of_image, 0, |start, part| {
+        let image = start / of_image;
         let source = &x[(image * groups + group) * inputs * plane..][..inputs * plane];
-        for (place, row) in part.chunks_exact_mut(stride.max(1)).enumerate() {
-            let at = [place / output[1], place % output[1]];
-            let mut taps = row.chunks_exact_mut(kernel[1]);
-            for channel in 0..inputs {
-                for ky in 0..kernel[0] {
-                    let y = along(geometry, 0, at[0], ky);
-                    let line = y.map(|y| &source[channel * plane + y * x_stride..][..input[1]]);
-                    let taps = taps.next().expect("there is a row of taps for each");
-                    copy_taps(taps, line, geometry, at[1], padding);
+        let (planes, [height, width]) = padded(source, x_stride, geometry, padding);
+        let mut taps = 0;
+        for planes in planes.chunks_exact(height * width) {
+            for ky in 0..kernel[0] {
+                for (y, rows) in part.chunks_exact_mut(output[1] * row_stride).enumerate() {
+                    let line = &planes[(y * stride[0] + ky * dilation[0]) * width..][..width];
+                    let rows = rows.chunks_exact_mut(row_stride).map(|row| &mut row[taps..]);
+                    copy_taps(rows, line, kernel[1], stride[1], dilation[1]);
                 }
+                taps += kernel[1];
             }
         }
     })
 }
 
-/// The place in the image of a tap along an axis, unless it lies in the padding.
-fn along(geometry: &Geometry, axis: usize, place: usize, tap: usize) -> Option<usize> {
-    let padded = place * geometry.stride[axis] + tap * geometry.dilation[axis];
-    padded.checked_sub(geometry.padding[axis]).filter(|&at| at < geometry.input[axis])
+/// The planes of an image with its padding, as far as taps reach; and their height and width.
+fn padded(source: &[u8], x_stride: usize, geometry: &Geometry, padding: u8) -> (Vec<u8>, [usize; 2]) {
+    let Geometry { inputs, input, kernel, output, stride, dilation, padding: before, .. } = *geometry;
+    let [height, width] =
+        [0, 1].map(|axis| (output[axis] - 1) * stride[axis] + (kernel[axis] - 1) * dilation[axis] + 1);
+    let mut planes = vec![padding; inputs * height * width];
+    for (source, plane) in
+        source.chunks_exact((input[0] * x_stride).max(1)).zip(planes.chunks_exact_mut(height * width))
+    {
+        let lines = plane.chunks_exact_mut(width).skip(before[0]);
+        for (source, line) in source.chunks_exact(x_stride.max(1)).zip(lines) {
+            let line = line.get_mut(before[1]..).unwrap_or_default();
+            let length = line.len().min(input[1]);
+            line[..length].copy_from_slice(&source[..length]);
+        }
+    }
+    (planes, [height, width])
 }
 
-/// The taps of one line of the kernel.
-#[inline]
-fn copy_taps(taps: &mut [u8], line: Option<&[u8]>, geometry: &Geometry, place: usize, padding: u8) {
-    let Some(line) = line else { return taps.fill(padding) };
-    for (kx, tap) in taps.iter_mut().enumerate() {
-        *tap = along(geometry, 1, place, kx).map_or(padding, |x| line[x]);
+/// The taps of one line of the kernel for each place of a line.
+fn copy_taps<'a>(
+    rows: impl Iterator<Item = &'a mut [u8]>,
+    line: &[u8],
+    kernel: usize,
+    stride: usize,
+    dilation: usize,
+) {
+    /// A copy of a size that is known is two instructions.
+    fn copy<'a, const N: usize>(rows: impl Iterator<Item = &'a mut [u8]>, line: &[u8], stride: usize) {
+        for (row, at) in rows.zip((0..).step_by(stride)) {
+            let taps: &[u8; N] = line[at..].first_chunk().expect("a line has all taps");
+            *row.first_chunk_mut().expect("a row has all taps") = *taps;
+        }
+    }
+    match (kernel, dilation) {
+        (1, _) => copy::<1>(rows, line, stride),
+        (3, 1) => copy::<3>(rows, line, stride),
+        (5, 1) => copy::<5>(rows, line, stride),
+        _ => {
+            for (row, at) in rows.zip((0..).step_by(stride)) {
+                for (tap, &x) in row[..kernel].iter_mut().zip(line[at..].iter().step_by(dilation)) {
+                    *tap = x;
+                }
+            }
+        }
     }
 }

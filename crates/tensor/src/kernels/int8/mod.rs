@@ -7,6 +7,7 @@
 
 #![allow(unsafe_code, reason = "tiles through pointers, whose bounds are checked before; see SAFETY")]
 
+pub(crate) mod conv;
 pub(crate) mod convert;
 mod tiles;
 
