@@ -1,5 +1,5 @@
-"""Times `infer_256` (784-512-256-10 on 256 rows) of gradus and of PyTorch, with numbers and with 8-bit integers, by turns in one run,
-and prints the least times, which other programs disturb least, and their ratios.
+"""Times `infer_256` (784-512-256-10 on 256 rows) of gradus and of PyTorch, with numbers and with 8-bit integers, and a CNN of gradus, by
+turns in one run, and prints the least times, which other programs disturb least, and their ratios.
 
 cargo build --release -p gradus-yardstick
 python3 crates/yardstick/quantize.py target/release/gradus-yardstick [ROUNDS [THREADS]]
@@ -92,7 +92,7 @@ for _ in range(rounds):
         found.setdefault(key, []).append(line["min_us"])
 
 best = {key: min(times) for key, times in found.items()}
-print(f"infer_256, threads: {threads}, microseconds: the least time of", rounds, "rounds, and the median of the rounds")
+print(f"infer_256 and cnn_256, threads: {threads}, microseconds: the least time of", rounds, "rounds, and the median of the rounds")
 for (peer, kind), times in found.items():
     print(f"{peer:16} {kind:8} {min(times):8.0f} {statistics.median(times):8.0f}")
 # PyTorch's fbgemm rounds inputs to 7 bits, as `static7` does.

@@ -202,9 +202,8 @@ fn readers<'b, T: Float>(
     for (layer, part) in after {
         match part {
             Part::Flatten => is_flat = true,
-            Part::Pool if is_flat => return refuse(flat(layer)),
+            Part::Pool | Part::ImageNorm(_) if is_flat => return refuse(flat(layer)),
             Part::Elementwise | Part::Pool => {}
-            Part::ImageNorm(_) if is_flat => return refuse(flat(layer)),
             Part::Norm(norm) | Part::ImageNorm(norm) => {
                 let inputs = norm.inputs();
                 let fits = if is_flat && !is_dense {

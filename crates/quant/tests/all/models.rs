@@ -119,7 +119,7 @@ fn a_model_with_a_plain_recurrent_layer_is_converted_saved_and_loaded() {
 
     let quantizer = Quantizer::new();
     let convert = |model: &Reader<Rnn>, x: &Tensor| {
-        let recurrent = QRnn::new(&model.recurrent).unwrap().calibrated(&[x.clone()]).unwrap();
+        let recurrent = QRnn::new(&model.recurrent).unwrap().calibrated(std::slice::from_ref(x)).unwrap();
         let mut integers = Reader { recurrent, out: model.out.clone() };
         assert_eq!(quantizer.observe(&mut integers).replaced(), 1);
         let _ = integers.out.forward(&integers.recurrent.forward(x, None).1.select(0, -1));
