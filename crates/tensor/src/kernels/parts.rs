@@ -62,7 +62,7 @@ pub(crate) unsafe fn fill_narrow<U: Element>(
 ///
 /// # Safety
 /// `part` must write every element it is given.
-pub(crate) unsafe fn fill_parts<U: Element>(
+pub(crate) unsafe fn fill_parts<U: Copy + Send>(
     len: usize,
     length: usize,
     part: &(dyn Fn(usize, &mut [MaybeUninit<U>]) + Sync),

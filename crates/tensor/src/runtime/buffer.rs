@@ -89,30 +89,16 @@ impl<T: Copy> Buffer<T> {
     where
         T: Send + Sync,
     {
-        // SAFETY: each element of a part is written first.
+        // SAFETY: parts cover all elements, and each of them is written first.
         unsafe {
-            Self::build_parts(len, length, |start, part| {
-                part.fill(MaybeUninit::new(value));
-                // SAFETY: all elements of the part have just been written.
-                fill(start, slice::from_raw_parts_mut(part.as_mut_ptr().cast(), part.len()));
+            Self::build(len, |elements| {
+                for_each_part(elements, length, |start, part| {
+                    part.fill(MaybeUninit::new(value));
+                    // SAFETY: all elements of the part have just been written.
+                    fill(start, slice::from_raw_parts_mut(part.as_mut_ptr().cast(), part.len()));
+                });
             })
         }
-    }
-
-    /// As [`in_parts`](Self::in_parts), without a value that is there before.
-    ///
-    /// # Safety
-    /// `fill` must write all elements of the part.
-    pub(crate) unsafe fn build_parts(
-        len: usize,
-        length: usize,
-        fill: impl Fn(usize, &mut [MaybeUninit<T>]) + Sync,
-    ) -> Self
-    where
-        T: Send + Sync,
-    {
-        // SAFETY: parts cover all elements, and the caller promises that each is written.
-        unsafe { Self::build(len, |elements| for_each_part(elements, length, fill)) }
     }
 
     /// The elements of slices one after another, `len` in all.

@@ -4,6 +4,7 @@ use super::{Panels, SHARED, convert};
 use crate::element::Float;
 use crate::kernels::conv::{Geometry, area};
 use crate::kernels::copy::transpose_into;
+use crate::kernels::parts::fill_parts;
 use crate::runtime::Buffer;
 
 /// `sum * scale * output_scale + bias` of a convolution, `[batch, outputs, height, width]`. The sums are those of `Panels::multiply` for
@@ -33,7 +34,7 @@ pub(crate) fn conv2d_scaled<T: Float>(
     };
     // SAFETY: a part is whole images, and each plane of an image is written.
     unsafe {
-        Buffer::build_parts(geometry.batch * plane * groups.len(), at_once * image, |start, part| {
+        fill_parts(geometry.batch * plane * groups.len(), at_once * image, &|start, part| {
             for (place, part) in (start / image..).zip(part.chunks_exact_mut(image)) {
                 let x = &x[place * image_bytes..][..image_bytes];
                 for (group, planes) in part.chunks_exact_mut(plane).enumerate() {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::QUAD;
 use crate::element::Float;
 use crate::kernels::conv::{Geometry, area};
+use crate::kernels::parts::fill_parts;
 use crate::runtime::{Buffer, dispatch};
 
 /// The elements from which on work is shared.
@@ -32,7 +33,7 @@ pub(crate) fn quantize_rows<T: Float>(
     let nan = AtomicBool::new(false);
     // SAFETY: a part is whole rows, each of which `quantize_row` writes.
     let out = unsafe {
-        Buffer::build_parts(rows * stride, part_length(rows, stride), |start, part| {
+        fill_parts(rows * stride, part_length(rows, stride), &|start, part| {
             for (row, bytes) in (start / stride.max(1)..).zip(part.chunks_exact_mut(stride.max(1))) {
                 let x = &x[row * length..][..length];
                 let scale = T::from_f64(scales[row % scales.len()].into());
@@ -96,7 +97,7 @@ pub(crate) fn scale_rows<T: Float>(
     let shared_factors = (row_scales.len() == 1).then(|| factors(row_scales[0]));
     // SAFETY: a part is whole rows, and there is a sum, a factor and a bias for each column.
     unsafe {
-        Buffer::build_parts(rows * columns, part_length(rows, columns), |start, part| {
+        fill_parts(rows * columns, part_length(rows, columns), &|start, part| {
             for (row, out) in (start / columns.max(1)..).zip(part.chunks_exact_mut(columns.max(1))) {
                 let own = shared_factors.is_none().then(|| factors(row_scales[row]));
                 let factors = &shared_factors.as_ref().or(own.as_ref()).expect("one of them")[..columns];
