@@ -11,8 +11,9 @@ use std::mem::MaybeUninit;
 
 use crate::element::Element;
 use crate::kernels::copy::{Elements, Transposition, copy, in_order};
+use crate::kernels::lines::{LINE, Line};
 use crate::kernels::parts::{SHARED, fill, fill_parts, part_length};
-use crate::kernels::runs::{Runs, at};
+use crate::kernels::runs::Runs;
 use crate::layout::{Layout, Strided};
 use crate::runtime::Buffer;
 use crate::runtime::dispatch;
@@ -234,45 +235,8 @@ fn zip_lines_inplace<T: Element, U: Element>(
     });
 }
 
-/// The most elements that are lined up at once.
-const LINE: usize = 512;
 /// The most elements of a band.
 const BAND: usize = 32 * 1024;
-
-/// The elements of an operand along a run, side by side: as they lie, or else copied.
-struct Line<'a, T> {
-    elements: &'a [T],
-    stride: isize,
-    copies: [MaybeUninit<T>; LINE],
-    /// If the operand repeats one element: which, and how many copies there are of it.
-    repeated: (usize, usize),
-}
-
-impl<'a, T: Element> Line<'a, T> {
-    fn new(elements: &'a [T], stride: isize) -> Self {
-        Self { elements, stride, copies: [MaybeUninit::uninit(); LINE], repeated: (0, 0) }
-    }
-
-    /// `length` elements, at most [`LINE`], of the run that starts at `start`, from number `from` on.
-    fn get(&mut self, start: usize, from: usize, length: usize) -> &[T] {
-        let copies = &mut self.copies[..length];
-        match self.stride {
-            1 => return &self.elements[start + from..start + from + length],
-            0 if self.repeated.0 == start && length <= self.repeated.1 => {}
-            0 => {
-                copies.fill(MaybeUninit::new(self.elements[start]));
-                self.repeated = (start, length);
-            }
-            stride => {
-                for (i, copy) in copies.iter_mut().enumerate() {
-                    copy.write(self.elements[at(start, from + i, stride)]);
-                }
-            }
-        }
-        // SAFETY: so many have been written, now or, if one is repeated, before.
-        unsafe { std::slice::from_raw_parts(self.copies.as_ptr().cast(), length) }
-    }
-}
 
 /// The elements of `x` where the condition holds and of `y` where it does not, broadcast to one shape, in logical order.
 pub(crate) fn choose<T: Element>(

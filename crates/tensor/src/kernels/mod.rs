@@ -13,6 +13,7 @@ pub(crate) mod fused;
 mod index;
 mod int8;
 pub(crate) mod linalg;
+mod lines;
 mod matmul;
 mod norm;
 mod parts;
