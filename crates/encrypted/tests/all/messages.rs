@@ -2,7 +2,9 @@
 
 use std::sync::LazyLock;
 
-use gradus_encrypted::{Client, EncryptedError, Keys, Packing, Pending, Query, Reply, Server, Setup};
+use gradus_encrypted::{
+    Client, EncryptedError, Keys, Packing, Pending, Query, Reply, Server, Session, Setup,
+};
 use proptest::prelude::*;
 
 use crate::samples::small;
@@ -25,6 +27,8 @@ static TALK: LazyLock<Talk> = LazyLock::new(|| {
     let reply = SERVER.session(&keys).unwrap().evaluate(&query).unwrap();
     Talk { client, keys, query, pending, reply }
 });
+
+static SESSION: LazyLock<Session<'static>> = LazyLock::new(|| SERVER.session(&TALK.keys).unwrap());
 
 fn error<T>(result: Result<T, EncryptedError>) -> String {
     result.err().expect("an error").to_string()
@@ -52,7 +56,7 @@ fn forged(message: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 /// A query and what is remembered of it, both fresh.
 fn ask() -> (Reply, Pending) {
     let (query, pending) = TALK.client.encrypt_integers(&[4, 1]).unwrap();
-    (SERVER.session(&TALK.keys).unwrap().evaluate(&query).unwrap(), pending)
+    (SESSION.evaluate(&query).unwrap(), pending)
 }
 
 /// The four messages, and their readers.
@@ -81,7 +85,10 @@ fn every_truncation() {
             match read(bytes[..length].to_vec()).unwrap_err() {
                 EncryptedError::NotAMessage { .. } => assert_eq!(length, 0),
                 EncryptedError::Length { found, expected } => {
-                    assert_eq!((found, expected), (length, if length < HEADER + 8 { HEADER + 8 } else { all }));
+                    assert_eq!(
+                        (found, expected),
+                        (length, if length < HEADER + 8 { HEADER + 8 } else { all })
+                    );
                 }
                 error => panic!("{length}: {error}"),
             }
@@ -144,7 +151,7 @@ proptest! {
                 (session.evaluate(&query)?, pending)
             }
             1 => {
-                let Ok(reply) = SERVER.session(&TALK.keys)?.evaluate(&Query::from_bytes(bytes)?) else { return Ok(()) };
+                let Ok(reply) = SESSION.evaluate(&Query::from_bytes(bytes)?) else { return Ok(()) };
                 let (other, pending) = TALK.client.encrypt_integers(&[4, 1])?;
                 // The reply answers the forged query: it is given the identifier of the one that waits.
                 let identifier = other.as_bytes()[27..35].to_vec();
@@ -205,7 +212,7 @@ fn receive(kind: usize, bytes: Vec<u8>) -> Result<(), EncryptedError> {
     match kind {
         0 => Client::new(&Setup::from_bytes(bytes)?).map(drop),
         1 => SERVER.session(&Keys::from_bytes(bytes)?).map(drop),
-        2 => SERVER.session(&TALK.keys)?.evaluate(&Query::from_bytes(bytes)?).map(drop),
+        2 => SESSION.evaluate(&Query::from_bytes(bytes)?).map(drop),
         _ => TALK.client.decrypt(&Reply::from_bytes(bytes)?, &TALK.pending).map(drop),
     }
 }
@@ -242,17 +249,35 @@ fn bodies_that_are_wrong() {
     ] {
         assert_eq!(body(0, change), parameters);
     }
+    // Plaintext moduli with slots that are not prime, or too large for the ciphertexts.
+    let step = 2 * SERVER.plan().degree() as u64;
+    let is_prime = |n: u64| (2..1 << 23).take_while(|d| d * d <= n).all(|d| !n.is_multiple_of(d));
+    let with_slots = |least: u64| (least / step + 1..).map(move |k| k * step + 1);
+    let composite = with_slots(1 << 20).find(|&t| !is_prime(t)).unwrap();
+    let large = with_slots(1 << 43).find(|&t| is_prime(t)).unwrap();
+    for modulus in [composite, large] {
+        let setup = with_body(kinds()[0].0, |body| body[18..26].copy_from_slice(&modulus.to_le_bytes()));
+        assert_eq!(error(receive(0, setup)), parameters, "{modulus}");
+    }
     assert_eq!(body(0, |body| body[26] = 0), "setup: its numbers contradict each other");
-    assert_eq!(body(1, |body| body[..8].fill(0)), "keys: the keys are for another computation");
+    // Two blocks with their lengths, the first with the key for products.
+    let without_products = |body: &mut Vec<u8>| {
+        let length = u64::from_le_bytes(body[..8].try_into().unwrap()) as usize;
+        body.drain(..length);
+        body[..8].fill(0);
+    };
+    assert_eq!(body(1, without_products), "keys: the keys are for another computation");
 }
 
 #[test]
 fn keys_of_other_parameters() {
     // Keys of a client of another network that say they are for this one.
-    let other = Server::new(small().linear(&[vec![9]], &[0]).unwrap().square().unwrap(), Packing::Single).unwrap();
+    let other =
+        Server::new(small().linear(&[vec![9]], &[0]).unwrap().square().unwrap(), Packing::Single).unwrap();
     let keys = Client::new(other.setup()).unwrap().keys().unwrap();
     assert_ne!(other.plan().modulus_bits(), SERVER.plan().modulus_bits());
-    let claimed = forged(keys.as_bytes(), |bytes| bytes[11..19].copy_from_slice(&TALK.keys.as_bytes()[11..19]));
+    let claimed =
+        forged(keys.as_bytes(), |bytes| bytes[11..19].copy_from_slice(&TALK.keys.as_bytes()[11..19]));
     let error = receive(1, claimed).unwrap_err();
     assert!(matches!(error, EncryptedError::Malformed { kind: "keys", .. }), "{error}");
 }
@@ -268,8 +293,7 @@ fn messages_of_another_network_or_client() {
 
     let other = Client::new(SERVER.setup()).unwrap();
     let (query, pending) = other.encrypt_integers(&[0, 0]).unwrap();
-    let session = SERVER.session(&talk.keys).unwrap();
-    assert!(error(session.evaluate(&query)).starts_with("query: made with another secret key"));
+    assert!(error(SESSION.evaluate(&query)).starts_with("query: made with another secret key"));
     assert!(error(other.decrypt(&talk.reply, &pending)).starts_with("reply: made with another secret key"));
 
     let (_, pending) = talk.client.encrypt_integers(&[4, 1]).unwrap();
@@ -283,7 +307,7 @@ fn ciphertexts_of_another_key_do_not_decrypt() {
     let (query, _) = stranger.encrypt_integers(&[4, 1]).unwrap();
     let (own, pending) = TALK.client.encrypt_integers(&[4, 1]).unwrap();
     let query = forged(query.as_bytes(), |bytes| bytes[19..35].copy_from_slice(&own.as_bytes()[19..35]));
-    let reply = SERVER.session(&TALK.keys).unwrap().evaluate(&Query::from_bytes(query).unwrap()).unwrap();
+    let reply = SESSION.evaluate(&Query::from_bytes(query).unwrap()).unwrap();
     assert_eq!(
         error(TALK.client.decrypt(&reply, &pending)),
         "output 0: the noise of the ciphertext is too large to decrypt it: it was made with another key, or changed"
@@ -293,9 +317,8 @@ fn ciphertexts_of_another_key_do_not_decrypt() {
 #[test]
 fn stray_replies_leave_the_query_waiting() {
     let talk = &*TALK;
-    let session = SERVER.session(&talk.keys).unwrap();
     let (query, pending) = talk.client.encrypt_integers(&[4, 1]).unwrap();
-    let reply = session.evaluate(&query).unwrap();
+    let reply = SESSION.evaluate(&query).unwrap();
     let other_network = Server::new(small(), Packing::Batch).unwrap();
     let batch = Client::new(other_network.setup()).unwrap();
     let foreign = other_network.session(&batch.keys().unwrap()).unwrap();
@@ -303,7 +326,8 @@ fn stray_replies_leave_the_query_waiting() {
     let stranger = Client::new(SERVER.setup()).unwrap();
     let strange = SERVER.session(&stranger.keys().unwrap()).unwrap();
     let strange = strange.evaluate(&stranger.encrypt_integers(&[4, 1]).unwrap().0).unwrap();
-    let claimed = forged(strange.as_bytes(), |bytes| bytes[19..35].copy_from_slice(&reply.as_bytes()[19..35]));
+    let claimed =
+        forged(strange.as_bytes(), |bytes| bytes[19..35].copy_from_slice(&reply.as_bytes()[19..35]));
 
     let refused = |stray: &Reply| talk.client.decrypt(stray, &pending).unwrap_err();
     assert!(matches!(refused(&foreign), EncryptedError::Setup { kind: "reply", .. }));
