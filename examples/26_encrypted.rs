@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use gradus::data::order;
 use gradus::encrypted::{Client, IntegerNetwork, Keys, Packing, Quantization, Query, Reply, Server, Setup};
 use gradus::prelude::*;
-use gradus_examples::digits::{CLASSES, Digits, PIXELS};
+use gradus_examples::digits::{CLASSES, Digits, PIXELS, SIDE};
 use gradus_examples::{Options, require};
 
 /// The levels of a pixel above white.
@@ -29,17 +29,39 @@ fn accuracy(logits: &Tensor<f64>, labels: &Tensor<i64>) -> f64 {
     100.0 * f64::from(logits.argmax(-1).eq(labels).cast::<f32>().mean(..).item())
 }
 
-/// A dense network with one square, trained. Weight decay keeps weights near each other, so that few levels suffice, and smoothed
-/// labels keep logits, and with them squares, from growing.
+/// A small random motion as a matrix: images, as rows, times it are shifted, turned and scaled. A pixel between others is their
+/// bilinear mean.
+fn motion(rng: &mut impl Rng) -> Tensor {
+    let draws = (Tensor::<f32>::rand([5], rng) * 2.0 - 1.0).to_vec();
+    let [down, right, turn, tall, wide] = draws[..] else { unreachable!("there are five numbers") };
+    let (sin, cos) = (0.12 * turn).sin_cos();
+    let centre = (SIDE - 1) as f32 / 2.0;
+    let pixel = |place: usize| ((place / SIDE) as f32 - centre, (place % SIDE) as f32 - centre);
+    let near = |distance: f32| (1.0 - distance.abs()).max(0.0);
+    let weight = |(from, to): (usize, usize)| {
+        let ((y, x), (row, column)) = (pixel(from), pixel(to));
+        let source = (
+            (1.0 + 0.08 * tall) * (cos * row - sin * column) + 0.8 * down,
+            (1.0 + 0.08 * wide) * (sin * row + cos * column) + 0.8 * right,
+        );
+        near(y - source.0) * near(x - source.1)
+    };
+    let pairs = (0..PIXELS).flat_map(|from| (0..PIXELS).map(move |to| (from, to)));
+    Tensor::from(pairs.map(weight).collect::<Vec<_>>()).reshape([PIXELS, PIXELS])
+}
+
+/// A dense network with one square, trained on images that move a little. Weight decay keeps weights near each other, so that few
+/// levels suffice, and smoothed labels keep logits, and with them squares, from growing. Width, decay and motion were chosen by
+/// cross-validation on the digits that are learnt.
 fn train((images, labels): &Samples, epochs: usize, rng: &mut impl Rng) -> Sequential {
     let mut model =
-        Sequential::new().push(Linear::new(PIXELS, 32, rng)).push(Square).push(Linear::new(32, CLASSES, rng));
+        Sequential::new().push(Linear::new(PIXELS, 48, rng)).push(Square).push(Linear::new(48, CLASSES, rng));
     let loss = CrossEntropyLoss::new().label_smoothing(0.1);
-    let mut adam = AdamW::new(5e-3).weight_decay(0.5);
+    let mut adam = AdamW::new(5e-3).weight_decay(0.05);
     for epoch in 0..epochs {
         adam.follow(&schedule::cosine(epochs, 0.0), epoch);
-        for (x, y) in Batches::of((images, labels), 64).shuffle(rng) {
-            let gradients = loss.forward(&model.forward(x), &y).backward();
+        for (x, y) in Batches::of((images, labels), 32).shuffle(rng) {
+            let gradients = loss.forward(&model.forward(x.matmul(&motion(rng))), &y).backward();
             adam.step(&mut model, &gradients);
         }
     }
@@ -77,7 +99,7 @@ fn send(
     let (reply, evaluating) = timed(runs, || session.evaluate(&received));
     let reply = Reply::from_bytes(reply?.as_bytes().to_vec())?;
     let start = Instant::now();
-    let answer = client.decrypt(&reply, pending)?;
+    let answer = client.decrypt(&reply, &pending)?;
     let decrypting = start.elapsed();
 
     let ciphertexts = if packing == Packing::Batch { PIXELS } else { 1 };
@@ -117,7 +139,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let parts = order::split(&order::shuffled(digits.labels.len(), rng), [1.0 / 3.0, 2.0 / 3.0]);
     let [test, learnt] = parts.map(|places| Subset::new((&digits.images, &digits.labels), places).all());
 
-    let model = train(&learnt, 150, rng);
+    let model = train(&learnt, options.unless_quick(1000, 100), rng);
     let levels = Quantization::new().inputs(0.0..=1.0, LEVELS).weights(31);
     let network = IntegerNetwork::quantize(&model, &[PIXELS], &levels)?;
     let float = accuracy(&model.forward(&test.0).value().cast::<f64>(), &test.1);
@@ -133,7 +155,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let right = accuracy(&logits.slice(0, ..test.1.len() as isize).cast::<f64>(), &test.1);
     println!("  {right:.2} % of the held-out digits are read right; {per_digit:.4} ms a digit");
     require("logits of the batch that differ", wrong(&network, &images, &logits)? as f64, ..=0.0)?;
-    require("% of encrypted digits read right", right, 97.0..)?;
+    require("% of encrypted digits read right", right, options.unless_quick(98.0, 95.0)..)?;
 
     let image = test.0.slice(0, ..1);
     let (logits, time) = send(&network, Packing::Single, &image, runs)?;

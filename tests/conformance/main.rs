@@ -80,7 +80,9 @@ fn main() -> ExitCode {
     let mut found = false;
     for (name, run) in parts {
         let is_own = match name {
-            "explain" => explain::is_at(&folder),
+            // Cases of both have models.
+            "explain" => explain::is_at(&folder) && !privacy::is_folder(&folder),
+            "privacy" => privacy::is_folder(&folder),
             "quantize" => quantize::is_folder(&folder),
             _ => false,
         };

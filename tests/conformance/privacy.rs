@@ -11,8 +11,14 @@ use serde_json::Value;
 use crate::cases::text;
 use crate::caught;
 use crate::compare::{Nan, Tolerance, floats};
-use crate::data::{Archive, Result};
+use crate::data::{self, Archive, Result};
 use crate::report::{Outcome, Report};
+
+/// Whether a folder is itself one of such cases.
+pub(crate) fn is_folder(folder: &Path) -> bool {
+    let cases = data::cases(&folder.join("index.json")).unwrap_or_default();
+    cases.iter().any(|case| matches!(case["method"].as_str(), Some("dp_sgd" | "rdp" | "epsilon")))
+}
 
 /// Runs every case of a folder, by method.
 pub(crate) fn run(folder: &Path, report: &mut Report) -> Result<()> {

@@ -35,7 +35,7 @@ pub struct Client {
     envelope: Envelope,
 }
 
-/// A query that waits for its reply. It is used up by one decryption.
+/// A query that waits for its reply: its identifier, and the number of its samples. A reply that is refused leaves it as it was.
 #[derive(Debug)]
 pub struct Pending {
     query: u64,
@@ -164,12 +164,13 @@ impl Client {
     }
 
     /// Decrypts the reply to a query. A ciphertext that was made with another key, changed or computed wrongly is noticed by its
-    /// noise, unless it was changed into another valid one: who knows how can add to an output.
+    /// noise, unless it was changed into another valid one: who knows how can add to an output. After an error the query still
+    /// waits, and the right reply decrypts when it comes.
     ///
     /// # Errors
     /// If the reply belongs to another setup, key or query, is malformed, or does not decrypt
     /// ([`EncryptedError::Undecryptable`]). Do not tell the server which.
-    pub fn decrypt(&self, reply: &Reply, pending: Pending) -> Result<Decrypted, EncryptedError> {
+    pub fn decrypt(&self, reply: &Reply, pending: &Pending) -> Result<Decrypted, EncryptedError> {
         reply.envelope().belongs_to(Reply::KIND, self.envelope)?;
         if reply.envelope().query != pending.query {
             return Err(EncryptedError::OtherQuery);

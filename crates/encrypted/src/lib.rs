@@ -41,13 +41,55 @@
 //! let reply = session.evaluate(&Query::from_bytes(query.as_bytes().to_vec())?)?;
 //!
 //! // The client reads the outputs: the same as from the network in plain integers.
-//! let answer = client.decrypt(&Reply::from_bytes(reply.as_bytes().to_vec())?, pending)?;
+//! let answer = client.decrypt(&Reply::from_bytes(reply.as_bytes().to_vec())?, &pending)?;
 //! assert_eq!(answer.integers.select(0, 0).to_vec(), server.network().evaluate(&[0, 3, 6, 15])?);
 //! assert_eq!(answer.outputs.shape(), [2, 2]);
 //! # Ok::<(), gradus_encrypted::EncryptedError>(())
 //! ```
 //!
 //! [`Packing`] chooses between throughput and latency: thousands of samples at once, or one sample soon.
+//!
+//! # Roles
+//!
+//! No message is taken for another one, and no role does the work of another: the compiler refuses both. A server takes queries, not
+//! replies,
+//!
+//! ```compile_fail,E0308
+//! # use gradus_encrypted::{EncryptedError, Query, Reply, Session};
+//! fn evaluate(session: &Session, message: &Reply) -> Result<Reply, EncryptedError> {
+//!     session.evaluate(message)
+//! }
+//! ```
+//!
+//! a client reads replies, not queries,
+//!
+//! ```compile_fail,E0308
+//! # use gradus_encrypted::{Client, Decrypted, EncryptedError, Pending, Query};
+//! fn decrypt(client: &Client, message: &Query, pending: &Pending) -> Result<Decrypted, EncryptedError> {
+//!     client.decrypt(message, pending)
+//! }
+//! ```
+//!
+//! and a server has nothing to decrypt with, nor has it a secret key to take from anybody.
+//!
+//! ```compile_fail,E0599
+//! # use gradus_encrypted::{Decrypted, EncryptedError, Pending, Reply, Server};
+//! fn decrypt(server: &Server, reply: &Reply, pending: &Pending) -> Result<Decrypted, EncryptedError> {
+//!     server.decrypt(reply, pending)
+//! }
+//! ```
+//!
+//! With the right types the same functions compile:
+//!
+//! ```
+//! # use gradus_encrypted::{Client, Decrypted, EncryptedError, Pending, Query, Reply, Session};
+//! fn evaluate(session: &Session, message: &Query) -> Result<Reply, EncryptedError> {
+//!     session.evaluate(message)
+//! }
+//! fn decrypt(client: &Client, message: &Reply, pending: &Pending) -> Result<Decrypted, EncryptedError> {
+//!     client.decrypt(message, pending)
+//! }
+//! ```
 //!
 //! # Promises and limits
 //!
@@ -62,6 +104,9 @@
 //! - **Engine.** `fhe` 0.1 is young, and we know of no independent audit of it, nor of this crate. Computations with the secret
 //!   key are meant to take constant time in `fhe`; [`Client::decrypt`] also measures the noise, which takes variable time.
 //!   Decrypt where nobody can time it.
+//! - **Licence.** `fhe` is under the MIT licence. It depends on `tfhe-ntt`, under BSD-3-Clause-Clear, which grants no patents and
+//!   allows the use of its authors' patents for research alone; no feature of `fhe` leaves it out. The crate is compiled, and not
+//!   called unless somebody enables the feature `tfhe-ntt` of `fhe`. Whether that suits you is yours to judge.
 //! - **The server learns** the setup, the number of queries, and their times. It sees neither samples nor outputs, nor how many
 //!   samples of a batch are used.
 //! - **No circuit privacy.** The client learns the outputs, and the noise of a reply depends on the weights and can tell more

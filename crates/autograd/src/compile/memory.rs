@@ -166,12 +166,12 @@ impl<T: Float> Instruction<T> {
     fn overwritten(&self, shapes: &[Shape], register_of: &[Option<u32>]) -> Option<(u32, u32)> {
         let Kind::Fused(pass, _) = &self.kind else { return None };
         let is_first = self.memory.is_empty() && self.takes.is_none();
-        let dying = self.dies.iter().filter(|&&value| {
+        let mut dying = self.dies.iter().filter(|&&value| {
             is_first
                 && self.operands.contains(&Place::Value(value))
                 && pass.can_overwrite(0, &shapes[value as usize])
         });
-        dying.filter_map(|&value| Some((value, register_of[value as usize]?))).next()
+        dying.find_map(|&value| Some((value, register_of[value as usize]?)))
     }
 }
 

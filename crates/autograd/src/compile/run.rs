@@ -158,35 +158,7 @@ fn execute<T: Float>(
     let operands = |values| gather(&instruction.operands, |place| operand(place, values, outside));
     let result = match &mut instruction.kind {
         Kind::Nothing => return,
-        Kind::Fused(pass, _) => {
-            let (values, results) = values.split_at_mut(first);
-            let over = instruction.takes.filter(|&operand| {
-                let Saved::Value(operand) = &mut values[operand as usize] else { return false };
-                operand.is_contiguous() && operand.is_sole()
-            });
-            if let Some(operand) = over {
-                results[0] = std::mem::replace(&mut values[operand as usize], Saved::nothing());
-            }
-            let mut outputs: SmallVec<[&mut Tensor<T>; 2]> = SmallVec::new();
-            for (i, ((value, &memory), shape)) in
-                results.iter_mut().zip(&instruction.memory).zip(&shapes[first..]).enumerate()
-            {
-                outputs.push(if i == 0 && over.is_some() {
-                    value.value_mut().expect("it was just put there")
-                } else {
-                    prepare(memory, value, registers, shape)
-                });
-            }
-            if over.is_none() {
-                let inputs = gather(&instruction.operands, |place| number(place, values, outside));
-                return pass.run(&inputs, &mut outputs);
-            }
-            let input = |place| match place {
-                Place::Value(value) if Some(value) == over => FusedInput::Output(0),
-                place => FusedInput::Tensor(number(place, values, outside)),
-            };
-            return pass.run_with(&gather(&instruction.operands, input), &mut outputs);
-        }
+        Kind::Fused(..) => return run_pass(instruction, values, registers, shapes, outside),
         Kind::Routine(routine, _) => {
             let (values, results) = values.split_at_mut(first);
             let inputs = instruction.operands.iter().map(|&place| number(place, values, outside));
@@ -271,6 +243,45 @@ fn execute<T: Float>(
         }
     };
     values[first] = result;
+}
+
+/// Runs a fused pass, over an operand that dies where the plan says so and nobody shares it.
+fn run_pass<T: Float>(
+    instruction: &Instruction<T>,
+    values: &mut [Saved<T>],
+    registers: &mut Registers<T>,
+    shapes: &[Shape],
+    outside: &Outside<'_, '_, '_, T>,
+) {
+    let Kind::Fused(pass, _) = &instruction.kind else { unreachable!("it is a pass") };
+    let first = instruction.results[0] as usize;
+    let (values, results) = values.split_at_mut(first);
+    let over = instruction.takes.filter(|&operand| {
+        let Saved::Value(operand) = &mut values[operand as usize] else { return false };
+        operand.is_contiguous() && operand.is_sole()
+    });
+    if let Some(operand) = over {
+        results[0] = std::mem::replace(&mut values[operand as usize], Saved::nothing());
+    }
+    let mut outputs: SmallVec<[&mut Tensor<T>; 2]> = SmallVec::new();
+    for (i, ((value, &memory), shape)) in
+        results.iter_mut().zip(&instruction.memory).zip(&shapes[first..]).enumerate()
+    {
+        outputs.push(if i == 0 && over.is_some() {
+            value.value_mut().expect("it was just put there")
+        } else {
+            prepare(memory, value, registers, shape)
+        });
+    }
+    if over.is_none() {
+        let inputs = gather(&instruction.operands, |place| number(place, values, outside));
+        return pass.run(&inputs, &mut outputs);
+    }
+    let input = |place| match place {
+        Place::Value(value) if Some(value) == over => FusedInput::Output(0),
+        place => FusedInput::Tensor(number(place, values, outside)),
+    };
+    pass.run_with(&gather(&instruction.operands, input), &mut outputs);
 }
 
 impl<T: Float> Rule<T> {

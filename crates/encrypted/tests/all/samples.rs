@@ -57,7 +57,7 @@ pub(crate) fn answer(server: &Server, samples: &[i64]) -> Decrypted {
     let session = server.session(&keys).unwrap();
     let (query, pending) = client.encrypt_integers(samples).unwrap();
     let reply = session.evaluate(&Query::from_bytes(query.as_bytes().to_vec()).unwrap()).unwrap();
-    client.decrypt(&Reply::from_bytes(reply.as_bytes().to_vec()).unwrap(), pending).unwrap()
+    client.decrypt(&Reply::from_bytes(reply.as_bytes().to_vec()).unwrap(), &pending).unwrap()
 }
 
 /// The encrypted evaluation equals the plain one, and leaves at least the noise budget that was proven.

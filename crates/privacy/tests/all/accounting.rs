@@ -12,6 +12,23 @@ fn at_most(x: f64, y: f64) -> bool {
     x <= y * (1.0 + 1e-11) + 1e-300
 }
 
+/// The largest log((P - delta) / Q) of the tests "one outcome is above c" and "one is below c", where P and Q are their
+/// probabilities with an example and without it, or the other way round: with an example, an outcome is about 1 with
+/// probability q, else about 0.
+fn shown_by_tests(q: f64, s: f64, steps: f64, delta: f64) -> f64 {
+    let above = |x: f64| libm::erfc(x / s / std::f64::consts::SQRT_2) / 2.0;
+    // The probability that one of the steps has an outcome of this probability.
+    let any = |p: f64| -(steps * (-p).ln_1p()).exp_m1();
+    let (low, high) = (-10.0 * s, 1.0 + 10.0 * s);
+    let shown = (0..4000).flat_map(|i| {
+        let c = low + (high - low) * f64::from(i) / 4000.0;
+        let with = any((1.0 - q) * above(c) + q * above(c - 1.0));
+        let with_below = any((1.0 - q) * above(-c) + q * above(1.0 - c));
+        [((with - delta) / any(above(c))).ln(), ((any(above(-c)) - delta) / with_below).ln()]
+    });
+    shown.filter(|x| x.is_finite()).fold(0.0, f64::max)
+}
+
 proptest! {
     /// A larger order, a larger share, and less noise give more away.
     #[test]
@@ -110,6 +127,21 @@ proptest! {
             let exact = gaussian_epsilon(s, steps, delta).unwrap();
             prop_assert!(exact <= tight && (tight <= slack(exact) || moments > 600.0), "{exact} {tight}");
         }
+    }
+
+    /// Whoever looks at the largest or the smallest outcome of all steps has a test, and no true epsilon is below what a test
+    /// shows. For one step it is the best test there is.
+    #[test]
+    fn no_epsilon_is_below_a_test(
+        q in 1e-3..1.0_f64, s in 0.4..6.0_f64, steps in 1_usize..300, one: bool, delta in 1e-8..1e-3_f64,
+    ) {
+        let steps = if one { 1 } else { steps };
+        let mut accountant = Accountant::new();
+        accountant.add(q, s, steps).unwrap();
+        let (tight, moments) = (accountant.tight_epsilon(delta).unwrap(), accountant.epsilon(delta).unwrap());
+        let shown = shown_by_tests(q, s, steps as f64, delta);
+        prop_assert!(shown <= tight * (1.0 + 1e-9) && tight <= moments, "{shown} {tight} {moments}");
+        prop_assert!(!one || tight <= shown * 1.002 + 1e-3, "{shown} {tight}");
     }
 
     /// However little noise there is, or much: no number is lost, and none comes out as no loss at all.
