@@ -43,6 +43,11 @@ def layernorm(x, weight, bias):
     return centred / m.sqrt((centred * centred).mean(**names) + 1e-5) * weight + bias
 
 
+def layernorm_rsqrt(x, weight, bias):
+    centred = x - x.mean(**names)
+    return centred * (1 / m.sqrt((centred * centred).mean(**names) + 1e-5)) * weight + bias
+
+
 def softmax(x):
     largest = x.max(**names) if args.mode == "jax" else x.amax(**names)
     weights = m.exp(x - largest)
@@ -63,6 +68,7 @@ def focal(x, y):
 
 workloads = {
     layernorm: [(1024, 1024), (1024,), (1024,)],
+    layernorm_rsqrt: [(1024, 1024), (1024,), (1024,)],
     softmax: [(1024, 1024)],
     gelu: [(1_000_000,)],
     focal: [(1_000_000,)] * 2,

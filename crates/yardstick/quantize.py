@@ -54,7 +54,7 @@ for engine in ("fbgemm", "onednn", "x86"):
 
 
 def least(engine, run):
-    """The least time of a run, of batches of runs as long as those of the yardstick."""
+    """The least time of a run, of batches of runs as long as the yardstick's."""
     if engine:
         torch.backends.quantized.engine = engine
     times, count = [], 1

@@ -135,9 +135,9 @@ pub fn prunable<T: Float>(model: &Sequential<T>) -> Vec<String> {
 /// # Errors
 /// If a mask is not one of a [`prunable`] weight, leaves no channel, or has another number of them; if there is a layer of another
 /// type, such as a function or a block with a residual connection, between a layer that is pruned and the next; if a convolution has
-/// groups; if a dense layer reads images that were not flattened, or more than one place of a sequence, as a normalisation. The model is
-/// then as it was. A dense layer before a `BatchNorm1d` is taken to make rows, `[batch, features]`: of sequences, whose steps would be
-/// normalised, nothing in the layers tells.
+/// groups; if a dense layer reads images that were not flattened, or a normalisation has another number of channels than the layer before
+/// it. The model is then as it was. A `BatchNorm1d` after a dense layer is taken to see `[batch, features]`: the layers cannot tell
+/// whether they see sequences.
 pub fn shrink<T: Float>(
     model: &mut Sequential<T>,
     masks: &Masks,

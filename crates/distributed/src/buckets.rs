@@ -77,7 +77,9 @@ impl<T: Float + Wire> Buckets<T> {
 
     /// The buckets that are left.
     pub(crate) fn rest(mut self) -> Vec<Vec<u8>> {
-        for ((bucket, place), _) in self.places.iter().zip(&self.is_there).filter(|(_, there)| !**there) {
+        let missing = self.places.iter().zip(&self.is_there).filter(|(_, there)| !**there);
+        // A parameter without elements holds no bucket back.
+        for ((bucket, place), _) in missing.filter(|((bucket, _), _)| *bucket >= self.taken) {
             self.all[*bucket].bytes[place.clone()].fill(0);
         }
         self.take(self.all.len() - self.taken)

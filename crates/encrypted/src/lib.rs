@@ -70,7 +70,7 @@
 //! }
 //! ```
 //!
-//! and a server has nothing to decrypt with, nor has it a secret key to take from anybody.
+//! and a server has no secret key and cannot decrypt.
 //!
 //! ```compile_fail,E0599
 //! # use gradus_encrypted::{Decrypted, EncryptedError, Pending, Reply, Server};
@@ -104,8 +104,8 @@
 //! - **Engine.** `fhe` 0.1 is young, and we know of no independent audit of it, nor of this crate. Computations with the secret
 //!   key are meant to take constant time in `fhe`; [`Client::decrypt`] also measures the noise, which takes variable time.
 //!   Decrypt where nobody can time it.
-//! - **Licence.** `fhe` is under the MIT licence. It depends on `tfhe-ntt`, under BSD-3-Clause-Clear, which grants no patents and
-//!   allows the use of its authors' patents for research alone; no feature of `fhe` leaves it out. The crate is compiled, and not
+//! - **Licence.** `fhe` is under the MIT licence. It depends on `tfhe-ntt`, under BSD-3-Clause-Clear, which grants no
+//!   patents; no feature of `fhe` leaves it out. The crate is compiled, and not
 //!   called unless somebody enables the feature `tfhe-ntt` of `fhe`. Whether that suits you is yours to judge.
 //! - **The server learns** the setup, the number of queries, and their times. It sees neither samples nor outputs, nor how many
 //!   samples of a batch are used.

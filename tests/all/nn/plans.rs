@@ -1,7 +1,7 @@
 //! What a plan leaves out, and what it must not.
 
 use gradus::prelude::*;
-use gradus::{Compiled, Var, track_memory};
+use gradus::{Compiled, Var, keepdim, track_memory};
 
 #[test]
 fn equal_results_are_computed_once_and_constants_are_folded() {
@@ -119,5 +119,43 @@ fn a_plan_needs_no_more_memory_than_the_step_without_it() {
         let [eager, compiled] =
             [false, true].map(|compiles| peak_of_step(sizes, batch, activation, compiles));
         assert!(compiled <= eager, "{sizes:?}: {compiled} bytes, and {eager} without a plan");
+    }
+}
+
+/// A pass writes over an operand that dies, unless a view of it is still read, or it is a view itself.
+#[test]
+fn passes_write_over_operands_that_nobody_reads_later() {
+    type Function = fn(&Var<f64>) -> Vec<Var<f64>>;
+    let functions: [(&str, Function); 6] = [
+        ("a dying operand", |x| vec![(x.matmul(x) * 2.0).exp().matmul(x)]),
+        ("one that a view outlives", |x| {
+            let y = x.matmul(x);
+            let turned = y.t();
+            vec![(&y * 0.1).sin().matmul(&turned), turned]
+        }),
+        ("a view that dies", |x| vec![(x.matmul(x).t() * 0.1).cos().matmul(x)]),
+        ("a part", |x| vec![(x.matmul(x).slice(0, 3..) + 1.0).matmul(x)]),
+        ("one that is read twice, and two results", |x| {
+            let y = x.matmul(x);
+            let (sine, square) = (y.sin(), &y * &y + &y);
+            vec![sine.matmul(x), square.matmul(x), sine.sum(-1)]
+        }),
+        ("a chain with sums of rows between", |x| {
+            let y = x.matmul(x);
+            let z = &y - y.mean(keepdim(1));
+            vec![(&z / z.square().mean(keepdim(1)).sqrt()).matmul(x), (z + 1.0).matmul(x)]
+        }),
+    ];
+    let rng = &mut seeded(0);
+    for (name, f) in functions {
+        let mut compiled = Compiled::new(move |(): &mut (), (): &mut (), x: Var<f64>| f(&x));
+        for _ in 0..5 {
+            let x = Var::from(Tensor::<f64>::randn([40, 40], rng) * 0.1);
+            let expected = f(&x);
+            let results = compiled.call(&mut (), &mut (), x);
+            for (result, expected) in results.iter().zip(&expected) {
+                assert_eq!(result.value(), expected.value(), "{name}");
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::tape::node::Saved;
 const KEPT: usize = 256;
 
 impl<T: Float> Plan<T> {
-    /// Moves the updates of parameters to where their gradients are known and the parameters are read no more, so that the
+    /// Moves the updates of parameters to where their gradients are known and the parameters have been read for the last time, so that the
     /// memory of a gradient is free for the next one.
     pub(super) fn advance_updates(&mut self) {
         let mut ordered: Vec<Instruction<T>> = Vec::with_capacity(self.instructions.len());
@@ -84,6 +84,7 @@ impl<T: Float> Plan<T> {
         let mut free: Vec<u32> = Vec::new();
         let kept = |value| (value as usize) < self.constants.end;
         let mut own = vec![false; self.values.len()];
+        let mut is_view = vec![false; self.values.len()];
         for instruction in &mut self.instructions {
             let prepared = match &instruction.kind {
                 Kind::Fused(..) | Kind::Routine(..) => true,
@@ -91,7 +92,7 @@ impl<T: Float> Plan<T> {
                 _ => false,
             };
             instruction.dies.retain(|&value| !own[value as usize]);
-            // A view of a value that is read no more takes its memory.
+            // A view of a value that nobody reads later takes its memory.
             let taken = match (&instruction.kind, &instruction.operands[..]) {
                 (Kind::View(..), &[Place::Value(operand)]) => {
                     let place = instruction.dies.iter().position(|&value| value == operand);
@@ -100,6 +101,9 @@ impl<T: Float> Plan<T> {
                 _ => None,
             };
             instruction.takes = taken;
+            for &result in &instruction.results {
+                is_view[result as usize] = matches!(instruction.kind, Kind::View(..));
+            }
             for place in 0..instruction.results.len() {
                 let result = instruction.results[place];
                 let size: usize = self.shapes[result as usize].iter().product();
@@ -112,9 +116,8 @@ impl<T: Float> Plan<T> {
                     // Writing over an operand takes another copy of each tile, so memory that is free comes first.
                     let is_free =
                         free.iter().any(|&register| self.registers.sizes[register as usize] >= size);
-                    let over =
-                        if is_free { None } else { instruction.overwritten(&self.shapes, &self.register_of) };
-                    if let Some((operand, register)) = over {
+                    let over = instruction.overwritten(&self.shapes, &self.register_of, &is_view);
+                    if let Some((operand, register)) = over.filter(|_| !is_free) {
                         instruction.takes = Some(operand);
                         instruction.dies.retain(|&value| value != operand);
                         return register;
@@ -136,7 +139,7 @@ impl<T: Float> Plan<T> {
         }
     }
 
-    /// Notes after which instruction each value is read no more.
+    /// Notes after which instruction nobody reads a value.
     pub(super) fn find_deaths(&mut self) {
         let mut kept = vec![false; self.values.len()];
         let constants = self.constants.end;
@@ -163,11 +166,17 @@ impl<T: Float> Plan<T> {
 
 impl<T: Float> Instruction<T> {
     /// An operand of a pass that nobody reads later, whose place the first result can take, and its register.
-    fn overwritten(&self, shapes: &[Shape], register_of: &[Option<u32>]) -> Option<(u32, u32)> {
+    fn overwritten(
+        &self,
+        shapes: &[Shape],
+        register_of: &[Option<u32>],
+        is_view: &[bool],
+    ) -> Option<(u32, u32)> {
         let Kind::Fused(pass, _) = &self.kind else { return None };
         let is_first = self.memory.is_empty() && self.takes.is_none();
         let mut dying = self.dies.iter().filter(|&&value| {
             is_first
+                && !is_view[value as usize]
                 && self.operands.contains(&Place::Value(value))
                 && pass.can_overwrite(0, &shapes[value as usize])
         });

@@ -274,8 +274,12 @@ fn run_pass<T: Float>(
         });
     }
     if over.is_none() {
-        let inputs = gather(&instruction.operands, |place| number(place, values, outside));
-        return pass.run(&inputs, &mut outputs);
+        pass.run(&gather(&instruction.operands, |place| number(place, values, outside)), &mut outputs);
+        // A view of it is still there.
+        if let Some(operand) = instruction.takes {
+            values[operand as usize] = Saved::nothing();
+        }
+        return;
     }
     let input = |place| match place {
         Place::Value(value) if Some(value) == over => FusedInput::Output(0),

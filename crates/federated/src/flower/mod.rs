@@ -11,9 +11,9 @@
 //! | metric record | a [`Report`](crate::Report); its examples under `num-examples`, by which strategies weight |
 //! | error reply | an `Err` of the client, a model that does not fit |
 //!
-//! Flower gives no promise for this API from one version to the next: a crate of this version is tested with [`FLOWER_VERSION`]
-//! alone: beside a client in Python, with TLS and node authentication, with a server that dies and comes back. TLS is `rustls` with the cryptography of `graviola`, which needs no C compiler and a 64-bit processor by Intel, AMD
-//! (with AVX2 and ADX) or ARM. The messages of a node are signed; with `--enable-supernode-auth` a server
+//! Flower gives no promise for this API from one version to the next. This crate is tested with [`FLOWER_VERSION`] alone, beside a
+//! client in Python, with TLS and node authentication, and with a server that dies and comes back. TLS is `rustls` with the
+//! cryptography of `graviola`, which needs no C compiler and a 64-bit processor by Intel, AMD (with AVX2 and ADX) or ARM. The messages of a node are signed; with `--enable-supernode-auth` a server
 //! takes only nodes whose [key](NodeKey::public_openssh) its operator has registered, and refuses all others with status 412. The
 //! server sees every update in the clear: secure aggregation of this crate is not Flower's.
 //! This crate sends no telemetry; Flower's own programs do unless `FLWR_TELEMETRY_ENABLED=0` is set for them.

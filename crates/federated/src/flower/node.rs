@@ -98,7 +98,8 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
 
     /// Clips the updates of this node, and adds its share of the noise to each, before they leave it: the same as for a client
     /// of a [`Simulation`](crate::Simulation) with [noise of the clients](Privacy::noise_by_clients). Its replies count one
-    /// example, so that strategies such as `FedAvg` give all updates the same weight; reports of evaluations are not covered.
+    /// example, so that strategies such as `FedAvg` give all updates the same weight. Metrics, of training and of evaluations,
+    /// are not covered.
     ///
     /// All nodes need the same settings, and the strategy's `min_train_nodes` must be the `minimum` of the noise: the sum has
     /// the noise that was asked for if the server keeps to that. The server itself sees each update, with that share of the
@@ -146,9 +147,8 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
     /// A server that is away is called again, as the [`Link`] says; one that has forgotten the node is joined again.
     ///
     /// # Errors
-    /// If the server stays away, refuses calls or answers nonsense. The node keeps its model, a message that it has
-    /// not read to its end and a reply that did not go out, which go first when `run` is called again; a reply that the server
-    /// refuses is dropped.
+    /// If the server stays away, refuses calls or answers nonsense. The node keeps its model. If the server is away, it also keeps
+    /// a message that it has not read to its end, and a reply that did not go out, which go first when `run` is called again.
     pub fn run(&mut self, mut go_on: impl FnMut(Progress) -> bool) -> Result<(), FlowerError> {
         let mut joins = 0;
         loop {
@@ -156,7 +156,10 @@ impl<T: Float, M: Module<T> + Clone, C: Client<M>> Node<M, C, T> {
             joins += 1;
             match self.session(id, &mut go_on) {
                 // A server that was started again knows no nodes.
-                Err(FlowerError::Refused { .. }) if joins < JOINS && !self.has_joined(id) => self.id = None,
+                Err(FlowerError::Refused { .. }) if joins < JOINS && !self.has_joined(id) => {
+                    // What was for the old number has nobody to answer.
+                    (self.id, self.message, self.reply) = (None, None, None);
+                }
                 Err(error) => return Err(error),
                 Ok(()) => {
                     self.leave();

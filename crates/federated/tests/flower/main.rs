@@ -125,7 +125,7 @@ fn a_federation_with_python_and_a_server_that_dies() {
             let config = format!("client=2 count={}", SIZES[2]);
             let place =
                 ["--insecure", "--superlink", &superlink, "--port", &runtime, "--node-config", &config];
-            flower.start("flower-supernode", &place);
+            flower.start("flower-supernode", &place)?;
             let settings = format!("nodes=3 out='{}'", result.display());
             flower.run("flwr", &["run", "app", "gradus", "--run-config", &settings])?;
             let report = flower.until(|| fs::read_to_string(&result).ok())?;
@@ -176,7 +176,7 @@ fn a_federation_with_python_and_a_server_that_dies() {
         let begun = Instant::now();
         is_away(node.run(|_| true));
         // Pauses of 0.1, 0.2, 0.4 and 0.8 seconds.
-        assert!((1.5..10.0).contains(&begun.elapsed().as_secs_f64()), "{:?}", begun.elapsed());
+        assert!(begun.elapsed().as_secs_f64() >= 1.5, "{:?}", begun.elapsed());
     }
 }
 
@@ -228,10 +228,16 @@ fn certificates_and_keys() {
     node.run(few()).unwrap();
 
     // The server dies while the node asks for messages, and is started again.
+    let asks = AtomicBool::new(false);
+    let ask = |_| {
+        asks.store(true, Relaxed);
+        true
+    };
     thread::scope(|scope| {
-        let work = scope.spawn(|| node.run(|_| true));
-        thread::sleep(Duration::from_secs(1));
+        let work = scope.spawn(|| node.run(ask));
+        let has_joined = flower.until(|| (asks.load(Relaxed) || work.is_finished()).then_some(()));
         flower.kill();
+        has_joined.unwrap();
         let error = work.join().unwrap().unwrap_err();
         assert!(matches!(error, FlowerError::Unreachable { call: "pull-messages", .. }), "{error}");
     });

@@ -89,14 +89,20 @@ impl Flower {
     }
 
     /// Starts a program that runs until the test ends.
-    pub(crate) fn start(&mut self, program: &str, arguments: &[&str]) {
-        let child = self.command(program, &format!("{program}.log")).args(arguments).spawn().unwrap();
+    pub(crate) fn start(&mut self, program: &str, arguments: &[&str]) -> Result<(), String> {
+        let child = self.spawn(program, arguments)?;
         self.running.push(child);
+        Ok(())
+    }
+
+    fn spawn(&self, program: &str, arguments: &[&str]) -> Result<Child, String> {
+        let child = self.command(program, &format!("{program}.log")).args(arguments).spawn();
+        child.map_err(|fault| format!("{program}: {fault}"))
     }
 
     /// Runs a program to its end.
     pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> Result<(), String> {
-        let mut child = self.command(program, &format!("{program}.log")).args(arguments).spawn().unwrap();
+        let mut child = self.spawn(program, arguments)?;
         let done = self.until(|| child.try_wait().unwrap());
         if done.is_err() {
             signal("-KILL", &child);
@@ -108,7 +114,7 @@ impl Flower {
     pub(crate) fn start_server(&mut self, arguments: &[&str]) -> Result<(), String> {
         let port = self.port.to_string();
         let all = [&["--port", &port, "--disable-runtime-dependency-installation"], arguments].concat();
-        self.start("flower-superlink", &all);
+        self.start("flower-superlink", &all)?;
         let address = ("127.0.0.1", self.port);
         self.until(|| TcpStream::connect(address).ok()).map(drop)
     }

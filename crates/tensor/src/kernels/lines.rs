@@ -40,7 +40,7 @@ impl<'a, T: Element> Line<'a, T> {
                 }
             }
         }
-        // SAFETY: so many have been written, now or, if one is repeated, before.
+        // SAFETY: this number of copies was written, now or, if one is repeated, before.
         unsafe { std::slice::from_raw_parts(self.copies.as_ptr().cast(), length) }
     }
 }

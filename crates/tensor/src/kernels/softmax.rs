@@ -57,7 +57,7 @@ unsafe fn for_each_block<T: Float>(
     }
 }
 
-/// The most elements of short rows whose powers are taken at once: those of a single row would leave most of a vector empty.
+/// The most elements of short rows whose powers are taken at once: a single row would leave most of a vector empty.
 const BLOCK: usize = 512;
 /// The most rows of a block.
 const ROWS: usize = 32;
@@ -173,7 +173,8 @@ pub(crate) fn cross_entropy_rows<T: Float>(x: &[T], length: usize, targets: &[Op
                     }
                     for (row, out) in out.iter_mut().enumerate() {
                         // Two differences of near numbers: log(sum(e^x)) - x would lose the digits of a small loss.
-                        let loss = |target| block.sums[row] - (x[row * length + target] - block.shifts[row]);
+                        let x = &x[row * length..][..length];
+                        let loss = |target: usize| block.sums[row] - (x[target] - block.shifts[row]);
                         out.write(targets[first + row].map_or(T::ZERO, loss));
                     }
                 }
@@ -221,7 +222,7 @@ pub(crate) fn logsumexp_along<T: Float>(x: Strided<'_, T>, axes: &[usize]) -> Bu
     reduce(x, axes, &LogSumExp)
 }
 
-/// The sum of e^(x - shift), bit by bit that of a row of these powers.
+/// The sum of e^(x - shift), with the bits of the sum of a row of these powers.
 #[inline(always)]
 fn sum_powers<T: Float>(x: &[T], shift: T) -> T {
     // Powers first and then their sum: both at once are too much for the registers.

@@ -226,6 +226,13 @@ impl Weights {
         bias: Option<&Tensor<T>>,
     ) -> Tensor<T> {
         let (shape, geometry) = self.conv_geometry(x, conv);
+        let outputs = shape[1];
+        assert!(
+            [1, outputs].contains(&output_scales.len()) && bias.is_none_or(|bias| *bias.shape() == [outputs]),
+            "quantized conv2d: of {outputs} outputs, there must be 1 scale or {outputs}, and {outputs} biases, not {} and {:?}",
+            output_scales.len(),
+            bias.map(Tensor::shape)
+        );
         let (bytes, scales) = ((x.data.as_slice(), x.shape[3].next_multiple_of(4)), (scale, output_scales));
         let bias = bias.map(Tensor::contiguous);
         let bias = bias.as_ref().map(Tensor::data);

@@ -8,14 +8,14 @@ use super::planner::Planner;
 use super::{FusedStep, Reduction};
 use crate::element::Float;
 
-/// A reduction of squares that are nowhere else, of numbers or of their distances from others.
+/// The sum or the mean of squares, of `x` or of `x - origin`, that no other step reads.
 #[derive(Clone, Copy)]
 pub(super) struct Squares {
     pub(super) x: u32,
     pub(super) origin: Option<u32>,
 }
 
-/// A step and one whose result it uses, as one loop over these operands.
+/// Two steps, the second of which reads the first, as one loop over these operands.
 pub(super) struct Pair<T> {
     functions: [Function; 2],
     pub(super) function: Loop<T>,
@@ -83,7 +83,11 @@ impl<T: Float> Planner<'_, T> {
             let step = second.operands[place];
             let before = self.values[step as usize];
             let Some(first) = &self.pairs[step as usize] else { continue };
-            if before.uses > 1 || before.is_joined() || before.extent != self.values[number].extent {
+            if before.uses > 1
+                || before.is_joined()
+                || before.last_use == usize::MAX
+                || before.extent != self.values[number].extent
+            {
                 continue;
             }
             let read = first.operands.clone();
@@ -128,8 +132,8 @@ impl<T: Float> Planner<'_, T> {
     fn join(&mut self, operand: u32, read: &[u32], number: usize) {
         let value = &mut self.values[operand as usize];
         value.joined += 1;
-        // Another step reads its operands for the first time, besides the one that may go.
-        let is_again = value.joined > 1 || !value.is_joined();
+        // Another step reads its operands, unless the last that needs it does and it goes.
+        let is_again = !value.is_joined();
         for &x in read {
             let value = &mut self.values[x as usize];
             value.last_use = value.last_use.max(number);

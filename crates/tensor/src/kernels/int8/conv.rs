@@ -7,7 +7,7 @@ use crate::kernels::copy::transpose_into;
 use crate::kernels::parts::fill_parts;
 use crate::runtime::Buffer;
 
-/// `sum * scale * output_scale + bias` of a convolution, `[batch, outputs, height, width]`. The sums are those of `Panels::multiply` for
+/// `sum * scale * output_scale + bias` of a convolution, `[batch, outputs, height, width]`. The sums are the same as from `Panels::multiply` for
 /// the patches of each group; `x_stride` and `padding` as in [`patches`](convert::patches). There is one output scale, or one for each.
 pub(crate) fn conv2d_scaled<T: Float>(
     groups: &[Panels],

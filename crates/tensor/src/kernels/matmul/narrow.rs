@@ -208,7 +208,7 @@ impl<T: Float, M: Copy> Panel<T, M> {
 /// Copies fewer than [`MOST_LANES`] numbers, in a few instructions where `copy_from` would call `memcpy`.
 ///
 /// # Safety
-/// So many must be readable and writable.
+/// `count` elements must be readable and writable.
 #[inline(always)]
 unsafe fn copy_few<T>(from: *const T, to: *mut T, count: usize) {
     #[inline(always)]
