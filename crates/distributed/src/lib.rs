@@ -53,6 +53,8 @@
 //! GRADUS_NUM_THREADS=1 mpirun -n 2 target/release/program
 //! ```
 //!
+//! The feature belongs to this crate, so that a program names it as a dependency of its own, beside `gradus`.
+//!
 //! # The same bits
 //! MPI carries bytes from one rank to another, and nothing else: its own reductions may add in another order from call to
 //! call. Here each rank adds up one part of the gradients, in the order of the ranks and in double precision, and hands the
