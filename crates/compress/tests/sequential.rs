@@ -74,7 +74,7 @@ proptest! {
         prop_assert_eq!(y.shape(), [3, 4]);
     }
 
-    /// Behind `Flatten` a normalisation has a mean for each pixel: those of a channel that goes go with it.
+    /// After `Flatten`, a normalisation has a mean for each pixel. The means of a removed channel are removed, too.
     #[test]
     fn normalised_pixels_go_with_their_channel(seed: u64, length in 1..4_usize, lost in 1..3_usize) {
         let rng = &mut seeded(seed);

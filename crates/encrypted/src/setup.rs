@@ -115,7 +115,7 @@ impl Description {
         ] = numbers;
         let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
         let parameters = Parameters::named(size(degree), size(count), plaintext)
-            .ok_or_else(|| reader.fault("its parameters are not among those of this crate"))?;
+            .ok_or_else(|| reader.fault("it has parameters that this crate does not use"))?;
         let row = parameters.row();
         if size(rotations) > row {
             return Err(reader.fault("it asks for more rotations than there are"));

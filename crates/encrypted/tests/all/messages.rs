@@ -241,7 +241,7 @@ fn bodies_that_are_wrong() {
     let number = "query: a number of a ciphertext is not below its modulus";
     assert_eq!(query(|body| body[37..47].fill(255)), number);
     // Two flags and 14 numbers: the degree, the number of moduli, the plaintext modulus, ...
-    let parameters = "setup: its parameters are not among those of this crate";
+    let parameters = "setup: it has parameters that this crate does not use";
     for change in [
         |body: &mut Vec<u8>| body[2..10].copy_from_slice(&2048_u64.to_le_bytes()),
         |body: &mut Vec<u8>| body[10] = 9,
