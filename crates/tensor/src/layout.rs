@@ -157,17 +157,22 @@ impl Layout {
         }
     }
 
-    /// Whether another layout has the same shape and order of elements, and neither has gaps: in row-major or, of a matrix,
-    /// column-major order. It may say no where axes of size 1 have odd strides.
+    /// The number of elements, if another layout has the same shape and order of elements, and neither has gaps: in
+    /// row-major or, of a matrix, column-major order. It may give `None` where axes of size 1 have odd strides.
     #[inline]
-    pub(crate) fn is_dense_as(&self, other: &Self) -> bool {
+    pub(crate) fn dense_len_as(&self, other: &Self) -> Option<usize> {
         match (&self.shape[..], &self.strides[..], &other.shape[..], &other.strides[..]) {
-            (&[size], &[1], &[others], &[1]) => size == others,
+            (&[size], &[1], &[others], &[1]) => (size == others).then_some(size),
             (&[rows, columns], &[row, column], &[others, of_others], &[next, step]) => {
                 let is_same = rows == others && columns == of_others && row == next && column == step;
-                is_same && (column == 1 && row == columns as isize || row == 1 && column == rows as isize)
+                let is_dense = column == 1 && row == columns as isize || row == 1 && column == rows as isize;
+                (is_same && is_dense).then_some(rows * columns)
             }
-            _ => same(&self.shape, &other.shape) && self.is_contiguous() && other.is_contiguous(),
+            _ => {
+                let is_dense =
+                    same(&self.shape, &other.shape) && self.is_contiguous() && other.is_contiguous();
+                is_dense.then(|| self.len())
+            }
         }
     }
 

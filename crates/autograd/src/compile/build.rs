@@ -11,7 +11,7 @@ use crate::tape::node::{AddressMap, AddressSet, Input, Node, Origin, Saved, addr
 use crate::tape::rule_call::RuleCall;
 use crate::tape::{Fusion, Operand};
 
-pub(super) struct Builder<T: Float> {
+pub(super) struct Builder<'a, T: Float> {
     /// The places of nodes.
     pub(super) places: AddressMap<usize, Place>,
     pub(super) values: Vec<Saved<T>>,
@@ -29,6 +29,8 @@ pub(super) struct Builder<T: Float> {
     changed: Vec<(Place, Option<Tensor<T>>)>,
     /// Nodes with smaller numbers were made before the step.
     start: u64,
+    /// The addresses of the optimizers.
+    optimizers: &'a [usize],
 }
 
 /// A line of a trace.
@@ -74,8 +76,8 @@ pub(super) fn lines_of<T: Float>(trace: Trace<T>, results: &[Input<T>]) -> Vec<L
     lines.into_iter().map(|(_, line)| line).collect()
 }
 
-impl<T: Float> Builder<T> {
-    pub(super) fn new(trace: &Trace<T>, members: &[Member<T>]) -> Self {
+impl<'a, T: Float> Builder<'a, T> {
+    pub(super) fn new(trace: &Trace<T>, members: &[Member<T>], optimizers: &'a [usize]) -> Self {
         let (mut places, mut member_shapes) = (AddressMap::default(), Vec::new());
         for (i, member) in members.iter().enumerate() {
             let node = match member {
@@ -106,6 +108,7 @@ impl<T: Float> Builder<T> {
             member_shapes,
             changed: Vec::new(),
             start: trace.start,
+            optimizers,
         }
     }
 
@@ -207,7 +210,10 @@ impl<T: Float> Builder<T> {
                         )
                     };
                     self.changed.push((at, Some(before.clone())));
-                    Kind::Update { member, optimizer: *optimizer, place: *place }
+                    let number = self.optimizers.iter().position(|other| other == optimizer);
+                    let optimizer =
+                        number.expect("step: the optimizer is not one that was given to the compiled function");
+                    Kind::Update { member, optimizer, place: *place }
                 }
                 Effect::Assign { buffer, .. } => {
                     let member = member_at(members, *buffer);

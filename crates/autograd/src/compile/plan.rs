@@ -84,7 +84,7 @@ pub(super) enum Kind<T: Float> {
     Mask(Arc<dyn DiscreteOperation<T, bool>>),
     /// A gradient rule that runs as a whole; the results are for these inputs.
     Rule(Rule<T>),
-    /// The gradient is the operand; the member changes.
+    /// The gradient is the operand; the member changes, by the optimizer of a number and its state at a place.
     Update {
         member: u32,
         optimizer: usize,
@@ -174,7 +174,7 @@ pub enum Member<'a, T: Float> {
 }
 
 impl<T: Float> Plan<T> {
-    /// The plan of a trace with these results, inputs, and members of the model.
+    /// The plan of a trace with these results, inputs, members of the model, and addresses of optimizers.
     ///
     /// # Panics
     /// If the step reads numbers that a parameter had before an update, after it.
@@ -184,8 +184,9 @@ impl<T: Float> Plan<T> {
         results: &[Operand<T>],
         inputs: &[Operand<T>],
         members: &[Member<T>],
+        optimizers: &[usize],
     ) -> Self {
-        let mut builder = Builder::new(&trace, members);
+        let mut builder = Builder::new(&trace, members, optimizers);
         let strides_of = |operand: &Operand<T>| match operand.value() {
             OperandValue::Number(value) => Some(value.strides().into()),
             OperandValue::Indices(_) | OperandValue::Mask(_) => None,
@@ -237,6 +238,15 @@ impl<T: Float> Plan<T> {
         plan.find_deaths();
         plan.assign_registers();
         plan
+    }
+
+    /// The numbers of the optimizers that change parameters, and the places of these among their states.
+    #[doc(hidden)]
+    pub fn updates(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        self.instructions.iter().filter_map(|instruction| match instruction.kind {
+            Kind::Update { optimizer, place, .. } => Some((optimizer, place)),
+            _ => None,
+        })
     }
 
     /// Whether a place has numbers, and not indices or a mask.

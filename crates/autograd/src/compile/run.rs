@@ -28,8 +28,8 @@ struct Outside<'a, 'v, 'm, T: Float> {
     members: &'a mut [External<'m, T>],
 }
 
-/// The change of a parameter by an optimizer: its address when the program was made, the place of the parameter among
-/// its states, the parameter and the gradient.
+/// The change of a parameter by an optimizer: its number, the place of the parameter among its states, the parameter and
+/// the gradient.
 pub type UpdateFunction<'a, T> = &'a mut dyn FnMut(usize, usize, &mut Tensor<T>, &Tensor<T>);
 
 impl<T: Float> Plan<T> {
@@ -51,7 +51,16 @@ impl<T: Float> Plan<T> {
         let Self { instructions, values, registers, register_of, shapes, .. } = self;
         mode::with_recording(false, || {
             for instruction in instructions.iter_mut() {
-                execute(instruction, values, registers, shapes, outside, update);
+                match instruction.kind {
+                    // Short, and many in a step of a small model.
+                    Kind::Update { member, optimizer, place } => {
+                        let gradient = instruction.operands[0];
+                        update_member(gradient, member, values, outside, |parameter, gradient| {
+                            update(optimizer, place, parameter, gradient);
+                        });
+                    }
+                    _ => execute(instruction, values, registers, shapes, outside),
+                }
                 for &value in &instruction.dies {
                     let dead = std::mem::replace(&mut values[value as usize], Saved::nothing());
                     if let (Some(register), Saved::Value(memory)) = (register_of[value as usize], dead) {
@@ -144,6 +153,29 @@ fn operand<'a, T: Float>(
     }
 }
 
+/// Changes a parameter with its gradient.
+#[inline]
+fn update_member<T: Float>(
+    gradient: Place,
+    member: u32,
+    values: &[Saved<T>],
+    outside: &mut Outside<'_, '_, '_, T>,
+    update: impl FnOnce(&mut Tensor<T>, &Tensor<T>),
+) {
+    let gradient = match gradient {
+        Place::Value(value) => match outside.inputs.get(value as usize) {
+            Some(OperandValue::Number(gradient)) => *gradient,
+            _ => values[value as usize].value().expect("gradients are numbers"),
+        },
+        // Itself, or another one.
+        Place::Member(_) => &number(gradient, values, outside).clone(),
+    };
+    let External::Number(parameter) = &mut outside.members[member as usize] else {
+        unreachable!("parameters are numbers")
+    };
+    update(parameter, gradient);
+}
+
 #[track_caller]
 fn execute<T: Float>(
     instruction: &mut Instruction<T>,
@@ -151,13 +183,12 @@ fn execute<T: Float>(
     registers: &mut Registers<T>,
     shapes: &[Shape],
     outside: &mut Outside<'_, '_, '_, T>,
-    update: UpdateFunction<'_, T>,
 ) {
     // Operands come before results.
     let first = instruction.results.first().map_or(values.len(), |&result| result as usize);
     let operands = |values| gather(&instruction.operands, |place| operand(place, values, outside));
     let result = match &mut instruction.kind {
-        Kind::Nothing => return,
+        Kind::Nothing | Kind::Update { .. } => return,
         Kind::Fused(..) => return run_pass(instruction, values, registers, shapes, outside),
         Kind::Routine(routine, _) => {
             let (values, results) = values.split_at_mut(first);
@@ -202,20 +233,6 @@ fn execute<T: Float>(
                 values[result as usize] = Saved::Value(gradient);
             }
             return;
-        }
-        Kind::Update { member, optimizer, place } => {
-            let gradient = match instruction.operands[0] {
-                Place::Value(value) => match outside.inputs.get(value as usize) {
-                    Some(OperandValue::Number(gradient)) => *gradient,
-                    _ => values[value as usize].value().expect("gradients are numbers"),
-                },
-                // Itself, or another one.
-                place @ Place::Member(_) => &number(place, values, outside).clone(),
-            };
-            let External::Number(parameter) = &mut outside.members[*member as usize] else {
-                unreachable!("parameters are numbers")
-            };
-            return update(*optimizer, *place, parameter, gradient);
         }
         Kind::Assign { member } => {
             let value = number(instruction.operands[0], values, outside).clone();

@@ -60,19 +60,6 @@ impl<T: Float> std::fmt::Debug for Trace<T> {
     }
 }
 
-impl<T: Float> Trace<T> {
-    /// The addresses of the optimizers that changed parameters, and the places of the parameters among their states.
-    pub fn updates(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
-        self.effects.iter().filter_map(|(_, effect)| match effect {
-            TracedEffect::Of(effect) => match &**effect {
-                Effect::Update { optimizer, place, .. } => Some((*optimizer, *place)),
-                _ => None,
-            },
-            TracedEffect::Count(_) => None,
-        })
-    }
-}
-
 /// An effect of a trace.
 pub(super) enum TracedEffect<T: Float> {
     Of(Box<Effect<T>>),

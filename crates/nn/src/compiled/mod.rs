@@ -6,6 +6,7 @@ mod optimizers;
 
 use std::fmt::{self, Debug, Formatter};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 
 use gradus_autograd::compile::{self, External, Member as Place};
 use gradus_autograd::{Float, OperandValue, Plan, Variables};
@@ -80,9 +81,7 @@ struct Recorded<R, T: Float> {
     structure: Vec<usize>,
     members: Vec<MemberForm>,
     /// The names of the parameters that optimizers change: the number of the optimizer, the place among its states.
-    updates: Vec<(usize, usize, String)>,
-    /// The addresses of the optimizers when the program was made.
-    optimizers: Vec<usize>,
+    updates: Vec<(usize, usize, Arc<str>)>,
     /// The results of the first call, in whose place others are returned.
     results: R,
     /// Whether a second recording gave the same program.
@@ -164,20 +163,17 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
             "call: a function that is being compiled sets a mode of the model, which later calls would not: set it between \
              calls"
         );
-        let updates = trace.updates().map(|(address, place)| {
-            let number = addresses.iter().position(|other| *other == address);
-            let number =
-                number.expect("step: the optimizer is not one that was given to the compiled function");
-            let name =
-                optimizers.nth(number).and_then(|optimizer| optimizer.parameter_at(place)).map(String::from);
-            (number, place, name.expect("the optimizer told its place"))
-        });
-        let updates = updates.collect();
         let (mut outputs, mut operands) = (Vec::new(), Vec::new());
         results.visit(&mut |operand| outputs.push(operand));
         given.visit(&mut |operand| operands.push(operand));
         let places: Vec<Place<'_, T>> = members.iter().map(MemberPlace::place).collect();
-        let program = Plan::new(trace, &outputs, &operands, &places);
+        let program = Plan::new(trace, &outputs, &operands, &places, &addresses);
+        let updates = program.updates().map(|(number, place)| {
+            let optimizer = optimizers.nth(number).expect("it was given");
+            let name = optimizer.parameter_at(place).expect("the optimizer told its place");
+            (number, place, Arc::clone(name))
+        });
+        let updates = updates.collect();
         let results = results.exchange(&mut Detached);
         if let Some(Err(difference)) = first.as_ref().map(|first| first.program.compare(&program)) {
             panic!(
@@ -198,7 +194,6 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
             structure,
             members: forms,
             updates,
-            optimizers: addresses,
             results,
             confirmed: first.is_some(),
         });
@@ -213,8 +208,9 @@ impl<R: Variables<T>, T: Float> Recorded<R, T> {
         inputs.visit(&mut |operand| {
             fits = fits && forms.next().is_some_and(|form| form.fits_operand(operand.value()));
         });
-        let has_state =
-            |optimizer: &dyn Optimizer<T>, place, name: &str| optimizer.parameter_at(place) == Some(name);
+        let has_state = |optimizer: &dyn Optimizer<T>, place, name: &Arc<str>| {
+            optimizer.parameter_at(place).is_some_and(|known| Arc::ptr_eq(known, name) || known == name)
+        };
         let mut lengths = self.structure.iter();
         inputs.structure(&mut |length| fits = fits && lengths.next() == Some(&length));
         fits && forms.next().is_none()
@@ -264,12 +260,10 @@ impl<R: Variables<T>, T: Float> Recorded<R, T> {
         let mut values: SmallVec<[OperandValue<'_, T>; 4]> = SmallVec::new();
         inputs.visit(&mut |operand| values.push(operand.value()));
         let mut outputs: SmallVec<[Output<T>; 2]> = SmallVec::new();
-        let addresses = &self.optimizers;
         self.program.run(
             &values,
             &mut members,
-            &mut |address, place, parameter, gradient| {
-                let number = addresses.iter().position(|other| *other == address).expect("it was given");
+            &mut |number, place, parameter, gradient| {
                 let optimizer = optimizers.nth(number).expect("it was there before");
                 optimizer.update_at(place, parameter, gradient);
             },

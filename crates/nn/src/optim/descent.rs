@@ -119,7 +119,7 @@ pub(super) struct Group<R> {
 /// The state of a parameter.
 #[derive(Debug, Clone)]
 pub(super) struct ParameterState<T: Float> {
-    pub(super) name: String,
+    pub(super) name: Arc<str>,
     pub(super) group: usize,
     /// The number of steps with a gradient; before the first there are no slots.
     pub(super) steps: i32,
@@ -276,7 +276,7 @@ fn state_at<'s, R: Rule, T: Float>(
     } else {
         let name = path.to_string();
         let group = Descent::<R, T>::group_of(groups, &name);
-        states.insert(place, ParameterState { name, group, steps: 0, slots: Vec::new() });
+        states.insert(place, ParameterState { name: name.into(), group, steps: 0, slots: Vec::new() });
     }
     &mut states[place]
 }
@@ -334,8 +334,8 @@ impl<R: Rule, T: Float> Optimizer<T> for Descent<R, T> {
         &mut self.rates
     }
 
-    fn parameter_at(&self, place: usize) -> Option<&str> {
-        self.states.get(place).map(|state| state.name.as_str())
+    fn parameter_at(&self, place: usize) -> Option<&Arc<str>> {
+        self.states.get(place).map(|state| &state.name)
     }
 
     fn update_at(&mut self, place: usize, parameter: &mut Tensor<T>, gradient: &Tensor<T>) {

@@ -15,6 +15,8 @@ pub mod schedule;
 mod sgd;
 mod state;
 
+use std::sync::Arc;
+
 use gradus_autograd::{Float, Gradients, Tensor};
 
 pub use adadelta::{Adadelta, AdadeltaRule};
@@ -108,7 +110,7 @@ pub trait Optimizer<T: Float> {
     /// The name of the parameter whose state has this place; `None` if there is none, or the optimizer cannot be part of a
     /// compiled step.
     #[doc(hidden)]
-    fn parameter_at(&self, place: usize) -> Option<&str> {
+    fn parameter_at(&self, place: usize) -> Option<&Arc<str>> {
         let _ = place;
         None
     }

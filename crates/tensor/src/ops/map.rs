@@ -78,10 +78,10 @@ impl<T: Element> Tensor<T> {
     #[inline]
     fn beside<'a, U: Element>(&'a mut self, other: &'a Tensor<U>) -> Option<(&'a mut [T], &'a [U])> {
         let (own, others) = (self.layout(), other.layout());
-        if own.offset != 0 || others.offset != 0 || !own.is_dense_as(others) {
+        if own.offset != 0 || others.offset != 0 {
             return None;
         }
-        let (len, others) = (own.len(), other.buffer());
+        let (len, others) = (own.dense_len_as(others)?, other.buffer());
         let own = self.memory()?;
         (own.len() == len && others.len() == len).then_some((own, others))
     }

@@ -45,6 +45,11 @@ pub trait Vector<T>: Copy {
     /// # Safety
     /// `LANES` elements must be writable there, and the machine must have the instructions.
     unsafe fn store(self, to: *mut T);
+    /// The first `count` lanes, at most all.
+    ///
+    /// # Safety
+    /// `count` elements must be writable there, and the machine must have the instructions.
+    unsafe fn store_first(self, to: *mut T, count: usize);
     /// # Safety
     /// The machine must have the instructions.
     unsafe fn add(self, other: Self) -> Self;
@@ -86,6 +91,11 @@ impl<T: Lane> Vector<T> for [T; 4] {
     unsafe fn store(self, to: *mut T) {
         // SAFETY: the caller's promise.
         unsafe { to.cast::<Self>().write_unaligned(self) };
+    }
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut T, count: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { to.copy_from_nonoverlapping(self.as_ptr(), count) };
     }
     #[inline(always)]
     unsafe fn add(self, other: Self) -> Self {
@@ -132,7 +142,7 @@ impl Lane for f64 {
 #[cfg(target_arch = "x86_64")]
 macro_rules! registers {
     ($($register:ty: [$lane:ty; $lanes:literal], $rows:literal, $mask:ty, $first_lanes:ident, $load_first:ident,
-       $load:ident, $store:ident, $splat:ident, $add:ident, $mul:ident, $fused:ident;)*) => {$(
+       $store_first:ident, $load:ident, $store:ident, $splat:ident, $add:ident, $mul:ident, $fused:ident;)*) => {$(
         impl Vector<$lane> for $register {
             const LANES: usize = $lanes;
             const ROWS: usize = $rows;
@@ -163,6 +173,11 @@ macro_rules! registers {
                 unsafe { $store(to, self) };
             }
             #[inline(always)]
+            unsafe fn store_first(self, to: *mut $lane, count: usize) {
+                // SAFETY: the caller's promise.
+                unsafe { $store_first(self, to, count) };
+            }
+            #[inline(always)]
             unsafe fn add(self, other: Self) -> Self {
                 // SAFETY: the caller's promise.
                 unsafe { $add(self, other) }
@@ -182,13 +197,13 @@ macro_rules! registers {
 }
 #[cfg(target_arch = "x86_64")]
 registers! {
-    __m256: [f32; 8], 6, __m256i, avx2_lanes_f32, _mm256_maskload_ps,
+    __m256: [f32; 8], 6, __m256i, avx2_lanes_f32, _mm256_maskload_ps, avx2_store_f32,
         _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps, _mm256_add_ps, _mm256_mul_ps, _mm256_fmadd_ps;
-    __m256d: [f64; 4], 6, __m256i, avx2_lanes_f64, _mm256_maskload_pd,
+    __m256d: [f64; 4], 6, __m256i, avx2_lanes_f64, _mm256_maskload_pd, avx2_store_f64,
         _mm256_loadu_pd, _mm256_storeu_pd, _mm256_set1_pd, _mm256_add_pd, _mm256_mul_pd, _mm256_fmadd_pd;
-    __m512: [f32; 16], 12, __mmask16, avx512_lanes_f32, avx512_load_f32,
+    __m512: [f32; 16], 12, __mmask16, avx512_lanes_f32, avx512_load_f32, avx512_store_f32,
         _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps, _mm512_add_ps, _mm512_mul_ps, _mm512_fmadd_ps;
-    __m512d: [f64; 8], 12, __mmask8, avx512_lanes_f64, avx512_load_f64,
+    __m512d: [f64; 8], 12, __mmask8, avx512_lanes_f64, avx512_load_f64, avx512_store_f64,
         _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_pd, _mm512_add_pd, _mm512_mul_pd, _mm512_fmadd_pd;
 }
 
@@ -236,6 +251,67 @@ unsafe fn avx512_load_f32(from: *const f32, lanes: __mmask16) -> __m512 {
 unsafe fn avx512_load_f64(from: *const f64, lanes: __mmask8) -> __m512d {
     // SAFETY: the caller's promise.
     unsafe { _mm512_maskz_loadu_pd(lanes, from) }
+}
+
+/// A masked store is slow on some processors: pieces of 4, 2 and 1.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn avx2_store_f32(vector: __m256, to: *mut f32, count: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if count >= 8 {
+            return _mm256_storeu_ps(to, vector);
+        }
+        let (mut rest, mut to) = (_mm256_castps256_ps128(vector), to);
+        if count >= 4 {
+            _mm_storeu_ps(to, rest);
+            (rest, to) = (_mm256_extractf128_ps::<1>(vector), to.add(4));
+        }
+        if count & 2 != 0 {
+            _mm_storel_pd(to.cast(), _mm_castps_pd(rest));
+            (rest, to) = (_mm_movehl_ps(rest, rest), to.add(2));
+        }
+        if count & 1 != 0 {
+            _mm_store_ss(to, rest);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx2")]
+unsafe fn avx2_store_f64(vector: __m256d, to: *mut f64, count: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if count >= 4 {
+            return _mm256_storeu_pd(to, vector);
+        }
+        let (mut rest, mut to) = (_mm256_castpd256_pd128(vector), to);
+        if count >= 2 {
+            _mm_storeu_pd(to, rest);
+            (rest, to) = (_mm256_extractf128_pd::<1>(vector), to.add(2));
+        }
+        if count & 1 != 0 {
+            _mm_store_sd(to, rest);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn avx512_store_f32(vector: __m512, to: *mut f32, count: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { _mm512_mask_storeu_ps(to, avx512_lanes_f32(count), vector) }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline]
+#[target_feature(enable = "avx512f")]
+unsafe fn avx512_store_f64(vector: __m512d, to: *mut f64, count: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { _mm512_mask_storeu_pd(to, avx512_lanes_f64(count), vector) }
 }
 
 /// The most lanes of a vector of any instruction set.

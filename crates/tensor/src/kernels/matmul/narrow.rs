@@ -11,7 +11,7 @@ use crate::element::Float;
 use crate::kernels::copy::copy;
 use crate::kernels::matmul::{MatrixRef, SHARED};
 use crate::layout::{Layout, Strided};
-use crate::runtime::registers::{MOST_LANES, Vector, VectorLoop, dispatch_vectors};
+use crate::runtime::registers::{Vector, VectorLoop, dispatch_vectors};
 use crate::runtime::{Buffer, InstructionSet};
 
 /// Whether this is the better way for these sizes, as measured.
@@ -41,11 +41,11 @@ pub(crate) unsafe fn narrow_product<T: Float>(
     bias: Option<&[T]>,
 ) {
     if rhs.column_stride == 1 || rhs.columns == 1 {
-        dispatch_vectors(Product { out, lhs, rhs, bias });
+        dispatch_vectors(Product { out, lhs: &lhs, rhs: &rhs, bias });
     } else {
         let lines = lines(rhs);
         let rhs = MatrixRef::row_major(lines.as_slice(), rhs.rows, rhs.columns);
-        dispatch_vectors(Product { out, lhs, rhs, bias });
+        dispatch_vectors(Product { out, lhs: &lhs, rhs: &rhs, bias });
     }
 }
 
@@ -75,8 +75,8 @@ fn lines<T: Float>(x: MatrixRef<T>) -> Buffer<T> {
 /// A product whose right operand has lines; see [`narrow_product`].
 struct Product<'a, T> {
     out: &'a mut [MaybeUninit<T>],
-    lhs: MatrixRef<'a, T>,
-    rhs: MatrixRef<'a, T>,
+    lhs: &'a MatrixRef<'a, T>,
+    rhs: &'a MatrixRef<'a, T>,
     bias: Option<&'a [T]>,
 }
 
@@ -190,41 +190,10 @@ impl<T: Float, M: Copy> Panel<T, M> {
             for (r, sums) in tile.iter().enumerate() {
                 let out = out.add((row + r) * row_length);
                 for (i, sum) in sums.iter().enumerate() {
-                    let left = width - i * V::LANES;
-                    if left >= V::LANES {
-                        sum.store(out.add(i * V::LANES));
-                    } else {
-                        let mut rest = [T::ZERO; MOST_LANES];
-                        sum.store(rest.as_mut_ptr());
-                        copy_few(rest.as_ptr(), out.add(i * V::LANES), left);
-                    }
+                    sum.store_first(out.add(i * V::LANES), (width - i * V::LANES).min(V::LANES));
                 }
             }
         }
         ROWS
-    }
-}
-
-/// Copies fewer than [`MOST_LANES`] numbers, in a few instructions where `copy_from` would call `memcpy`.
-///
-/// # Safety
-/// `count` elements must be readable and writable.
-#[inline(always)]
-unsafe fn copy_few<T>(from: *const T, to: *mut T, count: usize) {
-    #[inline(always)]
-    unsafe fn copy_piece<T, const LEN: usize>(from: *const T, to: *mut T, count: usize) {
-        if count & LEN != 0 {
-            // The longer pieces come first.
-            let done = count & !(2 * LEN - 1);
-            // SAFETY: the caller's promise.
-            unsafe { to.add(done).copy_from_nonoverlapping(from.add(done), LEN) };
-        }
-    }
-    // SAFETY: the caller's promise.
-    unsafe {
-        copy_piece::<T, 8>(from, to, count);
-        copy_piece::<T, 4>(from, to, count);
-        copy_piece::<T, 2>(from, to, count);
-        copy_piece::<T, 1>(from, to, count);
     }
 }
