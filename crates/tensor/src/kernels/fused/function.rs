@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code, reason = "loops are called with the addresses of operands; see SAFETY")]
 
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
 use crate::element::Float;
@@ -103,6 +104,39 @@ fn wide<T: Float, F: Formula, const NUMBERS: Numbers>() -> Loop<T> {
 /// [`wide`] for functions such as e^x: for `f64` these are calls, one number after another.
 fn wide_functions<T: Float, F: Formula, const NUMBERS: Numbers>() -> Loop<T> {
     if const { size_of::<T>() > 4 } { portable::<T, F, NUMBERS> } else { wide::<T, F, NUMBERS>() }
+}
+
+/// A function of one number, times another.
+struct Times<F>(PhantomData<F>);
+
+/// [`Times`], plus a third number.
+struct TimesPlus<F>(PhantomData<F>);
+
+/// [`Times`], less a third number.
+struct TimesMinus<F>(PhantomData<F>);
+
+/// A third number less [`Times`].
+struct MinusTimes<F>(PhantomData<F>);
+
+macro_rules! gates {
+    ($($name:ident $count:literal |$f:ident, $y:ident, $z:ident| $result:expr;)*) => {$(
+        impl<F: Formula> Formula for $name<F> {
+            const COUNT: usize = $count;
+            #[inline(always)]
+            fn of<T: Float>(operands: [T; OPERANDS]) -> T {
+                let [_, $y, $z, ..] = operands;
+                let $f = F::of(operands);
+                $result
+            }
+        }
+    )*};
+}
+
+gates! {
+    Times 2 |f, y, _z| f * y;
+    TimesPlus 3 |f, y, z| f * y + z;
+    TimesMinus 3 |f, y, z| f * y - z;
+    MinusTimes 3 |f, y, z| z - f * y;
 }
 
 /// The loop that copies elements, or one number to all.
@@ -322,6 +356,7 @@ pub(super) fn pair<T: Float>(
         };
     }
     match (first, second, operand) {
+        (_, Function::Mul, _) if first.operands() == 1 => gate(first, None).filter(|_| numbers == 0),
         (Function::Mul, Function::Add, _) => with!(MulAdd: 0 2 4 6),
         (Function::Mul, Function::Sub, 0) => with!(MulSub: 0 2 4 6),
         (Function::Mul, Function::Sub, 1) => with!(SubMul: 0 2 4 6),
@@ -335,6 +370,33 @@ pub(super) fn pair<T: Float>(
             2 => Some(wide_functions::<T, formula::SubExp, 2>()),
             _ => None,
         },
+        _ => None,
+    }
+}
+
+/// The loop of a function such as e^x times another operand, and then plus or minus a third one, as in the gates of
+/// recurrent networks: the function takes so long that loading and storing the others costs nothing beside it. The product
+/// is `operand` of the last function, if there is one.
+pub(super) fn gate<T: Float>(first: Function, then: Option<(Function, usize)>) -> Option<Loop<T>> {
+    // For `f64`, the function is a call.
+    if const { size_of::<T>() > 4 } {
+        return None;
+    }
+    fn of<T: Float, F: Formula>(then: Option<(Function, usize)>) -> Option<Loop<T>> {
+        match then {
+            None => Some(wide::<T, Times<F>, 0>()),
+            Some((Function::Add, _)) => Some(wide::<T, TimesPlus<F>, 0>()),
+            Some((Function::Sub, 0)) => Some(wide::<T, TimesMinus<F>, 0>()),
+            Some((Function::Sub, 1)) => Some(wide::<T, MinusTimes<F>, 0>()),
+            _ => None,
+        }
+    }
+    match first {
+        Function::Exp => of::<T, formula::Exp>(then),
+        Function::Log => of::<T, formula::Log>(then),
+        Function::Tanh => of::<T, formula::Tanh>(then),
+        Function::Sigmoid => of::<T, formula::Sigmoid>(then),
+        Function::Erf => of::<T, formula::Erf>(then),
         _ => None,
     }
 }

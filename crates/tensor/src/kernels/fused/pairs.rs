@@ -2,7 +2,7 @@
 
 use smallvec::SmallVec;
 
-use super::function::{Function, Loop, Numbers, OPERANDS, pair, two_pairs};
+use super::function::{Function, Loop, Numbers, OPERANDS, gate, pair, two_pairs};
 use super::plan::Extent;
 use super::planner::Planner;
 use super::{FusedStep, Reduction};
@@ -36,6 +36,7 @@ impl<T: Float> Planner<'_, T> {
         }
         for number in 0..self.steps.len() {
             self.join_pairs(number);
+            self.join_gate(number);
         }
     }
 
@@ -83,11 +84,7 @@ impl<T: Float> Planner<'_, T> {
             let step = second.operands[place];
             let before = self.values[step as usize];
             let Some(first) = &self.pairs[step as usize] else { continue };
-            if before.uses > 1
-                || before.is_joined()
-                || before.last_use == usize::MAX
-                || before.extent != self.values[number].extent
-            {
+            if !self.is_for(step, number) {
                 continue;
             }
             let read = first.operands.clone();
@@ -101,6 +98,40 @@ impl<T: Float> Planner<'_, T> {
                 return;
             }
         }
+    }
+
+    /// Joins a sum or a difference to a function times a number, whose result only it uses.
+    fn join_gate(&mut self, number: usize) {
+        let FusedStep::Apply(last, others) = &self.steps[number] else { return };
+        if self.pairs[number].is_some() || self.values[number].is_joined() || others.len() != 2 {
+            return;
+        }
+        for (place, &step) in others.iter().enumerate() {
+            let Some(Pair { functions: [first, Function::Mul], operands, .. }) = &self.pairs[step as usize]
+            else {
+                continue;
+            };
+            let (first, read) = (*first, operands.clone());
+            let operands: SmallVec<_> = read.iter().copied().chain([others[1 - place]]).collect();
+            let numbers = self.numbers(&operands, self.values[number].extent);
+            if !self.is_for(step, number) || numbers != 0 || first.operands() != 1 {
+                continue;
+            }
+            if let Some(function) = gate(first, Some((*last, place))) {
+                self.join(step, &read, number);
+                self.pairs[number] = Some(Pair { functions: [Function::Mul, *last], function, operands, numbers });
+                return;
+            }
+        }
+    }
+
+    /// Whether only the step of a number uses a result, for as many elements.
+    fn is_for(&self, step: u32, number: usize) -> bool {
+        let value = self.values[step as usize];
+        value.uses == 1
+            && !value.is_joined()
+            && value.last_use != usize::MAX
+            && value.extent == self.values[number].extent
     }
 
     /// The squares that a step reduces, if nobody else uses them.
