@@ -9,14 +9,14 @@
 use std::array::from_fn;
 use std::mem::MaybeUninit;
 
-use crate::element::Element;
+use crate::element::{Element, Float};
 use crate::kernels::copy::{Elements, Transposition, copy, in_order};
 use crate::kernels::lines::{LINE, Line};
 use crate::kernels::parts::{SHARED, fill, fill_parts, part_length};
 use crate::kernels::runs::Runs;
 use crate::layout::{Layout, Strided};
 use crate::runtime::Buffer;
-use crate::runtime::dispatch;
+use crate::runtime::{dispatch, write_each};
 use crate::runtime::{for_each_part, for_each_part_of};
 
 /// The elements that are read at once where targets might overlap.
@@ -24,9 +24,22 @@ const WIDE: usize = 16;
 
 /// The results of `f` in logical order.
 pub(crate) fn map<T: Element, U: Element>(x: Strided<'_, T>, f: impl Fn(T) -> U + Sync) -> Buffer<U> {
+    map_each::<_, _, false>(x, f)
+}
+
+/// [`map`] with a function such as e^x.
+pub(crate) fn map_function<T: Float>(x: Strided<'_, T>, f: impl Fn(T) -> T + Sync) -> Buffer<T> {
+    map_each::<_, _, true>(x, f)
+}
+
+#[inline]
+fn map_each<T: Element, U: Element, const LONG: bool>(
+    x: Strided<'_, T>,
+    f: impl Fn(T) -> U + Sync,
+) -> Buffer<U> {
     let x = in_order(x.data, x.layout);
     let x: &[T] = &x;
-    // SAFETY: `x` has an element for each of the part's.
+    // SAFETY: `x` has an element for each of the part's, and all are written.
     unsafe {
         fill(
             x.len(),
@@ -34,9 +47,13 @@ pub(crate) fn map<T: Element, U: Element>(x: Strided<'_, T>, f: impl Fn(T) -> U 
             #[inline(always)]
             |start, out| {
                 let x = &x[start..start + out.len()];
-                for (out, &x) in out.iter_mut().zip(x) {
-                    out.write(f(x));
-                }
+                // SAFETY: the two slices have as many elements.
+                write_each(
+                    out,
+                    LONG,
+                    #[inline(always)]
+                    |i| f(unsafe { *x.get_unchecked(i) }),
+                );
             },
         )
     }

@@ -34,7 +34,7 @@ pub(crate) use compiled::{ElementKernels, Kernels, NumberKernels};
 pub(crate) use conv::Geometry;
 pub(crate) use copy::{Elements, copy, in_order};
 pub(crate) use elementwise::{
-    choose, map, map_inplace, zip, zip_inplace, zip_inplace_many, zip_many, zip_slices_inplace,
+    choose, map, map_function, map_inplace, zip, zip_inplace, zip_inplace_many, zip_many, zip_slices_inplace,
 };
 pub(crate) use index::{Additions, update};
 pub(crate) use int8::{Panels, conv as int8_conv, convert as int8_convert};

@@ -1,10 +1,11 @@
 //! Elementwise mathematics.
 
 use crate::element::{Float, Number};
+use crate::kernels;
 use crate::ops::arithmetic::check_divisor;
 use crate::tensor::Tensor;
 
-/// Unary functions of the element type, lifted to tensors.
+/// Unary functions of the element type, lifted to tensors: arithmetic, and functions such as e^x.
 macro_rules! elementwise {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
@@ -13,6 +14,19 @@ macro_rules! elementwise {
                 #[inline(always)]
                 |x| x.$name(),
             )
+        }
+    )*};
+}
+macro_rules! functions {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        pub fn $name(&self) -> Self {
+            let results = kernels::map_function(
+                self.strided(),
+                #[inline(always)]
+                |x: T| x.$name(),
+            );
+            Self::from_buffer(results, self.shape())
         }
     )*};
 }
@@ -99,20 +113,10 @@ impl<T: Number> Tensor<T> {
 /// ```
 impl<T: Float> Tensor<T> {
     elementwise! {
-        /// e to the power of each element.
-        exp;
-        /// 2 to the power of each element.
-        exp2;
-        /// e^x - 1, accurate near zero.
-        expm1;
-        /// The natural logarithm.
-        log;
         /// The logarithm to base 2.
         log2;
         /// The logarithm to base 10.
         log10;
-        /// log(1 + x), accurate near zero.
-        log1p;
         /// The square root; NaN for negative numbers.
         sqrt;
         /// One divided by the square root.
@@ -121,32 +125,18 @@ impl<T: Float> Tensor<T> {
         reciprocal;
         /// Each element times itself.
         square;
-        /// The sine of an angle in radians.
-        sin;
-        /// The cosine of an angle in radians.
-        cos;
-        /// The tangent of an angle in radians.
-        tan;
         /// The inverse sine, in radians.
         asin;
         /// The inverse cosine, in radians.
         acos;
         /// The inverse tangent, in radians.
         atan;
-        /// The hyperbolic sine.
-        sinh;
-        /// The hyperbolic cosine.
-        cosh;
-        /// The hyperbolic tangent.
-        tanh;
         /// The inverse hyperbolic sine.
         asinh;
         /// The inverse hyperbolic cosine.
         acosh;
         /// The inverse hyperbolic tangent.
         atanh;
-        /// The error function.
-        erf;
         /// 1 - erf(x), accurate where the result is nearly 0.
         erfc;
         /// The logarithm of the size of the gamma function, log |gamma(x)|; infinite at 0, -1, -2, ...
@@ -165,6 +155,33 @@ impl<T: Float> Tensor<T> {
         round;
         /// max(x, 0); NaN stays NaN.
         relu;
+    }
+
+    functions! {
+        /// e to the power of each element.
+        exp;
+        /// 2 to the power of each element.
+        exp2;
+        /// e^x - 1, accurate near zero.
+        expm1;
+        /// The natural logarithm.
+        log;
+        /// log(1 + x), accurate near zero.
+        log1p;
+        /// The sine of an angle in radians.
+        sin;
+        /// The cosine of an angle in radians.
+        cos;
+        /// The tangent of an angle in radians.
+        tan;
+        /// The hyperbolic sine.
+        sinh;
+        /// The hyperbolic cosine.
+        cosh;
+        /// The hyperbolic tangent.
+        tanh;
+        /// The error function.
+        erf;
         /// The logistic function, 1 / (1 + e^-x).
         sigmoid;
         /// log(1 + e^x), without overflow.

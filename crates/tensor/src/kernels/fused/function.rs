@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
 use crate::element::Float;
-use crate::runtime::InstructionSet;
+use crate::runtime::{InstructionSet, write_each};
 
 /// The most operands of a loop.
 pub(crate) const OPERANDS: usize = 5;
@@ -25,6 +25,8 @@ pub(super) type Numbers = u8;
 /// The result of a function on one element of each operand.
 trait Formula {
     const COUNT: usize;
+    /// Whether it is a function such as e^x; see [`write_each`].
+    const LONG: bool;
     fn of<T: Float>(operands: [T; OPERANDS]) -> T;
 }
 
@@ -39,15 +41,20 @@ unsafe fn each<T: Float, F: Formula, const NUMBERS: Numbers>(
 ) {
     // Written elements might be the addresses, for all that the compiler knows.
     let operands = *operands;
-    for (i, out) in out.iter_mut().enumerate() {
-        let mut elements = [T::ZERO; OPERANDS];
-        for k in 0..F::COUNT {
-            let place = if NUMBERS >> k & 1 == 1 { 0 } else { i };
-            // SAFETY: an operand has an element for each result, or the one.
-            elements[k] = unsafe { *operands[k].add(place) };
-        }
-        out.write(F::of(elements));
-    }
+    write_each(
+        out,
+        F::LONG,
+        #[inline(always)]
+        |i| {
+            let mut elements = [T::ZERO; OPERANDS];
+            for k in 0..F::COUNT {
+                let place = if NUMBERS >> k & 1 == 1 { 0 } else { i };
+                // SAFETY: an operand has an element for each result, or the one.
+                elements[k] = unsafe { *operands[k].add(place) };
+            }
+            F::of(elements)
+        },
+    );
 }
 
 /// The loop with the instructions of every processor.
@@ -122,6 +129,7 @@ macro_rules! gates {
     ($($name:ident $count:literal |$f:ident, $y:ident, $z:ident| $result:expr;)*) => {$(
         impl<F: Formula> Formula for $name<F> {
             const COUNT: usize = $count;
+            const LONG: bool = F::LONG;
             #[inline(always)]
             fn of<T: Float>(operands: [T; OPERANDS]) -> T {
                 let [_, $y, $z, ..] = operands;
@@ -150,12 +158,13 @@ fn truth<T: Float>(holds: bool) -> T {
     if holds { T::ONE } else { T::ZERO }
 }
 
-/// A formula for each line: its type, the operands, and the result.
+/// A formula for each line: its type, the operands, and the result; and whether they are functions such as e^x.
 macro_rules! formulas {
-    ($($name:ident |$($x:ident),*| $result:expr;)*) => {$(
+    ($long:literal $($name:ident |$($x:ident),*| $result:expr;)*) => {$(
         pub(super) struct $name;
         impl Formula for $name {
             const COUNT: usize = [$(stringify!($x)),*].len();
+            const LONG: bool = $long;
             #[inline(always)]
             fn of<T: Float>([$($x,)* ..]: [T; OPERANDS]) -> T {
                 $result
@@ -180,6 +189,7 @@ macro_rules! functions {
             use super::{Float, Formula, OPERANDS, truth};
 
             formulas! {
+                false
                 Itself |x| x;
                 MulAdd |x, y, z| x * y + z;
                 MulSub |x, y, z| x * y - z;
@@ -190,15 +200,19 @@ macro_rules! functions {
                 SubDiv |x, y, z| (x - y) / z;
                 SubTimesMulAdd |x, y, z, v, w| (x - y) * z * v + w;
                 SubDivMulAdd |x, y, z, v, w| (x - y) / z * v + w;
-                SubExp |x, y| (x - y).exp();
                 SubSquare |x, y| (x - y).square();
                 Polygamma |x, order| x.polygamma(order.to_f64() as usize);
                 Select |condition, x, y| if condition == T::ZERO { y } else { x };
                 $($mixed |$x, $y| $mixed_result;)*
                 $($unary |x| x.$unary_name();)*
-                $($function |x| x.$function_name();)*
                 $($called |x| x.$called_name();)*
                 $($called_with |x, y| x.$called_with_name(y);)*
+            }
+
+            formulas! {
+                true
+                SubExp |x, y| (x - y).exp();
+                $($function |x| x.$function_name();)*
             }
         }
 

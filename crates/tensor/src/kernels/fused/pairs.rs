@@ -119,7 +119,8 @@ impl<T: Float> Planner<'_, T> {
             }
             if let Some(function) = gate(first, Some((*last, place))) {
                 self.join(step, &read, number);
-                self.pairs[number] = Some(Pair { functions: [Function::Mul, *last], function, operands, numbers });
+                self.pairs[number] =
+                    Some(Pair { functions: [Function::Mul, *last], function, operands, numbers });
                 return;
             }
         }
