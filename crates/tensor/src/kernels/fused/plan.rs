@@ -6,6 +6,7 @@ use super::function::{Loop, OPERANDS};
 use super::planner::Planner;
 use crate::element::Float;
 use crate::kernels::fused::{FusedStep, Reduction};
+use crate::kernels::parts::PART;
 use crate::layout::copied;
 use crate::shape::Shape;
 
@@ -148,6 +149,10 @@ impl<T: Float> Program<T> {
             body: Vec::new(),
         };
         let mut program = Planner::new(program, steps, outputs, accumulated).plan();
+        if program.tile_length < length && program.body.len() == 1 && program.registers.is_empty() {
+            // Nothing has to stay in the cache.
+            program.tile_length = length.min(PART);
+        }
         let is_element = |extent: &Extent| *extent == Extent::Element;
         let used = program.inputs.iter().filter(|input| input.used).map(|input| &input.extent);
         if !reduces && accumulated.is_empty() && !used.chain(&program.outputs).any(is_element) {
