@@ -211,8 +211,8 @@ impl<'a, T: Float> Builder<'a, T> {
                     };
                     self.changed.push((at, Some(before.clone())));
                     let number = self.optimizers.iter().position(|other| other == optimizer);
-                    let optimizer =
-                        number.expect("step: the optimizer is not one that was given to the compiled function");
+                    let optimizer = number
+                        .expect("step: the optimizer is not one that was given to the compiled function");
                     Kind::Update { member, optimizer, place: *place }
                 }
                 Effect::Assign { buffer, .. } => {

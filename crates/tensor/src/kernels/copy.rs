@@ -85,6 +85,9 @@ fn copy_runs<T: Element>(x: Strided<'_, T>) -> Buffer<T> {
 
 /// The side of a tile, which the registers hold.
 const SIDE: usize = 8;
+/// From this size in bytes on, results go past the caches, which would not hold them, and a line need not be read before it is
+/// written.
+const STREAMED: usize = 16 << 20;
 /// The rows of the result that a thread takes at once.
 const PART_ROWS: usize = 128;
 
@@ -162,7 +165,8 @@ impl Transposition {
             for matrix in 0..self.matrices {
                 let start = place(start, &self.between, matrix);
                 let band = &mut band[matrix * self.columns..];
-                transpose(data, (start, self.stride), band, row, [rows, self.columns]);
+                let streams = self.len * size_of::<T>() >= STREAMED;
+                transpose(data, (start, self.stride), band, row, [rows, self.columns], streams);
             }
             first += rows;
         }
@@ -174,7 +178,7 @@ pub(crate) fn transpose_into<T: Copy>(data: &[T], out: &mut [MaybeUninit<T>], [r
     assert!(data.len() == rows * columns && out.len() == rows * columns, "sizes differ");
     dispatch_narrow(
         #[inline(always)]
-        || transpose(data, (0, rows as isize), out, columns, [rows, columns]),
+        || transpose(data, (0, rows as isize), out, columns, [rows, columns], false),
     );
 }
 
@@ -186,19 +190,21 @@ fn transpose<T: Copy>(
     out: &mut [MaybeUninit<T>],
     row: usize,
     size: [usize; 2],
+    streams: bool,
 ) {
     // 256 bytes of a line are read, and written, one after another.
-    if const { size_of::<T>() <= 4 } {
-        by_blocks::<T, 64>(data, from, out, row, size);
-    } else {
-        by_blocks::<T, 32>(data, from, out, row, size);
+    match (const { size_of::<T>() <= 4 }, streams) {
+        (true, false) => by_blocks::<T, 64, false>(data, from, out, row, size),
+        (true, true) => by_blocks::<T, 64, true>(data, from, out, row, size),
+        (false, false) => by_blocks::<T, 32, false>(data, from, out, row, size),
+        (false, true) => by_blocks::<T, 32, true>(data, from, out, row, size),
     }
 }
 
 /// [`transpose`] by blocks that stay in the first-level cache. Rows of a large result are often a power of two apart, so
 /// that few of them fit the cache at once; then a block is put together elsewhere before its rows are written.
 #[inline(always)]
-fn by_blocks<T: Copy, const BLOCK: usize>(
+fn by_blocks<T: Copy, const BLOCK: usize, const STREAMS: bool>(
     data: &[T],
     (start, stride): (usize, isize),
     out: &mut [MaybeUninit<T>],
@@ -220,12 +226,40 @@ fn by_blocks<T: Copy, const BLOCK: usize>(
                 let out = &mut out[i * row..][..size[1]];
                 // A copy of fixed length is no call.
                 match <&mut [MaybeUninit<T>; BLOCK]>::try_from(&mut *out) {
+                    Ok(out) if STREAMS => stream(line, out),
                     Ok(out) => *out = *line,
                     Err(_) => out.copy_from_slice(&line[..size[1]]),
                 }
             }
         }
     }
+    #[cfg(target_arch = "x86_64")]
+    if STREAMS {
+        // Such stores may come late: they have to be done before another thread is told that they are.
+        // SAFETY: every processor of this kind has the instruction.
+        unsafe { std::arch::x86_64::_mm_sfence() };
+    }
+}
+
+/// Copies a line past the caches, if its place is the start of vectors.
+#[inline(always)]
+fn stream<T: Copy, const LENGTH: usize>(from: &[MaybeUninit<T>; LENGTH], to: &mut [MaybeUninit<T>; LENGTH]) {
+    #[cfg(target_arch = "x86_64")]
+    if InstructionSet::current() >= InstructionSet::Avx2
+        && to.as_ptr().addr().is_multiple_of(32)
+        && (LENGTH * size_of::<T>()).is_multiple_of(32)
+    {
+        use std::arch::x86_64::{_mm256_loadu_si256, _mm256_stream_si256};
+        for byte in (0..LENGTH * size_of::<T>()).step_by(32) {
+            // SAFETY: both lines have the vector, whose place in the second one is aligned, and the machine the instructions.
+            unsafe {
+                let vector = _mm256_loadu_si256(from.as_ptr().byte_add(byte).cast());
+                _mm256_stream_si256(to.as_mut_ptr().byte_add(byte).cast(), vector);
+            }
+        }
+        return;
+    }
+    *to = *from;
 }
 
 /// [`transpose`] by tiles.

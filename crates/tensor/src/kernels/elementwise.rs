@@ -39,7 +39,7 @@ fn map_each<T: Element, U: Element, const LONG: bool>(
 ) -> Buffer<U> {
     let x = in_order(x.data, x.layout);
     let x: &[T] = &x;
-    // SAFETY: `x` has an element for each of the part's, and all are written.
+    // SAFETY: `x` has an element for each of the part's, at the same place, and all are written.
     unsafe {
         fill(
             x.len(),
@@ -47,12 +47,11 @@ fn map_each<T: Element, U: Element, const LONG: bool>(
             #[inline(always)]
             |start, out| {
                 let x = &x[start..start + out.len()];
-                // SAFETY: the two slices have as many elements.
                 write_each(
                     out,
                     LONG,
                     #[inline(always)]
-                    |i| f(unsafe { *x.get_unchecked(i) }),
+                    |i| f(*x.get_unchecked(i)),
                 );
             },
         )

@@ -296,6 +296,55 @@ law! {
     }
 }
 
+law! {
+    /// A function times another operand, plus or minus a third one, in one loop.
+    [f32 f64]
+    fn gates(
+        rows in 1..4_usize,
+        length in prop::sample::select(vec![1, 5, 63, 64, 513, 1025]),
+        function in prop::sample::select(vec!["exp", "log", "tanh", "sigmoid", "erf", "square", "sin"]),
+        last in 0..3_usize,
+        [turned, keeps_function, keeps_product, by_row] in any::<[bool; 4]>(),
+        seed in any::<u64>(),
+    ) {
+        let mut rng = seeded(seed);
+        let shape = [rows, length];
+        let [x, z] = [shape, shape].map(|shape| Tensor::<T>::randn(shape, &mut rng));
+        let y = Tensor::<T>::randn(if by_row { [rows, 1] } else { shape }, &mut rng);
+        let x = x.abs();
+        let f = match function {
+            "exp" => x.exp(),
+            "log" => x.log(),
+            "tanh" => x.tanh(),
+            "sigmoid" => x.sigmoid(),
+            "erf" => x.erf(),
+            "square" => x.square(),
+            _ => x.sin(),
+        };
+        let product = &f * &y;
+        let result = [&product + &z, &product - &z, &z - &product][last].clone();
+        let (ordered, last_of) = (if turned { [1, 3] } else { [3, 1] }, if last == 2 { [2, 4] } else { [4, 2] });
+        let steps = vec![
+            FusedStep::Input(0),
+            FusedStep::Input(1),
+            FusedStep::Input(2),
+            step(function, &[0]),
+            step("mul", &ordered),
+            step(if last == 0 { "add" } else { "sub" }, &last_of),
+        ];
+        let kept = [(true, 5, result), (keeps_function, 3, f), (keeps_product, 4, product)];
+        let (outputs, expected): (Vec<u32>, Vec<Tensor<T>>) =
+            kept.into_iter().filter(|(kept, ..)| *kept).map(|(_, output, expected)| (output, expected)).unzip();
+        let fused = Fused::new(&shape, 1, &[x.shape(), y.shape(), z.shape()], steps, &outputs);
+        let mut results: Vec<Tensor<T>> =
+            (0..outputs.len()).map(|output| Tensor::zeros(fused.shape_of_output(output))).collect();
+        fused.run(&[&x, &y, &z], &mut results.iter_mut().collect::<Vec<_>>());
+        for (result, expected) in results.iter().zip(&expected) {
+            prop_assert_eq!(bits(result), bits(expected));
+        }
+    }
+}
+
 /// Of a long row, the partial results of sums may be out of range where the sum or the mean is not.
 #[test]
 fn long_sums_have_headroom() {

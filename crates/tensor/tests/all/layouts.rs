@@ -1,7 +1,7 @@
 //! Elements come out in logical order, whatever the layout.
 
 use crate::common::*;
-use gradus_tensor::{Float, Tensor};
+use gradus_tensor::{Float, Number, Tensor};
 use proptest::prelude::*;
 
 law! {
@@ -74,6 +74,22 @@ law! {
         prop_assert_eq!(x.tensor.contiguous().shares_buffer(&x.tensor), neighbours);
         prop_assert!(x.tensor.contiguous().is_contiguous());
     }
+}
+
+/// Copies of matrices that caches do not hold go past them.
+#[test]
+fn large_matrices_are_turned() {
+    fn check<T: Number>(rows: usize, columns: usize) {
+        let number = |i: usize| T::from_f64((i % 9973) as f64);
+        let x = Tensor::from_vec((0..rows * columns).map(number).collect(), [rows, columns]).unwrap();
+        let turned = x.t().contiguous();
+        let elements = turned.as_slice().unwrap();
+        let wrong = (0..rows * columns).find(|&i| elements[i] != number(i % rows * columns + i / rows));
+        assert_eq!(wrong, None, "{rows} x {columns}");
+    }
+    check::<f32>(2048, 2080);
+    check::<f32>(2051, 2051);
+    check::<i64>(1500, 1504);
 }
 
 law! {
