@@ -13,10 +13,11 @@ use crate::element::{Element, Float};
 use crate::kernels::copy::{Elements, Transposition, copy, in_order};
 use crate::kernels::lines::{LINE, Line};
 use crate::kernels::parts::{SHARED, fill, fill_parts, part_length};
+use crate::kernels::reduce::{write_all, write_long};
 use crate::kernels::runs::Runs;
 use crate::layout::{Layout, Strided};
 use crate::runtime::Buffer;
-use crate::runtime::{dispatch, write_each};
+use crate::runtime::dispatch;
 use crate::runtime::{for_each_part, for_each_part_of};
 
 /// The elements that are read at once where targets might overlap.
@@ -39,7 +40,7 @@ fn map_each<T: Element, U: Element, const LONG: bool>(
 ) -> Buffer<U> {
     let x = in_order(x.data, x.layout);
     let x: &[T] = &x;
-    // SAFETY: `x` has an element for each of the part's, at the same place, and all are written.
+    // SAFETY: all are written.
     unsafe {
         fill(
             x.len(),
@@ -47,12 +48,12 @@ fn map_each<T: Element, U: Element, const LONG: bool>(
             #[inline(always)]
             |start, out| {
                 let x = &x[start..start + out.len()];
-                write_each(
-                    out,
-                    LONG,
-                    #[inline(always)]
-                    |i| f(*x.get_unchecked(i)),
-                );
+                let results = x.iter().map(|&x| f(x));
+                if LONG {
+                    write_long(out, results)
+                } else {
+                    write_all(out, results)
+                };
             },
         )
     }

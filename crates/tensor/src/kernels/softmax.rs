@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use crate::element::Float;
 use crate::kernels::parts::{PART, SHARED, fill};
 use crate::kernels::reduce::extremes::largest;
-use crate::kernels::reduce::{Reduction, Rows, reduce, write_all};
+use crate::kernels::reduce::{Reduction, Rows, reduce, write_all, write_long};
 use crate::layout::Strided;
 use crate::runtime::Buffer;
 
@@ -85,7 +85,7 @@ impl<T: Float> Block<T> {
         }
         let powers = if x.len() == length {
             let shift = block.shifts[0];
-            write_all(out, x.iter().map(|&x| (x - shift).exp()))
+            write_long(out, x.iter().map(|&x| (x - shift).exp()))
         } else {
             let out = write_all(out, x.iter().copied());
             for (x, &shift) in out.chunks_exact_mut(length).zip(&block.shifts) {

@@ -11,6 +11,6 @@ pub(crate) use buffer::Buffer;
 pub use buffer::release_memory;
 pub(crate) use registers::Lane;
 pub use simd::InstructionSet;
-pub(crate) use simd::{dispatch, dispatch_functions, dispatch_narrow, write_each};
+pub(crate) use simd::{dispatch, dispatch_functions, dispatch_narrow};
 pub(crate) use threads::{Pointer, for_each_part, for_each_part_of, for_each_piece_of, for_each_piece_with};
 pub use threads::{num_threads, set_num_threads};

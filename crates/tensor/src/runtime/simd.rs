@@ -4,8 +4,6 @@
 
 #![allow(unsafe_code, reason = "a function compiled for more instructions is unsafe to call; see SAFETY")]
 
-use std::hint::black_box;
-use std::mem::{MaybeUninit, transmute_copy};
 use std::sync::atomic::{AtomicU8, Ordering};
 
 /// The instructions that gradus's own loops are compiled for.
@@ -128,30 +126,6 @@ pub(crate) fn dispatch_narrow<R>(kernel: impl FnOnce() -> R) -> R {
         return unsafe { avx2(kernel) };
     }
     kernel()
-}
-
-/// Writes the result of `f` on each place; `long` if it is a function such as e^x.
-///
-/// Such a function is a long chain of operations, each of which waits for the one before, and a processor looks ahead over
-/// two or three vectors. LLVM lets several vectors take turns in loops that reduce: so this one joins the bits of all results,
-/// one operation for each vector (`tanh` takes 10 % less time, `exp` 6 %).
-#[inline(always)]
-pub(crate) fn write_each<T: Copy>(out: &mut [MaybeUninit<T>], long: bool, f: impl Fn(usize) -> T) {
-    const TURNS: usize = 64;
-    if size_of::<T>() != size_of::<u32>() || !long || out.len() < TURNS {
-        for (i, out) in out.iter_mut().enumerate() {
-            out.write(f(i));
-        }
-        return;
-    }
-    let mut bits = 0;
-    for (i, out) in out.iter_mut().enumerate() {
-        let result = f(i);
-        out.write(result);
-        // SAFETY: it has as many bytes, and any of them are an integer.
-        bits |= unsafe { transmute_copy::<T, u32>(&result) };
-    }
-    black_box(bits);
 }
 
 #[cfg(target_arch = "x86_64")]

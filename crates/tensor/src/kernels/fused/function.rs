@@ -6,7 +6,8 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
 use crate::element::Float;
-use crate::runtime::{InstructionSet, write_each};
+use crate::kernels::reduce::{write_all, write_long};
+use crate::runtime::InstructionSet;
 
 /// The most operands of a loop.
 pub(crate) const OPERANDS: usize = 5;
@@ -25,7 +26,7 @@ pub(super) type Numbers = u8;
 /// The result of a function on one element of each operand.
 trait Formula {
     const COUNT: usize;
-    /// Whether it is a function such as e^x; see [`write_each`].
+    /// Whether it is a function such as e^x; see [`write_long`].
     const LONG: bool;
     fn of<T: Float>(operands: [T; OPERANDS]) -> T;
 }
@@ -41,9 +42,7 @@ unsafe fn each<T: Float, F: Formula, const NUMBERS: Numbers>(
 ) {
     // Written elements might be the addresses, for all that the compiler knows.
     let operands = *operands;
-    write_each(
-        out,
-        F::LONG,
+    let results = (0..out.len()).map(
         #[inline(always)]
         |i| {
             let mut elements = [T::ZERO; OPERANDS];
@@ -55,6 +54,11 @@ unsafe fn each<T: Float, F: Formula, const NUMBERS: Numbers>(
             F::of(elements)
         },
     );
+    if F::LONG {
+        write_long(out, results)
+    } else {
+        write_all(out, results)
+    };
 }
 
 /// The loop with the instructions of every processor.

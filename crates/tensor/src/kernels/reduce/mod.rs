@@ -6,7 +6,8 @@
 
 #![allow(unsafe_code, reason = "results are written to memory that is not initialised; see SAFETY")]
 
-use std::mem::{MaybeUninit, take};
+use std::hint::black_box;
+use std::mem::{MaybeUninit, take, transmute_copy};
 
 mod columns;
 pub(crate) use columns::stack_size;
@@ -288,6 +289,36 @@ pub(crate) fn write_all<T>(out: &mut [MaybeUninit<T>], items: impl ExactSizeIter
     assert_eq!(count, out.len(), "an item for each element");
     // SAFETY: the count says that each element was written.
     unsafe { &mut *(std::ptr::from_mut(out) as *mut [T]) }
+}
+
+/// [`write_all`] of results of a function such as e^x.
+///
+/// Such a function is a long chain of operations, each of which waits for the one before, and a processor looks ahead over
+/// two or three vectors. LLVM lets several vectors take turns in loops that reduce: so this one joins the bits of all results,
+/// one operation for each vector (`tanh` takes 10 % less time, `exp` 6 %).
+#[inline(always)]
+pub(crate) fn write_long<T: Copy>(
+    out: &mut [MaybeUninit<T>],
+    items: impl ExactSizeIterator<Item = T>,
+) -> &mut [T] {
+    const TURNS: usize = 64;
+    if size_of::<T>() != size_of::<u32>() || out.len() < TURNS {
+        return write_all(out, items);
+    }
+    let mut bits = 0;
+    let out = write_all(
+        out,
+        items.map(
+            #[inline(always)]
+            |item| {
+                // SAFETY: it has as many bytes, and any of them are an integer.
+                bits |= unsafe { transmute_copy::<T, u32>(&item) };
+                item
+            },
+        ),
+    );
+    black_box(bits);
+    out
 }
 
 /// A reduction from first to last: the first element through `.0`, each other through `.1`; `.2` of nothing.
