@@ -205,6 +205,8 @@ macro_rules! functions {
                 SubTimesMulAdd |x, y, z, v, w| (x - y) * z * v + w;
                 SubDivMulAdd |x, y, z, v, w| (x - y) / z * v + w;
                 SubSquare |x, y| (x - y).square();
+                AddSqrt |x, y| (x + y).sqrt();
+                AddRsqrt |x, y| (x + y).rsqrt();
                 Polygamma |x, order| x.polygamma(order.to_f64() as usize);
                 Select |condition, x, y| if condition == T::ZERO { y } else { x };
                 $($mixed |$x, $y| $mixed_result;)*
@@ -383,6 +385,8 @@ pub(super) fn pair<T: Float>(
         (Function::Sub, Function::Mul, _) => with!(SubTimes: 0 1 2 4 6),
         (Function::Sub, Function::Div, 0) => with!(SubDiv: 0 2 4 6),
         (Function::Sub, Function::Square, _) => with!(SubSquare: 0 2),
+        (Function::Add, Function::Sqrt, _) => with!(AddSqrt: 0 2),
+        (Function::Add, Function::Rsqrt, _) => with!(AddRsqrt: 0 2),
         (Function::Sub, Function::Exp, _) => match numbers {
             0 => Some(wide_functions::<T, formula::SubExp, 0>()),
             2 => Some(wide_functions::<T, formula::SubExp, 2>()),
