@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use gradus_autograd::{AsVar, Float, Var, checkpoint};
+use gradus_autograd::{AsVar, Float, Var, checkpoint, compile};
 
 use crate::member::Member;
 use crate::module::Module;
@@ -81,25 +81,66 @@ fn checkpoint_layers<T: Float, M: Module<T> + Clone + Send + Sync + 'static>(
     let parameters: Vec<&Parameter<T>> = layers.iter().flat_map(Module::parameters).collect();
     let inputs: Vec<&Var<T>> = std::iter::once(x).chain(parameters.iter().map(|p| &***p)).collect();
     // Every run starts with the counters of now: the masks of a dropout are the same.
-    let start = layers.to_vec();
+    let start = compile::untraced(|| layers.to_vec());
+    let state = compile::is_tracing().then(|| state_of(layers));
     let after = Arc::new(Mutex::new(None));
     let first_run = Arc::downgrade(&after);
     let y = checkpoint(&inputs, move |inputs| {
-        let mut bound = start.clone();
+        let mut bound = compile::untraced(|| start.clone());
         let parameters = bound.iter_mut().flat_map(Module::parameters_mut);
         for (parameter, input) in parameters.zip(&inputs[1..]) {
             *parameter = Parameter::bind(input.clone());
         }
-        let y = forward(&bound, &inputs[0]);
+        let y = match &state {
+            Some(state) => {
+                let copies = stand_ins(&bound, state, first_run.strong_count() > 0);
+                compile::with_stand_ins(copies, || forward(&bound, &inputs[0]))
+            }
+            None => forward(&bound, &inputs[0]),
+        };
         if let Some(first_run) = first_run.upgrade() {
             *first_run.lock().unwrap_or_else(PoisonError::into_inner) = Some(bound);
         }
         y
     });
     if let Some(after) = after.lock().unwrap_or_else(PoisonError::into_inner).take() {
-        layers.iter().zip(&after).for_each(|(layer, after)| take_over(layer, after));
+        compile::untraced(|| layers.iter().zip(&after).for_each(|(layer, after)| take_over(layer, after)));
     }
     y
+}
+
+/// The addresses of the buffers and counters, and the value of each buffer, in a compiled step.
+fn state_of<T: Float>(layers: &[impl Module<T>]) -> Vec<(usize, Option<Var<T>>)> {
+    let mut state = Vec::new();
+    for layer in layers {
+        layer.visit(Path::ROOT, &mut |_, member| match member {
+            Member::Buffer(buffer) => state.push((buffer.address(), Some(buffer.var()))),
+            Member::Counter(counter) => state.push((counter.address(), None)),
+            _ => (),
+        });
+    }
+    state
+}
+
+/// The addresses of the buffers and counters of copies, with the members that they stand for: in the first run the layers'
+/// own, whose changes the plan repeats.
+fn stand_ins<T: Float>(
+    copies: &[impl Module<T>],
+    state: &[(usize, Option<Var<T>>)],
+    is_first_run: bool,
+) -> Vec<(usize, Result<usize, Option<Var<T>>>)> {
+    let of = |(address, value): &(usize, Option<Var<T>>)| {
+        if is_first_run { Ok(*address) } else { Err(value.clone()) }
+    };
+    let mut addresses = Vec::new();
+    for layer in copies {
+        layer.visit(Path::ROOT, &mut |_, member| match member {
+            Member::Buffer(buffer) => addresses.push(buffer.address()),
+            Member::Counter(counter) => addresses.push(counter.address()),
+            _ => (),
+        });
+    }
+    addresses.into_iter().zip(state.iter().map(of)).collect()
 }
 
 /// Takes over buffers and counters.

@@ -73,7 +73,7 @@ impl Counter {
     /// The number as an input of an operation, such as the key of [`Var::dropout`](gradus_autograd::Var::dropout); it is
     /// then one larger.
     pub fn next_key<T: Float>(&self) -> Indices<T> {
-        compile::draw(self.address(), drawn(|| self.value.fetch_add(1, Ordering::Relaxed)))
+        compile::draw(self.address(), || self.value.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The place in memory, by which a compiled step finds the counter in a model.

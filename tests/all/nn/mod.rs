@@ -19,6 +19,7 @@ mod models;
 mod modes;
 mod optimizers;
 mod plans;
+mod recomputation;
 mod resuming;
 mod saving;
 mod schedules;

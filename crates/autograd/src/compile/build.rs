@@ -1,6 +1,7 @@
 //! From the nodes and the effects of a trace to instructions.
 
 use std::collections::hash_map::Entry;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use gradus_tensor::{Float, Shape, Tensor};
@@ -31,6 +32,10 @@ pub(super) struct Builder<'a, T: Float> {
     start: u64,
     /// The addresses of the optimizers.
     optimizers: &'a [usize],
+    /// The numbers of the nodes that the backward pass of each checkpoint made.
+    recomputations: Vec<RangeInclusive<u64>>,
+    /// The recomputation that the line is in, from 1 on.
+    recomputation: u32,
 }
 
 /// A line of a trace.
@@ -109,6 +114,8 @@ impl<'a, T: Float> Builder<'a, T> {
             changed: Vec::new(),
             start: trace.start,
             optimizers,
+            recomputations: trace.recomputations.clone(),
+            recomputation: 0,
         }
     }
 
@@ -145,7 +152,6 @@ impl<'a, T: Float> Builder<'a, T> {
     pub(super) fn find_computed(&mut self, lines: &[Line<T>]) {
         for line in lines {
             if let Line::Node(node) = line
-                && !node.is_leaf()
                 && node.inputs.iter().any(|input| self.is_made(input))
             {
                 self.computed.insert(address(node));
@@ -190,12 +196,11 @@ impl<'a, T: Float> Builder<'a, T> {
 
     #[track_caller]
     pub(super) fn line(&mut self, line: &Line<T>, members: &[Member<T>]) {
-        if let Line::Node(node) = line
-            && !node.is_leaf()
-            && !self.computed.contains(&address(node))
-        {
-            return;
-        }
+        self.recomputation = match line {
+            Line::Node(node) if !self.computed.contains(&address(node)) => return,
+            Line::Node(node) => self.recomputation_of(node.number),
+            Line::Effect(_) => 0,
+        };
         let operands: Vec<Place> = line.reads().iter().map(|input| self.place(input)).collect();
         let kind = match line {
             Line::Node(node) => return self.node(node, operands),
@@ -234,17 +239,33 @@ impl<'a, T: Float> Builder<'a, T> {
     }
 
     fn instruction(&mut self, kind: Kind<T>, operands: Vec<Place>, results: Vec<u32>) {
-        self.instructions.push(Instruction { kind, operands, results, ..Instruction::default() });
+        let recomputation = self.recomputation;
+        self.instructions.push(Instruction {
+            kind,
+            operands,
+            results,
+            recomputation,
+            ..Instruction::default()
+        });
+    }
+
+    /// The innermost recomputation that a number is in; 0 if there is none.
+    fn recomputation_of(&self, number: u64) -> u32 {
+        let around = (1..).zip(&self.recomputations).filter(|(_, numbers)| numbers.contains(&number));
+        around.min_by_key(|(_, numbers)| numbers.end() - numbers.start()).map_or(0, |(i, _)| i)
     }
 
     fn node(&mut self, node: &Arc<Node<T>>, operands: Vec<Place>) {
         let kind = match &node.origin {
-            Origin::Leaf | Origin::Input(_) => return,
-            Origin::Detach => {
-                self.places.insert(address(node), operands[0]);
+            Origin::Leaf | Origin::Input(_) | Origin::Detach => {
+                self.places.extend(operands.first().map(|&place| (address(node), place)));
                 return;
             }
             Origin::Operation(operation) => {
+                if let Some(Fusion::Computed(i)) = operation.fusion() {
+                    self.places.insert(address(node), operands[i]);
+                    return;
+                }
                 let is_view =
                     matches!(operation.fusion(), Some(Fusion::Reshape | Fusion::Expand | Fusion::Permute));
                 let input = node.inputs.first().filter(|_| is_view).and_then(|input| input.value.value());
@@ -279,7 +300,9 @@ impl<'a, T: Float> Builder<'a, T> {
         }
         let is_equal = |instruction: &&Instruction<T>| {
             let of_shape = |&result: &u32| self.values[result as usize].shape() == shape;
-            instruction.operands == operands
+            // A result that is computed again need not be kept until then.
+            instruction.recomputation == self.recomputation
+                && instruction.operands == operands
                 && instruction.results.first().is_some_and(of_shape)
                 && computes_the_same(&instruction.kind, kind)
         };

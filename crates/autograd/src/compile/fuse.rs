@@ -144,7 +144,11 @@ impl<'a, T: Float> Fuser<'a, T> {
                     .then_some(Part::Reduce(reduction, axes.len()))
             }
             Fusion::Reshape | Fusion::Expand => Some(Part::Same),
-            Fusion::Permute | Fusion::Matmul | Fusion::Linear | Fusion::MeanSquaredDifference => None,
+            Fusion::Permute
+            | Fusion::Matmul
+            | Fusion::Linear
+            | Fusion::MeanSquaredDifference
+            | Fusion::Computed(_) => None,
         }
     }
 
@@ -169,7 +173,9 @@ impl<'a, T: Float> Fuser<'a, T> {
             let Place::Value(value) = place else { continue };
             let Some(maker) = self.makers[value as usize] else { continue };
             let (unit, own) = (self.unit_of[maker], self.unit_of[i]);
-            if unit == own || self.units[unit].domain.is_none() {
+            // What is computed again is computed when it is needed.
+            let again = |i: usize| self.plan.instructions[i].recomputation;
+            if unit == own || self.units[unit].domain.is_none() || again(maker) != again(i) {
                 continue;
             }
             let Some((domain, row_axes)) = self.common(unit, own, i, &part) else { continue };
@@ -348,6 +354,7 @@ impl<'a, T: Float> Fuser<'a, T> {
             kind: Kind::Fused(pass, names),
             operands: inputs,
             results,
+            recomputation: self.plan.instructions[unit.members[0]].recomputation,
             ..Instruction::default()
         })
     }

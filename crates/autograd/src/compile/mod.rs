@@ -17,6 +17,8 @@ mod variables;
 
 pub use plan::{Member, Plan};
 pub use run::{External, UpdateFunction};
-pub(crate) use trace::note_finite;
-pub use trace::{Trace, assign, buffer, count, draw, is_tracing, trace, update};
+pub use trace::{
+    Trace, assign, buffer, count, draw, is_tracing, trace, untraced, update, with_stand_ins,
+};
+pub(crate) use trace::{note_finite, recompute};
 pub use variables::{Exchange, Variables};

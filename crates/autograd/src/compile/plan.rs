@@ -67,6 +67,8 @@ pub(super) struct Instruction<T: Float> {
     pub(super) memory: Vec<Memory>,
     /// The operand whose memory becomes the one of a result: of a view, or of a pass that writes over what it reads.
     pub(super) takes: Option<u32>,
+    /// The part of the backward pass of a checkpoint that it belongs to, by number; 0 outside of them.
+    pub(super) recomputation: u32,
 }
 
 #[derive(Default)]

@@ -79,10 +79,12 @@ impl<T: Float> Draft<'_, T> {
         let mut late = vec![false; self.plan.values.len()];
         let mut changed = vec![false; self.plan.members.len()];
         for (i, instruction) in instructions.iter().enumerate() {
-            let waits = instruction.operands.iter().any(|place| match *place {
-                Place::Value(value) => late[value as usize],
-                Place::Member(member) => changed[member as usize],
-            });
+            // What is computed again waits until it is needed.
+            let waits = instruction.recomputation != instructions[0].recomputation
+                || instruction.operands.iter().any(|place| match *place {
+                    Place::Value(value) => late[value as usize],
+                    Place::Member(member) => changed[member as usize],
+                });
             if !waits && may_join(instruction) && self.join(instruction) {
                 self.joined.push(i);
                 continue;
@@ -197,7 +199,11 @@ impl<T: Float> Draft<'_, T> {
         }
         let names = joined.iter().map(|&i| instructions[i].short()).collect();
         let kind = Kind::Routine(self.routine, names);
-        Some((Instruction { kind, operands: self.inputs, results, ..Instruction::default() }, joined))
+        let recomputation = instructions[0].recomputation;
+        Some((
+            Instruction { kind, operands: self.inputs, results, recomputation, ..Instruction::default() },
+            joined,
+        ))
     }
 
     fn number(&self, place: Place) -> Option<u32> {

@@ -3,13 +3,14 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::ops::RangeInclusive;
 use std::panic::Location;
 use std::sync::Arc;
 
 use gradus_tensor::{Float, Tensor};
 
 use crate::tape::node::{Input, Node, Saved, next_number};
-use crate::tape::{Indices, Var, mode};
+use crate::tape::{Draw, Indices, Var, drawn_again_or, mode};
 
 /// A change that a step makes, besides computing its results.
 pub(crate) enum Effect<T: Float> {
@@ -33,6 +34,22 @@ struct Record {
     /// The variables that stand for buffers of the model, by the buffers' addresses: for the value before the step, and for
     /// values that it assigned.
     buffers: Vec<(usize, Version, Box<dyn Any>)>,
+    /// Buffers and counters that stand for others, or, with `None`, for nothing that is left after the step.
+    stand_ins: Vec<(usize, Option<usize>)>,
+    /// The numbers of the nodes that the backward pass of each checkpoint made.
+    recomputations: Vec<RangeInclusive<u64>>,
+}
+
+impl Record {
+    /// The buffer or counter that one stands for, by address, and whether it can be a member of the model, whose changes are
+    /// effects of the step.
+    fn original(&self, address: usize) -> (usize, bool) {
+        match self.stand_ins.iter().rev().find(|(other, _)| *other == address) {
+            Some((_, Some(of))) => self.original(*of),
+            Some((_, None)) => (address, false),
+            None => (address, true),
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -52,6 +69,8 @@ pub struct Trace<T: Float> {
     pub(super) buffers: Vec<(usize, Arc<Node<T>>)>,
     /// Nodes with smaller numbers were made before.
     pub(super) start: u64,
+    /// The numbers of the nodes that the backward pass of each checkpoint made.
+    pub(super) recomputations: Vec<RangeInclusive<u64>>,
 }
 
 impl<T: Float> std::fmt::Debug for Trace<T> {
@@ -76,7 +95,7 @@ pub fn trace<T: Float, R>(f: impl FnOnce() -> R) -> (R, Trace<T>) {
     RECORD.set(Record::default());
     let start = next_number();
     let result = mode::with_tracing(true, f);
-    let Record { effects, buffers } = RECORD.take();
+    let Record { effects, buffers, recomputations, .. } = RECORD.take();
     let effect = |effect: Box<dyn Any>| match effect.downcast::<Effect<T>>() {
         Ok(effect) => TracedEffect::Of(effect),
         Err(other) => {
@@ -95,7 +114,7 @@ pub fn trace<T: Float, R>(f: impl FnOnce() -> R) -> (R, Trace<T>) {
         Some((address, var.downcast::<Var<T>>().ok()?.node().cloned()?))
     };
     let buffers = before.filter_map(node).collect();
-    (result, Trace { effects, buffers, start })
+    (result, Trace { effects, buffers, start, recomputations })
 }
 
 fn note<T: Float>(effect: Effect<T>) {
@@ -121,6 +140,7 @@ pub fn buffer<T: Float>(address: usize, value: impl FnOnce() -> Tensor<T>) -> Va
         return Var::constant(value());
     }
     RECORD.with_borrow_mut(|record| {
+        let (address, _) = record.original(address);
         let known = record.buffers.iter().rev().find(|(other, ..)| *other == address);
         if let Some(var) = known.and_then(|(.., var)| var.downcast_ref::<Var<T>>()) {
             return var.clone();
@@ -134,28 +154,80 @@ pub fn buffer<T: Float>(address: usize, value: impl FnOnce() -> Tensor<T>) -> Va
 /// Notes that a buffer gets a new value.
 pub fn assign<T: Float>(address: usize, value: &Var<T>) {
     if is_tracing() {
-        note(Effect::Assign { buffer: address, value: input(value) });
-        RECORD.with_borrow_mut(|record| {
-            record.buffers.push((address, Version::Assigned, Box::new(value.clone())));
-        });
+        let (buffer, is_member) = RECORD.with_borrow(|record| record.original(address));
+        if is_member {
+            note(Effect::Assign { buffer, value: input(value) });
+        }
+        let version = (buffer, Version::Assigned, Box::new(value.clone()) as _);
+        RECORD.with_borrow_mut(|record| record.buffers.push(version));
     }
 }
 
-/// The number that a counter gives, which is then one larger.
-pub fn draw<T: Float>(counter: usize, value: i64) -> Indices<T> {
-    if !is_tracing() {
-        return Indices::constant(Tensor::scalar(value));
-    }
-    let key = Indices::input(Tensor::scalar(value));
-    note(Effect::Draw::<T> { counter, key: Arc::clone(key.node().expect("it is an input")) });
-    key
+/// The number that a counter gives, which is then one larger; in a second run, the number of the first one.
+#[track_caller]
+pub fn draw<T: Float>(counter: usize, next: impl FnOnce() -> i64) -> Indices<T> {
+    let first = || {
+        let number = next();
+        let key = is_tracing().then(|| {
+            let key = Indices::<T>::input(Tensor::scalar(number));
+            let (counter, _) = RECORD.with_borrow(|record| record.original(counter));
+            note(Effect::Draw::<T> { counter, key: Arc::clone(key.node().expect("it is an input")) });
+            Arc::new(key) as _
+        });
+        Draw { number, key }
+    };
+    let Draw { number, key } = drawn_again_or(first);
+    let key = key.as_ref().and_then(|key| key.downcast_ref::<Indices<T>>());
+    key.cloned().unwrap_or_else(|| Indices::constant(Tensor::scalar(number)))
 }
 
 /// Notes that a counter is one larger.
 pub fn count(counter: usize) {
     if is_tracing() {
-        RECORD.with_borrow_mut(|record| record.effects.push((next_number(), Box::new(Count(counter)))));
+        RECORD.with_borrow_mut(|record| {
+            let (counter, _) = record.original(counter);
+            record.effects.push((next_number(), Box::new(Count(counter))));
+        });
     }
+}
+
+/// Runs `f`, in which copies of buffers and counters stand for members of the model: each copy, by its address, for the member
+/// with another one. A copy without a member begins with the value that is given, if it is a buffer, and its changes end with
+/// `f`.
+pub fn with_stand_ins<T: Float, R>(
+    copies: Vec<(usize, Result<usize, Option<Var<T>>>)>,
+    f: impl FnOnce() -> R,
+) -> R {
+    let (before, mut own) = (RECORD.with_borrow(|record| record.stand_ins.len()), Vec::new());
+    RECORD.with_borrow_mut(|record| {
+        for (copy, of) in copies {
+            record.stand_ins.push((copy, of.as_ref().ok().copied()));
+            if let Err(value) = of {
+                own.push(copy);
+                record.buffers.extend(value.map(|value| (copy, Version::Assigned, Box::new(value) as _)));
+            }
+        }
+    });
+    let result = f();
+    RECORD.with_borrow_mut(|record| {
+        record.stand_ins.truncate(before);
+        record.buffers.retain(|(address, ..)| !own.contains(address));
+    });
+    result
+}
+
+/// Runs `f` as if this thread traced no step: for copies of layers, whose values are not read.
+pub fn untraced<R>(f: impl FnOnce() -> R) -> R {
+    mode::without_tracing(f)
+}
+
+/// Runs the backward pass of a checkpoint, whose nodes the plan does not take from elsewhere.
+pub(crate) fn recompute<R>(f: impl FnOnce() -> R) -> R {
+    let start = next_number();
+    let result = f();
+    let numbers = start..=next_number();
+    RECORD.with_borrow_mut(|record| record.recomputations.push(numbers));
+    result
 }
 
 /// Notes that the result of a backward pass must not be NaN.

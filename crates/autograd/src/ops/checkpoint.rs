@@ -1,17 +1,20 @@
 //! A function that is run again for the backward pass, in place of keeping what it computed.
 
 use std::fmt::{self, Debug, Formatter};
+use std::sync::Arc;
 
 use gradus_tensor::{Float, Shape, Tensor, TensorError};
 
+use crate::compile;
 use crate::engine::{forward_of_composition, gradients_within};
-use crate::tape::node::{AddressSet, address, nodes_made};
+use crate::tape::node::{AddressSet, Input, Node, Saved, address, nodes_made};
 use crate::tape::{
-    Context, Draws, Inputs, Operation, Saves, Var, apply_computed, mode, remember_draws, repeat_draws, watch,
+    Context, Draws, Fusion, Inputs, Operation, Saves, Var, apply_computed, mode, remember_draws,
+    repeat_draws, watch,
 };
 
-/// A function of variables that runs again for its gradient. The inputs are the function's, and the variables that it reads
-/// besides.
+/// A function of variables that runs again for its gradient. The inputs are the function's, the variables that it reads
+/// besides, and in a compiled step the result of the first run.
 struct Checkpoint<F> {
     function: F,
     /// The number of the function's inputs.
@@ -20,6 +23,8 @@ struct Checkpoint<F> {
     draws: Draws,
     /// The shape of its result.
     shape: Shape,
+    /// The input that is the result of the first run.
+    result: Option<usize>,
 }
 
 impl<F> Debug for Checkpoint<F> {
@@ -43,18 +48,36 @@ impl<T: Float, F: Fn(&[Var<T>]) -> Var<T> + Send + Sync + 'static> Operation<T> 
     fn saves(&self) -> Saves {
         Saves::ALL.of_first(self.inputs)
     }
+    fn fusion(&self) -> Option<Fusion> {
+        self.result.map(Fusion::Computed)
+    }
     fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
-        let recorded = context.is_recorded();
-        let input = |i: usize| match (recorded, context.needs(i)) {
-            // A variable of its own: an input may depend on another, and its own gradient flows there later.
-            (true, _) => context.input(i).reshape(context.shape(i)),
+        // The instructions of a plan are these of the second run, in place of the values of the first.
+        if context.is_on_tape() && mode::is_tracing() {
+            compile::recompute(|| self.gradients(context, context.output_numbers()))
+        } else {
+            self.gradients(context, context.output_value())
+        }
+    }
+}
+
+impl<F> Checkpoint<F> {
+    fn gradients<T: Float>(&self, context: &Context<T>, first: &Tensor<T>) -> Option<Vec<Option<Var<T>>>>
+    where
+        F: Fn(&[Var<T>]) -> Var<T>,
+    {
+        let recorded = mode::is_recording();
+        // A variable of its own: an input may depend on another, and its own gradient flows there later.
+        let input = |i: usize| match (context.is_on_tape(), context.needs(i)) {
+            (true, _) if recorded => context.input(i).reshape(context.shape(i)),
+            (true, needed) => stand_in(&context.input(i), needed),
             (false, true) => Var::leaf(context.input_value(i)),
             (false, false) => context.input(i),
         };
         let inputs: Vec<Var<T>> = (0..self.inputs).map(input).collect();
         let before = nodes_made();
         let y = mode::with_recording(true, || repeat_draws(&self.draws, || (self.function)(&inputs)));
-        check_repeated(&y, context.output_value());
+        check_repeated(&y, first);
         let all: Vec<Var<T>> = inputs
             .iter()
             .cloned()
@@ -81,6 +104,18 @@ impl<T: Float, F: Fn(&[Var<T>]) -> Var<T> + Send + Sync + 'static> Operation<T> 
             context.needs(i).then(|| found.next().flatten().unwrap_or_else(zeros))
         };
         Some((0..all.len()).map(gradient).collect())
+    }
+}
+
+/// The same numbers as a leaf, or as data; in a compiled step, where it takes them from the variable in each call.
+fn stand_in<T: Float>(var: &Var<T>, is_leaf: bool) -> Var<T> {
+    match var.node().filter(|_| mode::is_tracing()) {
+        Some(node) => {
+            let of = Input { node: Some(Arc::clone(node)), value: Saved::Value(var.raw().clone()) };
+            Var::from_parts(var.raw().clone(), Some(Node::stand_in(of, is_leaf)))
+        }
+        None if is_leaf => Var::leaf(var.value()),
+        None => Var::constant(var.value()),
     }
 }
 
@@ -123,8 +158,9 @@ fn captured<T: Float>(y: &Var<T>, inputs: &[Var<T>], before: u64) -> Vec<Var<T>>
 /// The function must give the same result each time. It may read other variables than its inputs, such as parameters of a
 /// layer that it holds; they get their gradients. Layers with counters, such as `Dropout` of `gradus-nn`, do in the second run
 /// what they did in the first. `checkpoint_layer` of `gradus-nn` is for a layer that the function cannot hold, and
-/// `checkpoint_sequential` places checkpoints in a chain of layers. Inside of [`vmap`](crate::vmap) and of a
-/// compiled function it is the plain function.
+/// `checkpoint_sequential` places checkpoints in a chain of layers. Inside of [`vmap`](crate::vmap) it is the plain function.
+/// In a compiled step, the plan computes again what the backward pass reads, and nothing else; only the two calls that record
+/// it keep all values.
 ///
 /// ```
 /// use gradus_autograd::{Tape, Tensor, Var, checkpoint};
@@ -148,25 +184,25 @@ pub fn checkpoint<T: Float>(
     inputs: &[&Var<T>],
     function: impl Fn(&[Var<T>]) -> Var<T> + Send + Sync + 'static,
 ) -> Var<T> {
-    if mode::is_tracing() || mode::has_examples() || !mode::is_recording() {
-        // Other variables that the function reads may depend on an example; in a compiled step, its keys are new in each call.
+    if mode::has_examples() || !mode::is_recording() {
+        // Other variables that the function reads may depend on an example.
         return function(&inputs.iter().copied().cloned().collect::<Vec<_>>());
     }
-    let leaf = |input: &&Var<T>| {
-        if input.is_tracked() { Var::leaf(input.value()) } else { Var::constant(input.value()) }
-    };
-    let leaves: Vec<Var<T>> = inputs.iter().map(leaf).collect();
+    let leaves: Vec<Var<T>> = inputs.iter().map(|input| stand_in(input, input.is_tracked())).collect();
     let frame = watch::begin(|| "checkpoint");
     let before = nodes_made();
     let (y, draws) = remember_draws(|| function(&leaves));
     let captured = captured(&y, &leaves, before);
-    if mode::is_keeping_values() && !captured.is_empty() {
+    let result = mode::is_tracing().then(|| stand_in(&y, false));
+    if mode::is_keeping_values() && result.is_none() && !captured.is_empty() {
         // A tape that is run again must see what the function reads.
         return repeat_draws(&draws, || function(&inputs.iter().copied().cloned().collect::<Vec<_>>()));
     }
-    let operation = Checkpoint { function, inputs: inputs.len(), draws, shape: y.shape().into() };
-    let all: Vec<&Var<T>> = inputs.iter().copied().chain(&captured).collect();
-    apply_computed(operation, &all, y.into_value(), frame)
+    let all: Vec<&Var<T>> = inputs.iter().copied().chain(&captured).chain(&result).collect();
+    let place = result.is_some().then(|| all.len() - 1);
+    let operation =
+        Checkpoint { function, inputs: inputs.len(), draws, shape: y.shape().into(), result: place };
+    apply_computed(operation, &all, y.raw().clone(), frame)
 }
 
 #[cfg(feature = "proptest")]

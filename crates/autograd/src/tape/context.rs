@@ -170,7 +170,7 @@ impl<'a, T: Float> Context<'a, T> {
     }
 
     #[track_caller]
-    fn output_numbers(&self) -> &'a Tensor<T> {
+    pub(crate) fn output_numbers(&self) -> &'a Tensor<T> {
         let Some(value) = &self.node.output else { self.not_saved("the output") };
         value
     }

@@ -1,18 +1,27 @@
 //! Numbers that a function takes from counters, such as the keys of dropout: a second run gets the numbers of
 //! the first one, so that it computes the same.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::sync::Arc;
 
+/// A number of a counter.
+#[derive(Clone)]
+pub(crate) struct Draw {
+    pub(crate) number: i64,
+    /// The `Indices` that stand for it in a compiled step.
+    pub(crate) key: Option<Arc<dyn Any + Send + Sync>>,
+}
+
 /// The numbers of a run, in order.
-pub(crate) type Draws = Arc<[i64]>;
+pub(crate) type Draws = Arc<[Draw]>;
 
 #[derive(Default)]
 struct State {
     /// The numbers that this run gets again, and how many it got so far.
     again: Option<(Draws, usize)>,
     /// The numbers so far, if somebody remembers them.
-    remembered: Option<Vec<i64>>,
+    remembered: Option<Vec<Draw>>,
 }
 
 thread_local! {
@@ -35,19 +44,25 @@ impl<F: FnMut()> Drop for Restore<F> {
 #[doc(hidden)]
 #[track_caller]
 pub fn drawn(next: impl FnOnce() -> i64) -> i64 {
+    drawn_again_or(|| Draw { number: next(), key: None }).number
+}
+
+/// The number that the first run got here, or the next one.
+#[track_caller]
+pub(crate) fn drawn_again_or(next: impl FnOnce() -> Draw) -> Draw {
     STATE.with_borrow_mut(|state| {
-        let number = match &mut state.again {
+        let drawn = match &mut state.again {
             None => next(),
             Some((draws, place)) => {
                 *place += 1;
-                let number = draws.get(*place - 1).copied();
-                number.expect(
+                let drawn = draws.get(*place - 1).cloned();
+                drawn.expect(
                     "checkpoint: the function draws more numbers when it runs again for the backward pass",
                 )
             }
         };
-        state.remembered.iter_mut().for_each(|remembered| remembered.push(number));
-        number
+        state.remembered.iter_mut().for_each(|remembered| remembered.push(drawn.clone()));
+        drawn
     })
 }
 
@@ -65,7 +80,7 @@ pub(crate) fn remember<R>(f: impl FnOnce() -> R) -> (R, Draws) {
     let restore = Restore(|| {
         STATE.with_borrow_mut(|state| {
             let drawn = std::mem::replace(&mut state.remembered, outer.take().flatten()).unwrap_or_default();
-            state.remembered.iter_mut().for_each(|remembered| remembered.extend(&drawn));
+            state.remembered.iter_mut().for_each(|remembered| remembered.extend(drawn.iter().cloned()));
             own = Some(drawn);
         });
     });

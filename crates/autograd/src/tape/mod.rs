@@ -27,7 +27,7 @@ pub(crate) use batch::Lifted;
 pub use context::Context;
 pub(crate) use context::Found;
 pub use discrete::{Discrete, DiscreteOperation, Discreteness, Indices, Mask, decide};
-pub(crate) use draws::{Draws, remember as remember_draws, repeat as repeat_draws};
+pub(crate) use draws::{Draw, Draws, drawn_again_or, remember as remember_draws, repeat as repeat_draws};
 #[doc(hidden)]
 pub use draws::{drawn, is_run_again};
 pub use list::{Tape, TapeNode};

@@ -94,6 +94,11 @@ pub(crate) fn with_tracing<R>(tracing: bool, f: impl FnOnce() -> R) -> R {
     with_mode(Mode { tracing, keeping_values: tracing, recording: true, ..MODE.get() }, f)
 }
 
+/// Runs `f` as if no step were traced.
+pub(crate) fn without_tracing<R>(f: impl FnOnce() -> R) -> R {
+    with_mode(Mode { tracing: false, ..MODE.get() }, f)
+}
+
 /// Whether a node that is made now keeps all values.
 #[inline]
 pub(crate) fn is_keeping_values() -> bool {

@@ -182,6 +182,8 @@ pub enum Fusion {
     Linear,
     /// The mean of the squared differences of two inputs of one shape.
     MeanSquaredDifference,
+    /// The input of this number, which was computed before.
+    Computed(usize),
 }
 
 /// The values of the inputs, for a forward pass.
