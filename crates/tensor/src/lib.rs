@@ -55,6 +55,8 @@ pub use ops::join::SplitSizes;
 pub use ops::matrix_norm::MatrixNorm;
 pub use ops::pad::PadMode;
 pub use ops::pool::{Pool, Pooling};
+#[doc(hidden)]
+pub use ops::random::{DrawCheck, with_draws_checked};
 pub use ops::random::{Rng, seeded};
 pub use ops::shapes;
 #[doc(hidden)]

@@ -204,6 +204,19 @@ impl<T: Element> Tensor<T> {
         self.buffer.get_mut().is_some()
     }
 
+    /// The number of tensors that share the buffer.
+    #[doc(hidden)]
+    #[inline]
+    pub fn owners(&self) -> usize {
+        self.buffer.owners()
+    }
+
+    /// An identity of the buffer.
+    #[doc(hidden)]
+    pub fn buffer_address(&self) -> usize {
+        self.buffer.address()
+    }
+
     /// The memory as a contiguous tensor of another shape with at most as many elements, whose values mean nothing; `None` if it
     /// is shared or too small.
     #[doc(hidden)]

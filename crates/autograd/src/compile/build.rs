@@ -36,6 +36,8 @@ pub(super) struct Builder<'a, T: Float> {
     recomputations: Vec<RangeInclusive<u64>>,
     /// The recomputation that the line is in, from 1 on.
     recomputation: u32,
+    /// The constants that were read, each time.
+    pub(super) captured: Vec<Saved<T>>,
 }
 
 /// A line of a trace.
@@ -116,6 +118,7 @@ impl<'a, T: Float> Builder<'a, T> {
             optimizers,
             recomputations: trace.recomputations.clone(),
             recomputation: 0,
+            captured: Vec::new(),
         }
     }
 
@@ -162,6 +165,7 @@ impl<'a, T: Float> Builder<'a, T> {
     /// The place of a constant; of a leaf that is neither a member nor an input its value is one.
     pub(super) fn constant(&mut self, input: &Input<T>) -> Place {
         let value = input.clone().value;
+        self.captured.push(input.clone().value);
         let known = self.values.iter().position(|known| is_same_constant(known, &value));
         let place = known.map_or_else(|| self.new_value(value), |place| place as u32);
         if let Some(node) = &input.node {

@@ -14,11 +14,12 @@ mod routines;
 mod run;
 mod trace;
 mod variables;
+mod watch;
 
 pub use plan::{Member, Plan};
 pub use run::{External, UpdateFunction};
 pub use trace::{
     Trace, assign, buffer, count, draw, is_tracing, trace, untraced, update, with_stand_ins,
 };
-pub(crate) use trace::{note_finite, recompute};
+pub(crate) use trace::{note_constants, note_finite, recompute};
 pub use variables::{Exchange, Variables};

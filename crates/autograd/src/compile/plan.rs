@@ -11,6 +11,7 @@ use gradus_tensor::{Float, Shape, Tensor, View};
 use super::build::{Builder, Line, lines_of};
 use super::routines::Strides;
 use super::trace::Trace;
+use super::watch::Watched;
 use crate::tape::node::{Input, Node, Saved};
 use crate::tape::rule_call::RuleCall;
 use crate::tape::{DiscreteOperation, Operand, OperandValue, Operation};
@@ -38,6 +39,10 @@ pub struct Plan<T: Float> {
     pub(super) register_of: Vec<Option<u32>>,
     /// The values that are constants: the inputs come before them, the results of instructions behind.
     pub(super) constants: Range<usize>,
+    /// The values that the function read as constants, until the plan watches them.
+    pub(super) captured: Vec<Saved<T>>,
+    /// The constants that others hold, too.
+    pub(super) watched: Vec<Watched<T>>,
 }
 
 /// Memory for values that are not read at the same time.
@@ -182,13 +187,14 @@ impl<T: Float> Plan<T> {
     /// If the step reads numbers that a parameter had before an update, after it.
     #[track_caller]
     pub fn new(
-        trace: Trace<T>,
+        mut trace: Trace<T>,
         results: &[Operand<T>],
         inputs: &[Operand<T>],
         members: &[Member<T>],
         optimizers: &[usize],
     ) -> Self {
         let mut builder = Builder::new(&trace, members, optimizers);
+        builder.captured.append(&mut trace.constants);
         let strides_of = |operand: &Operand<T>| match operand.value() {
             OperandValue::Number(value) => Some(value.strides().into()),
             OperandValue::Indices(_) | OperandValue::Mask(_) => None,
@@ -217,7 +223,7 @@ impl<T: Float> Plan<T> {
             builder.line(line, members);
         }
         let results: Vec<Place> = results.iter().map(|result| builder.place(result)).collect();
-        let Builder { values, instructions, member_shapes, discrete, .. } = builder;
+        let Builder { values, instructions, member_shapes, discrete, captured, .. } = builder;
         let shapes = values.iter().map(|value| value.shape().into()).collect();
         let registers = Registers { memory: Vec::new(), sizes: Vec::new() };
         let register_of = vec![None; values.len()];
@@ -232,6 +238,8 @@ impl<T: Float> Plan<T> {
             registers,
             register_of,
             constants,
+            captured,
+            watched: Vec::new(),
         };
         plan.fuse();
         plan.make_routines(&strides, &member_strides);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use gradus_tensor::{Float, Tensor};
 
 use crate::tape::node::{Input, Node, Saved, next_number};
-use crate::tape::{Draw, Indices, Var, drawn_again_or, mode};
+use crate::tape::{Draw, Indices, Operand, Var, drawn_again_or, mode};
 
 /// A change that a step makes, besides computing its results.
 pub(crate) enum Effect<T: Float> {
@@ -38,6 +38,8 @@ struct Record {
     stand_ins: Vec<(usize, Option<usize>)>,
     /// The numbers of the nodes that the backward pass of each checkpoint made.
     recomputations: Vec<RangeInclusive<u64>>,
+    /// The values of constants, [`Saved`], that operations without any other input read.
+    constants: Vec<Box<dyn Any>>,
 }
 
 impl Record {
@@ -71,6 +73,8 @@ pub struct Trace<T: Float> {
     pub(super) start: u64,
     /// The numbers of the nodes that the backward pass of each checkpoint made.
     pub(super) recomputations: Vec<RangeInclusive<u64>>,
+    /// The constants that operations without any other input read.
+    pub(super) constants: Vec<Saved<T>>,
 }
 
 impl<T: Float> std::fmt::Debug for Trace<T> {
@@ -94,8 +98,8 @@ pub fn is_tracing() -> bool {
 pub fn trace<T: Float, R>(f: impl FnOnce() -> R) -> (R, Trace<T>) {
     RECORD.set(Record::default());
     let start = next_number();
-    let result = mode::with_tracing(true, f);
-    let Record { effects, buffers, recomputations, .. } = RECORD.take();
+    let result = mode::with_tracing(f);
+    let Record { effects, buffers, recomputations, constants, .. } = RECORD.take();
     let effect = |effect: Box<dyn Any>| match effect.downcast::<Effect<T>>() {
         Ok(effect) => TracedEffect::Of(effect),
         Err(other) => {
@@ -114,7 +118,9 @@ pub fn trace<T: Float, R>(f: impl FnOnce() -> R) -> (R, Trace<T>) {
         Some((address, var.downcast::<Var<T>>().ok()?.node().cloned()?))
     };
     let buffers = before.filter_map(node).collect();
-    (result, Trace { effects, buffers, start, recomputations })
+    let constants = constants.into_iter().filter_map(|value| value.downcast().ok()).map(|value| *value);
+    let constants = constants.collect();
+    (result, Trace { effects, buffers, start, recomputations, constants })
 }
 
 fn note<T: Float>(effect: Effect<T>) {
@@ -228,6 +234,15 @@ pub(crate) fn recompute<R>(f: impl FnOnce() -> R) -> R {
     let numbers = start..=next_number();
     RECORD.with_borrow_mut(|record| record.recomputations.push(numbers));
     result
+}
+
+/// Notes that an operation reads constants alone.
+#[cold]
+pub(crate) fn note_constants<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(inputs: &[A]) {
+    RECORD.with_borrow_mut(|record| {
+        let value = |&input: &A| Box::new(Into::<Operand<'a, T>>::into(input).saved(true)) as _;
+        record.constants.extend(inputs.iter().map(value));
+    });
 }
 
 /// Notes that the result of a backward pass must not be NaN.

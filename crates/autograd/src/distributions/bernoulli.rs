@@ -102,6 +102,7 @@ impl<T: Float> Bernoulli<T> {
     }
 
     /// 0 or 1 from each distribution, by [`Tensor::bernoulli`].
+    #[track_caller]
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> Tensor<T> {
         self.probs().value().bernoulli(rng)
     }

@@ -56,6 +56,7 @@ impl<T: Float> Beta<T> {
     }
 
     /// A number from each distribution, by [`Tensor::beta`].
+    #[track_caller]
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> Tensor<T> {
         Tensor::beta(self.concentration1.value(), self.concentration0.value(), rng)
     }

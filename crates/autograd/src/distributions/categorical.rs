@@ -94,6 +94,7 @@ impl<T: Float> Categorical<T> {
     }
 
     /// A category from each distribution, by [`Tensor::multinomial`].
+    #[track_caller]
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> Tensor<i64> {
         self.logits.value().exp().multinomial(1, true, rng).squeeze(-1)
     }

@@ -49,6 +49,7 @@ impl<T: Float> Gamma<T> {
     }
 
     /// A number from each distribution, by [`Tensor::standard_gamma`].
+    #[track_caller]
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> Tensor<T> {
         self.concentration.value().standard_gamma(rng) / self.rate.value()
     }

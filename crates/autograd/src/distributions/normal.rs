@@ -63,6 +63,7 @@ impl<T: Float> Normal<T> {
     }
 
     /// A number from each distribution, by [`Tensor::randn`].
+    #[track_caller]
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> Tensor<T> {
         self.loc.value() + self.scale.value() * Tensor::randn(self.shape(), rng)
     }

@@ -53,6 +53,7 @@ impl<T: Float> Uniform<T> {
     }
 
     /// A number from each distribution, by [`Tensor::rand`]. Rounding may give `high`, as in [`Tensor::uniform`].
+    #[track_caller]
     pub fn sample(&self, rng: &mut (impl Rng + ?Sized)) -> Tensor<T> {
         let (low, high) = (self.low.value(), self.high.value());
         low + (high - low) * Tensor::rand(self.shape(), rng)

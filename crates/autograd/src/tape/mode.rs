@@ -90,8 +90,20 @@ fn look_at_traced(what: &str) {
 }
 
 /// Runs `f`, all of whose operations make nodes that keep all values.
-pub(crate) fn with_tracing<R>(tracing: bool, f: impl FnOnce() -> R) -> R {
-    with_mode(Mode { tracing, keeping_values: tracing, recording: true, ..MODE.get() }, f)
+pub(crate) fn with_tracing<R>(f: impl FnOnce() -> R) -> R {
+    let mode = Mode { tracing: true, keeping_values: true, recording: true, ..MODE.get() };
+    with_mode(mode, || gradus_tensor::with_draws_checked(may_draw, f))
+}
+
+/// Whether random numbers may be drawn: while a step is traced, in gradient rules alone, which then run again as a whole.
+fn may_draw(_: &'static str) -> Result<(), String> {
+    if !MODE.get().tracing {
+        return Ok(());
+    }
+    let reason = "a function that is being compiled draws random numbers, which would stay the same in later calls: draw them \
+                  outside and give them as an input, or take a mask from the model, as `Dropout` does and `Var::dropout` \
+                  with a key from a `Counter`";
+    LOOKED.get().map(|_| LOOKED.set(Some(true))).ok_or_else(|| reason.into())
 }
 
 /// Runs `f` as if no step were traced.

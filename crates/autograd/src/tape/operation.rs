@@ -14,6 +14,7 @@ use super::saves::Saves;
 use super::var::Var;
 use super::watch::{self, Details, Guard};
 use super::{Batch, anomaly, example, mode};
+use crate::compile;
 use crate::scalar::Expression;
 
 /// A differentiable operation: a value with its attributes, which can compute and differentiate.
@@ -311,7 +312,7 @@ pub(crate) fn apply_inplace<T: Float>(
     let all =
         |first| std::iter::once(first).chain(others.iter().copied()).collect::<SmallVec<[Operand<T>; 4]>>();
     let recorded = mode::makes_nodes() && (first.node().is_some() || is_recorded(others));
-    if recorded && mode::is_keeping_values() {
+    if recorded && mode::is_keeping_values() || mode::is_tracing() {
         return apply(operation, &all(Operand::Var(&first)));
     }
     let (mut value, node) = first.into_parts();
@@ -337,7 +338,12 @@ pub(crate) fn is_recorded<'a, T: Float, A: Copy + Into<Operand<'a, T>>>(inputs: 
         }
         return false;
     }
-    inputs.iter().any(|&input| -> bool { Into::<Operand<'a, T>>::into(input).node().is_some() })
+    let is_on_tape = |&input: &A| Into::<Operand<'a, T>>::into(input).node().is_some();
+    let is_recorded = inputs.iter().any(is_on_tape);
+    if !is_recorded && mode::is_tracing() {
+        compile::note_constants(inputs);
+    }
+    is_recorded
 }
 
 /// The inputs as a node remembers them.

@@ -108,21 +108,26 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
         }
         if let Some(plan) = self.plans.last_mut()
             && plan.confirmed
+            && plan.program.is_current()
             && let Some(results) = plan.run(model, optimizers, &inputs)
         {
             return results;
         }
         let forms = forms_of(model);
         let fits = |plan: &Recorded<R, T>| plan.members == forms && plan.fits(optimizers, &inputs);
-        let first = self.plans.iter().rposition(fits).map(|place| self.plans.remove(place));
-        match first {
-            Some(plan) if plan.confirmed => {
-                self.plans.push(plan);
-                let plan = self.plans.last_mut().expect("it was pushed");
-                plan.run(model, optimizers, &inputs).expect("it fits")
-            }
-            first => self.record(model, optimizers, &inputs, first),
+        let mut first = self.plans.iter().rposition(fits).map(|place| self.plans.remove(place));
+        if first.as_mut().is_some_and(|plan| plan.confirmed && plan.program.is_current()) {
+            self.plans.extend(first);
+            let plan = self.plans.last_mut().expect("it was pushed");
+            return plan.run(model, optimizers, &inputs).expect("it fits");
         }
+        self.record(model, optimizers, &inputs, first);
+        let plan = self.plans.last_mut().expect("it was recorded");
+        if plan.confirmed {
+            // What the recordings held besides the plan is gone.
+            plan.program.watch();
+        }
+        plan.results.exchange(&mut Same)
     }
 
     /// The plan that the last call used or made.
@@ -134,7 +139,7 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
 
     /// Runs the function and records it. A plan from the first call must be the same.
     #[track_caller]
-    fn record(&mut self, model: &mut M, optimizers: &mut O, inputs: &I, first: Option<Recorded<R, T>>) -> R {
+    fn record(&mut self, model: &mut M, optimizers: &mut O, inputs: &I, first: Option<Recorded<R, T>>) {
         let given = inputs.exchange(&mut AsInputs);
         model.visit_mut(Path::ROOT, &mut |_, member| {
             if let MemberMut::Parameter(parameter) = member {
@@ -176,9 +181,14 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
         let updates = updates.collect();
         let results = results.exchange(&mut Detached);
         if let Some(Err(difference)) = first.as_ref().map(|first| first.program.compare(&program)) {
+            let changed = if first.is_some_and(|first| first.confirmed) {
+                "a tensor that a compiled function captured has changed since it was recorded"
+            } else {
+                "the second call of a compiled function does something else than the first"
+            };
             panic!(
-                "call: the second call of a compiled function does something else than the first: {difference}; all that \
-                 varies must be an input, a member of the model or a state of the optimizer"
+                "call: {changed}: {difference}; all that varies must be an input, a member of the model or a state of the \
+                 optimizer"
             );
         }
         let (mut inputs_forms, mut structure) = (Vec::new(), Vec::new());
@@ -187,7 +197,6 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
         if self.plans.len() == MOST_PLANS {
             self.plans.remove(0);
         }
-        let returned = results.exchange(&mut Same);
         self.plans.push(Recorded {
             program,
             inputs: inputs_forms,
@@ -197,7 +206,6 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
             results,
             confirmed: first.is_some(),
         });
-        returned
     }
 }
 

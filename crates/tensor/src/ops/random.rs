@@ -1,5 +1,6 @@
 //! Random tensors, the same on every platform and in every release.
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use rand::SeedableRng;
@@ -41,6 +42,34 @@ pub fn seeded(seed: u64) -> Xoshiro256PlusPlus {
     Xoshiro256PlusPlus::seed_from_u64(seed)
 }
 
+thread_local! {
+    static CHECK: Cell<Option<DrawCheck>> = const { Cell::new(None) };
+}
+
+/// Whether a function, by its name, may draw random numbers now; or why not.
+pub type DrawCheck = fn(&'static str) -> Result<(), String>;
+
+/// Runs `f` on this thread, and asks before each tensor that draws from a generator.
+#[doc(hidden)]
+pub fn with_draws_checked<R>(check: DrawCheck, f: impl FnOnce() -> R) -> R {
+    struct Restore(Option<DrawCheck>);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            CHECK.set(self.0);
+        }
+    }
+    let _restore = Restore(CHECK.replace(Some(check)));
+    f()
+}
+
+/// Panics if random numbers must not be drawn now.
+#[track_caller]
+pub(super) fn check_draw(function: &'static str) {
+    if let Some(Err(reason)) = CHECK.get().map(|check| check(function)) {
+        panic!("{function}: {reason}");
+    }
+}
+
 impl<T: Float> Tensor<T> {
     /// Numbers uniform in [0, 1), in logical order from one 64-bit draw each: its top 24 bits for `f32`,
     /// 53 for `f64`.
@@ -50,6 +79,7 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn rand(shape: impl AsRef<[usize]>, rng: &mut (impl Rng + ?Sized)) -> Self {
         let shape = shape.as_ref();
+        check_draw("rand");
         let count = checked_count("rand", shape).or_panic();
         Self::from_buffer(
             Buffer::collect(count, (0..count).map(|_| T::from_random_bits(rng.next_u64()))),
@@ -66,6 +96,7 @@ impl<T: Float> Tensor<T> {
     #[track_caller]
     pub fn randn(shape: impl AsRef<[usize]>, rng: &mut (impl Rng + ?Sized)) -> Self {
         let shape = shape.as_ref();
+        check_draw("randn");
         let count = checked_count("randn", shape).or_panic();
         let mut data = Vec::with_capacity(count + 1);
         while data.len() < count {
@@ -86,6 +117,7 @@ impl<T: Float> Tensor<T> {
     /// than a machine can hold.
     #[track_caller]
     pub fn uniform(shape: impl AsRef<[usize]>, low: f64, high: f64, rng: &mut (impl Rng + ?Sized)) -> Self {
+        check_draw("uniform");
         assert!(low <= high, "uniform: `low` is {low} and `high` {high}: `low` must not be above `high`");
         let (start, distance) = (T::from_f64(low), T::from_f64(high - low));
         assert!(
@@ -105,6 +137,7 @@ impl<T: Float> Tensor<T> {
     /// If `std` is negative or NaN, or the shape has more elements than a machine can hold.
     #[track_caller]
     pub fn normal(shape: impl AsRef<[usize]>, mean: f64, std: f64, rng: &mut (impl Rng + ?Sized)) -> Self {
+        check_draw("normal");
         assert!(std >= 0.0, "normal: `std` is {std}: it must be 0 or larger");
         checked_count("normal", shape.as_ref()).or_panic();
         let (mean, std) = (T::from_f64(mean), T::from_f64(std));
@@ -117,11 +150,13 @@ impl<T: Float> Tensor<T> {
     }
 
     /// [`rand`](Self::rand) in the shape of this tensor.
+    #[track_caller]
     pub fn rand_like(&self, rng: &mut (impl Rng + ?Sized)) -> Self {
         Self::rand(self.shape(), rng)
     }
 
     /// [`randn`](Self::randn) in the shape of this tensor.
+    #[track_caller]
     pub fn randn_like(&self, rng: &mut (impl Rng + ?Sized)) -> Self {
         Self::randn(self.shape(), rng)
     }
@@ -143,6 +178,7 @@ impl Tensor<i64> {
     /// If the range is empty, or the shape has more elements than a machine can hold.
     #[track_caller]
     pub fn randint(shape: impl AsRef<[usize]>, range: Range<i64>, rng: &mut (impl Rng + ?Sized)) -> Self {
+        check_draw("randint");
         assert!(
             range.start < range.end,
             "randint: the range is {range:?}: its start must be below its end, which is not drawn"
@@ -162,7 +198,9 @@ impl Tensor<i64> {
 
     /// The numbers from 0 to `count - 1` in random order, each order equally likely, by the shuffle of Fisher
     /// and Yates (Durstenfeld, 1964) from one 64-bit draw for each number but the first.
+    #[track_caller]
     pub fn randperm(count: usize, rng: &mut (impl Rng + ?Sized)) -> Self {
+        check_draw("randperm");
         let mut order: Vec<i64> = (0..count as i64).collect();
         for last in (1..count).rev() {
             // The high half of the product is uniform in 0..=last, to within 2^-64 times their number.

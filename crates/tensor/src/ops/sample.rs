@@ -1,6 +1,6 @@
 //! Random tensors whose distribution is given by another tensor, the same on every platform and in every release.
 
-use super::random::Rng;
+use super::random::{Rng, check_draw};
 use crate::element::Float;
 use crate::error::{OrPanic, TensorError};
 use crate::layout::place_of;
@@ -64,6 +64,7 @@ impl<T: Float> Tensor<T> {
     /// If an element is not between 0 and 1.
     #[track_caller]
     pub fn bernoulli(&self, rng: &mut (impl Rng + ?Sized)) -> Self {
+        check_draw("bernoulli");
         if let Some((number, p)) = self.iter().enumerate().find(|(_, p)| !(T::ZERO..=T::ONE).contains(p)) {
             let index = place_of(number, self.shape());
             panic!("bernoulli: the probability at {index:?} is {p}: it must be between 0 and 1");
@@ -80,6 +81,7 @@ impl<T: Float> Tensor<T> {
     /// If an element is not positive and finite.
     #[track_caller]
     pub fn standard_gamma(&self, rng: &mut (impl Rng + ?Sized)) -> Self {
+        check_draw("standard_gamma");
         self.check_positive("standard_gamma");
         let draw = |a: T| T::from_f64(libm::exp(log_gamma_variate(a.to_f64(), rng)));
         let above_zero = |x: T| if x < T::MIN_POSITIVE { T::MIN_POSITIVE } else { x };
@@ -95,6 +97,7 @@ impl<T: Float> Tensor<T> {
     /// If the shapes do not broadcast, or a parameter is not positive and finite.
     #[track_caller]
     pub fn beta(a: &Self, b: &Self, rng: &mut (impl Rng + ?Sized)) -> Self {
+        check_draw("beta");
         let shape = broadcast_shapes("beta", a.shape(), b.shape()).or_panic();
         a.check_positive("beta");
         b.check_positive("beta");
@@ -136,6 +139,7 @@ impl<T: Float> Tensor<T> {
     /// `replacement`, a row has fewer than `count` positive weights.
     #[track_caller]
     pub fn multinomial(&self, count: usize, replacement: bool, rng: &mut (impl Rng + ?Sized)) -> Tensor<i64> {
+        check_draw("multinomial");
         let mut shape = Shape::from_slice(self.shape());
         let Some(last) = shape.last_mut() else {
             panic!("multinomial: the weights have no axis: the last one must run over what is drawn")
