@@ -24,6 +24,7 @@ mod resuming;
 mod saving;
 mod schedules;
 mod sgd;
+mod stale;
 mod state;
 mod threads;
 mod tied;

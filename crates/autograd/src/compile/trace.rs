@@ -123,6 +123,11 @@ pub fn trace<T: Float, R>(f: impl FnOnce() -> R) -> (R, Trace<T>) {
     (result, Trace { effects, buffers, start, recomputations, constants })
 }
 
+/// Runs the function of a step that is traced; tensors of random numbers panic at its line.
+pub fn refuse_draws<R>(f: impl FnOnce() -> R) -> R {
+    gradus_tensor::with_draws_checked(mode::may_draw, f)
+}
+
 fn note<T: Float>(effect: Effect<T>) {
     RECORD.with_borrow_mut(|record| record.effects.push((next_number(), Box::new(effect))));
 }

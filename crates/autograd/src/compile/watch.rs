@@ -36,7 +36,9 @@ impl<T: Float> Plan<T> {
         let captured = std::mem::take(&mut self.captured);
         // The owners of each buffer that are in the plan.
         let mut own: AddressMap<usize, usize> = AddressMap::default();
-        for (buffer, _) in self.values[self.constants.clone()].iter().chain(&captured).filter_map(Saved::owners) {
+        for (buffer, _) in
+            self.values[self.constants.clone()].iter().chain(&captured).filter_map(Saved::owners)
+        {
             *own.entry(buffer).or_default() += 1;
         }
         let mut watched: AddressMap<usize, Saved<T>> = AddressMap::default();
@@ -61,10 +63,22 @@ impl<T: Float> Plan<T> {
     #[inline]
     pub fn is_current(&mut self) -> bool {
         self.watched.iter_mut().all(|watched| {
-            let now = watched.constant.owners().map_or(0, |(_, owners)| owners);
-            let is_current = now >= watched.owners;
+            let now = watched.owners_now();
             watched.owners = watched.owners.max(now);
-            is_current
+            now == watched.owners
         })
+    }
+
+    /// The shape of a constant that has lost an owner since the last call.
+    #[doc(hidden)]
+    pub fn shape_of_lost(&self) -> Option<&[usize]> {
+        let lost = self.watched.iter().find(|watched| watched.owners_now() < watched.owners)?;
+        Some(lost.constant.shape())
+    }
+}
+
+impl<T: Float> Watched<T> {
+    fn owners_now(&self) -> usize {
+        self.constant.owners().map_or(0, |(_, owners)| owners)
     }
 }

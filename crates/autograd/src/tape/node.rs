@@ -248,7 +248,8 @@ impl<T: Float> Node<T> {
     /// A node with the value of another one, behind which no walk looks: in a compiled step, a variable of a part of the
     /// step that is differentiated by itself. It is a leaf if gradients are wanted, and otherwise data.
     pub(crate) fn stand_in(of: Input<T>, is_leaf: bool) -> Arc<Self> {
-        let (origin, shape) = (if is_leaf { Origin::Leaf } else { Origin::Input(T::NAME) }, copied(of.value.shape()));
+        let (origin, shape) =
+            (if is_leaf { Origin::Leaf } else { Origin::Input(T::NAME) }, copied(of.value.shape()));
         Self::at(0, origin, vec![of], None, &shape)
     }
 

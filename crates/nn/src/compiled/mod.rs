@@ -56,11 +56,24 @@ const MOST_PLANS: usize = 8;
 /// - reading numbers (`item`, `value`, `to_vec`, a comparison that decides a branch, [`Gradients::loss`]): return the
 ///   variable, and read it outside;
 /// - a change of learning rates, which belongs between calls;
-/// - numbers from elsewhere that change, such as random ones or a captured tensor behind a lock: the second call records
-///   again and compares, and panics if constants or operations are other ones.
+/// - tensors of random numbers (`Tensor::randn` and its like, initialisation, samples of distributions), but inside of gradient
+///   rules, which run again as a whole: draw outside and give an input, or use [`Dropout`](crate::Dropout) and
+///   [`Counter::next_key`](crate::Counter::next_key);
+/// - other numbers from elsewhere that change: the second call records again and compares, and panics if constants or
+///   operations are other ones;
+/// - a captured tensor that somebody replaces or changes later, such as one behind a lock. The plan watches the number of
+///   owners of each constant that it shares. If that has fallen since the last call, the function is recorded again and compared
+///   with the plan, which panics if its constants are other ones.
 ///
-/// The closure owns what it captures (`'static`), so nobody else can change it but through a lock. Closures inside of it, such
-/// as the function of a `checkpoint`, are compared by name alone. Fields of layers that are no members, such as `p` of
+/// Two changes after the second call are not seen: of a number that is no tensor, such as an `f64` behind a lock, or a tensor that
+/// the function computes with before it becomes a [`Var`](gradus_autograd::Var); and of a captured tensor whose old value somebody
+/// keeps from the moment of the change on. Make such numbers inputs, or members of the model.
+///
+/// [`checkpoint`](gradus_autograd::checkpoint) saves memory here, too: the plan computes again what the backward pass reads. The two
+/// calls that record it keep all values.
+///
+/// The closure owns what it captures (`'static`), so nobody else can change it but through a lock. Hooks inside of it are compared
+/// by name alone. Fields of layers that are no members, such as `p` of
 /// [`Dropout`](crate::Dropout) or a stride, are part of the plan: after a change of one, make a new `Compiled`.
 ///
 /// [`Gradients::loss`]: gradus_autograd::Gradients::loss
@@ -154,7 +167,8 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
             .collect();
         let forms = forms_of(model);
         let given_again = given.exchange(&mut Same);
-        let run = || compile::trace::<T, R>(|| (self.function)(model, optimizers, given_again));
+        let step = || (self.function)(model, optimizers, given_again);
+        let run = || compile::trace::<T, R>(|| compile::refuse_draws(step));
         let outcome = catch_unwind(AssertUnwindSafe(run));
         model.visit_mut(Path::ROOT, &mut |_, member| {
             if let MemberMut::Parameter(parameter) = member {
@@ -181,14 +195,17 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
         let updates = updates.collect();
         let results = results.exchange(&mut Detached);
         if let Some(Err(difference)) = first.as_ref().map(|first| first.program.compare(&program)) {
-            let changed = if first.is_some_and(|first| first.confirmed) {
-                "a tensor that a compiled function captured has changed since it was recorded"
-            } else {
-                "the second call of a compiled function does something else than the first"
+            let lost = first.as_ref().and_then(|first| first.program.shape_of_lost());
+            let change = match lost {
+                Some(shape) => format!(
+                    "a tensor of shape {shape:?} that the compiled function captured has changed since it was recorded"
+                ),
+                None => format!(
+                    "the second call of a compiled function does something else than the first: {difference}"
+                ),
             };
             panic!(
-                "call: {changed}: {difference}; all that varies must be an input, a member of the model or a state of the \
-                 optimizer"
+                "call: {change}; all that varies must be an input, a member of the model or a state of the optimizer"
             );
         }
         let (mut inputs_forms, mut structure) = (Vec::new(), Vec::new());

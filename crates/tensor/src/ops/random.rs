@@ -46,8 +46,8 @@ thread_local! {
     static CHECK: Cell<Option<DrawCheck>> = const { Cell::new(None) };
 }
 
-/// Whether a function, by its name, may draw random numbers now; or why not.
-pub type DrawCheck = fn(&'static str) -> Result<(), String>;
+/// Whether random numbers may be drawn now, or why not.
+pub type DrawCheck = fn() -> Result<(), String>;
 
 /// Runs `f` on this thread, and asks before each tensor that draws from a generator.
 #[doc(hidden)]
@@ -65,7 +65,7 @@ pub fn with_draws_checked<R>(check: DrawCheck, f: impl FnOnce() -> R) -> R {
 /// Panics if random numbers must not be drawn now.
 #[track_caller]
 pub(super) fn check_draw(function: &'static str) {
-    if let Some(Err(reason)) = CHECK.get().map(|check| check(function)) {
+    if let Some(Err(reason)) = CHECK.get().map(|check| check()) {
         panic!("{function}: {reason}");
     }
 }
