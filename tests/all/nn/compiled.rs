@@ -1,7 +1,7 @@
 //! Compiled steps: the same bits as the steps themselves, and errors where a plan would go stale.
 
 use gradus::prelude::*;
-use gradus::{Compiled, Var, clip_grad_norm, clip_grad_value, keepdim, no_grad};
+use gradus::{Compiled, Var, clip_grad_norm, clip_grad_value, jvp_create_graph, keepdim, no_grad};
 use proptest::prelude::*;
 
 use super::model;
@@ -110,6 +110,25 @@ fn second_derivatives_and_no_grad_are_compiled() {
         let expected =
             gradus::hvp(|x| (&x[0] * x[0].sin()).sum(..), std::slice::from_ref(&x), &[v]).remove(0);
         assert_eq!((got.value(), exp.value()), (&expected, &x.exp()));
+    }
+}
+
+/// However far from the inputs they are: three gradients of one parameter, of which a plan must not add other two first.
+#[test]
+fn gradients_add_up_in_the_order_of_the_step() {
+    let function = |layer: &mut Linear<f64>, (): &mut (), x: Var<f64>| {
+        let weight: &Var<f64> = &layer.weight;
+        let parts = (weight * x.sin().cos().exp(), weight.exp(), weight * weight.sin());
+        let y = parts.0 + parts.1 + parts.2 + no_grad(|| weight.exp());
+        let tangent = jvp_create_graph(&y, &[weight], &[Var::constant(Tensor::ones([8, 8]))]);
+        (y.sum(..).backward().var(weight).unwrap().clone(), tangent)
+    };
+    let (mut layer, mut compiled) = (Linear::new(8, 8, &mut seeded(0)), Compiled::new(function));
+    for seed in 0..4 {
+        let x = Var::from(Tensor::randn([8, 8], &mut seeded(seed)));
+        let expected = function(&mut layer, &mut (), x.clone());
+        let got = compiled.call(&mut layer, &mut (), x);
+        assert_eq!((got.0.value(), got.1.value()), (expected.0.value(), expected.1.value()));
     }
 }
 

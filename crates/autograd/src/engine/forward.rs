@@ -93,7 +93,8 @@ fn push_forward<T: Float>(
     node: &Arc<Node<T>>,
     tangents: &AddressMap<usize, Var<T>>,
 ) -> Result<Option<Var<T>>, BackwardError> {
-    let Some(operation) = node.operation() else { return Ok(None) };
+    // In a traced step, operations inside of `no_grad` are nodes, too.
+    let Some(operation) = node.operation().filter(|_| node.is_differentiable) else { return Ok(None) };
     let of_input = |i: usize| tangents.get(&address(node.inputs[i].node.as_ref()?));
     let changing: Vec<(usize, &Var<T>)> =
         (0..node.inputs.len()).filter_map(|i| Some((i, of_input(i)?))).collect();

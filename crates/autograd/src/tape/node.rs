@@ -12,12 +12,12 @@ use gradus_tensor::{Element, Float, Shape, Tensor};
 use smallvec::SmallVec;
 
 use super::discrete::DiscreteOperation;
-use super::mode;
 use super::operand::OperandValue;
 use super::operation::Operation;
 use super::rule_call::GradientOf;
 use super::var::Var;
 use super::watch::{self, Place};
+use super::{example, mode};
 
 /// The origin of a node's value.
 pub(crate) enum Origin<T: Float> {
@@ -46,7 +46,7 @@ pub(crate) struct Node<T: Float> {
     pub(crate) shape: Shape,
     /// Whether gradients flow here: this is a leaf, or made from one by operations that have gradients.
     pub(crate) is_differentiable: bool,
-    /// One more than the depth of the deepest input; 0 for a user's leaf.
+    /// One more than the depth of the deepest input, in a traced step of those that gradients flow to; 0 for a user's leaf.
     pub(crate) depth: usize,
     /// Later nodes of a thread have larger numbers.
     pub(crate) number: u64,
@@ -186,7 +186,11 @@ impl<T: Float> Node<T> {
         output: Option<Tensor<T>>,
         shape: &[usize],
     ) -> Arc<Self> {
-        let deepest = inputs.iter().filter_map(|input| input.node.as_ref()).map(|node| node.depth + 1).max();
+        // Data is on the tape of a traced step alone, and must not change the order in which gradients add up there.
+        let counts =
+            |node: &&Arc<Self>| node.is_differentiable || !mode::is_tracing() || example::depends(node);
+        let nodes = inputs.iter().filter_map(|input| input.node.as_ref()).filter(counts);
+        let deepest = nodes.map(|node| node.depth + 1).max();
         Self::at(deepest.unwrap_or(0), origin, inputs, output, shape)
     }
 
