@@ -128,7 +128,7 @@ fn stand_ins<T: Float>(
     copies: &[impl Module<T>],
     state: &[(usize, Option<Var<T>>)],
     is_first_run: bool,
-) -> Vec<(usize, Result<usize, Option<Var<T>>>)> {
+) -> Vec<compile::StandIn<T>> {
     let of = |(address, value): &(usize, Option<Var<T>>)| {
         if is_first_run { Ok(*address) } else { Err(value.clone()) }
     };

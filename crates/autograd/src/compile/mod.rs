@@ -19,7 +19,8 @@ mod watch;
 pub use plan::{Member, Plan};
 pub use run::{External, UpdateFunction};
 pub use trace::{
-    Trace, assign, buffer, count, draw, is_tracing, refuse_draws, trace, untraced, update, with_stand_ins,
+    StandIn, Trace, assign, buffer, count, draw, is_tracing, refuse_draws, trace, untraced, update,
+    with_stand_ins,
 };
 pub(crate) use trace::{note_constants, note_finite, recompute};
 pub use variables::{Exchange, Variables};

@@ -202,13 +202,13 @@ pub fn count(counter: usize) {
     }
 }
 
+/// The address of a copy, and the address of its member, or its value if it is a buffer without one.
+pub type StandIn<T> = (usize, Result<usize, Option<Var<T>>>);
+
 /// Runs `f`, in which copies of buffers and counters stand for members of the model: each copy, by its address, for the member
 /// with another one. A copy without a member begins with the value that is given, if it is a buffer, and its changes end with
 /// `f`.
-pub fn with_stand_ins<T: Float, R>(
-    copies: Vec<(usize, Result<usize, Option<Var<T>>>)>,
-    f: impl FnOnce() -> R,
-) -> R {
+pub fn with_stand_ins<T: Float, R>(copies: Vec<StandIn<T>>, f: impl FnOnce() -> R) -> R {
     let (before, mut own) = (RECORD.with_borrow(|record| record.stand_ins.len()), Vec::new());
     RECORD.with_borrow_mut(|record| {
         for (copy, of) in copies {

@@ -53,16 +53,16 @@ impl<T: Float, F: Fn(&[Var<T>]) -> Var<T> + Send + Sync + 'static> Operation<T> 
     }
     fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
         // The instructions of a plan are these of the second run, in place of the values of the first.
-        if context.is_on_tape() && mode::is_tracing() {
+        Some(if context.is_on_tape() && mode::is_tracing() {
             compile::recompute(|| self.gradients(context, context.output_numbers()))
         } else {
             self.gradients(context, context.output_value())
-        }
+        })
     }
 }
 
 impl<F> Checkpoint<F> {
-    fn gradients<T: Float>(&self, context: &Context<T>, first: &Tensor<T>) -> Option<Vec<Option<Var<T>>>>
+    fn gradients<T: Float>(&self, context: &Context<T>, first: &Tensor<T>) -> Vec<Option<Var<T>>>
     where
         F: Fn(&[Var<T>]) -> Var<T>,
     {
@@ -103,7 +103,7 @@ impl<F> Checkpoint<F> {
             let zeros = || Tensor::zeros(context.shape(i)).into();
             context.needs(i).then(|| found.next().flatten().unwrap_or_else(zeros))
         };
-        Some((0..all.len()).map(gradient).collect())
+        (0..all.len()).map(gradient).collect()
     }
 }
 
