@@ -163,18 +163,18 @@ impl<T: Element> Tensor<T> {
 
     /// Whether both tensors are views of the same buffer.
     pub fn shares_buffer(&self, other: &Self) -> bool {
-        self.buffer.address() == other.buffer.address()
+        self.buffer.identity().0 == other.buffer.identity().0
     }
 
     /// The number of bytes of the buffer, which views share, and an identity for it.
     pub fn buffer_id_and_bytes(&self) -> (usize, usize) {
-        (self.buffer.address(), size_of_val(self.buffer()))
+        (self.buffer.identity().0, size_of_val(self.buffer()))
     }
 
     /// How another tensor, which shares this one's buffer, is a view of it; `None` if it does not share it.
     #[doc(hidden)]
     pub fn view_to(&self, view: &Self) -> Option<View> {
-        let shares = self.buffer.address() == view.buffer.address();
+        let shares = self.buffer.identity().0 == view.buffer.identity().0;
         shares.then(|| View { from: self.layout.clone(), to: view.layout.clone() })
     }
 
@@ -208,13 +208,13 @@ impl<T: Element> Tensor<T> {
     #[doc(hidden)]
     #[inline]
     pub fn owners(&self) -> usize {
-        self.buffer.owners()
+        self.buffer.identity().1
     }
 
     /// An identity of the buffer.
     #[doc(hidden)]
     pub fn buffer_address(&self) -> usize {
-        self.buffer.address()
+        self.buffer.identity().0
     }
 
     /// The memory as a contiguous tensor of another shape with at most as many elements, whose values mean nothing; `None` if it
@@ -242,7 +242,7 @@ impl<T: Element> Tensor<T> {
     /// Whether the two are the same elements of one buffer.
     #[doc(hidden)]
     pub fn is_same_view(&self, other: &Self) -> bool {
-        self.buffer.address() == other.buffer.address() && self.layout == other.layout
+        self.buffer.identity().0 == other.buffer.identity().0 && self.layout == other.layout
     }
 
     /// The elements in logical order, if they are neighbours in memory.

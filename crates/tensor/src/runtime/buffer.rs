@@ -156,15 +156,9 @@ impl<T: Copy> Buffer<T> {
             .then(|| unsafe { slice::from_raw_parts_mut(self.data(), self.len) })
     }
 
-    /// The number of buffers that share these elements, now; other threads may change it.
-    #[inline]
-    pub(crate) fn owners(&self) -> usize {
-        self.header().owners.load(Ordering::Relaxed)
-    }
-
-    /// An identity of these elements.
-    pub(crate) fn address(&self) -> usize {
-        self.block.as_ptr() as usize
+    /// An identity of these elements, and the number of buffers that share them now.
+    pub(crate) fn identity(&self) -> (usize, usize) {
+        (self.block.as_ptr() as usize, self.header().owners.load(Ordering::Relaxed))
     }
 }
 
