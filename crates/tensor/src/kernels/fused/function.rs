@@ -2,7 +2,6 @@
 
 #![allow(unsafe_code, reason = "loops are called with the addresses of operands; see SAFETY")]
 
-use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
 use crate::element::Float;
@@ -24,7 +23,7 @@ pub(super) type Loop<T> = unsafe fn(&mut [MaybeUninit<T>], &[*const T; OPERANDS]
 pub(super) type Numbers = u8;
 
 /// The result of a function on one element of each operand.
-trait Formula {
+pub(super) trait Formula {
     const COUNT: usize;
     /// Whether it is a function such as e^x; see [`write_long`].
     const LONG: bool;
@@ -102,7 +101,7 @@ unsafe fn avx512<T: Float, F: Formula, const NUMBERS: Numbers>(
 }
 
 /// The loop for the instruction set in use.
-fn wide<T: Float, F: Formula, const NUMBERS: Numbers>() -> Loop<T> {
+pub(super) fn wide<T: Float, F: Formula, const NUMBERS: Numbers>() -> Loop<T> {
     match InstructionSet::current() {
         #[cfg(target_arch = "x86_64")]
         InstructionSet::Avx512 => avx512::<T, F, NUMBERS>,
@@ -113,42 +112,8 @@ fn wide<T: Float, F: Formula, const NUMBERS: Numbers>() -> Loop<T> {
 }
 
 /// [`wide`] for functions such as e^x: for `f64` these are calls, one number after another.
-fn wide_functions<T: Float, F: Formula, const NUMBERS: Numbers>() -> Loop<T> {
+pub(super) fn wide_functions<T: Float, F: Formula, const NUMBERS: Numbers>() -> Loop<T> {
     if const { size_of::<T>() > 4 } { portable::<T, F, NUMBERS> } else { wide::<T, F, NUMBERS>() }
-}
-
-/// A function of one number, times another.
-struct Times<F>(PhantomData<F>);
-
-/// [`Times`], plus a third number.
-struct TimesPlus<F>(PhantomData<F>);
-
-/// [`Times`], less a third number.
-struct TimesMinus<F>(PhantomData<F>);
-
-/// A third number less [`Times`].
-struct MinusTimes<F>(PhantomData<F>);
-
-macro_rules! gates {
-    ($($name:ident $count:literal |$f:ident, $y:ident, $z:ident| $result:expr;)*) => {$(
-        impl<F: Formula> Formula for $name<F> {
-            const COUNT: usize = $count;
-            const LONG: bool = F::LONG;
-            #[inline(always)]
-            fn of<T: Float>(operands: [T; OPERANDS]) -> T {
-                let [_, $y, $z, ..] = operands;
-                let $f = F::of(operands);
-                $result
-            }
-        }
-    )*};
-}
-
-gates! {
-    Times 2 |f, y, _z| f * y;
-    TimesPlus 3 |f, y, z| f * y + z;
-    TimesMinus 3 |f, y, z| f * y - z;
-    MinusTimes 3 |f, y, z| z - f * y;
 }
 
 /// The loop that copies elements, or one number to all.
@@ -165,7 +130,7 @@ fn truth<T: Float>(holds: bool) -> T {
 /// A formula for each line: its type, the operands, and the result; and whether they are functions such as e^x.
 macro_rules! formulas {
     ($long:literal $($name:ident |$($x:ident),*| $result:expr;)*) => {$(
-        pub(super) struct $name;
+        pub(in crate::kernels::fused) struct $name;
         impl Formula for $name {
             const COUNT: usize = [$(stringify!($x)),*].len();
             const LONG: bool = $long;
@@ -176,6 +141,7 @@ macro_rules! formulas {
         }
     )*};
 }
+pub(super) use formulas;
 
 /// Functions by the way in which their loops are compiled, each with its name in autograd's vocabulary: of two numbers,
 /// one of which may be the same for all elements (`mixed`); arithmetic of one (`unary`), and functions of one that are
@@ -189,24 +155,12 @@ macro_rules! functions {
         called { $($called:ident $called_name:ident;)* }
         called_with { $($called_with:ident $called_with_name:ident;)* }
     ) => {
-        mod formula {
+        pub(in crate::kernels::fused) mod formula {
             use super::{Float, Formula, OPERANDS, truth};
 
             formulas! {
                 false
                 Itself |x| x;
-                MulAdd |x, y, z| x * y + z;
-                MulSub |x, y, z| x * y - z;
-                SubMul |x, y, z| z - x * y;
-                MulMul |x, y, z| x * y * z;
-                AddTimes |x, y, z| (x + y) * z;
-                SubTimes |x, y, z| (x - y) * z;
-                SubDiv |x, y, z| (x - y) / z;
-                SubTimesMulAdd |x, y, z, v, w| (x - y) * z * v + w;
-                SubDivMulAdd |x, y, z, v, w| (x - y) / z * v + w;
-                SubSquare |x, y| (x - y).square();
-                AddSqrt |x, y| (x + y).sqrt();
-                AddRsqrt |x, y| (x + y).rsqrt();
                 Polygamma |x, order| x.polygamma(order.to_f64() as usize);
                 Select |condition, x, y| if condition == T::ZERO { y } else { x };
                 $($mixed |$x, $y| $mixed_result;)*
@@ -217,7 +171,6 @@ macro_rules! functions {
 
             formulas! {
                 true
-                SubExp |x, y| (x - y).exp();
                 $($function |x| x.$function_name();)*
             }
         }
@@ -357,88 +310,5 @@ functions! {
         Fmod fmod;
         Remainder remainder;
         FloorDivide floor_divide;
-    }
-}
-
-/// The loop of two functions, the result of the first being this operand of the second: over the operands of the first,
-/// then the other one of the second. Nothing is kept between the two, and each rounds.
-pub(super) fn pair<T: Float>(
-    [first, second]: [Function; 2],
-    operand: usize,
-    numbers: Numbers,
-) -> Option<Loop<T>> {
-    macro_rules! with {
-        ($formula:ident: $($numbers:literal)*) => {
-            match numbers {
-                $($numbers => Some(wide::<T, formula::$formula, $numbers>()),)*
-                _ => None,
-            }
-        };
-    }
-    match (first, second, operand) {
-        (_, Function::Mul, _) if first.operands() == 1 => gate(first, None).filter(|_| numbers == 0),
-        (Function::Mul, Function::Add, _) => with!(MulAdd: 0 2 4 6),
-        (Function::Mul, Function::Sub, 0) => with!(MulSub: 0 2 4 6),
-        (Function::Mul, Function::Sub, 1) => with!(SubMul: 0 2 4 6),
-        (Function::Mul, Function::Mul, _) => with!(MulMul: 0 2 4),
-        (Function::Add, Function::Mul, _) => with!(AddTimes: 0 2 4 6),
-        (Function::Sub, Function::Mul, _) => with!(SubTimes: 0 1 2 4 6),
-        (Function::Sub, Function::Div, 0) => with!(SubDiv: 0 2 4 6),
-        (Function::Sub, Function::Square, _) => with!(SubSquare: 0 2),
-        (Function::Add, Function::Sqrt, _) => with!(AddSqrt: 0 2),
-        (Function::Add, Function::Rsqrt, _) => with!(AddRsqrt: 0 2),
-        (Function::Sub, Function::Exp, _) => match numbers {
-            0 => Some(wide_functions::<T, formula::SubExp, 0>()),
-            2 => Some(wide_functions::<T, formula::SubExp, 2>()),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// The loop of a function such as e^x times another operand, and then plus or minus a third one, as in the gates of
-/// recurrent networks: the function takes so long that loading and storing the others costs nothing beside it. The product
-/// is `operand` of the last function, if there is one.
-pub(super) fn gate<T: Float>(first: Function, then: Option<(Function, usize)>) -> Option<Loop<T>> {
-    // For `f64`, the function is a call.
-    if const { size_of::<T>() > 4 } {
-        return None;
-    }
-    fn of<T: Float, F: Formula>(then: Option<(Function, usize)>) -> Option<Loop<T>> {
-        match then {
-            None => Some(wide::<T, Times<F>, 0>()),
-            Some((Function::Add, _)) => Some(wide::<T, TimesPlus<F>, 0>()),
-            Some((Function::Sub, 0)) => Some(wide::<T, TimesMinus<F>, 0>()),
-            Some((Function::Sub, 1)) => Some(wide::<T, MinusTimes<F>, 0>()),
-            _ => None,
-        }
-    }
-    match first {
-        Function::Exp => of::<T, formula::Exp>(then),
-        Function::Log => of::<T, formula::Log>(then),
-        Function::Tanh => of::<T, formula::Tanh>(then),
-        Function::Sigmoid => of::<T, formula::Sigmoid>(then),
-        Function::Erf => of::<T, formula::Erf>(then),
-        _ => None,
-    }
-}
-
-/// The loop of two pairs, the result of the first being a factor of the second: over the operands of the first, then the
-/// others of the second.
-pub(super) fn two_pairs<T: Float>(
-    first: [Function; 2],
-    second: [Function; 2],
-    numbers: Numbers,
-) -> Option<Loop<T>> {
-    if second != [Function::Mul, Function::Add] {
-        return None;
-    }
-    // A normalisation of rows, with a scale and a shift for each column or for each row.
-    match (first, numbers) {
-        ([Function::Sub, Function::Mul], 0b00110) => Some(wide::<T, formula::SubTimesMulAdd, 0b00110>()),
-        ([Function::Sub, Function::Mul], 0b11110) => Some(wide::<T, formula::SubTimesMulAdd, 0b11110>()),
-        ([Function::Sub, Function::Div], 0b00110) => Some(wide::<T, formula::SubDivMulAdd, 0b00110>()),
-        ([Function::Sub, Function::Div], 0b11110) => Some(wide::<T, formula::SubDivMulAdd, 0b11110>()),
-        _ => None,
     }
 }

@@ -1,10 +1,11 @@
 //! Programs of elementwise steps and reductions of rows, run over tiles that stay in the first-level cache.
 //!
 //! [`stages`] cuts a program whose rows are too long for that, [`plan`] and [`planner`] make instructions of the steps,
-//! [`pairs`] finds which of them are one loop, [`function`] has the loop of each function, and [`run`] shares tiles among
-//! threads. The results are the bits of the same operations one by one.
+//! [`pairs`] finds which of them are one loop, [`function`] has the loop of each function and [`joined`] the ones of several,
+//! and [`run`] shares tiles among threads. The results are the bits of the same operations one by one.
 
 mod function;
+mod joined;
 mod pairs;
 pub(crate) mod plan;
 mod planner;

@@ -2,7 +2,8 @@
 
 use smallvec::SmallVec;
 
-use super::function::{Function, Loop, Numbers, OPERANDS, gate, pair, two_pairs};
+use super::function::{Function, Loop, Numbers, OPERANDS};
+use super::joined::{gate, pair, two_pairs};
 use super::plan::Extent;
 use super::planner::Planner;
 use super::{FusedStep, Reduction};

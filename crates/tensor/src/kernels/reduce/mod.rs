@@ -308,12 +308,11 @@ pub(crate) fn write_long<T: Copy>(
     let mut bits = 0;
     let out = write_all(
         out,
-        items.map(
+        items.inspect(
             #[inline(always)]
             |item| {
                 // SAFETY: it has as many bytes, and any of them are an integer.
-                bits |= unsafe { transmute_copy::<T, u32>(&item) };
-                item
+                bits |= unsafe { transmute_copy::<T, u32>(item) };
             },
         ),
     );

@@ -1,0 +1,145 @@
+//! Loops of several functions, between which nothing is stored.
+
+use std::marker::PhantomData;
+
+use super::function::{Formula, Function, Loop, Numbers, OPERANDS, formula, formulas, wide, wide_functions};
+use crate::element::Float;
+
+formulas! {
+    false
+    MulAdd |x, y, z| x * y + z;
+    MulSub |x, y, z| x * y - z;
+    SubMul |x, y, z| z - x * y;
+    MulMul |x, y, z| x * y * z;
+    AddTimes |x, y, z| (x + y) * z;
+    SubTimes |x, y, z| (x - y) * z;
+    SubDiv |x, y, z| (x - y) / z;
+    SubTimesMulAdd |x, y, z, v, w| (x - y) * z * v + w;
+    SubDivMulAdd |x, y, z, v, w| (x - y) / z * v + w;
+    SubSquare |x, y| (x - y).square();
+    AddSqrt |x, y| (x + y).sqrt();
+    AddRsqrt |x, y| (x + y).rsqrt();
+}
+
+formulas! {
+    true
+    SubExp |x, y| (x - y).exp();
+}
+
+/// A function of one number, times another.
+struct Times<F>(PhantomData<F>);
+
+/// [`Times`], plus a third number.
+struct TimesPlus<F>(PhantomData<F>);
+
+/// [`Times`], less a third number.
+struct TimesMinus<F>(PhantomData<F>);
+
+/// A third number less [`Times`].
+struct MinusTimes<F>(PhantomData<F>);
+
+macro_rules! gates {
+    ($($name:ident $count:literal |$f:ident, $y:ident, $z:ident| $result:expr;)*) => {$(
+        impl<F: Formula> Formula for $name<F> {
+            const COUNT: usize = $count;
+            const LONG: bool = F::LONG;
+            #[inline(always)]
+            fn of<T: Float>(operands: [T; OPERANDS]) -> T {
+                let [_, $y, $z, ..] = operands;
+                let $f = F::of(operands);
+                $result
+            }
+        }
+    )*};
+}
+
+gates! {
+    Times 2 |f, y, _z| f * y;
+    TimesPlus 3 |f, y, z| f * y + z;
+    TimesMinus 3 |f, y, z| f * y - z;
+    MinusTimes 3 |f, y, z| z - f * y;
+}
+
+/// The loop of two functions, the result of the first being this operand of the second: over the operands of the first,
+/// then the other one of the second. Nothing is kept between the two, and each rounds.
+pub(super) fn pair<T: Float>(
+    [first, second]: [Function; 2],
+    operand: usize,
+    numbers: Numbers,
+) -> Option<Loop<T>> {
+    macro_rules! with {
+        ($formula:ident: $($numbers:literal)*) => {
+            match numbers {
+                $($numbers => Some(wide::<T, $formula, $numbers>()),)*
+                _ => None,
+            }
+        };
+    }
+    match (first, second, operand) {
+        (_, Function::Mul, _) if first.operands() == 1 => gate(first, None).filter(|_| numbers == 0),
+        (Function::Mul, Function::Add, _) => with!(MulAdd: 0 2 4 6),
+        (Function::Mul, Function::Sub, 0) => with!(MulSub: 0 2 4 6),
+        (Function::Mul, Function::Sub, 1) => with!(SubMul: 0 2 4 6),
+        (Function::Mul, Function::Mul, _) => with!(MulMul: 0 2 4),
+        (Function::Add, Function::Mul, _) => with!(AddTimes: 0 2 4 6),
+        (Function::Sub, Function::Mul, _) => with!(SubTimes: 0 1 2 4 6),
+        (Function::Sub, Function::Div, 0) => with!(SubDiv: 0 2 4 6),
+        (Function::Sub, Function::Square, _) => with!(SubSquare: 0 2),
+        (Function::Add, Function::Sqrt, _) => with!(AddSqrt: 0 2),
+        (Function::Add, Function::Rsqrt, _) => with!(AddRsqrt: 0 2),
+        (Function::Sub, Function::Exp, _) => match numbers {
+            0 => Some(wide_functions::<T, SubExp, 0>()),
+            2 => Some(wide_functions::<T, SubExp, 2>()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The loop of a function such as e^x times another operand, and then plus or minus a third one, as in the gates of
+/// recurrent networks: the function takes so long that loading and storing the others costs nothing beside it. The product
+/// is `operand` of the last function, if there is one.
+pub(super) fn gate<T: Float>(first: Function, then: Option<(Function, usize)>) -> Option<Loop<T>> {
+    // For `f64`, the function is a call.
+    if const { size_of::<T>() > 4 } {
+        return None;
+    }
+    match first {
+        Function::Exp => gate_of::<T, formula::Exp>(then),
+        Function::Log => gate_of::<T, formula::Log>(then),
+        Function::Tanh => gate_of::<T, formula::Tanh>(then),
+        Function::Sigmoid => gate_of::<T, formula::Sigmoid>(then),
+        Function::Erf => gate_of::<T, formula::Erf>(then),
+        _ => None,
+    }
+}
+
+/// The loop of two pairs, the result of the first being a factor of the second: over the operands of the first, then the
+/// others of the second.
+pub(super) fn two_pairs<T: Float>(
+    first: [Function; 2],
+    second: [Function; 2],
+    numbers: Numbers,
+) -> Option<Loop<T>> {
+    if second != [Function::Mul, Function::Add] {
+        return None;
+    }
+    // A normalisation of rows, with a scale and a shift for each column or for each row.
+    match (first, numbers) {
+        ([Function::Sub, Function::Mul], 0b00110) => Some(wide::<T, SubTimesMulAdd, 0b00110>()),
+        ([Function::Sub, Function::Mul], 0b11110) => Some(wide::<T, SubTimesMulAdd, 0b11110>()),
+        ([Function::Sub, Function::Div], 0b00110) => Some(wide::<T, SubDivMulAdd, 0b00110>()),
+        ([Function::Sub, Function::Div], 0b11110) => Some(wide::<T, SubDivMulAdd, 0b11110>()),
+        _ => None,
+    }
+}
+
+fn gate_of<T: Float, F: Formula>(then: Option<(Function, usize)>) -> Option<Loop<T>> {
+    match then {
+        None => Some(wide::<T, Times<F>, 0>()),
+        Some((Function::Add, _)) => Some(wide::<T, TimesPlus<F>, 0>()),
+        Some((Function::Sub, 0)) => Some(wide::<T, TimesMinus<F>, 0>()),
+        Some((Function::Sub, 1)) => Some(wide::<T, MinusTimes<F>, 0>()),
+        _ => None,
+    }
+}
