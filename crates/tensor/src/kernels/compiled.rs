@@ -51,6 +51,7 @@ macro_rules! compiled {
 compiled! { /// The functions of these names in `kernels`, which say what they do, for all elements.
 ElementKernels for f32, f64, i64, bool: {
     copy::copy_elements(x: Strided<'_, Self>) -> Buffer<Self>;
+    copy::overwrite_copy(x: Strided<'_, Self>, out: &mut [Self]) -> ();
 } }
 
 compiled! { /// The functions of these names in `kernels`, which say what they do, for all numbers.
@@ -66,6 +67,9 @@ compiled! { /// The functions of these names in `kernels`, which say what they d
 Kernels for f32, f64: {
     sum::sum_row_squares(row: &[Self], origin: Self) -> Self;
     reduce::sum_squares_along(x: Strided<'_, Self>, axes: &[usize]) -> Buffer<Self>;
+    reduce::overwrite_reduction(
+        out: &mut [Self], x: Strided<'_, Self>, axes: &[usize], reduction: fused::Reduction
+    ) -> ();
     softmax::logsumexp_along(x: Strided<'_, Self>, axes: &[usize]) -> Buffer<Self>;
 
     matmul::write_product(

@@ -16,7 +16,8 @@ pub(crate) mod sum;
 
 use crate::element::{Element, Float, Number};
 use crate::kernels::copy::in_order;
-use crate::kernels::parts::{PART, SHARED, fill, fill_narrow};
+use crate::kernels::fused;
+use crate::kernels::parts::{PART, SHARED, unwritten, write, write_narrow};
 use crate::kernels::range::{self, is_finite};
 use crate::kernels::reduce::extremes::{Extreme, Largest, Place, Smallest};
 use crate::kernels::reduce::sum::{Sum, itself, square_from};
@@ -101,6 +102,27 @@ pub(crate) fn place_along<T: Number>(x: Strided<'_, T>, axes: &[usize], largest:
     if largest { reduce(x, axes, &Place(Largest)) } else { reduce(x, axes, &Place(Smallest)) }
 }
 
+/// A reduction along axes, over what is in `out`.
+pub(crate) fn overwrite_reduction<T: Float>(
+    out: &mut [T],
+    x: Strided<'_, T>,
+    axes: &[usize],
+    reduction: fused::Reduction,
+) {
+    // SAFETY: results are initialised.
+    let out = unsafe { unwritten(out) };
+    let sum = |divisor| Sum { each: itself, divisor };
+    match reduction {
+        fused::Reduction::Sum => write_reduced(out, x, axes, &sum(T::ONE)),
+        fused::Reduction::Mean => {
+            let count: usize = axes.iter().map(|&axis| x.shape()[axis]).product();
+            write_reduced(out, x, axes, &sum(T::from_f64(count as f64)));
+        }
+        fused::Reduction::Max => write_reduced(out, x, axes, &Extreme(Largest)),
+        fused::Reduction::Min => write_reduced(out, x, axes, &Extreme(Smallest)),
+    }
+}
+
 /// The results of a reduction of the elements along `axes` (rising, from the front), in row-major order of the
 /// other axes.
 pub(crate) fn reduce<T: Element, R: Reduction<T>>(
@@ -108,19 +130,19 @@ pub(crate) fn reduce<T: Element, R: Reduction<T>>(
     axes: &[usize],
     reduction: &R,
 ) -> Buffer<R::Output> {
-    let Plan { way, start, outer, count, length } = Plan::of(x.layout, axes, R::ACROSS);
-    match way {
-        Way::Nothing => Buffer::collect(count, (0..count).map(|_| reduction.lane(&[]))),
-        Way::Along => along(x.data, start, &outer, [count, length], reduction),
-        Way::Across { stride, columns } => {
-            let rows = Rows { data: x.data, start, stride, count: length };
-            across(rows, &outer, [count, columns], reduction)
-        }
-        Way::Copied => {
-            let lanes = in_order(x.data, &lanes_last(x.layout, axes));
-            along(&lanes, 0, &outer, [count, length], reduction)
-        }
-    }
+    let plan = Plan::of(x.layout, axes, R::ACROSS);
+    // SAFETY: all elements are written.
+    unsafe { Buffer::build(plan.count, |out| plan.write(x, axes, reduction, out)) }
+}
+
+/// Writes what [`reduce`] gives to `out`, which has an element for each result.
+fn write_reduced<T: Element, R: Reduction<T>>(
+    out: &mut [MaybeUninit<R::Output>],
+    x: Strided<'_, T>,
+    axes: &[usize],
+    reduction: &R,
+) {
+    Plan::of(x.layout, axes, R::ACROSS).write(x, axes, reduction, out);
 }
 
 /// The way of a reduction through its operand: the axes that are kept, the number of results, and the length of lanes.
@@ -184,6 +206,30 @@ impl Plan {
         };
         Self { way, start, outer, count, length }
     }
+
+    /// Writes the results of a reduction.
+    fn write<T: Element, R: Reduction<T>>(
+        &self,
+        x: Strided<'_, T>,
+        axes: &[usize],
+        reduction: &R,
+        out: &mut [MaybeUninit<R::Output>],
+    ) {
+        let Self { way, start, outer, count, length } = self;
+        assert_eq!(out.len(), *count, "an element for each result");
+        match *way {
+            Way::Nothing => out.iter_mut().for_each(|out| _ = out.write(reduction.lane(&[]))),
+            Way::Along => along(x.data, *start, outer, *length, reduction, out),
+            Way::Across { stride, columns } => {
+                let rows = Rows { data: x.data, start: *start, stride, count: *length };
+                across(rows, outer, columns, reduction, out);
+            }
+            Way::Copied => {
+                let lanes = in_order(x.data, &lanes_last(x.layout, axes));
+                along(&lanes, 0, outer, *length, reduction, out);
+            }
+        }
+    }
 }
 
 /// The layout of the same elements, each lane together.
@@ -193,74 +239,69 @@ fn lanes_last(layout: &Layout, axes: &[usize]) -> Layout {
     layout.permute(&order)
 }
 
-/// [`fill`] with the vectors that pay.
-///
-/// # Safety
-/// `part` must write every element it is given.
+/// [`write`] with the vectors that pay.
 #[inline(always)]
-unsafe fn fill_for<T: Element, R: Reduction<T>>(
-    len: usize,
+fn write_for<T: Element, R: Reduction<T>>(
+    out: &mut [MaybeUninit<R::Output>],
     length: usize,
     part: impl Fn(usize, &mut [MaybeUninit<R::Output>]) + Sync,
-) -> Buffer<R::Output> {
-    // SAFETY: as the caller promises.
-    unsafe { if R::WIDE { fill(len, length, part) } else { fill_narrow(len, length, part) } }
+) {
+    if R::WIDE { write(out, length, part) } else { write_narrow(out, length, part) }
 }
 
 fn along<T: Element, R: Reduction<T>>(
     data: &[T],
     offset: usize,
     kept: &[(usize, isize)],
-    [count, length]: [usize; 2],
+    length: usize,
     reduction: &R,
-) -> Buffer<R::Output> {
+    out: &mut [MaybeUninit<R::Output>],
+) {
+    let count = out.len();
     let shared = count * length >= SHARED && length < LONG;
-    // SAFETY: every element of the part is written.
-    unsafe {
-        fill_for::<T, R>(
-            count,
-            if shared { (PART / length).max(1) } else { count },
-            #[inline(always)]
-            |start, out| {
-                for (i, out) in out.iter_mut().enumerate() {
-                    let first = place(offset, kept, start + i);
-                    out.write(reduction.lane(&data[first..first + length]));
-                }
-            },
-        )
-    }
+    write_for::<T, R>(
+        out,
+        if shared { (PART / length).max(1) } else { count },
+        #[inline(always)]
+        |start, out| {
+            for (i, out) in out.iter_mut().enumerate() {
+                let first = place(offset, kept, start + i);
+                out.write(reduction.lane(&data[first..first + length]));
+            }
+        },
+    );
 }
 
 fn across<T: Element, R: Reduction<T>>(
     rows: Rows<'_, T>,
     outer: &[(usize, isize)],
-    [count, columns]: [usize; 2],
+    columns: usize,
     reduction: &R,
-) -> Buffer<R::Output> {
+    out: &mut [MaybeUninit<R::Output>],
+) {
     // Whole matrices if they are small, or else strips of one.
     let matrices = PART / (rows.count * columns);
     let part = if matrices > 0 { matrices * columns } else { STRIP.min(columns) };
-    // SAFETY: strips follow each other through the part, and `across` writes each of them.
-    unsafe {
-        fill_for::<T, R>(
-            count,
-            if count * rows.count < SHARED { count } else { part },
-            #[inline(always)]
-            |start, out| {
-                let (mut first, mut rest) = (start, out);
-                while !rest.is_empty() {
-                    let (matrix, column) =
-                        if outer.is_empty() { (0, first) } else { (first / columns, first % columns) };
-                    let width = (columns - column).min(rest.len()).min(STRIP);
-                    let out;
-                    (out, rest) = take(&mut rest).split_at_mut(width);
-                    let start = place(rows.start, outer, matrix) + column;
-                    reduction.across(Rows { start, ..rows }, out);
-                    first += width;
-                }
-            },
-        )
-    }
+    let part = if out.len() * rows.count < SHARED { out.len() } else { part };
+    // Strips follow each other through the part, and `across` writes each of them.
+    write_for::<T, R>(
+        out,
+        part,
+        #[inline(always)]
+        |start, out| {
+            let (mut first, mut rest) = (start, out);
+            while !rest.is_empty() {
+                let (matrix, column) =
+                    if outer.is_empty() { (0, first) } else { (first / columns, first % columns) };
+                let width = (columns - column).min(rest.len()).min(STRIP);
+                let out;
+                (out, rest) = take(&mut rest).split_at_mut(width);
+                let start = place(rows.start, outer, matrix) + column;
+                reduction.across(Rows { start, ..rows }, out);
+                first += width;
+            }
+        },
+    );
 }
 
 /// The results of a caller's own function of each lane.
