@@ -144,7 +144,11 @@ impl<'a, T: Float> Fuser<'a, T> {
                     .then_some(Part::Reduce(reduction, axes.len()))
             }
             Fusion::Reshape | Fusion::Expand => Some(Part::Same),
-            Fusion::Permute | Fusion::Matmul | Fusion::Linear | Fusion::MeanSquaredDifference => None,
+            Fusion::Permute
+            | Fusion::Matmul
+            | Fusion::Linear
+            | Fusion::MeanSquaredDifference
+            | Fusion::Select(_) => None,
         }
     }
 
@@ -366,7 +370,7 @@ fn is_of_rows(shape: &[usize], domain: &[usize], row_axes: Option<usize>) -> boo
 
 impl Expression {
     /// Whether all its functions can be steps of a fused pass.
-    fn is_fusible<T: Float>(&self) -> bool {
+    pub(super) fn is_fusible<T: Float>(&self) -> bool {
         let arguments: SmallVec<[u32; 4]> = (0..self.arguments() as u32).collect();
         self.fused_steps::<T>(&arguments, &mut Vec::new()).is_some()
     }

@@ -234,6 +234,7 @@ impl<T: Float> Plan<T> {
             register_of,
             constants,
         };
+        plan.inline_masks();
         plan.fuse();
         plan.make_routines(&strides, &member_strides);
         plan.advance_updates();
