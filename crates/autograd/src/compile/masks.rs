@@ -10,7 +10,7 @@ use crate::scalar::{Expression, traced};
 use crate::tape::{Fusion, Inputs, Operation, Var};
 
 /// The most operands that a function of numbers gets before another mask becomes a part of it.
-const MOST_OPERANDS: usize = 8;
+const MOST_OPERANDS: usize = 16;
 
 /// An operation on numbers with the comparisons that choose among them.
 #[derive(Debug)]
