@@ -67,9 +67,6 @@ compiled! { /// The functions of these names in `kernels`, which say what they d
 Kernels for f32, f64: {
     sum::sum_row_squares(row: &[Self], origin: Self) -> Self;
     reduce::sum_squares_along(x: Strided<'_, Self>, axes: &[usize]) -> Buffer<Self>;
-    reduce::overwrite_reduction(
-        out: &mut [Self], x: Strided<'_, Self>, axes: &[usize], reduction: fused::Reduction
-    ) -> ();
     softmax::logsumexp_along(x: Strided<'_, Self>, axes: &[usize]) -> Buffer<Self>;
 
     matmul::write_product(
@@ -113,6 +110,9 @@ Kernels for f32, f64: {
         groups: &[Panels], x: (&[u8], usize), geometry: &Geometry, padding_and_most: [u8; 2], scales: (f64, &[f64]),
         bias: Option<&[Self]>
     ) -> Buffer<Self>;
+    fused::overwrite_reduction(
+        out: &mut [Self], x: Strided<'_, Self>, axes: &[usize], reduction: fused::Reduction
+    ) -> ();
     fused::plan(
         shape: &[usize], row_axes: usize, inputs: &[&[usize]], steps: &[FusedStep<Self>], outputs: &[u32]
     ) -> Stages<Self>;

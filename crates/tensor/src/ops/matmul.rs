@@ -111,10 +111,9 @@ impl<T: Float> Tensor<T> {
         if let (&[_, inner], &[columns, k]) = (self.shape(), weight.shape())
             && inner == k
             && bias.is_none_or(|bias| *bias.shape() == [columns])
+            && out.overwrite([self, &weight.t()], bias)
         {
-            if out.overwrite([self, &weight.t()], bias) {
-                return;
-            }
+            return;
         }
         *out = self.linear(weight, bias);
     }

@@ -17,8 +17,7 @@ pub(crate) mod sum;
 
 use crate::element::{Element, Float, Number};
 use crate::kernels::copy::in_order;
-use crate::kernels::fused;
-use crate::kernels::parts::{PART, SHARED, unwritten, write, write_narrow};
+use crate::kernels::parts::{PART, SHARED, write, write_narrow};
 use crate::kernels::reduce::extremes::{Extreme, Largest, Place, Smallest};
 use crate::kernels::reduce::product::Product;
 use crate::kernels::reduce::sum::{Sum, itself, square_from};
@@ -103,27 +102,6 @@ pub(crate) fn place_along<T: Number>(x: Strided<'_, T>, axes: &[usize], largest:
     if largest { reduce(x, axes, &Place(Largest)) } else { reduce(x, axes, &Place(Smallest)) }
 }
 
-/// A reduction along axes, over what is in `out`.
-pub(crate) fn overwrite_reduction<T: Float>(
-    out: &mut [T],
-    x: Strided<'_, T>,
-    axes: &[usize],
-    reduction: fused::Reduction,
-) {
-    // SAFETY: results are initialised.
-    let out = unsafe { unwritten(out) };
-    let sum = |divisor| Sum { each: itself, divisor };
-    match reduction {
-        fused::Reduction::Sum => write_reduced(out, x, axes, &sum(T::ONE)),
-        fused::Reduction::Mean => {
-            let count: usize = axes.iter().map(|&axis| x.shape()[axis]).product();
-            write_reduced(out, x, axes, &sum(T::from_f64(count as f64)));
-        }
-        fused::Reduction::Max => write_reduced(out, x, axes, &Extreme(Largest)),
-        fused::Reduction::Min => write_reduced(out, x, axes, &Extreme(Smallest)),
-    }
-}
-
 /// The results of a reduction of the elements along `axes` (rising, from the front), in row-major order of the
 /// other axes.
 pub(crate) fn reduce<T: Element, R: Reduction<T>>(
@@ -137,7 +115,7 @@ pub(crate) fn reduce<T: Element, R: Reduction<T>>(
 }
 
 /// Writes what [`reduce`] gives to `out`, which has an element for each result.
-fn write_reduced<T: Element, R: Reduction<T>>(
+pub(crate) fn write_reduced<T: Element, R: Reduction<T>>(
     out: &mut [MaybeUninit<R::Output>],
     x: Strided<'_, T>,
     axes: &[usize],
