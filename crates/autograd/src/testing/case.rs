@@ -184,7 +184,7 @@ impl Sample {
         let (results, trace) = compile::trace::<f64, _>(|| run(&leaves));
         let results: Vec<Operand<f64>> = results.iter().map(Operand::Var).collect();
         let members: Vec<Member<f64>> = leaves.iter().map(|leaf| Member::Var(Operand::Var(leaf))).collect();
-        let mut program = Plan::new(trace, &results, &[], &members);
+        let mut program = Plan::new(trace, &results, &[], &members, &[]);
         let fresh = run(&self.others.iter().map(Var::leaf).collect::<Vec<_>>());
         let mut others = self.others.clone();
         // Twice: a run must not change what the next one reads.
