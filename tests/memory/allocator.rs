@@ -1,6 +1,7 @@
 //! An allocator that tells the memory of tensors apart and counts it.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -17,6 +18,11 @@ static BYTES: AtomicIsize = AtomicIsize::new(0);
 static OTHERS: AtomicUsize = AtomicUsize::new(0);
 const LARGE: usize = 4096;
 
+thread_local! {
+    /// All allocations of this thread, but for those in `gemm`.
+    static OF_THREAD: Cell<usize> = const { Cell::new(0) };
+}
+
 /// Blocks of tensors begin at a cache line or, if they are large, at a huge page.
 fn is_tensor(layout: Layout) -> bool {
     layout.align() == 64 || layout.align() == 2 << 20
@@ -27,7 +33,16 @@ fn is_workspace(layout: Layout) -> bool {
     layout.align() == 128
 }
 
+/// `gemm` also makes and drops a list of flags.
+fn is_of_gemm(layout: Layout) -> bool {
+    is_workspace(layout) || layout.align() == 1
+}
+
 fn count(layout: Layout) {
+    if !is_of_gemm(layout) {
+        // A thread that ends may allocate after its counter is gone.
+        let _ = OF_THREAD.try_with(|count| count.set(count.get() + 1));
+    }
     if is_tensor(layout) {
         BLOCKS.fetch_add(1, Ordering::Relaxed);
         BYTES.fetch_add(layout.size() as isize, Ordering::Relaxed);
@@ -57,12 +72,18 @@ unsafe impl GlobalAlloc for Counting {
     }
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
         assert!(!is_tensor(layout), "blocks of tensors keep their size");
+        let _ = OF_THREAD.try_with(|count| count.set(count.get() + 1));
         if size >= LARGE {
             OTHERS.fetch_add(1, Ordering::Relaxed);
         }
         // SAFETY: as above.
         unsafe { System.realloc(pointer, layout, size) }
     }
+}
+
+/// Allocations of this thread so far, without those in `gemm`.
+pub(crate) fn allocations_of_thread() -> usize {
+    OF_THREAD.get()
 }
 
 /// Blocks of tensors, and other large ones, that the system was asked for so far.

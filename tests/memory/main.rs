@@ -3,6 +3,7 @@
 //! In a binary of its own, because it counts for the whole process.
 
 mod allocator;
+mod compiled;
 
 use std::sync::mpsc;
 use std::thread;

@@ -74,6 +74,74 @@ fn a_small_step_is_a_routine() {
     assert_eq!(names, ["routine", "assert", "update", "update", "update", "update"], "{plan}");
 }
 
+/// Comparisons and selects are in the pass of what they read and of what reads them, forward and backward; a mask that is read
+/// elsewhere is computed besides.
+#[test]
+fn comparisons_and_selects_are_part_of_passes() {
+    type Loss = fn(&Var<f64>) -> Var<f64>;
+    let losses: [(&str, Loss); 6] = [
+        ("leaky ReLU", |x| Var::where_(x.gt(0.0), x, x * 0.01)),
+        ("clamp", |x| {
+            let x = x.masked_fill(x.ge(1.0), 1.0);
+            x.masked_fill(x.le(-1.0), -0.0)
+        }),
+        ("Huber", |x| Var::where_(x.abs().lt(1.0), x.square() * 0.5, x.abs() - 0.5)),
+        ("logic", |x| {
+            let inside = x.gt(-1.0) & !x.ge(1.0);
+            let odd = x.eq(0.0) ^ (x.ne(x) | inside);
+            Var::where_(&odd, x.square(), -x).masked_fill(odd & x.lt(0.5), f64::NAN)
+        }),
+        ("rows", |x| Var::where_(x.gt(x.mean(keepdim(1))), x.exp(), x * x)),
+        ("a mask of rows", |x| x.square().masked_fill(x.sum(keepdim(1)).gt(0.0), 2.0)),
+    ];
+    let (rows, columns) = (70, 90);
+    for (name, loss) in losses {
+        let step = move |w: &mut Parameter<f64>, (): &mut (), x: Var<f64>| {
+            let y = loss(&(&x - &**w));
+            let gradients = Var::where_(y.abs().lt(1e6), &y, 0.0).sum(..).backward();
+            (y, gradients.var(w).expect("it was read").clone())
+        };
+        let mut compiled = Compiled::new(step);
+        for seed in 0..4 {
+            let numbers = Tensor::<f64>::randn([rows, columns], &mut seeded(seed)) * 1.5;
+            let special = [0.0, -0.0, f64::NAN, f64::INFINITY, -f64::INFINITY, 1.0, -1.0];
+            let place = Tensor::arange(0, (rows * columns) as i64, 1).reshape([rows, columns]);
+            // Whole rows of ordinary numbers, too.
+            let x = numbers.zip("special", &place, |x, i| {
+                if i < 3000 { special.get(i as usize % 31).copied().unwrap_or(x) } else { x }
+            });
+            let mut w = Parameter::new(Tensor::linspace(-0.5, 0.5, columns));
+            let (y, gradient) = step(&mut w, &mut (), x.clone().into());
+            let (compiled_y, compiled_gradient) = compiled.call(&mut w, &mut (), x.into());
+            let bits = |x: &Var<f64>| {
+                x.value().iter().map(|x| if x.is_nan() { 0 } else { x.to_bits() + 1 }).collect::<Vec<_>>()
+            };
+            assert_eq!(bits(&compiled_y), bits(&y), "{name}");
+            assert_eq!(bits(&compiled_gradient), bits(&gradient), "{name}");
+        }
+        let plan = compiled.plan().expect("it was called").to_string();
+        if !name.contains("rows") {
+            assert_eq!(plan.matches("fused(").count(), 1, "{name}: {plan}");
+        }
+        for mask in [" gt ", " lt ", " ge ", " le ", " eq ", " ne ", " logical", " where ", " masked_fill "] {
+            assert!(!plan.contains(mask), "{name}: {plan}");
+        }
+    }
+    let f = |(): &mut (), (): &mut (), x: Var<f64>| {
+        let mask = x.gt(0.5);
+        (Var::where_(&mask, x.exp(), &x), mask)
+    };
+    let mut compiled = Compiled::new(f);
+    for seed in 0..3 {
+        let x = Var::from(Tensor::<f64>::randn([rows, columns], &mut seeded(seed)));
+        let (y, mask) = f(&mut (), &mut (), x.clone());
+        let (compiled_y, compiled_mask) = compiled.call(&mut (), &mut (), x);
+        assert_eq!((compiled_y.value(), compiled_mask.value()), (y.value(), mask.value()));
+    }
+    let plan = compiled.plan().expect("it was called").to_string();
+    assert!(plan.contains("= gt ") && plan.contains("fused(exp, where)"), "{plan}");
+}
+
 /// The bytes of tensors at the peak of a step of training, after some others.
 fn peak_of_step(sizes: &[usize], batch: usize, activation: fn(&Var) -> Var, compiles: bool) -> usize {
     let train = || {

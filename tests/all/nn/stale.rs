@@ -96,8 +96,10 @@ fn changes() -> impl Strategy<Value = Change> {
     ]
 }
 
+type Way = fn(&Var<f64>, &Var<f64>) -> Var<f64>;
+
 /// Ways in which a function reads a captured variable.
-const WAYS: [fn(&Var<f64>, &Var<f64>) -> Var<f64>; 7] = [
+const WAYS: [Way; 7] = [
     |x, captured| x * captured,
     |x, captured| captured.clone() + x,
     // Through operations on constants alone.

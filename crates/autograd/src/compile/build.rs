@@ -131,15 +131,13 @@ impl<'a, T: Float> Builder<'a, T> {
     }
 
     /// An input of the step.
-    pub(super) fn input(&mut self, input: Operand<T>) -> Place {
+    pub(super) fn input(&mut self, input: Operand<T>) {
         let value = self.new_value(Saved::Shape(input.value().shape().into()));
         if !matches!(input, Operand::Var(_)) {
             self.discrete.push(value);
         }
-        let place = Place::Value(value);
         let node = input.node().expect("inputs are on the tape");
-        self.places.insert(address(node), place);
-        place
+        self.places.insert(address(node), Place::Value(value));
     }
 
     /// Whether the value is a member, an input or computed from one. A value that is computed from constants alone is a constant.

@@ -148,6 +148,7 @@ impl<'a, T: Float> Fuser<'a, T> {
             | Fusion::Matmul
             | Fusion::Linear
             | Fusion::MeanSquaredDifference
+            | Fusion::Select(_)
             | Fusion::Computed(_) => None,
         }
     }
@@ -373,7 +374,7 @@ fn is_of_rows(shape: &[usize], domain: &[usize], row_axes: Option<usize>) -> boo
 
 impl Expression {
     /// Whether all its functions can be steps of a fused pass.
-    fn is_fusible<T: Float>(&self) -> bool {
+    pub(super) fn is_fusible<T: Float>(&self) -> bool {
         let arguments: SmallVec<[u32; 4]> = (0..self.arguments() as u32).collect();
         self.fused_steps::<T>(&arguments, &mut Vec::new()).is_some()
     }

@@ -1,12 +1,13 @@
 //! A step that is recorded once and run again without recording.
 //!
 //! `trace` collects the operations of a function, its backward passes included, and its effects on a model. `build` makes the
-//! instructions of a `plan` of them, `fuse` makes one pass of instructions over the same elements, `routines` puts small
+//! instructions of a `plan` of them, `masks` puts comparisons into what they select, `fuse` makes one pass of instructions over the same elements, `routines` puts small
 //! instructions together, and `memory` says where results go. `run` runs the plan on other numbers. The user's side, with
 //! models and optimizers, is `Compiled` of `gradus-nn`.
 
 mod build;
 mod fuse;
+mod masks;
 mod memory;
 mod plan;
 mod print;

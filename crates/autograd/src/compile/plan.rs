@@ -12,7 +12,7 @@ use super::build::{Builder, Line, lines_of};
 use super::routines::Strides;
 use super::trace::Trace;
 use super::watch::Watched;
-use crate::tape::node::{Input, Node, Saved};
+use crate::tape::node::{Input, Node, Origin, Saved};
 use crate::tape::rule_call::RuleCall;
 use crate::tape::{DiscreteOperation, Operand, OperandValue, Operation};
 
@@ -25,8 +25,8 @@ pub struct Plan<T: Float> {
     pub(super) instructions: Vec<Instruction<T>>,
     /// Constants, inputs and results of instructions.
     pub(super) values: Vec<Saved<T>>,
-    /// The inputs of the step.
-    pub(super) inputs: Vec<Place>,
+    /// The number of inputs of the step, which are the first values.
+    pub(super) inputs: usize,
     /// The shape of each value.
     pub(super) shapes: Vec<Shape>,
     /// The shapes of the members; empty of those that are no numbers.
@@ -124,9 +124,9 @@ pub(super) enum Memory {
 /// A gradient rule with what it reads: the operands are the cotangent, these inputs, and the output.
 pub(super) struct Rule<T: Float> {
     pub(super) operation: Arc<dyn Operation<T>>,
-    /// The shape of each input, and a leaf that stands in for it where its gradient is needed.
-    pub(super) inputs: Vec<(Shape, Option<Arc<Node<T>>>)>,
-    pub(super) shape: Shape,
+    /// The node that the rule sees: with the shape of each input, and a leaf that stands in for it where its gradient is needed.
+    /// A run lends it values.
+    pub(super) node: Arc<Node<T>>,
     pub(super) reads: Vec<usize>,
     pub(super) reads_output: bool,
     /// Whether one call gives all gradients.
@@ -155,14 +155,15 @@ impl<T: Float> Rule<T> {
         let node = &call.node;
         let input = |(i, input): (usize, &Input<T>)| {
             let shape = Shape::from_slice(input.value.shape());
-            let leaf = call.needed.contains(&i).then(|| Node::leaf(&shape));
-            (shape, leaf)
+            let node = call.needed.contains(&i).then(|| Node::leaf(&shape));
+            Input { node, value: Saved::Shape(shape) }
         };
         let (reads, reads_output) = call.reads();
+        let operation = node.operation().expect("rules belong to operations");
+        let origin = Origin::Operation(Arc::clone(operation));
         Self {
-            operation: Arc::clone(node.operation().expect("rules belong to operations")),
-            inputs: node.inputs.iter().enumerate().map(input).collect(),
-            shape: node.shape.clone(),
+            operation: Arc::clone(operation),
+            node: Node::new(origin, node.inputs.iter().enumerate().map(input).collect(), None, &node.shape),
             reads,
             reads_output,
             together: call.together,
@@ -207,7 +208,9 @@ impl<T: Float> Plan<T> {
                 Member::Address(_) => None,
             })
             .collect();
-        let inputs: Vec<Place> = inputs.iter().map(|input| builder.input(*input)).collect();
+        for input in inputs {
+            builder.input(*input);
+        }
         let results: Vec<Input<T>> = results
             .iter()
             .map(|result| Input { node: result.node().cloned(), value: result.saved(true) })
@@ -230,7 +233,7 @@ impl<T: Float> Plan<T> {
         let mut plan = Self {
             instructions,
             values,
-            inputs,
+            inputs: inputs.len(),
             shapes,
             members: member_shapes,
             results,
@@ -241,6 +244,7 @@ impl<T: Float> Plan<T> {
             captured,
             watched: Vec::new(),
         };
+        plan.inline_masks();
         plan.fuse();
         plan.make_routines(&strides, &member_strides);
         plan.advance_updates();

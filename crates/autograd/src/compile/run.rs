@@ -46,7 +46,7 @@ impl<T: Float> Plan<T> {
         update: UpdateFunction<'_, T>,
         mut take: impl FnMut(OperandValue<'_, T>),
     ) {
-        assert_eq!(inputs.len(), self.inputs.len(), "run: the plan has other inputs");
+        assert_eq!(inputs.len(), self.inputs, "run: the plan has other inputs");
         let outside = &mut Outside { inputs, members };
         let Self { instructions, values, registers, register_of, shapes, .. } = self;
         mode::with_recording(false, || {
@@ -196,8 +196,8 @@ fn execute<T: Float>(
             let results = &mut results[..instruction.results.len()];
             for (i, value) in results.iter_mut().enumerate() {
                 match instruction.memory[i] {
-                    Memory::Own | Memory::New => sole(value, || routine.new_output(i)),
                     memory @ Memory::Register(_) => prepare(memory, value, registers, &shapes[first + i]),
+                    _ => sole(value, || routine.new_output(i)),
                 };
             }
             return routine.run(inputs, results.iter_mut().filter_map(Saved::value_mut));
@@ -308,25 +308,24 @@ fn run_pass<T: Float>(
 impl<T: Float> Rule<T> {
     /// The gradients that are wanted.
     #[track_caller]
-    fn run(&self, operands: &[OperandValue<'_, T>]) -> SmallVec<[Tensor<T>; 4]> {
+    fn run(&mut self, operands: &[OperandValue<'_, T>]) -> SmallVec<[Tensor<T>; 4]> {
+        if Arc::get_mut(&mut self.node).is_none() {
+            // The rule of a user has kept the node of an earlier run.
+            self.node = without_values(&self.node);
+        }
+        let node = Arc::get_mut(&mut self.node).expect("nobody else has it");
         let mut operands = operands.iter();
         let mut next = || operands.next().expect("the operands were counted").saved();
         let Saved::Value(cotangent) = next() else { unreachable!("a cotangent is numbers") };
-        let mut inputs: Vec<Input<T>> = Vec::with_capacity(self.inputs.len());
-        for (shape, leaf) in &self.inputs {
-            inputs.push(Input { node: leaf.clone(), value: Saved::Shape(shape.clone()) });
-        }
         for &i in &self.reads {
-            inputs[i].value = next();
+            node.inputs[i].value = next();
         }
-        let output = self.reads_output.then(|| match next() {
+        node.output = self.reads_output.then(|| match next() {
             Saved::Value(output) => output,
             _ => unreachable!("an output is numbers"),
         });
-        let origin = Origin::Operation(Arc::clone(&self.operation));
-        let node = Node::new(origin, inputs, output, &self.shape);
         let cotangent = Var::constant(cotangent);
-        let context = Context::new(&node, &cotangent);
+        let context = Context::new(&self.node, &cotangent);
         let mut all = self.together.then(|| self.operation.vjps(&context)).flatten();
         let gradient = |&i: &usize| {
             let gradient = match &mut all {
@@ -335,6 +334,24 @@ impl<T: Float> Rule<T> {
             };
             gradient.expect("the rule gave it before").into_value()
         };
-        self.wanted.iter().map(gradient).collect()
+        let gradients = self.wanted.iter().map(gradient).collect();
+        // The memory of the values is for later instructions.
+        if let Some(node) = Arc::get_mut(&mut self.node) {
+            for input in &mut node.inputs {
+                input.value = Saved::Shape(input.value.shape().into());
+            }
+            node.output = None;
+        }
+        gradients
     }
+}
+
+/// A node of the same operation, with the shapes of its inputs alone.
+fn without_values<T: Float>(node: &Node<T>) -> Arc<Node<T>> {
+    let origin = Origin::Operation(Arc::clone(node.operation().expect("it is of an operation")));
+    let input = |input: &Input<T>| Input {
+        node: input.node.clone(),
+        value: Saved::Shape(input.value.shape().into()),
+    };
+    Node::new(origin, node.inputs.iter().map(input).collect(), None, &node.shape)
 }

@@ -6,6 +6,7 @@ use std::ops::{BitAnd, BitOr, BitXor, Not};
 use gradus_tensor::shapes::broadcast_shapes;
 use gradus_tensor::{Float, Shape, Tensor, TensorError};
 
+use crate::scalar::{Expression, Real};
 use crate::tape::{Batch, Discrete, DiscreteOperation, Discreteness, Inputs, Mask, Operand, Var, decide};
 
 /// A comparison of indices or masks.
@@ -34,6 +35,16 @@ macro_rules! comparisons {
                 match self {
                     $(Self::$kind => inputs[0].$name(inputs[1]),)*
                 }
+            }
+            fn expression(&self) -> Option<Expression> {
+                Some(match self {
+                    Self::Ne => Expression::of(2, &|x| x[0].eq(x[1]).select(0.0, 1.0)),
+                    Self::Eq => Expression::of(2, &|x| x[0].eq(x[1])),
+                    Self::Lt => Expression::of(2, &|x| x[0].lt(x[1])),
+                    Self::Le => Expression::of(2, &|x| x[0].le(x[1])),
+                    Self::Gt => Expression::of(2, &|x| x[0].gt(x[1])),
+                    Self::Ge => Expression::of(2, &|x| x[0].ge(x[1])),
+                })
             }
             fn batched(&self, batch: &Batch<T>) -> Option<Mask<T>> {
                 Some(batch.decide_each(*self))
@@ -129,6 +140,13 @@ macro_rules! logic {
                     $(Self::$kind => inputs.mask(0).$name(inputs.mask(1)),)*
                 }
             }
+            fn expression(&self) -> Option<Expression> {
+                Some(match self {
+                    Self::And => Expression::of(2, &|x| x[0].select(x[1], 0.0)),
+                    Self::Or => Expression::of(2, &|x| x[0].select(1.0, x[1])),
+                    Self::Xor => Expression::of(2, &|x| x[0].eq(x[1]).select(0.0, 1.0)),
+                })
+            }
             fn batched(&self, batch: &Batch<T>) -> Option<Mask<T>> {
                 Some(batch.decide_each(*self))
             }
@@ -214,6 +232,9 @@ impl<T: Float> DiscreteOperation<T, bool> for LogicalNot {
     }
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<bool> {
         inputs.mask(0).logical_not()
+    }
+    fn expression(&self) -> Option<Expression> {
+        Some(Expression::of(1, &|x| x[0].select(0.0, 1.0)))
     }
     fn batched(&self, batch: &Batch<T>) -> Option<Mask<T>> {
         Some(batch.decide_each(Self))

@@ -8,8 +8,10 @@ use gradus_tensor::shapes::{
 use gradus_tensor::{Float, OrPanic, Shape, Tensor, TensorError, lane_axis};
 
 use super::operations::operations;
+use crate::scalar::{Expression, Real};
 use crate::tape::{
-    Batch, DiscreteOperation, Indices, Inputs, Mask, Operand, Saves, Var, apply, apply_inplace, decide,
+    Batch, DiscreteOperation, Fusion, Indices, Inputs, Mask, Operand, Saves, Var, apply, apply_inplace,
+    decide,
 };
 
 operations! {
@@ -96,7 +98,8 @@ operations! {
             let (condition, g, zero) = (context.mask(2), context.cotangent(), Var::from(T::ZERO));
             if input == 0 { Var::where_(condition, g, zero) } else { Var::where_(condition, zero, g) }
         },
-        batched |batch| batch.apply_each(Self);
+        batched |batch| batch.apply_each(Self),
+        fusion Fusion::Select(Expression::of(3, &|x| x[2].select(x[0], x[1])));
 
     /// The inputs are x and the mask.
     Nonlinear<T> MaskedFill { value: T }: "masked_fill", saves Saves::NOTHING,
@@ -104,7 +107,8 @@ operations! {
         forward |x| x[0].masked_fill(x.mask(1), *value),
         vjp |context, _| context.cotangent().masked_fill(context.mask(1), T::ZERO),
         jvp |context, _| context.tangent().masked_fill(context.mask(1), T::ZERO),
-        batched |batch| batch.apply_each(Self { value: *value });
+        batched |batch| batch.apply_each(Self { value: *value }),
+        fusion Fusion::Select(Expression::of(2, &|x| x[1].select(x[0].constant(value.to_f64()), x[0])));
 }
 
 /// Numbers with the axis of the batch in front, and at least one behind it.

@@ -54,6 +54,10 @@ impl Reduced {
     }
 }
 
+fn extreme(largest: bool) -> Reduction {
+    if largest { Reduction::Max } else { Reduction::Min }
+}
+
 /// Axes, counted from the front, of a tensor with an axis of a batch in front.
 pub(super) fn behind_batch(axes: &[usize]) -> Shape {
     axes.iter().map(|axis| axis + 1).collect()
@@ -65,7 +69,7 @@ operations! {
         forward |x| x[0].sum(over.axes()),
         vjp |context, _| over.restore(context.cotangent(), context.shape(0)).expand(context.shape(0)),
         batched |batch| batch.apply(Self(over.behind_batch())),
-        into |x, y| x[0].sum_into(&over.axes, y),
+        into |x, y| x[0].reduce_into(Reduction::Sum, &over.axes, y),
         fusion Fusion::Reduce(Reduction::Sum, over.axes.clone());
 
     Linear Mean(over: Reduced): "mean",
@@ -77,6 +81,7 @@ operations! {
             over.restore(&share, shape).expand(shape)
         },
         batched |batch| batch.apply(Self(over.behind_batch())),
+        into |x, y| x[0].reduce_into(Reduction::Mean, &over.axes, y),
         fusion Fusion::Reduce(Reduction::Mean, over.axes.clone());
 
     /// The largest or the smallest element.
@@ -92,7 +97,8 @@ operations! {
             share.gated(context.tangent()).sum(over.axes())
         },
         batched |batch| batch.apply(Self { largest: *largest, over: over.behind_batch() }),
-        fusion Fusion::Reduce(if *largest { Reduction::Max } else { Reduction::Min }, over.axes.clone());
+        into |x, y| x[0].reduce_into(extreme(*largest), &over.axes, y),
+        fusion Fusion::Reduce(extreme(*largest), over.axes.clone());
 
     Nonlinear LogSumExp(over: Reduced): "logsumexp",
         shape |x| reduced_shape("logsumexp", x[0], &over.axes()),

@@ -66,6 +66,39 @@ impl Expression {
         self.read(&arguments).0
     }
 
+    /// An expression without steps, to add some to.
+    pub(crate) fn new() -> Self {
+        Self { steps: Vec::new(), result: 0 }
+    }
+
+    /// Adds an argument, the next one, and gives the number of its step.
+    pub(crate) fn add_argument(&mut self) -> usize {
+        self.steps.push(Step::Argument(self.arguments()));
+        self.steps.len() - 1
+    }
+
+    /// Adds the steps of another expression, whose arguments are these steps, and gives the number of its result, which becomes
+    /// the result of this one.
+    pub(crate) fn add(&mut self, other: &Self, arguments: &[usize]) -> usize {
+        let mut places: Vec<usize> = Vec::with_capacity(other.steps.len());
+        for step in &other.steps {
+            let step = match step {
+                Step::Argument(argument) => {
+                    places.push(arguments[*argument]);
+                    continue;
+                }
+                Step::Constant(_) => step.clone(),
+                Step::Function(function, operands) => {
+                    Step::Function(*function, operands.iter().map(|&operand| places[operand]).collect())
+                }
+            };
+            self.steps.push(step);
+            places.push(self.steps.len() - 1);
+        }
+        self.result = places[other.result];
+        self.result
+    }
+
     /// The number of arguments.
     pub(crate) fn arguments(&self) -> usize {
         self.steps.iter().filter(|step| matches!(step, Step::Argument(_))).count()

@@ -12,5 +12,4 @@ pub use expression::Expression;
 pub use function::{BinaryFunction, UnaryFunction};
 pub(crate) use function::{binary_function, unary_function};
 pub use real::{Lift, Literal, Real};
-#[cfg(feature = "proptest")]
 pub(crate) use traced::traced;

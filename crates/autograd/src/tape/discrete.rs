@@ -11,6 +11,7 @@ use super::node::{Node, Origin};
 use super::operand::{Inputs, Operand};
 use super::operation::{is_recorded, remember, values_of};
 use super::{Batch, Saves, example, mode, watch};
+use crate::scalar::Expression;
 
 /// A tensor of integers or truth values that other operations read: [`Indices`] or a [`Mask`].
 ///
@@ -79,6 +80,12 @@ pub trait DiscreteOperation<T: Float, E: Element>: Debug + Send + Sync + 'static
     /// The result for these inputs. It must depend on nothing but them and the attributes.
     #[track_caller]
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<E>;
+
+    /// The function of numbers that an elementwise operation with a mask as its result is, for a mask being 1 where it is true,
+    /// else 0; `None`, the default, if it is another operation. A compiled step computes such a mask where it is read.
+    fn expression(&self) -> Option<Expression> {
+        None
+    }
 
     /// The result for a whole batch; see [`Operation::batched`](crate::Operation::batched).
     fn batched(&self, batch: &Batch<T>) -> Option<Discrete<E, T>> {

@@ -167,7 +167,7 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
 }
 
 /// The part of an operation in a fused pass; see [`Operation::fusion`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Fusion {
     /// A reduction over these axes, which it drops or keeps with size 1.
     Reduce(gradus_tensor::fused::Reduction, Shape),
@@ -185,6 +185,8 @@ pub enum Fusion {
     MeanSquaredDifference,
     /// The input of this number, which was computed before.
     Computed(usize),
+    /// A function of each element of the inputs, of which some are masks: for it, 1 where they are true, else 0.
+    Select(Expression),
 }
 
 /// The values of the inputs, for a forward pass.

@@ -51,6 +51,7 @@ macro_rules! compiled {
 compiled! { /// The functions of these names in `kernels`, which say what they do, for all elements.
 ElementKernels for f32, f64, i64, bool: {
     copy::copy_elements(x: Strided<'_, Self>) -> Buffer<Self>;
+    copy::overwrite_copy(x: Strided<'_, Self>, out: &mut [Self]) -> ();
 } }
 
 compiled! { /// The functions of these names in `kernels`, which say what they do, for all numbers.
@@ -109,6 +110,9 @@ Kernels for f32, f64: {
         groups: &[Panels], x: (&[u8], usize), geometry: &Geometry, padding_and_most: [u8; 2], scales: (f64, &[f64]),
         bias: Option<&[Self]>
     ) -> Buffer<Self>;
+    fused::overwrite_reduction(
+        out: &mut [Self], x: Strided<'_, Self>, axes: &[usize], reduction: fused::Reduction
+    ) -> ();
     fused::plan(
         shape: &[usize], row_axes: usize, inputs: &[&[usize]], steps: &[FusedStep<Self>], outputs: &[u32]
     ) -> Stages<Self>;

@@ -10,7 +10,7 @@ use std::mem::MaybeUninit;
 use std::ops::Deref;
 
 use crate::element::Element;
-use crate::kernels::parts::{SHARED, fill_parts, part_length};
+use crate::kernels::parts::{SHARED, part_length, unwritten, write_parts};
 use crate::kernels::runs::at;
 use crate::kernels::runs::{MergedAxes, Runs, merge_axes, place};
 use crate::layout::{Layout, Strided};
@@ -26,9 +26,22 @@ pub(crate) fn copy<T: Element>(x: Strided<'_, T>) -> Buffer<T> {
 
 /// [`copy`], by tiles where runs would jump about the memory.
 pub(crate) fn copy_elements<T: Element>(x: Strided<'_, T>) -> Buffer<T> {
+    // SAFETY: all elements are written.
+    unsafe { Buffer::build(x.layout.len(), |out| write_copy(x, out)) }
+}
+
+/// [`copy`] over what is in `out`.
+pub(crate) fn overwrite_copy<T: Element>(x: Strided<'_, T>, out: &mut [T]) {
+    // SAFETY: elements of tensors are initialised.
+    write_copy(x, unsafe { unwritten(out) });
+}
+
+/// Writes the elements to `out`, which has as many.
+fn write_copy<T: Element>(x: Strided<'_, T>, out: &mut [MaybeUninit<T>]) {
+    assert_eq!(out.len(), x.layout.len(), "sizes differ");
     match Transposition::of(x.layout) {
-        Some(transposition) => transposition.copy(x.data),
-        None => copy_runs(x),
+        Some(transposition) => transposition.write(x.data, out),
+        None => write_runs(x, out),
     }
 }
 
@@ -58,29 +71,26 @@ pub(crate) fn in_order<'a, T: Element>(data: &'a [T], layout: &Layout) -> Elemen
     }
 }
 
-/// The elements in logical order, one run after another.
-fn copy_runs<T: Element>(x: Strided<'_, T>) -> Buffer<T> {
+/// Writes the elements in logical order, one run after another: the runs of a range have as many elements as the range.
+fn write_runs<T: Element>(x: Strided<'_, T>, out: &mut [MaybeUninit<T>]) {
     let Strided { data, layout } = x;
     let (len, runs) = (layout.len(), Runs::new(&layout.shape, [layout]));
-    // SAFETY: the runs of a range have as many elements as the range; those of `out` are written in order.
-    unsafe {
-        fill_parts(len, part_length(len), &|first, out| {
-            let (range, mut rest) = (first..first + out.len(), out);
-            runs.for_each(range, |[start], length| {
-                let out;
-                (out, rest) = std::mem::take(&mut rest).split_at_mut(length);
-                if let [1] = runs.strides() {
-                    for (out, &x) in out.iter_mut().zip(&data[start..start + length]) {
-                        out.write(x);
-                    }
-                } else {
-                    for (i, out) in out.iter_mut().enumerate() {
-                        out.write(data[at(start, i, runs.strides()[0])]);
-                    }
+    write_parts(out, part_length(len), &|first, out| {
+        let (range, mut rest) = (first..first + out.len(), out);
+        runs.for_each(range, |[start], length| {
+            let out;
+            (out, rest) = std::mem::take(&mut rest).split_at_mut(length);
+            if let [1] = runs.strides() {
+                for (out, &x) in out.iter_mut().zip(&data[start..start + length]) {
+                    out.write(x);
                 }
-            });
-        })
-    }
+            } else {
+                for (i, out) in out.iter_mut().enumerate() {
+                    out.write(data[at(start, i, runs.strides()[0])]);
+                }
+            }
+        });
+    });
 }
 
 /// The side of a tile, which the registers hold.
@@ -124,11 +134,10 @@ impl Transposition {
         Some(Self { outer: axes, rows, between, matrices, columns, stride, offset: layout.offset, len })
     }
 
-    fn copy<T: Element>(&self, data: &[T]) -> Buffer<T> {
-        let row = self.row();
-        let length = if self.len < SHARED { self.len } else { PART_ROWS * row };
-        // SAFETY: a part is whole rows.
-        unsafe { fill_parts(self.len, length, &|start, out| self.fill_rows(data, start, out)) }
+    /// Writes all elements; a part is whole rows.
+    fn write<T: Element>(&self, data: &[T], out: &mut [MaybeUninit<T>]) {
+        let length = if self.len < SHARED { self.len } else { PART_ROWS * self.row() };
+        write_parts(out, length, &|start, out| self.fill_rows(data, start, out));
     }
 
     /// The elements of a row of the result: of all axes after the one of stride 1.

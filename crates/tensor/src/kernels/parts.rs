@@ -28,37 +28,43 @@ pub(crate) unsafe fn fill<U: Element>(
     length: usize,
     part: impl Fn(usize, &mut [MaybeUninit<U>]) + Sync,
 ) -> Buffer<U> {
+    // SAFETY: parts cover all elements, and `part` writes all of each.
+    unsafe { Buffer::build(len, |out| write(out, length, part)) }
+}
+
+/// Calls `part(start, elements)` for parts of `out`, as [`fill`] does.
+#[inline]
+pub(crate) fn write<U: Element>(
+    out: &mut [MaybeUninit<U>],
+    length: usize,
+    part: impl Fn(usize, &mut [MaybeUninit<U>]) + Sync,
+) {
     let part = |start: usize, out: &mut [MaybeUninit<U>]| {
         dispatch(
             #[inline(always)]
             || part(start, out),
         );
     };
-    // SAFETY: as the caller promises.
-    unsafe { fill_parts(len, length, &part) }
+    write_parts(out, length, &part);
 }
 
-/// [`fill`] with vectors of at most 256 bits.
-///
-/// # Safety
-/// `part` must write every element it is given.
+/// [`write`] with vectors of at most 256 bits.
 #[inline]
-pub(crate) unsafe fn fill_narrow<U: Element>(
-    len: usize,
+pub(crate) fn write_narrow<U: Element>(
+    out: &mut [MaybeUninit<U>],
     length: usize,
     part: impl Fn(usize, &mut [MaybeUninit<U>]) + Sync,
-) -> Buffer<U> {
+) {
     let part = |start: usize, out: &mut [MaybeUninit<U>]| {
         dispatch_narrow(
             #[inline(always)]
             || part(start, out),
         );
     };
-    // SAFETY: as the caller promises.
-    unsafe { fill_parts(len, length, &part) }
+    write_parts(out, length, &part);
 }
 
-/// [`fill`], compiled once for all that fill.
+/// [`fill`] without a choice of instructions.
 ///
 /// # Safety
 /// `part` must write every element it is given.
@@ -68,5 +74,23 @@ pub(crate) unsafe fn fill_parts<U: Copy + Send>(
     part: &(dyn Fn(usize, &mut [MaybeUninit<U>]) + Sync),
 ) -> Buffer<U> {
     // SAFETY: parts cover all elements, and `part` writes all of each.
-    unsafe { Buffer::build(len, |out| for_each_part(out, length, part)) }
+    unsafe { Buffer::build(len, |out| write_parts(out, length, part)) }
+}
+
+/// [`write`] without a choice of instructions, compiled once for all that write.
+pub(crate) fn write_parts<U: Copy + Send>(
+    out: &mut [MaybeUninit<U>],
+    length: usize,
+    part: &(dyn Fn(usize, &mut [MaybeUninit<U>]) + Sync),
+) {
+    for_each_part(out, length, part);
+}
+
+/// Elements to write over.
+///
+/// # Safety
+/// Only initialised elements may be written there.
+pub(crate) unsafe fn unwritten<U: Copy>(elements: &mut [U]) -> &mut [MaybeUninit<U>] {
+    // SAFETY: they are borrowed uniquely, and stay initialised, as the caller promises.
+    unsafe { std::slice::from_raw_parts_mut(elements.as_mut_ptr().cast(), elements.len()) }
 }

@@ -93,7 +93,7 @@ impl<T: Float> Tensor<T> {
     pub fn matmul_into(&self, other: &Self, out: &mut Self) {
         if let (&[_, inner], &[k, _]) = (self.shape(), other.shape())
             && inner == k
-            && out.overwrite([self.as_matrix(), other.as_matrix()], None, || other.contiguous())
+            && out.overwrite([self, other], None)
         {
             return;
         }
@@ -111,38 +111,35 @@ impl<T: Float> Tensor<T> {
         if let (&[_, inner], &[columns, k]) = (self.shape(), weight.shape())
             && inner == k
             && bias.is_none_or(|bias| *bias.shape() == [columns])
+            && out.overwrite([self, &weight.t()], bias)
         {
-            let bias = bias.map(Self::elements);
-            let matrices = [self.as_matrix(), weight.as_matrix().t()];
-            if out.overwrite(matrices, bias.as_deref(), || weight.t().contiguous()) {
-                return;
-            }
+            return;
         }
         *out = self.linear(weight, bias);
     }
 
-    /// Writes the product of two matrices that fit over this tensor, if that can be done at once; `right` gives a contiguous
-    /// copy of the right one.
+    /// Writes the product of two matrices that fit over this tensor, as [`matrix_product`](Self::matrix_product) would give it, if
+    /// this tensor can be written to.
     #[inline]
-    fn overwrite(
-        &mut self,
-        [lhs, rhs]: [MatrixRef<T>; 2],
-        bias: Option<&[T]>,
-        right: impl FnOnce() -> Self,
-    ) -> bool {
+    fn overwrite(&mut self, [left, right]: [&Self; 2], bias: Option<&Self>) -> bool {
+        let (lhs, rhs) = (left.as_matrix(), right.as_matrix());
         let (m, k, n) = (lhs.rows, lhs.columns, rhs.columns);
         if *self.shape() != [m, n] || m == 0 || k == 0 || n == 0 {
             return false;
         }
-        let turns = turns_first(lhs, rhs);
-        if turns && turns_whole(lhs, rhs) {
-            return false;
-        }
         let Some(out) = self.writable() else { return false };
-        if turns {
-            kernels::overwrite_product(out, lhs, right().as_matrix(), bias);
+        if !turns_first(lhs, rhs) {
+            let bias = bias.map(Self::elements);
+            kernels::overwrite_product(out, lhs, rhs, bias.as_deref());
+        } else if turns_whole(lhs, rhs) {
+            let turned = right.t().matrix_product(&left.t().contiguous(), None).t();
+            T::overwrite_copy(turned.strided(), out);
+            if let Some(bias) = bias {
+                *self += bias;
+            }
         } else {
-            kernels::overwrite_product(out, lhs, rhs, bias);
+            let bias = bias.map(Self::elements);
+            kernels::overwrite_product(out, lhs, right.contiguous().as_matrix(), bias.as_deref());
         }
         true
     }

@@ -2,6 +2,7 @@
 
 use crate::element::{Element, Float, Number};
 use crate::error::{OrPanic, TensorError};
+use crate::fused::Reduction;
 use crate::kernels::{self, Fold};
 use crate::layout::{Strided, copied};
 use crate::runtime::Buffer;
@@ -61,12 +62,16 @@ impl<T: Element> Tensor<T> {
     }
 }
 
-impl<T: Number> Tensor<T> {
-    /// [`sum`](Self::sum) over axes that are resolved, in place of a tensor of the result's shape.
+impl<T: Float> Tensor<T> {
+    /// A reduction over axes that are resolved, over the elements of `out`, which has an element for each result, is contiguous
+    /// and shares its buffer with no other tensor.
+    ///
+    /// # Panics
+    /// If `out` is another one.
     #[doc(hidden)]
-    pub fn sum_into(&self, axes: &[usize], out: &mut Self) {
-        let shape = copied(out.shape());
-        *out = Self::from_buffer(T::sum_along(self.strided(), axes, T::ONE), &shape);
+    pub fn reduce_into(&self, reduction: Reduction, axes: &[usize], out: &mut Self) {
+        let out = out.writable().expect("contiguous, and not shared");
+        T::overwrite_reduction(out, self.strided(), axes, reduction);
     }
 }
 

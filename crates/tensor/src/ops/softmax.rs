@@ -45,9 +45,10 @@ impl<T: Float> Tensor<T> {
         cross_entropy_shape(self.shape(), axis, targets.shape()).or_panic();
         let axis = from_front(axis, self.rank());
         let targets = self.indices(axis, targets, ignore_index);
+        let targets = targets.as_slice();
         let count = targets.iter().filter(|target| target.is_some()).count();
         let lanes = self.moved_axis(axis, self.rank() - 1).contiguous();
-        let losses = T::cross_entropy_rows(lanes.data(), self.shape()[axis], &targets);
+        let losses = T::cross_entropy_rows(lanes.data(), self.shape()[axis], targets);
         Self::from_buffer(losses, &[targets.len()]).sum(..) / T::from_f64(count as f64)
     }
 
@@ -63,26 +64,28 @@ impl<T: Float> Tensor<T> {
     ) -> Self {
         softmax_minus_one_hot_shape(self.shape(), axis, targets.shape()).or_panic();
         let targets = self.indices(from_front(axis, self.rank()), targets, ignore_index);
-        let rows = |x: &[T], length| T::softmax_minus_one_hot_rows(x, length, &targets, scale);
+        let rows = |x: &[T], length| T::softmax_minus_one_hot_rows(x, length, targets.as_slice(), scale);
         self.map_lanes("softmax_minus_one_hot", axis, rows)
     }
 
     /// The targets of [`cross_entropy`](Self::cross_entropy) as indices, if they are not ignored.
     #[track_caller]
-    fn indices(&self, axis: usize, targets: &Tensor<i64>, ignore_index: Option<i64>) -> Vec<Option<usize>> {
+    fn indices(
+        &self,
+        axis: usize,
+        targets: &Tensor<i64>,
+        ignore_index: Option<i64>,
+    ) -> Buffer<Option<usize>> {
         let classes = self.shape()[axis];
-        let mut indices = Vec::with_capacity(targets.len());
-        for &target in targets.contiguous().data() {
-            let is_class = (0..classes as i64).contains(&target);
-            if ignore_index == Some(target) {
-                indices.push(None);
-            } else if is_class {
-                indices.push(Some(target as usize));
-            } else {
-                panic!("{}", invalid_target("cross_entropy", target, self.shape(), classes, ignore_index))
-            }
+        let is_ignored = |target: i64| ignore_index == Some(target);
+        let targets = targets.contiguous();
+        let targets = targets.data();
+        let is_valid = |target: i64| is_ignored(target) || (0..classes as i64).contains(&target);
+        if let Some(&target) = targets.iter().find(|target| !is_valid(**target)) {
+            panic!("{}", invalid_target("cross_entropy", target, self.shape(), classes, ignore_index))
         }
-        indices
+        let index = |&target: &i64| (!is_ignored(target)).then_some(target as usize);
+        Buffer::collect(targets.len(), targets.iter().map(index))
     }
 
     /// The lanes along the axis replaced by `rows` of them.

@@ -2,6 +2,7 @@
 
 use crate::common::*;
 use gradus_tensor::Tensor;
+use gradus_tensor::fused::Reduction;
 use proptest::prelude::*;
 
 /// A shape with lanes long enough for every branch of the summation, and axes to sum.
@@ -31,6 +32,29 @@ law! {
         check(&x.tensor.mean(&axes[..]), &model(plain.mean(&axes[..])));
         check(&x.tensor.logsumexp(&axes[..]), &model(plain.logsumexp(&axes[..])));
         check(&x.tensor.prod(&axes[..]), &model(plain.prod(&axes[..])));
+    }
+}
+
+law! {
+    /// A reduction over memory that was prepared has the bits of a new one, whatever was there.
+    [f32 f64]
+    fn prepared_reductions_are_new_ones((x, axes) in summable::<T>()) {
+        let x = x.tensor;
+        for reduction in [Reduction::Sum, Reduction::Mean, Reduction::Max, Reduction::Min] {
+            let is_extreme = matches!(reduction, Reduction::Max | Reduction::Min);
+            if is_extreme && axes.iter().any(|&axis| x.shape()[axis] == 0) {
+                continue;
+            }
+            let expected = match reduction {
+                Reduction::Sum => x.sum(&axes[..]),
+                Reduction::Mean => x.mean(&axes[..]),
+                Reduction::Max => x.max(&axes[..]),
+                Reduction::Min => x.min(&axes[..]),
+            };
+            let mut out = Tensor::full(expected.shape(), T::NAN);
+            x.reduce_into(reduction, &axes, &mut out);
+            prop_assert_eq!(bits(&out), bits(&expected));
+        }
     }
 }
 

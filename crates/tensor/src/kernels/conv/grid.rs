@@ -6,6 +6,7 @@ use smallvec::SmallVec;
 
 use super::{Geometry, PIECES, area};
 use crate::element::Float;
+use crate::runtime::Buffer;
 use crate::runtime::registers::MOST_LANES;
 
 /// The bytes of the planes of a block: they should stay in the second-level cache.
@@ -75,19 +76,16 @@ impl Walk {
         Self::new([0, 1, output[axis]], input[axis], stride[axis], taps)
     }
 
-    /// Over the input, one for each remainder of its places by the stride.
-    pub(crate) fn backward(geometry: &Geometry, axis: usize) -> Vec<Self> {
+    /// Over the places of the input with this remainder by the stride.
+    pub(crate) fn backward(geometry: &Geometry, axis: usize, start: usize) -> Self {
         let Geometry { input, kernel, output, stride, padding, dilation, .. } = geometry;
         let (size, stride) = (input[axis], stride[axis]);
-        let walk = |start: usize| {
-            let at = |k: usize| (start + padding[axis]) as isize - (k * dilation[axis]) as isize;
-            let taps = (0..kernel[axis])
-                .map(move |k| (k, at(k)))
-                .filter(|(_, at)| at % stride as isize == 0)
-                .map(|(k, at)| (k, at / stride as isize));
-            Self::new([start, stride, (size - start).div_ceil(stride)], output[axis], 1, taps)
-        };
-        (0..stride.min(size)).map(walk).collect()
+        let at = |k: usize| (start + padding[axis]) as isize - (k * dilation[axis]) as isize;
+        let taps = (0..kernel[axis])
+            .map(move |k| (k, at(k)))
+            .filter(|(_, at)| at % stride as isize == 0)
+            .map(|(k, at)| (k, at / stride as isize));
+        Self::new([start, stride, (size - start).div_ceil(stride)], output[axis], 1, taps)
     }
 }
 
@@ -149,16 +147,17 @@ impl Grid {
     }
 
     /// How far from the place of a result the elements are that it uses: by channel, then by tap.
-    pub(crate) fn distances(&self) -> Vec<u32> {
+    pub(crate) fn distances(&self) -> Buffer<u32> {
         let [height, width] = self.plane();
         assert!(u32::try_from(self.len()).is_ok(), "a block of more than 2^32 elements");
-        let mut distances = Vec::with_capacity(self.channels * self.y.taps.len() * self.x.taps.len());
+        let mut distances = Buffer::filled(self.channels * self.y.taps.len() * self.x.taps.len(), 0);
+        let mut rest = distances.get_mut().expect("nobody else has it").iter_mut();
         for channel in 0..self.channels {
             for y in &self.y.taps {
-                for x in &self.x.taps {
+                for (x, distance) in self.x.taps.iter().zip(&mut rest) {
                     let row = channel * self.y.remainders.len() + y.plane;
                     let plane = row * self.x.remainders.len() + x.plane;
-                    distances.push(((plane * height + y.shift) * width + x.shift) as u32);
+                    *distance = ((plane * height + y.shift) * width + x.shift) as u32;
                 }
             }
         }

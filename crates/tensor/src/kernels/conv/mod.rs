@@ -15,6 +15,8 @@ mod grid;
 mod tiles;
 pub(crate) mod weight;
 
+use smallvec::SmallVec;
+
 use self::grid::{Grid, Walk};
 use self::tiles::{Tiles, tile_rows};
 use crate::element::Float;
@@ -69,7 +71,7 @@ pub(crate) fn conv<T: Float>(x: &[T], weight: &[T], bias: Option<&[T]>, geometry
         bias,
         rows: outputs,
         size: geometry.output,
-        grids: vec![grid],
+        grids: SmallVec::from_buf([grid]),
     };
     correlation.run(batch, groups, geometry.is_shared())
 }
@@ -77,11 +79,10 @@ pub(crate) fn conv<T: Float>(x: &[T], weight: &[T], bias: Option<&[T]>, geometry
 /// The gradient of [`conv`] for its input, whose own gradient for the output is `g`.
 pub(crate) fn conv_input<T: Float>(g: &[T], weight: &[T], geometry: &Geometry) -> Buffer<T> {
     let Geometry { batch, groups, inputs, outputs, .. } = *geometry;
-    let mut grids = Vec::new();
+    let mut grids = SmallVec::new();
     for y in 0..geometry.stride[0].min(geometry.input[0]) {
         for x in 0..geometry.stride[1].min(geometry.input[1]) {
-            let [y, x] =
-                [(0, y), (1, x)].map(|(axis, phase)| Walk::backward(geometry, axis).swap_remove(phase));
+            let [y, x] = [(0, y), (1, x)].map(|(axis, phase)| Walk::backward(geometry, axis, phase));
             grids.push(Grid::new(y, x, outputs, size_of::<T>(), batch * groups));
         }
     }
@@ -143,22 +144,22 @@ struct Correlation<'a, T> {
     /// Height and width of the result.
     size: [usize; 2],
     /// Together they cover the result.
-    grids: Vec<Grid>,
+    grids: SmallVec<[Grid; 1]>,
 }
 
 impl<T: Float> Correlation<'_, T> {
     fn run(&self, batch: usize, groups: usize, shared: bool) -> Buffer<T> {
         let most = most_rows();
-        let distances: Vec<Vec<u32>> = self.grids.iter().map(Grid::distances).collect();
+        let distances: SmallVec<[Buffer<u32>; 4]> = self.grids.iter().map(Grid::distances).collect();
         let of_group = self.weight.data.len() / groups;
-        let packed: Vec<Buffer<T>> = (0..groups)
+        let packed: SmallVec<[Buffer<T>; 4]> = (0..groups)
             .flat_map(|group| self.grids.iter().map(move |grid| (group, grid)))
             .map(|(group, grid)| {
                 self.weight.pack(grid, &self.weight.data[group * of_group..][..of_group], self.rows, most)
             })
             .collect();
         // The number of the first block of each grid.
-        let mut firsts = vec![0];
+        let mut firsts: SmallVec<[usize; 5]> = SmallVec::from_slice(&[0]);
         for grid in &self.grids {
             firsts.push(firsts[firsts.len() - 1] + grid.count());
         }
@@ -182,7 +183,7 @@ impl<T: Float> Correlation<'_, T> {
                     grid,
                     block: grid.range(block),
                     planes,
-                    distances: &distances[number],
+                    distances: distances[number].as_slice(),
                     weights: packed[group * self.grids.len() + number].as_slice(),
                     bias: self.bias.map(|bias| &bias[group * self.rows..][..self.rows]),
                     rows: self.rows,

@@ -60,6 +60,7 @@ fn sum_up<T: Float>(x: &[T], g: &[T], geometry: &Geometry, lanes_are_places: boo
         let [y_walk, x_walk] = [0, 1].map(|axis| Walk::forward(geometry, axis));
         let grid = Grid::new(y_walk, x_walk, channels.len(), size_of::<T>(), PIECES);
         let distances = grid.distances();
+        let distances = distances.as_slice();
         let width = grid.plane()[1];
         let mut planes = scratch(grid.len());
         let planes = planes.get_mut().expect("nobody else has it");
@@ -80,12 +81,12 @@ fn sum_up<T: Float>(x: &[T], g: &[T], geometry: &Geometry, lanes_are_places: boo
                 if lanes_are_places {
                     let length = align(arranged, g, geometry.output, &range, width);
                     let g = &arranged[..outputs * length];
-                    dispatch_vectors(DotTiles { planes, distances: &distances, g, length, outputs, sums });
+                    dispatch_vectors(DotTiles { planes, distances, g, length, outputs, sums });
                 } else {
                     turn(arranged, g, geometry.output, &range, padded);
                     dispatch_vectors(WeightTiles {
                         planes,
-                        distances: &distances,
+                        distances,
                         width,
                         size: range.map(|range| range.len()),
                         turned: arranged,

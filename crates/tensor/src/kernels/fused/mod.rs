@@ -19,9 +19,10 @@ pub(crate) use function::OPERANDS;
 pub(crate) use stages::Stages;
 
 use crate::element::Float;
-use crate::kernels::reduce::Reduction as _;
+use crate::kernels::parts::unwritten;
 use crate::kernels::reduce::extremes::{Extreme, Largest, Smallest};
 use crate::kernels::reduce::sum::{Sum, itself, square_from};
+use crate::kernels::reduce::{Reduction as _, write_reduced};
 use crate::layout::Strided;
 
 /// A step of a program; operands are numbers of earlier steps.
@@ -62,6 +63,28 @@ impl Reduction {
             Self::Max => Extreme(Largest).lane(row),
             Self::Min => Extreme(Smallest).lane(row),
         }
+    }
+}
+
+/// A reduction along axes, over what is in `out`.
+#[allow(unsafe_code, reason = "results are written to memory of elements; see SAFETY")]
+pub(crate) fn overwrite_reduction<T: Float>(
+    out: &mut [T],
+    x: Strided<'_, T>,
+    axes: &[usize],
+    reduction: Reduction,
+) {
+    // SAFETY: results are initialised.
+    let out = unsafe { unwritten(out) };
+    let sum = |divisor| Sum { each: itself, divisor };
+    match reduction {
+        Reduction::Sum => write_reduced(out, x, axes, &sum(T::ONE)),
+        Reduction::Mean => {
+            let count: usize = axes.iter().map(|&axis| x.shape()[axis]).product();
+            write_reduced(out, x, axes, &sum(T::from_f64(count as f64)));
+        }
+        Reduction::Max => write_reduced(out, x, axes, &Extreme(Largest)),
+        Reduction::Min => write_reduced(out, x, axes, &Extreme(Smallest)),
     }
 }
 

@@ -101,7 +101,34 @@ impl<'a, T: Float> Planner<'a, T> {
             first_register,
         };
         planner.find_pairs();
+        planner.find_last_reads();
         planner
+    }
+
+    /// The values that a step reads where they are stored: it may compute some of its operands itself.
+    fn reads(&self, number: usize) -> SmallVec<[u32; OPERANDS]> {
+        match (&self.pairs[number], self.squares[number]) {
+            (Some(pair), _) => pair.operands.clone(),
+            (None, Some(Squares { x, origin })) => std::iter::once(x).chain(origin).collect(),
+            (None, None) => operands_of(&self.steps[number]).into(),
+        }
+    }
+
+    /// Notes after which step nobody reads a value where it is stored.
+    fn find_last_reads(&mut self) {
+        let mut last = vec![0; self.steps.len()];
+        for (number, value) in self.values.iter().enumerate() {
+            if value.last_use > 0 && !value.is_joined() {
+                for read in self.reads(number) {
+                    last[read as usize] = number;
+                }
+            }
+        }
+        for (value, last) in self.values.iter_mut().zip(last) {
+            if value.last_use != usize::MAX && !value.is_joined() {
+                value.last_use = last;
+            }
+        }
     }
 
     pub(super) fn plan(mut self) -> Program<T> {
@@ -175,19 +202,16 @@ impl<'a, T: Float> Planner<'a, T> {
 
     fn step(&mut self, number: usize, step: &FusedStep<T>, output: Option<u32>) {
         let extent = self.values[number].extent;
-        let mut released: SmallVec<[u32; OPERANDS]> = operands_of(step).into();
+        let released = self.reads(number);
         let (work, operands) = match step {
             _ if self.pairs[number].is_some() => {
                 let Pair { function, operands, numbers, .. } = self.pairs[number].take().expect("just seen");
-                let slots = self.slots(&operands, numbers, extent);
-                released = operands;
-                (Work::Loop(function), slots)
+                (Work::Loop(function), self.slots(&operands, numbers, extent))
             }
             FusedStep::Apply(function, operands) => self.apply(*function, operands, extent),
             FusedStep::Reduce(reduction, _) if self.squares[number].is_some() => {
                 let Squares { x, origin } = self.squares[number].expect("just seen");
                 let slot = self.at_extent(x, Extent::Element);
-                released = std::iter::once(x).chain(origin).collect();
                 let extent = origin.map(|origin| self.values[origin as usize].extent);
                 let origin = origin.map_or(slot, |origin| self.slot(origin));
                 let mut operands = [slot; OPERANDS];

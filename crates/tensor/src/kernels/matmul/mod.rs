@@ -15,6 +15,7 @@ use gemm_common::Parallelism;
 use crate::element::Float;
 use crate::kernels::matmul::cuts::Cuts;
 use crate::kernels::matmul::narrow::narrow_product;
+use crate::kernels::parts::unwritten;
 use crate::runtime::Buffer;
 use crate::runtime::{Pointer, for_each_part, for_each_piece_of};
 
@@ -106,9 +107,8 @@ pub(crate) fn overwrite_product<T: Float>(
     rhs: MatrixRef<T>,
     bias: Option<&[T]>,
 ) {
-    // SAFETY: the elements are borrowed uniquely, and what is written to them is initialised.
-    let out = unsafe { std::slice::from_raw_parts_mut(out.as_mut_ptr().cast(), out.len()) };
-    T::write_product(out, lhs, rhs, bias);
+    // SAFETY: products are initialised.
+    T::write_product(unsafe { unwritten(out) }, lhs, rhs, bias);
 }
 
 /// [`write_products`] of one pair.

@@ -150,10 +150,10 @@ pub(crate) fn max_pool<T: Float>(x: &[T], windows: Windows<'_>) -> Buffer<T> {
     each_row(
         x,
         windows,
-        || vec![T::ZERO; width],
+        || Buffer::filled(width, T::ZERO),
         #[inline(always)]
         |rows, x, y, out| {
-            let rows = &mut rows[..width];
+            let rows = &mut rows.get_mut().expect("nobody else has it")[..width];
             let mut places = y.places();
             match places.next() {
                 Some(row) => rows.copy_from_slice(&x[row * width..][..width]),
@@ -221,33 +221,34 @@ pub(crate) fn max_pool_gradient<T: Float>(x: &[T], g: &[T], windows: Windows<'_>
 /// The largest element of each column of some rows, and the row it is in.
 struct Best<T: Float> {
     values: Buffer<T>,
-    rows: Vec<u32>,
+    rows: Buffer<u32>,
     width: usize,
 }
 
 impl<T: Float> Best<T> {
     fn new(width: usize) -> Self {
-        Self { values: Buffer::filled(width, T::ZERO), rows: vec![0; width], width }
+        Self { values: Buffer::filled(width, T::ZERO), rows: Buffer::filled(width, 0), width }
     }
 
     #[inline(always)]
     fn of_rows(&mut self, x: &[T], window: Window) {
         let values = self.values.get_mut().expect("nobody else has it");
+        let rows = self.rows.get_mut().expect("nobody else has it");
         let mut places = window.places();
         if let Some(row) = places.next() {
             values.copy_from_slice(&x[row * self.width..][..self.width]);
-            self.rows.fill(row as u32);
+            rows.fill(row as u32);
         }
         for row in places {
             let (x, place) = (&x[row * self.width..][..self.width], row as u32);
-            for ((best, row), &x) in values.iter_mut().zip(&mut self.rows).zip(x) {
+            for ((best, row), &x) in values.iter_mut().zip(&mut *rows).zip(x) {
                 let wins = wins(x, *best);
                 *best = if wins { x } else { *best };
                 *row = if wins { place } else { *row };
             }
         }
         if window.start >= window.end {
-            self.rows.fill(u32::MAX);
+            rows.fill(u32::MAX);
         }
     }
 
@@ -255,14 +256,14 @@ impl<T: Float> Best<T> {
     #[expect(clippy::needless_bitwise_bool, reason = "no branches, which nobody can predict")]
     #[inline(always)]
     fn place(&self, window: Window) -> i64 {
-        let values = self.values.as_slice();
-        if window.start >= window.end || self.rows[window.start] == u32::MAX {
+        let (values, rows) = (self.values.as_slice(), self.rows.as_slice());
+        if window.start >= window.end || rows[window.start] == u32::MAX {
             return -1;
         }
-        let (mut best, mut place, mut row) = (values[window.start], window.start, self.rows[window.start]);
+        let (mut best, mut place, mut row) = (values[window.start], window.start, rows[window.start]);
         let mut column = window.start + window.step;
         while column < window.end {
-            let (x, of) = (values[column], self.rows[column]);
+            let (x, of) = (values[column], rows[column]);
             let better =
                 (x > best) | ((x == best) & (of < row)) | (x.is_nan() & (!best.is_nan() | (of >= row)));
             best = if better { x } else { best };
@@ -280,10 +281,10 @@ pub(crate) fn avg_pool<T: Float>(x: &[T], windows: Windows<'_>) -> Buffer<T> {
     each_row(
         x,
         windows,
-        || vec![T::ZERO; width],
+        || Buffer::filled(width, T::ZERO),
         #[inline(always)]
         |rows, x, y, out| {
-            let rows = &mut rows[..width];
+            let rows = &mut rows.get_mut().expect("nobody else has it")[..width];
             rows.fill(T::ZERO);
             for row in y.places() {
                 for (sum, &x) in rows.iter_mut().zip(&x[row * width..][..width]) {
@@ -322,10 +323,10 @@ pub(crate) fn avg_pool_gradient<T: Float>(g: &[T], windows: Windows<'_>) -> Buff
     each_row_back(
         g,
         windows,
-        || vec![T::ZERO; width],
+        || Buffer::filled(width, T::ZERO),
         #[inline(always)]
         |rows, _, y, g, out| {
-            let rows = &mut rows[..width];
+            let rows = &mut rows.get_mut().expect("nobody else has it")[..width];
             rows.fill(T::ZERO);
             for (window, &g) in windows.x.iter().zip(g) {
                 let share = g / T::from_f64((y.count * window.count) as f64);

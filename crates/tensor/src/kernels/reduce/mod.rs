@@ -12,13 +12,14 @@ use std::mem::{MaybeUninit, take, transmute_copy};
 mod columns;
 pub(crate) use columns::stack_size;
 pub(crate) mod extremes;
+mod product;
 pub(crate) mod sum;
 
 use crate::element::{Element, Float, Number};
 use crate::kernels::copy::in_order;
-use crate::kernels::parts::{PART, SHARED, fill, fill_narrow};
-use crate::kernels::range::{self, is_finite};
+use crate::kernels::parts::{PART, SHARED, write, write_narrow};
 use crate::kernels::reduce::extremes::{Extreme, Largest, Place, Smallest};
+use crate::kernels::reduce::product::Product;
 use crate::kernels::reduce::sum::{Sum, itself, square_from};
 use crate::kernels::runs::at;
 use crate::kernels::runs::{MergedAxes, merge_axes, place};
@@ -108,19 +109,19 @@ pub(crate) fn reduce<T: Element, R: Reduction<T>>(
     axes: &[usize],
     reduction: &R,
 ) -> Buffer<R::Output> {
-    let Plan { way, start, outer, count, length } = Plan::of(x.layout, axes, R::ACROSS);
-    match way {
-        Way::Nothing => Buffer::collect(count, (0..count).map(|_| reduction.lane(&[]))),
-        Way::Along => along(x.data, start, &outer, [count, length], reduction),
-        Way::Across { stride, columns } => {
-            let rows = Rows { data: x.data, start, stride, count: length };
-            across(rows, &outer, [count, columns], reduction)
-        }
-        Way::Copied => {
-            let lanes = in_order(x.data, &lanes_last(x.layout, axes));
-            along(&lanes, 0, &outer, [count, length], reduction)
-        }
-    }
+    let plan = Plan::of(x.layout, axes, R::ACROSS);
+    // SAFETY: all elements are written.
+    unsafe { Buffer::build(plan.count, |out| plan.write(x, axes, reduction, out)) }
+}
+
+/// Writes what [`reduce`] gives to `out`, which has an element for each result.
+pub(crate) fn write_reduced<T: Element, R: Reduction<T>>(
+    out: &mut [MaybeUninit<R::Output>],
+    x: Strided<'_, T>,
+    axes: &[usize],
+    reduction: &R,
+) {
+    Plan::of(x.layout, axes, R::ACROSS).write(x, axes, reduction, out);
 }
 
 /// The way of a reduction through its operand: the axes that are kept, the number of results, and the length of lanes.
@@ -184,6 +185,30 @@ impl Plan {
         };
         Self { way, start, outer, count, length }
     }
+
+    /// Writes the results of a reduction.
+    fn write<T: Element, R: Reduction<T>>(
+        &self,
+        x: Strided<'_, T>,
+        axes: &[usize],
+        reduction: &R,
+        out: &mut [MaybeUninit<R::Output>],
+    ) {
+        let Self { way, start, outer, count, length } = self;
+        assert_eq!(out.len(), *count, "an element for each result");
+        match *way {
+            Way::Nothing => out.iter_mut().for_each(|out| _ = out.write(reduction.lane(&[]))),
+            Way::Along => along(x.data, *start, outer, *length, reduction, out),
+            Way::Across { stride, columns } => {
+                let rows = Rows { data: x.data, start: *start, stride, count: *length };
+                across(rows, outer, columns, reduction, out);
+            }
+            Way::Copied => {
+                let lanes = in_order(x.data, &lanes_last(x.layout, axes));
+                along(&lanes, 0, outer, *length, reduction, out);
+            }
+        }
+    }
 }
 
 /// The layout of the same elements, each lane together.
@@ -193,74 +218,69 @@ fn lanes_last(layout: &Layout, axes: &[usize]) -> Layout {
     layout.permute(&order)
 }
 
-/// [`fill`] with the vectors that pay.
-///
-/// # Safety
-/// `part` must write every element it is given.
+/// [`write`] with the vectors that pay.
 #[inline(always)]
-unsafe fn fill_for<T: Element, R: Reduction<T>>(
-    len: usize,
+fn write_for<T: Element, R: Reduction<T>>(
+    out: &mut [MaybeUninit<R::Output>],
     length: usize,
     part: impl Fn(usize, &mut [MaybeUninit<R::Output>]) + Sync,
-) -> Buffer<R::Output> {
-    // SAFETY: as the caller promises.
-    unsafe { if R::WIDE { fill(len, length, part) } else { fill_narrow(len, length, part) } }
+) {
+    if R::WIDE { write(out, length, part) } else { write_narrow(out, length, part) }
 }
 
 fn along<T: Element, R: Reduction<T>>(
     data: &[T],
     offset: usize,
     kept: &[(usize, isize)],
-    [count, length]: [usize; 2],
+    length: usize,
     reduction: &R,
-) -> Buffer<R::Output> {
+    out: &mut [MaybeUninit<R::Output>],
+) {
+    let count = out.len();
     let shared = count * length >= SHARED && length < LONG;
-    // SAFETY: every element of the part is written.
-    unsafe {
-        fill_for::<T, R>(
-            count,
-            if shared { (PART / length).max(1) } else { count },
-            #[inline(always)]
-            |start, out| {
-                for (i, out) in out.iter_mut().enumerate() {
-                    let first = place(offset, kept, start + i);
-                    out.write(reduction.lane(&data[first..first + length]));
-                }
-            },
-        )
-    }
+    write_for::<T, R>(
+        out,
+        if shared { (PART / length).max(1) } else { count },
+        #[inline(always)]
+        |start, out| {
+            for (i, out) in out.iter_mut().enumerate() {
+                let first = place(offset, kept, start + i);
+                out.write(reduction.lane(&data[first..first + length]));
+            }
+        },
+    );
 }
 
 fn across<T: Element, R: Reduction<T>>(
     rows: Rows<'_, T>,
     outer: &[(usize, isize)],
-    [count, columns]: [usize; 2],
+    columns: usize,
     reduction: &R,
-) -> Buffer<R::Output> {
+    out: &mut [MaybeUninit<R::Output>],
+) {
     // Whole matrices if they are small, or else strips of one.
     let matrices = PART / (rows.count * columns);
     let part = if matrices > 0 { matrices * columns } else { STRIP.min(columns) };
-    // SAFETY: strips follow each other through the part, and `across` writes each of them.
-    unsafe {
-        fill_for::<T, R>(
-            count,
-            if count * rows.count < SHARED { count } else { part },
-            #[inline(always)]
-            |start, out| {
-                let (mut first, mut rest) = (start, out);
-                while !rest.is_empty() {
-                    let (matrix, column) =
-                        if outer.is_empty() { (0, first) } else { (first / columns, first % columns) };
-                    let width = (columns - column).min(rest.len()).min(STRIP);
-                    let out;
-                    (out, rest) = take(&mut rest).split_at_mut(width);
-                    let start = place(rows.start, outer, matrix) + column;
-                    reduction.across(Rows { start, ..rows }, out);
-                    first += width;
-                }
-            },
-        )
-    }
+    let part = if out.len() * rows.count < SHARED { out.len() } else { part };
+    // Strips follow each other through the part, and `across` writes each of them.
+    write_for::<T, R>(
+        out,
+        part,
+        #[inline(always)]
+        |start, out| {
+            let (mut first, mut rest) = (start, out);
+            while !rest.is_empty() {
+                let (matrix, column) =
+                    if outer.is_empty() { (0, first) } else { (first / columns, first % columns) };
+                let width = (columns - column).min(rest.len()).min(STRIP);
+                let out;
+                (out, rest) = take(&mut rest).split_at_mut(width);
+                let start = place(rows.start, outer, matrix) + column;
+                reduction.across(Rows { start, ..rows }, out);
+                first += width;
+            }
+        },
+    );
 }
 
 /// The results of a caller's own function of each lane.
@@ -356,66 +376,6 @@ where
         for row in row..rows.count {
             for (result, &x) in results.iter_mut().zip(rows.row(row, columns)) {
                 *result = (self.1)(*result, x);
-            }
-        }
-    }
-}
-
-/// The product, whose partial results may be out of range.
-pub(crate) struct Product;
-
-impl Product {
-    /// The product with one more factor, and the smallest magnitude of a product so far.
-    #[inline(always)]
-    fn step<T: Number>((product, smallest): (T, T), x: T) -> (T, T) {
-        let next = product.wrapping_mul(x);
-        (next, if next.abs() < smallest { next.abs() } else { smallest })
-    }
-
-    /// Whether no product on the way was out of range, if the last and the smallest one are these.
-    #[inline(always)]
-    fn in_range<T: Number>((product, smallest): (T, T)) -> bool {
-        T::INTEGER | (is_finite(product) & (smallest >= range::smallest_normal()))
-    }
-
-    /// The product of a lane that has a 0, or is out of range somewhere.
-    #[cold]
-    #[inline(never)]
-    fn of<T: Number>(lane: impl Iterator<Item = T> + Clone) -> T {
-        if range::product_in_range(lane.clone()) {
-            lane.fold(T::ONE, |product, x| product * x)
-        } else {
-            lane.fold(range::Product::EMPTY, range::Product::times).value()
-        }
-    }
-}
-
-impl<T: Number> Reduction<T> for Product {
-    type Output = T;
-    const ACROSS: bool = true;
-    const WIDE: bool = false;
-
-    #[inline(always)]
-    fn lane(&self, lane: &[T]) -> T {
-        let Some((&first, rest)) = lane.split_first() else { return T::ONE };
-        let state = rest.iter().fold((first, T::ONE), |state, &x| Self::step(state, x));
-        if Self::in_range(state) { state.0 } else { Self::of(lane.iter().copied()) }
-    }
-
-    #[inline(always)]
-    fn across(&self, rows: Rows<'_, T>, out: &mut [MaybeUninit<T>]) {
-        let columns = out.len();
-        let results = write_all(out, rows.row(0, columns).iter().copied());
-        let mut smallest = [T::ONE; STRIP];
-        for row in 1..rows.count {
-            for ((result, smallest), &x) in results.iter_mut().zip(&mut smallest).zip(rows.row(row, columns))
-            {
-                (*result, *smallest) = Self::step((*result, *smallest), x);
-            }
-        }
-        for (column, (result, smallest)) in results.iter_mut().zip(smallest).enumerate() {
-            if !Self::in_range((*result, smallest)) {
-                *result = Self::of(rows.column(column, columns).into_iter());
             }
         }
     }
