@@ -149,10 +149,6 @@ impl<T: Float> Program<T> {
             body: Vec::new(),
         };
         let mut program = Planner::new(program, steps, outputs, accumulated).plan();
-        if program.tile_length < length && program.body.len() == 1 && program.registers.is_empty() {
-            // Nothing has to stay in the cache.
-            program.tile_length = length.min(PART);
-        }
         let is_element = |extent: &Extent| *extent == Extent::Element;
         let used = program.inputs.iter().filter(|input| input.used).map(|input| &input.extent);
         if !reduces && accumulated.is_empty() && !used.chain(&program.outputs).any(is_element) {
@@ -160,6 +156,14 @@ impl<T: Float> Program<T> {
             (program.length, program.tile_length) = (1, 1);
         }
         program
+    }
+
+    /// The elements of a tile's row. Of a single loop nothing has to stay in the cache, unless its results wait to be written over
+    /// an input.
+    pub(super) fn tile_length(&self, inplace: bool) -> usize {
+        let is_cut = self.tile_length < self.length;
+        let is_single = self.body.len() == 1 && self.registers.is_empty();
+        if is_cut && is_single && !inplace { self.length.min(PART) } else { self.tile_length }
     }
 
     /// The number of values of this extent in a tile.

@@ -155,31 +155,35 @@ struct Run<'a, T> {
     outputs: SmallVec<[Place<T>; 4]>,
     /// Whether an input is the same memory as an output.
     inplace: bool,
+    tile_length: usize,
     tiles_in_row: usize,
     /// For each reduction of rows of several tiles, and each piece of the work, its partial result.
     partials: Pointer<Partial<T>>,
 }
 
-impl<T: Float> Program<T> {
-    fn tiles_in_row(&self) -> usize {
-        if self.tile_length < self.length { self.length.div_ceil(self.tile_length) } else { 1 }
-    }
+fn tiles_in_row(length: usize, tile_length: usize) -> usize {
+    if tile_length < length { length.div_ceil(tile_length) } else { 1 }
+}
 
+impl<T: Float> Program<T> {
     /// The number of pieces of each row whose reductions are accumulated.
     pub(super) fn pieces_in_row(&self) -> usize {
-        self.tiles_in_row().div_ceil(CHUNK)
+        tiles_in_row(self.length, self.tile_length).div_ceil(CHUNK)
     }
 
     /// Writes the elements of each output, and the partial results of each accumulated reduction, for each row and each
     /// piece of it.
     pub(super) fn run(&self, inputs: &[Given<'_, T>], outputs: &mut [&mut [T]], partials: &mut [Partial<T>]) {
         assert!(inputs.len() == self.inputs.len() && outputs.len() == self.outputs.len(), "all slots");
+        let inplace = inputs.iter().any(|input| matches!(input, Given::Output(_)));
+        let tile_length = self.tile_length(inplace);
         let mut run = Run {
             program: self,
             inputs: SmallVec::new(),
             outputs: SmallVec::new(),
-            inplace: false,
-            tiles_in_row: self.tiles_in_row(),
+            inplace,
+            tile_length,
+            tiles_in_row: tiles_in_row(self.length, tile_length),
             partials: Pointer(partials.as_mut_ptr()),
         };
         for (output, &extent) in outputs.iter_mut().zip(&self.outputs) {
@@ -195,7 +199,6 @@ impl<T: Float> Program<T> {
                         self.outputs[output] == Extent::Element && self.inputs[number].shape == self.shape,
                         "only an output of the same shape can be an input"
                     );
-                    run.inplace = true;
                     self.place(run.outputs[output].start.0, Extent::Element)
                 }
             };
@@ -215,7 +218,7 @@ impl<T: Float> Program<T> {
         if !shared {
             return run.piece(0, 0..tiles);
         }
-        let of_piece = (PART / self.tile_size(Extent::Element)).max(1);
+        let of_piece = (PART / (self.tile_rows * run.tile_length)).max(1);
         for_each_piece_of(tiles.div_ceil(of_piece), true, &|piece| {
             run.piece(piece, piece * of_piece..tiles.min((piece + 1) * of_piece));
         });
@@ -285,10 +288,10 @@ impl<T: Float> Run<'_, T> {
             let (row, column) = if self.tiles_in_row == 1 {
                 (number * program.tile_rows, 0)
             } else {
-                (number / self.tiles_in_row, number % self.tiles_in_row * program.tile_length)
+                (number / self.tiles_in_row, number % self.tiles_in_row * self.tile_length)
             };
             let rows = program.tile_rows.min(program.rows - row);
-            let len = rows * program.tile_length.min(program.length - column);
+            let len = rows * self.tile_length.min(program.length - column);
             for (slot, input) in slots.iter_mut().zip(&self.inputs) {
                 // SAFETY: the tile is within the shape.
                 *slot = unsafe { input.at(row, column) };
