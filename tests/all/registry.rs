@@ -23,12 +23,13 @@ const NO_OPERATIONS: [(&str, &str); 6] = [
 ];
 
 /// Types of operations whose name is not written beside them, or that no case reaches, and why.
-const NO_NAMES: [(&str, &str); 7] = [
+const NO_NAMES: [(&str, &str); 8] = [
     ("Quantized<T>", "layers of integers have no derivative"),
     ("$struct $(<$element>)?", "the names are those in `operations!`"),
     ("GradientOf<T>", "it is made inside of `vmap` alone, where the law `Vmap` reaches it"),
     ("Unary<F>", "the names are those in `elementwise!`"),
     ("Binary<F>", "the names are those in `binary_elementwise!`"),
+    ("Selected<T>", "it is an instruction of a plan, in place of an operation, and has no gradient"),
     ("Clip", "it changes gradients in a compiled step, and has none"),
     ("ClipValue<T>", "it changes gradients in a compiled step, and has none"),
 ];

@@ -33,9 +33,9 @@ fn of_step<O: Optimizer<f32> + Optimizers<f32> + 'static>(
     counts[7]
 }
 
-/// What a step needs, it has from the steps before: memory of its values, blocks that wait for scratch. Even the loss lies in
-/// memory of the plan, as the one of the step before is gone. What is left are the workspaces of `gemm`, which are not counted,
-/// and the list of gradients that a rule returns which runs as a whole.
+/// A step has its memory from the steps before: the memory of its values, and blocks that wait for scratch. Even the loss lies in
+/// memory of the plan, as the one of the step before is gone. The rest are workspaces of `gemm`, which are not counted, and the
+/// list of gradients that a rule returns which runs as a whole.
 #[test]
 fn a_compiled_step_allocates_nothing() {
     set_num_threads(1);

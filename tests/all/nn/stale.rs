@@ -1,4 +1,4 @@
-//! What changes behind the back of a compiled step: an error or the right number, and never a stale one.
+//! Values that change behind the back of a compiled step: an error or the right number, and never a stale one.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -118,8 +118,10 @@ proptest! {
     /// change it does not panic.
     #[test]
     fn a_captured_variable_is_never_stale(
-        way in 0..WAYS.len(), is_leaf: bool, rounds in prop::collection::vec(changes(), 1..12),
+        way in 0..WAYS.len(), is_leaf: bool, rounds in prop::collection::vec((changes(), 0..3_usize), 1..16),
     ) {
+        // A plan for each shape.
+        const SHAPES: [[usize; 2]; 3] = [[2, 2], [1, 2], [2, 1]];
         let make = |x: f64| {
             let value = Tensor::full([2, 2], x);
             if is_leaf { Var::leaf(value) } else { Var::from(value) }
@@ -127,8 +129,9 @@ proptest! {
         let shared = Arc::new(Mutex::new(make(1.0)));
         let captured = Arc::clone(&shared);
         let mut step = Compiled::new(move |(): &mut (), (): &mut (), x: Var<f64>| WAYS[way](&x, &locked(&captured)));
-        let (mut held, mut recorded) = (Vec::new(), None);
-        for change in rounds {
+        let (mut held, mut all_recorded) = (Vec::new(), [const { None }; 3]);
+        for (change, shape) in rounds {
+            let (recorded, shape) = (&mut all_recorded[shape], SHAPES[shape]);
             match change {
                 Change::Nothing => (),
                 Change::Replace(x) => *locked(&shared) = make(f64::from(x)),
@@ -140,14 +143,14 @@ proptest! {
                 Change::Hold => {
                     held.push(locked(&shared).clone());
                     // A call that sees it.
-                    prop_assume!(recorded.is_none() || recorded == Some(locked(&shared).value().clone()));
-                    let _ = step.call(&mut (), &mut (), Var::from(Tensor::ones([2, 2])));
+                    prop_assume!(recorded.is_none() || *recorded == Some(locked(&shared).value().clone()));
+                    let _ = step.call(&mut (), &mut (), Var::from(Tensor::ones(shape)));
                     recorded.get_or_insert_with(|| locked(&shared).value().clone());
                 }
                 Change::LetGo => drop(held.pop()),
             }
             for scale in [1.0, 2.0] {
-                let x = Var::from(Tensor::full([2, 2], scale));
+                let x = Var::from(Tensor::full(shape, scale));
                 let now = locked(&shared).clone();
                 let expected = WAYS[way](&x, &now);
                 let numbers = now.value().clone();
@@ -167,7 +170,7 @@ proptest! {
                     }
                     (None, None) => unreachable!("it returns or panics"),
                 }
-                recorded = recorded.or(Some(numbers));
+                recorded.get_or_insert(numbers);
             }
         }
     }

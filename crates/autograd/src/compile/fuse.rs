@@ -113,10 +113,7 @@ impl<'a, T: Float> Fuser<'a, T> {
     }
 
     fn shape(&self, place: Place) -> &'a [usize] {
-        match place {
-            Place::Member(member) => &self.plan.members[member as usize],
-            Place::Value(value) => self.plan.shapes[value as usize].as_slice(),
-        }
+        self.plan.shape(place)
     }
 
     fn result(&self, i: usize) -> &'a [usize] {
@@ -174,7 +171,7 @@ impl<'a, T: Float> Fuser<'a, T> {
             let Place::Value(value) = place else { continue };
             let Some(maker) = self.makers[value as usize] else { continue };
             let (unit, own) = (self.unit_of[maker], self.unit_of[i]);
-            // What is computed again is computed when it is needed.
+            // A pass stays within one recomputation: joined to an earlier one, its results would have to be kept.
             let again = |i: usize| self.plan.instructions[i].recomputation;
             if unit == own || self.units[unit].domain.is_none() || again(maker) != again(i) {
                 continue;

@@ -1,5 +1,6 @@
 //! Comparisons become a part of the operations that read their masks, which are then functions of numbers alone, and so can be in
-//! a fused pass. The comparison is made again for each of them, which costs less than to write a mask and to read it.
+//! a fused pass. The comparison is made again for each of them, which costs less than to write a mask and to read it, if the mask is as
+//! large as the result.
 
 use std::sync::Arc;
 
@@ -34,7 +35,7 @@ impl<T: Float> Operation<T> for Selected<T> {
 }
 
 impl<T: Float> Plan<T> {
-    /// Replaces operations that read masks by ones that make the masks themselves; masks that nobody else reads go.
+    /// Replaces operations that read masks by ones that make the masks themselves; masks without other readers are removed.
     pub(super) fn inline_masks(&mut self) {
         let mut makers: Vec<Option<usize>> = vec![None; self.values.len()];
         for i in 0..self.instructions.len() {
@@ -47,23 +48,14 @@ impl<T: Float> Plan<T> {
             }
         }
         let mut is_read = vec![false; self.values.len()];
-        let mut read = |place: &Place| {
-            if let Place::Value(value) = place {
-                is_read[*value as usize] = true;
-            }
-        };
-        self.results.iter().for_each(&mut read);
+        mark(&mut is_read, &self.results);
         for instruction in self.instructions.iter_mut().rev() {
             let is_mask = matches!(instruction.kind, Kind::Mask(_));
             if is_mask && instruction.results.iter().all(|&result| !is_read[result as usize]) {
                 *instruction = Instruction::default();
                 continue;
             }
-            for place in &instruction.operands {
-                if let Place::Value(value) = place {
-                    is_read[*value as usize] = true;
-                }
-            }
+            mark(&mut is_read, &instruction.operands);
         }
         self.instructions.retain(|instruction| !matches!(instruction.kind, Kind::Nothing));
     }
@@ -72,15 +64,18 @@ impl<T: Float> Plan<T> {
     fn selected(&self, i: usize, makers: &[Option<usize>]) -> Option<(Selected<T>, Vec<Place>)> {
         let Kind::Operation(operation) = &self.instructions[i].kind else { return None };
         let Some(Fusion::Select(own)) = operation.fusion() else { return None };
-        let (mut expression, mut operands) = (Expression::new(), Vec::new());
-        self.add(i, i, &own, makers, &mut expression, &mut operands)?;
+        let (mut expression, mut arguments) = (Expression::new(), Vec::new());
+        self.add(i, i, &own, makers, &mut expression, &mut arguments)?;
+        let operands = arguments.into_iter().map(|(place, _)| place).collect();
         expression
             .is_fusible::<T>()
             .then(|| (Selected { operation: Arc::clone(operation), expression }, operands))
     }
 
     /// Adds instruction `i`, which is this function of numbers, to the expression for instruction `reader`, and gives the number of
-    /// its step. The operands are the arguments of the expression.
+    /// its step. The arguments of the expression are these operands, each with the number of its step.
+    ///
+    /// A mask smaller than what it selects from is not added: it would be computed again for each element.
     fn add(
         &self,
         i: usize,
@@ -88,24 +83,37 @@ impl<T: Float> Plan<T> {
         own: &Expression,
         makers: &[Option<usize>],
         expression: &mut Expression,
-        operands: &mut Vec<Place>,
+        operands: &mut Vec<(Place, usize)>,
     ) -> Option<usize> {
         // A mask that is made of others is a part of each that is made of it.
         if operands.len() > MOST_OPERANDS {
             return None;
         }
+        let shape = &self.shapes[self.instructions[reader].results[0] as usize];
         let mut arguments = Vec::new();
         for &place in &self.instructions[i].operands {
             let argument = match place {
                 Place::Value(value) if !self.is_number(place) => {
+                    if self.shapes[value as usize] != *shape {
+                        return None;
+                    }
                     let maker = makers[value as usize]?;
                     let Kind::Mask(mask) = &self.instructions[maker].kind else { return None };
                     self.add(maker, reader, &mask.expression()?, makers, expression, operands)?
                 }
                 Place::Member(member) if self.changes_between(member, i, reader) => return None,
                 _ => {
-                    operands.push(place);
-                    expression.add_argument()
+                    let known = operands.iter().find(|(known, _)| *known == place);
+                    if let Some((_, argument)) = known {
+                        *argument
+                    } else if self.shape(place) == &shape[..]
+                        || self.shape(place).iter().all(|&size| size == 1)
+                    {
+                        operands.push((place, expression.add_argument()));
+                        operands[operands.len() - 1].1
+                    } else {
+                        return None;
+                    }
                 }
             };
             arguments.push(argument);
@@ -116,5 +124,14 @@ impl<T: Float> Plan<T> {
     /// Whether a member changes after one instruction and before another, which would then read another value.
     fn changes_between(&self, member: u32, first: usize, last: usize) -> bool {
         self.instructions[first..last].iter().any(|instruction| instruction.kind.changes() == Some(member))
+    }
+}
+
+/// Marks the values among some places.
+fn mark(is_read: &mut [bool], places: &[Place]) {
+    for place in places {
+        if let Place::Value(value) = place {
+            is_read[*value as usize] = true;
+        }
     }
 }

@@ -263,6 +263,13 @@ impl<T: Float> Plan<T> {
         })
     }
 
+    pub(super) fn shape(&self, place: Place) -> &[usize] {
+        match place {
+            Place::Member(member) => &self.members[member as usize],
+            Place::Value(value) => &self.shapes[value as usize],
+        }
+    }
+
     /// Whether a place has numbers, and not indices or a mask.
     pub(super) fn is_number(&self, place: Place) -> bool {
         let Place::Value(value) = place else { return true };

@@ -79,7 +79,7 @@ impl<T: Float> Draft<'_, T> {
         let mut late = vec![false; self.plan.values.len()];
         let mut changed = vec![false; self.plan.members.len()];
         for (i, instruction) in instructions.iter().enumerate() {
-            // What is computed again waits until it is needed.
+            // A routine stays within one recomputation, as passes do.
             let waits = instruction.recomputation != instructions[0].recomputation
                 || instruction.operands.iter().any(|place| match *place {
                     Place::Value(value) => late[value as usize],
@@ -98,13 +98,6 @@ impl<T: Float> Draft<'_, T> {
         }
     }
 
-    fn shape(&self, place: Place) -> &[usize] {
-        match place {
-            Place::Member(member) => &self.plan.members[member as usize],
-            Place::Value(value) => &self.plan.shapes[value as usize],
-        }
-    }
-
     /// The number of an operand in the routine.
     fn operand(&mut self, place: Place) -> Option<u32> {
         if let Some(number) = self.number(place) {
@@ -112,7 +105,7 @@ impl<T: Float> Draft<'_, T> {
         }
         let plan = self.plan;
         let [inputs, members] = self.strides;
-        let shape: SmallVec<[usize; 4]> = self.shape(place).into();
+        let shape: SmallVec<[usize; 4]> = self.plan.shape(place).into();
         let strides: Strides = match place {
             Place::Member(member) => members[member as usize].clone()?,
             Place::Value(value) => match inputs.get(value as usize) {

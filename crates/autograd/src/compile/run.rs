@@ -188,7 +188,8 @@ fn execute<T: Float>(
     let first = instruction.results.first().map_or(values.len(), |&result| result as usize);
     let operands = |values| gather(&instruction.operands, |place| operand(place, values, outside));
     let result = match &mut instruction.kind {
-        Kind::Nothing | Kind::Update { .. } => return,
+        Kind::Update { .. } => unreachable!("it is not executed here"),
+        Kind::Nothing => return,
         Kind::Fused(..) => return run_pass(instruction, values, registers, shapes, outside),
         Kind::Routine(routine, _) => {
             let (values, results) = values.split_at_mut(first);

@@ -15,6 +15,8 @@ use crate::tape::node::{AddressMap, Saved};
 pub(super) struct Watched<T> {
     constant: Saved<T>,
     owners: usize,
+    /// Whether it has had fewer owners than before.
+    is_lost: bool,
 }
 
 impl<T: Float> Saved<T> {
@@ -53,26 +55,41 @@ impl<T: Float> Plan<T> {
         }
         let watch = |constant: Saved<T>| {
             let (_, owners) = constant.owners()?;
-            Some(Watched { constant, owners })
+            Some(Watched { constant, owners, is_lost: false })
         };
         self.watched = watched.into_values().filter_map(watch).collect();
     }
 
-    /// Whether no constant has lost an owner since the last call, so that what was captured is what it was.
+    /// Looks which constants have lost an owner since the last time.
     #[doc(hidden)]
     #[inline]
-    pub fn is_current(&mut self) -> bool {
-        self.watched.iter_mut().all(|watched| {
+    pub fn look(&mut self) {
+        for watched in &mut self.watched {
             let now = watched.owners_now();
-            watched.owners = watched.owners.max(now);
-            now == watched.owners
-        })
+            watched.is_lost |= now < watched.owners;
+            watched.owners = now;
+        }
     }
 
-    /// The shape of a constant that has lost an owner since the last call.
+    /// Takes the owners that there are now, after plans of the same function have come or gone.
+    #[doc(hidden)]
+    pub fn count_owners(&mut self) {
+        for watched in &mut self.watched {
+            watched.owners = watched.owners_now();
+        }
+    }
+
+    /// Whether no constant has lost an owner, so that all that was captured is what it was.
+    #[doc(hidden)]
+    #[inline]
+    pub fn is_current(&self) -> bool {
+        self.watched.iter().all(|watched| !watched.is_lost)
+    }
+
+    /// The shape of a constant that has lost an owner.
     #[doc(hidden)]
     pub fn shape_of_lost(&self) -> Option<&[usize]> {
-        let lost = self.watched.iter().find(|watched| watched.owners_now() < watched.owners)?;
+        let lost = self.watched.iter().find(|watched| watched.is_lost)?;
         Some(lost.constant.shape())
     }
 }

@@ -52,7 +52,7 @@ impl<T: Float, F: Fn(&[Var<T>]) -> Var<T> + Send + Sync + 'static> Operation<T> 
         self.result.map(Fusion::Computed)
     }
     fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
-        // The instructions of a plan are these of the second run, in place of the values of the first.
+        // A plan gets the operations of the second run, in place of the values of the first.
         Some(if context.is_on_tape() && mode::is_tracing() {
             compile::recompute(|| self.gradients(context, context.output_numbers()))
         } else {

@@ -46,7 +46,7 @@ pub(crate) struct Node<T: Float> {
     pub(crate) shape: Shape,
     /// Whether gradients flow here: this is a leaf, or made from one by operations that have gradients.
     pub(crate) is_differentiable: bool,
-    /// One more than the depth of the deepest input, in a traced step of those that gradients flow to; 0 for a user's leaf.
+    /// One more than the depth of the deepest input; 0 for a user's leaf. In a traced step, only differentiable inputs count.
     pub(crate) depth: usize,
     /// Later nodes of a thread have larger numbers.
     pub(crate) number: u64,

@@ -183,7 +183,7 @@ pub enum Fusion {
     Linear,
     /// The mean of the squared differences of two inputs of one shape.
     MeanSquaredDifference,
-    /// The input of this number, which was computed before.
+    /// The result is the input of this number: a plan computes nothing.
     Computed(usize),
     /// A function of each element of the inputs, of which some are masks: for it, 1 where they are true, else 0.
     Select(Expression),

@@ -109,37 +109,44 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
     }
 
     /// The results of the function, which are constants. The first two calls with inputs of some shapes record; later ones
-    /// run the plan. Inside of another function that is being compiled, it is a plain call.
+    /// run the plan, or record again after a captured tensor may have changed. Inside of another function that is being compiled,
+    /// it is a plain call.
     ///
     /// # Panics
-    /// As the function does; if it reads numbers that other calls would have to read again, or if the second call does
+    /// As the function does; if it reads numbers that other calls would have to read again, or if a later recording does
     /// something else than the first. After a panic in a plan, model and optimizer may have made a part of the step.
     #[track_caller]
     pub fn call(&mut self, model: &mut M, optimizers: &mut O, inputs: I) -> R {
         if compile::is_tracing() {
             return (self.function)(model, optimizers, inputs);
         }
+        // All of them, as a plan that is made meanwhile shares their constants.
+        for plan in &mut self.plans {
+            plan.program.look();
+        }
         if let Some(plan) = self.plans.last_mut()
-            && plan.confirmed
-            && plan.program.is_current()
+            && plan.can_run()
             && let Some(results) = plan.run(model, optimizers, &inputs)
         {
             return results;
         }
         let forms = forms_of(model);
         let fits = |plan: &Recorded<R, T>| plan.members == forms && plan.fits(optimizers, &inputs);
-        let mut first = self.plans.iter().rposition(fits).map(|place| self.plans.remove(place));
-        if first.as_mut().is_some_and(|plan| plan.confirmed && plan.program.is_current()) {
+        let first = self.plans.iter().rposition(fits).map(|place| self.plans.remove(place));
+        if first.as_ref().is_some_and(Recorded::can_run) {
             self.plans.extend(first);
             let plan = self.plans.last_mut().expect("it was pushed");
             return plan.run(model, optimizers, &inputs).expect("it fits");
         }
         self.record(model, optimizers, &inputs, first);
-        let plan = self.plans.last_mut().expect("it was recorded");
-        if plan.confirmed {
-            // What the recordings held besides the plan is gone.
+        if let Some(plan) = self.plans.last_mut().filter(|plan| plan.confirmed) {
+            // The recordings are dropped, so that only other owners are left.
             plan.program.watch();
         }
+        for plan in &mut self.plans {
+            plan.program.count_owners();
+        }
+        let plan = self.plans.last().expect("it was recorded");
         plan.results.exchange(&mut Same)
     }
 
@@ -227,6 +234,11 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
 }
 
 impl<R: Variables<T>, T: Float> Recorded<R, T> {
+    /// Whether it was confirmed, and nothing that was captured may have changed since.
+    fn can_run(&self) -> bool {
+        self.confirmed && self.program.is_current()
+    }
+
     /// Whether the plan is for inputs of these shapes and for these states of optimizers.
     fn fits(&self, optimizers: &mut impl Optimizers<T>, inputs: &impl Variables<T>) -> bool {
         let (mut forms, mut fits) = (self.inputs.iter(), true);

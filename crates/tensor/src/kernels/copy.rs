@@ -137,7 +137,8 @@ impl Transposition {
     /// Writes all elements; a part is whole rows.
     fn write<T: Element>(&self, data: &[T], out: &mut [MaybeUninit<T>]) {
         let length = if self.len < SHARED { self.len } else { PART_ROWS * self.row() };
-        write_parts(out, length, &|start, out| self.fill_rows(data, start, out));
+        let streams = self.len * size_of::<T>() >= STREAMED;
+        write_parts(out, length, &|start, out| self.fill_rows(data, start, out, streams));
     }
 
     /// The elements of a row of the result: of all axes after the one of stride 1.
@@ -149,20 +150,26 @@ impl Transposition {
     pub(crate) fn copy_band<T: Element>(&self, data: &[T], first: usize, len: usize) -> Buffer<T> {
         assert!(len.is_multiple_of(self.row()), "a band of parts of rows");
         // SAFETY: they are whole rows.
-        unsafe { Buffer::build(len, |out| self.fill_rows(data, first, out)) }
+        unsafe { Buffer::build(len, |out| self.fill_rows(data, first, out, false)) }
     }
 
     /// Writes all elements of whole rows, from the one on that begins with this element.
-    fn fill_rows<T: Element>(&self, data: &[T], first: usize, out: &mut [MaybeUninit<T>]) {
+    fn fill_rows<T: Element>(&self, data: &[T], first: usize, out: &mut [MaybeUninit<T>], streams: bool) {
         dispatch_narrow(
             #[inline(always)]
-            || self.copy_rows(data, first / self.row(), out),
+            || self.copy_rows(data, first / self.row(), out, streams),
         );
     }
 
     /// Writes whole rows, from this one on.
     #[inline(always)]
-    fn copy_rows<T: Element>(&self, data: &[T], mut first: usize, mut out: &mut [MaybeUninit<T>]) {
+    fn copy_rows<T: Element>(
+        &self,
+        data: &[T],
+        mut first: usize,
+        mut out: &mut [MaybeUninit<T>],
+        streams: bool,
+    ) {
         let row = self.row();
         while !out.is_empty() {
             // A band may run over several indices of the outer axes.
@@ -174,7 +181,6 @@ impl Transposition {
             for matrix in 0..self.matrices {
                 let start = place(start, &self.between, matrix);
                 let band = &mut band[matrix * self.columns..];
-                let streams = self.len * size_of::<T>() >= STREAMED;
                 transpose(data, (start, self.stride), band, row, [rows, self.columns], streams);
             }
             first += rows;
@@ -243,7 +249,7 @@ fn by_blocks<T: Copy, const BLOCK: usize, const STREAMS: bool>(
         }
     }
     #[cfg(target_arch = "x86_64")]
-    if STREAMS {
+    if STREAMS && !direct {
         // Such stores may come late: they have to be done before another thread is told that they are.
         // SAFETY: every processor of this kind has the instruction.
         unsafe { std::arch::x86_64::_mm_sfence() };

@@ -25,36 +25,41 @@ const WIDE: usize = 16;
 
 /// The results of `f` in logical order.
 pub(crate) fn map<T: Element, U: Element>(x: Strided<'_, T>, f: impl Fn(T) -> U + Sync) -> Buffer<U> {
-    map_each::<_, _, false>(x, f)
+    map_lines(
+        x,
+        #[inline(always)]
+        |x, out| {
+            write_all(out, x.iter().map(|&x| f(x)));
+        },
+    )
 }
 
 /// [`map`] with a function such as e^x.
 pub(crate) fn map_function<T: Float>(x: Strided<'_, T>, f: impl Fn(T) -> T + Sync) -> Buffer<T> {
-    map_each::<_, _, true>(x, f)
+    map_lines(
+        x,
+        #[inline(always)]
+        |x, out| {
+            write_long(out, x.iter().map(|&x| f(x)));
+        },
+    )
 }
 
+/// [`map`] with a function of lines, which must write all elements.
 #[inline]
-fn map_each<T: Element, U: Element, const LONG: bool>(
+fn map_lines<T: Element, U: Element>(
     x: Strided<'_, T>,
-    f: impl Fn(T) -> U + Sync,
+    line: impl Fn(&[T], &mut [MaybeUninit<U>]) + Sync,
 ) -> Buffer<U> {
     let x = in_order(x.data, x.layout);
     let x: &[T] = &x;
-    // SAFETY: all are written.
+    // SAFETY: the two functions above write all elements.
     unsafe {
         fill(
             x.len(),
             part_length(x.len()),
             #[inline(always)]
-            |start, out| {
-                let x = &x[start..start + out.len()];
-                let results = x.iter().map(|&x| f(x));
-                if LONG {
-                    write_long(out, results)
-                } else {
-                    write_all(out, results)
-                };
-            },
+            |start, out| line(&x[start..start + out.len()], out),
         )
     }
 }

@@ -269,11 +269,11 @@ unsafe fn avx2_store_f32(vector: __m256, to: *mut f32, count: usize) {
             (rest, to) = (_mm256_extractf128_ps::<1>(vector), to.add(4));
         }
         if count & 2 != 0 {
-            _mm_storel_pd(to.cast(), _mm_castps_pd(rest));
+            _mm_storel_epi64(to.cast(), _mm_castps_si128(rest));
             (rest, to) = (_mm_movehl_ps(rest, rest), to.add(2));
         }
         if count & 1 != 0 {
-            _mm_store_ss(to, rest);
+            *to = _mm_cvtss_f32(rest);
         }
     }
 }
@@ -293,7 +293,7 @@ unsafe fn avx2_store_f64(vector: __m256d, to: *mut f64, count: usize) {
             (rest, to) = (_mm256_extractf128_pd::<1>(vector), to.add(2));
         }
         if count & 1 != 0 {
-            _mm_store_sd(to, rest);
+            *to = _mm_cvtsd_f64(rest);
         }
     }
 }

@@ -297,6 +297,30 @@ law! {
 }
 
 law! {
+    /// A single loop goes over whole parts, and over small tiles where it writes over its input.
+    [f32 f64]
+    fn single_loops(
+        length in prop::sample::select(vec![1, 700, 16_384, 20_000, 40_001]),
+        rows in 1..3_usize,
+        function in prop::sample::select(vec!["relu", "exp", "tanh"]),
+        inplace: bool,
+        seed in any::<u64>(),
+    ) {
+        let x = Tensor::<T>::randn([rows, length], &mut seeded(seed));
+        let expected = match function {
+            "relu" => x.relu(),
+            "exp" => x.exp(),
+            _ => x.tanh(),
+        };
+        let fused = Fused::new(x.shape(), 1, &[x.shape()], vec![FusedStep::Input(0), step(function, &[0])], &[1]);
+        let mut result = x.contiguous() + 0.0;
+        let input = if inplace { FusedInput::Output(0) } else { FusedInput::Tensor(&x) };
+        fused.run_with(&[input], &mut [&mut result]);
+        prop_assert_eq!(bits(&result), bits(&expected));
+    }
+}
+
+law! {
     /// A function times another operand, plus or minus a third one, in one loop.
     [f32 f64]
     fn gates(

@@ -10,7 +10,7 @@ use crate::kernels::parts::PART;
 use crate::layout::copied;
 use crate::shape::Shape;
 
-/// The elements of a tile: registers of so many stay in the first-level cache.
+/// The elements of a tile with registers, which then stay in the first-level cache.
 pub(crate) const TILE: usize = 512;
 
 /// How often a value changes; each includes the ones before.
