@@ -65,9 +65,10 @@ const MOST_PLANS: usize = 8;
 ///   owners of each constant that it shares. If that has fallen since the last call, the function is recorded again and compared
 ///   with the plan, which panics if its constants are other ones.
 ///
-/// Two changes after the second call are not seen: of a number that is no tensor, such as an `f64` behind a lock, or a tensor that
-/// the function computes with before it becomes a [`Var`](gradus_autograd::Var); and of a captured tensor whose old value somebody
-/// keeps from the moment of the change on. Make such numbers inputs, or members of the model.
+/// Three changes after the second call are not seen: of a number that is no tensor, such as an `f64` behind a lock, or a tensor that
+/// the function computes with before it becomes a [`Var`](gradus_autograd::Var); of a captured tensor whose old value somebody
+/// keeps from the moment of the change on, another compiled function included; and by another thread while a call records. Make
+/// such numbers inputs, or members of the model.
 ///
 /// [`checkpoint`](gradus_autograd::checkpoint) saves memory here, too: the plan computes again what the backward pass reads. The two
 /// calls that record it keep all values.

@@ -300,7 +300,7 @@ law! {
     /// A single loop goes over whole parts, and over small tiles where it writes over its input.
     [f32 f64]
     fn single_loops(
-        length in prop::sample::select(vec![1, 700, 16_384, 20_000, 40_001]),
+        length in prop::sample::select(vec![2, 700, 16_384, 20_000, 40_001]),
         rows in 1..3_usize,
         function in prop::sample::select(vec!["relu", "exp", "tanh"]),
         inplace: bool,
