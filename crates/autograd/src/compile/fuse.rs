@@ -291,7 +291,10 @@ impl<'a, T: Float> Fuser<'a, T> {
                 *shape == domain[..] || shape.iter().product::<usize>() == 1
             };
             let is_small = domain.iter().product::<usize>() <= SMALL;
-            (is_small || self.plan.instructions[i].operands.iter().all(is_plain)).then_some(())?;
+            // By themselves, the steps of a select would be operations of their own.
+            let selects = matches!(&self.plan.instructions[i].kind, Kind::Operation(operation)
+                if matches!(operation.fusion(), Some(Fusion::Select(_))));
+            (is_small || selects || self.plan.instructions[i].operands.iter().all(is_plain)).then_some(())?;
         }
         let row_axes = unit.row_axes.unwrap_or(0);
         let (mut steps, mut inputs): (Vec<FusedStep<T>>, Vec<Place>) = (Vec::new(), Vec::new());

@@ -32,6 +32,9 @@ impl<T: Float> Operation<T> for Selected<T> {
     fn expression(&self) -> Option<Expression> {
         Some(self.expression.clone())
     }
+    fn fusion(&self) -> Option<Fusion> {
+        Some(Fusion::Select(self.expression.clone()))
+    }
 }
 
 impl<T: Float> Plan<T> {
@@ -75,7 +78,7 @@ impl<T: Float> Plan<T> {
     /// Adds instruction `i`, which is this function of numbers, to the expression for instruction `reader`, and gives the number of
     /// its step. The arguments of the expression are these operands, each with the number of its step.
     ///
-    /// A mask smaller than what it selects from is not added: it would be computed again for each element.
+    /// A mask that is repeated, but for one value for each row, is not added: it would be computed again for each element.
     fn add(
         &self,
         i: usize,
@@ -94,7 +97,7 @@ impl<T: Float> Plan<T> {
         for &place in &self.instructions[i].operands {
             let argument = match place {
                 Place::Value(value) if !self.is_number(place) => {
-                    if self.shapes[value as usize] != *shape {
+                    if !is_of_rows(&self.shapes[value as usize], shape) {
                         return None;
                     }
                     let maker = makers[value as usize]?;
@@ -106,13 +109,9 @@ impl<T: Float> Plan<T> {
                     let known = operands.iter().find(|(known, _)| *known == place);
                     if let Some((_, argument)) = known {
                         *argument
-                    } else if self.shape(place) == &shape[..]
-                        || self.shape(place).iter().all(|&size| size == 1)
-                    {
+                    } else {
                         operands.push((place, expression.add_argument()));
                         operands[operands.len() - 1].1
-                    } else {
-                        return None;
                     }
                 }
             };
@@ -134,4 +133,10 @@ fn mark(is_read: &mut [bool], places: &[Place]) {
             is_read[*value as usize] = true;
         }
     }
+}
+
+/// Whether a mask has this shape, or size 1 in place of its last axes.
+fn is_of_rows(mask: &[usize], shape: &[usize]) -> bool {
+    let rows = mask.iter().zip(shape).take_while(|(one, other)| one == other).count();
+    mask.len() == shape.len() && mask[rows..].iter().all(|&size| size == 1)
 }
