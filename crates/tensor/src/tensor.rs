@@ -211,12 +211,6 @@ impl<T: Element> Tensor<T> {
         self.buffer.identity().1
     }
 
-    /// An identity of the buffer.
-    #[doc(hidden)]
-    pub fn buffer_address(&self) -> usize {
-        self.buffer.identity().0
-    }
-
     /// The memory as a contiguous tensor of another shape with at most as many elements, whose values mean nothing; `None` if it
     /// is shared or too small.
     #[doc(hidden)]

@@ -251,7 +251,7 @@ impl<'a, T: Float> Builder<'a, T> {
         });
     }
 
-    /// The innermost recomputation that a number is in; 0 if there is none.
+    /// The number of the innermost recomputation that made a node, from 1 on; 0 if it was made outside of all of them.
     fn recomputation_of(&self, number: u64) -> u32 {
         let around = (1..).zip(&self.recomputations).filter(|(_, numbers)| numbers.contains(&number));
         around.min_by_key(|(_, numbers)| numbers.end() - numbers.start()).map_or(0, |(i, _)| i)

@@ -23,9 +23,9 @@ impl<T: Float> Saved<T> {
     /// The buffer, if this is a value, and the number of its owners.
     fn owners(&self) -> Option<(usize, usize)> {
         match self {
-            Self::Value(value) => Some((value.buffer_address(), value.owners())),
-            Self::Indices(value) => Some((value.buffer_address(), value.owners())),
-            Self::Mask(value) => Some((value.buffer_address(), value.owners())),
+            Self::Value(value) => Some((value.buffer_id_and_bytes().0, value.owners())),
+            Self::Indices(value) => Some((value.buffer_id_and_bytes().0, value.owners())),
+            Self::Mask(value) => Some((value.buffer_id_and_bytes().0, value.owners())),
             Self::Shape(_) => None,
         }
     }

@@ -5,7 +5,7 @@ use crate::kernels;
 use crate::ops::arithmetic::check_divisor;
 use crate::tensor::Tensor;
 
-/// Unary functions of the element type, lifted to tensors: arithmetic, and functions such as e^x.
+/// Unary functions of the element type, lifted to tensors.
 macro_rules! elementwise {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*
@@ -17,6 +17,8 @@ macro_rules! elementwise {
         }
     )*};
 }
+
+/// [`elementwise`] of functions such as e^x, whose loops compute several vectors in turns.
 macro_rules! functions {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
         $(#[$doc])*

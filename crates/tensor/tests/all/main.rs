@@ -13,6 +13,7 @@ mod decompositions;
 mod elementwise;
 mod functions;
 mod fused;
+mod fused_loops;
 mod indexing;
 mod integers;
 mod join;

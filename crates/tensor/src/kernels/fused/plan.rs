@@ -158,9 +158,9 @@ impl<T: Float> Program<T> {
         program
     }
 
-    /// The elements of a tile's row. Of a single loop nothing has to stay in the cache, unless its results wait to be written over
-    /// an input.
-    pub(super) fn tile_length(&self, inplace: bool) -> usize {
+    /// The elements of a row that a run takes at once: a tile's. Nothing of a single loop has to stay in the cache, unless its
+    /// results wait to be written over an input, so that one takes more.
+    pub(super) fn run_length(&self, inplace: bool) -> usize {
         let is_cut = self.tile_length < self.length;
         let is_single = self.body.len() == 1 && self.registers.is_empty();
         if is_cut && is_single && !inplace { self.length.min(PART) } else { self.tile_length }

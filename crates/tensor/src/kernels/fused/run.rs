@@ -176,7 +176,7 @@ impl<T: Float> Program<T> {
     pub(super) fn run(&self, inputs: &[Given<'_, T>], outputs: &mut [&mut [T]], partials: &mut [Partial<T>]) {
         assert!(inputs.len() == self.inputs.len() && outputs.len() == self.outputs.len(), "all slots");
         let inplace = inputs.iter().any(|input| matches!(input, Given::Output(_)));
-        let tile_length = self.tile_length(inplace);
+        let tile_length = self.run_length(inplace);
         let mut run = Run {
             program: self,
             inputs: SmallVec::new(),

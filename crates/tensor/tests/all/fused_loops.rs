@@ -1,0 +1,130 @@
+//! Loops of fused programs: several steps in one loop, and single loops over whole parts.
+
+use crate::common::*;
+use crate::fused::step;
+use gradus_tensor::fused::{Fused, FusedInput, FusedStep, Reduction};
+use gradus_tensor::{Tensor, keepdim, seeded};
+use proptest::prelude::*;
+
+law! {
+    /// Differences that several steps compute again, sums of their squares, and a scale and a shift in one loop.
+    [f32 f64]
+    fn normalisations(
+        rows in 1..5_usize,
+        length in prop::sample::select(vec![1, 5, 100, 513, 1025]),
+        [divides, turned, given, by_row, keeps] in any::<[bool; 5]>(),
+        seed in any::<u64>(),
+    ) {
+        let mut rng = seeded(seed);
+        let [x, column, row] = [[rows, length], [1, length], [rows, 1]].map(|shape| Tensor::<T>::randn(shape, &mut rng));
+        let (weight, bias) = if by_row { (row.exp(), row.sin()) } else { (column.exp(), column.sin()) };
+        let centre = if given { row } else { x.mean(keepdim(1)) };
+        let difference = &x - &centre;
+        let variance = difference.square().mean(keepdim(1));
+        let eps: T = 1e-5;
+        let moved = &variance + eps;
+        let scaled = if divides { &difference / moved.sqrt() } else { &difference * moved.rsqrt() };
+        let normal = scaled * &weight + &bias;
+
+        let ordered = |[a, b]: [u32; 2]| if turned { [b, a] } else { [a, b] };
+        let centre_step = if given { FusedStep::Input(3) } else { FusedStep::Reduce(Reduction::Mean, 0) };
+        let steps = vec![
+            FusedStep::Input(0),
+            FusedStep::Input(1),
+            FusedStep::Input(2),
+            centre_step,
+            step("sub", &[0, 3]),
+            step("square", &[4]),
+            FusedStep::Reduce(Reduction::Mean, 5),
+            FusedStep::Constant(eps),
+            step("add", &[6, 7]),
+            step(if divides { "sqrt" } else { "rsqrt" }, &[8]),
+            if divides { step("div", &[4, 9]) } else { step("mul", &ordered([4, 9])) },
+            step("mul", &ordered([10, 1])),
+            step("add", &ordered([11, 2])),
+        ];
+        let expected = [normal, difference, variance];
+        let outputs = &[12, 4, 6][..if keeps { 3 } else { 1 }];
+        let shapes = [x.shape(), weight.shape(), bias.shape(), centre.shape()];
+        let fused = Fused::new(x.shape(), 1, &shapes, steps, outputs);
+        let mut results: Vec<Tensor<T>> =
+            (0..outputs.len()).map(|output| Tensor::zeros(fused.shape_of_output(output))).collect();
+        fused.run(&[&x, &weight, &bias, &centre], &mut results.iter_mut().collect::<Vec<_>>());
+        for (result, expected) in results.iter().zip(&expected) {
+            prop_assert_eq!(bits(result), bits(expected));
+        }
+    }
+}
+
+law! {
+    /// A single loop goes over whole parts, and over small tiles where it writes over its input.
+    [f32 f64]
+    fn single_loops(
+        length in prop::sample::select(vec![2, 700, 16_384, 20_000, 40_001]),
+        rows in 1..3_usize,
+        function in prop::sample::select(vec!["relu", "exp", "tanh"]),
+        inplace: bool,
+        seed in any::<u64>(),
+    ) {
+        let x = Tensor::<T>::randn([rows, length], &mut seeded(seed));
+        let expected = match function {
+            "relu" => x.relu(),
+            "exp" => x.exp(),
+            _ => x.tanh(),
+        };
+        let fused = Fused::new(x.shape(), 1, &[x.shape()], vec![FusedStep::Input(0), step(function, &[0])], &[1]);
+        let mut result = x.contiguous() + 0.0;
+        let input = if inplace { FusedInput::Output(0) } else { FusedInput::Tensor(&x) };
+        fused.run_with(&[input], &mut [&mut result]);
+        prop_assert_eq!(bits(&result), bits(&expected));
+    }
+}
+
+law! {
+    /// A function times another operand, plus or minus a third one, in one loop.
+    [f32 f64]
+    fn gates(
+        rows in 1..4_usize,
+        length in prop::sample::select(vec![1, 5, 63, 64, 513, 1025]),
+        function in prop::sample::select(vec!["exp", "log", "tanh", "sigmoid", "erf", "square", "sin"]),
+        last in 0..3_usize,
+        [turned, keeps_function, keeps_product, by_row] in any::<[bool; 4]>(),
+        seed in any::<u64>(),
+    ) {
+        let mut rng = seeded(seed);
+        let shape = [rows, length];
+        let [x, z] = [shape, shape].map(|shape| Tensor::<T>::randn(shape, &mut rng));
+        let y = Tensor::<T>::randn(if by_row { [rows, 1] } else { shape }, &mut rng);
+        let x = x.abs();
+        let f = match function {
+            "exp" => x.exp(),
+            "log" => x.log(),
+            "tanh" => x.tanh(),
+            "sigmoid" => x.sigmoid(),
+            "erf" => x.erf(),
+            "square" => x.square(),
+            _ => x.sin(),
+        };
+        let product = &f * &y;
+        let result = [&product + &z, &product - &z, &z - &product][last].clone();
+        let (ordered, last_of) = (if turned { [1, 3] } else { [3, 1] }, if last == 2 { [2, 4] } else { [4, 2] });
+        let steps = vec![
+            FusedStep::Input(0),
+            FusedStep::Input(1),
+            FusedStep::Input(2),
+            step(function, &[0]),
+            step("mul", &ordered),
+            step(if last == 0 { "add" } else { "sub" }, &last_of),
+        ];
+        let kept = [(true, 5, result), (keeps_function, 3, f), (keeps_product, 4, product)];
+        let (outputs, expected): (Vec<u32>, Vec<Tensor<T>>) =
+            kept.into_iter().filter(|(kept, ..)| *kept).map(|(_, output, expected)| (output, expected)).unzip();
+        let fused = Fused::new(&shape, 1, &[x.shape(), y.shape(), z.shape()], steps, &outputs);
+        let mut results: Vec<Tensor<T>> =
+            (0..outputs.len()).map(|output| Tensor::zeros(fused.shape_of_output(output))).collect();
+        fused.run(&[&x, &y, &z], &mut results.iter_mut().collect::<Vec<_>>());
+        for (result, expected) in results.iter().zip(&expected) {
+            prop_assert_eq!(bits(result), bits(expected));
+        }
+    }
+}
