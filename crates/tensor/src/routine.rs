@@ -1,7 +1,5 @@
 //! Straight-line programs on small tensors, whose places and memory are found once.
 
-use smallvec::SmallVec;
-
 use crate::element::Float;
 use crate::fused::{Fused, Reduction};
 use crate::kernels::routine as kernel;
@@ -136,20 +134,14 @@ impl<T: Float> Routine<T> {
         inputs: impl Iterator<Item = &'a Tensor<T>>,
         outputs: impl Iterator<Item = &'a mut Tensor<T>>,
     ) {
-        let mut elements: SmallVec<[_; 12]> = SmallVec::new();
+        let mut call = kernel::Call::new(&mut self.kernel);
         for input in inputs {
-            elements.push(input.strided());
+            call.input(input.strided());
         }
-        let mut slices: SmallVec<[&mut [T]; 12]> = SmallVec::new();
-        for (number, output) in outputs.enumerate() {
-            let expected = self.kernel.output_layout(number);
-            assert!(
-                output.offset() == 0 && output.layout().is_parallel_to(expected),
-                "an output lies otherwise in memory"
-            );
-            let len = output.len();
-            slices.push(&mut output.memory().expect("not shared")[..len]);
+        for output in outputs {
+            let (layout, memory) = output.layout_and_memory();
+            call.output(layout, memory.expect("not shared"));
         }
-        T::run_routine(&mut self.kernel, &elements, &mut slices);
+        T::run_routine(call);
     }
 }

@@ -101,6 +101,12 @@ impl<T: Element> Tensor<T> {
         self.buffer.get_mut()
     }
 
+    /// The layout, and [`memory`](Self::memory).
+    #[inline]
+    pub(crate) fn layout_and_memory(&mut self) -> (&Layout, Option<&mut [T]>) {
+        (&self.layout, self.buffer.get_mut())
+    }
+
     /// The order of axes in which the elements are contiguous, if in logical order they are not (as in a transposed
     /// matrix). Changes in place keep it.
     pub(crate) fn memory_order(&self) -> Option<Shape> {

@@ -168,7 +168,7 @@ impl<T: Float> Draft<'_, T> {
 
     /// The instruction of the routine, and the instructions that are in it; `None` if it is not worth it.
     fn finish(mut self, instructions: &[Instruction<T>]) -> Option<(Instruction<T>, Vec<usize>)> {
-        if self.routine.len() < 2 {
+        if self.routine.len() == 0 {
             return None;
         }
         let mut joined = self.joined.clone();

@@ -33,22 +33,21 @@ struct Outside<'a, 'v, 'm, T: Float> {
 pub type UpdateFunction<'a, T> = &'a mut dyn FnMut(usize, usize, &mut Tensor<T>, &Tensor<T>);
 
 impl<T: Float> Plan<T> {
-    /// Runs the program on these inputs and members, and hands over the results.
+    /// Runs the program on these inputs and members, and gives the results.
     ///
     /// # Panics
     /// As the operations do, and if a result whose gradient is taken is NaN.
     #[doc(hidden)]
     #[track_caller]
-    pub fn run(
-        &mut self,
-        inputs: &[OperandValue<'_, T>],
-        members: &mut [External<'_, T>],
+    pub fn run<'a>(
+        &'a mut self,
+        inputs: &'a [OperandValue<'a, T>],
+        members: &'a mut [External<'_, T>],
         update: UpdateFunction<'_, T>,
-        mut take: impl FnMut(OperandValue<'_, T>),
-    ) {
+    ) -> impl Iterator<Item = OperandValue<'a, T>> {
         assert_eq!(inputs.len(), self.inputs, "run: the plan has other inputs");
-        let outside = &mut Outside { inputs, members };
-        let Self { instructions, values, registers, register_of, shapes, .. } = self;
+        let Self { instructions, values, registers, register_of, shapes, results, .. } = self;
+        let outside = &mut Outside { inputs, members: &mut *members };
         mode::with_recording(false, || {
             for instruction in instructions.iter_mut() {
                 match instruction.kind {
@@ -69,9 +68,8 @@ impl<T: Float> Plan<T> {
                 }
             }
         });
-        for &place in &self.results {
-            take(operand(place, &self.values, outside));
-        }
+        let members = &*members;
+        results.iter().map(|&place| find(place, values, inputs, members))
     }
 }
 
@@ -141,12 +139,21 @@ fn operand<'a, T: Float>(
     values: &'a [Saved<T>],
     outside: &'a Outside<'_, '_, '_, T>,
 ) -> OperandValue<'a, T> {
+    find(place, values, outside.inputs, outside.members)
+}
+
+fn find<'a, T: Float>(
+    place: Place,
+    values: &'a [Saved<T>],
+    inputs: &[OperandValue<'a, T>],
+    members: &'a [External<'_, T>],
+) -> OperandValue<'a, T> {
     match place {
-        Place::Value(value) => match outside.inputs.get(value as usize) {
+        Place::Value(value) => match inputs.get(value as usize) {
             Some(input) => *input,
             None => values[value as usize].operand().expect("it was computed before"),
         },
-        Place::Member(member) => match &outside.members[member as usize] {
+        Place::Member(member) => match &members[member as usize] {
             External::Number(value) => OperandValue::Number(value),
             External::Counter(_) | External::Other => unreachable!("operands are values"),
         },

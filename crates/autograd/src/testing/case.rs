@@ -191,10 +191,10 @@ impl Sample {
         for _ in 0..2 {
             let mut members: Vec<External<f64>> = others.iter_mut().map(External::Number).collect();
             let mut got = Vec::new();
-            program.run(&[], &mut members, &mut |_, _, _, _| (), |value| {
+            for value in program.run(&[], &mut members, &mut |_, _, _, _| ()) {
                 let OperandValue::Number(value) = value else { unreachable!("the results are numbers") };
                 got.push(value.clone());
-            });
+            }
             for (i, (got, fresh)) in got.iter().zip(&fresh).enumerate() {
                 compare(Law::Compiled, i.saturating_sub(1), got, fresh.value(), EXACT)
                     .map_err(|failure| self.report(failure))?;

@@ -1,7 +1,7 @@
 //! Variables in place of others.
 
 use gradus_autograd::compile::Exchange;
-use gradus_autograd::{Float, Indices, Mask, Var};
+use gradus_autograd::{Float, Indices, Mask, OperandValue, Var};
 
 /// Gives each variable an identity.
 pub(super) struct AsInputs;
@@ -48,26 +48,26 @@ impl<T: Float> Exchange<T> for Same {
     }
 }
 
-pub(super) enum Output<T: Float> {
-    Var(Var<T>),
-    Indices(Indices<T>),
-    Mask(Mask<T>),
-}
+/// The results of a program.
+pub(super) struct Results<O>(pub(super) O);
 
-/// Gives the results of a program.
-pub(super) struct Outputs<O>(pub(super) O);
-
-impl<T: Float, O: Iterator<Item = Output<T>>> Exchange<T> for Outputs<O> {
+impl<'a, T: Float, O: Iterator<Item = OperandValue<'a, T>>> Exchange<T> for Results<O> {
     fn var(&mut self, _: &Var<T>) -> Var<T> {
-        let Some(Output::Var(var)) = self.0.next() else { unreachable!("the results are as before") };
-        var
+        let Some(OperandValue::Number(value)) = self.0.next() else {
+            unreachable!("the results are as before")
+        };
+        value.clone().into()
     }
     fn indices(&mut self, _: &Indices<T>) -> Indices<T> {
-        let Some(Output::Indices(indices)) = self.0.next() else { unreachable!("the results are as before") };
-        indices
+        let Some(OperandValue::Indices(value)) = self.0.next() else {
+            unreachable!("the results are as before")
+        };
+        value.clone().into()
     }
     fn mask(&mut self, _: &Mask<T>) -> Mask<T> {
-        let Some(Output::Mask(mask)) = self.0.next() else { unreachable!("the results are as before") };
-        mask
+        let Some(OperandValue::Mask(value)) = self.0.next() else {
+            unreachable!("the results are as before")
+        };
+        value.clone().into()
     }
 }

@@ -12,7 +12,7 @@ use gradus_autograd::compile::{self, External, Member as Place};
 use gradus_autograd::{Float, OperandValue, Plan, Variables};
 use smallvec::SmallVec;
 
-use self::exchange::{AsInputs, Detached, Output, Outputs, Same};
+use self::exchange::{AsInputs, Detached, Results, Same};
 use self::forms::{Form, MemberForm, MemberPlace, forms_of, members_of};
 pub use self::optimizers::Optimizers;
 use crate::member::MemberMut;
@@ -91,7 +91,7 @@ type Function<M, O, I, R> = dyn Fn(&mut M, &mut O, I) -> R + Send + Sync;
 struct Recorded<R, T: Float> {
     program: Plan<T>,
     inputs: Vec<Form>,
-    /// The lengths of lists among the inputs, and which options have something.
+    /// [`Given::structure`].
     structure: Vec<usize>,
     members: Vec<MemberForm>,
     /// The names of the parameters that optimizers change: the number of the optimizer, the place among its states.
@@ -100,6 +100,29 @@ struct Recorded<R, T: Float> {
     results: R,
     /// Whether a second recording gave the same program.
     confirmed: bool,
+}
+
+/// The members of a model, in the order of their visit.
+type Members<'a, T> = SmallVec<[External<'a, T>; 16]>;
+
+/// What a call was given.
+struct Given<'a, T: Float> {
+    values: SmallVec<[OperandValue<'a, T>; 4]>,
+    /// The lengths of lists, and which options have something.
+    structure: SmallVec<[usize; 4]>,
+}
+
+impl<'a, T: Float> Given<'a, T> {
+    fn new() -> Self {
+        Self { values: SmallVec::new(), structure: SmallVec::new() }
+    }
+
+    /// Enters all inputs, in place: to move the lists takes as long as to make them.
+    #[inline]
+    fn enter(&mut self, inputs: &'a impl Variables<T>) {
+        inputs.visit(&mut |operand| self.values.push(operand.value()));
+        inputs.structure(&mut |length| self.structure.push(length));
+    }
 }
 
 impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float> Compiled<M, O, I, R, T> {
@@ -125,19 +148,26 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
         for plan in &mut self.plans {
             plan.program.look();
         }
+        let mut given = Given::new();
+        given.enter(&inputs);
         if let Some(plan) = self.plans.last_mut()
             && plan.can_run()
-            && let Some(results) = plan.run(model, optimizers, &inputs)
+            && plan.fits(optimizers, &given)
         {
-            return results;
+            let mut members = SmallVec::new();
+            if plan.enter(model, &mut members) {
+                return plan.run(&mut members, optimizers, &given);
+            }
         }
         let forms = forms_of(model);
-        let fits = |plan: &Recorded<R, T>| plan.members == forms && plan.fits(optimizers, &inputs);
+        let fits = |plan: &Recorded<R, T>| plan.members == forms && plan.fits(optimizers, &given);
         let first = self.plans.iter().rposition(fits).map(|place| self.plans.remove(place));
         if first.as_ref().is_some_and(Recorded::can_run) {
             self.plans.extend(first);
             let plan = self.plans.last_mut().expect("it was pushed");
-            return plan.run(model, optimizers, &inputs).expect("it fits");
+            let mut members = SmallVec::new();
+            assert!(plan.enter(model, &mut members), "it fits");
+            return plan.run(&mut members, optimizers, &given);
         }
         self.record(model, optimizers, &inputs, first);
         if let Some(plan) = self.plans.last_mut().filter(|plan| plan.confirmed) {
@@ -216,16 +246,15 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
                 "call: {change}; all that varies must be an input, a member of the model or a state of the optimizer"
             );
         }
-        let (mut inputs_forms, mut structure) = (Vec::new(), Vec::new());
-        inputs.structure(&mut |length| structure.push(length));
-        inputs.visit(&mut |operand| inputs_forms.push(Form::of_operand(operand.value())));
+        let mut entered = Given::new();
+        entered.enter(inputs);
         if self.plans.len() == MOST_PLANS {
             self.plans.remove(0);
         }
         self.plans.push(Recorded {
             program,
-            inputs: inputs_forms,
-            structure,
+            inputs: entered.values.iter().map(|&value| Form::of_operand(value)).collect(),
+            structure: entered.structure.to_vec(),
             members: forms,
             updates,
             results,
@@ -241,35 +270,20 @@ impl<R: Variables<T>, T: Float> Recorded<R, T> {
     }
 
     /// Whether the plan is for inputs of these shapes and for these states of optimizers.
-    fn fits(&self, optimizers: &mut impl Optimizers<T>, inputs: &impl Variables<T>) -> bool {
-        let (mut forms, mut fits) = (self.inputs.iter(), true);
-        inputs.visit(&mut |operand| {
-            fits = fits && forms.next().is_some_and(|form| form.fits_operand(operand.value()));
-        });
+    fn fits(&self, optimizers: &mut impl Optimizers<T>, inputs: &Given<'_, T>) -> bool {
         let has_state = |optimizer: &dyn Optimizer<T>, place, name: &Arc<str>| {
             optimizer.parameter_at(place).is_some_and(|known| Arc::ptr_eq(known, name) || known == name)
         };
-        let mut lengths = self.structure.iter();
-        inputs.structure(&mut |length| fits = fits && lengths.next() == Some(&length));
-        fits && forms.next().is_none()
-            && lengths.next().is_none()
+        self.inputs.len() == inputs.values.len()
+            && self.inputs.iter().zip(&inputs.values).all(|(form, &value)| form.fits_operand(value))
+            && self.structure.iter().eq(&inputs.structure)
             && self.updates.iter().all(|(number, place, name)| {
                 optimizers.nth(*number).is_some_and(|optimizer| has_state(optimizer, *place, name))
             })
     }
 
-    /// The results, or `None` if the plan is for other inputs, or another form of the model or the optimizers.
-    #[track_caller]
-    fn run(
-        &mut self,
-        model: &mut impl Module<T>,
-        optimizers: &mut impl Optimizers<T>,
-        inputs: &impl Variables<T>,
-    ) -> Option<R> {
-        if !self.fits(optimizers, inputs) {
-            return None;
-        }
-        let mut members: SmallVec<[External<'_, T>; 16]> = SmallVec::new();
+    /// Whether the plan is for a model of this form, whose members are entered.
+    fn enter<'m>(&self, model: &'m mut impl Module<T>, members: &mut Members<'m, T>) -> bool {
         let (mut forms, mut fits) = (self.members.iter(), true);
         model.visit_mut(Path::ROOT, &mut |_, member| {
             let Some(form) = forms.next().filter(|_| fits) else { return fits = false };
@@ -292,28 +306,23 @@ impl<R: Variables<T>, T: Float> Recorded<R, T> {
             fits = known;
             members.push(external);
         });
-        if !fits || forms.next().is_some() {
-            return None;
-        }
-        let mut values: SmallVec<[OperandValue<'_, T>; 4]> = SmallVec::new();
-        inputs.visit(&mut |operand| values.push(operand.value()));
-        let mut outputs: SmallVec<[Output<T>; 2]> = SmallVec::new();
-        self.program.run(
-            &values,
-            &mut members,
-            &mut |number, place, parameter, gradient| {
-                let optimizer = optimizers.nth(number).expect("it was there before");
-                optimizer.update_at(place, parameter, gradient);
-            },
-            |value| {
-                outputs.push(match value {
-                    OperandValue::Number(value) => Output::Var(value.clone().into()),
-                    OperandValue::Indices(value) => Output::Indices(value.clone().into()),
-                    OperandValue::Mask(value) => Output::Mask(value.clone().into()),
-                });
-            },
-        );
-        Some(self.results.exchange(&mut Outputs(outputs.into_iter())))
+        fits && forms.next().is_none()
+    }
+
+    /// The results, for a model and optimizers that fit.
+    #[track_caller]
+    fn run(
+        &mut self,
+        members: &mut Members<'_, T>,
+        optimizers: &mut impl Optimizers<T>,
+        inputs: &Given<'_, T>,
+    ) -> R {
+        let mut update = |number, place, parameter: &mut _, gradient: &_| {
+            let optimizer = optimizers.nth(number).expect("it was there before");
+            optimizer.update_at(place, parameter, gradient);
+        };
+        let results = self.program.run(&inputs.values, members, &mut update);
+        self.results.exchange(&mut Results(results))
     }
 }
 

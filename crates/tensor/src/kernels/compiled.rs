@@ -12,7 +12,7 @@ use super::fused::{self, FusedStep, Given, Stages};
 use super::int8::{Panels, conv as int8_conv, convert as int8};
 use super::recurrent::{gru, lstm};
 use super::reduce::{self, sum};
-use super::routine::{self, Routine};
+use super::routine::{self, Call};
 use super::{attention, conv, copy, matmul, norm, pool, softmax};
 use crate::kernels::attention::{Attention, Head};
 use crate::kernels::conv::Geometry;
@@ -118,9 +118,7 @@ Kernels for f32, f64: {
     ) -> Stages<Self>;
     fused::run_stages(stages: &Stages<Self>, inputs: &[Given<'_, Self>], outputs: &mut [&mut [Self]]) -> ();
 
-    routine::run_routine(
-        routine: &mut Routine<Self>, inputs: &[Strided<'_, Self>], outputs: &mut [&mut [Self]]
-    ) -> ();
+    routine::run_routine(call: Call<'_, Self>) -> ();
 
     attention::attention(
         heads: &[Head<'_, Self>], size: [usize; 2], attention: Attention<Self>

@@ -1,6 +1,8 @@
 //! Memory, threads and instruction sets: what loops need, and nothing of what they compute.
 
 mod buffer;
+#[cfg(target_arch = "x86_64")]
+mod first_lanes;
 pub(crate) mod memory;
 mod pages;
 pub(crate) mod registers;

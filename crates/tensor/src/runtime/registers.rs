@@ -11,6 +11,9 @@
 use std::arch::x86_64::*;
 use std::ops::{Add, Mul};
 
+#[cfg(target_arch = "x86_64")]
+#[allow(clippy::wildcard_imports, reason = "the same for each register")]
+use super::first_lanes::*;
 use super::simd::InstructionSet;
 
 /// The elements that a register holds.
@@ -45,11 +48,11 @@ pub trait Vector<T>: Copy {
     /// # Safety
     /// `LANES` elements must be writable there, and the machine must have the instructions.
     unsafe fn store(self, to: *mut T);
-    /// The first `count` lanes, at most all.
+    /// The lanes of a mask.
     ///
     /// # Safety
-    /// `count` elements must be writable there, and the machine must have the instructions.
-    unsafe fn store_first(self, to: *mut T, count: usize);
+    /// An element must be writable for each lane of the mask, and the machine must have the instructions.
+    unsafe fn store_first(self, to: *mut T, lanes: Self::Mask);
     /// # Safety
     /// The machine must have the instructions.
     unsafe fn add(self, other: Self) -> Self;
@@ -173,9 +176,9 @@ macro_rules! registers {
                 unsafe { $store(to, self) };
             }
             #[inline(always)]
-            unsafe fn store_first(self, to: *mut $lane, count: usize) {
+            unsafe fn store_first(self, to: *mut $lane, lanes: $mask) {
                 // SAFETY: the caller's promise.
-                unsafe { $store_first(self, to, count) };
+                unsafe { $store_first(self, to, lanes) };
             }
             #[inline(always)]
             unsafe fn add(self, other: Self) -> Self {
@@ -197,121 +200,14 @@ macro_rules! registers {
 }
 #[cfg(target_arch = "x86_64")]
 registers! {
-    __m256: [f32; 8], 6, __m256i, avx2_lanes_f32, _mm256_maskload_ps, avx2_store_f32,
+    __m256: [f32; 8], 6, Avx2Lanes, avx2_lanes_f32, avx2_load_f32, avx2_store_f32,
         _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps, _mm256_add_ps, _mm256_mul_ps, _mm256_fmadd_ps;
-    __m256d: [f64; 4], 6, __m256i, avx2_lanes_f64, _mm256_maskload_pd, avx2_store_f64,
+    __m256d: [f64; 4], 6, Avx2Lanes, avx2_lanes_f64, avx2_load_f64, avx2_store_f64,
         _mm256_loadu_pd, _mm256_storeu_pd, _mm256_set1_pd, _mm256_add_pd, _mm256_mul_pd, _mm256_fmadd_pd;
     __m512: [f32; 16], 12, __mmask16, avx512_lanes_f32, avx512_load_f32, avx512_store_f32,
         _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps, _mm512_add_ps, _mm512_mul_ps, _mm512_fmadd_ps;
     __m512d: [f64; 8], 12, __mmask8, avx512_lanes_f64, avx512_load_f64, avx512_store_f64,
         _mm512_loadu_pd, _mm512_storeu_pd, _mm512_set1_pd, _mm512_add_pd, _mm512_mul_pd, _mm512_fmadd_pd;
-}
-
-/// Lanes that are read have all bits set.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-#[target_feature(enable = "avx2")]
-fn avx2_lanes_f32(count: usize) -> __m256i {
-    _mm256_cmpgt_epi32(_mm256_set1_epi32(count as i32), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
-}
-
-#[cfg(target_arch = "x86_64")]
-#[inline]
-#[target_feature(enable = "avx2")]
-fn avx2_lanes_f64(count: usize) -> __m256i {
-    _mm256_cmpgt_epi64(_mm256_set1_epi64x(count as i64), _mm256_setr_epi64x(0, 1, 2, 3))
-}
-
-/// A bit for each lane.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn avx512_lanes_f32(count: usize) -> __mmask16 {
-    ((1_u32 << count) - 1) as __mmask16
-}
-
-#[cfg(target_arch = "x86_64")]
-#[inline]
-#[target_feature(enable = "avx512f")]
-fn avx512_lanes_f64(count: usize) -> __mmask8 {
-    ((1_u32 << count) - 1) as __mmask8
-}
-
-#[cfg(target_arch = "x86_64")]
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn avx512_load_f32(from: *const f32, lanes: __mmask16) -> __m512 {
-    // SAFETY: the caller's promise.
-    unsafe { _mm512_maskz_loadu_ps(lanes, from) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn avx512_load_f64(from: *const f64, lanes: __mmask8) -> __m512d {
-    // SAFETY: the caller's promise.
-    unsafe { _mm512_maskz_loadu_pd(lanes, from) }
-}
-
-/// A masked store is slow on some processors: pieces of 4, 2 and 1.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-#[target_feature(enable = "avx2")]
-unsafe fn avx2_store_f32(vector: __m256, to: *mut f32, count: usize) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if count >= 8 {
-            return _mm256_storeu_ps(to, vector);
-        }
-        let (mut rest, mut to) = (_mm256_castps256_ps128(vector), to);
-        if count >= 4 {
-            _mm_storeu_ps(to, rest);
-            (rest, to) = (_mm256_extractf128_ps::<1>(vector), to.add(4));
-        }
-        if count & 2 != 0 {
-            _mm_storel_epi64(to.cast(), _mm_castps_si128(rest));
-            (rest, to) = (_mm_movehl_ps(rest, rest), to.add(2));
-        }
-        if count & 1 != 0 {
-            *to = _mm_cvtss_f32(rest);
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[inline]
-#[target_feature(enable = "avx2")]
-unsafe fn avx2_store_f64(vector: __m256d, to: *mut f64, count: usize) {
-    // SAFETY: the caller's promise.
-    unsafe {
-        if count >= 4 {
-            return _mm256_storeu_pd(to, vector);
-        }
-        let (mut rest, mut to) = (_mm256_castpd256_pd128(vector), to);
-        if count >= 2 {
-            _mm_storeu_pd(to, rest);
-            (rest, to) = (_mm256_extractf128_pd::<1>(vector), to.add(2));
-        }
-        if count & 1 != 0 {
-            *to = _mm_cvtsd_f64(rest);
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn avx512_store_f32(vector: __m512, to: *mut f32, count: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { _mm512_mask_storeu_ps(to, avx512_lanes_f32(count), vector) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[inline]
-#[target_feature(enable = "avx512f")]
-unsafe fn avx512_store_f64(vector: __m512d, to: *mut f64, count: usize) {
-    // SAFETY: the caller's promise.
-    unsafe { _mm512_mask_storeu_pd(to, avx512_lanes_f64(count), vector) }
 }
 
 /// The most lanes of a vector of any instruction set.

@@ -33,20 +33,36 @@ fn is_tiny(m: usize, k: usize, n: usize) -> bool {
 /// # Safety
 /// All elements of the operands must lie in their buffers; `out` must have one for each of the result's, and `bias`
 /// one for each column.
-#[inline]
 pub(crate) unsafe fn narrow_product<T: Float>(
     out: &mut [MaybeUninit<T>],
     lhs: MatrixRef<T>,
     rhs: MatrixRef<T>,
     bias: Option<&[T]>,
 ) {
-    if rhs.column_stride == 1 || rhs.columns == 1 {
-        dispatch_vectors(Product { out, lhs: &lhs, rhs: &rhs, bias });
-    } else {
-        let lines = lines(rhs);
-        let rhs = MatrixRef::row_major(lines.as_slice(), rhs.rows, rhs.columns);
-        dispatch_vectors(Product { out, lhs: &lhs, rhs: &rhs, bias });
+    // SAFETY: the caller's promise; the right operand has lines.
+    unsafe {
+        if rhs.column_stride == 1 || rhs.columns == 1 {
+            product_with_lines(out, &lhs, &rhs, bias);
+        } else {
+            let lines = lines(rhs);
+            let rhs = MatrixRef::row_major(lines.as_slice(), rhs.rows, rhs.columns);
+            product_with_lines(out, &lhs, &rhs, bias);
+        }
     }
+}
+
+/// [`narrow_product`] with a right operand whose lines are contiguous, or which has one column.
+///
+/// # Safety
+/// As there.
+#[inline]
+pub(crate) unsafe fn product_with_lines<T: Float>(
+    out: &mut [MaybeUninit<T>],
+    lhs: &MatrixRef<T>,
+    rhs: &MatrixRef<T>,
+    bias: Option<&[T]>,
+) {
+    dispatch_vectors(Product { out, lhs, rhs, bias });
 }
 
 /// A copy of a matrix, row after row.
@@ -98,7 +114,7 @@ impl<T: Float> VectorLoop<T> for Product<'_, T> {
                     right: (right.wrapping_add(column), self.rhs.row_stride, last),
                     inner: self.lhs.columns,
                     bias: self.bias.map(|bias| bias.as_ptr().add(column)),
-                    out: (self.out.as_mut_ptr().add(column).cast(), n, width),
+                    out: (self.out.as_mut_ptr().add(column).cast(), n),
                 };
                 match (wide, is_tiny(m, panel.inner, n)) {
                     (true, true) => panel.rows::<V, 2, false>(m),
@@ -116,12 +132,12 @@ impl<T: Float> VectorLoop<T> for Product<'_, T> {
 struct Panel<T, M> {
     /// The first element, and the strides along the inner axis and the rows.
     left: (*const T, isize, isize),
-    /// The first line, how far they are apart, and the lanes of their last vector.
+    /// The first line, how far they are apart, and the lanes of their last vector, as of the results'.
     right: (*const T, isize, M),
     inner: usize,
     bias: Option<*const T>,
-    /// The first result, how far rows are apart, and their length.
-    out: (*mut T, usize, usize),
+    /// The first result, and how far rows are apart.
+    out: (*mut T, usize),
 }
 
 impl<T: Float, M: Copy> Panel<T, M> {
@@ -186,12 +202,13 @@ impl<T: Float, M: Copy> Panel<T, M> {
                     }
                 }
             }
-            let (out, row_length, width) = self.out;
+            let (out, row_length) = self.out;
             for (r, sums) in tile.iter().enumerate() {
                 let out = out.add((row + r) * row_length);
-                for (i, sum) in sums.iter().enumerate() {
-                    sum.store_first(out.add(i * V::LANES), (width - i * V::LANES).min(V::LANES));
+                for (i, sum) in sums[..WIDE - 1].iter().enumerate() {
+                    sum.store(out.add(i * V::LANES));
                 }
+                sums[WIDE - 1].store_first(out.add((WIDE - 1) * V::LANES), self.right.2);
             }
         }
         ROWS

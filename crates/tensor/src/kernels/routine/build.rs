@@ -1,6 +1,6 @@
 //! The steps of a routine. What cannot be one is refused.
 
-use super::{Matrix, Routine, Slot, Step, Table, Value};
+use super::{Matrix, Operand, Routine, Slot, Step, Table, Value};
 use crate::element::Float;
 use crate::kernels::fused::plan::{Extent, Instruction, Program, Work};
 use crate::kernels::fused::{OPERANDS, Reduction, Stages};
@@ -13,7 +13,7 @@ const SMALL: usize = 1024;
 
 /// The length of the lists of a routine, to go back to.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Mark([usize; 6]);
+pub(crate) struct Mark([usize; 5]);
 
 impl Layout {
     /// The number of elements from the start of the slot to behind the last one, if no stride is negative and there are
@@ -47,25 +47,22 @@ impl<T: Float> Routine<T> {
             registers: 0,
             table: Table(Vec::new()),
             memory: None,
-            input_slots: Vec::new(),
-            output_slots: Vec::new(),
         }
     }
 
     pub(crate) fn mark(&self) -> Mark {
-        let Self { values, slots, steps, inputs, input_slots, outputs, .. } = self;
-        Mark([values.len(), slots.len(), steps.len(), inputs.len(), input_slots.len(), outputs.len()])
+        let Self { values, slots, steps, inputs, outputs, .. } = self;
+        Mark([values.len(), slots.len(), steps.len(), inputs.len(), outputs.len()])
     }
 
     /// # Panics
     /// If outputs were made since.
-    pub(crate) fn go_back(&mut self, Mark([values, slots, steps, inputs, input_slots, outputs]): Mark) {
+    pub(crate) fn go_back(&mut self, Mark([values, slots, steps, inputs, outputs]): Mark) {
         assert!(self.outputs.len() == outputs, "go_back: outputs were made since the mark");
         self.values.truncate(values);
         self.slots.truncate(slots);
         self.steps.truncate(steps);
         self.inputs.truncate(inputs);
-        self.input_slots.truncate(input_slots);
     }
 
     /// The number of steps.
@@ -104,10 +101,9 @@ impl<T: Float> Routine<T> {
     /// An input that lies so in memory, its offset aside.
     pub(crate) fn input(&mut self, layout: &Layout) -> Option<u32> {
         let layout = Layout { offset: 0, ..layout.clone() };
-        layout.reach()?;
+        let reach = layout.reach()?;
         let slot = self.slot(Slot::Input);
-        self.inputs.push(layout.clone());
-        self.input_slots.push(slot);
+        self.inputs.push(Operand { layout: layout.clone(), reach, slot });
         Some(self.value(slot, layout))
     }
 
@@ -315,11 +311,10 @@ impl<T: Float> Routine<T> {
             (to, Layout::contiguous(&layout.shape))
         };
         self.slots[slot as usize] = Slot::Output;
-        self.output_slots.push(slot);
-        self.outputs.push(layout);
+        self.outputs.push(Operand { reach: layout.len(), layout, slot });
     }
 
     pub(crate) fn output_layout(&self, output: usize) -> &Layout {
-        &self.outputs[output]
+        &self.outputs[output].layout
     }
 }

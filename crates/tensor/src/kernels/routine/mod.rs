@@ -11,7 +11,7 @@ mod build;
 mod run;
 
 pub(crate) use build::Mark;
-pub(crate) use run::run_routine;
+pub(crate) use run::{Call, run_routine};
 
 use super::fused::plan::Instruction;
 use crate::layout::Layout;
@@ -72,17 +72,24 @@ pub(crate) struct Routine<T> {
     values: Vec<Value>,
     slots: Vec<Slot<T>>,
     steps: Vec<Step<T>>,
-    inputs: Vec<Layout>,
-    outputs: Vec<Layout>,
+    inputs: Vec<Operand>,
+    outputs: Vec<Operand>,
     /// The elements of the registers of a pass.
     registers: usize,
     /// Inputs and outputs get their addresses in each run.
     table: Table<T>,
     /// The memory of the routine and of its constants.
     memory: Option<Buffer<T>>,
-    /// The slots of inputs, and of outputs.
-    input_slots: Vec<u32>,
-    output_slots: Vec<u32>,
+}
+
+/// An input or an output.
+#[derive(Debug)]
+struct Operand {
+    /// How it lies in memory, its offset aside.
+    layout: Layout,
+    /// The number of elements from the first to behind the last one.
+    reach: usize,
+    slot: u32,
 }
 
 impl<T: std::fmt::Debug> std::fmt::Debug for Routine<T> {

@@ -2,44 +2,77 @@
 
 #![allow(unsafe_code, reason = "operands and results are found by their addresses; see SAFETY")]
 
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::slice::{from_raw_parts, from_raw_parts_mut};
 
-use super::{Matrix, Routine, Slot, Step};
+use super::{Matrix, Operand, Routine, Slot, Step};
 use crate::element::Float;
 use crate::kernels::fused::run::Tile;
 use crate::kernels::matmul::MatrixRef;
-use crate::kernels::matmul::narrow::narrow_product;
+use crate::kernels::matmul::narrow::product_with_lines;
 use crate::kernels::reduce::sum::{Sum, itself};
 use crate::kernels::reduce::{Rows, stack_size};
 use crate::kernels::squares::mean_squared_difference;
-use crate::layout::Strided;
+use crate::layout::{Layout, Strided};
 use crate::runtime::{Buffer, dispatch};
 
-/// Runs a routine: writes the elements of each output.
+/// A run of a routine, which is given its operands one by one: in a step of a small model, to collect them in lists first takes
+/// as long as some of the products.
+pub(crate) struct Call<'a, T> {
+    routine: &'a mut Routine<T>,
+    /// The numbers of operands that there are.
+    inputs: usize,
+    outputs: usize,
+    /// The table has their addresses.
+    operands: PhantomData<&'a mut [T]>,
+}
+
+impl<'a, T: Float> Call<'a, T> {
+    #[inline]
+    pub(crate) fn new(routine: &'a mut Routine<T>) -> Self {
+        if routine.memory.is_none() {
+            prepare(routine);
+        }
+        Self { routine, inputs: 0, outputs: 0, operands: PhantomData }
+    }
+
+    /// The next input.
+    ///
+    /// # Panics
+    /// If there is none, or it lies otherwise in memory.
+    #[inline]
+    pub(crate) fn input(&mut self, input: Strided<'a, T>) {
+        let Operand { layout, reach, slot } = &self.routine.inputs[self.inputs];
+        assert!(input.layout.is_parallel_to(layout), "an input lies otherwise in memory");
+        let elements = &input.data[input.layout.offset..][..*reach];
+        self.routine.table.0[*slot as usize] = elements.as_ptr().cast_mut();
+        self.inputs += 1;
+    }
+
+    /// The next output, from the start of this memory on.
+    ///
+    /// # Panics
+    /// If there is none, or it lies otherwise in memory.
+    #[inline]
+    pub(crate) fn output(&mut self, lies: &Layout, memory: &'a mut [T]) {
+        let Operand { layout, reach, slot } = &self.routine.outputs[self.outputs];
+        assert!(lies.offset == 0 && lies.is_parallel_to(layout), "an output lies otherwise in memory");
+        self.routine.table.0[*slot as usize] = memory[..*reach].as_mut_ptr();
+        self.outputs += 1;
+    }
+}
+
+/// Writes the elements of each output.
 ///
 /// # Panics
-/// If there are more or fewer inputs or outputs, an input lies otherwise in memory, or an output has not as many elements.
-pub(crate) fn run_routine<T: Float>(
-    routine: &mut Routine<T>,
-    inputs: &[Strided<'_, T>],
-    outputs: &mut [&mut [T]],
-) {
-    if routine.memory.is_none() {
-        prepare(routine);
-    }
-    let Routine { steps, table, .. } = routine;
-    assert!(inputs.len() == routine.inputs.len() && outputs.len() == routine.outputs.len(), "all operands");
-    for ((input, expected), &slot) in inputs.iter().zip(&routine.inputs).zip(&routine.input_slots) {
-        assert!(input.layout.is_parallel_to(expected), "an input lies otherwise in memory");
-        table.0[slot as usize] = input.data[input.layout.offset..].as_ptr().cast_mut();
-    }
-    for ((output, expected), &slot) in outputs.iter_mut().zip(&routine.outputs).zip(&routine.output_slots) {
-        assert_eq!(output.len(), expected.len(), "the elements of an output");
-        table.0[slot as usize] = output.as_mut_ptr();
-    }
+/// If operands are missing.
+pub(crate) fn run_routine<T: Float>(call: Call<'_, T>) {
+    let Routine { steps, table, inputs, outputs, .. } = call.routine;
+    assert!(call.inputs == inputs.len() && call.outputs == outputs.len(), "all operands");
     // SAFETY: the table has the addresses of memory as large as the steps say: inputs lie as they did when the steps were
-    // made, and all else was allocated for them. Results are written to memory that is no step's operand at the same time.
+    // made, and all else was allocated for them. Operands are borrowed until the call ends. Results are written to memory that
+    // is no step's operand at the same time.
     unsafe { run_steps(steps, &table.0) };
 }
 
@@ -85,7 +118,8 @@ unsafe fn run_steps<T: Float>(steps: &[Step<T>], table: &[*mut T]) {
                 &Step::Product { sizes: [m, k, n], lhs, rhs, bias, to } => {
                     let out = from_raw_parts_mut(at(to).cast::<MaybeUninit<T>>(), m * n);
                     let bias = bias.map(|bias| from_raw_parts(at(bias).cast_const(), n));
-                    narrow_product(out, matrix(table, lhs, [m, k]), matrix(table, rhs, [k, n]), bias);
+                    let (lhs, rhs) = (matrix(table, lhs, [m, k]), matrix(table, rhs, [k, n]));
+                    product_with_lines(out, &lhs, &rhs, bias);
                 }
                 &Step::Columns { from, rows, columns, divisor, stack, to } => {
                     let data = from_raw_parts(at(from).cast_const(), rows * columns);
