@@ -50,19 +50,24 @@ pub enum Reduction {
 
 impl Reduction {
     /// The sum of the squares of the distances from a number, or their mean.
+    #[inline(always)]
     fn of_squares<T: Float>(self, row: &[T], origin: T) -> T {
-        let divisor = if self == Self::Mean { T::from_f64(row.len() as f64) } else { T::ONE };
-        Sum { each: square_from(origin), divisor }.lane(row)
+        Sum { each: square_from(origin), divisor: self.divisor(row.len()) }.lane(row)
     }
 
+    #[inline(always)]
     fn of<T: Float>(self, row: &[T]) -> T {
-        let sum = |divisor| Sum { each: itself, divisor }.lane(row);
         match self {
-            Self::Sum => sum(T::ONE),
-            Self::Mean => sum(T::from_f64(row.len() as f64)),
+            Self::Sum | Self::Mean => Sum { each: itself, divisor: self.divisor(row.len()) }.lane(row),
             Self::Max => Extreme(Largest).lane(row),
             Self::Min => Extreme(Smallest).lane(row),
         }
+    }
+
+    /// The divisor of a sum of as many elements.
+    #[inline(always)]
+    fn divisor<T: Float>(self, count: usize) -> T {
+        if self == Self::Mean { T::from_f64(count as f64) } else { T::ONE }
     }
 }
 
@@ -76,12 +81,10 @@ pub(crate) fn overwrite_reduction<T: Float>(
 ) {
     // SAFETY: results are initialised.
     let out = unsafe { unwritten(out) };
-    let sum = |divisor| Sum { each: itself, divisor };
     match reduction {
-        Reduction::Sum => write_reduced(out, x, axes, &sum(T::ONE)),
-        Reduction::Mean => {
-            let count: usize = axes.iter().map(|&axis| x.shape()[axis]).product();
-            write_reduced(out, x, axes, &sum(T::from_f64(count as f64)));
+        Reduction::Sum | Reduction::Mean => {
+            let count = axes.iter().map(|&axis| x.shape()[axis]).product();
+            write_reduced(out, x, axes, &Sum { each: itself, divisor: reduction.divisor(count) });
         }
         Reduction::Max => write_reduced(out, x, axes, &Extreme(Largest)),
         Reduction::Min => write_reduced(out, x, axes, &Extreme(Smallest)),

@@ -16,7 +16,7 @@ use crate::kernels::parts::{PART, SHARED};
 use crate::kernels::reduce::extremes::{Largest, Order as _, Smallest};
 use crate::kernels::reduce::sum::{Partial, join_partial_sums, partial_sums};
 use crate::layout::{Strided, same};
-use crate::runtime::{Buffer, Pointer, for_each_piece_of};
+use crate::runtime::{Buffer, Pointer, dispatch, for_each_piece_of};
 
 /// The tiles of a row whose partial results are joined by one thread: a power of two, as sums need it.
 const CHUNK: usize = PART / TILE;
@@ -86,20 +86,31 @@ impl<T: Float> Tile<'_, T> {
                 }
                 Work::Reduce(reduction) => {
                     let elements = from_raw_parts(x, self.len);
-                    for row in 0..self.rows {
-                        out.add(row).write(reduction.of(&elements[row * length..][..length]));
-                    }
+                    dispatch(
+                        #[inline(always)]
+                        || {
+                            for row in 0..self.rows {
+                                out.add(row).write(reduction.of(&elements[row * length..][..length]));
+                            }
+                        },
+                    );
                 }
                 Work::ReduceSquares(reduction, origins) => {
                     let elements = from_raw_parts(x, self.len);
-                    for row in 0..self.rows {
-                        let origin = match origins {
-                            Some(Extent::Row) => *y.add(row),
-                            Some(_) => *y,
-                            None => T::ZERO,
-                        };
-                        out.add(row).write(reduction.of_squares(&elements[row * length..][..length], origin));
-                    }
+                    let origin = |row: usize| match origins {
+                        Some(Extent::Row) => *y.add(row),
+                        Some(_) => *y,
+                        None => T::ZERO,
+                    };
+                    dispatch(
+                        #[inline(always)]
+                        || {
+                            for row in 0..self.rows {
+                                let elements = &elements[row * length..][..length];
+                                out.add(row).write(reduction.of_squares(elements, origin(row)));
+                            }
+                        },
+                    );
                 }
                 Work::Accumulate(reduction) => {
                     let elements = from_raw_parts(x, self.len);

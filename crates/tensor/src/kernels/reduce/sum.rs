@@ -240,42 +240,53 @@ fn sum_blocks<T: Number>(lane: &[T], f: impl Term<T>) -> Partial<T> {
 fn sum_chunk<T: Number>(chunk: &[T], f: impl Term<T>) -> Partial<T> {
     dispatch(
         #[inline(always)]
-        || {
-            let (units, rest) = chunk.as_chunks::<UNIT>();
-            if units.is_empty() {
-                return sum_blocks(rest, f);
-            }
-            // The places of a whole chunk take turns; each has a stack of its own.
-            let places = if chunk.len() == CHUNK { PLACES } else { 1 };
-            let of_place = units.len() / places;
-            let mut stack = [MaybeUninit::<Partial<T>>::uninit(); PLACES * depth(CHUNK / UNIT / PLACES)];
-            // SAFETY: a tree joins and leaves only what it has summed.
-            let at = |stack: &[MaybeUninit<Partial<T>>], k: usize| unsafe { stack[k].assume_init() };
-            // The rest, shorter than a unit, comes last.
-            let count = of_place + usize::from(!rest.is_empty());
-            tree(
-                count,
-                #[inline(always)]
-                |step| match step {
-                    Step::Sum(number, top) if number == of_place => {
-                        stack[top].write(sum_blocks(rest, f));
-                    }
-                    Step::Sum(number, top) => {
-                        for k in 0..places {
-                            stack[top * places + k].write(sum_unit(&units[k * of_place + number], f));
-                        }
-                    }
-                    Step::Join(top) => {
-                        for k in top * places..(top + 1) * places {
-                            stack[k].write(join(at(&stack, k), at(&stack, k + places)));
-                        }
-                    }
-                },
-            );
-            let sums = |k| at(&stack, k);
-            if places == 1 { sums(0) } else { join(join(sums(0), sums(1)), join(sums(2), sums(3))) }
-        },
+        || sums_of_chunk(chunk, f),
     )
+}
+
+/// The sum of at most a chunk: the partial sums, too, are joined in registers.
+fn join_chunk<T: Number>(chunk: &[T], f: impl Term<T>) -> T {
+    dispatch(
+        #[inline(always)]
+        || join_all(sums_of_chunk(chunk, f)),
+    )
+}
+
+#[inline(always)]
+fn sums_of_chunk<T: Number>(chunk: &[T], f: impl Term<T>) -> Partial<T> {
+    let (units, rest) = chunk.as_chunks::<UNIT>();
+    if units.is_empty() {
+        return sum_blocks(rest, f);
+    }
+    // The places of a whole chunk take turns; each has a stack of its own.
+    let places = if chunk.len() == CHUNK { PLACES } else { 1 };
+    let of_place = units.len() / places;
+    let mut stack = [MaybeUninit::<Partial<T>>::uninit(); PLACES * depth(CHUNK / UNIT / PLACES)];
+    // SAFETY: a tree joins and leaves only what it has summed.
+    let at = |stack: &[MaybeUninit<Partial<T>>], k: usize| unsafe { stack[k].assume_init() };
+    // The rest, shorter than a unit, comes last.
+    let count = of_place + usize::from(!rest.is_empty());
+    tree(
+        count,
+        #[inline(always)]
+        |step| match step {
+            Step::Sum(number, top) if number == of_place => {
+                stack[top].write(sum_blocks(rest, f));
+            }
+            Step::Sum(number, top) => {
+                for k in 0..places {
+                    stack[top * places + k].write(sum_unit(&units[k * of_place + number], f));
+                }
+            }
+            Step::Join(top) => {
+                for k in top * places..(top + 1) * places {
+                    stack[k].write(join(at(&stack, k), at(&stack, k + places)));
+                }
+            }
+        },
+    );
+    let sums = |k| at(&stack, k);
+    if places == 1 { sums(0) } else { join(join(sums(0), sums(1)), join(sums(2), sums(3))) }
 }
 
 /// The sum of `f` of the elements of a lane.
@@ -293,7 +304,7 @@ fn sum_lane<T: Number>(lane: &[T], f: impl Term<T>) -> T {
     if lane.len() <= BLOCK {
         join_all(sum_block(lane, f))
     } else if lane.len() <= CHUNK {
-        join_all(sum_chunk(lane, f))
+        join_chunk(lane, f)
     } else {
         join_all(sum_long(lane, f))
     }
