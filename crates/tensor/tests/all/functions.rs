@@ -119,7 +119,7 @@ fn gelu() {
         let x = if x < -38.0 { -38.0 } else { x };
         0.5 * x * libm::erfc(-x / 2.0_f64.sqrt())
     };
-    check(Tensor::gelu, exact, 16, true);
+    check(Tensor::gelu, exact, 8, true);
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn gelu_tanh() {
         let u = (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
         x / (1.0 + (-2.0 * u).exp())
     };
-    check(Tensor::gelu_tanh, exact, 16, true);
+    check(Tensor::gelu_tanh, exact, 6, true);
 }
 
 /// Functions of the other sign, bit by bit.
