@@ -182,6 +182,17 @@ impl Layout {
         self.neighbours().is_some()
     }
 
+    /// Whether the strides are the ones of a new tensor, those of axes of size 1, too.
+    #[inline]
+    pub(crate) fn is_row_major(&self) -> bool {
+        let mut step = 1;
+        self.shape.iter().zip(&self.strides).rev().all(|(&size, &stride)| {
+            let is_step = stride == step;
+            step *= size.max(1) as isize;
+            is_step
+        })
+    }
+
     /// The order of axes in which the elements are neighbours, if in logical order they are not.
     pub(crate) fn memory_order(&self) -> Option<Shape> {
         if self.is_contiguous() {

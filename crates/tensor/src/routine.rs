@@ -49,10 +49,9 @@ impl<T: Float> Routine<T> {
         Self { kernel: kernel::Routine::new() }
     }
 
-    /// The number of steps; a view adds none.
-    #[expect(clippy::len_without_is_empty, reason = "nobody asks")]
-    pub fn len(&self) -> usize {
-        self.kernel.len()
+    /// Whether there are no steps; a view adds none.
+    pub fn is_empty(&self) -> bool {
+        self.kernel.is_empty()
     }
 
     /// The number of elements that the routine keeps between its runs.
@@ -128,7 +127,7 @@ impl<T: Float> Routine<T> {
     /// Writes each output into a tensor from [`new_output`](Self::new_output), of which nobody shares the buffer.
     ///
     /// # Panics
-    /// If there are more or fewer inputs or outputs, or one lies otherwise in memory.
+    /// If there are more or fewer inputs or outputs, one lies otherwise in memory, or somebody shares an output's buffer.
     pub fn run<'a>(
         &mut self,
         inputs: impl Iterator<Item = &'a Tensor<T>>,

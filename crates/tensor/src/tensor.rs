@@ -217,19 +217,24 @@ impl<T: Element> Tensor<T> {
         self.buffer.identity().1
     }
 
-    /// The memory as a contiguous tensor of another shape with at most as many elements, whose values mean nothing; `None` if it
-    /// is shared or too small.
+    /// The memory as a new tensor of another shape with at most as many elements, whose values mean nothing; `None` if it is
+    /// shared or too small.
     #[doc(hidden)]
     #[inline]
     pub fn into_memory(mut self, shape: &[usize]) -> Option<Self> {
         let size = self.buffer.get_mut()?.len();
-        if self.layout.offset != 0
-            || !crate::layout::same(self.shape(), shape)
-            || !self.layout.is_contiguous()
+        if self.layout.offset != 0 || !crate::layout::same(self.shape(), shape) || !self.layout.is_row_major()
         {
             self.layout = Layout::contiguous(shape);
         }
         (self.layout.len() <= size).then_some(self)
+    }
+
+    /// Whether the strides are the ones of a new tensor, those of axes of size 1, too.
+    #[doc(hidden)]
+    #[inline]
+    pub fn is_row_major(&self) -> bool {
+        self.layout.is_row_major()
     }
 
     /// Whether these are the shape and the strides.

@@ -227,3 +227,78 @@ fn passes_write_over_operands_that_nobody_reads_later() {
         }
     }
 }
+
+/// A small operation alone is a routine, too. What it gave is not written over by later calls.
+#[test]
+fn a_small_operation_alone_is_a_routine() {
+    type Function = fn(&Var<f64>) -> Var<f64>;
+    let functions: [(&str, usize, Function); 4] = [
+        ("routine(fused(sin, add))", 2, |x| x.sin() + x),
+        ("routine(mul)", 1, |x| x * x),
+        ("routine(matmul)", 1, |x| x.matmul(x)),
+        ("routine(sum)", 1, |x| x.sum(0)),
+    ];
+    for size in [3, 20] {
+        for (name, operations, function) in functions {
+            let mut compiled = Compiled::new(move |(): &mut (), (): &mut (), x: Var<f64>| function(&x));
+            let inputs = [0, 1, 2, 3].map(|seed| Var::from(Tensor::randn([size, size], &mut seeded(seed))));
+            let results = inputs.each_ref().map(|x| compiled.call(&mut (), &mut (), x.clone()));
+            for (result, x) in results.iter().zip(&inputs) {
+                assert_eq!(result.value(), function(x).value(), "{name}");
+            }
+            let plan = compiled.plan().expect("it was called").to_string();
+            assert!(plan.contains(name), "{plan}");
+            assert!(plan.contains(&format!("1 instructions for {operations} operations")), "{plan}");
+        }
+    }
+}
+
+/// A view may leave memory behind whose axes of size 1 have other strides than a new tensor's.
+#[test]
+fn memory_that_a_view_leaves_is_new() {
+    let rng = &mut seeded(0);
+    let [a, b] = [0, 1].map(|_| Tensor::<f64>::randn([400, 400], rng));
+    let c = Tensor::<f64>::randn([400, 3], rng);
+    let step = move |(): &mut (), (): &mut (), x: Var<f64>| {
+        let [a, b] = [&a, &b].map(|matrix| Var::from(matrix.clone()));
+        let row = a.matmul(&x).t().matmul(&b);
+        [row.sigmoid().matmul(&a), row.sigmoid().sin().matmul(&Var::from(c.clone()))]
+    };
+    let step = std::sync::Arc::new(step);
+    let again = std::sync::Arc::clone(&step);
+    let mut compiled = Compiled::new(move |model: &mut (), optimizer: &mut (), x| again(model, optimizer, x));
+    for seed in 0..5 {
+        let x = Var::from(Tensor::randn([400, 1], &mut seeded(seed)));
+        let results = compiled.call(&mut (), &mut (), x.clone());
+        let expected = step(&mut (), &mut (), x);
+        for (result, expected) in results.iter().zip(&expected) {
+            assert_eq!(result.value(), expected.value());
+        }
+    }
+}
+
+/// A plan that fits the inputs is not for another model.
+#[test]
+fn models_of_other_forms_take_turns() {
+    let rng = &mut seeded(0);
+    let small: Sequential<f64> = Sequential::new().push(Linear::new(3, 2, rng));
+    let deep = small.clone().push(Linear::new(2, 2, rng));
+    let mut frozen = deep.clone();
+    frozen.freeze(|name| name.starts_with("1."));
+    let step = |model: &mut Sequential<f64>, sgd: &mut Sgd<f64>, x: Var<f64>| {
+        let loss = model.forward(&x).square().sum(..);
+        sgd.step(model, &loss.clone().backward());
+        loss
+    };
+    let mut compiled = Compiled::new(step);
+    let mut models =
+        [small, deep, frozen].map(|model| [(model.clone(), Sgd::new(0.01)), (model, Sgd::new(0.01))]);
+    for turn in 0..12 {
+        let [(model, sgd), (copy, of_copy)] = &mut models[turn * turn % 3 + usize::from(turn % 4 == 3)];
+        let x = Var::from(Tensor::randn([4, 3], &mut seeded(turn as u64)));
+        assert_eq!(compiled.call(model, sgd, x.clone()).item(), step(copy, of_copy, x).item());
+        let weights =
+            [model, copy].map(|model| model.named_parameters().last().expect("some").1.value().clone());
+        assert_eq!(weights[0], weights[1]);
+    }
+}

@@ -82,8 +82,8 @@ pub(super) enum Kind<T: Float> {
     Nothing,
     /// Elementwise operations and reductions of rows in one pass, with their names.
     Fused(Fused<T>, Vec<&'static str>),
-    /// Small instructions, one after another, with their names.
-    Routine(Routine<T>, Vec<String>),
+    /// Small instructions, one after another, with the names of the operations of each.
+    Routine(Routine<T>, Vec<Vec<&'static str>>),
     Operation(Arc<dyn Operation<T>>),
     /// An operation whose result is a view of the operand.
     View(View, Arc<dyn Operation<T>>),

@@ -83,12 +83,11 @@ impl<T: Float> Instruction<T> {
         }
     }
 
-    /// The operations that it is made of.
-    pub(super) fn short(&self) -> String {
+    /// The operations that it is made of, if it is no routine.
+    pub(super) fn names(&self) -> Vec<&'static str> {
         match &self.kind {
-            Kind::Fused(_, names) if names.len() > 1 => format!("fused({})", names.join(", ")),
-            Kind::Fused(_, names) => names[0].into(),
-            _ => self.name().into(),
+            Kind::Fused(_, names) => names.clone(),
+            _ => vec![self.name()],
         }
     }
 
@@ -96,7 +95,7 @@ impl<T: Float> Instruction<T> {
     fn operations(&self) -> usize {
         match &self.kind {
             Kind::Fused(_, names) => names.len(),
-            Kind::Routine(_, names) => names.len(),
+            Kind::Routine(_, names) => names.iter().map(Vec::len).sum(),
             _ => 1,
         }
     }
@@ -114,6 +113,15 @@ impl<T: Float> Instruction<T> {
         };
         if text.is_empty() { text } else { format!(" {text}") }
     }
+}
+
+/// The instructions of a routine.
+fn of_routine(names: &[Vec<&'static str>]) -> Vec<String> {
+    let instruction = |names: &Vec<&'static str>| match names[..] {
+        [name] => name.into(),
+        _ => format!("fused({})", names.join(", ")),
+    };
+    names.iter().map(instruction).collect()
 }
 
 impl Display for Place {
@@ -137,7 +145,7 @@ impl<T: Float> Display for Instruction<T> {
                 write!(f, "{} member{member}", self.name())?;
             }
             Kind::Fused(_, names) => write!(f, "fused({})", names.join(", "))?,
-            Kind::Routine(_, names) => write!(f, "routine({})", names.join(", "))?,
+            Kind::Routine(_, names) => write!(f, "routine({})", of_routine(names).join(", "))?,
             _ => f.write_str(self.name())?,
         }
         self.operands.iter().try_for_each(|operand| write!(f, " {operand}"))
@@ -231,7 +239,7 @@ impl<T: Float> Plan<T> {
                 instruction.results.iter().any(|&result| self.results.contains(&Place::Value(result)));
             let name = match &instruction.kind {
                 Kind::Fused(_, names) => names.join(" "),
-                Kind::Routine(_, names) => names.join(" "),
+                Kind::Routine(_, names) => of_routine(names).join(" "),
                 _ => instruction.name().into(),
             };
             let shapes: Vec<String> = instruction

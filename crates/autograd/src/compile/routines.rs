@@ -1,8 +1,8 @@
 //! Which small instructions become one routine.
 //!
 //! An instruction on a dozen numbers takes longer to find its operands and its memory than to compute. So small products,
-//! passes and sums run one after another in a [`Routine`], which has found these before. Instructions that cannot be part of
-//! it wait until it is done, as long as nothing in it reads their results.
+//! passes and sums run one after another in a [`Routine`], which has found these before; one of them alone is a routine, too.
+//! Instructions that cannot be part of it wait until it is done, as long as nothing in it reads their results.
 
 use std::collections::VecDeque;
 
@@ -166,9 +166,9 @@ impl<T: Float> Draft<'_, T> {
         Some(vec![result?])
     }
 
-    /// The instruction of the routine, and the instructions that are in it; `None` if it is not worth it.
+    /// The instruction of the routine, and the instructions that are in it; `None` if it has no steps, but views.
     fn finish(mut self, instructions: &[Instruction<T>]) -> Option<(Instruction<T>, Vec<usize>)> {
-        if self.routine.len() == 0 {
+        if self.routine.is_empty() {
             return None;
         }
         let mut joined = self.joined.clone();
@@ -190,7 +190,7 @@ impl<T: Float> Draft<'_, T> {
             let number = self.number(Place::Value(value)).expect("it was joined");
             self.routine.output(number, contiguous);
         }
-        let names = joined.iter().map(|&i| instructions[i].short()).collect();
+        let names = joined.iter().map(|&i| instructions[i].names()).collect();
         let kind = Kind::Routine(self.routine, names);
         let recomputation = instructions[0].recomputation;
         Some((

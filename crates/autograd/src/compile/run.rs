@@ -69,7 +69,7 @@ impl<T: Float> Plan<T> {
             }
         });
         let members = &*members;
-        results.iter().map(|&place| find(place, values, inputs, members))
+        results.iter().map(|&place| value_at(place, values, inputs, members))
     }
 }
 
@@ -139,10 +139,11 @@ fn operand<'a, T: Float>(
     values: &'a [Saved<T>],
     outside: &'a Outside<'_, '_, '_, T>,
 ) -> OperandValue<'a, T> {
-    find(place, values, outside.inputs, outside.members)
+    value_at(place, values, outside.inputs, outside.members)
 }
 
-fn find<'a, T: Float>(
+/// [`operand`], which lives as long as the inputs and the members.
+fn value_at<'a, T: Float>(
     place: Place,
     values: &'a [Saved<T>],
     inputs: &[OperandValue<'a, T>],
@@ -283,7 +284,8 @@ fn run_pass<T: Float>(
     let (values, results) = values.split_at_mut(first);
     let over = instruction.takes.filter(|&operand| {
         let Saved::Value(operand) = &mut values[operand as usize] else { return false };
-        operand.is_contiguous() && operand.is_sole()
+        // Later instructions expect the strides of a new tensor.
+        operand.is_row_major() && operand.is_sole()
     });
     if let Some(operand) = over {
         results[0] = std::mem::replace(&mut values[operand as usize], Saved::nothing());

@@ -105,7 +105,7 @@ struct Recorded<R, T: Float> {
 /// The members of a model, in the order of their visit.
 type Members<'a, T> = SmallVec<[External<'a, T>; 16]>;
 
-/// What a call was given.
+/// The inputs of a call.
 struct Given<'a, T: Float> {
     values: SmallVec<[OperandValue<'a, T>; 4]>,
     /// The lengths of lists, and which options have something.
@@ -166,7 +166,7 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
             self.plans.extend(first);
             let plan = self.plans.last_mut().expect("it was pushed");
             let mut members = SmallVec::new();
-            assert!(plan.enter(model, &mut members), "it fits");
+            assert!(plan.enter(model, &mut members), "the plan does not fit a model of the same form");
             return plan.run(&mut members, optimizers, &given);
         }
         self.record(model, optimizers, &inputs, first);
@@ -191,7 +191,7 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
     /// Runs the function and records it. A plan from the first call must be the same.
     #[track_caller]
     fn record(&mut self, model: &mut M, optimizers: &mut O, inputs: &I, first: Option<Recorded<R, T>>) {
-        let given = inputs.exchange(&mut AsInputs);
+        let traced = inputs.exchange(&mut AsInputs);
         model.visit_mut(Path::ROOT, &mut |_, member| {
             if let MemberMut::Parameter(parameter) = member {
                 parameter.trace_frozen(true);
@@ -204,8 +204,8 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
             })
             .collect();
         let forms = forms_of(model);
-        let given_again = given.exchange(&mut Same);
-        let step = || (self.function)(model, optimizers, given_again);
+        let traced_again = traced.exchange(&mut Same);
+        let step = || (self.function)(model, optimizers, traced_again);
         let run = || compile::trace::<T, R>(|| compile::refuse_draws(step));
         let outcome = catch_unwind(AssertUnwindSafe(run));
         model.visit_mut(Path::ROOT, &mut |_, member| {
@@ -222,7 +222,7 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
         );
         let (mut outputs, mut operands) = (Vec::new(), Vec::new());
         results.visit(&mut |operand| outputs.push(operand));
-        given.visit(&mut |operand| operands.push(operand));
+        traced.visit(&mut |operand| operands.push(operand));
         let places: Vec<Place<'_, T>> = members.iter().map(MemberPlace::place).collect();
         let program = Plan::new(trace, &outputs, &operands, &places, &addresses);
         let updates = program.updates().map(|(number, place)| {
@@ -246,15 +246,15 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
                 "call: {change}; all that varies must be an input, a member of the model or a state of the optimizer"
             );
         }
-        let mut entered = Given::new();
-        entered.enter(inputs);
+        let mut given = Given::new();
+        given.enter(inputs);
         if self.plans.len() == MOST_PLANS {
             self.plans.remove(0);
         }
         self.plans.push(Recorded {
             program,
-            inputs: entered.values.iter().map(|&value| Form::of_operand(value)).collect(),
-            structure: entered.structure.to_vec(),
+            inputs: given.values.iter().map(|&value| Form::of_operand(value)).collect(),
+            structure: given.structure.to_vec(),
             members: forms,
             updates,
             results,
@@ -282,7 +282,7 @@ impl<R: Variables<T>, T: Float> Recorded<R, T> {
             })
     }
 
-    /// Whether the plan is for a model of this form, whose members are entered.
+    /// Enters the members of a model; `false` if it has another form, and then they are incomplete.
     fn enter<'m>(&self, model: &'m mut impl Module<T>, members: &mut Members<'m, T>) -> bool {
         let (mut forms, mut fits) = (self.members.iter(), true);
         model.visit_mut(Path::ROOT, &mut |_, member| {

@@ -9,7 +9,7 @@ use crate::runtime::Lane;
 ///
 /// The mathematical functions have NumPy's names. For `f32`, exponential functions, `log`, `log1p`, `sin`, `cos`,
 /// `sinh`, `cosh`, `tanh`, `erf`, `sigmoid` and `softplus` are at most 2 units in the last place off for every argument,
-/// `tan` 3, with the same bits on every processor. The errors of all functions near the ends of their domains, in both
+/// `tan` 3, `gelu_tanh` 6, `gelu` 8, with the same bits on every processor. The errors of all functions near the ends of their domains, in both
 /// types, are a table in the documentation of `gradus_autograd::accuracy`.
 ///
 /// ```

@@ -8,8 +8,9 @@ use std::arch::x86_64::*;
 /// The first lanes for AVX2.
 #[derive(Clone, Copy)]
 pub struct Avx2Lanes {
-    /// They have all bits set.
+    /// The lanes have all bits set.
     mask: __m256i,
+    /// For stores in pieces.
     count: usize,
 }
 

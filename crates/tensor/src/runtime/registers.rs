@@ -12,7 +12,7 @@ use std::arch::x86_64::*;
 use std::ops::{Add, Mul};
 
 #[cfg(target_arch = "x86_64")]
-#[allow(clippy::wildcard_imports, reason = "the same for each register")]
+#[allow(clippy::wildcard_imports, reason = "the loads, stores and masks of all four registers")]
 use super::first_lanes::*;
 use super::simd::InstructionSet;
 
@@ -48,7 +48,7 @@ pub trait Vector<T>: Copy {
     /// # Safety
     /// `LANES` elements must be writable there, and the machine must have the instructions.
     unsafe fn store(self, to: *mut T);
-    /// The lanes of a mask.
+    /// Stores the lanes of a mask.
     ///
     /// # Safety
     /// An element must be writable for each lane of the mask, and the machine must have the instructions.

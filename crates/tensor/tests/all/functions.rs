@@ -15,7 +15,7 @@ const NEAR_QUADRANTS: [u32; 16] = [
 ];
 
 /// Where something changes: signs, overflow, underflow, saturation, branches of the common algorithms.
-const PLACES: [f32; 22] = [
+const PLACES: [f32; 24] = [
     0.0,
     f32::MIN_POSITIVE,
     1e-20,
@@ -28,6 +28,9 @@ const PLACES: [f32; 22] = [
     FRAC_PI_2,
     3.92,
     5.0,
+    // Where `gelu_tanh` becomes its argument, and the tail of `gelu` is 0.
+    5.125,
+    14.5,
     9.01,
     11.0,
     16.7,
@@ -199,5 +202,12 @@ fn special_values() {
     assert_eq!(bits(ends.sigmoid()), [0.0_f32, 0.5, 1.0].map(f32::to_bits));
     for function in [Tensor::gelu, Tensor::gelu_tanh] {
         assert_eq!(bits(function(&ends)), [-0.0_f32, -0.0, inf].map(f32::to_bits));
+        // Half of the argument, where that is subnormal.
+        for exponent in 1..23 {
+            let x = f32::from_bits((1 << exponent) | 2);
+            for x in [0.0, x, -x] {
+                assert!(distance(function(&Tensor::from([x])).item(), x / 2.0) <= 1, "{x}");
+            }
+        }
     }
 }

@@ -81,14 +81,14 @@ law! {
 }
 
 law! {
-    /// A function times another operand, plus or minus a third one, in one loop.
+    /// A function, perhaps of scaled numbers, times another operand, plus or minus a third one, in one loop or two.
     [f32 f64]
     fn gates(
         rows in 1..4_usize,
         length in prop::sample::select(vec![1, 5, 63, 64, 513, 1025]),
         function in prop::sample::select(vec!["exp", "log", "tanh", "sigmoid", "erf", "square", "sin"]),
         last in 0..3_usize,
-        [turned, keeps_function, keeps_product, by_row] in any::<[bool; 4]>(),
+        [scaled, turned, keeps_scaled, keeps_function, keeps_product, by_row] in any::<[bool; 6]>(),
         seed in any::<u64>(),
     ) {
         let mut rng = seeded(seed);
@@ -96,27 +96,33 @@ law! {
         let [x, z] = [shape, shape].map(|shape| Tensor::<T>::randn(shape, &mut rng));
         let y = Tensor::<T>::randn(if by_row { [rows, 1] } else { shape }, &mut rng);
         let x = x.abs();
+        let scale: T = 0.7;
+        let argument = if scaled { &x * scale } else { x.clone() };
         let f = match function {
-            "exp" => x.exp(),
-            "log" => x.log(),
-            "tanh" => x.tanh(),
-            "sigmoid" => x.sigmoid(),
-            "erf" => x.erf(),
-            "square" => x.square(),
-            _ => x.sin(),
+            "exp" => argument.exp(),
+            "log" => argument.log(),
+            "tanh" => argument.tanh(),
+            "sigmoid" => argument.sigmoid(),
+            "erf" => argument.erf(),
+            "square" => argument.square(),
+            _ => argument.sin(),
         };
         let product = &f * &y;
         let result = [&product + &z, &product - &z, &z - &product][last].clone();
-        let (ordered, last_of) = (if turned { [1, 3] } else { [3, 1] }, if last == 2 { [2, 4] } else { [4, 2] });
+        let (ordered, last_of) = (if turned { [1, 5] } else { [5, 1] }, if last == 2 { [2, 6] } else { [6, 2] });
         let steps = vec![
             FusedStep::Input(0),
             FusedStep::Input(1),
             FusedStep::Input(2),
-            step(function, &[0]),
+            FusedStep::Constant(scale),
+            step("mul", &if turned { [3, 0] } else { [0, 3] }),
+            step(function, &[if scaled { 4 } else { 0 }]),
             step("mul", &ordered),
             step(if last == 0 { "add" } else { "sub" }, &last_of),
         ];
-        let kept = [(true, 5, result), (keeps_function, 3, f), (keeps_product, 4, product)];
+        let keeps_scaled = keeps_scaled && scaled;
+        let kept =
+            [(true, 7, result), (keeps_function, 5, f), (keeps_product, 6, product), (keeps_scaled, 4, argument)];
         let (outputs, expected): (Vec<u32>, Vec<Tensor<T>>) =
             kept.into_iter().filter(|(kept, ..)| *kept).map(|(_, output, expected)| (output, expected)).unzip();
         let fused = Fused::new(&shape, 1, &[x.shape(), y.shape(), z.shape()], steps, &outputs);

@@ -238,3 +238,33 @@ fn inputs_must_lie_as_they_did() {
     let panic = caught(|| routine.run([&turned].into_iter(), [&mut out].into_iter()));
     assert!(panic.is_some_and(|(message, ..)| message == "an input lies otherwise in memory"));
 }
+
+#[test]
+fn a_routine_runs_after_a_call_that_failed() {
+    let mut routine = Routine::<f32>::new();
+    let [x, y] = [0, 1].map(|_| routine.input(&[2, 2], &[2, 1]).unwrap());
+    let product = routine.matmul(x, y).unwrap();
+    let sums = routine.reduce(Reduction::Sum, product, &[0], &[2]).unwrap();
+    routine.output(product, true);
+    routine.output(sums, true);
+    let x = Tensor::<f32>::from([[1.0, 2.0], [3.0, 4.0]]);
+    let (turned, y) = (x.t(), &x + 1.0);
+    let wrong: [(&[&Tensor<f32>], usize, &str); 5] = [
+        (&[&x], 2, "more operands"),
+        (&[&x, &y, &y], 2, "fewer inputs"),
+        (&[&x, &turned], 2, "an input lies otherwise"),
+        (&[&x, &y], 1, "more operands"),
+        (&[&x, &y], 3, "fewer outputs"),
+    ];
+    for (inputs, count, expected) in wrong {
+        let mut outputs = [0, 1, 1].map(|number| routine.new_output(number));
+        let run = || routine.run(inputs.iter().copied(), outputs[..count].iter_mut());
+        let message = caught(run).map(|(message, ..)| message);
+        assert!(message.as_ref().is_some_and(|message| message.contains(expected)), "{message:?}");
+        // Memory that the failed call has seen is gone.
+        drop(outputs);
+        let mut outputs = [0, 1].map(|number| routine.new_output(number));
+        routine.run([&x, &y].into_iter(), outputs.iter_mut());
+        assert_eq!(outputs, [x.matmul(&y), x.matmul(&y).sum(0)]);
+    }
+}

@@ -78,13 +78,15 @@ pub(crate) fn gelu(x: f32) -> f32 {
     let n = rounded - ROUND;
     let rest = (a - high) * (a + high) - n * (UNIT - UNIT_HIGH) as f32;
     let (up, down) = exp_quotient((high * high - n * UNIT_HIGH as f32) + rest, [960.0, 24.0, 240.0]);
-    // Times 2^n in two steps, as in `exp`. The first adds to the exponent: where that is that of a subnormal, n is 0.
+    // Times 2^n in two steps, as in `exp`. The first adds to the exponent, which is one of a subnormal number
+    // only with n = 0.
     let exponent = (rounded.to_bits() << 23) as i32;
     let half = (exponent >> 1) & !0x007f_ffff;
     let numerator = f32::from_bits((above * up).to_bits().wrapping_add(half as u32));
     let power = f32::from_bits((exponent.wrapping_sub(half) as u32).wrapping_add(127 << 23));
     let tail = numerator / (below * down) * power;
-    let positive = if x < -0.0 { -0.0 } else { x };
+    // The results for -0 and for minus infinity are -0.
+    let positive = if x < 0.0 { -0.0 } else { x };
     positive - tail
 }
 

@@ -1,9 +1,9 @@
 //! Functions of one `f32` without branches and calls, so that a loop over them becomes vector instructions.
 //!
 //! The scheme is that of Cody and Waite, "Software Manual for the Elementary Functions", 1980, and of Muller,
-//! "Elementary Functions", 3rd edition, 2016: reduce the argument exactly, evaluate a short polynomial, put
-//! the parts together so that the large one is exact and only the small one is rounded. Where an argument
-//! needs more than 24 bits, it is a sum of an exact part and a small rest (the cubic under `gelu_tanh`), or `f64` (the
+//! "Elementary Functions", 3rd edition, 2016: reduce the argument exactly, evaluate a short polynomial (or, in a
+//! function that divides anyway, a quotient of two), put the parts together so that the large one is exact and only
+//! the small one is rounded. Where an argument needs more than 24 bits, it is a sum of an exact part and a small rest (the cubic under `gelu_tanh`), or `f64` (the
 //! periods of `sin`).
 //! The polynomials are minimax: Remez's algorithm in 50 digits with the weight that makes the relative error
 //! of the function level, then the coefficients rounded to `f32`.

@@ -60,6 +60,35 @@ gates! {
     MinusTimes 3 |f, y, z| z - f * y;
 }
 
+/// A function of one number, of a product.
+struct OfProduct<F>(PhantomData<F>);
+
+impl<F: Formula> Formula for OfProduct<F> {
+    const COUNT: usize = 2;
+    const LONG: bool = F::LONG;
+    #[inline(always)]
+    fn of<T: Float>(mut operands: [T; OPERANDS]) -> T {
+        operands[0] *= operands[1];
+        F::of(operands)
+    }
+}
+
+/// The result for the formula of a function such as e^x.
+macro_rules! with_formula {
+    ($function:expr, $formula:ident => $result:expr) => {
+        with_formula!(@ $function, $formula => $result, Exp Log Tanh Sigmoid Erf)
+    };
+    (@ $function:expr, $formula:ident => $result:expr, $($name:ident)*) => {
+        match $function {
+            $(Function::$name => {
+                type $formula = formula::$name;
+                $result
+            })*
+            _ => None,
+        }
+    };
+}
+
 /// The loop of two functions, the result of the first being this operand of the second: over the operands of the first,
 /// then the other one of the second. Nothing is kept between the two, and each rounds.
 pub(super) fn pair<T: Float>(
@@ -81,6 +110,7 @@ pub(super) fn pair<T: Float>(
         (Function::Mul, Function::Sub, 0) => with!(MulSub: 0 2 4 6),
         (Function::Mul, Function::Sub, 1) => with!(SubMul: 0 2 4 6),
         (Function::Mul, Function::Mul, _) => with!(MulMul: 0 2 4),
+        (Function::Mul, _, _) if second.operands() == 1 => of_product(second).filter(|_| numbers == 2),
         (Function::Add, Function::Mul, _) => with!(AddTimes: 0 2 4 6),
         (Function::Sub, Function::Mul, _) => with!(SubTimes: 0 1 2 4 6),
         (Function::Sub, Function::Div, 0) => with!(SubDiv: 0 2 4 6),
@@ -104,14 +134,12 @@ pub(super) fn gate<T: Float>(first: Function, then: Option<(Function, usize)>) -
     if const { size_of::<T>() > 4 } {
         return None;
     }
-    match first {
-        Function::Exp => gate_of::<T, formula::Exp>(then),
-        Function::Log => gate_of::<T, formula::Log>(then),
-        Function::Tanh => gate_of::<T, formula::Tanh>(then),
-        Function::Sigmoid => gate_of::<T, formula::Sigmoid>(then),
-        Function::Erf => gate_of::<T, formula::Erf>(then),
-        _ => None,
-    }
+    with_formula!(first, F => gate_of::<T, F>(then))
+}
+
+/// The loop of a function such as e^x of numbers that are multiplied by one first.
+fn of_product<T: Float>(function: Function) -> Option<Loop<T>> {
+    with_formula!(function, F => Some(wide_functions::<T, OfProduct<F>, 2>()))
 }
 
 /// The loop of two pairs, the result of the first being a factor of the second: over the operands of the first, then the

@@ -97,17 +97,17 @@ impl<T: Float> Tile<'_, T> {
                 }
                 Work::ReduceSquares(reduction, origins) => {
                     let elements = from_raw_parts(x, self.len);
-                    let origin = |row: usize| match origins {
-                        Some(Extent::Row) => *y.add(row),
-                        Some(_) => *y,
-                        None => T::ZERO,
-                    };
                     dispatch(
                         #[inline(always)]
                         || {
                             for row in 0..self.rows {
+                                let origin = match origins {
+                                    Some(Extent::Row) => *y.add(row),
+                                    Some(_) => *y,
+                                    None => T::ZERO,
+                                };
                                 let elements = &elements[row * length..][..length];
-                                out.add(row).write(reduction.of_squares(elements, origin(row)));
+                                out.add(row).write(reduction.of_squares(elements, origin));
                             }
                         },
                     );

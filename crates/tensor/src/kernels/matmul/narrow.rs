@@ -54,7 +54,8 @@ pub(crate) unsafe fn narrow_product<T: Float>(
 /// [`narrow_product`] with a right operand whose lines are contiguous, or which has one column.
 ///
 /// # Safety
-/// As there.
+/// All elements of the operands must lie in their buffers, and the right one must be of this kind; `out` must have one for each
+/// of the result's, and `bias` one for each column.
 #[inline]
 pub(crate) unsafe fn product_with_lines<T: Float>(
     out: &mut [MaybeUninit<T>],
@@ -62,6 +63,7 @@ pub(crate) unsafe fn product_with_lines<T: Float>(
     rhs: &MatrixRef<T>,
     bias: Option<&[T]>,
 ) {
+    debug_assert!(rhs.column_stride == 1 || rhs.columns == 1);
     dispatch_vectors(Product { out, lhs, rhs, bias });
 }
 
@@ -132,7 +134,8 @@ impl<T: Float> VectorLoop<T> for Product<'_, T> {
 struct Panel<T, M> {
     /// The first element, and the strides along the inner axis and the rows.
     left: (*const T, isize, isize),
-    /// The first line, how far they are apart, and the lanes of their last vector, as of the results'.
+    /// The first line, how far they are apart, and the lanes of the last vector of a line; rows of
+    /// results have the same.
     right: (*const T, isize, M),
     inner: usize,
     bias: Option<*const T>,

@@ -65,9 +65,8 @@ impl<T: Float> Routine<T> {
         self.inputs.truncate(inputs);
     }
 
-    /// The number of steps.
-    pub(crate) fn len(&self) -> usize {
-        self.steps.len()
+    pub(crate) fn is_empty(&self) -> bool {
+        self.steps.is_empty()
     }
 
     /// The elements of the memory of its own, without outputs.

@@ -49,7 +49,8 @@ struct Matrix {
 enum Step<T> {
     /// The instructions of a tile of a fused pass.
     Pass { instructions: Vec<Instruction<T>>, rows: usize, len: usize },
-    /// A product `[m, k] x [k, n]`, plus a bias for each row.
+    /// A product `[m, k] x [k, n]`, plus a bias for each row. Lines of the right operand are contiguous, unless it has one
+    /// column.
     Product { sizes: [usize; 3], lhs: Matrix, rhs: Matrix, bias: Option<u32>, to: u32 },
     /// Sums of the columns of a matrix without gaps, divided by a number.
     Columns { from: u32, rows: usize, columns: usize, divisor: T, stack: u32, to: u32 },

@@ -21,7 +21,7 @@ use crate::runtime::{Buffer, dispatch};
 /// as long as some of the products.
 pub(crate) struct Call<'a, T> {
     routine: &'a mut Routine<T>,
-    /// The numbers of operands that there are.
+    /// The number of inputs and of outputs entered so far.
     inputs: usize,
     outputs: usize,
     /// The table has their addresses.
@@ -37,26 +37,28 @@ impl<'a, T: Float> Call<'a, T> {
         Self { routine, inputs: 0, outputs: 0, operands: PhantomData }
     }
 
-    /// The next input.
+    /// Enters the next input.
     ///
     /// # Panics
-    /// If there is none, or it lies otherwise in memory.
+    /// If the routine has no further one, or it lies otherwise in memory.
     #[inline]
     pub(crate) fn input(&mut self, input: Strided<'a, T>) {
-        let Operand { layout, reach, slot } = &self.routine.inputs[self.inputs];
+        let Operand { layout, reach, slot } =
+            self.routine.inputs.get(self.inputs).expect("the routine has fewer inputs");
         assert!(input.layout.is_parallel_to(layout), "an input lies otherwise in memory");
         let elements = &input.data[input.layout.offset..][..*reach];
         self.routine.table.0[*slot as usize] = elements.as_ptr().cast_mut();
         self.inputs += 1;
     }
 
-    /// The next output, from the start of this memory on.
+    /// Enters the next output, which is written from the start of `memory` on.
     ///
     /// # Panics
-    /// If there is none, or it lies otherwise in memory.
+    /// If the routine has no further one, or it lies otherwise in memory.
     #[inline]
     pub(crate) fn output(&mut self, lies: &Layout, memory: &'a mut [T]) {
-        let Operand { layout, reach, slot } = &self.routine.outputs[self.outputs];
+        let Operand { layout, reach, slot } =
+            self.routine.outputs.get(self.outputs).expect("the routine has fewer outputs");
         assert!(lies.offset == 0 && lies.is_parallel_to(layout), "an output lies otherwise in memory");
         self.routine.table.0[*slot as usize] = memory[..*reach].as_mut_ptr();
         self.outputs += 1;
@@ -69,10 +71,10 @@ impl<'a, T: Float> Call<'a, T> {
 /// If operands are missing.
 pub(crate) fn run_routine<T: Float>(call: Call<'_, T>) {
     let Routine { steps, table, inputs, outputs, .. } = call.routine;
-    assert!(call.inputs == inputs.len() && call.outputs == outputs.len(), "all operands");
+    assert!(call.inputs == inputs.len() && call.outputs == outputs.len(), "the routine has more operands");
     // SAFETY: the table has the addresses of memory as large as the steps say: inputs lie as they did when the steps were
     // made, and all else was allocated for them. Operands are borrowed until the call ends. Results are written to memory that
-    // is no step's operand at the same time.
+    // is no step's operand at the same time. Right operands of products have lines, as `Step` says.
     unsafe { run_steps(steps, &table.0) };
 }
 
