@@ -26,7 +26,6 @@ mod schedules;
 mod sgd;
 mod stale;
 mod state;
-mod threads;
 mod tied;
 
 use gradus::prelude::*;

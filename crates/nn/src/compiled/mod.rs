@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use gradus_autograd::compile::{self, External, Member as Place};
-use gradus_autograd::{Float, OperandValue, Plan, Variables};
+use gradus_autograd::{Float, InstructionSet, OperandValue, Plan, Variables};
 use smallvec::SmallVec;
 
 use self::exchange::{AsInputs, Detached, Results, Same};
@@ -29,8 +29,8 @@ const MOST_PLANS: usize = 8;
 ///
 /// The results have the same bits as those of the function itself: forward and backward passes, clipping, the step of an
 /// optimizer, masks of dropout and running statistics. Inputs of other shapes, a model in another mode or with other
-/// frozen parameters, and an optimizer with other states are recorded anew. Between calls, model and optimizer are used as
-/// ever: read, saved, loaded, changed.
+/// frozen parameters, an optimizer with other states, and another [`InstructionSet`] are recorded anew. Between calls, model
+/// and optimizer are used as ever: read, saved, loaded, changed.
 ///
 /// ```
 /// use gradus_autograd::{Tensor, Var, seeded};
@@ -90,6 +90,8 @@ type Function<M, O, I, R> = dyn Fn(&mut M, &mut O, I) -> R + Send + Sync;
 /// What is known of a function for inputs of some shapes.
 struct Recorded<R, T: Float> {
     program: Plan<T>,
+    /// Which instructions a routine may have, and the bits of its products, depend on it.
+    instruction_set: InstructionSet,
     inputs: Vec<Form>,
     /// [`Given::structure`].
     structure: Vec<usize>,
@@ -253,6 +255,7 @@ impl<M: Module<T>, O: Optimizers<T>, I: Variables<T>, R: Variables<T>, T: Float>
         }
         self.plans.push(Recorded {
             program,
+            instruction_set: InstructionSet::current(),
             inputs: given.values.iter().map(|&value| Form::of_operand(value)).collect(),
             structure: given.structure.to_vec(),
             members: forms,
@@ -274,7 +277,8 @@ impl<R: Variables<T>, T: Float> Recorded<R, T> {
         let has_state = |optimizer: &dyn Optimizer<T>, place, name: &Arc<str>| {
             optimizer.parameter_at(place).is_some_and(|known| Arc::ptr_eq(known, name) || known == name)
         };
-        self.inputs.len() == inputs.values.len()
+        self.instruction_set == InstructionSet::current()
+            && self.inputs.len() == inputs.values.len()
             && self.inputs.iter().zip(&inputs.values).all(|(form, &value)| form.fits_operand(value))
             && self.structure.iter().eq(&inputs.structure)
             && self.updates.iter().all(|(number, place, name)| {

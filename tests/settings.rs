@@ -1,7 +1,11 @@
-//! Training gives the same bits for any number of threads and any instruction set.
+//! Training gives the same bits for any number of threads and any instruction set, and compiled steps follow both.
+//!
+//! In a binary of its own, because the settings are the process's.
+
+use std::sync::{Mutex, PoisonError};
 
 use gradus::prelude::*;
-use gradus::{InstructionSet, num_threads, set_num_threads};
+use gradus::{Compiled, InstructionSet, num_threads, set_num_threads};
 
 #[derive(Module)]
 struct Model {
@@ -11,6 +15,9 @@ struct Model {
     weight: Parameter,
     bias: Parameter,
 }
+
+/// One test at a time.
+static LOCK: Mutex<()> = Mutex::new(());
 
 const BATCH: usize = 270;
 const WIDTH: usize = 260;
@@ -55,6 +62,7 @@ fn train() -> Vec<u32> {
 /// Products choose their instruction set themselves; all other loops use the selected one.
 #[test]
 fn neither_threads_nor_instructions_change_a_bit() {
+    let _lock = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
     let before = (InstructionSet::current(), num_threads());
     set_num_threads(1);
     let expected = train();
@@ -71,4 +79,33 @@ fn neither_threads_nor_instructions_change_a_bit() {
     }
     before.0.select();
     set_num_threads(before.1);
+}
+
+/// Which instructions are one routine, and the bits of products, depend on the instruction set: plans are for one.
+#[test]
+fn a_compiled_step_follows_the_instruction_set() {
+    let _lock = LOCK.lock().unwrap_or_else(PoisonError::into_inner);
+    let before = InstructionSet::current();
+    let rng = &mut seeded(1);
+    let x = Var::from(Tensor::<f32>::randn([128, 32], rng));
+    let mut model = Linear::<f32>::new(32, 32, rng);
+    let (mut copy, mut sgd, mut other) = (model.clone(), Sgd::new(0.1), Sgd::new(0.1));
+    let step = |model: &mut Linear, sgd: &mut Sgd, x: Var| {
+        let y = model.forward(&x);
+        let loss = y.matmul(&y.t()).sigmoid().mean(..);
+        sgd.step(model, &loss.clone().backward());
+        loss
+    };
+    let mut compiled = Compiled::new(step);
+    let [portable, avx2, avx512] = [InstructionSet::Portable, InstructionSet::Avx2, InstructionSet::Avx512];
+    for set in
+        [avx512, portable, avx512, portable, avx2, portable, portable, avx512, avx512, avx2, avx2, avx2]
+    {
+        set.select();
+        let losses = [compiled.call(&mut model, &mut sgd, x.clone()), step(&mut copy, &mut other, x.clone())];
+        let [loss, expected] = losses.map(|loss| loss.item().to_bits());
+        assert_eq!(loss, expected, "{set:?}");
+        assert_eq!(model.weight.value(), copy.weight.value(), "{set:?}");
+    }
+    before.select();
 }
