@@ -182,7 +182,7 @@ impl Layout {
         self.neighbours().is_some()
     }
 
-    /// Whether the strides are the ones of a new tensor, those of axes of size 1, too.
+    /// Whether this is row-major, with the strides of a new tensor even along axes of size 1.
     #[inline]
     pub(crate) fn is_row_major(&self) -> bool {
         let mut step = 1;

@@ -230,7 +230,7 @@ impl<T: Element> Tensor<T> {
         (self.layout.len() <= size).then_some(self)
     }
 
-    /// Whether the strides are the ones of a new tensor, those of axes of size 1, too.
+    /// Whether this is row-major, with the strides of a new tensor even along axes of size 1.
     #[doc(hidden)]
     #[inline]
     pub fn is_row_major(&self) -> bool {
