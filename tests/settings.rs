@@ -1,4 +1,5 @@
-//! Training gives the same bits for any number of threads and any instruction set, and compiled steps follow both.
+//! Training gives the same bits for any number of threads and any instruction set, and a compiled step has the bits of
+//! the instruction set in use.
 //!
 //! In a binary of its own, because the settings are the process's.
 

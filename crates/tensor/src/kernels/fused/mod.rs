@@ -66,7 +66,7 @@ impl Reduction {
 
     /// The divisor of a sum of `count` elements.
     #[inline(always)]
-    fn divisor<T: Float>(self, count: usize) -> T {
+    pub(crate) fn divisor<T: Float>(self, count: usize) -> T {
         if self == Self::Mean { T::from_f64(count as f64) } else { T::ONE }
     }
 }

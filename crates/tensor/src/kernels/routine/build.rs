@@ -247,7 +247,7 @@ impl<T: Float> Routine<T> {
         let is_sum = matches!(reduction, Reduction::Sum | Reduction::Mean);
         if is_sum && count > 1 && axes.iter().copied().eq(0..axes.len()) {
             let from = self.contiguous(value, &layout.shape)?;
-            let divisor = if reduction == Reduction::Mean { T::from_f64(length as f64) } else { T::ONE };
+            let divisor = reduction.divisor(length);
             let stack = self.slot(Slot::Register(0));
             self.registers = self.registers.max(stack_size(length, count));
             let (result, to) = self.result(shape);
