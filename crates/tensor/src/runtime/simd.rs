@@ -106,8 +106,9 @@ pub(crate) fn dispatch<R>(kernel: impl FnOnce() -> R) -> R {
         InstructionSet::Avx512 => return unsafe { avx512(kernel) },
         // SAFETY: as above.
         InstructionSet::Avx2 => return unsafe { avx2(kernel) },
-        InstructionSet::Portable => {}
+        InstructionSet::Portable => return portable(kernel),
     }
+    #[cfg(not(target_arch = "x86_64"))]
     kernel()
 }
 
@@ -125,6 +126,13 @@ pub(crate) fn dispatch_narrow<R>(kernel: impl FnOnce() -> R) -> R {
         // SAFETY: `select` allows no instruction set that the machine lacks.
         return unsafe { avx2(kernel) };
     }
+    kernel()
+}
+
+/// Apart from the choice, which is made in many places and should be short.
+#[cfg(target_arch = "x86_64")]
+#[inline(never)]
+fn portable<R>(kernel: impl FnOnce() -> R) -> R {
     kernel()
 }
 

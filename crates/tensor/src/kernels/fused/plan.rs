@@ -13,6 +13,12 @@ use crate::shape::Shape;
 /// The elements of a tile with registers, which then stay in the first-level cache.
 pub(crate) const TILE: usize = 512;
 
+/// The elements of a tile of whole rows that are reduced: several rows, so that one is summed while the last results of
+/// another are not there yet, and few enough for the first-level cache.
+const TILE_OF_ROWS: usize = 2048;
+/// Rows of as many elements have loops of their own where an operand is one number for each row, or one row for all.
+const APART: usize = 64;
+
 /// How often a value changes; each includes the ones before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Extent {
@@ -45,6 +51,8 @@ pub(crate) struct Instruction<T> {
     pub(crate) extent: Extent,
     pub(crate) operands: [u32; OPERANDS],
     pub(crate) to: u32,
+    /// Of a loop for each row: how far the values of each operand are from the next row's.
+    pub(crate) row_steps: Option<[u32; OPERANDS]>,
 }
 
 /// An input of a program.
@@ -67,6 +75,8 @@ pub(crate) struct Program<T> {
     /// The rows of a tile, and the elements of each of them.
     pub(crate) tile_rows: usize,
     pub(crate) tile_length: usize,
+    /// Whether the rows of a tile have loops of their own where an operand is one number for each row, or one row for all.
+    pub(crate) rows_apart: bool,
     pub(crate) inputs: Vec<Input>,
     pub(crate) constants: Vec<T>,
     pub(crate) outputs: SmallVec<[Extent; 4]>,
@@ -125,7 +135,9 @@ impl<T: Float> Program<T> {
         let row_axes = row_axes.unwrap_or_else(|| best_row_axes(inputs, shape));
         let (outer, row) = shape.split_at(shape.len() - row_axes);
         let (rows, length): (usize, usize) = (outer.iter().product(), row.iter().product());
-        let tile_rows = if accumulated.is_empty() { (TILE / length.max(1)).clamp(1, rows.max(1)) } else { 1 };
+        let is_apart = reduces && length >= APART;
+        let tile = if is_apart { TILE_OF_ROWS } else { TILE };
+        let tile_rows = if accumulated.is_empty() { (tile / length.max(1)).clamp(1, rows.max(1)) } else { 1 };
         let tile_length = if reduces || tile_rows > 1 { length } else { length.min(TILE) };
         let input = |from: &&[usize]| Input {
             shape: copied(from),
@@ -139,6 +151,7 @@ impl<T: Float> Program<T> {
             length,
             tile_rows,
             tile_length,
+            rows_apart: is_apart && tile_rows > 1,
             inputs: inputs.iter().map(input).collect(),
             constants: Vec::new(),
             outputs: SmallVec::new(),

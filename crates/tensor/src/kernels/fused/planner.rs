@@ -41,6 +41,7 @@ pub(super) struct Planner<'a, T> {
     pub(super) squares: Vec<Option<Squares>>,
     /// Registers of an extent that nobody uses any more.
     free: Vec<(Extent, u32)>,
+    register_extents: Vec<Extent>,
     first_constant: u32,
     first_output: u32,
     first_register: u32,
@@ -96,6 +97,7 @@ impl<'a, T: Float> Planner<'a, T> {
             pairs: Vec::new(),
             squares: Vec::new(),
             free,
+            register_extents: Vec::new(),
             first_constant,
             first_output,
             first_register,
@@ -154,12 +156,51 @@ impl<'a, T: Float> Planner<'a, T> {
             }
         }
         for &(reduction, step) in self.accumulated {
-            let from = self.at_extent(step, Extent::Element);
-            let to = self.new_register(TILE);
+            let from = self.whole_rows(step);
+            let to = self.new_register(Extent::Element, TILE);
             self.emit(Work::Accumulate(reduction), Extent::Element, [from; OPERANDS], to);
             self.program.accumulated.push((reduction, to));
         }
+        if self.program.rows_apart {
+            self.set_row_steps();
+        }
         self.program
+    }
+
+    /// Makes a loop for each row of the ones with an operand that is a number for each row, or one row for all.
+    fn set_row_steps(&mut self) {
+        let mut body = std::mem::take(&mut self.program.body);
+        for instruction in &mut body {
+            let steps = instruction.operands.map(|slot| self.row_step(slot));
+            let length = self.program.length as u32;
+            let is_loop = matches!(instruction.work, Work::Loop(_)) && instruction.extent == Extent::Element;
+            if is_loop && steps.iter().any(|step| step.is_some_and(|step| step != length)) {
+                instruction.row_steps = Some(steps.map(|step| step.unwrap_or(0)));
+            }
+        }
+        self.program.body = body;
+    }
+
+    /// How far the values of a row are from the next row's in a slot, if they depend on the row at all.
+    fn row_step(&self, slot: u32) -> Option<u32> {
+        let Program { inputs, length, .. } = &self.program;
+        let extent = if slot < self.first_constant {
+            if self.program.repeats(slot as usize) {
+                return Some(0);
+            }
+            inputs[slot as usize].extent
+        } else if slot < self.first_output {
+            Extent::Once
+        } else if slot < self.first_register {
+            self.values[self.outputs[(slot - self.first_output) as usize] as usize].extent
+        } else {
+            self.register_extents[(slot - self.first_register) as usize]
+        };
+        match extent {
+            Extent::Once => None,
+            Extent::Row => Some(1),
+            Extent::Element => Some(*length as u32),
+        }
     }
 
     fn constant(&mut self, x: T) -> u32 {
@@ -171,29 +212,36 @@ impl<'a, T: Float> Planner<'a, T> {
         let slot = input as u32;
         self.program.inputs[input].used = true;
         self.values[number].slot = Some(slot);
-        if self.program.tile_rows > 1 && self.program.repeats(input) {
-            let to = self.new_register(self.program.tile_size(Extent::Element));
-            let repeat =
-                Instruction { work: Work::Repeat, extent: Extent::Element, operands: [slot; OPERANDS], to };
-            self.program.prologue.push(repeat);
-            self.values[number].slot = Some(to);
+        if self.program.tile_rows > 1 && self.program.repeats(input) && !self.program.rows_apart {
+            self.values[number].slot = Some(self.repeated(slot));
         }
+    }
+
+    /// A register with an input's row for all rows of a tile.
+    fn repeated(&mut self, slot: u32) -> u32 {
+        let to = self.new_register(Extent::Element, self.program.tile_size(Extent::Element));
+        let operands = [slot; OPERANDS];
+        let repeat =
+            Instruction { work: Work::Repeat, extent: Extent::Element, operands, to, row_steps: None };
+        self.program.prologue.push(repeat);
+        to
     }
 
     fn emit(&mut self, work: Work<T>, extent: Extent, operands: [u32; OPERANDS], to: u32) {
         let once = extent == Extent::Once;
         let list = if once { &mut self.program.prologue } else { &mut self.program.body };
-        list.push(Instruction { work, extent, operands, to });
+        list.push(Instruction { work, extent, operands, to, row_steps: None });
     }
 
     fn register(&mut self, extent: Extent) -> u32 {
         match self.free.iter().position(|(size, _)| *size == extent) {
             Some(place) => self.free.swap_remove(place).1,
-            None => self.new_register(self.program.tile_size(extent)),
+            None => self.new_register(extent, self.program.tile_size(extent)),
         }
     }
 
-    fn new_register(&mut self, size: usize) -> u32 {
+    fn new_register(&mut self, extent: Extent, size: usize) -> u32 {
+        self.register_extents.push(extent);
         self.program.registers.push(self.program.scratch);
         // Whole cache lines, so that no vector crosses two.
         self.program.scratch += size.next_multiple_of(16);
@@ -211,7 +259,7 @@ impl<'a, T: Float> Planner<'a, T> {
             FusedStep::Apply(function, operands) => self.apply(*function, operands, extent),
             FusedStep::Reduce(reduction, _) if self.squares[number].is_some() => {
                 let Squares { x, origin } = self.squares[number].expect("just seen");
-                let slot = self.at_extent(x, Extent::Element);
+                let slot = self.whole_rows(x);
                 let extent = origin.map(|origin| self.values[origin as usize].extent);
                 let origin = origin.map_or(slot, |origin| self.slot(origin));
                 let mut operands = [slot; OPERANDS];
@@ -219,7 +267,7 @@ impl<'a, T: Float> Planner<'a, T> {
                 (Work::ReduceSquares(*reduction, extent), operands)
             }
             FusedStep::Reduce(reduction, operand) => {
-                (Work::Reduce(*reduction), [self.at_extent(*operand, Extent::Element); OPERANDS])
+                (Work::Reduce(*reduction), [self.whole_rows(*operand); OPERANDS])
             }
             FusedStep::Input(_) | FusedStep::Constant(_) => unreachable!("these need no instruction"),
         };
@@ -253,10 +301,14 @@ impl<'a, T: Float> Planner<'a, T> {
 
     /// The slots of operands, of which some are taken as numbers.
     fn slots(&mut self, operands: &[u32], numbers: Numbers, extent: Extent) -> [u32; OPERANDS] {
-        let mut slots = [0; OPERANDS];
-        for (k, &operand) in operands.iter().enumerate() {
+        let of = |planner: &mut Self, k: usize| {
             let is_number = numbers >> k & 1 == 1;
-            slots[k] = if is_number { self.slot(operand) } else { self.at_extent(operand, extent) };
+            if is_number { planner.slot(operands[k]) } else { planner.at_extent(operands[k], extent) }
+        };
+        // What the loop does not have is the first one again.
+        let mut slots = [of(self, 0); OPERANDS];
+        for (k, slot) in slots.iter_mut().enumerate().take(operands.len()).skip(1) {
+            *slot = of(self, k);
         }
         slots
     }
@@ -269,8 +321,19 @@ impl<'a, T: Float> Planner<'a, T> {
     pub(super) fn is_number(&self, step: u32, extent: Extent) -> bool {
         match (self.values[step as usize].extent, extent) {
             (Extent::Once, Extent::Row | Extent::Element) => true,
-            (Extent::Row, Extent::Element) => self.program.tile_rows == 1,
+            (Extent::Row, Extent::Element) => self.program.tile_rows == 1 || self.program.rows_apart,
             _ => false,
+        }
+    }
+
+    /// A slot with the elements of all rows.
+    fn whole_rows(&mut self, step: u32) -> u32 {
+        match self.steps[step as usize] {
+            FusedStep::Input(input) if self.program.rows_apart && self.program.repeats(input) => {
+                let slot = self.slot(step);
+                self.repeated(slot)
+            }
+            _ => self.at_extent(step, Extent::Element),
         }
     }
 
@@ -288,11 +351,11 @@ impl<'a, T: Float> Planner<'a, T> {
         let from = self.slot(step);
         let to = match own {
             // What is computed once stays.
-            Extent::Once => self.new_register(self.program.tile_size(extent)),
+            Extent::Once => self.new_register(extent, self.program.tile_size(extent)),
             _ => self.register(extent),
         };
         let list = if own == Extent::Once { &mut self.program.prologue } else { &mut self.program.body };
-        list.push(Instruction { work, extent, operands: [from; OPERANDS], to });
+        list.push(Instruction { work, extent, operands: [from; OPERANDS], to, row_steps: None });
         if extent == Extent::Element {
             self.values[step as usize].splat = Some(to);
         }

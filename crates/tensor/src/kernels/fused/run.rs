@@ -8,6 +8,7 @@ use std::slice::{from_raw_parts, from_raw_parts_mut};
 
 use smallvec::SmallVec;
 
+use super::function::{Loop, OPERANDS};
 use super::plan::{Extent, Instruction, Program, TILE, Work};
 use super::{Given, Reduction};
 use crate::element::Float;
@@ -55,10 +56,36 @@ impl<T: Float> Tile<'_, T> {
             // have as many elements as their extent says; its loops are made for this machine.
             unsafe {
                 if let Work::Loop(function) = instruction.work {
-                    function(from_raw_parts_mut(out.cast(), len), &operands.map(<*mut T>::cast_const));
+                    let operands = operands.map(<*mut T>::cast_const);
+                    match instruction.row_steps {
+                        None => function(from_raw_parts_mut(out.cast(), len), &operands),
+                        Some(steps) => self.run_apart(function, out, operands, steps),
+                    }
                 } else {
                     self.run_rows(instruction.work, [operands[0], operands[1]], out);
                 }
+            }
+        }
+    }
+
+    /// Runs a loop for each row.
+    ///
+    /// # Safety
+    /// As for [`run`](Self::run).
+    #[inline(always)]
+    unsafe fn run_apart(
+        &self,
+        function: Loop<T>,
+        out: *mut T,
+        mut operands: [*const T; OPERANDS],
+        steps: [u32; OPERANDS],
+    ) {
+        let length = self.len / self.rows.max(1);
+        for row in 0..self.rows {
+            // SAFETY: as the caller promises; the operands' values of the next row are so far away.
+            unsafe { function(from_raw_parts_mut(out.add(row * length).cast(), length), &operands) };
+            for (operand, step) in operands.iter_mut().zip(steps) {
+                *operand = operand.wrapping_add(step as usize);
             }
         }
     }

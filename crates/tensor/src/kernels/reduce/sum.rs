@@ -11,6 +11,7 @@
 
 #![allow(unsafe_code, reason = "places of a stack that are not initialised; see SAFETY")]
 
+use std::hint::black_box;
 use std::mem::MaybeUninit;
 
 use crate::element::{Float, Number};
@@ -219,21 +220,24 @@ fn sum_unit<T: Number>(unit: &[T; UNIT], f: impl Term<T>) -> Partial<T> {
     join(halves[0], halves[1])
 }
 
-/// The partial sums of less than a unit.
+/// The partial sums of at most a unit.
 #[inline(always)]
 fn sum_blocks<T: Number>(lane: &[T], f: impl Term<T>) -> Partial<T> {
-    let mut stack = [[T::ZERO; WIDTH]; depth(UNIT / BLOCK)];
-    tree(
-        lane.len().div_ceil(BLOCK),
-        #[inline(always)]
-        |step| match step {
-            Step::Sum(block, place) => {
-                stack[place] = sum_block(&lane[block * BLOCK..lane.len().min((block + 1) * BLOCK)], f);
-            }
-            Step::Join(place) => stack[place] = join(stack[place], stack[place + 1]),
-        },
-    );
-    stack[0]
+    let (front, back) = lane.split_at(lane.len().min(UNIT / 2));
+    join(sum_half(front, f), sum_half(back, f))
+}
+
+/// The partial sums of at most half a unit.
+#[inline(always)]
+fn sum_half<T: Number>(half: &[T], f: impl Term<T>) -> Partial<T> {
+    let (whole, tail) = half.as_chunks::<BLOCK>();
+    // A block that is not there is zeros, which change no bit of sums that began at zero.
+    let mut sums = [[T::ZERO; WIDTH]; UNIT / BLOCK / 2 + 1];
+    for (k, block) in whole.iter().enumerate() {
+        sums[k] = sum_block(block, f);
+    }
+    sums[whole.len()] = sum_block(tail, f);
+    join(join(sums[0], sums[1]), join(sums[2], sums[3]))
 }
 
 /// The partial sums of at most a chunk.
@@ -302,7 +306,9 @@ fn sum_lane<T: Number>(lane: &[T], f: impl Term<T>) -> T {
     }
     short! { 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 }
     if lane.len() <= BLOCK {
-        join_all(sum_block(lane, f))
+        // Through memory, where partial sums lie side by side: otherwise LLVM makes vectors of two in the loop, as two are
+        // added in the end.
+        join_all(black_box(sum_block(lane, f)))
     } else if lane.len() <= CHUNK {
         join_chunk(lane, f)
     } else {

@@ -264,6 +264,7 @@ impl<T: Float> Routine<T> {
         let instruction = Instruction {
             work: Work::Reduce(reduction),
             extent: Extent::Row,
+            row_steps: None,
             operands: [from; OPERANDS],
             to,
         };
