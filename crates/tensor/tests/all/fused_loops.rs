@@ -134,3 +134,48 @@ law! {
         }
     }
 }
+
+law! {
+    /// The last terms of a polynomial, and a product times a sum, in one loop or several.
+    [f32 f64]
+    fn products_and_sums(
+        length in prop::sample::select(vec![1, 5, 64, 513]),
+        [cubes, constants, turned, commuted, keeps_first, keeps_second] in any::<[bool; 6]>(),
+        by_row: bool,
+        seed in any::<u64>(),
+    ) {
+        let mut rng = seeded(seed);
+        let shape = [3, length];
+        let [x, y] = [shape, shape].map(|shape| Tensor::<T>::randn(shape, &mut rng));
+        let [a, b] = [0, 1].map(|_| Tensor::<T>::randn(if by_row { [3, 1] } else { shape }, &mut rng));
+        let number: T = 0.7;
+        let or_number = |x: &Tensor<T>| if constants { Tensor::scalar(number) } else { x.clone() };
+        let order = |[a, b]: [u32; 2]| if turned { [b, a] } else { [a, b] };
+        let (a_step, b_step) = if constants { (4, 4) } else { (2, 3) };
+        let (steps, first, second, result) = if cubes {
+            let first = &x * &x * &y;
+            let second = &first * or_number(&a);
+            let result = &second + or_number(&b);
+            let steps = [step("mul", &[0, 0]), step("mul", &order([5, 1])), step("mul", &order([6, a_step]))];
+            (steps.into_iter().chain([step("add", &order([7, b_step]))]).collect::<Vec<_>>(), first, second, result)
+        } else {
+            let (first, second) = (&x * or_number(&a), &y + or_number(&b));
+            let result = &first * &second;
+            let steps = [step("mul", &[0, 0]), step("mul", &order([0, a_step])), step("add", &order([1, b_step]))];
+            let last = step("mul", if commuted { &[7, 6] } else { &[6, 7] });
+            (steps.into_iter().chain([last]).collect(), first, second, result)
+        };
+        let inputs = (0..4).map(FusedStep::Input).chain([FusedStep::Constant(number)]);
+        let kept = [(true, 8, result), (keeps_first, 6, first), (keeps_second, 7, second)];
+        let (outputs, expected): (Vec<u32>, Vec<Tensor<T>>) =
+            kept.into_iter().filter(|(kept, ..)| *kept).map(|(_, output, expected)| (output, expected)).unzip();
+        let shapes = [x.shape(), y.shape(), a.shape(), b.shape()];
+        let fused = Fused::new(&shape, 1, &shapes, inputs.chain(steps).collect(), &outputs);
+        let mut results: Vec<Tensor<T>> =
+            (0..outputs.len()).map(|output| Tensor::zeros(fused.shape_of_output(output))).collect();
+        fused.run(&[&x, &y, &a, &b], &mut results.iter_mut().collect::<Vec<_>>());
+        for (result, expected) in results.iter().zip(&expected) {
+            prop_assert_eq!(bits(result), bits(expected));
+        }
+    }
+}

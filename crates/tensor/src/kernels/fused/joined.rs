@@ -16,6 +16,8 @@ formulas! {
     SubDiv |x, y, z| (x - y) / z;
     SubTimesMulAdd |x, y, z, v, w| (x - y) * z * v + w;
     SubDivMulAdd |x, y, z, v, w| (x - y) / z * v + w;
+    MulMulMulAdd |x, y, z, v, w| x * y * z * v + w;
+    MulTimesSum |x, y, z, w| x * y * (z + w);
     SubSquare |x, y| (x - y).square();
     AddSqrt |x, y| (x + y).sqrt();
     AddRsqrt |x, y| (x + y).rsqrt();
@@ -152,12 +154,24 @@ pub(super) fn two_pairs<T: Float>(
     if second != [Function::Mul, Function::Add] {
         return None;
     }
-    // A normalisation of rows, with a scale and a shift for each column or for each row.
     match (first, numbers) {
+        // A normalisation of rows, with a scale and a shift for each column or for each row.
         ([Function::Sub, Function::Mul], 0b00110) => Some(wide::<T, SubTimesMulAdd, 0b00110>()),
         ([Function::Sub, Function::Mul], 0b11110) => Some(wide::<T, SubTimesMulAdd, 0b11110>()),
         ([Function::Sub, Function::Div], 0b00110) => Some(wide::<T, SubDivMulAdd, 0b00110>()),
         ([Function::Sub, Function::Div], 0b11110) => Some(wide::<T, SubDivMulAdd, 0b11110>()),
+        // The last two terms of a polynomial.
+        ([Function::Mul, Function::Mul], 0b01000) => Some(wide::<T, MulMulMulAdd, 0b01000>()),
+        ([Function::Mul, Function::Mul], 0b11000) => Some(wide::<T, MulMulMulAdd, 0b11000>()),
+        _ => None,
+    }
+}
+
+/// The loop of a product, times a sum: over the operands of the product, then those of the sum.
+pub(super) fn product_times_sum<T: Float>(numbers: Numbers) -> Option<Loop<T>> {
+    match numbers {
+        0b1000 => Some(wide::<T, MulTimesSum, 0b1000>()),
+        0b1010 => Some(wide::<T, MulTimesSum, 0b1010>()),
         _ => None,
     }
 }

@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::function::{Function, Loop, Numbers, OPERANDS};
-use super::joined::{gate, pair, two_pairs};
+use super::joined::{gate, pair, product_times_sum, two_pairs};
 use super::plan::Extent;
 use super::planner::Planner;
 use super::{FusedStep, Reduction};
@@ -38,6 +38,7 @@ impl<T: Float> Planner<'_, T> {
         for number in 0..self.steps.len() {
             self.join_pairs(number);
             self.join_gate(number);
+            self.join_factors(number);
         }
     }
 
@@ -85,7 +86,7 @@ impl<T: Float> Planner<'_, T> {
             let step = second.operands[place];
             let before = self.values[step as usize];
             let Some(first) = &self.pairs[step as usize] else { continue };
-            if !self.is_for(step, number) {
+            if !self.is_for(step, number) || first.operands.len() > 3 {
                 continue;
             }
             let read = first.operands.clone();
@@ -124,6 +125,31 @@ impl<T: Float> Planner<'_, T> {
                     Some(Pair { functions: [Function::Mul, *last], function, operands, numbers });
                 return;
             }
+        }
+    }
+
+    /// Joins a sum to a product by it, or a product to one by a sum, if only that uses it.
+    fn join_factors(&mut self, number: usize) {
+        let Some(Pair { functions: [first, Function::Mul], operands, .. }) = &self.pairs[number] else {
+            return;
+        };
+        let [x, y, step] = operands[..] else { return };
+        let FusedStep::Apply(other, read) = &self.steps[step as usize] else { return };
+        let (product, sum) = match (*first, *other) {
+            (Function::Mul, Function::Add) => ([x, y], [read[0], read[1]]),
+            (Function::Add, Function::Mul) => ([read[0], read[1]], [x, y]),
+            _ => return,
+        };
+        if !self.is_for(step, number) || self.pairs[step as usize].is_some() {
+            return;
+        }
+        let extent = self.values[number].extent;
+        let last_number = |[x, y]: [u32; 2]| if self.is_number(x, extent) { [y, x] } else { [x, y] };
+        let operands = SmallVec::from_iter(last_number(product).into_iter().chain(last_number(sum)));
+        let numbers = self.numbers(&operands, extent);
+        if let Some(function) = product_times_sum(numbers) {
+            self.join(step, read, number);
+            self.pairs[number] = Some(Pair { functions: [Function::Mul; 2], function, operands, numbers });
         }
     }
 
