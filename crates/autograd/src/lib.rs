@@ -60,8 +60,8 @@ pub use profile::{Profile, ProfileRow, profile};
 pub use scalar::{Binary, BinaryFunction, Expression, Lift, Literal, Real, Unary, UnaryFunction};
 pub use tape::{
     AsVar, Batch, Context, Discrete, DiscreteOperation, Discreteness, Event, Fusion, Identity, Indices,
-    Inputs, Linearity, Mask, Operand, Operation, Phase, Saves, Tape, TapeNode, Var, apply, decide,
-    detect_anomaly, is_recording, keep_values, live_nodes, no_grad, scope, track_memory,
+    InputGradients, Inputs, Linearity, Mask, Operand, Operation, Phase, Saves, Tape, TapeNode, Var, apply,
+    decide, detect_anomaly, is_recording, keep_values, live_nodes, no_grad, scope, track_memory,
 };
 #[doc(hidden)]
 pub use tape::{OperandValue, drawn, is_run_again, watch};

@@ -1,6 +1,8 @@
 //! `DeepLIFT`.
 
-use gradus_autograd::{Context, Float, Linearity, Tape, TapeNode, Tensor, Var, keep_values, vjp_with};
+use gradus_autograd::{
+    Context, Float, InputGradients, Linearity, Tape, TapeNode, Tensor, Var, keep_values, vjp_with,
+};
 
 use crate::error::{ExplainError, Result};
 use crate::input::{Baseline, Input, baseline_option};
@@ -140,7 +142,7 @@ struct Step<'a, T: Float> {
 
 impl<T: Float> Step<'_, T> {
     /// The multipliers of the inputs; `None` if they pass like a gradient.
-    fn rule(&self) -> Option<Vec<Option<Var<T>>>> {
+    fn rule(&self) -> Option<InputGradients<T>> {
         let numbers =
             |node: &TapeNode<T>| -> Vec<Tensor<T>> { (0..).map_while(|i| node.input(i).cloned()).collect() };
         let (a, b) = (numbers(self.node), numbers(self.other));

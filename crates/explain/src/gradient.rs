@@ -86,7 +86,8 @@ impl OneGradient {
             // The derivative at the output of a `relu` is 1 where that is positive.
             let guided = |output: Var<T>| {
                 let is_closed = output.value().le(T::ZERO);
-                vec![Some(context.cotangent().value().relu().masked_fill(&is_closed, T::ZERO).into())]
+                let gated = context.cotangent().value().relu().masked_fill(&is_closed, T::ZERO);
+                std::iter::once(Some(gated.into())).collect()
             };
             (node.operation() == "relu").then(|| guided(context.output()))
         };

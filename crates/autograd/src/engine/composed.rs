@@ -1,9 +1,10 @@
 //! An operation, or its gradient alone, as the same function composed of other operations.
 
 use gradus_tensor::{Float, Tensor};
+use smallvec::smallvec;
 
 use super::gradients::{gradients_within, vjp};
-use crate::tape::{Context, Inputs, Var, mode};
+use crate::tape::{Context, InputGradients, Inputs, Var, mode};
 
 /// The value of a composition, without its tape.
 #[track_caller]
@@ -18,7 +19,7 @@ pub(crate) fn forward_of_composition<T: Float>(
 pub(crate) fn gradients_of_composition<T: Float>(
     context: &Context<T>,
     composition: impl FnOnce(&[Var<T>]) -> Var<T>,
-) -> Vec<Option<Var<T>>> {
+) -> InputGradients<T> {
     let mut composition = Some(composition);
     gradients_of(context, &mut |x| composition.take().expect("it runs once")(x))
 }
@@ -28,10 +29,10 @@ pub(crate) fn gradients_of_composition<T: Float>(
 fn gradients_of<T: Float>(
     context: &Context<T>,
     composition: &mut dyn FnMut(&[Var<T>]) -> Var<T>,
-) -> Vec<Option<Var<T>>> {
+) -> InputGradients<T> {
     let count = context.numbers();
     if !(0..count).any(|i| context.needs(i)) {
-        return vec![None; count];
+        return smallvec![None; count];
     }
     let recorded = context.is_on_tape();
     let inputs: Vec<Var<T>> = (0..count)

@@ -14,7 +14,7 @@ use super::vmap;
 use crate::tape::anomaly::{call_of, is_finite};
 use crate::tape::node::{AddressMap, AddressSet, Node, address};
 use crate::tape::rule_call::RuleCall;
-use crate::tape::{Context, Found, Operation, Var, example, mode, watch};
+use crate::tape::{Context, Found, InputGradients, Operation, Var, example, mode, watch};
 
 /// The first capacity of the table of gradients, enough for most small models.
 const FEW: usize = 14;
@@ -91,7 +91,7 @@ pub(crate) struct Reach<'a, T: Float> {
 pub(crate) type LeafIsComplete<'a, T> = dyn Fn(&Arc<Node<T>>, &Var<T>) + 'a;
 
 /// The gradients of a node by another rule than its operation's; `None` for the operation's own.
-pub(crate) type OtherRule<'a, T> = dyn Fn(&Arc<Node<T>>, &Context<T>) -> Option<Vec<Option<Var<T>>>> + 'a;
+pub(crate) type OtherRule<'a, T> = dyn Fn(&Arc<Node<T>>, &Context<T>) -> Option<InputGradients<T>> + 'a;
 
 /// The gradients of the leaves and of all other nodes that are wanted, as far as the walk reaches.
 ///

@@ -6,7 +6,9 @@ use gradus_tensor::{Float, Tensor};
 
 use super::gradients::{gradients_within, vjp};
 use crate::tape::node::Node;
-use crate::tape::{Context, Linearity, Operand, OwnedOperand, Tape, TapeNode, Var, apply_again, mode};
+use crate::tape::{
+    Context, InputGradients, Linearity, Operand, OwnedOperand, Tape, TapeNode, Var, apply_again, mode,
+};
 
 /// Like [`vjp`], by another rule for some operations: `rule` sees each node of the tape and the context that the
 /// operation's own rule would see, and gives the gradients for all inputs, as
@@ -34,7 +36,7 @@ pub fn vjp_with<T: Float>(
     y: &Var<T>,
     cotangent: &Tensor<T>,
     inputs: &[&Var<T>],
-    rule: impl Fn(&TapeNode<T>, &Context<T>) -> Option<Vec<Option<Var<T>>>>,
+    rule: impl Fn(&TapeNode<T>, &Context<T>) -> Option<InputGradients<T>>,
 ) -> Vec<Option<Var<T>>> {
     let tape = Tape::of(y);
     let by_node = |node: &Arc<Node<T>>, context: &Context<T>| rule(&tape.line(node), context);

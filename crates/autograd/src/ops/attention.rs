@@ -2,10 +2,11 @@
 
 use gradus_tensor::shapes::attention_shape;
 use gradus_tensor::{Float, Shape, Tensor, TensorError, keepdim};
+use smallvec::smallvec;
 
 use super::matmul::count;
 use crate::engine::gradients_of_composition;
-use crate::tape::{Batch, Context, Inputs, Mask, Operation, Saves, Var, apply};
+use crate::tape::{Batch, Context, InputGradients, Inputs, Mask, Operation, Saves, Var, apply};
 
 /// The mask of [`Var::scaled_dot_product_attention`]; truth values and variables turn into it.
 #[derive(Debug, Clone)]
@@ -108,7 +109,7 @@ impl<T: Float> Operation<T> for Attention {
     fn saves(&self) -> Saves {
         Saves::INPUTS
     }
-    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
+    fn vjps(&self, context: &Context<T>) -> Option<InputGradients<T>> {
         let composed = |context: &Context<T>| {
             let finite = |x: &Tensor<T>| x.isfinite().all(..).item();
             let finite =
@@ -129,7 +130,7 @@ impl<T: Float> Operation<T> for Attention {
         let (scale, g) = (T::from_f64(self.scale), context.cotangent().value());
         let [of_query, of_key, of_value] =
             query.scaled_dot_product_attention_gradient(key, value, mask, self.is_causal, scale, g);
-        Some(vec![Some(of_query.into()), Some(of_key.into()), Some(of_value.into()), of_mask])
+        Some(smallvec![Some(of_query.into()), Some(of_key.into()), Some(of_value.into()), of_mask])
     }
     fn batched(&self, batch: &Batch<T>) -> Option<Var<T>> {
         let rank = batch.output_shape().len();

@@ -9,8 +9,8 @@ use crate::compile;
 use crate::engine::{forward_of_composition, gradients_within};
 use crate::tape::node::{AddressSet, Input, Node, Saved, address, nodes_made};
 use crate::tape::{
-    Context, Draws, Fusion, Inputs, Operation, Saves, Var, apply_computed, mode, remember_draws,
-    repeat_draws, watch,
+    Context, Draws, Fusion, InputGradients, Inputs, Operation, Saves, Var, apply_computed, mode,
+    remember_draws, repeat_draws, watch,
 };
 
 /// A function of variables that runs again for its gradient. The inputs are the function's, the variables that it reads
@@ -51,7 +51,7 @@ impl<T: Float, F: Fn(&[Var<T>]) -> Var<T> + Send + Sync + 'static> Operation<T> 
     fn fusion(&self) -> Option<Fusion> {
         self.result.map(Fusion::Computed)
     }
-    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
+    fn vjps(&self, context: &Context<T>) -> Option<InputGradients<T>> {
         // A plan gets the operations of the second run, in place of the values of the first.
         Some(if context.is_on_tape() && mode::is_tracing() {
             compile::recompute(|| self.gradients(context, context.output_numbers()))
@@ -62,7 +62,7 @@ impl<T: Float, F: Fn(&[Var<T>]) -> Var<T> + Send + Sync + 'static> Operation<T> 
 }
 
 impl<F> Checkpoint<F> {
-    fn gradients<T: Float>(&self, context: &Context<T>, first: &Tensor<T>) -> Vec<Option<Var<T>>>
+    fn gradients<T: Float>(&self, context: &Context<T>, first: &Tensor<T>) -> InputGradients<T>
     where
         F: Fn(&[Var<T>]) -> Var<T>,
     {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use gradus_tensor::{Float, Shape, Tensor, TensorError};
 
 use crate::engine::{Examples, forward_of_composition, vmap};
-use crate::tape::{Batch, Context, Inputs, Operation, Var, apply_computed, watch};
+use crate::tape::{Batch, Context, InputGradients, Inputs, Operation, Var, apply_computed, watch};
 
 /// A function of variables.
 type Forward<T> = Arc<dyn Fn(&[Var<T>]) -> Var<T> + Send + Sync>;
@@ -37,7 +37,7 @@ impl<T: Float> Operation<T> for CustomVjp<T> {
     fn forward(&self, inputs: &Inputs<T>) -> Tensor<T> {
         forward_of_composition(inputs, &*self.forward)
     }
-    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
+    fn vjps(&self, context: &Context<T>) -> Option<InputGradients<T>> {
         let inputs: Vec<Var<T>> = (0..context.inputs()).map(|input| context.input(input)).collect();
         let gradients = (self.rule)(&inputs, &context.output(), context.cotangent());
         assert!(

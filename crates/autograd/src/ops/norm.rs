@@ -5,7 +5,7 @@ use gradus_tensor::{Axes, Float, Shape, Tensor, TensorError, keepdim};
 
 use super::chained;
 use super::stats::centred;
-use crate::tape::{Batch, Context, Inputs, Operation, Saves, Var, apply};
+use crate::tape::{Batch, Context, InputGradients, Inputs, Operation, Saves, Var, apply};
 
 /// The inputs are x, and the optional weight and bias.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ struct Normalize {
 
 impl Normalize {
     /// The gradients in the order of the inputs.
-    fn by_input<T: Float>(&self, of_x: Var<T>, of_weight: Var<T>, of_bias: &Var<T>) -> Vec<Option<Var<T>>> {
+    fn by_input<T: Float>(&self, of_x: Var<T>, of_weight: Var<T>, of_bias: &Var<T>) -> InputGradients<T> {
         let of_weight = self.weight.then_some(of_weight);
         [Some(of_x), of_weight, Some(of_bias.clone())].into_iter().flatten().map(Some).collect()
     }
@@ -64,7 +64,7 @@ impl<T: Float> Operation<T> for Normalize {
         }
         Some(y)
     }
-    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
+    fn vjps(&self, context: &Context<T>) -> Option<InputGradients<T>> {
         let g = context.cotangent();
         if !context.is_recorded() {
             let weight = self.weight.then(|| context.input_value(1));

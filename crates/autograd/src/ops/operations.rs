@@ -99,7 +99,7 @@ macro_rules! operations {
         }
     };
     (@vjps |$context:ident| $gradients:expr, $attributes:tt) => {
-        fn vjps(&self, $context: &crate::tape::Context<T>) -> Option<Vec<Option<crate::tape::Var<T>>>> {
+        fn vjps(&self, $context: &crate::tape::Context<T>) -> Option<crate::tape::InputGradients<T>> {
             operations! { @bind self $attributes }
             Some($gradients)
         }

@@ -2,14 +2,14 @@
 
 use gradus_tensor::shapes::broadcast_shapes;
 use gradus_tensor::{Float, Shape, Tensor, TensorError};
-use smallvec::SmallVec;
+use smallvec::{SmallVec, smallvec};
 
 use super::expression::Expression;
 use super::function::{BinaryFunction, UnaryFunction};
 use super::real::{Literal, Plain, Real};
 use super::traced::traced;
 use crate::engine::gradients_of_composition;
-use crate::tape::{Context, Inputs, Operation, Saves, Var, apply};
+use crate::tape::{Context, InputGradients, Inputs, Operation, Saves, Var, apply};
 
 /// The elementwise operation of a [`UnaryFunction`].
 #[derive(Debug)]
@@ -129,7 +129,7 @@ impl<F: UnaryFunction, T: Float> Operation<T> for UnaryGradient<F> {
         Saves::INPUTS
     }
 
-    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
+    fn vjps(&self, context: &Context<T>) -> Option<InputGradients<T>> {
         // Linear in the cotangent.
         let of_cotangent =
             context.needs(0).then(|| apply(Self(self.0.clone()), &[context.cotangent(), &context.input(1)]));
@@ -137,7 +137,7 @@ impl<F: UnaryFunction, T: Float> Operation<T> for UnaryGradient<F> {
             let text = |x: &[Var<T>]| traced(x, |x| self.function([x[0], x[1]]));
             gradients_of_composition(&context.asked_for(&[1]), text).pop().flatten()
         });
-        Some(vec![of_cotangent, of_saved.flatten()])
+        Some(smallvec![of_cotangent, of_saved.flatten()])
     }
 
     fn expression(&self) -> Option<Expression> {
@@ -195,7 +195,7 @@ impl<F: BinaryFunction, T: Float> Operation<T> for BinaryGradient<F> {
         Saves::INPUTS
     }
 
-    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
+    fn vjps(&self, context: &Context<T>) -> Option<InputGradients<T>> {
         // Linear in the cotangent.
         let of_cotangent = context.needs(0).then(|| {
             let again = Self { function: self.function.clone(), input: self.input };

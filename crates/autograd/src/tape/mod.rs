@@ -38,7 +38,7 @@ pub use node::live_nodes;
 pub use operand::OperandValue;
 pub(crate) use operand::OwnedOperand;
 pub use operand::{Inputs, Operand};
-pub use operation::{Fusion, Linearity, Operation, apply};
+pub use operation::{Fusion, InputGradients, Linearity, Operation, apply};
 pub(crate) use operation::{apply_again, apply_computed, apply_inplace, is_recorded};
 pub use saves::Saves;
 pub use var::{Identity, Var};

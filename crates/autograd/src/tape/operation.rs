@@ -17,6 +17,10 @@ use super::{Batch, anomaly, example, mode};
 use crate::compile;
 use crate::scalar::Expression;
 
+/// The gradients of an operation with respect to its inputs, in their order; see [`Operation::vjps`]. A list that needs no
+/// memory of its own for up to four inputs; `vec![...].into()` and `collect()` make one.
+pub type InputGradients<T = f32> = SmallVec<[Option<Var<T>>; 4]>;
+
 /// A differentiable operation: a value with its attributes, which can compute and differentiate.
 ///
 /// Built-in operations use nothing else. An example of a user's own, `x^3`:
@@ -98,7 +102,7 @@ pub trait Operation<T: Float>: Debug + Send + Sync + 'static {
     ///
     /// `None`, the default, says that [`vjp`](Self::vjp) gives them one by one. Of the two methods the engine asks
     /// this one first.
-    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
+    fn vjps(&self, context: &Context<T>) -> Option<InputGradients<T>> {
         let _ = context;
         None
     }

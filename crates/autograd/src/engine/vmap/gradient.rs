@@ -14,15 +14,15 @@ use super::again::operation_for_all;
 use crate::engine::gradients::{gradients_within, vjp, vjp_create_graph};
 use crate::engine::gradients_of_composition;
 use crate::tape::{
-    Batch, Context, Indices, Inputs, Lifted, Mask, Operand, OperandValue, Operation, OwnedOperand, Var,
-    apply, apply_again, example, mode,
+    Batch, Context, Indices, InputGradients, Inputs, Lifted, Mask, Operand, OperandValue, Operation,
+    OwnedOperand, Var, apply, apply_again, example, mode,
 };
 
 /// The rule of an operation for all inputs, where the operation depends on an example of `vmap`.
 pub(in crate::engine) fn vjps_of_example<T: Float>(
     operation: &Arc<dyn Operation<T>>,
     context: &Context<T>,
-) -> Option<Vec<Option<Var<T>>>> {
+) -> Option<InputGradients<T>> {
     // The gradient of such a gradient is one, too: its rule would make it again.
     if operation.kind() != TypeId::of::<GradientOf<T>>() {
         // A gradient that was taken to be added to in place is gone.
@@ -94,7 +94,7 @@ impl<T: Float> Operation<T> for GradientOf<T> {
         let gradient = vjp(&y, inputs[0], &[x]).remove(0);
         gradient.map_or_else(|| Tensor::zeros(x.shape()), Var::into_value)
     }
-    fn vjps(&self, context: &Context<T>) -> Option<Vec<Option<Var<T>>>> {
+    fn vjps(&self, context: &Context<T>) -> Option<InputGradients<T>> {
         Some(gradients_of_composition(context, |numbers| {
             let tracked = |x: &Var<T>| if x.is_tracked() { x.clone() } else { Var::leaf(x.raw()) };
             let operand = |i: usize| match context.operand(1 + i) {
