@@ -87,7 +87,7 @@ impl OneGradient {
             let guided = |output: Var<T>| {
                 let is_closed = output.value().le(T::ZERO);
                 let gated = context.cotangent().value().relu().masked_fill(&is_closed, T::ZERO);
-                std::iter::once(Some(gated.into())).collect()
+                vec![Some(gated.into())].into()
             };
             (node.operation() == "relu").then(|| guided(context.output()))
         };

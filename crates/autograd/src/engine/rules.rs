@@ -24,7 +24,7 @@ use crate::tape::{
 /// let y = x.relu();
 /// let gradients = vjp_with(&y, &Tensor::from([1.0, 1.0, -1.0]), &[&x], |node, context| {
 ///     let is_open = context.output().gt(0.0).cast::<f64>();
-///     (node.operation() == "relu").then(|| vec![Some(context.cotangent().relu() * is_open)])
+///     (node.operation() == "relu").then(|| vec![Some(context.cotangent().relu() * is_open)].into())
 /// });
 /// assert_eq!(gradients[0].as_ref().unwrap().value(), &Tensor::from([0.0, 1.0, 0.0]));
 /// ```

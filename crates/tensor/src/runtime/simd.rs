@@ -129,7 +129,7 @@ pub(crate) fn dispatch_narrow<R>(kernel: impl FnOnce() -> R) -> R {
     kernel()
 }
 
-/// Apart from the choice, which is made in many places and should be short.
+/// Kept out of [`dispatch`], which is inlined in many places and should be short.
 #[cfg(target_arch = "x86_64")]
 #[inline(never)]
 fn portable<R>(kernel: impl FnOnce() -> R) -> R {

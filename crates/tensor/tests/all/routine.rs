@@ -8,8 +8,9 @@ use gradus_tensor::{Float, InstructionSet, Tensor, broadcast_shapes, keepdim, se
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-/// Few sizes, so that operands fit each other: with a vector's rest, and with more rows than a block of a sum has.
-const SIZES: [usize; 5] = [1, 3, 8, 17, 40];
+/// Few sizes, so that operands fit each other: with a vector's rest, with more rows than a block of a sum has, and with rows that
+/// have loops of their own.
+const SIZES: [usize; 6] = [1, 3, 8, 17, 40, 65];
 
 #[derive(Debug, Clone)]
 struct Draw {
@@ -106,7 +107,7 @@ fn step<T: Float>(
         _ => {
             let view = match (choice % 3, x.shape()) {
                 (0, [_, _]) => x.t(),
-                (1, &[columns]) => x.expand([SIZES[choice / 3 % 5], columns]),
+                (1, &[columns]) => x.expand([SIZES[choice / 3 % SIZES.len()], columns]),
                 (2, &[rows, _]) => x.slice(0, rows / 2..),
                 _ => x.reshape([x.len()]),
             };

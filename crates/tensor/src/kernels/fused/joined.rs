@@ -167,7 +167,7 @@ pub(super) fn two_pairs<T: Float>(
     }
 }
 
-/// The loop of a product, times a sum: over the operands of the product, then those of the sum.
+/// The loop of a product, times a sum: over the two factors, then the two terms.
 pub(super) fn product_times_sum<T: Float>(numbers: Numbers) -> Option<Loop<T>> {
     match numbers {
         0b1000 => Some(wide::<T, MulTimesSum, 0b1000>()),

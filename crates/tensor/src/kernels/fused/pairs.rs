@@ -16,7 +16,7 @@ pub(super) struct Squares {
     pub(super) origin: Option<u32>,
 }
 
-/// Two steps, the second of which reads the first, as one loop over these operands.
+/// Steps that are one loop over these operands, and the last two functions of it.
 pub(super) struct Pair<T> {
     functions: [Function; 2],
     pub(super) function: Loop<T>,
@@ -86,7 +86,7 @@ impl<T: Float> Planner<'_, T> {
             let step = second.operands[place];
             let before = self.values[step as usize];
             let Some(first) = &self.pairs[step as usize] else { continue };
-            if !self.is_for(step, number) || first.operands.len() > 3 {
+            if !self.is_for(step, number) {
                 continue;
             }
             let read = first.operands.clone();
@@ -128,7 +128,7 @@ impl<T: Float> Planner<'_, T> {
         }
     }
 
-    /// Joins a sum to a product by it, or a product to one by a sum, if only that uses it.
+    /// Joins `x * y * s` to the sum `s`, or `(z + w) * p` to the product `p`, if no other step uses it.
     fn join_factors(&mut self, number: usize) {
         let Some(Pair { functions: [first, Function::Mul], operands, .. }) = &self.pairs[number] else {
             return;
@@ -149,7 +149,8 @@ impl<T: Float> Planner<'_, T> {
         let numbers = self.numbers(&operands, extent);
         if let Some(function) = product_times_sum(numbers) {
             self.join(step, read, number);
-            self.pairs[number] = Some(Pair { functions: [Function::Mul; 2], function, operands, numbers });
+            self.pairs[number] =
+                Some(Pair { functions: [Function::Add, Function::Mul], function, operands, numbers });
         }
     }
 

@@ -13,10 +13,11 @@ use crate::shape::Shape;
 /// The elements of a tile with registers, which then stay in the first-level cache.
 pub(crate) const TILE: usize = 512;
 
-/// The elements of a tile of whole rows that are reduced: several rows, so that one is summed while the last results of
-/// another are not there yet, and few enough for the first-level cache.
-const TILE_OF_ROWS: usize = 2048;
-/// Rows of as many elements have loops of their own where an operand is one number for each row, or one row for all.
+/// The bytes of a tile of whole rows that are reduced: several rows, so that one is summed while the last results of another
+/// are not there yet, and few enough for the first-level cache, with results and registers.
+const TILE_OF_ROWS: usize = 8192;
+
+/// Rows of at least this many elements have loops of their own where an operand is one number for each row, or one row for all.
 const APART: usize = 64;
 
 /// How often a value changes; each includes the ones before.
@@ -136,7 +137,7 @@ impl<T: Float> Program<T> {
         let (outer, row) = shape.split_at(shape.len() - row_axes);
         let (rows, length): (usize, usize) = (outer.iter().product(), row.iter().product());
         let is_apart = reduces && length >= APART;
-        let tile = if is_apart { TILE_OF_ROWS } else { TILE };
+        let tile = if is_apart { TILE_OF_ROWS / size_of::<T>() } else { TILE };
         let tile_rows = if accumulated.is_empty() { (tile / length.max(1)).clamp(1, rows.max(1)) } else { 1 };
         let tile_length = if reduces || tile_rows > 1 { length } else { length.min(TILE) };
         let input = |from: &&[usize]| Input {

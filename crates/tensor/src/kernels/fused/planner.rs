@@ -161,24 +161,18 @@ impl<'a, T: Float> Planner<'a, T> {
             self.emit(Work::Accumulate(reduction), Extent::Element, [from; OPERANDS], to);
             self.program.accumulated.push((reduction, to));
         }
-        if self.program.rows_apart {
-            self.set_row_steps();
-        }
         self.program
     }
 
-    /// Makes a loop for each row of the ones with an operand that is a number for each row, or one row for all.
-    fn set_row_steps(&mut self) {
-        let mut body = std::mem::take(&mut self.program.body);
-        for instruction in &mut body {
-            let steps = instruction.operands.map(|slot| self.row_step(slot));
-            let length = self.program.length as u32;
-            let is_loop = matches!(instruction.work, Work::Loop(_)) && instruction.extent == Extent::Element;
-            if is_loop && steps.iter().any(|step| step.is_some_and(|step| step != length)) {
-                instruction.row_steps = Some(steps.map(|step| step.unwrap_or(0)));
-            }
+    /// The steps of a loop that reads a number for each row, or one row for all, and so runs for each row.
+    fn row_steps(&self, work: Work<T>, extent: Extent, operands: [u32; OPERANDS]) -> Option<[u32; OPERANDS]> {
+        let is_loop = matches!(work, Work::Loop(_)) && extent == Extent::Element;
+        if !self.program.rows_apart || !is_loop {
+            return None;
         }
-        self.program.body = body;
+        let steps = operands.map(|slot| self.row_step(slot));
+        let is_apart = |step: &Option<u32>| step.is_some_and(|step| step as usize != self.program.length);
+        steps.iter().any(is_apart).then(|| steps.map(|step| step.unwrap_or(0)))
     }
 
     /// How far the values of a row are from the next row's in a slot, if they depend on the row at all.
@@ -220,17 +214,19 @@ impl<'a, T: Float> Planner<'a, T> {
     /// A register with an input's row for all rows of a tile.
     fn repeated(&mut self, slot: u32) -> u32 {
         let to = self.new_register(Extent::Element, self.program.tile_size(Extent::Element));
-        let operands = [slot; OPERANDS];
-        let repeat =
-            Instruction { work: Work::Repeat, extent: Extent::Element, operands, to, row_steps: None };
-        self.program.prologue.push(repeat);
+        self.push(true, Work::Repeat, Extent::Element, [slot; OPERANDS], to);
         to
     }
 
     fn emit(&mut self, work: Work<T>, extent: Extent, operands: [u32; OPERANDS], to: u32) {
-        let once = extent == Extent::Once;
+        self.push(extent == Extent::Once, work, extent, operands, to);
+    }
+
+    /// Adds an instruction to the prologue or to the body.
+    fn push(&mut self, once: bool, work: Work<T>, extent: Extent, operands: [u32; OPERANDS], to: u32) {
+        let row_steps = if once { None } else { self.row_steps(work, extent, operands) };
         let list = if once { &mut self.program.prologue } else { &mut self.program.body };
-        list.push(Instruction { work, extent, operands, to, row_steps: None });
+        list.push(Instruction { work, extent, operands, to, row_steps });
     }
 
     fn register(&mut self, extent: Extent) -> u32 {
@@ -305,7 +301,7 @@ impl<'a, T: Float> Planner<'a, T> {
             let is_number = numbers >> k & 1 == 1;
             if is_number { planner.slot(operands[k]) } else { planner.at_extent(operands[k], extent) }
         };
-        // What the loop does not have is the first one again.
+        // Operands that the loop lacks repeat the first one, so that they never ask for a run for each row.
         let mut slots = [of(self, 0); OPERANDS];
         for (k, slot) in slots.iter_mut().enumerate().take(operands.len()).skip(1) {
             *slot = of(self, k);
@@ -354,8 +350,7 @@ impl<'a, T: Float> Planner<'a, T> {
             Extent::Once => self.new_register(extent, self.program.tile_size(extent)),
             _ => self.register(extent),
         };
-        let list = if own == Extent::Once { &mut self.program.prologue } else { &mut self.program.body };
-        list.push(Instruction { work, extent, operands: [from; OPERANDS], to, row_steps: None });
+        self.push(own == Extent::Once, work, extent, [from; OPERANDS], to);
         if extent == Extent::Element {
             self.values[step as usize].splat = Some(to);
         }

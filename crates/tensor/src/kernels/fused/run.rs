@@ -82,7 +82,7 @@ impl<T: Float> Tile<'_, T> {
     ) {
         let length = self.len / self.rows.max(1);
         for row in 0..self.rows {
-            // SAFETY: as the caller promises; the operands' values of the next row are so far away.
+            // SAFETY: as the caller promises; each operand's next row begins its step further on.
             unsafe { function(from_raw_parts_mut(out.add(row * length).cast(), length), &operands) };
             for (operand, step) in operands.iter_mut().zip(steps) {
                 *operand = operand.wrapping_add(step as usize);

@@ -231,7 +231,7 @@ fn sum_blocks<T: Number>(lane: &[T], f: impl Term<T>) -> Partial<T> {
 #[inline(always)]
 fn sum_half<T: Number>(half: &[T], f: impl Term<T>) -> Partial<T> {
     let (whole, tail) = half.as_chunks::<BLOCK>();
-    // A block that is not there is zeros, which change no bit of sums that began at zero.
+    // A block that is not there is zeros, which change no bit of sums that began at zero; of a whole half, that is the tail.
     let mut sums = [[T::ZERO; WIDTH]; UNIT / BLOCK / 2 + 1];
     for (k, block) in whole.iter().enumerate() {
         sums[k] = sum_block(block, f);
