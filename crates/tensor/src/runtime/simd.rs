@@ -103,10 +103,10 @@ pub(crate) fn dispatch<R>(kernel: impl FnOnce() -> R) -> R {
     #[cfg(target_arch = "x86_64")]
     match InstructionSet::current() {
         // SAFETY: `select` allows no instruction set that the machine lacks.
-        InstructionSet::Avx512 => return unsafe { avx512(kernel) },
+        InstructionSet::Avx512 => unsafe { avx512(kernel) },
         // SAFETY: as above.
-        InstructionSet::Avx2 => return unsafe { avx2(kernel) },
-        InstructionSet::Portable => return portable(kernel),
+        InstructionSet::Avx2 => unsafe { avx2(kernel) },
+        InstructionSet::Portable => portable(kernel),
     }
     #[cfg(not(target_arch = "x86_64"))]
     kernel()

@@ -145,7 +145,7 @@ impl<T: Float> Planner<'_, T> {
         }
         let extent = self.values[number].extent;
         let last_number = |[x, y]: [u32; 2]| if self.is_number(x, extent) { [y, x] } else { [x, y] };
-        let operands = SmallVec::from_iter(last_number(product).into_iter().chain(last_number(sum)));
+        let operands: SmallVec<_> = last_number(product).into_iter().chain(last_number(sum)).collect();
         let numbers = self.numbers(&operands, extent);
         if let Some(function) = product_times_sum(numbers) {
             self.join(step, read, number);
