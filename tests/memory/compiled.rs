@@ -64,3 +64,19 @@ fn a_compiled_step_allocates_nothing() {
         assert_eq!(of_step(norm, Adam::new(0.01), &[64, 40]), 0);
     });
 }
+
+/// An operation that runs alone takes memory anew in each call: the memory of its last result, once that is gone.
+#[test]
+fn a_result_that_is_gone_makes_room() {
+    set_num_threads(1);
+    alone(|| {
+        let x = Var::from(Tensor::<f32>::randn([512, 512], &mut seeded(0)));
+        let mut sum =
+            Compiled::new(|_: &mut Sequential, (): &mut (), x: Var| &x + Tensor::<f32>::ones([512]));
+        let mut model = Sequential::new();
+        let mut place =
+            || sum.call(&mut model, &mut (), x.clone()).value().as_slice().expect("contiguous").as_ptr();
+        let places: Vec<_> = (0..6).map(|_| place()).collect();
+        assert_eq!(places[2..5], places[3..], "{places:?}");
+    });
+}

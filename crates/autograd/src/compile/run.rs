@@ -192,6 +192,12 @@ fn execute<T: Float>(
     shapes: &[Shape],
     outside: &mut Outside<'_, '_, '_, T>,
 ) {
+    // What was made anew in the last run gives its memory back first, so that this run can take it.
+    for (&result, _) in
+        instruction.results.iter().zip(&instruction.memory).filter(|(_, m)| **m == Memory::New)
+    {
+        values[result as usize] = Saved::nothing();
+    }
     // Operands come before results.
     let first = instruction.results.first().map_or(values.len(), |&result| result as usize);
     let operands = |values| gather(&instruction.operands, |place| operand(place, values, outside));
